@@ -1,0 +1,87 @@
+"""Every error TMGG raises on purpose.
+
+A message says what was given, what is so, and what to do. A run that failed is not an error
+here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submission raise.
+
+    TmggError
+    ├── ConfigError (ValueError)         a setting that cannot be; raised before anything is submitted
+    ├── TaskError (ValueError)           what to run cannot be sent: not JSON, unresolved, no such callable
+    ├── MissingExtraError (ImportError)  an optional dependency is not installed
+    ├── RunError
+    │   ├── UnknownRunError (LookupError)   no record of this run id
+    │   ├── RunExistsError (FileExistsError)  this run id was already submitted
+    │   └── RecordError (ValueError)        a record on disk is damaged or from a newer version
+    └── BackendError
+        ├── BackendUnavailableError      the backend's commands or service are not there
+        ├── QueryError                   a question got no answer; says nothing about any job
+        └── SubmissionError              the backend refused the job, in its own words
+            └── SubmissionUnknownError   accepted or not: nobody can tell yet; never resubmitted blindly
+"""
+
+__all__ = [
+    "BackendError",
+    "BackendUnavailableError",
+    "ConfigError",
+    "MissingExtraError",
+    "QueryError",
+    "RecordError",
+    "RunError",
+    "RunExistsError",
+    "SubmissionError",
+    "SubmissionUnknownError",
+    "TaskError",
+    "TmggError",
+    "UnknownRunError",
+]
+
+
+class TmggError(Exception):
+    """Root of all errors TMGG raises on purpose; `except TmggError` catches every one."""
+
+
+class ConfigError(TmggError, ValueError):
+    """A setting that cannot be."""
+
+
+class TaskError(TmggError, ValueError):
+    """What to run cannot be sent to where it should run."""
+
+
+class MissingExtraError(TmggError, ImportError):
+    """An optional dependency is not installed; the message names the install command."""
+
+
+class RunError(TmggError):
+    """Something about one run's record."""
+
+
+class UnknownRunError(RunError, LookupError):
+    """No record of this run id where records were looked for."""
+
+
+class RunExistsError(RunError, FileExistsError):
+    """This run id was already submitted; submitting again needs `resume=True`."""
+
+
+class RecordError(RunError, ValueError):
+    """A record on disk is damaged, or was written by a newer TMGG."""
+
+
+class BackendError(TmggError):
+    """Something about where runs execute."""
+
+
+class BackendUnavailableError(BackendError):
+    """The backend's commands or service are not on this machine."""
+
+
+class QueryError(BackendError):
+    """A question to the backend got no answer. It says nothing about any job."""
+
+
+class SubmissionError(BackendError):
+    """The backend refused the job; carries the backend's own words."""
+
+
+class SubmissionUnknownError(SubmissionError):
+    """Whether the job was accepted cannot be told yet; it is never resubmitted blindly."""
