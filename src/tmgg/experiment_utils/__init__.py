@@ -1,0 +1,1 @@
+"""What to run, where its files are, and the backends that run it."""

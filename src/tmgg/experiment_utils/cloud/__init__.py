@@ -1,0 +1,56 @@
+"""The backends. Names load on first use, so importing this package costs next to nothing."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tmgg.experiment_utils.cloud.base import CloudRunner
+    from tmgg.experiment_utils.cloud.factory import make_runner
+    from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
+    from tmgg.experiment_utils.cloud.runs import (
+        ExperimentResult,
+        RunState,
+        SpawnedTask,
+        TaskRequest,
+    )
+    from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+    from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+    from tmgg.experiment_utils.compose import compose_config
+
+__all__ = [
+    "CloudRunner",
+    "ExperimentResult",
+    "LocalConfig",
+    "LocalRunner",
+    "RunState",
+    "SlurmConfig",
+    "SlurmRunner",
+    "SpawnedTask",
+    "TaskRequest",
+    "compose_config",
+    "make_runner",
+]
+
+_HOMES = {
+    "CloudRunner": "tmgg.experiment_utils.cloud.base",
+    "ExperimentResult": "tmgg.experiment_utils.cloud.runs",
+    "LocalConfig": "tmgg.experiment_utils.cloud.local",
+    "LocalRunner": "tmgg.experiment_utils.cloud.local",
+    "RunState": "tmgg.experiment_utils.cloud.runs",
+    "SlurmConfig": "tmgg.experiment_utils.cloud.slurm.config",
+    "SlurmRunner": "tmgg.experiment_utils.cloud.slurm.runner",
+    "SpawnedTask": "tmgg.experiment_utils.cloud.runs",
+    "TaskRequest": "tmgg.experiment_utils.cloud.runs",
+    "compose_config": "tmgg.experiment_utils.compose",
+    "make_runner": "tmgg.experiment_utils.cloud.factory",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,83 @@
+"""What goes into a backend and what comes out of it, the same for all of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tmgg.experiment_utils.atomic_file import JsonDict
+from tmgg.experiment_utils.failures import Failure
+from tmgg.experiment_utils.task import ConfigLike, Metrics
+
+Status = Literal["pending", "running", "completed", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskRequest:
+    """One run as it is asked for; a bare config means a request with nothing else said."""
+
+    config: ConfigLike
+    run_id: str | None = None
+    """None takes the config's `run_id`, or makes one."""
+    payload: bytes | None = None
+    """Travels beside the task; the experiment finds it at `current_run().payload_path`."""
+    timeout_seconds: int | None = None
+    """None takes the backend's default."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpawnedTask:
+    """Handle of a submitted run; everything else is on its record, so it may be thrown away."""
+
+    run_id: str
+    job_id: str | None
+    backend: str
+    output_dir: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExperimentResult:
+    """What came of a run."""
+
+    run_id: str
+    config: JsonDict
+    status: Literal["completed", "failed"]
+    metrics: Metrics = field(default_factory=dict)
+    checkpoint_path: str | None = None
+    error_message: str | None = None
+    """What happened and what to do; None when the run completed."""
+    failure: Failure | None = None
+    duration_seconds: float = 0.0
+    """The experiment's own time, without queue and start-up."""
+    attempts: int = 1
+    """Submissions and restarts together."""
+    job_id: str | None = None
+    nodes: list[str] = field(default_factory=list)
+    """Hosts of the Ray cluster the experiment had, or the one host it ran on."""
+    output_path: str | None = None
+    """The log."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunState:
+    """The finer truth about one run at one moment."""
+
+    run_id: str
+    status: Status
+    final: bool
+    """Whether this will not change any more (short of a retry)."""
+    backend_state: str = ""
+    """In the backend's own words: `PENDING`, `COMPLETING`, ..."""
+    reason: str = ""
+    """Why it is pending or ended, in the backend's own words."""
+    job_id: str | None = None
+    exit_code: str | None = None
+    nodes: str = ""
+    estimated_start: str | None = None
+    attempt: int = 1
+    failure: Failure | None = None
+    note: str = ""
+    """What could not be found out just now, for example that a query failed."""
+
+
+OnUpdate = Callable[[Sequence[RunState]], None]

@@ -1,0 +1,232 @@
+"""What a Slurm run may ask for: one table of names, defaults, meaning and limits.
+
+Field `x` is the launcher key `hydra.launcher.slurm_x`. Everything is validated here, once, before
+anything is submitted; the rest of the code trusts a `SlurmConfig`.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from tmgg.errors import ConfigError
+from tmgg.experiment_utils.cloud.factory import unknown_name
+from tmgg.experiment_utils.cloud.slurm import fields
+
+RayBootstrap = Literal["symmetric-run", "none"]
+
+RAY_MIN_WORKER_PORT = 10002
+RAY_MAX_WORKER_PORT = 19999
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlurmConfig:
+    """One job's resources, environment and bookkeeping. Raises ConfigError for what cannot be."""
+
+    partition: str = "gpu"
+    """Partition to submit to; a comma-separated list lets Slurm choose the earliest."""
+    nodes: int = 4
+    """Nodes to allocate."""
+    cpus_per_task: int = 8
+    """CPUs per node (one task runs on each node)."""
+    gpus_per_task: int = 1
+    """GPUs per node; 0 for none."""
+    time_limit: str = "08:00:00"
+    """Job time limit: HH:MM:SS, D-HH:MM:SS, any other of Slurm's forms, or UNLIMITED."""
+    mem_per_cpu: str = "4GB"
+    """Memory per CPU: a number with K, M, G or T (and B if you like); megabytes without a letter."""
+    setup_commands: tuple[str, ...] = ()
+    """Shell commands that prepare the environment on the first node (its variables reach all nodes).
+    One that fails ends the job; append `|| true` where failing is harmless."""
+
+    account: str | None = None
+    """Account to charge; None is the user's default."""
+    qos: str | None = None
+    """Quality of service; None is the default."""
+    constraint: str | None = None
+    """Node features, as in `a100&nvlink`."""
+    reservation: str | None = None
+    """Reservation to run in."""
+    nodelist: str | None = None
+    """Nodes that must be part of the allocation, as in `node[1-3]`."""
+    exclude: str | None = None
+    """Nodes to keep out."""
+    gpu_type: str | None = None
+    """GPU model as the site names it in gres (`a100`); None takes any."""
+    exclusive: bool = True
+    """Take whole nodes. symmetric-run cannot share a node with another Ray."""
+    requeue: bool | None = None
+    """Whether Slurm may restart the job after a node failure or preemption; None is the site's
+    default."""
+    dependency: str | None = None
+    """Jobs to wait for, as in `afterok:123`."""
+    mail_user: str | None = None
+    """Address for Slurm's mails."""
+    mail_type: str | None = None
+    """When to mail, as in `END,FAIL`."""
+    job_name: str = "tmgg-experiment"
+    """Name in squeue."""
+    extra_args: tuple[str, ...] = ()
+    """Further sbatch options, one per item, as in `--licenses=matlab`. Options that have a field of
+    their own, or that would break TMGG's bookkeeping, are refused."""
+
+    output_dir: str = "slurm_outputs"
+    """Folder of logs and records, on the file system all nodes share; relative to the working
+    directory."""
+    poll_interval_s: float = 30.0
+    """Longest time between two questions to the scheduler while waiting, in seconds. Ends are seen
+    at once all the same, through the shared folder."""
+    python: str | None = None
+    """Interpreter on the nodes. None is the one the setup commands put first, else the one
+    submitting."""
+    script_template: str | None = None
+    """Path of a job-script template to use instead of the built-in one."""
+
+    ray_bootstrap: RayBootstrap = "symmetric-run"
+    """How Ray starts on the nodes; `none` runs the experiment on the first node without Ray."""
+    ray_port: int = 6379
+    """Port of Ray's head (GCS). On shared nodes each job needs another."""
+    min_worker_port: int = RAY_MIN_WORKER_PORT
+    """First port of Ray's worker processes."""
+    max_worker_port: int = RAY_MAX_WORKER_PORT
+    """Last port of Ray's worker processes."""
+
+    submit_timeout_s: float = 300.0
+    """How long a controller that does not answer is asked again before giving up, in seconds."""
+    lost_grace_s: float = 60.0
+    """How long a job that no source knows, or a result that should be there, is waited for before
+    the run counts as lost, in seconds; covers the delays of NFS and of the accounting database."""
+
+    def __post_init__(self) -> None:
+        # YAML and JSON have lists; a frozen config holds tuples.
+        for name in ("setup_commands", "extra_args"):
+            object.__setattr__(self, name, fields.text_list(name, getattr(self, name)))
+        for name in ("nodes", "cpus_per_task"):
+            fields.integer(name, getattr(self, name), least=1)
+        fields.integer("gpus_per_task", self.gpus_per_task, least=0)
+        for name in ("ray_port", "min_worker_port", "max_worker_port"):
+            fields.integer(name, getattr(self, name), least=1024, most=65535)
+        for name in ("poll_interval_s", "submit_timeout_s", "lost_grace_s"):
+            fields.positive(name, getattr(self, name))
+        for name in ("exclusive",):
+            fields.boolean(name, getattr(self, name))
+        if self.requeue is not None:
+            fields.boolean("requeue", self.requeue)
+        fields.time_limit("time_limit", self.time_limit)
+        fields.memory("mem_per_cpu", self.mem_per_cpu)
+        for name, pattern in _PATTERNS.items():
+            fields.matching(name, getattr(self, name), pattern)
+        fields.one_of("ray_bootstrap", self.ray_bootstrap, get_args(RayBootstrap))
+        for name in ("job_name", "output_dir", "python", "script_template"):
+            fields.printable(name, getattr(self, name))
+        self._check_ports()
+        fields.setup_commands("setup_commands", self.setup_commands)
+        fields.extra_args("extra_args", self.extra_args, owned=_OWNED_OPTIONS)
+        if "\\" in self.output_dir:
+            raise ConfigError(f"output_dir={self.output_dir!r}: Slurm gives backslashes a meaning")
+
+    def _check_ports(self) -> None:
+        first, last = self.min_worker_port, self.max_worker_port
+        if first >= last:
+            raise ConfigError(f"min_worker_port={first} must be below max_worker_port={last}")
+        if first <= self.ray_port <= last:
+            raise ConfigError(
+                f"ray_port={self.ray_port} lies among the worker ports {first} to {last}; "
+                "Ray refuses that. Move one of them."
+            )
+
+    @property
+    def time_limit_s(self) -> int | None:
+        """The time limit in seconds; None when unlimited."""
+        return fields.parse_time_limit_s(self.time_limit)
+
+    @classmethod
+    def from_mapping(cls, options: Mapping[str, Any]) -> "SlurmConfig":
+        """From plain options; an unknown key is a ConfigError that lists the known ones."""
+        known = [item.name for item in dataclasses.fields(cls)]
+        for key in options:
+            if key not in known:
+                raise ConfigError(unknown_name("Slurm option", str(key), known))
+        return cls(**options)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, for the record."""
+        return dataclasses.asdict(self)
+
+    def resolved_output_dir(self, base: Path) -> Path:
+        """The folder of logs and records, absolute."""
+        return (base / Path(self.output_dir).expanduser()).absolute()
+
+
+_NAME = r"[A-Za-z0-9_.+-]+"
+_PATTERNS: dict[str, tuple[re.Pattern[str], str]] = {
+    "partition": (re.compile(rf"{_NAME}(,{_NAME})*"), "gpu or gpu,batch"),
+    "account": (re.compile(_NAME), "my-account"),
+    "qos": (re.compile(rf"{_NAME}(,{_NAME})*"), "normal"),
+    "constraint": (re.compile(r"[A-Za-z0-9_.&|*,:()\[\]+-]+"), "a100&nvlink"),
+    "reservation": (re.compile(rf"{_NAME}(,{_NAME})*"), "course_2026"),
+    "nodelist": (re.compile(r"[A-Za-z0-9_.,\[\]-]+"), "node[1-3],node7"),
+    "exclude": (re.compile(r"[A-Za-z0-9_.,\[\]-]+"), "node[1-3],node7"),
+    "gpu_type": (re.compile(_NAME), "a100"),
+    "dependency": (re.compile(r"[a-z]+(:[0-9+_]+)*([,?][a-z]+(:[0-9+_]+)*)*"), "afterok:123"),
+    "mail_user": (re.compile(r"[A-Za-z0-9_.%+@-]+"), "you@example.org"),
+    "mail_type": (re.compile(r"[A-Z_0-9]+(,[A-Z_0-9]+)*"), "END,FAIL"),
+}
+# Options with a field, and options that change what TMGG's bookkeeping relies on.
+_OWNED_OPTIONS: dict[str, str] = {
+    "--account": "account",
+    "-A": "account",
+    "--array": "",
+    "-a": "",
+    "--chdir": "output_dir",
+    "-D": "output_dir",
+    "--comment": "",
+    "--constraint": "constraint",
+    "-C": "constraint",
+    "--cpus-per-task": "cpus_per_task",
+    "-c": "cpus_per_task",
+    "--dependency": "dependency",
+    "-d": "dependency",
+    "--error": "output_dir",
+    "-e": "output_dir",
+    "--exclude": "exclude",
+    "-x": "exclude",
+    "--exclusive": "exclusive",
+    "--gpus-per-task": "gpus_per_task",
+    "--input": "",
+    "-i": "",
+    "--job-name": "job_name",
+    "-J": "job_name",
+    "--mail-type": "mail_type",
+    "--mail-user": "mail_user",
+    "--mem-per-cpu": "mem_per_cpu",
+    "--nodelist": "nodelist",
+    "-w": "nodelist",
+    "--nodes": "nodes",
+    "-N": "nodes",
+    "--no-requeue": "requeue",
+    "--ntasks": "nodes",
+    "-n": "nodes",
+    "--ntasks-per-node": "nodes",
+    "--tasks-per-node": "nodes",
+    "--open-mode": "",
+    "--output": "output_dir",
+    "-o": "output_dir",
+    "--parsable": "",
+    "--partition": "partition",
+    "-p": "partition",
+    "--qos": "qos",
+    "-q": "qos",
+    "--quiet": "",
+    "-Q": "",
+    "--requeue": "requeue",
+    "--reservation": "reservation",
+    "--test-only": "",
+    "--time": "time_limit",
+    "-t": "time_limit",
+    "--wait": "",
+    "-W": "",
+    "--wrap": "",
+}

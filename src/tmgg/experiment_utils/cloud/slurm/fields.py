@@ -1,0 +1,165 @@
+"""Checks of single settings. Each raises ConfigError naming the field, what was given, and what fits."""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from tmgg.errors import ConfigError
+
+_TIME = re.compile(
+    r"(?P<minutes>\d+)"
+    r"|(?P<m>\d+):(?P<s>\d+)"
+    r"|(?P<h>\d+):(?P<hm>\d+):(?P<hs>\d+)"
+    r"|(?P<d>\d+)-(?P<dh>\d+)(:(?P<dm>\d+)(:(?P<ds>\d+))?)?"
+)
+_MEMORY = re.compile(r"(?P<amount>[1-9]\d*)(?P<unit>[KMGT]B?)?", re.IGNORECASE)
+_OPTION = re.compile(r"(?P<name>--[a-z][a-z0-9-]*|-[A-Za-z])(?P<value>=.*)?")
+
+
+def integer(name: str, value: object, *, least: int, most: int | None = None) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"{name}={value!r} is a {type(value).__name__}; give a whole number")
+    if value < least or (most is not None and value > most):
+        limits = f"at least {least}" if most is None else f"{least} to {most}"
+        raise ConfigError(f"{name}={value} cannot be; it must be {limits}")
+
+
+def positive(name: str, value: object) -> None:
+    fits = isinstance(value, int | float) and not isinstance(value, bool)
+    if not fits or not 0 < float(str(value)) < float("inf"):
+        raise ConfigError(f"{name}={value!r} must be a number of seconds above 0")
+
+
+def boolean(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name}={value!r} must be true or false")
+
+
+def one_of(name: str, value: object, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{name}={value!r} must be one of {', '.join(choices)}")
+
+
+def printable(name: str, value: object) -> None:
+    """Text that may hold spaces and quotes (they are quoted where it is used) but no control codes."""
+    if value is None:
+        return
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ConfigError(f"{name}={value!r} must be non-empty text without line breaks")
+
+
+def matching(name: str, value: object, pattern: tuple[re.Pattern[str], str]) -> None:
+    """Text that Slurm takes verbatim: only what such a name can hold, so nothing needs quoting."""
+    expression, example = pattern
+    if value is None:
+        return
+    if not isinstance(value, str) or not expression.fullmatch(value):
+        raise ConfigError(f"{name}={value!r} cannot be; it looks like {example!r}")
+
+
+def text_list(name: str, value: object) -> tuple[str, ...]:
+    """A tuple of the items of any list of text; a single text is a mistake, not a list of letters."""
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise ConfigError(f"{name}={value!r} must be a list of text")
+    for item in value:
+        if not isinstance(item, str):
+            raise ConfigError(f"{name} holds {item!r}, a {type(item).__name__}; items must be text")
+    return tuple(value)
+
+
+def time_limit(name: str, value: object) -> None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ConfigError(
+            f"{name}={value} is a number: YAML reads 12:00:00 without quotes as one. "
+            f'Put it in quotes: {name}: "12:00:00"'
+        )
+    if not isinstance(value, str):
+        raise ConfigError(f"{name}={value!r} must be text such as '08:00:00'")
+    seconds = parse_time_limit_s(value)
+    if seconds == 0:
+        raise ConfigError(f"{name}={value!r} is no time at all (Slurm reads 0 as unlimited)")
+
+
+def parse_time_limit_s(value: str) -> int | None:
+    """Seconds in a Slurm time limit (sbatch(1), --time); None when unlimited."""
+    if value.upper() in ("UNLIMITED", "INFINITE"):
+        return None
+    found = _TIME.fullmatch(value)
+    if not found or not value.isascii():
+        raise ConfigError(
+            f"time_limit={value!r} is no time limit; write HH:MM:SS, D-HH:MM:SS or minutes"
+        )
+    part = {key: int(text) for key, text in found.groupdict().items() if text is not None and key}
+    for key in ("s", "hm", "hs", "dm", "ds"):
+        if part.get(key, 0) > 59:
+            raise ConfigError(f"time_limit={value!r}: {part[key]} minutes or seconds; at most 59 fit")
+    if part.get("dh", 0) > 23:
+        raise ConfigError(f"time_limit={value!r}: {part['dh']} hours beside days; at most 23 fit")
+    days, hours = part.get("d", 0), part.get("h", 0) + part.get("dh", 0)
+    minutes = sum(part.get(key, 0) for key in ("minutes", "m", "hm", "dm"))
+    seconds = sum(part.get(key, 0) for key in ("s", "hs", "ds"))
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def memory(name: str, value: object) -> None:
+    if not isinstance(value, str) or not value.isascii() or not _MEMORY.fullmatch(value):
+        raise ConfigError(f"{name}={value!r} is no amount of memory; write for example '4GB'")
+
+
+def setup_commands(name: str, commands: Sequence[str]) -> None:
+    """Each must be complete shell on its own, so that it cannot swallow what follows it."""
+    for command in commands:
+        if not command.strip() or "\0" in command or "\r" in command:
+            raise ConfigError(f"{name} holds {command!r}, which is no command")
+        if command.endswith("\\"):
+            raise ConfigError(f"{name}: {command!r} ends in a backslash and would swallow a line")
+        complaint = _syntax_complaint(command)
+        if complaint:
+            raise ConfigError(f"{name}: {command!r} is not complete shell: {complaint}")
+
+
+def _syntax_complaint(command: str) -> str:
+    try:
+        checked = subprocess.run(
+            ["bash", "-n"], input=command + "\n", capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""  # no bash on this machine: the job script's own bash will say it
+    return checked.stderr.strip()
+
+
+def extra_args(name: str, options: Sequence[str], *, owned: Mapping[str, str]) -> None:
+    """Each item one long or short sbatch option with its value after `=`."""
+    for option in options:
+        found = _OPTION.fullmatch(option)
+        if not found or not option.isprintable():
+            raise ConfigError(
+                f"{name} holds {option!r}; write each option as one item, --name or --name=value"
+            )
+        key = _full_name(found["name"], owned)
+        if key is not None:
+            field = owned[key]
+            advice = f"set {field} instead" if field else "TMGG sets it or relies on its absence"
+            raise ConfigError(f"{name}: {option!r} is not allowed here; {advice}")
+
+
+def _full_name(given: str, owned: Mapping[str, str]) -> str | None:
+    # sbatch accepts unambiguous beginnings of long options (getopt_long): --outp is --output.
+    if not given.startswith("--"):
+        return given if given in owned else None
+    return next((key for key in owned if key.startswith(given)), None)
+
+
+def quoted_directive(value: str) -> str:
+    """`value` so that sbatch's own parser of `#SBATCH` lines reads it back unchanged.
+
+    sbatch(1) splits such lines itself: quotes group, a backslash escapes, `#` begins a comment.
+    """
+    if re.fullmatch(r"[A-Za-z0-9_./:,=@%+\[\]&|*()-]+", value):
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def quoted_shell(value: str) -> str:
+    return shlex.quote(value)

@@ -1,0 +1,229 @@
+"""The job side: load the task, run the experiment, leave the result. Runs on the compute node.
+
+The result file is the truth; the `TMGG_RESULT:` line on stdout is a copy for people and for the
+day when the file cannot be written.
+"""
+
+import logging
+import math
+import os
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from tmgg.errors import RecordError, TaskError, TmggError
+from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
+from tmgg.experiment_utils.context import RunContext, set_current_run
+from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.task import (
+    Metrics,
+    TaskInput,
+    TaskOutput,
+    load_target,
+    render_result_line,
+)
+from tmgg.experiment_utils.timeout import ExperimentTimeout, time_limit
+
+log = logging.getLogger(__name__)
+
+TRACEBACK_LINES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    stage: str
+    error: BaseException
+
+
+def execute_task(submission_folder: str | None = None) -> int:
+    """Run the task of one submission; returns the process's exit code.
+
+    `submission_folder` defaults to the last command-line argument, which is how the job script
+    passes it. Whatever happens to the experiment, a result is written: only a result that nobody
+    could write (disk full) ends without one, and then with exit code 74.
+    """
+    paths = _submission_paths(Path(submission_folder or sys.argv[-1]))
+    started = time.time()
+    write_phase(paths, "entrypoint_start")
+    output = _attempt(paths, started)
+    exit_code = _publish(paths, output)
+    write_phase(paths, "entrypoint_end")
+    return exit_code
+
+
+def write_phase(paths: SubmissionPaths, name: str) -> None:
+    """Append one mark; a phase is a convenience, so a full disk does not end the run."""
+    line = f"{name} {time.time():.6f} {socket.gethostname()}\n"
+    try:
+        with paths.phases.open("a") as stream:
+            stream.write(line)
+    except OSError as error:
+        log.warning("could not record phase %s: %s", name, error)
+
+
+def _attempt(paths: SubmissionPaths, started: float) -> TaskOutput:
+    outcome: TaskOutput | _Failed
+    ray_nodes: list[JsonDict] = []
+    stage = "load"
+    try:
+        task = _load(paths)
+        stage = "ray"
+        ray_nodes = _connect_ray()
+        stage = "load"
+        experiment = load_target(task.target)
+        config = OmegaConf.create(_with_output_dir(task.config, paths))
+        stage = "run"
+        with time_limit(task.timeout_seconds, on_deadline=lambda: _deadline(paths, started)):
+            returned = experiment(config)
+        stage = "result"
+        metrics, checkpoint = parse_returned(returned)
+        log.info("Experiment completed")
+        outcome = TaskOutput(
+            run_id=task.run_id, status="completed", metrics=metrics, checkpoint_path=checkpoint
+        )
+    except BaseException as error:  # the job-side top level: everything becomes a result
+        traceback.print_exc()
+        outcome = _failed_output(paths, _Failed(stage, error))
+    finally:
+        set_current_run(None)
+    ended = time.time()
+    return replace(
+        outcome,
+        submission=paths.number,
+        restart=int(os.environ.get("TMGG_RESTART", "0")),
+        job_id=os.environ.get("TMGG_JOB_ID"),
+        hostname=socket.gethostname(),
+        ray_nodes=ray_nodes,
+        started_at=started,
+        completed_at=ended,
+        duration_seconds=ended - started,
+    )
+
+
+def parse_returned(returned: object) -> tuple[Metrics, str | None]:
+    """Metrics and checkpoint out of what an experiment returned.
+
+    None counts as no metrics, a single number as `{"value": number}`. Numbers of numpy and torch
+    (anything with `item()`) become Python's. Raises TaskError for anything else.
+    """
+    if returned is None:
+        return {}, None
+    if not isinstance(returned, Mapping):
+        returned = {"value": returned}
+    rest = dict(returned)
+    checkpoint = rest.pop("checkpoint_path", None)
+    metrics = {str(name): _number(str(name), value) for name, value in rest.items()}
+    return metrics, None if checkpoint is None else str(checkpoint)
+
+
+def _number(name: str, value: Any) -> float:
+    item = value.item() if hasattr(value, "item") and getattr(value, "size", 1) != 0 else value
+    if isinstance(item, bool | int | float):
+        return item
+    raise TaskError(
+        f"the experiment returned {name}={value!r}, a {type(value).__name__}. Return a mapping of "
+        "names to numbers (and 'checkpoint_path', if there is one)."
+    )
+
+
+def _load(paths: SubmissionPaths) -> TaskInput:
+    found = read_json(paths.run_paths.task)
+    if found is None:
+        raise RecordError(f"no task file {paths.run_paths.task}")
+    task = TaskInput.from_json(found, what=str(paths.run_paths.task))
+    artifacts = paths.run_paths.artifacts
+    artifacts.mkdir(parents=True, exist_ok=True)
+    payload = paths.run_paths.payload
+    set_current_run(
+        RunContext(
+            run_id=task.run_id,
+            output_dir=artifacts,
+            attempt=paths.number + int(os.environ.get("TMGG_RESTART", "0")),
+            payload_path=payload if payload.exists() else None,
+            stop_path=paths.stop,
+            ray_address=os.environ.get("TMGG_RAY_ADDRESS"),
+        )
+    )
+    return task
+
+
+def _with_output_dir(config: JsonDict, paths: SubmissionPaths) -> JsonDict:
+    if config.get("output_dir") is not None:
+        return config
+    return {**config, "output_dir": str(paths.run_paths.artifacts)}
+
+
+def _connect_ray() -> list[JsonDict]:
+    address = os.environ.get("TMGG_RAY_ADDRESS")
+    if not address:
+        return []
+    import ray  # over a second to import: only for runs that have a Ray cluster
+
+    ray.init(address=address, logging_level="WARNING", log_to_driver=True)
+    return [
+        {
+            "hostname": node["NodeManagerHostname"],
+            "address": node["NodeManagerAddress"],
+            "cpus": node["Resources"].get("CPU", 0),
+            "gpus": node["Resources"].get("GPU", 0),
+        }
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+
+
+def _failed_output(paths: SubmissionPaths, failed: _Failed) -> TaskOutput:
+    error = failed.error
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return TaskOutput(
+        run_id=paths.run_paths.run_id,
+        status="timeout" if isinstance(error, ExperimentTimeout) else "failed",
+        error_type=name,
+        error_message=str(error),
+        traceback="\n".join(lines[-TRACEBACK_LINES:]),
+        stage=failed.stage,
+    )
+
+
+def _deadline(paths: SubmissionPaths, started: float) -> None:
+    """The experiment ignored its time limit (native code that never returns): end the process."""
+    ended = time.time()
+    output = replace(
+        _failed_output(paths, _Failed("run", ExperimentTimeout("the experiment ignored its limit"))),
+        submission=paths.number,
+        restart=int(os.environ.get("TMGG_RESTART", "0")),
+        job_id=os.environ.get("TMGG_JOB_ID"),
+        hostname=socket.gethostname(),
+        started_at=started,
+        completed_at=ended,
+        duration_seconds=ended - started,
+    )
+    os._exit(_publish(paths, output))
+
+
+def _publish(paths: SubmissionPaths, output: TaskOutput) -> int:
+    """Write result file and result line; the exit code tells whether one of them is there."""
+    print("\n" + render_result_line(output), flush=True)  # noqa: T201 - the line is the interface
+    exit_code = 0 if output.status == "completed" else 1
+    try:
+        write_json(paths.result, output.to_json())
+        write_atomic(paths.folder / "entrypoint_exit_code", f"{exit_code}\n".encode())
+    except OSError as error:
+        log.error("could not write %s: %s", paths.result, error)
+        return os.EX_IOERR
+    return exit_code
+
+
+def _submission_paths(folder: Path) -> SubmissionPaths:
+    folder = folder.absolute()
+    run_folder = folder.parent
+    return RunPaths(run_folder.parent, run_folder.name).submission(int(folder.name))

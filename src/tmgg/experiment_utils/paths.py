@@ -1,0 +1,153 @@
+"""Where every file of a run is. No other module builds these paths.
+
+    <output_dir>/                      slurm_outputs/ unless configured
+        <run_id>.out, <run_id>.err     what the job printed, of all its attempts
+        .ended/<run_id>.<n>.json       written by the job as its last act (exit record)
+        <run_id>/                      0700
+            run.json                   what was asked for; written once, before anything is submitted
+            task.json, payload.pkl     what to run (0600)
+            output/                    the experiment's own files: checkpoints, logs
+            <n>/                       submission n (1, 2, ...): `retry` makes the next one
+                intent.json            token, written before the backend is called
+                job.sh                 the job script (Slurm)
+                job.json               the backend's job id, once known
+                owner                  id of the job that runs this submission; first come, first served
+                phases                 "name seconds host" lines, as the job gets on
+                result.json            what the experiment returned; result.<k>.json of restart k
+                cancel.json            somebody asked for an end
+                stop                   dropped to ask the experiment to checkpoint and end
+                ray_token              secret of this job's Ray cluster (0600)
+                verdict.json           the outcome, once final
+
+The run folder is the database: any process on the shared file system can ask, collect or cancel.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmgg.errors import ConfigError
+
+LAYOUT_VERSION = 1
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def check_run_id(run_id: object) -> str:
+    """`run_id` itself when it can be a file name; raises ConfigError otherwise."""
+    if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
+        raise ConfigError(
+            f"run_id {run_id!r} cannot be a file name. Use 1 to 100 letters, digits, '.', '_' or "
+            "'-', beginning with a letter or digit."
+        )
+    return run_id
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaths:
+    """The files of one run; `output_dir` is absolute."""
+
+    output_dir: Path
+    run_id: str
+
+    @property
+    def folder(self) -> Path:
+        return self.output_dir / self.run_id
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run.json"
+
+    @property
+    def task(self) -> Path:
+        return self.folder / "task.json"
+
+    @property
+    def payload(self) -> Path:
+        return self.folder / "payload.pkl"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.folder / "output"
+
+    @property
+    def stdout(self) -> Path:
+        return self.output_dir / f"{self.run_id}.out"
+
+    @property
+    def stderr(self) -> Path:
+        return self.output_dir / f"{self.run_id}.err"
+
+    @property
+    def ended_folder(self) -> Path:
+        """Shared by all runs of the folder: one listing tells which of a thousand have ended."""
+        return self.output_dir / ".ended"
+
+    def submission(self, number: int) -> "SubmissionPaths":
+        return SubmissionPaths(self, number)
+
+    def submission_numbers(self) -> list[int]:
+        """Submissions made so far, ascending; empty for a run whose first intent was never written."""
+        try:
+            names = [entry.name for entry in self.folder.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionPaths:
+    """The files of one submission of a run."""
+
+    run_paths: RunPaths
+    number: int
+
+    @property
+    def folder(self) -> Path:
+        return self.run_paths.folder / str(self.number)
+
+    @property
+    def intent(self) -> Path:
+        return self.folder / "intent.json"
+
+    @property
+    def script(self) -> Path:
+        return self.folder / "job.sh"
+
+    @property
+    def job(self) -> Path:
+        return self.folder / "job.json"
+
+    @property
+    def owner(self) -> Path:
+        return self.folder / "owner"
+
+    @property
+    def phases(self) -> Path:
+        return self.folder / "phases"
+
+    @property
+    def result(self) -> Path:
+        return self.folder / "result.json"
+
+    @property
+    def cancel(self) -> Path:
+        return self.folder / "cancel.json"
+
+    @property
+    def stop(self) -> Path:
+        return self.folder / "stop"
+
+    @property
+    def ray_token(self) -> Path:
+        return self.folder / "ray_token"
+
+    @property
+    def verdict(self) -> Path:
+        return self.folder / "verdict.json"
+
+    @property
+    def ended(self) -> Path:
+        """The exit record; written only when the job ended by itself or by a signal it could catch."""
+        name = f"{self.run_paths.run_id}.{self.number}.json"
+        return self.run_paths.ended_folder / name

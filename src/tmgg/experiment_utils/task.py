@@ -1,0 +1,222 @@
+"""What to run and what came back, as they travel: plain JSON, no pickles, no code.
+
+A task names a callable by module path and carries its config. What cannot be named (a closure of a
+Hydra app) travels as an opaque payload file beside the task, and the callable named is the one that
+knows how to open it.
+"""
+
+import dataclasses
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tmgg.errors import RecordError, TaskError
+from tmgg.experiment_utils.atomic_file import JsonDict
+
+TASK_VERSION = 1
+RESULT_PREFIX = "TMGG_RESULT:"
+DEFAULT_TARGET = "tmgg.training.experiment:run"
+
+ConfigLike = Mapping[str, Any] | DictConfig
+Experiment = Callable[[DictConfig], Mapping[str, Any]]
+Metrics = dict[str, float]
+_Record = TypeVar("_Record", "TaskInput", "TaskOutput")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskInput:
+    """What one run executes; the content of `task.json`."""
+
+    run_id: str
+    target: str
+    """`package.module:function`, importable where the job runs."""
+    config: JsonDict
+    """Resolved, without the `hydra` node."""
+    timeout_seconds: int | None = None
+    """Python-level limit on the callable in seconds; None is no limit."""
+
+    def to_json(self) -> JsonDict:
+        return {"version": TASK_VERSION, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: JsonDict, *, what: str = "task") -> "TaskInput":
+        return _from_json(cls, value, what=what)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskOutput:
+    """What one attempt returned; the content of `result.json` and of the `TMGG_RESULT:` line."""
+
+    run_id: str
+    status: Literal["completed", "failed", "timeout"]
+    metrics: Metrics = field(default_factory=dict)
+    checkpoint_path: str | None = None
+    error_type: str | None = None
+    """Qualified name of the exception's class."""
+    error_message: str | None = None
+    traceback: str | None = None
+    """The last lines of the traceback."""
+    stage: str | None = None
+    """Where it failed: `load`, `ray`, `run` or `result`; None when it did not."""
+    submission: int = 1
+    restart: int = 0
+    """How often the backend had restarted the job; a result of an older restart is stale."""
+    job_id: str | None = None
+    hostname: str = ""
+    ray_nodes: list[JsonDict] = field(default_factory=list)
+    """Alive nodes of the Ray cluster when the experiment began: hostname, address, resources."""
+    started_at: float = 0.0
+    """Unix time."""
+    completed_at: float = 0.0
+    duration_seconds: float = 0.0
+
+    def to_json(self) -> JsonDict:
+        return {"version": TASK_VERSION, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: JsonDict, *, what: str = "result") -> "TaskOutput":
+        output = _from_json(cls, value, what=what)
+        numbers = all(isinstance(item, int | float) for item in output.metrics.values())
+        if not numbers:
+            raise RecordError(f"{what} has metrics that are no numbers: {output.metrics!r}")
+        if output.status not in ("completed", "failed", "timeout"):
+            raise RecordError(f"{what} has status {output.status!r}")
+        return output
+
+
+def render_result_line(output: TaskOutput) -> str:
+    """The `TMGG_RESULT:` line, without its newline (JSON escapes any inside)."""
+    return RESULT_PREFIX + json.dumps(output.to_json())
+
+
+def parse_result_line(line: str) -> TaskOutput:
+    """The result in a line that holds the prefix anywhere; raises RecordError if it is damaged."""
+    _, found, text = line.partition(RESULT_PREFIX)
+    if not found:
+        raise RecordError(f"no {RESULT_PREFIX} in the line")
+    try:
+        value, _end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"the {RESULT_PREFIX} line is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise RecordError(f"the {RESULT_PREFIX} line holds no JSON object")
+    return TaskOutput.from_json(value, what=f"the {RESULT_PREFIX} line")
+
+
+def prepare_config(config: ConfigLike) -> JsonDict:
+    """`config` as plain JSON: interpolations resolved, the `hydra` node left out.
+
+    Raises TaskError, naming the key, for an unresolvable interpolation, a missing value (`???`) or
+    a value that JSON cannot hold. NaN and infinity are kept.
+    """
+    try:
+        plain = _resolved(config)
+    except OmegaConfBaseException as error:
+        raise TaskError(
+            f"the config cannot be resolved: {error}. Set the key named above, or remove it."
+        ) from error
+    _check_json(plain, "config")
+    return plain
+
+
+def target_of(config: Mapping[str, Any]) -> str:
+    """The callable named by `experiment._target_`; the built-in denoising experiment by default."""
+    experiment = config.get("experiment")
+    target = experiment.get("_target_") if isinstance(experiment, Mapping) else None
+    if target is None:
+        return DEFAULT_TARGET
+    _split_target(target)
+    return str(target)
+
+
+def load_target(target: str) -> Experiment:
+    """Import the callable; modules beside the working directory count, as they do for `python -m`.
+
+    Raises TaskError when the name leads to nothing callable; a module's own ImportError passes.
+    """
+    module_name, function_name = _split_target(target)
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    found: Any = importlib.import_module(module_name)
+    for part in function_name.split("."):
+        if not hasattr(found, part):
+            raise TaskError(f"experiment._target_={target!r}: {module_name} has no {function_name!r}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise TaskError(f"experiment._target_={target!r} is a {type(found).__name__}, not callable")
+    return found  # type: ignore[no-any-return]
+
+
+def _split_target(target: object) -> tuple[str, str]:
+    if isinstance(target, str):
+        module, _, function = target.partition(":") if ":" in target else target.rpartition(".")
+        parts = [*module.split("."), *function.split(".")]
+        if all(part.isidentifier() for part in parts):
+            return module, function
+    raise TaskError(
+        f"experiment._target_={target!r} does not name a callable. Write it as package.module:function."
+    )
+
+
+def _resolved(config: ConfigLike) -> JsonDict:
+    # Flags are copied off first: masking `hydra` must not touch the caller's config.
+    tree = OmegaConf.create(dict(config)) if not isinstance(config, DictConfig) else config.copy()
+    OmegaConf.set_readonly(tree, False)
+    OmegaConf.set_struct(tree, False)
+    tree.pop("hydra", None)
+    plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True, enum_to_str=True)
+    assert isinstance(plain, dict)
+    return plain  # type: ignore[return-value]
+
+
+def _check_json(value: object, where: str) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TaskError(f"{where}: key {key!r} is a {type(key).__name__}; JSON keys are text")
+            _check_json(item, f"{where}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_json(item, f"{where}[{index}]")
+    elif value is not None and not isinstance(value, bool | int | float | str):
+        raise TaskError(
+            f"{where} is a {type(value).__name__}, which JSON cannot hold. "
+            "Use text, numbers, booleans, lists and mappings."
+        )
+
+
+def _from_json(cls: type[_Record], value: JsonDict, *, what: str) -> _Record:
+    version = value.get("version")
+    if not isinstance(version, int) or not 1 <= version <= TASK_VERSION:
+        raise RecordError(f"{what} has version {version!r}; this TMGG reads 1 to {TASK_VERSION}")
+    known = {item.name for item in dataclasses.fields(cls)}
+    try:
+        record = cls(**{key: item for key, item in value.items() if key in known})
+    except TypeError as error:
+        raise RecordError(f"{what} lacks fields: {error}") from error
+    for name, kinds in _FIELD_KINDS.items():
+        found = getattr(record, name, None)
+        if found is not None and (not isinstance(found, kinds) or isinstance(found, bool)):
+            raise RecordError(f"{what} has {name}={found!r}, not {kinds}")
+    return record
+
+
+_FIELD_KINDS: dict[str, type | tuple[type, ...]] = {
+    "run_id": str,
+    "target": str,
+    "config": dict,
+    "status": str,
+    "metrics": dict,
+    "submission": int,
+    "restart": int,
+    "timeout_seconds": (int, float),
+    "duration_seconds": (int, float),
+    "ray_nodes": list,
+}
