@@ -1,0 +1,9 @@
+"""What can go wrong with a test cluster."""
+
+
+class ClusterError(RuntimeError):
+    """The cluster cannot do what was asked; the message says why and what to do."""
+
+
+class OptionError(ClusterError, ValueError):
+    """An option's value cannot be; raised before anything is changed."""
