@@ -23,6 +23,7 @@ from slurm_cluster.network import cut_cable
 from slurm_cluster.options import ClusterOptions
 from slurm_cluster.packages import install_missing, unusable_reason
 from slurm_cluster.processes import wait_until
+from slurm_cluster.readiness import read_status
 from slurm_cluster.state import SavedState, read_state, write_state
 from slurm_cluster.status import ClusterStatus
 from slurm_cluster.users import find_user
@@ -95,7 +96,6 @@ class Cluster:
             assembly.assemble(self._layout, self.options, self._exposed())
             if changed and was_running:
                 assembly.restart_slurm(self._layout, self.options)
-            assembly.wait_for_nodes(self._layout, self.options)
 
     def down(self, *, purge: bool = False) -> None:
         """End every process of the cluster; `purge` deletes its state folder, too."""
@@ -108,7 +108,8 @@ class Cluster:
 
     def status(self) -> ClusterStatus:
         """What runs now; never raises because something does not."""
-        return assembly.read_status(self._layout, self.options)
+        machines = assembly.machines_of(self._layout, self.options)
+        return read_status(self.options.name, str(self.state_dir), machines, self.options)
 
     def expose(self, *paths: Path) -> None:
         """Let every user of the machines read these folders of the host, from now on."""
@@ -216,7 +217,6 @@ class Cluster:
         self._compute_node(node)
         with self._locked():
             assembly.assemble(self._layout, self.options, self._exposed(), only=node)
-            assembly.wait_for_nodes(self._layout, self.options, only=node)
 
     def reconfigure(self, **settings: str | None) -> None:
         """Change lines of slurm.conf and restart Slurm; None takes a setting back.
@@ -232,7 +232,6 @@ class Cluster:
             self._save(())
             if write_slurm_configuration(self._layout, self.options):
                 assembly.restart_slurm(self._layout, self.options)
-                assembly.wait_for_nodes(self._layout, self.options)
 
     def _compute_node(self, name: str) -> Machine:
         if name not in self.options.node_names:

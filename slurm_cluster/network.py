@@ -30,10 +30,12 @@ def plug_in(switch_pid: int, machine_pid: int, *, name: str, address: str) -> No
     The default route leads nowhere; Ray finds its own address by asking for the route to a
     public one, and fails without.
     """
+    # The same after each boot, else the others would send to the old one for half a minute.
+    mac = _hardware_address(address)
     _ip(
         switch_pid,
         [
-            f"link add to-{name} type veth peer name eth0 netns {machine_pid}",
+            f"link add to-{name} type veth peer name eth0 address {mac} netns {machine_pid}",
             f"link set to-{name} master {_BRIDGE} up",
         ],
     )
@@ -55,6 +57,11 @@ def cut_cable(switch_pid: int, *, name: str) -> None:
 
 def _ip(pid: int, lines: list[str]) -> None:
     run_host([*_in_network_of(pid), "ip", "-batch", "-"], stdin="\n".join(lines) + "\n")
+
+
+def _hardware_address(address: str) -> str:
+    """A locally administered one, the same for the same IPv4 address."""
+    return "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
 
 
 def _in_network_of(pid: int) -> list[str]:

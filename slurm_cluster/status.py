@@ -64,6 +64,19 @@ def parse_nodes(sinfo: str) -> tuple[NodeStatus, ...]:
     return tuple(nodes.values())
 
 
+def parse_slurmd_starts(show_nodes: str) -> dict[str, int]:
+    """Output of `scontrol --oneliner show nodes` with SLURM_TIME_FORMAT=%s.
+
+    Node to the Unix second at which its slurmd was started; without those that never registered.
+    """
+    starts = {}
+    for line in show_nodes.splitlines():
+        fields = dict(word.split("=", maxsplit=1) for word in line.split() if "=" in word)
+        if fields.get("SlurmdStartTime", "").isdigit():
+            starts[fields["NodeName"]] = int(fields["SlurmdStartTime"])
+    return starts
+
+
 def render_status(status: ClusterStatus) -> str:
     """For people."""
     if not any(status.machines.values()):
