@@ -72,8 +72,14 @@ class Answer:
 class SlurmClient:
     """Asks and tells Slurm. Counts its calls, because operators ask."""
 
-    def __init__(self, *, query_timeout_s: float = QUERY_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        *,
+        query_timeout_s: float = QUERY_TIMEOUT_S,
+        submit_timeout_s: float = SUBMIT_TIMEOUT_S,
+    ) -> None:
         self._query_timeout_s = query_timeout_s
+        self._submit_timeout_s = submit_timeout_s
         self.calls: dict[str, int] = {}
 
     def submit(self, script: Path, *, comment: str, cwd: Path) -> str:
@@ -84,7 +90,7 @@ class SlurmClient:
         """
         argv = submit_argv(script, comment=comment)
         try:
-            answer = self._call(argv, timeout_s=SUBMIT_TIMEOUT_S, cwd=cwd)
+            answer = self._call(argv, timeout_s=self._submit_timeout_s, cwd=cwd)
         except QueryError as error:
             raise SubmissionUnknownError(str(error)) from error
         job_id = parsing.parse_submitted(answer.stdout)
