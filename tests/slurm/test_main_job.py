@@ -9,11 +9,13 @@ import math, os, time
 
 def train(config):
     import ray
-    @ray.remote(num_cpus=1, scheduling_strategy="SPREAD")
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
+    @ray.remote(num_cpus=1)
     def where():
-        return ray.get_runtime_context().get_node_id()
-    used = set(ray.get([where.remote() for _ in range(12)]))
-    return {"val_loss": 0.123, "nodes_alive": len(ray.nodes()), "nodes_used": len(used),
+        return os.uname().nodename
+    alive = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    tasks = [where.options(scheduling_strategy=On(node, soft=False)).remote() for node in alive]
+    return {"val_loss": 0.123, "nodes_alive": len(alive), "nodes_used": len(set(ray.get(tasks))),
             "not_a_number": math.nan, "infinite": math.inf, "learning_rate": config.learning_rate}
 
 def plain(config):

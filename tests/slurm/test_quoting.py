@@ -16,15 +16,16 @@ def test_sbatch_reads_job_names_and_folders_back_unchanged(alice: Login, folder:
     found = alice.python(f"""
 import json, os
 from tmgg.experiment_utils.cloud import SlurmRunner, SlurmConfig
-names, found = {HOSTILE!r}, []
-for name in names:
+def spawn(name):
     runner = SlurmRunner(SlurmConfig(nodes=1, cpus_per_task=1, mem_per_cpu="1GB", time_limit="1",
         exclusive=False, gpus_per_task=0, ray_bootstrap="none", job_name=name, output_dir={folder!r}))
-    spawned = runner.spawn_experiment({{"experiment": {{"_target_": "lab:ok"}}}})
+    return runner, runner.spawn_experiment({{"experiment": {{"_target_": "lab:ok"}}}})
+def found(runner, spawned):
     seen = runner.client.job_details(spawned.job_id)["JobName"]
     result = runner.get_result(spawned)
-    found.append([seen, result.status, os.path.exists(result.output_path)])
-print(json.dumps(found))
+    return [seen, result.status, os.path.exists(result.output_path)]
+spawned = [spawn(name) for name in {HOSTILE!r}]
+print(json.dumps([found(*each) for each in spawned]))
 """)
     assert found == [[name, "completed", True] for name in HOSTILE]
     assert not (alice.host_folder / "canary").exists()
