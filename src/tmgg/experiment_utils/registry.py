@@ -158,19 +158,28 @@ def find_run(run_id: str, folders: Iterable[Path] = ()) -> RunPaths:
             continue
         looked.append(folder)
         paths = RunPaths(folder, run_id)
-        if paths.run.exists():
+        if os.access(paths.run, os.R_OK):
             return paths
     raise UnknownRunError(_unknown(run_id, looked))
 
 
-def runs_in(folder: Path) -> list[RunPaths]:
-    """All runs recorded in a folder, by run id."""
+def runs_in(folder: Path, *, prefix: str = "") -> list[RunPaths]:
+    """The runs recorded in a folder whose id begins with `prefix`, by run id.
+
+    Runs of other users, whose folders are closed to this one, are left out.
+    """
     try:
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+        with os.scandir(folder) as entries:
+            names = sorted(
+                entry.name
+                for entry in entries
+                if entry.name.startswith(prefix) and entry.name[0] != "." and entry.is_dir()
+            )
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
-    runs = [RunPaths(folder, name) for name in names if not name.startswith(".")]
-    return [paths for paths in runs if paths.run.exists()]
+    runs = [RunPaths(folder, name) for name in names]
+    # access(2) rather than stat: the record of another user's run is no use.
+    return [paths for paths in runs if os.access(paths.run, os.R_OK)]
 
 
 def home_folder() -> Path:
@@ -227,9 +236,29 @@ def _record(cls: type[_Record], value: Mapping[str, Any], *, what: str) -> _Reco
         raise RecordError(f"{what} has version {version!r}; this TMGG reads 1 to {LAYOUT_VERSION}")
     known = {item.name for item in fields(cls)}
     try:
-        return cls(**{key: item for key, item in value.items() if key in known})
+        record = cls(**{key: item for key, item in value.items() if key in known})
     except TypeError as error:
         raise RecordError(f"{what} lacks fields: {error}") from error
+    for item in fields(record):
+        found, kinds = getattr(record, item.name), _KINDS[item.name]
+        if not isinstance(found, kinds) or isinstance(found, bool):
+            raise RecordError(f"{what} has {item.name}={found!r}, a {type(found).__name__}")
+    return record
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "backend": str,
+    "base_dir": str,
+    "created_at": (int, float),
+    "host": str,
+    "pid": int,
+    "process_start": str,
+    "run_id": str,
+    "settings": dict,
+    "tmgg_version": str,
+    "token": str,
+    "user": str,
+}
 
 
 def _unknown(run_id: str, looked: Iterable[Path]) -> str:
