@@ -1,7 +1,7 @@
 """What a user's Python does at the login node: one call of a `SlurmRunner`, told in JSON.
 
-`python agent.py REQUEST` prints one JSON object. It runs in a process of its own on purpose: whoever
-asks about a run is never the process that submitted it.
+`python agent.py REQUEST` prints one JSON object. It runs in a process of its own on purpose:
+whoever asks about a run is never the process that submitted it.
 """
 
 import dataclasses

@@ -50,9 +50,7 @@ def test_giving_up_leaves_a_failed_run_that_can_be_retried(trial: Trial) -> None
     trial.wrap_sbatch("sleep 100")
     run_id = new_id()
     with within(20):
-        reply = trial.call(
-            "spawn", run_id, config=config("quick"), slurm={"submit_timeout_s": 3.0}
-        )
+        reply = trial.call("spawn", run_id, config=config("quick"), slurm={"submit_timeout_s": 3.0})
     assert reply.error == "SubmissionError", reply
     assert trial.state(run_id)["failure"]["kind"] == "submission"
     trial.unwrap_sbatch()
@@ -67,7 +65,7 @@ def test_a_refusal_is_an_error_at_once_with_the_names_that_exist(trial: Trial) -
         reply = trial.call("spawn", run_id, config=config("quick"), slurm={"partition": "gpuu"})
     assert reply.error == "SubmissionError"
     assert "invalid partition" in reply.message.lower()
-    assert "batch, gpu, scavenge" in reply.message
+    assert "batch, gpu, ml-gpu, scavenge" in reply.message
     assert reply.calls["sbatch"] == 1
     assert trial.state(run_id)["failure"]["kind"] == "submission"
 
@@ -168,9 +166,7 @@ def test_two_submitters_of_one_run_id_make_one_job(trial: Trial) -> None:
 
 
 @pytest.mark.parametrize("line", ["Welcome to the cluster!", "2026", "Quota: 5 of 10"])
-def test_a_banner_printed_by_sbatch_is_not_mistaken_for_the_answer(
-    trial: Trial, line: str
-) -> None:
+def test_a_banner_printed_by_sbatch_is_not_mistaken_for_the_answer(trial: Trial, line: str) -> None:
     banner = f"echo '{line}'; echo '{line}' >&2\n"
     trial.wrap_sbatch(banner + '"$real" "$@"\n' + banner)
     with within(15):
@@ -197,9 +193,7 @@ def test_inherited_variables_of_slurm_change_nothing(trial: Trial) -> None:
     names = ["SLURM_CPU_BIND", "SRUN_CPUS_PER_TASK", "SBATCH_PARTITION", "SQUEUE_STATES"]
     run_id = new_id()
     with within(15):
-        reply = trial.call(
-            "run", run_id, config=config("environment", names=names), env=INHERITED
-        )
+        reply = trial.call("run", run_id, config=config("environment", names=names), env=INHERITED)
     assert reply.answer["status"] == "completed", reply
     seen = {name for name, value in reply.answer["metrics"].items() if value}
     assert seen <= {"SLURM_CPU_BIND"}  # srun sets its own
@@ -224,4 +218,3 @@ def _submit_and_die(trial: Trial, experiment: str = "quick") -> str:
     with trial.start("spawn", run_id, config=config(experiment)) as process:
         assert process.wait(timeout=30) != 0
     return run_id
-

@@ -143,11 +143,21 @@ def load_intent(paths: SubmissionPaths) -> Intent:
     return _record(Intent, value, what=str(paths.intent))
 
 
-def save_job(paths: SubmissionPaths, job_id: str) -> None:
-    """Note the backend's id of a submission."""
+def save_job(paths: SubmissionPaths, job_id: str | None) -> None:
+    """Note the backend's id of a submission; None says that the submitter ended without it."""
     write_json(
         paths.job, {"version": LAYOUT_VERSION, "job_id": job_id, "submitted_at": time.time()}
     )
+
+
+def seconds_since_given_up(paths: SubmissionPaths) -> float | None:
+    """How long ago the submitter ended without learning the job id; None when it did not."""
+    try:
+        value = read_json(paths.job)
+    except (RecordError, OSError):
+        return None
+    at = value.get("submitted_at") if value and value.get("job_id") is None else None
+    return max(0.0, time.time() - at) if isinstance(at, int | float) else None
 
 
 def find_run(run_id: str, folders: Iterable[Path] = ()) -> RunPaths:
