@@ -14,8 +14,9 @@ HOSTILE_NAME = "a 'b\" $(touch canary) `touch canary`; #c %j & é"
 
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The list of folders with runs is each test's own."""
+    """The home and the list of folders with runs are each test's own."""
     monkeypatch.setenv("TMGG_HOME", str(tmp_path / "tmgg-home"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in [*os.environ]:
         if name.startswith(("TMGG_JOB", "TMGG_RESTART", "TMGG_RAY", "SLURM_", "SBATCH_")):
             monkeypatch.delenv(name)
