@@ -1,4 +1,4 @@
-"""slurmctld is down: at submission, while polling, when the job ends, when it shall be cancelled."""
+"""The controller is down: at submission, while polling, at the job's end, when cancelling."""
 
 import time
 
@@ -30,14 +30,15 @@ def test_an_answer_lost_with_the_controller_is_looked_up_when_it_is_back(
     trial: Trial, cluster: Cluster
 ) -> None:
     run_id = new_id()
-    trial.wrap_sbatch('"$real" "$@" > /dev/null; touch in; sleep 2; echo timed out >&2; exit 1')
-    process = trial.start("run", run_id, config=config("quick"))
-    trial.wait_until((trial.login.host_folder / "in").exists, "the job")
+    trial.wrap_sbatch(
+        '"$real" "$@" > /dev/null; until [ -e down ]; do sleep 0.1; done; echo "timed out" >&2; exit 1'
+    )
+    process = trial.start("run", run_id, config=config("quick"), slurm={"extra_args": ["--hold"]})
+    trial.wait_until(lambda: len(trial.jobs()) == 1, "the job")
     with without(cluster, "slurmctld"):
-        trial.wait_until(
-            lambda: len(trial.starts(run_id)) == 1, "the job to run on without the controller"
-        )
+        trial.login.write("down", "")
         time.sleep(5)
+    trial.login.run("scontrol", "release", *trial.jobs())
     with within(60):
         reply = trial.finish(process)
     assert reply.answer["status"] == "completed", reply
@@ -77,12 +78,12 @@ def test_a_run_stays_running_while_the_controller_is_silent(
     run_id = trial.held()
     waiting = trial.start("result", run_id)
     with without(cluster, "slurmctld"):
-        with within(15):
+        with within(30):
             assert trial.state(run_id)["status"] == "running"
         time.sleep(outage_s)
         assert trial.state(run_id)["final"] is False
     trial.go()
-    with within(15):
+    with within(30):
         assert trial.finish(waiting).answer["status"] == "completed"
     assert len(trial.starts(run_id)) == 1
 
@@ -106,7 +107,7 @@ def test_whoever_waits_gets_the_result_although_the_controller_died(
     waiting = trial.start("result", run_id)
     with without(cluster, "slurmctld"):
         trial.go()
-        with within(15):
+        with within(30):
             assert trial.finish(waiting).answer["status"] == "completed"
 
 
@@ -119,7 +120,7 @@ def test_a_failure_is_told_after_the_grace_without_the_controller(
     with without(cluster, "slurmctld"):
         trial.go()
         trial.wait_until(trial.files(run_id).ended.exists, "the job's exit record")
-        with within(20):
+        with within(60):
             result = trial.result(run_id)
     assert result["failure"]["kind"] == "user_error"
     assert "SIGSEGV" in result["failure"]["message"]

@@ -213,6 +213,9 @@ def _deadline(paths: SubmissionPaths, started: float) -> None:
 
 def _publish(paths: SubmissionPaths, output: TaskOutput) -> int:
     """Write result file and result line; the exit code tells whether one of them is there."""
+    if _is_stale(paths):
+        log.error("the job was started again meanwhile; this result is not written")
+        return os.EX_TEMPFAIL
     print("\n" + render_result_line(output), flush=True)  # noqa: T201 - the line is the interface
     exit_code = 0 if output.status == "completed" else 1
     try:
@@ -222,6 +225,14 @@ def _publish(paths: SubmissionPaths, output: TaskOutput) -> int:
         log.error("could not write %s: %s", paths.result, error)
         return os.EX_IOERR
     return exit_code
+
+
+def _is_stale(paths: SubmissionPaths) -> bool:
+    """Whether a later start of the job has begun while this one, cut off from Slurm, went on."""
+    try:
+        return int(paths.restart.read_text()) > _restart()
+    except (OSError, ValueError):
+        return False
 
 
 def submission_paths(folder: Path) -> SubmissionPaths:

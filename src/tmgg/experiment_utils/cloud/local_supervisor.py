@@ -7,6 +7,7 @@ experiment's whole session; TERM first, KILL after a grace.
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from tmgg.experiment_utils.atomic_file import write_atomic
+from tmgg.experiment_utils.attempt_log import render_mark
 from tmgg.experiment_utils.execute import submission_paths, write_phase
 from tmgg.experiment_utils.paths import SubmissionPaths
 
@@ -29,6 +31,10 @@ def main(folder: Path) -> int:
     signal.signal(signal.SIGTERM, _on_term)
     job_id = str(os.getpid())
     write_phase(paths, "batch_start")
+    mark = render_mark(paths.number, restart=0, job_id=job_id, host=socket.gethostname())
+    for stream in (sys.stdout, sys.stderr):
+        stream.write(f"{mark}\n")
+        stream.flush()
     received, stage, code = "", "entrypoint", 0
     process = None
     try:

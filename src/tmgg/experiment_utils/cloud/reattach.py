@@ -12,12 +12,8 @@ from pathlib import Path
 from tmgg.errors import ConfigError, RecordError, RunError, UnknownRunError
 from tmgg.experiment_utils.atomic_file import JsonDict
 from tmgg.experiment_utils.cloud.factory import make_runner
-from tmgg.experiment_utils.cloud.recorded import (
-    Found,
-    RecordedRunner,
-    as_run_error,
-    poll_together,
-)
+from tmgg.experiment_utils.cloud.polling import Found, as_run_error, poll_together, state_of
+from tmgg.experiment_utils.cloud.recorded import RecordedRunner
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask
 from tmgg.experiment_utils.paths import RunPaths
 from tmgg.experiment_utils.registry import RunRecord, load_run, runs_in
@@ -67,7 +63,7 @@ class Reattached:
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
         """As in CloudRunner. Run ids are those of `runs`."""
         found = self._poll([self._run(run_id) for run_id in run_ids], strict=True)
-        return [_checked(state) for state in found]
+        return [state_of(state) for state in found]
 
     def collect(self, run_id: str) -> ExperimentResult:
         """As in CloudRunner."""
@@ -151,9 +147,3 @@ def _make(run: KnownRun, backend: str, settings: JsonDict) -> RecordedRunner:
     # As absolute as it was for the submitter, wherever this process runs.
     runner.output_dir = run.paths.output_dir
     return runner
-
-
-def _checked(found: Found) -> RunState:
-    if isinstance(found, RunError):
-        raise found
-    return found

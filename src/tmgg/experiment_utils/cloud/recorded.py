@@ -4,16 +4,16 @@ A subclass says how to start a submission and what its backend knows about jobs;
 concerns records, evidence and verdicts is here, once.
 """
 
+import contextlib
 import logging
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tmgg.errors import (
     BackendError,
-    BackendUnavailableError,
     RecordError,
     RunError,
     RunExistsError,
@@ -22,12 +22,22 @@ from tmgg.errors import (
     UnknownRunError,
 )
 from tmgg.experiment_utils.atomic_file import write_json
+from tmgg.experiment_utils.attempt_log import read_attempt_log
 from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
 from tmgg.experiment_utils.cloud.diagnosis import LogTails
+from tmgg.experiment_utils.cloud.patience import Patience
+from tmgg.experiment_utils.cloud.polling import (
+    Begun,
+    Found,
+    Question,
+    as_run_error,
+    poll_together,
+    state_of,
+)
 from tmgg.experiment_utils.cloud.results import load_verdict, make_result, save_verdict
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
-from tmgg.experiment_utils.cloud.verdict import JobView, is_missing, reach_verdict
-from tmgg.experiment_utils.evidence import Evidence, log_tail, read_evidence, read_job_id
+from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end, is_missing, reach_verdict
+from tmgg.experiment_utils.evidence import Evidence, read_evidence, read_job_id
 from tmgg.experiment_utils.failures import Failure, failure
 from tmgg.experiment_utils.ownership import forbid
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
@@ -43,19 +53,6 @@ from tmgg.experiment_utils.registry import (
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A run whose files do not say how it ended."""
-
-    submission: SubmissionPaths
-    job_id: str | None
-    """None while the submission is under way."""
-
-
-Found = RunState | RunError
-Begun = Question | Found
-
-
 class RecordedRunner(CloudRunner):
     """A runner whose runs live in folders (see `paths`)."""
 
@@ -63,6 +60,8 @@ class RecordedRunner(CloudRunner):
         self.output_dir = output_dir
         """Where new runs go; absolute."""
         self._found: dict[str, RunPaths] = {}
+        self._ended: dict[SubmissionPaths, RunState] = {}
+        self._patience = Patience()
 
     @abstractmethod
     def write_submission(
@@ -127,7 +126,8 @@ class RecordedRunner(CloudRunner):
             settings=self.record_settings() | ({"gpu_type": gpu_type} if gpu_type else {}),
         )
         try:
-            submission = create_run(paths, record, task, request.payload, write)
+            with _recording(paths):
+                submission = create_run(paths, record, task, request.payload, write)
         except RunExistsError:
             if not resume:
                 raise
@@ -135,7 +135,7 @@ class RecordedRunner(CloudRunner):
         return self._spawned(paths, self._start(submission))
 
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
-        return [_raised(found) for found in poll_together([(self, run_ids)], strict=True)[0]]
+        return [state_of(found) for found in poll_together([(self, run_ids)], strict=True)[0]]
 
     def begin_poll(self, run_ids: Sequence[str]) -> list[Begun]:
         """What the records alone tell of each run: its end, an error, or the job to ask about."""
@@ -161,20 +161,24 @@ class RecordedRunner(CloudRunner):
     def cancel_all(self, run_ids: Sequence[str]) -> list[bool]:
         """As `cancel` for each, with one question and one request to the backend for all."""
         open_ids = [state.run_id for state in self.poll(run_ids) if not state.final]
-        jobs: list[str] = []
-        for run_id in open_ids:
-            submission = self._submission(run_id)
-            # Noted first: a job that begins in this moment, or is not in yet, ends unused.
-            write_json(
-                submission.cancel, {"version": LAYOUT_VERSION, "at": time.time(), "why": "cancel"}
-            )
-            job_id = self._job_id(submission)
-            begun = forbid(submission) if job_id is None else job_id
-            if isinstance(begun, str):
-                jobs.append(begun)
+        found = [self._note_cancellation(self._submission(run_id)) for run_id in open_ids]
+        jobs = [job_id for job_id in found if job_id is not None]
         if jobs:
             self.cancel_jobs(jobs)
         return [run_id in open_ids for run_id in run_ids]
+
+    def _note_cancellation(self, submission: SubmissionPaths) -> str | None:
+        """Before the backend is asked: a job that begins in this moment ends unused. The job."""
+        note = {"version": LAYOUT_VERSION, "at": time.time(), "why": "cancel"}
+        try:
+            write_json(submission.cancel, note)
+            job_id = self._job_id(submission)
+            return forbid(submission) if job_id is None else _known(job_id)
+        except OSError as error:
+            job_id = read_job_id(submission)
+            if job_id is None:
+                raise BackendError(f"cannot note in {submission.folder}: {error}") from error
+            return job_id
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         return {self._paths(run_id).ended_folder for run_id in run_ids}
@@ -192,13 +196,31 @@ class RecordedRunner(CloudRunner):
         def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
             self.write_submission(draft, final, gpu_type=None)
 
-        return self._spawned(paths, self._start(add_submission(paths, write)))
+        return self._submit_again(paths, state, write)
 
     def _resume(self, paths: RunPaths, write: WriteSubmission) -> SpawnedTask:
         state = self.poll([paths.run_id])[0]
         if state.final and state.status == "failed":
-            return self._spawned(paths, self._start(add_submission(paths, write)))
+            return self._submit_again(paths, state, write)
         return self._spawned(paths, state.job_id)
+
+    def _submit_again(
+        self, paths: RunPaths, state: RunState, write: WriteSubmission
+    ) -> SpawnedTask:
+        with _recording(paths):
+            self._close(self._submission(paths.run_id), state)
+            submission = add_submission(paths, write)
+        return self._spawned(paths, self._start(submission))
+
+    def _close(self, submission: SubmissionPaths, state: RunState) -> None:
+        """A job that was only concluded to be over must not run beside the new one."""
+        job_id = forbid(submission) or state.job_id
+        if job_id is None or state.failure is None or state.failure.kind != "lost":
+            return
+        try:
+            self.cancel_job(job_id)
+        except BackendError as error:
+            log.warning("could not end the lost job %s: %s", job_id, error)
 
     def _start(self, submission: SubmissionPaths) -> str:
         try:
@@ -219,8 +241,7 @@ class RecordedRunner(CloudRunner):
             attempt=submission.number,
             failure=_refusal(submission, error),
         )
-        save_verdict(submission, state)
-        return state
+        return self._keep(submission, state)
 
     def _spawned(self, paths: RunPaths, job_id: str | None) -> SpawnedTask:
         self._found[paths.run_id] = paths
@@ -247,15 +268,25 @@ class RecordedRunner(CloudRunner):
     def _begin(self, run_id: str) -> Begun:
         try:
             submission = self._submission(run_id)
-            verdict = _kept_verdict(submission)
+            verdict = self._ended.get(submission) or _kept_verdict(submission)
             if verdict is not None:
                 return verdict
+            ended = self._ended_by_itself(submission)
+            if ended is not None:
+                return ended
             job_id = self._job_id(submission)
             if isinstance(job_id, SubmissionError):
                 return self._save_refusal(submission, job_id)
         except (RunError, OSError) as error:
             return as_run_error(run_id, error)
         return Question(submission, job_id)
+
+    def _ended_by_itself(self, submission: SubmissionPaths) -> RunState | None:
+        """The verdict of a run whose own files tell it all; the backend is spared the question."""
+        if not submission.ended.exists():
+            return None
+        evidence = read_evidence(submission, ended=True)
+        return self._conclude(submission, evidence, None) if has_trusted_end(evidence) else None
 
     def _job_id(self, submission: SubmissionPaths) -> str | SubmissionError | None:
         job_id = read_job_id(submission)
@@ -273,90 +304,56 @@ class RecordedRunner(CloudRunner):
         views: Mapping[str, JobView | None],
     ) -> RunState:
         view = self._view(job_id, views)
-        evidence = read_evidence(submission, ended=view is not None and view.phase == "ended")
+        over = view is not None and view.phase in ("ended", "unknown")
+        evidence = read_evidence(submission, ended=over)
+        missing_s = self._patience.missing_since_s(submission, evidence)
+        evidence = replace(evidence, missing_since_s=missing_s)
         state = reach_verdict(evidence, view, LogTails(), grace_s=self.grace_s)
         if state.final:
-            state = self._with_logs(submission, evidence, view, state)
-            save_verdict(submission, state)
-        else:
-            self._note_missing(submission, evidence, view)
+            return self._conclude(submission, evidence, view)
+        if view is not None:  # no answer says neither that it is missing nor that it is there
+            self._patience.note(submission, missing=is_missing(evidence, view))
         return state
 
-    def _with_logs(
-        self, submission: SubmissionPaths, evidence: Evidence, view: JobView | None, state: RunState
+    def _conclude(
+        self, submission: SubmissionPaths, evidence: Evidence, view: JobView | None
     ) -> RunState:
-        if state.status == "completed":
-            return state
-        run = submission.run_paths
-        logs = LogTails(stdout=log_tail(run.stdout), stderr=log_tail(run.stderr))
-        return reach_verdict(evidence, view, logs, grace_s=self.grace_s)
+        """The final state, with what the logs say about it, kept."""
+        logs = LogTails(*read_attempt_log(submission))
+        state = reach_verdict(evidence, view, logs, grace_s=self.grace_s)
+        return self._keep(submission, state)
+
+    def _keep(self, submission: SubmissionPaths, state: RunState) -> RunState:
+        self._ended[submission] = state
+        try:
+            save_verdict(submission, state)
+        except OSError as error:
+            # Any other process reaches the same verdict from the same evidence.
+            log.warning("could not note the end of run %s: %s", state.run_id, error)
+        return state
 
     def _view(self, job_id: str | None, views: Mapping[str, JobView | None]) -> JobView | None:
         if job_id is None:
             return JobView(phase="pending", reason="being submitted")
         return views[job_id]
 
-    def _note_missing(
-        self, submission: SubmissionPaths, evidence: Evidence, view: JobView | None
-    ) -> None:
-        missing = is_missing(evidence, view)
-        if missing and evidence.missing_since_s is None:
-            write_json(submission.missing, {"version": LAYOUT_VERSION, "since": time.time()})
-        elif not missing and evidence.missing_since_s is not None:
-            submission.missing.unlink(missing_ok=True)
 
-
-def poll_together(
-    groups: Sequence[tuple[RecordedRunner, Sequence[str]]], *, strict: bool = False
-) -> list[list[Found]]:
-    """Poll runs of several runners, with one question for all runners of a backend.
-
-    The answer has the shape of the question. A run that cannot be read is its RunError there and
-    hinders no other. A backend whose commands are not on this machine leaves the states the files
-    tell; `strict` raises its BackendUnavailableError instead.
-    """
-    begun = [(runner, runner.begin_poll(run_ids)) for runner, run_ids in groups]
-    views: dict[str, Mapping[str, JobView | None]] = {}
-    for backend in {runner.backend for runner, _items in begun}:
-        asker = next(runner for runner, _items in begun if runner.backend == backend)
-        views[backend] = _ask(asker, _jobs(begun, backend), strict=strict)
-    return [
-        [
-            runner.end_poll(item, views[runner.backend]) if isinstance(item, Question) else item
-            for item in items
-        ]
-        for runner, items in begun
-    ]
-
-
-def _jobs(begun: Sequence[tuple[RecordedRunner, Sequence[Begun]]], backend: str) -> list[str]:
-    return [
-        item.job_id
-        for runner, items in begun
-        for item in items
-        if runner.backend == backend and isinstance(item, Question) and item.job_id is not None
-    ]
-
-
-def _ask(
-    runner: RecordedRunner, job_ids: Sequence[str], *, strict: bool
-) -> Mapping[str, JobView | None]:
-    if not job_ids:
-        return {}
+@contextlib.contextmanager
+def _recording(paths: RunPaths) -> Iterator[None]:
+    """Turns a full or read-only disk into a SubmissionError."""
     try:
-        return runner.view_jobs(job_ids)
-    except BackendUnavailableError as error:
-        if strict:
-            raise
-        log.warning("%s", error)
-        return dict.fromkeys(job_ids)
+        yield
+    except RunExistsError:  # an OSError, too
+        raise
+    except OSError as error:
+        raise SubmissionError(
+            f"cannot write the record of run {paths.run_id!r} in {paths.output_dir}: {error}. "
+            "Nothing was submitted. Make room there, or set output_dir to another shared folder."
+        ) from error
 
 
-def as_run_error(run_id: str, error: RunError | OSError) -> RunError:
-    """`error` as a word about this run's record."""
-    if isinstance(error, RunError):
-        return error
-    return RecordError(f"the record of run {run_id!r} cannot be used: {error}")
+def _known(job_id: str | SubmissionError) -> str | None:
+    return job_id if isinstance(job_id, str) else None
 
 
 def _refusal(submission: SubmissionPaths, error: SubmissionError) -> Failure:
@@ -372,9 +369,3 @@ def _kept_verdict(submission: SubmissionPaths) -> RunState | None:
         # What the verdict was reached from is still there.
         log.warning("%s; judging run %s again", error, submission.run_paths.run_id)
         return None
-
-
-def _raised(found: Found) -> RunState:
-    if isinstance(found, RunError):
-        raise found
-    return found

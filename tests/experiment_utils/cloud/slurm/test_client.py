@@ -69,7 +69,6 @@ def test_nothing_of_an_enclosing_job_reaches_slurms_commands(
     [
         (1, "sbatch: error: Batch job submission failed: Invalid qos specification", "Invalid qos"),
         (255, "sbatch: error: Invalid --time specification", "sbatch ended with 255"),
-        (1, "", "it said nothing"),
     ],
 )
 def test_a_refusal_carries_slurms_own_words(
@@ -79,6 +78,15 @@ def test_a_refusal_carries_slurms_own_words(
     with pytest.raises(SubmissionError, match=words) as caught:
         client.submit(script, comment="c", cwd=script.parent)
     assert not isinstance(caught.value, SubmissionUnknownError)
+
+
+@pytest.mark.parametrize("stderr", ["", "wrapper: cannot write my log", "Quota: 5 of 10"])
+def test_what_a_wrapper_says_is_no_refusal(
+    client: SlurmClient, slurm: FakeSlurm, script: Path, stderr: str
+) -> None:
+    slurm.break_command("sbatch", exit_code=1, stderr=stderr)
+    with pytest.raises(SubmissionUnknownError):
+        client.submit(script, comment="c", cwd=script.parent)
 
 
 @pytest.mark.parametrize("phrase", client_module.UNCERTAIN)

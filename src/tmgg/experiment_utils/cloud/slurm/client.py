@@ -26,8 +26,6 @@ IDS_PER_QUERY = 5_000
 _INHERITED = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SACCT_", "SCANCEL_", "SINFO_")
 _KEPT = ("SLURM_CONF",)
 
-# sbatch's words before the reason for which the controller refused a job.
-REFUSED = "Batch job submission failed:"
 # The controller did not answer, or its answer was lost: the job may or may not be in.
 UNCERTAIN = (
     "Unable to contact slurm controller",
@@ -84,7 +82,7 @@ class SlurmClient:
         self,
         *,
         query_timeout_s: float = QUERY_TIMEOUT_S,
-        submit_timeout_s: float = SUBMIT_TIMEOUT_S,
+        submit_timeout_s: float | None = None,
     ) -> None:
         self._query_timeout_s = query_timeout_s
         self._submit_timeout_s = submit_timeout_s
@@ -99,7 +97,7 @@ class SlurmClient:
         """
         argv = submit_argv(script, comment=comment)
         try:
-            answer = self._call(argv, timeout_s=self._submit_timeout_s, cwd=cwd)
+            answer = self._call(argv, timeout_s=self._submit_timeout_s or SUBMIT_TIMEOUT_S, cwd=cwd)
         except QueryError as error:
             raise ControllerSilentError(str(error)) from error
         job_id = parsing.parse_submitted(answer.stdout)
@@ -108,7 +106,7 @@ class SlurmClient:
         said = f"sbatch ended with {answer.exit_code}: {answer.words or 'it said nothing'}"
         if any(phrase in answer.stderr for phrase in UNCERTAIN):
             raise ControllerSilentError(said)
-        if REFUSED in answer.stderr and answer.exit_code > 0:
+        if answer.exit_code > 0 and parsing.is_refusal(answer.stderr):
             raise SubmissionError(said)
         raise SubmissionUnknownError(said)
 

@@ -31,14 +31,27 @@ tmgg_fail() { # message, exit code
     exit "$2"
 }
 
+# Slurm may start a job again that had its result, or whose end was told: it must not run twice.
+tmgg_is_over() {
+    [ -e "$tmgg_dir/verdict.json" ] || grep -qs '"signal": "".*"entrypoint_exit_code": [0-9]' "$tmgg_ended"
+}
+
 # The first job to link its id runs; a duplicate left by a lost answer ends here, unused.
 tmgg_claim() {
     local mine=$tmgg_dir/.owner.$SLURM_JOB_ID owner
     printf '%s\n' "$SLURM_JOB_ID" > "$mine" || tmgg_fail "cannot write to $tmgg_dir" 74
     ln "$mine" "$tmgg_dir/owner" 2> /dev/null
     read -r owner < "$tmgg_dir/owner" || tmgg_fail "cannot write to $tmgg_dir" 74
+    if [ "$owner" = nobody ]; then
+        echo "tmgg: this submission was given up before a job began it; nothing to do"
+        exit 0
+    fi
     if [ "$owner" != "$SLURM_JOB_ID" ]; then
         echo "tmgg: job $owner already runs this submission; nothing to do"
+        exit 0
+    fi
+    if tmgg_is_over; then
+        echo "tmgg: this submission is over; nothing to do"
         exit 0
     fi
     if [ -e "$tmgg_dir/cancel.json" ]; then
@@ -57,6 +70,12 @@ tmgg_set_aside() {
         fi
     done
     rm -f "$tmgg_ended" "$tmgg_dir/stop"
+    # A process of an earlier start, on a node that lost touch, sees by this that it is too late.
+    printf '%s\n' "$TMGG_RESTART" > "$tmgg_dir/restart" || tmgg_fail "cannot write to $tmgg_dir" 74
+    # All starts of all submissions append to the same logs.
+    tmgg_mark="tmgg: submission ${tmgg_dir##*/}, restart $TMGG_RESTART, job $SLURM_JOB_ID on $HOSTNAME"
+    echo "$tmgg_mark"
+    echo "$tmgg_mark" >&2
 }
 
 # A setup command fails by its own exit code, not by what fails inside a file that it sources.
@@ -70,6 +89,7 @@ tmgg_check_setup() { # exit code, line of this script, depth of sourcing, comman
 tmgg_exit() {
     local code=$? entrypoint=null temporary=$tmgg_ended.$SLURM_JOB_ID.tmp
     trap - EXIT
+    trap '' TERM # the record must still be written
     if [ "$tmgg_stage" = claim ]; then return; fi
     if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then read -r entrypoint < "$tmgg_dir/entrypoint_exit_code"; fi
     tmgg_phase batch_end
