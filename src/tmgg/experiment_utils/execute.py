@@ -4,6 +4,7 @@ The result file is the truth; the `TMGG_RESULT:` line on stdout is a copy for pe
 day when the file cannot be written.
 """
 
+import contextlib
 import logging
 import os
 import socket
@@ -88,7 +89,8 @@ def _attempt(paths: SubmissionPaths, started: float) -> TaskOutput:
             run_id=task.run_id, status="completed", metrics=metrics, checkpoint_path=checkpoint
         )
     except BaseException as error:  # the job-side top level: everything becomes a result
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
         outcome = _failed_output(paths, _Failed(stage, error))
     finally:
         set_current_run(None)
@@ -216,7 +218,8 @@ def _publish(paths: SubmissionPaths, output: TaskOutput) -> int:
     if _is_stale(paths):
         log.error("the job was started again meanwhile; this result is not written")
         return os.EX_TEMPFAIL
-    print("\n" + render_result_line(output), flush=True)  # noqa: T201 - the line is the interface
+    with contextlib.suppress(OSError):  # a log on a full disk must not cost the file
+        print("\n" + render_result_line(output), flush=True)  # noqa: T201 - it is the interface
     exit_code = 0 if output.status == "completed" else 1
     try:
         write_json(paths.result, output.to_json())

@@ -1,14 +1,25 @@
 """From a result, an exit code and the ends of the logs to the kind of a failure. Pure."""
 
+import os
 import re
 import signal
 from dataclasses import dataclass
 
 from tmgg.experiment_utils.evidence import ExitRecord
-from tmgg.experiment_utils.failures import CUDA_HINT, Failure, FailureKind, failure
+from tmgg.experiment_utils.failures import (
+    CUDA_HINT,
+    DISK_HINT,
+    KILLED_HINT,
+    Failure,
+    FailureKind,
+    failure,
+)
 from tmgg.experiment_utils.task import TaskOutput
 
 EVIDENCE_LINES = 8
+_SIGNALS = {member.value: member.name for member in signal.Signals}
+# How the job script and the experiment's process end when their files cannot be written.
+_CANNOT_WRITE = f"{os.EX_IOERR}:0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,9 @@ _LOG_PATTERNS = (
     ),
     _pattern("environment", r"python\S*: (command )?not found|ray: (command )?not found"),
     _pattern(
-        "environment", r"No space left on device|Read-only file system|^tmgg: cannot write to"
+        "environment",
+        r"No space left on device|Read-only file system|Disk quota exceeded|^tmgg: cannot write to",
+        DISK_HINT,
     ),
     _MEMORY,
     _CUDA,
@@ -104,11 +117,14 @@ def diagnose_exit(
             return failure(pattern.kind, words, hint=pattern.hint)
     if stage in ("setup", "preflight"):
         return failure("environment", words)
+    if _CANNOT_WRITE in (exit_code, record and f"{record.exit_code}:0"):
+        return failure("environment", words, hint=DISK_HINT)
     if stage == "ray" or (stage != "entrypoint" and _RAY.expression.search(text)):
         return failure("ray_start", words)
+    killed = KILLED_HINT if "SIGKILL" in words.partition("\n")[0] else None
     if record is None:
-        return failure("lost", words)
-    return failure("user_error", words)
+        return failure("lost", words, hint=killed)
+    return failure("user_error", words, hint=killed)
 
 
 def _message(what: str, output: TaskOutput) -> str:
@@ -134,13 +150,21 @@ def _words(record: ExitRecord | None, exit_code: str | None, state: str, logs: L
     if record is not None:
         facts.append(_exit_words(record.exit_code))
     elif exit_code:
-        facts.append(f"exit code {exit_code}")
+        facts.append(_slurm_exit_words(exit_code))
     said = [line for line in logs.stderr.splitlines() if line.strip()][-EVIDENCE_LINES:]
     return "\n".join([f"{what} ({', '.join(facts)})." if facts else f"{what}.", *said])
 
 
+def _slurm_exit_words(exit_code: str) -> str:
+    """Of Slurm's `code:signal`."""
+    number = exit_code.partition(":")[2]
+    if number.isdigit() and int(number) in _SIGNALS:
+        return f"exit code {exit_code}: killed by {_SIGNALS[int(number)]}"
+    return f"exit code {exit_code}"
+
+
 def _exit_words(code: int) -> str:
     number = code - 128
-    if code > 128 and number in {member.value for member in signal.Signals}:
-        return f"exit code {code}: killed by {signal.Signals(number).name}"
+    if code > 128 and number in _SIGNALS:
+        return f"exit code {code}: killed by {_SIGNALS[number]}"
     return f"exit code {code}"

@@ -137,6 +137,13 @@ def _why(
         return diagnose_output(result)
     if evidence.result_problem is not None:
         return failure("bad_result", f"The job ended, but {evidence.result_problem}.")
+    record = evidence.exit_record
+    if record is not None and record.entrypoint_exit_code is not None:
+        return failure(
+            "bad_result",
+            f"The experiment ended with exit code {record.entrypoint_exit_code} and wrote its "
+            "result, but the result is not there.",
+        )
     if _never_seen_again(evidence, view):
         return failure(
             "lost", f"Nobody knows job {evidence.job_id} any more, and it left no record."
