@@ -18,6 +18,7 @@ from tmgg.errors import (
     RunError,
     RunExistsError,
     SubmissionError,
+    SubmissionUnknownError,
     UnknownRunError,
 )
 from tmgg.experiment_utils.atomic_file import write_json
@@ -200,6 +201,8 @@ class RecordedRunner(CloudRunner):
     def _start(self, submission: SubmissionPaths) -> str:
         try:
             return self.start(submission)
+        except SubmissionUnknownError:
+            raise  # the job may be in; whoever asks later finds out
         except SubmissionError as error:
             # A refusal is an outcome too: without it the record would look half-submitted.
             self._save_refusal(submission, error)
@@ -267,7 +270,8 @@ class RecordedRunner(CloudRunner):
         views: Mapping[str, JobView | None],
     ) -> RunState:
         view = self._view(job_id, views)
-        evidence = read_evidence(submission, ended=view is not None and view.phase == "ended")
+        over = view is not None and view.phase in ("ended", "unknown")
+        evidence = read_evidence(submission, ended=over)
         state = reach_verdict(evidence, view, LogTails(), grace_s=self.grace_s)
         if state.final:
             state = self._with_logs(submission, evidence, view, state)
@@ -293,6 +297,8 @@ class RecordedRunner(CloudRunner):
     def _note_missing(
         self, submission: SubmissionPaths, evidence: Evidence, view: JobView | None
     ) -> None:
+        if view is None:
+            return  # no answer says nothing, neither that it is missing nor that it is there
         missing = is_missing(evidence, view)
         if missing and evidence.missing_since_s is None:
             write_json(submission.missing, {"version": LAYOUT_VERSION, "since": time.time()})

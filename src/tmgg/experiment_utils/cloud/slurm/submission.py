@@ -16,7 +16,12 @@ from pathlib import Path
 
 from tmgg.errors import BackendError, QueryError, SubmissionError, SubmissionUnknownError
 from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.cloud.slurm.client import AccountingAbsentError, SlurmClient
+from tmgg.experiment_utils.cloud.slurm.client import (
+    QUERY_TIMEOUT_S,
+    SUBMIT_TIMEOUT_S,
+    AccountingAbsentError,
+    SlurmClient,
+)
 from tmgg.experiment_utils.cloud.waiting import Clock
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, SubmissionPaths
 from tmgg.experiment_utils.registry import Intent, load_intent, load_run, save_job
@@ -25,6 +30,8 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY_S = 2.0
 LONGEST_RETRY_S = 30.0
+# What a submitter may still take once its budget is over: one sbatch and one look-up.
+LAST_TRY_S = SUBMIT_TIMEOUT_S + 3 * QUERY_TIMEOUT_S
 # The database may show a job some seconds after the controller took it, on a clock of its own.
 CLOCK_SKEW_S = 900.0
 
@@ -66,8 +73,7 @@ class Submitter:
                     f"Slurm took no job within {self.budget_s:g} s; the last try is known to have "
                     "left none. Try again when the controller answers (scontrol ping)."
                 )
-            self.clock.sleep(retry_s * (0.5 + self.jitter()))
-            retry_s = min(retry_s * 2, LONGEST_RETRY_S)
+            retry_s = self._back_off(retry_s, deadline)
         save_job(paths, job_id)
         return job_id
 
@@ -86,8 +92,13 @@ class Submitter:
                         f"record is in {paths.folder}; `tmgg-jobs show {paths.run_paths.run_id}` "
                         "finds out once the controller answers. Do not submit it again before."
                     ) from cause
-            self.clock.sleep(retry_s * (0.5 + self.jitter()))
-            retry_s = min(retry_s * 2, LONGEST_RETRY_S)
+            retry_s = self._back_off(retry_s, deadline)
+
+    def _back_off(self, retry_s: float, deadline: float) -> float:
+        """Wait, but not beyond the deadline; how long to wait the next time."""
+        left_s = max(0.0, deadline - self.clock.monotonic())
+        self.clock.sleep(min(retry_s * (0.5 + self.jitter()), left_s))
+        return min(retry_s * 2, LONGEST_RETRY_S)
 
 
 def find_job(client: SlurmClient, paths: SubmissionPaths, intent: Intent) -> str | None:
@@ -138,10 +149,10 @@ def adopt(
         save_job(paths, job_id)
         return job_id
     age_s = time.time() - intent.created_at
-    if intent.submitter_alive() or age_s < settle_s:
+    # Only the submitter's own machine can tell that it is dead; elsewhere it has its time.
+    may_live = intent.submitter_alive() or intent.host != socket.gethostname()
+    if age_s < settle_s or (may_live and age_s < budget_s + LAST_TRY_S + settle_s):
         return None
-    if intent.host != socket.gethostname() and age_s < budget_s + settle_s:
-        return None  # only the submitter's own machine can tell that it is dead
     forbid(paths, why="found no job")
     raise SubmissionError(
         "the submitting process ended before Slurm took the job; no job carries this submission's "
