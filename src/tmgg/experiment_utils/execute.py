@@ -5,7 +5,6 @@ day when the file cannot be written.
 """
 
 import logging
-import math
 import os
 import socket
 import sys
@@ -18,7 +17,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from tmgg.errors import RecordError, TaskError, TmggError
+from tmgg.errors import RecordError, TaskError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
 from tmgg.experiment_utils.context import RunContext, set_current_run
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
@@ -49,7 +48,7 @@ def execute_task(submission_folder: str | None = None) -> int:
     passes it. Whatever happens to the experiment, a result is written: only a result that nobody
     could write (disk full) ends without one, and then with exit code 74.
     """
-    paths = _submission_paths(Path(submission_folder or sys.argv[-1]))
+    paths = submission_paths(Path(submission_folder or sys.argv[-1]))
     started = time.time()
     write_phase(paths, "entrypoint_start")
     output = _attempt(paths, started)
@@ -93,18 +92,25 @@ def _attempt(paths: SubmissionPaths, started: float) -> TaskOutput:
         outcome = _failed_output(paths, _Failed(stage, error))
     finally:
         set_current_run(None)
+    return _stamped(replace(outcome, ray_nodes=ray_nodes), paths, started)
+
+
+def _stamped(output: TaskOutput, paths: SubmissionPaths, started: float) -> TaskOutput:
     ended = time.time()
     return replace(
-        outcome,
+        output,
         submission=paths.number,
-        restart=int(os.environ.get("TMGG_RESTART", "0")),
+        restart=_restart(),
         job_id=os.environ.get("TMGG_JOB_ID"),
         hostname=socket.gethostname(),
-        ray_nodes=ray_nodes,
         started_at=started,
         completed_at=ended,
         duration_seconds=ended - started,
     )
+
+
+def _restart() -> int:
+    return int(os.environ.get("TMGG_RESTART", "0"))
 
 
 def parse_returned(returned: object) -> tuple[Metrics, str | None]:
@@ -145,7 +151,7 @@ def _load(paths: SubmissionPaths) -> TaskInput:
         RunContext(
             run_id=task.run_id,
             output_dir=artifacts,
-            attempt=paths.number + int(os.environ.get("TMGG_RESTART", "0")),
+            attempt=paths.number + _restart(),
             payload_path=payload if payload.exists() else None,
             stop_path=paths.stop,
             ray_address=os.environ.get("TMGG_RAY_ADDRESS"),
@@ -182,7 +188,11 @@ def _connect_ray() -> list[JsonDict]:
 def _failed_output(paths: SubmissionPaths, failed: _Failed) -> TaskOutput:
     error = failed.error
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    name = (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
     lines = "".join(traceback.format_exception(error)).splitlines()
     return TaskOutput(
         run_id=paths.run_paths.run_id,
@@ -196,17 +206,8 @@ def _failed_output(paths: SubmissionPaths, failed: _Failed) -> TaskOutput:
 
 def _deadline(paths: SubmissionPaths, started: float) -> None:
     """The experiment ignored its time limit (native code that never returns): end the process."""
-    ended = time.time()
-    output = replace(
-        _failed_output(paths, _Failed("run", ExperimentTimeout("the experiment ignored its limit"))),
-        submission=paths.number,
-        restart=int(os.environ.get("TMGG_RESTART", "0")),
-        job_id=os.environ.get("TMGG_JOB_ID"),
-        hostname=socket.gethostname(),
-        started_at=started,
-        completed_at=ended,
-        duration_seconds=ended - started,
-    )
+    error = ExperimentTimeout("the experiment ignored its time limit and was ended")
+    output = _stamped(_failed_output(paths, _Failed("run", error)), paths, started)
     os._exit(_publish(paths, output))
 
 
@@ -216,14 +217,15 @@ def _publish(paths: SubmissionPaths, output: TaskOutput) -> int:
     exit_code = 0 if output.status == "completed" else 1
     try:
         write_json(paths.result, output.to_json())
-        write_atomic(paths.folder / "entrypoint_exit_code", f"{exit_code}\n".encode())
+        write_atomic(paths.entrypoint_exit_code, f"{exit_code}\n".encode())
     except OSError as error:
         log.error("could not write %s: %s", paths.result, error)
         return os.EX_IOERR
     return exit_code
 
 
-def _submission_paths(folder: Path) -> SubmissionPaths:
+def submission_paths(folder: Path) -> SubmissionPaths:
+    """The paths of the submission whose folder this is."""
     folder = folder.absolute()
     run_folder = folder.parent
     return RunPaths(run_folder.parent, run_folder.name).submission(int(folder.name))

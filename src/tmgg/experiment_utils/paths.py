@@ -13,7 +13,10 @@
                 job.json               the backend's job id, once known
                 owner                  id of the job that runs this submission; first come, first served
                 phases                 "name seconds host" lines, as the job gets on
-                result.json            what the experiment returned; result.<k>.json of restart k
+                result.json            what the experiment returned
+                entrypoint_exit_code   0 or 1, for the job script
+                *.before-restart-<k>   what an earlier start of the job left
+                missing.json           since when something that should be there is not
                 cancel.json            somebody asked for an end
                 stop                   dropped to ask the experiment to checkpoint and end
                 ray_token              secret of this job's Ray cluster (0600)
@@ -101,10 +104,12 @@ class SubmissionPaths:
 
     run_paths: RunPaths
     number: int
+    folder_name: str | None = None
+    """None is the number; another while the folder is being made."""
 
     @property
     def folder(self) -> Path:
-        return self.run_paths.folder / str(self.number)
+        return self.run_paths.folder / (self.folder_name or str(self.number))
 
     @property
     def intent(self) -> Path:
@@ -129,6 +134,15 @@ class SubmissionPaths:
     @property
     def result(self) -> Path:
         return self.folder / "result.json"
+
+    @property
+    def entrypoint_exit_code(self) -> Path:
+        return self.folder / "entrypoint_exit_code"
+
+    @property
+    def missing(self) -> Path:
+        """First time that something which should be there was not; bounds the wait for it."""
+        return self.folder / "missing.json"
 
     @property
     def cancel(self) -> Path:

@@ -147,7 +147,9 @@ def load_target(target: str) -> Experiment:
     found: Any = importlib.import_module(module_name)
     for part in function_name.split("."):
         if not hasattr(found, part):
-            raise TaskError(f"experiment._target_={target!r}: {module_name} has no {function_name!r}")
+            raise TaskError(
+                f"experiment._target_={target!r}: {module_name} has no {function_name!r}"
+            )
         found = getattr(found, part)
     if not callable(found):
         raise TaskError(f"experiment._target_={target!r} is a {type(found).__name__}, not callable")
@@ -180,7 +182,9 @@ def _check_json(value: object, where: str) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
-                raise TaskError(f"{where}: key {key!r} is a {type(key).__name__}; JSON keys are text")
+                raise TaskError(
+                    f"{where}: key {key!r} is a {type(key).__name__}; JSON keys are text"
+                )
             _check_json(item, f"{where}.{key}")
     elif isinstance(value, list):
         for index, item in enumerate(value):

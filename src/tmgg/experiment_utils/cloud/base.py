@@ -23,6 +23,7 @@ from tmgg.experiment_utils.cloud.runs import (
 from tmgg.experiment_utils.paths import check_run_id
 from tmgg.experiment_utils.task import ConfigLike, TaskInput, prepare_config, target_of
 
+
 class CloudRunner(ABC):
     """Where experiments run. Safe to throw away: all state is on the runs' records."""
 

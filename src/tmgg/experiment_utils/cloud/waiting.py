@@ -144,7 +144,9 @@ def _refuse_twins(requests: Sequence[TaskRequest]) -> None:
     ids = [request.run_id for request in requests]
     twins = sorted({str(run_id) for run_id in ids if ids.count(run_id) > 1})
     if twins:
-        raise ConfigError(f"run ids given twice in one sweep: {', '.join(twins)}. Make them unique.")
+        raise ConfigError(
+            f"run ids given twice in one sweep: {', '.join(twins)}. Make them unique."
+        )
 
 
 def _refused(request: TaskRequest, error: BackendError | RunError) -> ExperimentResult:

@@ -1,7 +1,6 @@
 """Checks of single settings. Each raises ConfigError naming the field, what was given, and what fits."""
 
 import re
-import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 
@@ -93,7 +92,9 @@ def parse_time_limit_s(value: str) -> int | None:
     part = {key: int(text) for key, text in found.groupdict().items() if text is not None and key}
     for key in ("s", "hm", "hs", "dm", "ds"):
         if part.get(key, 0) > 59:
-            raise ConfigError(f"time_limit={value!r}: {part[key]} minutes or seconds; at most 59 fit")
+            raise ConfigError(
+                f"time_limit={value!r}: {part[key]} minutes or seconds; at most 59 fit"
+            )
     if part.get("dh", 0) > 23:
         raise ConfigError(f"time_limit={value!r}: {part['dh']} hours beside days; at most 23 fit")
     days, hours = part.get("d", 0), part.get("h", 0) + part.get("dh", 0)
@@ -122,7 +123,12 @@ def setup_commands(name: str, commands: Sequence[str]) -> None:
 def _syntax_complaint(command: str) -> str:
     try:
         checked = subprocess.run(
-            ["bash", "-n"], input=command + "\n", capture_output=True, text=True, timeout=10, check=False
+            ["bash", "-n"],
+            input=command + "\n",
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""  # no bash on this machine: the job script's own bash will say it
@@ -149,17 +155,3 @@ def _full_name(given: str, owned: Mapping[str, str]) -> str | None:
     if not given.startswith("--"):
         return given if given in owned else None
     return next((key for key in owned if key.startswith(given)), None)
-
-
-def quoted_directive(value: str) -> str:
-    """`value` so that sbatch's own parser of `#SBATCH` lines reads it back unchanged.
-
-    sbatch(1) splits such lines itself: quotes group, a backslash escapes, `#` begins a comment.
-    """
-    if re.fullmatch(r"[A-Za-z0-9_./:,=@%+\[\]&|*()-]+", value):
-        return value
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def quoted_shell(value: str) -> str:
-    return shlex.quote(value)

@@ -1,0 +1,142 @@
+"""From a result, an exit code and the ends of the logs to the kind of a failure. Pure."""
+
+import re
+import signal
+from dataclasses import dataclass
+
+from tmgg.experiment_utils.evidence import ExitRecord
+from tmgg.experiment_utils.failures import CUDA_HINT, Failure, FailureKind, failure
+from tmgg.experiment_utils.task import TaskOutput
+
+EVIDENCE_LINES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LogTails:
+    """The ends of what the job printed; empty when not read or not there."""
+
+    stdout: str = ""
+    stderr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    kind: FailureKind
+    expression: re.Pattern[str]
+    hint: str | None = None
+
+
+def _pattern(kind: FailureKind, expression: str, hint: str | None = None) -> _Pattern:
+    return _Pattern(kind, re.compile(expression, re.IGNORECASE), hint)
+
+
+_CUDA = _pattern(
+    "environment",
+    r"not compiled with CUDA|no CUDA GPUs are available|no NVIDIA driver|libcuda\S* cannot open"
+    r"|libcudart\S*: cannot open|no supported gpu backend|CUDA driver version is insufficient"
+    r"|No CUDA runtime is found|requires a GPU|CUDAAccelerator can not run",
+    CUDA_HINT,
+)
+_MEMORY = _pattern(
+    "out_of_memory",
+    r"CUDA out of memory|OutOfMemoryError|\bMemoryError\b|oom-kill|Out Of Memory"
+    r"|exceeded (job )?memory limit|DefaultCPUAllocator: can't allocate memory|OOM Killed"
+    r"|Cannot allocate memory",
+)
+_MODULE = _pattern("environment", r"ModuleNotFoundError|No module named|ImportError")
+
+# In order of trust: what Slurm's own daemons write first, guesses from tracebacks last.
+_LOG_PATTERNS = (
+    _pattern("out_of_memory", r"Detected \d+ oom.kill event|exceeded (job )?memory limit"),
+    _pattern("timeout", r"slurmstepd.*DUE TO TIME LIMIT"),
+    _pattern("preempted", r"slurmstepd.*DUE TO PREEMPTION"),
+    _pattern("node_fail", r"slurmstepd.*DUE TO NODE FAILURE"),
+    _pattern("environment", r"^tmgg: (setup command failed|Ray .* too old|Ray is not installed).*"),
+    _pattern("environment", r"python\S*: (command )?not found|ray: (command )?not found"),
+    _pattern(
+        "environment", r"No space left on device|Read-only file system|^tmgg: cannot write to"
+    ),
+    _MEMORY,
+    _CUDA,
+)
+_RAY = _pattern(
+    "ray_start",
+    r"Timed out while waiting for GCS|Ray is already started|Timed out waiting for other nodes"
+    r"|Failed to connect to GCS|failed to start the GCS|Unable to connect to GCS|address already in use"
+    r"|Session name .* does not match|RpcError|Failed to start|Timed out waiting for head node",
+)
+
+
+def diagnose_output(output: TaskOutput) -> Failure:
+    """Why an experiment failed that could still say so itself."""
+    error = f"{output.error_type}: {output.error_message}"
+    text = f"{error}\n{output.traceback or ''}"
+    message = _message("The experiment raised", output)
+    if output.status == "timeout":
+        return failure("timeout", f"timeout_seconds is over: {output.error_message}.")
+    if output.stage == "ray":
+        return failure("ray_start", _message("The experiment could not reach Ray", output))
+    if output.stage == "result":
+        return failure("bad_result", f"{output.error_message}")
+    for pattern in (_MEMORY, _CUDA):
+        if pattern.expression.search(error):
+            return failure(pattern.kind, message, hint=pattern.hint)
+    if output.stage == "load" or _MODULE.expression.match(error):
+        return failure("environment", _message("The experiment could not be loaded", output))
+    if _CUDA.expression.search(text):
+        return failure("environment", message, hint=CUDA_HINT)
+    return failure("user_error", message)
+
+
+def diagnose_exit(
+    record: ExitRecord | None, exit_code: str | None, state: str, logs: LogTails
+) -> Failure:
+    """Why a job failed that left no result: by where it stopped, its logs and its exit code."""
+    text = f"{logs.stderr}\n{logs.stdout}"
+    stage = record.stage if record is not None else ""
+    words = _words(record, exit_code, state, logs)
+    for pattern in _LOG_PATTERNS:
+        if pattern.expression.search(text):
+            return failure(pattern.kind, words, hint=pattern.hint)
+    if stage in ("setup", "preflight"):
+        return failure("environment", words)
+    if stage == "ray" or (stage != "entrypoint" and _RAY.expression.search(text)):
+        return failure("ray_start", words)
+    if record is None:
+        return failure("lost", words)
+    return failure("user_error", words)
+
+
+def _message(what: str, output: TaskOutput) -> str:
+    lines = (output.traceback or f"{output.error_type}: {output.error_message}").splitlines()
+    return "\n".join(
+        [f"{what} {output.error_type}: {output.error_message}", *lines[-EVIDENCE_LINES:]]
+    )
+
+
+_STAGES = {
+    "setup": "A setup command ended the job",
+    "preflight": "The environment of the node is not what the run needs",
+    "ray": "Ray did not start the experiment",
+    "entrypoint": "The experiment's process died before it could leave a result",
+    "": "The job ended without leaving a result or an exit record",
+}
+
+
+def _words(record: ExitRecord | None, exit_code: str | None, state: str, logs: LogTails) -> str:
+    stage = record.stage if record is not None else ""
+    what = _STAGES.get(stage, _STAGES[""])
+    facts = [f"state {state}"] if state else []
+    if record is not None:
+        facts.append(_exit_words(record.exit_code))
+    elif exit_code:
+        facts.append(f"exit code {exit_code}")
+    said = [line for line in logs.stderr.splitlines() if line.strip()][-EVIDENCE_LINES:]
+    return "\n".join([f"{what} ({', '.join(facts)})." if facts else f"{what}.", *said])
+
+
+def _exit_words(code: int) -> str:
+    number = code - 128
+    if code > 128 and number in {member.value for member in signal.Signals}:
+        return f"exit code {code}: killed by {signal.Signals(number).name}"
+    return f"exit code {code}"

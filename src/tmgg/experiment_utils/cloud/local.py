@@ -1,0 +1,149 @@
+"""Runs as processes of this machine, with the same records and verdicts as on a cluster.
+
+A small supervisor (`local_supervisor`) is each run's batch script: it starts the experiment in a
+session of its own, waits, and leaves the exit record; so a run outlives the process that spawned
+it, and any process can ask for its result.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tmgg.errors import ConfigError, SubmissionError
+from tmgg.experiment_utils.atomic_file import write_json
+from tmgg.experiment_utils.cloud.factory import unknown_name
+from tmgg.experiment_utils.cloud.recorded import RecordedRunner
+from tmgg.experiment_utils.cloud.slurm import fields as checks
+from tmgg.experiment_utils.cloud.verdict import JobView
+from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.registry import (
+    load_intent,
+    load_run,
+    new_intent,
+    process_start,
+    save_job,
+)
+
+GRACE_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocalConfig:
+    """Where local runs leave their files and how they start."""
+
+    output_dir: str = "local_outputs"
+    """Folder of logs and records, relative to the working directory."""
+    timeout_seconds: int | None = None
+    """Limit for runs that state none, in seconds; None is no limit."""
+
+    def __post_init__(self) -> None:
+        checks.printable("output_dir", self.output_dir)
+        if self.timeout_seconds is not None:
+            checks.integer("timeout_seconds", self.timeout_seconds, least=1)
+
+
+class LocalRunner(RecordedRunner):
+    """Runs experiments as processes of this machine. `gpu_type` is accepted and has no meaning."""
+
+    backend = "local"
+
+    def __init__(self, local_config: LocalConfig | None = None) -> None:
+        self.config = local_config or LocalConfig()
+        self._base_dir = Path.cwd()
+        super().__init__((self._base_dir / Path(self.config.output_dir).expanduser()).absolute())
+
+    @property
+    def base_dir(self) -> Path:
+        return self._base_dir
+
+    @property
+    def poll_interval_s(self) -> float:
+        return 1.0
+
+    @property
+    def grace_s(self) -> float:
+        return GRACE_S
+
+    @property
+    def default_timeout_s(self) -> int | None:
+        return self.config.timeout_seconds
+
+    def record_settings(self) -> dict[str, object]:
+        return asdict(self.config)
+
+    def write_submission(
+        self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
+    ) -> None:
+        write_json(draft.intent, new_intent().to_json())
+
+    def start(self, submission: SubmissionPaths) -> str:
+        run = submission.run_paths
+        argv = [sys.executable, "-m", "tmgg.experiment_utils.cloud.local_supervisor"]
+        try:
+            with run.stdout.open("ab") as stdout, run.stderr.open("ab") as stderr:
+                process = subprocess.Popen(
+                    [*argv, str(submission.folder)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    cwd=load_run(run).base_dir,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise SubmissionError(f"cannot start {sys.executable}: {error}") from error
+        job_id = f"{process.pid}.{process_start(process.pid)}"
+        _reap_later(process)
+        save_job(submission, job_id)
+        return job_id
+
+    def adopt(self, submission: SubmissionPaths) -> str | None:
+        if load_intent(submission).submitter_alive():
+            return None
+        raise SubmissionError("the submitting process ended before it could start the run")
+
+    def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
+        return {job_id: view_process(job_id) for job_id in job_ids}
+
+    def cancel_job(self, job_id: str) -> None:
+        pid = _live_pid(job_id)
+        if pid is not None:
+            # The supervisor ends the experiment's whole session and leaves the exit record.
+            os.kill(pid, signal.SIGTERM)
+
+
+def view_process(job_id: str) -> JobView:
+    """Whether the supervisor lives; a job id is its pid and start time, so no other is mistaken."""
+    if _live_pid(job_id) is not None:
+        return JobView(phase="running", state="RUNNING", restarts=0)
+    return JobView(phase="ended", state="ENDED", restarts=0)
+
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def _reap_later(process: subprocess.Popen[bytes]) -> None:
+    # A dead supervisor stays a zombie of the process that spawned it until somebody waits for it.
+    _children[process.pid] = process
+
+
+def _live_pid(job_id: str) -> int | None:
+    pid_text, _, start = job_id.partition(".")
+    pid = int(pid_text)
+    if pid in _children and _children[pid].poll() is not None:
+        del _children[pid]
+        return None
+    return pid if start and process_start(pid) == start else None
+
+
+def make_runner(options: Mapping[str, Any]) -> LocalRunner:
+    """For the factory: `options` are `LocalConfig` fields."""
+    known = [item.name for item in fields(LocalConfig)]
+    for key in options:
+        if key not in known:
+            raise ConfigError(unknown_name("local option", str(key), known))
+    return LocalRunner(LocalConfig(**options))

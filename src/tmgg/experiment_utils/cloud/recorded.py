@@ -1,0 +1,252 @@
+"""What runners that keep records on a file system share: finding runs, polling, collecting.
+
+A subclass says how to start a submission and what its backend knows about jobs; everything that
+concerns records, evidence and verdicts is here, once.
+"""
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tmgg.errors import BackendError, RunExistsError, SubmissionError, UnknownRunError
+from tmgg.experiment_utils.atomic_file import write_json
+from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
+from tmgg.experiment_utils.cloud.diagnosis import LogTails
+from tmgg.experiment_utils.cloud.results import load_verdict, make_result, save_verdict
+from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
+from tmgg.experiment_utils.cloud.verdict import JobView, is_missing, reach_verdict
+from tmgg.experiment_utils.evidence import Evidence, log_tail, read_evidence
+from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.registry import (
+    RunRecord,
+    WriteSubmission,
+    add_submission,
+    create_run,
+    find_run,
+    load_run,
+)
+
+
+class RecordedRunner(CloudRunner):
+    """A runner whose runs live in folders (see `paths`)."""
+
+    def __init__(self, output_dir: Path) -> None:
+        self.output_dir = output_dir
+        """Where new runs go; absolute."""
+        self._found: dict[str, RunPaths] = {}
+
+    @abstractmethod
+    def write_submission(
+        self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
+    ) -> None:
+        """Write intent and script of a submission into `draft`; they will be read at `final`."""
+
+    @abstractmethod
+    def start(self, submission: SubmissionPaths) -> str:
+        """Hand a recorded submission to the backend; the backend's job id, noted in the record."""
+
+    @abstractmethod
+    def adopt(self, submission: SubmissionPaths) -> str | None:
+        """The job of a submission that has no job id on record; None while that is open.
+
+        Raises SubmissionError once it is certain that there is no job and never will be.
+        """
+
+    @abstractmethod
+    def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
+        """What the backend says of each job, in one question; None where it did not answer."""
+
+    @abstractmethod
+    def cancel_job(self, job_id: str) -> None:
+        """Ask the backend to end a job; raises BackendError when it cannot be asked."""
+
+    @abstractmethod
+    def record_settings(self) -> dict[str, object]:
+        """The backend's config for the record."""
+
+    @property
+    @abstractmethod
+    def grace_s(self) -> float:
+        """How long to wait for a result or a job that should be there."""
+
+    @property
+    @abstractmethod
+    def default_timeout_s(self) -> int | None:
+        """Limit of a run for which none was given."""
+
+    @property
+    def base_dir(self) -> Path:
+        """Working directory of new runs."""
+        return Path.cwd()
+
+    def spawn(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
+        task = task_of(request, default_timeout_s=self.default_timeout_s)
+        paths = RunPaths(self.output_dir, task.run_id)
+
+        def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
+            self.write_submission(draft, final, gpu_type=gpu_type)
+
+        record = RunRecord(
+            run_id=task.run_id,
+            backend=self.backend,
+            base_dir=str(self.base_dir),
+            settings=self.record_settings() | ({"gpu_type": gpu_type} if gpu_type else {}),
+        )
+        try:
+            submission = create_run(paths, record, task, request.payload, write)
+        except RunExistsError:
+            if not resume:
+                raise
+            return self._resume(paths, write)
+        return self._spawned(paths, self._start(submission))
+
+    def poll(self, run_ids: Sequence[str]) -> list[RunState]:
+        submissions = [self._submission(run_id) for run_id in run_ids]
+        known = [load_verdict(submission) for submission in submissions]
+        jobs = {
+            submission: self._job_id(submission)
+            for submission, verdict in zip(submissions, known, strict=True)
+            if verdict is None
+        }
+        asked = [job for job in jobs.values() if isinstance(job, str)]
+        views = self.view_jobs(asked) if asked else {}
+        return [
+            verdict or self._judge(submission, jobs[submission], views)
+            for submission, verdict in zip(submissions, known, strict=True)
+        ]
+
+    def collect(self, run_id: str) -> ExperimentResult:
+        state = self.poll([run_id])[0]
+        if not state.final:
+            raise BackendError(f"run {run_id!r} has not ended: it is {state.status}. Wait for it.")
+        submission = self._submission(run_id)
+        return make_result(submission.run_paths, submission, state)
+
+    def cancel(self, run_id: str) -> bool:
+        if self.poll([run_id])[0].final:
+            return False
+        submission = self._submission(run_id)
+        # Noted first: a job that begins in this moment, or is not in yet, ends unused.
+        write_json(
+            submission.cancel, {"version": LAYOUT_VERSION, "at": time.time(), "why": "cancel"}
+        )
+        job_id = self._job_id(submission)
+        if isinstance(job_id, str):
+            self.cancel_job(job_id)
+        return True
+
+    def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
+        return {self._paths(run_id).ended_folder for run_id in run_ids}
+
+    def retry(self, run_id: str) -> SpawnedTask:
+        """Submit a run that failed again, with the same task.
+
+        Raises RunExistsError when it has not failed.
+        """
+        paths = self._paths(run_id)
+        state = self.poll([run_id])[0]
+        if not (state.final and state.status == "failed"):
+            raise RunExistsError(f"run {run_id!r} is {state.status}; only a failed run is retried")
+
+        def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
+            self.write_submission(draft, final, gpu_type=None)
+
+        return self._spawned(paths, self._start(add_submission(paths, write)))
+
+    def _resume(self, paths: RunPaths, write: WriteSubmission) -> SpawnedTask:
+        state = self.poll([paths.run_id])[0]
+        if state.final and state.status == "failed":
+            return self._spawned(paths, self._start(add_submission(paths, write)))
+        return self._spawned(paths, state.job_id)
+
+    def _start(self, submission: SubmissionPaths) -> str:
+        try:
+            return self.start(submission)
+        except SubmissionError as error:
+            # A refusal is an outcome too: without it the record would look half-submitted.
+            self._save_refusal(submission, error)
+            raise
+
+    def _save_refusal(self, submission: SubmissionPaths, error: SubmissionError) -> RunState:
+        state = RunState(
+            run_id=submission.run_paths.run_id,
+            status="failed",
+            final=True,
+            attempt=submission.number,
+            failure=failure("submission", str(error)),
+        )
+        save_verdict(submission, state)
+        return state
+
+    def _spawned(self, paths: RunPaths, job_id: str | None) -> SpawnedTask:
+        self._found[paths.run_id] = paths
+        return SpawnedTask(
+            run_id=paths.run_id, job_id=job_id, backend=self.backend, output_dir=paths.output_dir
+        )
+
+    def _paths(self, run_id: str) -> RunPaths:
+        if run_id not in self._found:
+            paths = find_run(run_id, [self.output_dir])
+            record = load_run(paths)
+            if record.backend != self.backend:
+                raise UnknownRunError(
+                    f"run {run_id!r} belongs to the {record.backend!r} backend, not to {self.backend!r}"
+                )
+            self._found[run_id] = paths
+        return self._found[run_id]
+
+    def _submission(self, run_id: str) -> SubmissionPaths:
+        paths = self._paths(run_id)
+        return paths.submission(max(paths.submission_numbers(), default=1))
+
+    def _job_id(self, submission: SubmissionPaths) -> str | None | SubmissionError:
+        job_id = read_evidence(submission, ended=False).job_id
+        if job_id is not None:
+            return job_id
+        try:
+            return self.adopt(submission)
+        except SubmissionError as error:
+            return error
+
+    def _judge(
+        self,
+        submission: SubmissionPaths,
+        job_id: str | None | SubmissionError,
+        views: Mapping[str, JobView | None],
+    ) -> RunState:
+        if isinstance(job_id, SubmissionError):
+            return self._save_refusal(submission, job_id)
+        view = self._view(job_id, views)
+        evidence = read_evidence(submission, ended=view is not None and view.phase == "ended")
+        state = reach_verdict(evidence, view, LogTails(), grace_s=self.grace_s)
+        if state.final:
+            state = self._with_logs(submission, evidence, view, state)
+            save_verdict(submission, state)
+        else:
+            self._note_missing(submission, evidence, view)
+        return state
+
+    def _with_logs(
+        self, submission: SubmissionPaths, evidence: Evidence, view: JobView | None, state: RunState
+    ) -> RunState:
+        if state.status == "completed":
+            return state
+        run = submission.run_paths
+        logs = LogTails(stdout=log_tail(run.stdout), stderr=log_tail(run.stderr))
+        return reach_verdict(evidence, view, logs, grace_s=self.grace_s)
+
+    def _view(self, job_id: str | None, views: Mapping[str, JobView | None]) -> JobView | None:
+        if job_id is None:
+            return JobView(phase="pending", reason="being submitted")
+        return views[job_id]
+
+    def _note_missing(
+        self, submission: SubmissionPaths, evidence: Evidence, view: JobView | None
+    ) -> None:
+        missing = is_missing(evidence, view)
+        if missing and evidence.missing_since_s is None:
+            write_json(submission.missing, {"version": LAYOUT_VERSION, "since": time.time()})
+        elif not missing and evidence.missing_since_s is not None:
+            submission.missing.unlink(missing_ok=True)

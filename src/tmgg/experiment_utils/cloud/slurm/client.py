@@ -1,0 +1,253 @@
+"""The only file that starts Slurm commands.
+
+Argument lists, never shell strings; a timeout on each; a scrubbed environment, so that a submission
+from inside a job does not inherit that job's SLURM_* settings (SLURM_CPU_BIND pins, SBATCH_* adds
+options). A question that got no answer is a QueryError and says nothing about any job.
+"""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmgg.errors import BackendUnavailableError, QueryError, SubmissionError, SubmissionUnknownError
+from tmgg.experiment_utils.cloud.slurm import parsing
+from tmgg.experiment_utils.cloud.slurm.parsing import AccountingEntry, QueueEntry
+
+QUERY_TIMEOUT_S = 30.0
+SUBMIT_TIMEOUT_S = 90.0
+# About 8 bytes an id; Linux allows 128 KiB for one argument.
+IDS_PER_QUERY = 5_000
+_INHERITED = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SACCT_", "SCANCEL_", "SINFO_")
+_KEPT = ("SLURM_CONF",)
+
+# The controller did not answer, or its answer was lost: the job may or may not be in.
+UNCERTAIN = (
+    "Unable to contact slurm controller",
+    "Socket timed out",
+    "Zero Bytes were transmitted",
+    "Unexpected message received",
+    "Unexpected missing socket error",
+    "Connection refused",
+    "Connection timed out",
+    "Connection reset",
+    "Transport endpoint is not connected",
+    "Slurm temporarily unable to accept job",
+    "Slurm controller not responding",
+    "Resource temporarily unavailable",
+    "Communication connection failure",
+    "Address already in use",
+    "Munge encode failed",
+    "Invalid authentication credential",
+    "Protocol authentication error",
+    "in standby mode",
+)
+_NO_SUCH_JOB = ("Invalid job id specified", "Invalid job array specified")
+_NO_ACCOUNTING = ("accounting storage is disabled", "not running a supported accounting_storage")
+
+
+class AccountingAbsentError(QueryError):
+    """This cluster keeps no accounts; sacct will never answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command said."""
+
+    argv: tuple[str, ...]
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def words(self) -> str:
+        """Slurm's own words, in short."""
+        text = (self.stderr or self.stdout).strip()
+        return "\n".join(text.splitlines()[-6:])
+
+
+class SlurmClient:
+    """Asks and tells Slurm. Counts its calls, because operators ask."""
+
+    def __init__(self, *, query_timeout_s: float = QUERY_TIMEOUT_S) -> None:
+        self._query_timeout_s = query_timeout_s
+        self.calls: dict[str, int] = {}
+
+    def submit(self, script: Path, *, comment: str, cwd: Path) -> str:
+        """One sbatch; the job's id.
+
+        Raises SubmissionError when Slurm refused, SubmissionUnknownError when it cannot be told
+        whether the job is in.
+        """
+        argv = submit_argv(script, comment=comment)
+        try:
+            answer = self._call(argv, timeout_s=SUBMIT_TIMEOUT_S, cwd=cwd)
+        except QueryError as error:
+            raise SubmissionUnknownError(str(error)) from error
+        job_id = parsing.parse_submitted(answer.stdout)
+        if answer.exit_code == 0 and job_id is not None:
+            return job_id
+        said = f"sbatch ended with {answer.exit_code}: {answer.words or 'it said nothing'}"
+        uncertain = any(phrase in answer.stderr for phrase in UNCERTAIN)
+        if uncertain or answer.exit_code <= 0 or job_id is not None:
+            raise SubmissionUnknownError(said)
+        raise SubmissionError(said)
+
+    def queue(self, job_ids: Sequence[str]) -> dict[str, QueueEntry]:
+        """What the controller knows of these jobs, finished ones included; absent ids are unknown."""
+        found: dict[str, QueueEntry] = {}
+        for chunk in _chunks(job_ids):
+            found.update(
+                {entry.job_id: entry for entry in self._squeue(f"--jobs={','.join(chunk)}")}
+            )
+        return found
+
+    def find_by_comment(self, comment: str) -> str | None:
+        """The job of this user whose comment is `comment`; the newest, should there be several."""
+        entries = self._squeue(f"--user={os.getuid()}")
+        matching = [entry.job_id for entry in entries if entry.comment == comment]
+        return max(matching, key=int, default=None)
+
+    def accounting(self, job_ids: Sequence[str]) -> dict[str, AccountingEntry]:
+        """What the database knows of these jobs. Raises AccountingAbsentError where there is none."""
+        found: dict[str, AccountingEntry] = {}
+        for chunk in _chunks(job_ids):
+            entries = self._sacct(f"--jobs={','.join(chunk)}")
+            found.update({entry.job_id: entry for entry in entries})
+        return found
+
+    def find_by_submit_line(self, text: str, *, since: float) -> str | None:
+        """The job of this user whose sbatch command line holds `text`, submitted after `since`."""
+        start = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(since))
+        entries = self._sacct(f"--user={os.getuid()}", f"--starttime={start}")
+        matching = [entry.job_id for entry in entries if text in entry.submit_line]
+        return max(matching, key=int, default=None)
+
+    def job_details(self, job_id: str) -> dict[str, str]:
+        """`scontrol show job` as a mapping; empty when the controller does not know the job."""
+        answer = self._call(["scontrol", "--oneliner", "show", "job", job_id])
+        if any(phrase in answer.stderr for phrase in _NO_SUCH_JOB):
+            return {}
+        return parsing.parse_key_values(self._checked(answer))
+
+    def cancel(self, job_ids: Iterable[str]) -> None:
+        """Ask Slurm to end jobs; ones that have ended are no error. Raises QueryError otherwise."""
+        answer = self._call(["scancel", *job_ids])
+        complaints = [
+            line
+            for line in answer.stderr.splitlines()
+            if line.strip() and not any(phrase in line for phrase in _NO_SUCH_JOB)
+        ]
+        if answer.exit_code != 0 and complaints:
+            raise QueryError(f"scancel ended with {answer.exit_code}: {answer.words}")
+
+    def partitions(self) -> list[str]:
+        """Names of the partitions that exist."""
+        answer = self._call(["sinfo", "--noheader", "--format=%R"])
+        return sorted(set(self._checked(answer).split()))
+
+    def accounts(self) -> list[str]:
+        """Accounts this user may charge; raises QueryError where accounting is absent."""
+        argv = [
+            "sacctmgr",
+            "--noheader",
+            "--parsable2",
+            "show",
+            "assoc",
+            f"user={_user()}",
+            "format=account",
+        ]
+        return sorted(set(self._checked(self._call(argv)).split()))
+
+    def _squeue(self, selection: str) -> list[QueueEntry]:
+        fields = ",".join(f"{field}:{parsing.QUEUE_SEPARATOR}" for field in parsing.QUEUE_FIELDS)
+        argv = ["squeue", "--noheader", "--array", "--states=all", selection, f"--Format={fields}"]
+        answer = self._call(argv)
+        if any(phrase in answer.stderr for phrase in _NO_SUCH_JOB):
+            return []
+        return parsing.parse_queue(self._checked(answer))
+
+    def _sacct(self, *selection: str) -> list[AccountingEntry]:
+        argv = [
+            "sacct",
+            "--noheader",
+            "--parsable2",
+            f"--delimiter={parsing.ACCOUNTING_SEPARATOR}",
+            f"--format={','.join(parsing.ACCOUNTING_FIELDS)}",
+            *selection,
+        ]
+        answer = self._call(argv)
+        if any(phrase in answer.stderr for phrase in _NO_ACCOUNTING):
+            raise AccountingAbsentError(answer.words)
+        return parsing.parse_accounting(self._checked(answer))
+
+    def _checked(self, answer: Answer) -> str:
+        if answer.exit_code != 0:
+            raise QueryError(f"{answer.argv[0]} ended with {answer.exit_code}: {answer.words}")
+        return parsing.check_answer(answer.stdout, command=answer.argv[0])
+
+    def _call(
+        self, argv: Sequence[str], *, timeout_s: float | None = None, cwd: Path | None = None
+    ) -> Answer:
+        command = argv[0]
+        limit_s = self._query_timeout_s if timeout_s is None else timeout_s
+        self.calls[command] = self.calls.get(command, 0) + 1
+        try:
+            done = subprocess.run(
+                argv,
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                errors="replace",
+                timeout=limit_s,
+                env=scrubbed_environment(os.environ),
+                cwd=cwd,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            raise BackendUnavailableError(_no_command(command)) from error
+        except subprocess.TimeoutExpired as error:
+            raise QueryError(f"{command} did not answer within {limit_s:g} s") from error
+        return Answer(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+def submit_argv(script: Path, *, comment: str) -> list[str]:
+    """The sbatch command line."""
+    return ["sbatch", "--parsable", f"--comment={comment}", str(script)]
+
+
+def scrubbed_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without what an enclosing job or the user's shell says to Slurm commands; English messages."""
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if name in _KEPT or not name.startswith(_INHERITED)
+    }
+    return kept | {"SLURM_TIME_FORMAT": "standard"}
+
+
+def require_commands() -> None:
+    """Raises BackendUnavailableError, with what to use instead, where Slurm is not installed."""
+    if shutil.which("sbatch") is None:
+        raise BackendUnavailableError(_no_command("sbatch"))
+
+
+def _no_command(command: str) -> str:
+    return (
+        f"{command} is not on PATH: this machine has no Slurm commands. Log in to a cluster's login "
+        "node, or run here with hydra/launcher=tmgg_local (LocalRunner in Python)."
+    )
+
+
+def _chunks(job_ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    for start in range(0, len(job_ids), IDS_PER_QUERY):
+        yield job_ids[start : start + IDS_PER_QUERY]
+
+
+def _user() -> str:
+    import pwd
+
+    return pwd.getpwuid(os.getuid()).pw_name

@@ -1,0 +1,151 @@
+"""Slurm's answers as values. Pure; whatever the text, the outcome is a value or a QueryError."""
+
+import re
+from dataclasses import dataclass
+
+from tmgg.errors import QueryError
+
+# sbatch --parsable prints "id" or "id;cluster"; banners of login scripts may surround it.
+_SUBMITTED = re.compile(r"^(?P<id>[1-9]\d{0,9})(;[A-Za-z0-9_.-]+)?$")
+
+QUEUE_SEPARATOR = "|"
+QUEUE_FIELDS = (
+    "JobID", "JobArrayID", "State", "Reason", "RestartCnt", "exit_code", "StartTime", "NodeList", "Comment",
+)  # fmt: skip
+ACCOUNTING_FIELDS = (
+    "JobID", "JobIDRaw", "State", "ExitCode", "DerivedExitCode", "NodeList", "SubmitLine",
+)  # fmt: skip
+ACCOUNTING_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueEntry:
+    """One job of `squeue --states=all`."""
+
+    job_id: str
+    array_id: str
+    """`123` or `123_4`."""
+    state: str
+    reason: str
+    restarts: int
+    exit_status: int
+    """Raw wait status: 1792 is exit code 7, 9 is signal 9."""
+    start_time: str
+    nodes: str
+    comment: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountingEntry:
+    """One job of sacct, with what its steps add."""
+
+    job_id: str
+    state: str
+    exit_code: str
+    """`code:signal`."""
+    nodes: str
+    submit_line: str
+    step_states: tuple[str, ...] = ()
+    out_of_memory: bool = False
+    """A step was killed for memory, whatever the job's own state says."""
+
+
+def parse_submitted(stdout: str) -> str | None:
+    """The job id in sbatch's answer; None when there is not exactly one (a banner, nothing)."""
+    found = [
+        match["id"] for line in stdout.splitlines() if (match := _SUBMITTED.match(line.strip()))
+    ]
+    return found[-1] if found else None
+
+
+def parse_queue(stdout: str) -> list[QueueEntry]:
+    """The jobs in squeue's answer; lines that are no job (banners) are skipped."""
+    return [entry for line in stdout.splitlines() if (entry := _queue_entry(line)) is not None]
+
+
+def parse_accounting(stdout: str) -> list[AccountingEntry]:
+    """The jobs in sacct's answer, in order, each with its steps folded in."""
+    jobs: dict[str, AccountingEntry] = {}
+    steps: dict[str, list[list[str]]] = {}
+    for line in stdout.split("\n"):
+        cells = line.split(ACCOUNTING_SEPARATOR)
+        if len(cells) != len(ACCOUNTING_FIELDS):
+            continue
+        shown, raw, state, exit_code, _derived, nodes, submit_line = cells
+        job, dot, _step = raw.partition(".")
+        if not job.isascii() or not job.isdigit():
+            continue
+        steps.setdefault(job, []).append(cells)
+        if not dot and shown:
+            jobs[job] = AccountingEntry(
+                job_id=job, state=state, exit_code=exit_code, nodes=nodes, submit_line=submit_line
+            )
+    return [_with_steps(entry, steps[job]) for job, entry in jobs.items()]
+
+
+def parse_exit_status(status: int) -> str:
+    """A raw wait status as Slurm writes exit codes elsewhere: `code:signal`."""
+    return f"{status >> 8 & 0xFF}:{status & 0x7F}"
+
+
+def parse_key_values(text: str) -> dict[str, str]:
+    """The first record of `scontrol --oneliner show ...`: `Key=Value Key=Value with spaces ...`."""
+    line = next((line for line in text.splitlines() if "=" in line), "")
+    starts = list(re.finditer(r"(?:^|\s)([A-Za-z][A-Za-z0-9_:/]*)=", line))
+    ends = [match.start() for match in starts[1:]] + [len(line)]
+    return {
+        match.group(1): line[match.end() : end].strip()
+        for match, end in zip(starts, ends, strict=True)
+    }
+
+
+def check_answer(stdout: str, *, command: str) -> str:
+    """`stdout` itself unless it holds what no table holds (binary noise); then a QueryError."""
+    if "\0" in stdout:
+        raise QueryError(f"{command} answered with binary data; nothing is concluded from that")
+    return stdout
+
+
+def _queue_entry(line: str) -> QueueEntry | None:
+    cells = line.split(QUEUE_SEPARATOR, maxsplit=len(QUEUE_FIELDS) - 1)
+    if len(cells) != len(QUEUE_FIELDS):
+        return None
+    job_id, array_id, state, reason, restarts, status, start, nodes, comment = (
+        cell.strip() for cell in cells
+    )
+    if not (job_id.isascii() and job_id.isdigit() and state):
+        return None
+    return QueueEntry(
+        job_id=job_id,
+        array_id=array_id,
+        state=state,
+        reason=_known(reason),
+        restarts=_count(restarts),
+        exit_status=_count(status),
+        start_time=_known(start),
+        nodes=_known(nodes),
+        comment=_known(comment.rstrip(QUEUE_SEPARATOR)),
+    )
+
+
+def _with_steps(entry: AccountingEntry, rows: list[list[str]]) -> AccountingEntry:
+    states = tuple(row[2] for row in rows if "." in row[1])
+    # 0:125 is how Slurm marks an out-of-memory kill in exit codes.
+    memory = any("OUT_OF_ME" in row[2] or "0:125" in (row[3], row[4]) for row in rows)
+    return AccountingEntry(
+        job_id=entry.job_id,
+        state=entry.state,
+        exit_code=entry.exit_code,
+        nodes=entry.nodes,
+        submit_line=entry.submit_line,
+        step_states=states,
+        out_of_memory=memory,
+    )
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _known(text: str) -> str:
+    return "" if text in ("", "N/A", "None", "(null)", "None assigned", "Unknown") else text

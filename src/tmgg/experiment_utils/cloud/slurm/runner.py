@@ -1,0 +1,123 @@
+"""Runs as Slurm jobs: one sbatch each, found again by any process on the shared file system."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tmgg.errors import SubmissionError
+from tmgg.experiment_utils.atomic_file import write_atomic, write_json
+from tmgg.experiment_utils.cloud.base import as_request
+from tmgg.experiment_utils.cloud.recorded import RecordedRunner
+from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.cloud.slurm.client import SlurmClient, require_commands, submit_argv
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_script
+from tmgg.experiment_utils.cloud.slurm.submission import Submitter, adopt, explain_refusal
+from tmgg.experiment_utils.cloud.slurm.view import view_jobs
+from tmgg.experiment_utils.cloud.verdict import JobView
+from tmgg.experiment_utils.cloud.waiting import Clock
+from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.registry import load_run, new_intent
+
+log = logging.getLogger(__name__)
+
+# Submissions are looked up once this much time has passed, so that a live submitter is not hurried.
+SETTLE_S = 10.0
+EXECUTABLE_BY_OWNER = 0o700
+
+
+class SlurmRunner(RecordedRunner):
+    """Runs experiments as Slurm jobs.
+
+    Relative paths are resolved against the working directory at construction. `client` and `clock`
+    are for tests.
+    """
+
+    backend = "slurm"
+
+    def __init__(
+        self,
+        slurm_config: SlurmConfig | None = None,
+        *,
+        client: SlurmClient | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.config = slurm_config or SlurmConfig()
+        self._base_dir = Path.cwd()
+        super().__init__(self.config.resolved_output_dir(self._base_dir))
+        self.client = client or SlurmClient()
+        self._clock = clock or Clock()
+
+    @property
+    def base_dir(self) -> Path:
+        return self._base_dir
+
+    @property
+    def poll_interval_s(self) -> float:
+        return self.config.poll_interval_s
+
+    @property
+    def grace_s(self) -> float:
+        return self.config.lost_grace_s
+
+    @property
+    def default_timeout_s(self) -> int | None:
+        return self.config.time_limit_s
+
+    def record_settings(self) -> dict[str, object]:
+        return self.config.to_json()
+
+    def render_dry_run(self, request: TaskRequest) -> str:
+        """Exactly what `spawn` would submit: the sbatch command line and the script. Writes nothing."""
+        checked = as_request(request)
+        assert checked.run_id is not None
+        paths = RunPaths(self.output_dir, checked.run_id).submission(1)
+        script = self._render(self.config, paths)
+        command = " ".join(submit_argv(paths.script, comment="tmgg:<token>"))
+        return f"# {command}\n# in {self.base_dir}\n{script}"
+
+    def write_submission(
+        self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
+    ) -> None:
+        require_commands()
+        config = self._config_of(final.run_paths)
+        config = replace(config, gpu_type=gpu_type) if gpu_type else config
+        script = self._render(config, final)
+        write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
+        if config.ray_bootstrap != "none":
+            write_atomic(draft.ray_token, new_intent().token.encode())
+        write_json(draft.intent, new_intent().to_json())
+
+    def start(self, submission: SubmissionPaths) -> str:
+        submitter = Submitter(self.client, self.config.submit_timeout_s, self._clock)
+        try:
+            return submitter.submit(submission)
+        except SubmissionError as error:
+            raise explain_refusal(self.client, error) from error
+
+    def adopt(self, submission: SubmissionPaths) -> str | None:
+        budget_s = self.config.submit_timeout_s
+        return adopt(self.client, submission, budget_s=budget_s, settle_s=SETTLE_S)
+
+    def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
+        return view_jobs(self.client, job_ids)
+
+    def cancel_job(self, job_id: str) -> None:
+        self.client.cancel([job_id])
+
+    def _config_of(self, paths: RunPaths) -> SlurmConfig:
+        # A retry keeps the settings of the record, whatever this runner was made with.
+        if not paths.run.exists():
+            return self.config
+        return SlurmConfig.from_mapping(load_run(paths).settings)
+
+    def _render(self, config: SlurmConfig, paths: SubmissionPaths) -> str:
+        base = self._base_dir
+        return render_script(config, paths, base=base, interpreter=Interpreter.submitting())
+
+
+def make_runner(options: Mapping[str, Any]) -> SlurmRunner:
+    """For the factory: `options` are `SlurmConfig` fields."""
+    return SlurmRunner(SlurmConfig.from_mapping(options))

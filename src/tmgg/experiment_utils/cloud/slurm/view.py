@@ -1,0 +1,112 @@
+"""What Slurm says about many jobs, in at most two questions: the controller, then the accounts."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from tmgg.errors import QueryError
+from tmgg.experiment_utils.cloud.slurm.client import AccountingAbsentError, SlurmClient
+from tmgg.experiment_utils.cloud.slurm.parsing import (
+    AccountingEntry,
+    QueueEntry,
+    parse_exit_status,
+)
+from tmgg.experiment_utils.cloud.slurm.states import meaning_of, parse_state
+from tmgg.experiment_utils.cloud.verdict import JobView
+
+log = logging.getLogger(__name__)
+
+
+def view_jobs(client: SlurmClient, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
+    """The view of each job; None for one about which nobody could be asked.
+
+    A job the controller no longer knows is looked up in the accounts; so is one that failed, for
+    what only its steps tell (an out-of-memory kill leaves the job itself FAILED).
+    """
+    queue = _ask_queue(client, job_ids)
+    views: dict[str, JobView | None] = dict.fromkeys(job_ids)
+    if queue is not None:
+        unknown = JobView(phase="unknown")
+        views = {
+            job_id: view_of_queue(queue[job_id]) if job_id in queue else unknown
+            for job_id in job_ids
+        }
+    unclear = [job_id for job_id, view in views.items() if _is_unclear(view)]
+    accounts = _ask_accounts(client, unclear) if unclear else {}
+    # The accounts alone never say "no such job": a job reaches them with a delay.
+    for job_id in accounts.keys() & views.keys():
+        views[job_id] = merge(views[job_id], view_of_account(accounts[job_id]))
+    return views
+
+
+def view_of_queue(entry: QueueEntry) -> JobView:
+    """What squeue knows."""
+    meaning = meaning_of(entry.state)
+    ended = meaning.phase == "ended"
+    return JobView(
+        phase=meaning.phase,
+        state=parse_state(entry.state),
+        reason=entry.reason,
+        kind=meaning.kind,
+        exit_code=parse_exit_status(entry.exit_status) if ended else None,
+        restarts=entry.restarts,
+        nodes=entry.nodes,
+        estimated_start=entry.start_time or None if meaning.phase == "pending" else None,
+    )
+
+
+def view_of_account(entry: AccountingEntry) -> JobView:
+    """What sacct knows; its first answer after an outage can be FAILED 0:0 (corrected later)."""
+    meaning = meaning_of(entry.state)
+    kind = "out_of_memory" if entry.out_of_memory and meaning.kind is None else meaning.kind
+    state = parse_state(entry.state)
+    return JobView(
+        phase=meaning.phase,
+        state=state,
+        reason=entry.state if entry.state.strip() != state else "",
+        kind=kind if meaning.phase == "ended" and state != "COMPLETED" else None,
+        exit_code=entry.exit_code,
+        nodes=entry.nodes,
+        settled=not (state == "FAILED" and entry.exit_code == "0:0"),
+    )
+
+
+def merge(queue: JobView | None, account: JobView) -> JobView:
+    """The controller is believed on how the job stands, the accounts on why it failed."""
+    if queue is None or queue.phase == "unknown":
+        return account
+    if account.phase != "ended" or queue.kind is not None:
+        return queue
+    return JobView(
+        phase=queue.phase,
+        state=queue.state,
+        reason=queue.reason,
+        kind=account.kind,
+        exit_code=queue.exit_code,
+        restarts=queue.restarts,
+        nodes=queue.nodes,
+        settled=queue.settled,
+    )
+
+
+def _is_unclear(view: JobView | None) -> bool:
+    if view is None or view.phase == "unknown":
+        return True
+    return view.phase == "ended" and view.state == "FAILED"
+
+
+def _ask_queue(client: SlurmClient, job_ids: Sequence[str]) -> dict[str, QueueEntry] | None:
+    try:
+        return client.queue(job_ids)
+    except QueryError as error:
+        log.warning("%s", error)
+        return None
+
+
+def _ask_accounts(client: SlurmClient, job_ids: Sequence[str]) -> dict[str, AccountingEntry]:
+    try:
+        return client.accounting(job_ids)
+    except AccountingAbsentError:
+        return {}
+    except QueryError as error:
+        log.warning("%s", error)
+        return {}

@@ -1,0 +1,186 @@
+"""The one place where it is decided how a run stands. Pure: evidence in, a `RunState` out.
+
+Order of trust: the run's result, written by this very restart; the job's own exit record; the
+backend's word. A backend that did not answer proves nothing. A job that ended without a result
+failed, whatever the backend says (COMPLETED, exit 0: Ray's symmetric-run ends so when Ray never
+started). Waiting for something that should be there is bounded by `grace_s`.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from tmgg.experiment_utils.cloud.diagnosis import LogTails, diagnose_exit, diagnose_output
+from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.evidence import Evidence, ExitRecord
+from tmgg.experiment_utils.failures import Failure, FailureKind, failure
+from tmgg.experiment_utils.task import TaskOutput
+
+JobPhase = Literal["pending", "running", "ended", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobView:
+    """What the backend said about a job."""
+
+    phase: JobPhase
+    """`unknown`: the backend answered and does not know the job."""
+    state: str = ""
+    """In the backend's own words."""
+    reason: str = ""
+    kind: FailureKind | None = None
+    """Why it failed, where the state alone tells."""
+    exit_code: str | None = None
+    """`code:signal`."""
+    restarts: int | None = None
+    """How often the backend restarted the job; None when it does not say."""
+    nodes: str = ""
+    estimated_start: str | None = None
+    settled: bool = True
+    """False when the backend is known to correct such an answer later."""
+
+
+def reach_verdict(
+    evidence: Evidence, view: JobView | None, logs: LogTails, *, grace_s: float
+) -> RunState:
+    """How the run stands; `view` is None when the backend did not answer.
+
+    When the state is not final, a caller that wants the bound to hold notes when `missing` first
+    was true (see `is_missing`).
+    """
+    current = _of_current_restart(evidence, view)
+    state = _base_state(current, view)
+    if current.exit_record is not None and current.exit_record.stage == "cancelled":
+        return _failed(state, failure("cancelled", "It was cancelled before it began."))
+    if _over(current, view, grace_s=grace_s):
+        return _final(state, current, view, logs)
+    if view is None:
+        running = current.claimed or current.result is not None
+        note = "the backend does not answer; this is the last that is known"
+        return replace(state, status="running" if running else "pending", note=note)
+    if view.phase == "pending":
+        return replace(state, status="pending")
+    if view.phase == "unknown" and not current.claimed:
+        return replace(state, status="pending", note="not yet known to the backend")
+    return replace(state, status="running")
+
+
+def is_missing(evidence: Evidence, view: JobView | None) -> bool:
+    """Whether something that should be there is not: the job itself, or its result."""
+    if view is None or view.phase in ("pending", "running"):
+        return False
+    return not _has_trusted_end(_of_current_restart(evidence, view))
+
+
+def _over(evidence: Evidence, view: JobView | None, *, grace_s: float) -> bool:
+    if _has_trusted_end(evidence):
+        return True
+    ended_itself = evidence.exit_record is not None
+    waited = evidence.missing_since_s is not None and evidence.missing_since_s >= grace_s
+    if view is None:
+        # The job's own last words will do if the backend stays silent.
+        record = evidence.exit_record
+        return record is not None and not record.signal and record.age_s >= grace_s
+    if view.phase == "unknown":
+        return ended_itself or waited
+    if view.phase != "ended":
+        return False
+    return waited or _nothing_to_wait_for(evidence, view)
+
+
+def _has_trusted_end(evidence: Evidence) -> bool:
+    """The job ended by itself and its result is there: nothing can change any more."""
+    record = evidence.exit_record
+    return record is not None and not record.signal and evidence.result is not None
+
+
+def _nothing_to_wait_for(evidence: Evidence, view: JobView) -> bool:
+    """The job is over, and no file of it can still be on its way."""
+    if not view.settled:
+        return False
+    if evidence.result is not None or evidence.result_problem is not None:
+        return True
+    record = evidence.exit_record
+    if record is not None:
+        return record.entrypoint_exit_code is None
+    # Ended from outside, before it could write: nothing is to be expected.
+    return view.kind is not None or not evidence.claimed
+
+
+def _final(state: RunState, evidence: Evidence, view: JobView | None, logs: LogTails) -> RunState:
+    result = evidence.result
+    if result is not None and result.status == "completed":
+        return replace(state, status="completed", final=True)
+    why = _why(evidence, result, view, logs)
+    return _failed(state, why)
+
+
+def _why(
+    evidence: Evidence, result: TaskOutput | None, view: JobView | None, logs: LogTails
+) -> Failure:
+    if evidence.cancel_requested and (view is None or view.kind in (None, "cancelled")):
+        return failure("cancelled", "It was cancelled with TMGG.")
+    if view is not None and view.kind is not None:
+        return _from_state(view, result)
+    if result is not None:
+        return diagnose_output(result)
+    if evidence.result_problem is not None:
+        return failure("bad_result", f"The job ended, but {evidence.result_problem}.")
+    if _never_seen_again(evidence, view):
+        return failure(
+            "lost", f"Nobody knows job {evidence.job_id} any more, and it left no record."
+        )
+    exit_code = view.exit_code if view is not None else None
+    return diagnose_exit(evidence.exit_record, exit_code, view.state if view else "", logs)
+
+
+def _never_seen_again(evidence: Evidence, view: JobView | None) -> bool:
+    return evidence.exit_record is None and (view is None or view.phase == "unknown")
+
+
+def _from_state(view: JobView, result: TaskOutput | None) -> Failure:
+    assert view.kind is not None
+    words = f"The backend says {view.state}" if view.state else "The backend ended it"
+    if view.reason:
+        words += f" ({view.reason})"
+    if result is not None and result.error_message:
+        words += f"; the experiment's last words: {result.error_type}: {result.error_message}"
+    return failure(view.kind, words + ".")
+
+
+def _of_current_restart(evidence: Evidence, view: JobView | None) -> Evidence:
+    """Without what an earlier restart of the job left: it says nothing about this one."""
+    restarts = [
+        *([view.restarts] if view is not None and view.restarts is not None else []),
+        *([evidence.exit_record.restart] if evidence.exit_record else []),
+        *([evidence.result.restart] if evidence.result else []),
+    ]
+    current = max(restarts, default=0)
+    record: ExitRecord | None = evidence.exit_record
+    result = evidence.result
+    return replace(
+        evidence,
+        exit_record=record if record is not None and record.restart == current else None,
+        result=result if result is not None and result.restart == current else None,
+    )
+
+
+def _base_state(evidence: Evidence, view: JobView | None) -> RunState:
+    restarts = view.restarts if view is not None and view.restarts is not None else 0
+    if evidence.result is not None:
+        restarts = max(restarts, evidence.result.restart)
+    return RunState(
+        run_id=evidence.run_id,
+        status="pending",
+        final=False,
+        job_id=evidence.job_id,
+        attempt=evidence.submission + restarts,
+        backend_state=view.state if view else "",
+        reason=view.reason if view else "",
+        exit_code=view.exit_code if view else None,
+        nodes=view.nodes if view else "",
+        estimated_start=view.estimated_start if view else None,
+    )
+
+
+def _failed(state: RunState, why: Failure) -> RunState:
+    return replace(state, status="failed", final=True, failure=why)

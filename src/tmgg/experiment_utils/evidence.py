@@ -1,0 +1,167 @@
+"""What a submission's own files say. Reading never fails: what is damaged is itself evidence."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmgg.errors import RecordError
+from tmgg.experiment_utils.atomic_file import JsonDict, read_json
+from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.task import RESULT_PREFIX, TaskOutput, parse_result_line
+
+LOG_TAIL_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExitRecord:
+    """The job's own last words, from `.ended/`."""
+
+    job_id: str
+    restart: int
+    stage: str
+    """How far it came: `setup`, `preflight`, `ray`, `entrypoint`, or `cancelled`."""
+    signal: str
+    """`TERM` when it was asked to end; empty when it ended by itself."""
+    exit_code: int
+    entrypoint_exit_code: int | None
+    """None when the experiment left no result."""
+    age_s: float
+    """How long ago it was written."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """All that one submission's files say at one moment."""
+
+    run_id: str
+    submission: int
+    job_id: str | None
+    """The job that owns the submission: the one that claimed it, else the one sbatch named."""
+    claimed: bool
+    """A job has begun this submission."""
+    result: TaskOutput | None
+    result_problem: str | None
+    """Why there is no result although there should be: the file is damaged, the line is cut."""
+    exit_record: ExitRecord | None
+    cancel_requested: bool
+    missing_since_s: float | None
+    """How long something that should be there has been missing, by the first who noticed."""
+
+
+def read_evidence(paths: SubmissionPaths, *, ended: bool) -> Evidence:
+    """One look at the files.
+
+    `ended` says that the backend believes the job to be over; only then, or when the job left its
+    exit record, is the log searched for a result line (a thousand running jobs have long logs).
+    """
+    owner = _read_text(paths.owner).strip()
+    job = _read_record(paths.job)
+    exit_record = read_exit_record(paths.ended)
+    result, problem = read_result(paths, search_log=ended or exit_record is not None)
+    missing = _read_record(paths.missing)
+    return Evidence(
+        run_id=paths.run_paths.run_id,
+        submission=paths.number,
+        job_id=owner or _text(job.get("job_id")),
+        claimed=bool(owner),
+        result=result,
+        result_problem=problem,
+        exit_record=exit_record,
+        cancel_requested=paths.cancel.exists(),
+        missing_since_s=_age(missing.get("since")),
+    )
+
+
+def read_result(
+    paths: SubmissionPaths, *, search_log: bool = True
+) -> tuple[TaskOutput | None, str | None]:
+    """The result and what is wrong with it: the file first, the line in the log second."""
+    problem: str | None = None
+    try:
+        value = read_json(paths.result)
+        if value is not None:
+            return _own(TaskOutput.from_json(value, what=str(paths.result)), paths), None
+    except RecordError as error:
+        problem = str(error)
+    except OSError as error:
+        problem = f"{paths.result} cannot be read: {error}"
+    if not search_log:
+        return None, problem
+    line, line_problem = _result_in_log(paths)
+    return line, problem or line_problem
+
+
+def read_exit_record(path: Path) -> ExitRecord | None:
+    """None when there is none, or when it is damaged (then other evidence has to do)."""
+    value = _read_record(path)
+    try:
+        entrypoint = value["entrypoint_exit_code"]
+        return ExitRecord(
+            job_id=str(value["job_id"]),
+            restart=int(value["restart"]),
+            stage=str(value["stage"]),
+            signal=str(value["signal"]),
+            exit_code=int(value["exit_code"]),
+            entrypoint_exit_code=None if entrypoint is None else int(entrypoint),
+            age_s=max(0.0, time.time() - path.stat().st_mtime),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def log_tail(path: Path, *, size: int = LOG_TAIL_BYTES) -> str:
+    """The end of a log, empty when there is none."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - size))
+            return stream.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _result_in_log(paths: SubmissionPaths) -> tuple[TaskOutput | None, str | None]:
+    problem: str | None = None
+    for line in reversed(log_tail(paths.run_paths.stdout).splitlines()):
+        if RESULT_PREFIX not in line:
+            continue
+        try:
+            output = _own(parse_result_line(line), paths)
+        except RecordError as error:
+            problem = problem or f"in {paths.run_paths.stdout}: {error}"
+            continue
+        return output, None
+    return None, problem
+
+
+def _own(output: TaskOutput, paths: SubmissionPaths) -> TaskOutput:
+    run_id = paths.run_paths.run_id
+    if output.run_id != run_id or output.submission != paths.number:
+        raise RecordError(
+            f"the result found is of run {output.run_id!r}, submission {output.submission}; "
+            f"looked for {run_id!r}, submission {paths.number}"
+        )
+    return output
+
+
+def _read_record(path: Path) -> JsonDict:
+    try:
+        return read_json(path) or {}
+    except (RecordError, OSError):
+        return {}
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _age(since: object) -> float | None:
+    return max(0.0, time.time() - since) if isinstance(since, int | float) else None

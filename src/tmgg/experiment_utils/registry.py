@@ -1,0 +1,239 @@
+"""Durable records of runs: written before a backend is called, readable by any process.
+
+The records are files (see `paths`); there is no server and no database. Folders that hold runs are
+remembered in `~/.tmgg/folders` (`TMGG_HOME` moves it), so commands work from any directory.
+"""
+
+import getpass
+import os
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from tmgg import __version__
+from tmgg.errors import RecordError, RunExistsError, UnknownRunError
+from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
+from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.task import TaskInput
+
+OWNER_ONLY_FOLDER = 0o700
+WriteSubmission = Callable[[SubmissionPaths, SubmissionPaths], None]
+"""Writes a submission's own files into the first; they will be read at the second."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRecord:
+    """What was asked for; the content of `run.json`. Never changes."""
+
+    run_id: str
+    backend: str
+    base_dir: str
+    """Working directory of the submitter and of the job."""
+    settings: JsonDict
+    """The backend's config, field by field."""
+    created_at: float = field(default_factory=time.time)
+    user: str = field(default_factory=getpass.getuser)
+    host: str = field(default_factory=socket.gethostname)
+    tmgg_version: str = __version__
+
+    def to_json(self) -> JsonDict:
+        return {"version": LAYOUT_VERSION, **asdict(self)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intent:
+    """A submission about to be made; the content of `intent.json`."""
+
+    token: str
+    """Unguessable; the job carries it, so that a lost answer can be looked up."""
+    created_at: float = field(default_factory=time.time)
+    host: str = field(default_factory=socket.gethostname)
+    pid: int = field(default_factory=os.getpid)
+    process_start: str = field(default_factory=lambda: process_start(os.getpid()))
+    """Tells a recycled pid from the submitter; empty where /proc does not say."""
+
+    def to_json(self) -> JsonDict:
+        return {"version": LAYOUT_VERSION, **asdict(self)}
+
+    def submitter_alive(self) -> bool:
+        """Whether the submitting process still runs; only ever known on its own machine."""
+        return (
+            self.host == socket.gethostname()
+            and bool(self.process_start)
+            and process_start(self.pid) == self.process_start
+        )
+
+
+def new_intent() -> Intent:
+    return Intent(token=secrets.token_hex(16))
+
+
+def create_run(
+    paths: RunPaths,
+    record: RunRecord,
+    task: TaskInput,
+    payload: bytes | None,
+    write_submission: WriteSubmission,
+) -> SubmissionPaths:
+    """Write the whole record of a new run and its first submission, or nothing.
+
+    The folder is made under another name and renamed, so of two submitters of one run id exactly
+    one wins. Raises RunExistsError, or OSError when the folder cannot be written.
+    """
+    remember_folder(paths.output_dir)
+    draft = RunPaths(paths.output_dir, f".{paths.run_id}.{secrets.token_hex(4)}.tmp")
+    try:
+        draft.folder.mkdir(parents=True, mode=OWNER_ONLY_FOLDER)
+        paths.ended_folder.mkdir(mode=OWNER_ONLY_FOLDER, exist_ok=True)
+        write_json(draft.run, record.to_json())
+        write_json(draft.task, task.to_json())
+        if payload is not None:
+            write_atomic(draft.payload, payload)
+        draft.submission(1).folder.mkdir(mode=OWNER_ONLY_FOLDER)
+        write_submission(draft.submission(1), paths.submission(1))
+        _rename_new(draft.folder, paths.folder, what=f"run {paths.run_id!r}")
+    except BaseException:
+        shutil.rmtree(draft.folder, ignore_errors=True)
+        raise
+    return paths.submission(1)
+
+
+def add_submission(paths: RunPaths, write_submission: WriteSubmission) -> SubmissionPaths:
+    """The next submission of a run that exists; all of its files or none."""
+    number = max(paths.submission_numbers(), default=0) + 1
+    final = paths.submission(number)
+    draft = replace(final, folder_name=f".{number}.{secrets.token_hex(4)}.tmp")
+    try:
+        draft.folder.mkdir(mode=OWNER_ONLY_FOLDER)
+        write_submission(draft, final)
+        _rename_new(draft.folder, final.folder, what=f"submission {number} of {paths.run_id!r}")
+    except BaseException:
+        shutil.rmtree(draft.folder, ignore_errors=True)
+        raise
+    return final
+
+
+def load_run(paths: RunPaths) -> RunRecord:
+    """Raises UnknownRunError, or RecordError for a damaged or newer record."""
+    value = read_json(paths.run)
+    if value is None:
+        raise UnknownRunError(_unknown(paths.run_id, [paths.output_dir]))
+    return _record(RunRecord, value, what=str(paths.run))
+
+
+def load_task(paths: RunPaths) -> TaskInput:
+    """Raises RecordError when the task file is missing or damaged."""
+    value = read_json(paths.task)
+    if value is None:
+        raise RecordError(f"run {paths.run_id!r} has no {paths.task}")
+    return TaskInput.from_json(value, what=str(paths.task))
+
+
+def load_intent(paths: SubmissionPaths) -> Intent:
+    """Raises RecordError when the file is missing or damaged."""
+    value = read_json(paths.intent)
+    if value is None:
+        raise RecordError(f"{paths.folder} has no {paths.intent.name}")
+    return _record(Intent, value, what=str(paths.intent))
+
+
+def save_job(paths: SubmissionPaths, job_id: str) -> None:
+    """Note the backend's id of a submission."""
+    write_json(
+        paths.job, {"version": LAYOUT_VERSION, "job_id": job_id, "submitted_at": time.time()}
+    )
+
+
+def find_run(run_id: str, folders: Iterable[Path] = ()) -> RunPaths:
+    """The run's paths, looked for in `folders` first, then wherever runs were ever submitted."""
+    looked: list[Path] = []
+    for folder in [*folders, *known_folders()]:
+        if folder in looked:
+            continue
+        looked.append(folder)
+        paths = RunPaths(folder, run_id)
+        if paths.run.exists():
+            return paths
+    raise UnknownRunError(_unknown(run_id, looked))
+
+
+def runs_in(folder: Path) -> list[RunPaths]:
+    """All runs recorded in a folder, by run id."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+    runs = [RunPaths(folder, name) for name in names if not name.startswith(".")]
+    return [paths for paths in runs if paths.run.exists()]
+
+
+def home_folder() -> Path:
+    """Where this user's list of folders is."""
+    return Path(os.environ.get("TMGG_HOME") or "~/.tmgg").expanduser()
+
+
+def known_folders() -> list[Path]:
+    """Folders that hold or held runs of this user, newest first."""
+    try:
+        lines = (home_folder() / "folders").read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [Path(line) for line in reversed(lines) if line.startswith("/")]
+
+
+def remember_folder(folder: Path) -> None:
+    """Add a folder to the list. Failing (a read-only home) only costs the convenience."""
+    if folder in known_folders():
+        return
+    try:
+        home_folder().mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
+        # One write of one line: POSIX appends do not interleave.
+        with (home_folder() / "folders").open("a") as stream:
+            stream.write(f"{folder}\n")
+    except OSError:
+        return
+
+
+def process_start(pid: int) -> str:
+    """Start time of a process in clock ticks since boot (proc(5), field 22); "" when there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[19]
+
+
+def _rename_new(source: Path, target: Path, *, what: str) -> None:
+    try:
+        source.rename(target)
+    except OSError as error:
+        if target.exists():
+            raise RunExistsError(
+                f"{what} already exists in {target.parent}. Choose another run_id, or resume it "
+                "(resume=True; tmgg-jobs retry submits failed runs again)."
+            ) from error
+        raise
+
+
+def _record(cls: Any, value: Mapping[str, Any], *, what: str) -> Any:
+    version = value.get("version")
+    if not isinstance(version, int) or not 1 <= version <= LAYOUT_VERSION:
+        raise RecordError(f"{what} has version {version!r}; this TMGG reads 1 to {LAYOUT_VERSION}")
+    known = {item.name for item in fields(cls)}
+    try:
+        return cls(**{key: item for key, item in value.items() if key in known})
+    except TypeError as error:
+        raise RecordError(f"{what} lacks fields: {error}") from error
+
+
+def _unknown(run_id: str, looked: Iterable[Path]) -> str:
+    places = ", ".join(str(folder) for folder in looked) or "no folder at all"
+    return (
+        f"no run {run_id!r} in {places}. `tmgg-jobs list` shows the runs there are; set output_dir "
+        "to the folder the run was submitted to."
+    )
