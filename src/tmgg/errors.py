@@ -4,8 +4,8 @@ A message says what was given, what is so, and what to do. A run that failed is 
 here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submission raise.
 
     TmggError
-    ├── ConfigError (ValueError)         a setting that cannot be; raised before anything is submitted
-    ├── TaskError (ValueError)           what to run cannot be sent: not JSON, unresolved, no such callable
+    ├── ConfigError (ValueError)         a setting that cannot be; nothing was submitted
+    ├── TaskError (ValueError)           what to run cannot be sent: not JSON, unresolved
     ├── MissingExtraError (ImportError)  an optional dependency is not installed
     ├── RunError
     │   ├── UnknownRunError (LookupError)   no record of this run id
@@ -15,7 +15,7 @@ here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submis
         ├── BackendUnavailableError      the backend's commands or service are not there
         ├── QueryError                   a question got no answer; says nothing about any job
         └── SubmissionError              the backend refused the job, in its own words
-            └── SubmissionUnknownError   accepted or not: nobody can tell yet; never resubmitted blindly
+            └── SubmissionUnknownError   accepted or not: nobody can tell yet
 """
 
 __all__ = [

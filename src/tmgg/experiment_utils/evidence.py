@@ -55,22 +55,25 @@ def read_evidence(paths: SubmissionPaths, *, ended: bool) -> Evidence:
     `ended` says that the backend believes the job to be over; only then, or when the job left its
     exit record, is the log searched for a result line (a thousand running jobs have long logs).
     """
-    owner = _read_text(paths.owner).strip()
-    job = _read_record(paths.job)
     exit_record = read_exit_record(paths.ended)
     result, problem = read_result(paths, search_log=ended or exit_record is not None)
     missing = _read_record(paths.missing)
     return Evidence(
         run_id=paths.run_paths.run_id,
         submission=paths.number,
-        job_id=owner or _text(job.get("job_id")),
-        claimed=bool(owner),
+        job_id=read_job_id(paths),
+        claimed=paths.owner.exists(),
         result=result,
         result_problem=problem,
         exit_record=exit_record,
         cancel_requested=paths.cancel.exists(),
         missing_since_s=_age(missing.get("since")),
     )
+
+
+def read_job_id(paths: SubmissionPaths) -> str | None:
+    """The job that claimed the submission, else the one noted when it was submitted."""
+    return _read_text(paths.owner).strip() or _text(_read_record(paths.job).get("job_id"))
 
 
 def read_result(

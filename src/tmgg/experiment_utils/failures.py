@@ -40,27 +40,27 @@ class Failure:
 
 
 HINTS: dict[FailureKind, str] = {
-    "user_error": "The experiment raised. Read the traceback in the .err file; the same config runs "
-    "locally with hydra/launcher=basic.",
+    "user_error": "The experiment failed by itself. Read the traceback in the .err file; the same "
+    "config runs locally with hydra/launcher=basic.",
     "out_of_memory": "Increase slurm_mem_per_cpu (for example 8GB or 16GB), ask for more CPUs per "
     "task, or reduce the batch size.",
     "timeout": "Raise slurm_time_limit and timeout_seconds together; leave 10 to 15 minutes of the "
     "time limit for Ray to start on 4 or more nodes.",
     "preempted": "Submit again (tmgg-jobs retry), use a partition that does not preempt, or let "
     "Slurm requeue with slurm_requeue=true.",
-    "node_fail": "A node died; nothing is wrong with the experiment. Submit again (tmgg-jobs retry); "
-    "slurm_exclude keeps a bad node out.",
+    "node_fail": "A node died; nothing is wrong with the experiment. Submit again (tmgg-jobs "
+    "retry); slurm_exclude keeps a bad node out.",
     "cancelled": "Somebody cancelled the job. tmgg-jobs retry submits it again.",
     "ray_start": "Ray did not come up. Check that the nodes reach each other on Ray's ports (srun "
     "--nodes=1 ping -c 1 <other_node>), that no other Ray holds the ports (slurm_ray_port, "
     "slurm_min_worker_port, slurm_max_worker_port), and Ray's own words in the .err file.",
     "environment": "The environment of the compute node is not what the run needs. Set "
-    "slurm_setup_commands (for example 'source ~/.bashrc', 'conda activate tmgg') and try them with "
-    "srun on a node.",
-    "submission": "The scheduler did not take the job; its own words are above. Correct the option "
-    "and submit again.",
-    "bad_result": "Look for the TMGG_RESULT: line and Python exceptions in the .out and .err files; "
-    "the experiment must return a mapping of names to numbers.",
+    "slurm_setup_commands (for example 'source ~/.bashrc', 'conda activate tmgg') and try them "
+    "with srun on a node.",
+    "submission": "The scheduler did not take the job; its own words are above. Correct the "
+    "option and submit again.",
+    "bad_result": "Look for the TMGG_RESULT: line and Python exceptions in the .out and .err "
+    "files; the experiment must return a mapping of names to numbers.",
     "lost": "No source knows the job any more and it left no record. Look into the .out and .err "
     "files and sacct, then tmgg-jobs retry.",
 }

@@ -4,14 +4,14 @@
         <run_id>.out, <run_id>.err     what the job printed, of all its attempts
         .ended/<run_id>.<n>.json       written by the job as its last act (exit record)
         <run_id>/                      0700
-            run.json                   what was asked for; written once, before anything is submitted
+            run.json                   what was asked for; written once, before submission
             task.json, payload.pkl     what to run (0600)
             output/                    the experiment's own files: checkpoints, logs
             <n>/                       submission n (1, 2, ...): `retry` makes the next one
                 intent.json            token, written before the backend is called
                 job.sh                 the job script (Slurm)
                 job.json               the backend's job id, once known
-                owner                  id of the job that runs this submission; first come, first served
+                owner                  id of the job that runs it; first come, first served
                 phases                 "name seconds host" lines, as the job gets on
                 result.json            what the experiment returned
                 entrypoint_exit_code   0 or 1, for the job script
@@ -90,7 +90,7 @@ class RunPaths:
         return SubmissionPaths(self, number)
 
     def submission_numbers(self) -> list[int]:
-        """Submissions made so far, ascending; empty for a run whose first intent was never written."""
+        """Submissions made so far, ascending."""
         try:
             names = [entry.name for entry in self.folder.iterdir()]
         except (FileNotFoundError, NotADirectoryError):
@@ -162,6 +162,6 @@ class SubmissionPaths:
 
     @property
     def ended(self) -> Path:
-        """The exit record; written only when the job ended by itself or by a signal it could catch."""
+        """The exit record; only there when the job ended by itself or by a signal it caught."""
         name = f"{self.run_paths.run_id}.{self.number}.json"
         return self.run_paths.ended_folder / name

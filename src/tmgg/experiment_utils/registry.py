@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tmgg import __version__
 from tmgg.errors import RecordError, RunExistsError, UnknownRunError
@@ -22,6 +22,7 @@ from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPath
 from tmgg.experiment_utils.task import TaskInput
 
 OWNER_ONLY_FOLDER = 0o700
+_Record = TypeVar("_Record", "RunRecord", "Intent")
 WriteSubmission = Callable[[SubmissionPaths, SubmissionPaths], None]
 """Writes a submission's own files into the first; they will be read at the second."""
 
@@ -200,7 +201,7 @@ def remember_folder(folder: Path) -> None:
 
 
 def process_start(pid: int) -> str:
-    """Start time of a process in clock ticks since boot (proc(5), field 22); "" when there is none."""
+    """Start time of a process in clock ticks since boot (proc(5), field 22), else ""."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -220,7 +221,7 @@ def _rename_new(source: Path, target: Path, *, what: str) -> None:
         raise
 
 
-def _record(cls: Any, value: Mapping[str, Any], *, what: str) -> Any:
+def _record(cls: type[_Record], value: Mapping[str, Any], *, what: str) -> _Record:
     version = value.get("version")
     if not isinstance(version, int) or not 1 <= version <= LAYOUT_VERSION:
         raise RecordError(f"{what} has version {version!r}; this TMGG reads 1 to {LAYOUT_VERSION}")

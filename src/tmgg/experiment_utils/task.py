@@ -8,10 +8,10 @@ knows how to open it.
 import dataclasses
 import importlib
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -142,8 +142,9 @@ def load_target(target: str) -> Experiment:
     Raises TaskError when the name leads to nothing callable; a module's own ImportError passes.
     """
     module_name, function_name = _split_target(target)
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+    working_directory = str(Path.cwd())
+    if working_directory not in sys.path:
+        sys.path.append(working_directory)
     found: Any = importlib.import_module(module_name)
     for part in function_name.split("."):
         if not hasattr(found, part):
@@ -163,7 +164,8 @@ def _split_target(target: object) -> tuple[str, str]:
         if all(part.isidentifier() for part in parts):
             return module, function
     raise TaskError(
-        f"experiment._target_={target!r} does not name a callable. Write it as package.module:function."
+        f"experiment._target_={target!r} does not name a callable. "
+        "Write it as package.module:function."
     )
 
 

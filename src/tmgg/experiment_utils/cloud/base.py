@@ -51,7 +51,7 @@ class CloudRunner(ABC):
 
     @abstractmethod
     def cancel(self, run_id: str) -> bool:
-        """End a run. False when it had already ended; raises BackendError when it cannot be done."""
+        """End a run; False when it had already ended. Raises BackendError when it cannot."""
 
     @property
     def poll_interval_s(self) -> float:

@@ -27,7 +27,7 @@ class _Pattern:
 
 
 def _pattern(kind: FailureKind, expression: str, hint: str | None = None) -> _Pattern:
-    return _Pattern(kind, re.compile(expression, re.IGNORECASE), hint)
+    return _Pattern(kind, re.compile(expression, re.IGNORECASE | re.MULTILINE), hint)
 
 
 _CUDA = _pattern(
@@ -51,7 +51,9 @@ _LOG_PATTERNS = (
     _pattern("timeout", r"slurmstepd.*DUE TO TIME LIMIT"),
     _pattern("preempted", r"slurmstepd.*DUE TO PREEMPTION"),
     _pattern("node_fail", r"slurmstepd.*DUE TO NODE FAILURE"),
-    _pattern("environment", r"^tmgg: (setup command failed|Ray .* too old|Ray is not installed).*"),
+    _pattern(
+        "environment", r"^tmgg: (setup command failed|Ray \S+ is too old|Ray is not installed)"
+    ),
     _pattern("environment", r"python\S*: (command )?not found|ray: (command )?not found"),
     _pattern(
         "environment", r"No space left on device|Read-only file system|^tmgg: cannot write to"
@@ -62,7 +64,8 @@ _LOG_PATTERNS = (
 _RAY = _pattern(
     "ray_start",
     r"Timed out while waiting for GCS|Ray is already started|Timed out waiting for other nodes"
-    r"|Failed to connect to GCS|failed to start the GCS|Unable to connect to GCS|address already in use"
+    r"|Failed to connect to GCS|failed to start the GCS|Unable to connect to GCS"
+    r"|address already in use"
     r"|Session name .* does not match|RpcError|Failed to start|Timed out waiting for head node",
 )
 

@@ -1,4 +1,4 @@
-"""Backend name to runner. The table is all there is to know; nothing is imported until asked for."""
+"""Backend name to runner: one visible table, nothing imported until it is asked for."""
 
 import difflib
 import importlib

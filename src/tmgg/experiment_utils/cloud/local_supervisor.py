@@ -20,7 +20,7 @@ from tmgg.experiment_utils.paths import SubmissionPaths
 KILL_AFTER_S = 10.0
 
 
-class _Terminated(Exception):
+class _TerminatedError(Exception):
     """SIGTERM arrived."""
 
 
@@ -37,7 +37,7 @@ def main(folder: Path) -> int:
         else:
             process = _start(paths, job_id)
             code = process.wait()
-    except _Terminated:
+    except _TerminatedError:
         received = "TERM"
         code = _end(process) if process is not None else 143
     finally:
@@ -100,7 +100,7 @@ def _leave_record(
 
 
 def _on_term(_number: int, _frame: FrameType | None) -> None:
-    raise _Terminated
+    raise _TerminatedError
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tmgg.experiment_utils.cloud.diagnosis import LogTails
 from tmgg.experiment_utils.cloud.results import load_verdict, make_result, save_verdict
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.verdict import JobView, is_missing, reach_verdict
-from tmgg.experiment_utils.evidence import Evidence, log_tail, read_evidence
+from tmgg.experiment_utils.evidence import Evidence, log_tail, read_evidence, read_job_id
 from tmgg.experiment_utils.failures import failure
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import (
@@ -192,7 +192,8 @@ class RecordedRunner(CloudRunner):
             record = load_run(paths)
             if record.backend != self.backend:
                 raise UnknownRunError(
-                    f"run {run_id!r} belongs to the {record.backend!r} backend, not to {self.backend!r}"
+                    f"run {run_id!r} belongs to the {record.backend!r} backend, not to "
+                    f"{self.backend!r}"
                 )
             self._found[run_id] = paths
         return self._found[run_id]
@@ -201,8 +202,8 @@ class RecordedRunner(CloudRunner):
         paths = self._paths(run_id)
         return paths.submission(max(paths.submission_numbers(), default=1))
 
-    def _job_id(self, submission: SubmissionPaths) -> str | None | SubmissionError:
-        job_id = read_evidence(submission, ended=False).job_id
+    def _job_id(self, submission: SubmissionPaths) -> str | SubmissionError | None:
+        job_id = read_job_id(submission)
         if job_id is not None:
             return job_id
         try:
@@ -213,7 +214,7 @@ class RecordedRunner(CloudRunner):
     def _judge(
         self,
         submission: SubmissionPaths,
-        job_id: str | None | SubmissionError,
+        job_id: str | SubmissionError | None,
         views: Mapping[str, JobView | None],
     ) -> RunState:
         if isinstance(job_id, SubmissionError):

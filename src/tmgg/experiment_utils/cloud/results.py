@@ -59,5 +59,5 @@ def make_result(paths: RunPaths, submission: SubmissionPaths, state: RunState) -
 def _nodes(output: TaskOutput | None) -> list[str]:
     if output is None:
         return []
-    ray_nodes = [str(node.get("hostname")) for node in output.ray_nodes]
+    ray_nodes = sorted(str(node.get("hostname")) for node in output.ray_nodes)
     return ray_nodes or [output.hostname]

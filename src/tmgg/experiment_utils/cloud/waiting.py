@@ -66,9 +66,9 @@ class Pacer:
     def _heard(self, folders: set[Path]) -> bool:
         names: set[str] = set()
         for folder in folders:
-            # listdir, not stat: opening a folder makes an NFS client ask the server again.
-            with contextlib.suppress(OSError):
-                names.update(name for name in os.listdir(folder) if not name.startswith("."))
+            # A listing, not a stat: opening a folder makes an NFS client ask the server again.
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
+                names.update(entry.name for entry in entries if entry.name.endswith(".json"))
         new = names - self._seen
         self._seen = names
         return bool(new)

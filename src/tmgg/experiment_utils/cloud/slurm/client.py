@@ -97,7 +97,7 @@ class SlurmClient:
         raise SubmissionError(said)
 
     def queue(self, job_ids: Sequence[str]) -> dict[str, QueueEntry]:
-        """What the controller knows of these jobs, finished ones included; absent ids are unknown."""
+        """What the controller knows of these jobs, finished ones included."""
         found: dict[str, QueueEntry] = {}
         for chunk in _chunks(job_ids):
             found.update(
@@ -112,7 +112,7 @@ class SlurmClient:
         return max(matching, key=int, default=None)
 
     def accounting(self, job_ids: Sequence[str]) -> dict[str, AccountingEntry]:
-        """What the database knows of these jobs. Raises AccountingAbsentError where there is none."""
+        """What the database knows of these jobs; AccountingAbsentError where there is none."""
         found: dict[str, AccountingEntry] = {}
         for chunk in _chunks(job_ids):
             entries = self._sacct(f"--jobs={','.join(chunk)}")
@@ -220,7 +220,7 @@ def submit_argv(script: Path, *, comment: str) -> list[str]:
 
 
 def scrubbed_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without what an enclosing job or the user's shell says to Slurm commands; English messages."""
+    """Without what an enclosing job or the user's shell says to Slurm commands."""
     kept = {
         name: value
         for name, value in environment.items()
@@ -237,8 +237,8 @@ def require_commands() -> None:
 
 def _no_command(command: str) -> str:
     return (
-        f"{command} is not on PATH: this machine has no Slurm commands. Log in to a cluster's login "
-        "node, or run here with hydra/launcher=tmgg_local (LocalRunner in Python)."
+        f"{command} is not on PATH: this machine has no Slurm commands. Log in to a cluster's "
+        "login node, or run here with hydra/launcher=tmgg_local (LocalRunner in Python)."
     )
 
 

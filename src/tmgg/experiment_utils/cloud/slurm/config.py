@@ -36,10 +36,10 @@ class SlurmConfig:
     time_limit: str = "08:00:00"
     """Job time limit: HH:MM:SS, D-HH:MM:SS, any other of Slurm's forms, or UNLIMITED."""
     mem_per_cpu: str = "4GB"
-    """Memory per CPU: a number with K, M, G or T (and B if you like); megabytes without a letter."""
+    """Memory per CPU: a number with K, M, G or T (B may follow); megabytes without a letter."""
     setup_commands: tuple[str, ...] = ()
-    """Shell commands that prepare the environment on the first node (its variables reach all nodes).
-    One that fails ends the job; append `|| true` where failing is harmless."""
+    """Shell commands that prepare the environment on the first node; its variables reach all
+    nodes. One that fails ends the job; append `|| true` where failing is harmless."""
 
     account: str | None = None
     """Account to charge; None is the user's default."""

@@ -1,4 +1,4 @@
-"""Checks of single settings. Each raises ConfigError naming the field, what was given, and what fits."""
+"""Checks of single settings; each raises ConfigError saying what was given and what fits."""
 
 import re
 import subprocess
@@ -41,7 +41,7 @@ def one_of(name: str, value: object, choices: Sequence[str]) -> None:
 
 
 def printable(name: str, value: object) -> None:
-    """Text that may hold spaces and quotes (they are quoted where it is used) but no control codes."""
+    """Text that may hold spaces and quotes (quoted where it is used) but no control codes."""
     if value is None:
         return
     if not isinstance(value, str) or not value or not value.isprintable():
@@ -58,7 +58,7 @@ def matching(name: str, value: object, pattern: tuple[re.Pattern[str], str]) -> 
 
 
 def text_list(name: str, value: object) -> tuple[str, ...]:
-    """A tuple of the items of any list of text; a single text is a mistake, not a list of letters."""
+    """The items of any list of text; a single text is a mistake, not a list of letters."""
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise ConfigError(f"{name}={value!r} must be a list of text")
     for item in value:
@@ -96,7 +96,7 @@ def parse_time_limit_s(value: str) -> int | None:
                 f"time_limit={value!r}: {part[key]} minutes or seconds; at most 59 fit"
             )
     if part.get("dh", 0) > 23:
-        raise ConfigError(f"time_limit={value!r}: {part['dh']} hours beside days; at most 23 fit")
+        raise ConfigError(f"time_limit={value!r}: {part['dh']} is over 23 hours beside days")
     days, hours = part.get("d", 0), part.get("h", 0) + part.get("dh", 0)
     minutes = sum(part.get(key, 0) for key in ("minutes", "m", "hm", "dm"))
     seconds = sum(part.get(key, 0) for key in ("s", "hs", "ds"))

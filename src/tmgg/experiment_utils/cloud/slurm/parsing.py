@@ -10,7 +10,8 @@ _SUBMITTED = re.compile(r"^(?P<id>[1-9]\d{0,9})(;[A-Za-z0-9_.-]+)?$")
 
 QUEUE_SEPARATOR = "|"
 QUEUE_FIELDS = (
-    "JobID", "JobArrayID", "State", "Reason", "RestartCnt", "exit_code", "StartTime", "NodeList", "Comment",
+    "JobID", "JobArrayID", "State", "Reason", "RestartCnt", "exit_code", "StartTime", "NodeList",
+    "Comment",
 )  # fmt: skip
 ACCOUNTING_FIELDS = (
     "JobID", "JobIDRaw", "State", "ExitCode", "DerivedExitCode", "NodeList", "SubmitLine",

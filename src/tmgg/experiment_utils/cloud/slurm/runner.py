@@ -70,7 +70,7 @@ class SlurmRunner(RecordedRunner):
         return self.config.to_json()
 
     def render_dry_run(self, request: TaskRequest) -> str:
-        """Exactly what `spawn` would submit: the sbatch command line and the script. Writes nothing."""
+        """Exactly what `spawn` would submit: command line and script. Writes nothing."""
         checked = as_request(request)
         assert checked.run_id is not None
         paths = RunPaths(self.output_dir, checked.run_id).submission(1)

@@ -21,7 +21,7 @@ ENTRYPOINT = (
     "sys.exit(execute_task(sys.argv[1]))"
 )
 # How long srun leaves the workers once the first task has ended; they would linger for a minute.
-WORKER_WAIT_S = 8
+WORKER_WAIT_S = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

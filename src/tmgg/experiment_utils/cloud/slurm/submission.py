@@ -31,7 +31,7 @@ CLOCK_SKEW_S = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Submitter:
-    """Submits with retries; `budget_s` bounds the time spent on a controller that does not answer."""
+    """Submits with retries; `budget_s` bounds the time given to a controller that is down."""
 
     client: SlurmClient
     budget_s: float
@@ -82,9 +82,9 @@ class Submitter:
             except QueryError as error:
                 if self.clock.monotonic() >= deadline:
                     raise SubmissionUnknownError(
-                        f"{cause}. Whether the job was accepted cannot be told: {error}. Its record "
-                        f"is in {paths.folder}; `tmgg-jobs show {paths.run_paths.run_id}` finds out "
-                        "once the controller answers. Do not submit it again before."
+                        f"{cause}. Whether the job was accepted cannot be told: {error}. Its "
+                        f"record is in {paths.folder}; `tmgg-jobs show {paths.run_paths.run_id}` "
+                        "finds out once the controller answers. Do not submit it again before."
                     ) from cause
             self.clock.sleep(retry_s * (0.5 + self.jitter()))
             retry_s = min(retry_s * 2, LONGEST_RETRY_S)

@@ -1,0 +1,60 @@
+# Daily work. `make` alone lists what there is.
+SHELL := /bin/bash
+VENV ?= .venv
+# Jobs of other users must be able to execute the interpreter: one under a private home will not do.
+PYTHON ?= $(shell /usr/bin/python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+	2> /dev/null && echo /usr/bin/python3 || echo python3)
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+SCRIPTS := setup.sh .ci/run
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-long check format slurm-up slurm-down slurm-status bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(INSTALLED) ## make the virtual environment
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]' --group dev
+	touch $@
+
+run: install ## the main job at smoke scale: train, report the metrics
+	$(BIN)/tmgg-experiment +stage=stage1_poc scale=smoke
+
+test: install ## all tests that fit in half an hour; real Slurm included when root
+	$(PYTEST) -m 'not long'
+
+test-long: install ## the tests that take minutes each
+	$(PYTEST) -m long
+
+check: install ## format, lint, types, spelling, shell
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/codespell src tests docs slurm_cluster benchmarks *.md
+	$(BIN)/shellcheck $(SCRIPTS)
+
+format: install ## let ruff put things right
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+slurm-up: install ## start a three-node Slurm on this machine (root)
+	$(BIN)/python -m slurm_cluster up --expose $(CURDIR) --expose $(abspath $(VENV))
+
+slurm-down: install ## stop it
+	$(BIN)/python -m slurm_cluster down
+
+slurm-status: install ## show how it is
+	$(BIN)/python -m slurm_cluster status
+
+bench: install ## print the benchmarks' figures (minutes; root)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,147 @@
+"""Starting and stopping the daemons of a cluster inside its machines."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from slurm_cluster.addresses import CONTROLLER, LOGIN
+from slurm_cluster.errors import ClusterError
+from slurm_cluster.machine import Machine
+from slurm_cluster.options import ClusterOptions
+from slurm_cluster.processes import read_stat, wait_until
+
+_SOCKET = "/run/mysqld/mysqld.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A daemon: how it starts, and how one sees that it serves."""
+
+    name: str
+    """The command's name, by which its process is found."""
+    argv: Sequence[str]
+    """Starts it in the background."""
+    is_serving: Sequence[str] | None = None
+    """Exits 0 once the daemon answers; None when `argv` returns only then."""
+    log: str = ""
+    """Its log in the machine, quoted when it does not start."""
+
+    def start(self, machine: Machine, *, timeout_s: float = 60) -> None:
+        """Start unless it runs; ClusterError with its log's end when it does not serve."""
+        if not machine.pids_of(self.name):
+            machine.run_as_root(self.argv, timeout_s=timeout_s)
+        if self.is_serving is not None:
+            self._wait_until_serving(machine, self.is_serving, timeout_s)
+
+    def stop(self, machine: Machine, *, timeout_s: float = 30) -> None:
+        """SIGTERM, after half the time SIGKILL; nothing when it does not run."""
+        pids = machine.pids_of(self.name)
+        _signal(pids, signal.SIGTERM)
+        with contextlib.suppress(ClusterError):
+            self._wait_for_end(pids, machine, timeout_s / 2)
+            return
+        _signal(pids, signal.SIGKILL)
+        self._wait_for_end(pids, machine, timeout_s / 2)
+
+    def _wait_for_end(self, pids: list[int], machine: Machine, timeout_s: float) -> None:
+        wait_until(
+            lambda: all(self._has_ended(pid) for pid in pids),
+            timeout_s=timeout_s,
+            what=f"the end of {self.name} on {machine.name}",
+        )
+
+    def _has_ended(self, pid: int) -> bool:
+        stat = read_stat(pid)
+        return stat is None or stat.command != self.name or stat.state in "ZX"
+
+    def _wait_until_serving(self, machine: Machine, probe: Sequence[str], timeout_s: float) -> None:
+        try:
+            wait_until(
+                lambda: machine.run_as_root(probe, check=False).returncode == 0,
+                timeout_s=timeout_s,
+                what=f"{self.name} on {machine.name}",
+            )
+        except ClusterError as error:
+            end = machine.run_as_root(["tail", "-n", "15", self.log], check=False).stdout
+            raise ClusterError(f"{error}; its log ends with:\n{end}") from error
+
+
+def as_user(name: str) -> list[str]:
+    """Words before a command that run it as a system user of the machine."""
+    return ["setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups", "--"]
+
+
+MUNGED = Daemon(
+    "munged",
+    [
+        *as_user("munge"),
+        "munged",
+        "--key-file=/etc/munge/munge.key",
+        "--seed-file=/var/lib/munge/munge.seed",
+        "--log-file=/var/log/munge/munged.log",
+        "--pid-file=/run/munge/munged.pid",
+    ],
+    log="/var/log/munge/munged.log",
+)
+MARIADBD = Daemon(
+    "mariadbd",
+    [
+        "setsid",
+        "--fork",
+        *as_user("mysql"),
+        "mariadbd",
+        "--no-defaults",
+        "--datadir=/var/lib/mysql",
+        f"--socket={_SOCKET}",
+        "--skip-networking",
+        "--innodb-buffer-pool-size=64M",
+        # The database need not survive a crash of the host, so it need not wait for the disk.
+        "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-lock-wait-timeout=900",
+        "--log-error=/var/lib/mysql/error.log",
+    ],
+    is_serving=["mariadb-admin", "--no-defaults", f"--socket={_SOCKET}", "ping"],
+    log="/var/lib/mysql/error.log",
+)
+SLURMDBD = Daemon(
+    "slurmdbd",
+    ["slurmdbd"],
+    is_serving=["sacctmgr", "--noheader", "--immediate", "list", "cluster"],
+    log="/var/log/slurm/slurmdbd.log",
+)
+SLURMCTLD = Daemon(
+    "slurmctld",
+    ["slurmctld"],
+    is_serving=["scontrol", "ping"],
+    log="/var/log/slurm/slurmctld.log",
+)
+SLURMD = Daemon("slurmd", ["slurmd"], log="/var/log/slurm/slurmd.log")
+# A machine that boots tells the controller so (-b), which then ends the jobs it had there; the
+# kernel's boot time would not show it.
+SLURMD_AT_BOOT = Daemon("slurmd", ["slurmd", "-b"], log="/var/log/slurm/slurmd.log")
+
+
+def daemons_of(machine: str, options: ClusterOptions) -> tuple[Daemon, ...]:
+    """What runs on a machine, in the order in which it starts."""
+    if machine == CONTROLLER:
+        database = (MARIADBD, SLURMDBD) if options.accounting else ()
+        return (MUNGED, *database, SLURMCTLD)
+    if machine in options.node_names:
+        return (MUNGED, SLURMD)
+    return (MUNGED,) if machine == LOGIN else ()
+
+
+def find_daemon(name: str, machine: str, options: ClusterOptions) -> Daemon:
+    """A daemon that can be stopped and started by itself; ClusterError when it is not there."""
+    known = {daemon.name: daemon for daemon in daemons_of(machine, options)}
+    if name not in known:
+        raise ClusterError(f"no daemon {name!r} on {machine}; it has {', '.join(known)}")
+    return known[name]
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)

@@ -1,0 +1,13 @@
+"""What can go wrong with a test cluster."""
+
+
+class ClusterError(RuntimeError):
+    """The cluster cannot do what was asked; the message says why and what to do."""
+
+
+class NoClusterError(ClusterError):
+    """There is no cluster of that name."""
+
+
+class OptionError(ClusterError, ValueError):
+    """An option's value cannot be; raised before anything is changed."""

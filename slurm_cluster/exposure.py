@@ -1,0 +1,96 @@
+"""Making folders of the host readable in the machines although a folder above is private.
+
+The first private folder on the way is covered, inside the machines only, by an empty file system
+that holds nothing but the exposed folders, read-only and at the same absolute path.
+"""
+
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurm_cluster import boot
+from slurm_cluster.errors import ClusterError
+from slurm_cluster.machine import Machine
+
+_COVER = "tmgg-cover"
+_OWN_OF_MACHINES = tuple(map(Path, ("/tmp", "/var/tmp", "/var/log", "/run", "/dev/shm")))
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """A folder to bind, and the private folder above it to cover first."""
+
+    path: Path
+    cover: Path | None
+
+
+def plan_exposure(path: Path, is_open: Callable[[Path], bool]) -> Exposure | None:
+    """What `path` needs; None when every user of a machine reaches it anyway.
+
+    `is_open` tells whether others may enter a folder.
+    """
+    if any(path.is_relative_to(own) for own in _OWN_OF_MACHINES):
+        return Exposure(path, None)
+    above = reversed(path.parents)
+    private = next((folder for folder in above if not is_open(folder)), None)
+    return None if private is None else Exposure(path, private)
+
+
+def plan_exposures(paths: Sequence[Path]) -> list[Exposure]:
+    """Plans for `paths` of this host; ClusterError when one cannot be exposed."""
+    plans = []
+    for path in paths:
+        if not path.is_dir():
+            raise ClusterError(f"cannot expose {path}: no such folder")
+        resolved = path.resolve()
+        if not _is_open(resolved):
+            raise ClusterError(
+                f"cannot expose {path}: the folder itself is closed to others; `chmod o+rx {path}`"
+            )
+        for each in dict.fromkeys((path.absolute(), resolved)):
+            plan = plan_exposure(each, _is_open)
+            if plan is not None:
+                plans.append(plan)
+    return plans
+
+
+def expose(machine: Machine, plans: Sequence[Exposure]) -> None:
+    """Carry `plans` out in a running machine; what is exposed already stays."""
+    mounted = _mount_points(machine.pid)
+    for plan in plans:
+        target = str(plan.path)
+        if target in mounted:
+            continue
+        if plan.cover is not None and mounted.get(str(plan.cover)) != _COVER:
+            machine.run_as_root(
+                ["mount", "-n", "-t", "tmpfs", "-o", "mode=755", _COVER, str(plan.cover)]
+            )
+            mounted[str(plan.cover)] = _COVER
+        machine.run_as_root(["mkdir", "-p", target])
+        machine.run_as_root(["mount", "-n", "--bind", "-o", "ro", boot.HOST_ROOT + target, target])
+        mounted[target] = target
+
+
+def parse_mount_points(mountinfo: str) -> dict[str, str]:
+    """Mount point to source, from /proc/PID/mountinfo."""
+    points = {}
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        points[_unescape(before.split()[4])] = _unescape(after.split()[1])
+    return points
+
+
+def _mount_points(pid: int) -> dict[str, str]:
+    return parse_mount_points(Path(f"/proc/{pid}/mountinfo").read_text())
+
+
+def _unescape(text: str) -> str:
+    """Undo the kernel's octal escapes of blank, tab, newline and backslash."""
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, character)
+    return text
+
+
+def _is_open(folder: Path) -> bool:
+    return bool(folder.stat().st_mode & stat.S_IXOTH)

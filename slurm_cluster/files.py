@@ -1,0 +1,81 @@
+"""The folders that machines share: /etc with the configuration, and /shared."""
+
+import os
+import shutil
+from pathlib import Path
+
+from slurm_cluster.cgroups import process_tracking
+from slurm_cluster.layout import ClusterLayout
+from slurm_cluster.options import ClusterOptions
+from slurm_cluster.processes import run_host
+from slurm_cluster.slurm_conf import (
+    render_cgroup_conf,
+    render_gres_conf,
+    render_slurm_conf,
+    render_slurmdbd_conf,
+)
+from slurm_cluster.state import write_file
+from slurm_cluster.users import PEOPLE, render_group, render_passwd, render_shadow
+
+
+def make_shared_folder(layout: ClusterLayout) -> None:
+    """/shared with private home folders and a scratch folder for all."""
+    (layout.shared / "home").mkdir(parents=True, exist_ok=True)
+    scratch = layout.shared / "scratch"
+    scratch.mkdir(exist_ok=True)
+    scratch.chmod(0o1777)
+    for person in PEOPLE:
+        home = layout.shared / "home" / person.name
+        if not home.exists():
+            home.mkdir(mode=0o700)
+            os.chown(home, person.uid, person.uid)
+
+
+def make_etc(layout: ClusterLayout) -> None:
+    """A fresh copy of the host's /etc in which the cluster's users exist."""
+    key_file = layout.etc / "munge" / "munge.key"
+    key = key_file.read_bytes() if key_file.exists() else os.urandom(128)
+    if layout.etc.exists():
+        shutil.rmtree(layout.etc)
+    run_host(["cp", "--archive", "/etc", str(layout.etc)])
+    write_file(layout.etc / "passwd", render_passwd(Path("/etc/passwd").read_text()))
+    write_file(layout.etc / "group", render_group(Path("/etc/group").read_text()))
+    shadow = render_shadow(Path("/etc/shadow").read_text())
+    write_file(layout.etc / "shadow", shadow, mode=0o600)
+    # No name server: one that does not answer stalls gRPC for half a minute.
+    write_file(layout.etc / "resolv.conf", "# names come from /etc/hosts only\n")
+    for name in ("hosts", "hostname"):  # every machine binds its own over these
+        write_file(layout.etc / name, "")
+    _write_munge_key(key_file, key)
+
+
+def write_slurm_configuration(layout: ClusterLayout, options: ClusterOptions) -> bool:
+    """Write Slurm's files as `options` say; whether that changed anything."""
+    layout.slurm_etc.mkdir(exist_ok=True)
+    tracking = process_tracking()
+    wanted = {
+        "slurm.conf": render_slurm_conf(options, process_tracking=tracking),
+        "gres.conf": render_gres_conf(options),
+        "cgroup.conf": render_cgroup_conf(options) if tracking == "proctrack/cgroup" else "",
+    }
+    changed = [name for name, text in wanted.items() if _differs(layout.slurm_etc / name, text)]
+    for name in changed:
+        write_file(layout.slurm_etc / name, wanted[name])
+    slurmdbd = layout.slurm_etc / "slurmdbd.conf"
+    if not slurmdbd.exists():
+        write_file(slurmdbd, render_slurmdbd_conf(), mode=0o600, user="slurm")
+    return bool(changed)
+
+
+def _differs(path: Path, text: str) -> bool:
+    return not path.exists() or path.read_text() != text
+
+
+def _write_munge_key(path: Path, key: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key)
+    for entry in (path.parent, path):
+        shutil.chown(entry, "munge", "munge")

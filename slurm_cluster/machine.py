@@ -1,0 +1,197 @@
+"""One machine of a cluster: a set of namespaces with files of its own."""
+
+import pwd
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurm_cluster import boot
+from slurm_cluster.addresses import render_hosts
+from slurm_cluster.cgroups import cgroup_binds, remove_cgroups
+from slurm_cluster.entering import enter
+from slurm_cluster.errors import ClusterError
+from slurm_cluster.layout import ClusterLayout, MachineLayout
+from slurm_cluster.options import ClusterOptions
+from slurm_cluster.processes import (
+    ProcessRecord,
+    pids_in_namespace_of,
+    read_record,
+    wait_until,
+)
+from slurm_cluster.slurm_conf import FAKE_GPU_FOLDER
+from slurm_cluster.users import ROOT
+
+_BOOT_TIMEOUT_S = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine by name; whether it runs is read from its record each time."""
+
+    name: str
+    cluster: ClusterLayout
+
+    @property
+    def layout(self) -> MachineLayout:
+        """The machine's files."""
+        return self.cluster.machine(self.name)
+
+    @property
+    def record(self) -> ProcessRecord | None:
+        """The first process, when it runs."""
+        record = read_record(self.layout.record)
+        return record if record is not None and record.is_running() else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the machine has power."""
+        return self.record is not None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it runs and nothing interrupted its start."""
+        return self.is_running and self.layout.connected.exists()
+
+    @property
+    def pid(self) -> int:
+        """Host pid of the first process; ClusterError when the machine is off."""
+        record = self.record
+        if record is None:
+            raise ClusterError(
+                f"{self.name} is not running; `up` starts the cluster, `power-on` one node"
+            )
+        return record.pid
+
+    def start_boot(self, options: ClusterOptions) -> None:
+        """Let the first process begin; `finish_boot` waits for it."""
+        layout = self.layout
+        _make_folders(layout)
+        layout.hostname.write_text(self.name + "\n")
+        layout.hosts.write_text(render_hosts(options))
+        layout.record.unlink(missing_ok=True)
+        layout.booted.unlink(missing_ok=True)
+        layout.connected.unlink(missing_ok=True)
+        _boot_spec(self, options).write(layout.boot_spec)
+        unshare = ["unshare", "--net", "--uts", "--ipc", "--mount", "--pid"]
+        first_process = [sys.executable, "-I", boot.__file__, str(layout.boot_spec)]
+        with layout.boot_log.open("w") as log:
+            # setsid --fork: the machine must outlive this process and is not its child.
+            subprocess.run(
+                ["setsid", "--fork", *unshare, "--fork", "--kill-child", *first_process],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                check=True,
+                timeout=10,
+            )
+
+    def finish_boot(self) -> None:
+        """Wait for the first process; ClusterError with its words when it failed."""
+        try:
+            wait_until(self.layout.booted.exists, timeout_s=_BOOT_TIMEOUT_S, what=self.name)
+        except ClusterError as error:
+            words = self.layout.boot_log.read_text()[-2000:]
+            raise ClusterError(f"{self.name} did not boot: {words or error}") from error
+
+    def power_off(self) -> None:
+        """Kill the first process, and with it the kernel kills everything in the machine."""
+        record = self.record
+        if record is not None:
+            record.kill()
+        remove_cgroups(self.cluster.root, self.name)
+
+    def run_as_root(
+        self, argv: Sequence[str], *, timeout_s: float = 30, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """A short administrative command; ClusterError with its words when it fails."""
+        process = enter(
+            self.pid,
+            argv,
+            user=ROOT,
+            cwd="/",
+            env={},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            own_group=True,
+        )
+        with process:
+            try:
+                out, err = process.communicate(timeout=timeout_s)
+            except subprocess.TimeoutExpired as error:
+                process.kill_group()
+                raise ClusterError(
+                    f"{self.name}: `{' '.join(argv)}` took over {timeout_s} s"
+                ) from error
+        if check and process.returncode != 0:
+            raise ClusterError(
+                f"{self.name}: `{' '.join(argv)}` ended with {process.returncode}: "
+                f"{(err or out).strip()[-2000:]}"
+            )
+        return subprocess.CompletedProcess(list(argv), process.returncode, out, err)
+
+    def pids_of(self, command: str) -> list[int]:
+        """Host pids of the processes called `command` in this machine."""
+        record = self.record
+        return [] if record is None else pids_in_namespace_of(record.pid, command)
+
+
+def owner(name: str) -> int:
+    """Number of a system user that Debian's packages made."""
+    return pwd.getpwnam(name).pw_uid
+
+
+def _make_folders(layout: MachineLayout) -> None:
+    if layout.tmp.exists():
+        shutil.rmtree(layout.tmp)
+    for folder, user, mode in (
+        (layout.tmp, "root", 0o1777),
+        (layout.var_tmp, "root", 0o1777),
+        (layout.log, "root", 0o755),
+        (layout.log / "munge", "munge", 0o700),
+        (layout.log / "slurm", "slurm", 0o755),
+        (layout.munge, "munge", 0o711),
+        (layout.slurm, "slurm", 0o755),
+        (layout.slurm / "slurmctld", "slurm", 0o700),
+        (layout.slurm / "slurmd", "root", 0o755),
+        (layout.mysql, "mysql", 0o755),
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.chown(folder, user)
+        folder.chmod(mode)
+
+
+def _boot_spec(machine: Machine, options: ClusterOptions) -> boot.BootSpec:
+    layout = machine.layout
+    binds: list[tuple[Path, str]] = [
+        (machine.cluster.etc, "/etc"),
+        (layout.hostname, "/etc/hostname"),
+        (layout.hosts, "/etc/hosts"),
+        (layout.tmp, "/tmp"),
+        (layout.var_tmp, "/var/tmp"),
+        (layout.log, "/var/log"),
+        (layout.munge, "/var/lib/munge"),
+        (layout.slurm, "/var/lib/slurm"),
+        (layout.mysql, "/var/lib/mysql"),
+        (machine.cluster.shared, "/shared"),
+        *cgroup_binds(machine.cluster.root, machine.name),
+    ]
+    is_node = machine.name in options.node_names
+    return boot.BootSpec(
+        hostname=machine.name,
+        record=str(layout.record),
+        booted=str(layout.booted),
+        binds=[(str(source), target) for source, target in binds],
+        run_folders=[
+            ("/run/munge", owner("munge"), 0o755),
+            ("/run/slurm", owner("slurm"), 0o755),
+            ("/run/mysqld", owner("mysql"), 0o755),
+            ("/run/lock", 0, 0o1777),
+        ],
+        fake_gpus=[f"{FAKE_GPU_FOLDER}/gpu{k}" for k in range(options.gpus)] if is_node else [],
+        hide_processes=options.hide_processes,
+    )

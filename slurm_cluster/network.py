@@ -1,0 +1,68 @@
+"""The network of a cluster: a bridge in the switch machine, one cable to every other machine.
+
+Nothing of it is in the host's network namespace.
+"""
+
+from slurm_cluster.addresses import GATEWAY, PREFIX_LENGTH
+from slurm_cluster.processes import run_host
+
+_BRIDGE = "bridge"
+
+
+def set_up_switch(switch_pid: int) -> None:
+    """The bridge, which is also the default gateway of all machines and forwards nothing."""
+    _ip(
+        switch_pid,
+        [
+            "link set lo up",
+            f"link add {_BRIDGE} type bridge",
+            f"addr add {GATEWAY}/{PREFIX_LENGTH} dev {_BRIDGE}",
+            f"link set {_BRIDGE} up",
+        ],
+    )
+    # /proc/sys/net shows whoever opens it the network namespace he is in.
+    run_host([*_in_network_of(switch_pid), "tee", "/proc/sys/net/ipv4/ip_forward"], stdin="0\n")
+
+
+def plug_in(switch_pid: int, machine_pid: int, *, name: str, address: str) -> None:
+    """A cable from the switch to the machine, which sees it as eth0.
+
+    The default route leads nowhere; Ray finds its own address by asking for the route to a
+    public one, and fails without.
+    """
+    # The same after each boot, else the others would send to the old one for half a minute.
+    mac = _hardware_address(address)
+    _ip(
+        switch_pid,
+        [
+            f"link add to-{name} type veth peer name eth0 address {mac} netns {machine_pid}",
+            f"link set to-{name} master {_BRIDGE} up",
+        ],
+    )
+    _ip(
+        machine_pid,
+        [
+            "link set lo up",
+            f"addr add {address}/{PREFIX_LENGTH} dev eth0",
+            "link set eth0 up",
+            f"route add default via {GATEWAY}",
+        ],
+    )
+
+
+def cut_cable(switch_pid: int, *, name: str) -> None:
+    """Packets to and from the machine vanish, as when its power fails."""
+    _ip(switch_pid, [f"link set to-{name} down"])
+
+
+def _ip(pid: int, lines: list[str]) -> None:
+    run_host([*_in_network_of(pid), "ip", "-batch", "-"], stdin="\n".join(lines) + "\n")
+
+
+def _hardware_address(address: str) -> str:
+    """A locally administered one, the same for the same IPv4 address."""
+    return "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
+
+
+def _in_network_of(pid: int) -> list[str]:
+    return ["nsenter", f"--target={pid}", "--net", "--"]

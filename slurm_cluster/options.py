@@ -1,0 +1,120 @@
+"""What a test cluster looks like, validated once."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from slurm_cluster.errors import OptionError
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
+_SETTING = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+_OWN_LINES = frozenset({"nodename", "partitionname", "clustername", "slurmctldhost", "include"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterOptions:
+    """Size, limits and Slurm settings of one cluster."""
+
+    name: str = "default"
+    """Tells clusters on the same machine apart; lower case letters, digits, `-`."""
+    nodes: int = 3
+    """Compute nodes, named node1, node2, ...; 1 to 64."""
+    cpus: int = 4
+    """CPUs that Slurm believes a node has; they are shared with the whole machine."""
+    memory_mb: int = 64_000
+    """Memory in MB that Slurm believes a node has; nothing reserves it."""
+    gpus: int = 2
+    """Fake GPUs per node; 0 means that the cluster knows no GPUs."""
+    accounting: bool = True
+    """Run slurmdbd with MariaDB; without it `sacct` says that accounting is disabled."""
+    constrain_memory: bool = False
+    """Kill what exceeds its job's memory (cgroup v1 only)."""
+    hide_processes: bool = True
+    """Users see only their own processes (/proc with hidepid=invisible)."""
+    slurmd_timeout_s: int = 30
+    """Seconds until the controller gives a silent node up (SlurmdTimeout)."""
+    max_array_size: int | None = None
+    """MaxArraySize, which caps the index of a job array; None is Slurm's 1001."""
+    min_job_age_s: int | None = None
+    """Seconds that slurmctld remembers a finished job (MinJobAge); None is Slurm's 300."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Further lines of slurm.conf, which win over ours; an empty value removes the line."""
+    state_dir: Path | None = None
+    """The one folder that the cluster writes; None is /var/lib/tmgg-slurm-NAME."""
+
+    def __post_init__(self) -> None:
+        """Raise OptionError naming the field, its value and what is allowed."""
+        if not _NAME.fullmatch(self.name):
+            raise OptionError(
+                f"name {self.name!r}: use at most 20 lower case letters, digits and -, "
+                "beginning with a letter"
+            )
+        _check_range("nodes", self.nodes, 1, 64)
+        _check_range("cpus", self.cpus, 1, 1024)
+        _check_range("memory_mb", self.memory_mb, 100, 10_000_000)
+        _check_range("gpus", self.gpus, 0, 16)
+        _check_range("slurmd_timeout_s", self.slurmd_timeout_s, 3, 65_533)
+        if self.max_array_size is not None:
+            _check_range("max_array_size", self.max_array_size, 2, 4_000_001)
+        if self.min_job_age_s is not None:
+            _check_range("min_job_age_s", self.min_job_age_s, 2, 65_533)
+        for key, value in self.settings.items():
+            _check_setting(key, value)
+        if self.state_dir is not None:
+            _check_state_dir(self.state_dir)
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """node1 to nodeN."""
+        return tuple(f"node{number}" for number in range(1, self.nodes + 1))
+
+    def fixed_differences(self, other: "ClusterOptions") -> list[str]:
+        """Names of the options that differ and that a running cluster cannot change."""
+        fixed = ("nodes", "cpus", "memory_mb", "gpus", "accounting", "hide_processes")
+        return [name for name in fixed if getattr(self, name) != getattr(other, name)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that `from_json` reads back."""
+        values = asdict(self)
+        values["settings"] = dict(self.settings)
+        values["state_dir"] = None if self.state_dir is None else str(self.state_dir)
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "ClusterOptions":
+        """The options that `to_json` wrote; unknown keys raise OptionError."""
+        unknown = sorted(set(values) - {entry.name for entry in fields(cls)})
+        if unknown:
+            raise OptionError(f"unknown cluster options {', '.join(unknown)}")
+        state_dir = values.get("state_dir")
+        return cls(**{**values, "state_dir": None if state_dir is None else Path(state_dir)})
+
+
+def parse_setting(text: str) -> tuple[str, str]:
+    """`KEY=VALUE` as a checked pair."""
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise OptionError(f"setting {text!r}: write KEY=VALUE, as in slurm.conf")
+    _check_setting(key, value)
+    return key, value
+
+
+def _check_range(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise OptionError(f"{name} is {value}: it must be {low} to {high}")
+
+
+def _check_setting(key: str, value: str) -> None:
+    if not _SETTING.fullmatch(key):
+        raise OptionError(f"setting {key!r} is not the name of a slurm.conf line")
+    if key.lower() in _OWN_LINES:
+        raise OptionError(f"setting {key}: the cluster writes this line itself")
+    if not value.isprintable():
+        raise OptionError(f"setting {key}: the value {value!r} must be one printable line")
+
+
+def _check_state_dir(path: Path) -> None:
+    if not path.is_absolute() or path.is_relative_to("/run") or path.is_relative_to("/proc"):
+        raise OptionError(f"state_dir {path}: use an absolute path on a disk, not under /run")

@@ -1,0 +1,106 @@
+"""An ordinary user at the login node: files in her home, commands and Python in her name."""
+
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from slurm_cluster import Cluster, MachineProcess
+from slurm_cluster.users import find_user
+
+PROJECT = Path(__file__).parents[2]
+PYTHON = Path(sys.prefix) / "bin" / "python"
+# Each test's records stay out of other tests' sight.
+_HOME_VARIABLE = "TMGG_HOME"
+
+
+@dataclass(frozen=True)
+class Login:
+    """Runs commands as `user` in `folder` (the cluster's path) on the login node."""
+
+    cluster: Cluster
+    user: str
+    folder: PurePosixPath
+    """As the cluster sees it."""
+
+    @classmethod
+    def new(cls, cluster: Cluster, *, user: str, name: str) -> "Login":
+        """A login in a new folder whose name tells the test."""
+        short = re.sub(r"[^A-Za-z0-9]+", "-", name)[:40].strip("-")
+        login = cls(
+            cluster, user, PurePosixPath(find_user(user).home) / f"{short}-{secrets.token_hex(3)}"
+        )
+        login.host_folder.mkdir()
+        login._own(login.host_folder)
+        return login
+
+    @property
+    def host_folder(self) -> Path:
+        """The same folder as the machine that runs the tests sees it."""
+        return self.cluster.home(self.user) / self.folder.name
+
+    def write(self, name: str, text: str, *, mode: int = 0o644) -> Path:
+        """A file in the folder, owned by the user; the host's path of it."""
+        path = self.host_folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+        for made in (path, *path.relative_to(self.host_folder).parents):
+            self._own(self.host_folder / made)
+        return path
+
+    def read(self, name: str) -> str:
+        """The text of a file in the folder."""
+        return (self.host_folder / name).read_text()
+
+    def run(
+        self, *argv: str, timeout_s: float = 120, check: bool = True, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command with the project's environment on PATH."""
+        return self.cluster.run(
+            argv,
+            user=self.user,
+            cwd=str(self.folder),
+            env=self.environment | env,
+            timeout_s=timeout_s,
+            check=check,
+        )
+
+    def start(self, *argv: str, **env: str) -> MachineProcess:
+        """Start a command without waiting; its output can be read from the process."""
+        return self.cluster.popen(
+            argv,
+            user=self.user,
+            cwd=str(self.folder),
+            env=self.environment | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def python(self, code: str, *, timeout_s: float = 120, **env: str) -> Any:
+        """Run Python code that prints one JSON value as its last line; that value."""
+        done = self.run(str(PYTHON), "-c", code, timeout_s=timeout_s, **env)
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def cancel_all(self) -> None:
+        """End this user's jobs."""
+        self.run("scancel", f"--user={self.user}", check=False)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a login with the project's virtual environment activated has."""
+        return {
+            "PATH": f"{PYTHON.parent}:{os.defpath}:/usr/sbin",
+            "PYTHONPATH": f"{PROJECT / 'src'}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            _HOME_VARIABLE: str(self.folder / ".tmgg"),
+        }
+
+    def _own(self, path: Path) -> None:
+        person = find_user(self.user)
+        os.chown(path, person.uid, person.uid)
