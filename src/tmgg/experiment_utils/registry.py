@@ -10,19 +10,18 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 from tmgg import __version__
 from tmgg.errors import RecordError, RunExistsError, UnknownRunError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.records import parse_record
 from tmgg.experiment_utils.task import TaskInput
 
 OWNER_ONLY_FOLDER = 0o700
-_Record = TypeVar("_Record", "RunRecord", "Intent")
 WriteSubmission = Callable[[SubmissionPaths, SubmissionPaths], None]
 """Writes a submission's own files into the first; they will be read at the second."""
 
@@ -124,7 +123,7 @@ def load_run(paths: RunPaths) -> RunRecord:
     value = read_json(paths.run)
     if value is None:
         raise UnknownRunError(_unknown(paths.run_id, [paths.output_dir]))
-    return _record(RunRecord, value, what=str(paths.run))
+    return parse_record(RunRecord, value, what=str(paths.run), newest_version=LAYOUT_VERSION)
 
 
 def load_task(paths: RunPaths) -> TaskInput:
@@ -140,7 +139,7 @@ def load_intent(paths: SubmissionPaths) -> Intent:
     value = read_json(paths.intent)
     if value is None:
         raise RecordError(f"{paths.folder} has no {paths.intent.name}")
-    return _record(Intent, value, what=str(paths.intent))
+    return parse_record(Intent, value, what=str(paths.intent), newest_version=LAYOUT_VERSION)
 
 
 def save_job(paths: SubmissionPaths, job_id: str) -> None:
@@ -158,19 +157,28 @@ def find_run(run_id: str, folders: Iterable[Path] = ()) -> RunPaths:
             continue
         looked.append(folder)
         paths = RunPaths(folder, run_id)
-        if paths.run.exists():
+        if os.access(paths.run, os.R_OK):
             return paths
     raise UnknownRunError(_unknown(run_id, looked))
 
 
-def runs_in(folder: Path) -> list[RunPaths]:
-    """All runs recorded in a folder, by run id."""
+def runs_in(folder: Path, *, prefix: str = "") -> list[RunPaths]:
+    """The runs recorded in a folder whose id begins with `prefix`, by run id.
+
+    Runs of other users, whose folders are closed to this one, are left out.
+    """
     try:
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+        with os.scandir(folder) as entries:
+            names = sorted(
+                entry.name
+                for entry in entries
+                if entry.name.startswith(prefix) and entry.name[0] != "." and entry.is_dir()
+            )
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
-    runs = [RunPaths(folder, name) for name in names if not name.startswith(".")]
-    return [paths for paths in runs if paths.run.exists()]
+    runs = [RunPaths(folder, name) for name in names]
+    # access(2) rather than stat: the record of another user's run is no use.
+    return [paths for paths in runs if os.access(paths.run, os.R_OK)]
 
 
 def home_folder() -> Path:
@@ -219,17 +227,6 @@ def _rename_new(source: Path, target: Path, *, what: str) -> None:
                 "(resume=True; tmgg-jobs retry submits failed runs again)."
             ) from error
         raise
-
-
-def _record(cls: type[_Record], value: Mapping[str, Any], *, what: str) -> _Record:
-    version = value.get("version")
-    if not isinstance(version, int) or not 1 <= version <= LAYOUT_VERSION:
-        raise RecordError(f"{what} has version {version!r}; this TMGG reads 1 to {LAYOUT_VERSION}")
-    known = {item.name for item in fields(cls)}
-    try:
-        return cls(**{key: item for key, item in value.items() if key in known})
-    except TypeError as error:
-        raise RecordError(f"{what} lacks fields: {error}") from error
 
 
 def _unknown(run_id: str, looked: Iterable[Path]) -> str:

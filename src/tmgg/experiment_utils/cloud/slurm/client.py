@@ -133,16 +133,17 @@ class SlurmClient:
             return {}
         return parsing.parse_key_values(self._checked(answer))
 
-    def cancel(self, job_ids: Iterable[str]) -> None:
+    def cancel(self, job_ids: Sequence[str]) -> None:
         """Ask Slurm to end jobs; ones that have ended are no error. Raises QueryError otherwise."""
-        answer = self._call(["scancel", *job_ids])
-        complaints = [
-            line
-            for line in answer.stderr.splitlines()
-            if line.strip() and not any(phrase in line for phrase in _NO_SUCH_JOB)
-        ]
-        if answer.exit_code != 0 and complaints:
-            raise QueryError(f"scancel ended with {answer.exit_code}: {answer.words}")
+        for chunk in _chunks(job_ids):
+            answer = self._call(["scancel", *chunk])
+            complaints = [
+                line
+                for line in answer.stderr.splitlines()
+                if line.strip() and not any(phrase in line for phrase in _NO_SUCH_JOB)
+            ]
+            if answer.exit_code != 0 and complaints:
+                raise QueryError(f"scancel ended with {answer.exit_code}: {answer.words}")
 
     def partitions(self) -> list[str]:
         """Names of the partitions that exist."""
