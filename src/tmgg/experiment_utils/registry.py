@@ -150,6 +150,15 @@ def save_job(paths: SubmissionPaths, job_id: str) -> None:
     )
 
 
+def submitted_at(paths: SubmissionPaths) -> float | None:
+    """When the backend took the submission (Unix time); None when that is not on record."""
+    try:
+        at = (read_json(paths.job) or {}).get("submitted_at")
+    except RecordError:
+        return None
+    return float(at) if isinstance(at, int | float) else None
+
+
 def find_run(run_id: str, folders: Iterable[Path] = ()) -> RunPaths:
     """The run's paths, looked for in `folders` first, then wherever runs were ever submitted."""
     looked: list[Path] = []
