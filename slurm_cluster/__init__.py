@@ -5,7 +5,7 @@ See docs/test-cluster.md. `python3 -m slurm_cluster up` starts one.
 
 from slurm_cluster.cluster import Cluster
 from slurm_cluster.entering import MachineProcess
-from slurm_cluster.errors import ClusterError, OptionError
+from slurm_cluster.errors import ClusterError, NoClusterError, OptionError
 from slurm_cluster.options import ClusterOptions
 from slurm_cluster.status import ClusterStatus, NodeStatus
 
@@ -15,6 +15,7 @@ __all__ = [
     "ClusterOptions",
     "ClusterStatus",
     "MachineProcess",
+    "NoClusterError",
     "NodeStatus",
     "OptionError",
 ]

@@ -39,12 +39,12 @@ def assemble(
     With `only` just that node.
     """
     machines = machines_of(layout, options)
-    if not machines[SWITCH].is_running:
+    if not machines[SWITCH].is_complete:
         # Without the switch the others have no network; it cannot be added to them later.
         for machine in machines.values():
             machine.power_off()
     wanted = [machine for name, machine in machines.items() if only in (None, name)]
-    booted = [machine for machine in wanted if not machine.is_running]
+    booted = [machine for machine in wanted if not machine.is_complete]
     _boot(booted, options)
     _plug_in(booted, machines[SWITCH], options)
     plans = plan_exposures(exposed)
@@ -95,7 +95,7 @@ def dismantle(layout: ClusterLayout, options: ClusterOptions) -> None:
 
 def _boot(machines: Sequence[Machine], options: ClusterOptions) -> None:
     for machine in machines:
-        machine.power_off()  # what a crash may have left
+        machine.power_off()  # what an interrupted start may have left
         machine.start_boot(options)
     for machine in machines:
         machine.finish_boot()
@@ -108,6 +108,7 @@ def _plug_in(booted: Sequence[Machine], switch: Machine, options: ClusterOptions
     for machine in booted:
         if machine.name in addresses:
             plug_in(switch.pid, machine.pid, name=machine.name, address=addresses[machine.name])
+        machine.layout.connected.touch()
 
 
 def _start_slurmds(

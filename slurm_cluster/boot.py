@@ -28,8 +28,8 @@ class BootSpec:
     hostname: str
     record: str
     """File for the pid and start time of the first process, as the host counts."""
-    ready: str
-    """File that says the machine has booted."""
+    booted: str
+    """File to make at the end."""
     binds: list[tuple[str, str]]
     """(path on the host, path in the machine), in this order."""
     run_folders: list[tuple[str, int, int]]
@@ -57,7 +57,7 @@ def main(spec_path: str) -> None:
     _enter_root()
     options = "hidepid=invisible" if spec.hide_processes else "defaults"
     _mount("-t", "proc", "-o", options, "proc", "/proc")
-    Path(HOST_ROOT + spec.ready).touch()
+    Path(HOST_ROOT + spec.booted).touch()
     os.execv(_INIT[0], list(_INIT))
 
 

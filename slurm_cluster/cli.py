@@ -1,6 +1,7 @@
 """The command line: `python3 -m slurm_cluster up|down|status|run|...`."""
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -9,8 +10,9 @@ from pathlib import Path
 
 from slurm_cluster.addresses import CONTROLLER, LOGIN
 from slurm_cluster.cluster import Cluster
-from slurm_cluster.errors import ClusterError
+from slurm_cluster.errors import ClusterError, NoClusterError
 from slurm_cluster.options import ClusterOptions, parse_setting
+from slurm_cluster.packages import install_missing, unusable_reason
 from slurm_cluster.status import render_status
 from slurm_cluster.users import PEOPLE, ROOT
 
@@ -25,6 +27,9 @@ def main(arguments: Sequence[str]) -> int:
     except ClusterError as error:
         print(f"slurm_cluster: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("slurm_cluster: interrupted; `up` goes on, `down` ends it", file=sys.stderr)
+        return 130
 
 
 def _up(parsed: argparse.Namespace) -> int:
@@ -34,8 +39,18 @@ def _up(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _install(_: argparse.Namespace) -> int:
+    reason = unusable_reason()
+    if reason is not None:
+        raise ClusterError(reason)
+    installed = install_missing()
+    print(f"installed: {' '.join(installed)}" if installed else "nothing is missing")
+    return 0
+
+
 def _down(parsed: argparse.Namespace) -> int:
-    _find(parsed).down(purge=parsed.purge)
+    with contextlib.suppress(NoClusterError):
+        _find(parsed).down(purge=parsed.purge)
     return 0
 
 
@@ -127,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     _add_up_options(verb("up", _up, "start the cluster, or change it as the options say"))
+    verb("install", _install, "install the Debian packages that a cluster needs; `up` does, too")
     down = verb("down", _down, "end every process of the cluster")
     down.add_argument("--purge", action="store_true", help="delete its folder, too")
     status = verb("status", _status, "what runs; exit code 0 when all does")

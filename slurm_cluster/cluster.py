@@ -2,11 +2,13 @@
 
 import contextlib
 import fcntl
+import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO
 
 from slurm_cluster import assembly
@@ -14,7 +16,7 @@ from slurm_cluster.addresses import CONTROLLER, LOGIN, SWITCH
 from slurm_cluster.cgroups import require_memory_controller
 from slurm_cluster.daemons import find_daemon
 from slurm_cluster.entering import MachineProcess, enter
-from slurm_cluster.errors import ClusterError
+from slurm_cluster.errors import ClusterError, NoClusterError
 from slurm_cluster.exposure import plan_exposures
 from slurm_cluster.files import make_etc, make_shared_folder, write_slurm_configuration
 from slurm_cluster.layout import ClusterLayout, default_root
@@ -26,7 +28,7 @@ from slurm_cluster.processes import wait_until
 from slurm_cluster.readiness import read_status
 from slurm_cluster.state import SavedState, read_state, write_state
 from slurm_cluster.status import ClusterStatus
-from slurm_cluster.users import find_user
+from slurm_cluster.users import PEOPLE, find_user
 
 _LOCK_TIMEOUT_S = 300
 
@@ -44,11 +46,11 @@ class Cluster:
 
     @classmethod
     def find(cls, name: str, state_dir: Path | None = None) -> "Cluster":
-        """The cluster as it was last brought up; ClusterError when it never was."""
+        """The cluster as it was last brought up; NoClusterError when it never was."""
         layout = ClusterLayout(state_dir or default_root(name))
         saved = read_state(layout)
         if saved is None:
-            raise ClusterError(f"there is no cluster in {layout.root}; `up` makes one")
+            raise NoClusterError(f"there is no cluster in {layout.root}; `up` makes one")
         return cls(saved.options)
 
     @property
@@ -61,9 +63,20 @@ class Cluster:
         """/shared of the machines, as a path of the host."""
         return self._layout.shared
 
+    def inside(self, path: Path) -> PurePosixPath:
+        """How the machines name a path of the host below `shared`."""
+        return PurePosixPath("/shared") / path.relative_to(self.shared)
+
     def home(self, user: str) -> Path:
         """The user's home folder, as a path of the host."""
         return self.shared / find_user(user).home.relative_to("/shared")
+
+    def make_folder(self, *, user: str = "alice", prefix: str = "") -> Path:
+        """A new empty folder in the user's home, as a path of the host; the caller removes it."""
+        folder = Path(tempfile.mkdtemp(prefix=prefix[:40] + "-", dir=self.home(user)))
+        uid = find_user(user).uid
+        os.chown(folder, uid, uid)
+        return folder
 
     def machine(self, name: str) -> Machine:
         """The machine called `name`: ctl, login, switch or nodeK."""
@@ -98,7 +111,7 @@ class Cluster:
                 assembly.restart_slurm(self._layout, self.options)
 
     def down(self, *, purge: bool = False) -> None:
-        """End every process of the cluster; `purge` deletes its state folder, too."""
+        """End every process of the cluster, if there is one; `purge` deletes its folder, too."""
         if not self._layout.state.exists():
             return
         with self._locked():
@@ -124,7 +137,7 @@ class Cluster:
         *,
         user: str = "alice",
         machine: str = LOGIN,
-        cwd: str | Path | None = None,
+        cwd: str | PurePath | None = None,
         env: Mapping[str, str] | None = None,
         stdin: int | IO[str] | None = subprocess.DEVNULL,
         stdout: int | IO[str] | None = None,
@@ -155,7 +168,7 @@ class Cluster:
         *,
         user: str = "alice",
         machine: str = LOGIN,
-        cwd: str | Path | None = None,
+        cwd: str | PurePath | None = None,
         env: Mapping[str, str] | None = None,
         stdin: str | None = None,
         timeout_s: float = 60,
@@ -187,6 +200,17 @@ class Cluster:
                 f"{machine}: {list(argv)} as {user} ended with {process.returncode}:\n{err}{out}"
             )
         return subprocess.CompletedProcess(list(argv), process.returncode, out, err)
+
+    def cancel_all_jobs(self, *, timeout_s: float = 60) -> None:
+        """Cancel whatever the users have in Slurm, and wait until nothing of it runs."""
+        for person in PEOPLE:
+            self.run(["scancel", f"--user={person.name}"], user="root", check=True)
+        wait_until(
+            lambda: not self.run(["squeue", "--noheader"], user="root", check=True).stdout,
+            timeout_s=timeout_s,
+            what="the end of all jobs",
+            interval_s=0.2,
+        )
 
     def stop_daemon(self, name: str, *, machine: str = CONTROLLER) -> None:
         """End slurmctld, slurmdbd, mariadbd (on ctl), slurmd (on a node) or munged (anywhere)."""
@@ -277,7 +301,7 @@ class Cluster:
     def _locked(self) -> Iterator[None]:
         """One command at a time; ClusterError after waiting for another for minutes."""
         if not self._layout.root.is_dir():
-            raise ClusterError(f"there is no cluster in {self._layout.root}; `up` makes one")
+            raise NoClusterError(f"there is no cluster in {self._layout.root}; `up` makes one")
         with self._layout.lock.open("w") as file:
             wait_until(
                 lambda: _try_lock(file),

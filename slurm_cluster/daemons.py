@@ -30,9 +30,8 @@ class Daemon:
 
     def start(self, machine: Machine, *, timeout_s: float = 60) -> None:
         """Start unless it runs; ClusterError with its log's end when it does not serve."""
-        if machine.pids_of(self.name):
-            return
-        machine.run_as_root(self.argv, timeout_s=timeout_s)
+        if not machine.pids_of(self.name):
+            machine.run_as_root(self.argv, timeout_s=timeout_s)
         if self.is_serving is not None:
             self._wait_until_serving(machine, self.is_serving, timeout_s)
 

@@ -16,9 +16,14 @@ class MachineLayout:
         return self.root / "init.json"
 
     @property
-    def ready(self) -> Path:
-        """Exists once the machine has booted."""
-        return self.root / "ready"
+    def booted(self) -> Path:
+        """Exists once the first process has set the machine up."""
+        return self.root / "booted"
+
+    @property
+    def connected(self) -> Path:
+        """Exists once the machine is booted and in the network."""
+        return self.root / "connected"
 
     @property
     def boot_spec(self) -> Path:

@@ -51,6 +51,11 @@ class Machine:
         return self.record is not None
 
     @property
+    def is_complete(self) -> bool:
+        """Whether it runs and nothing interrupted its start."""
+        return self.is_running and self.layout.connected.exists()
+
+    @property
     def pid(self) -> int:
         """Host pid of the first process; ClusterError when the machine is off."""
         record = self.record
@@ -67,7 +72,8 @@ class Machine:
         layout.hostname.write_text(self.name + "\n")
         layout.hosts.write_text(render_hosts(options))
         layout.record.unlink(missing_ok=True)
-        layout.ready.unlink(missing_ok=True)
+        layout.booted.unlink(missing_ok=True)
+        layout.connected.unlink(missing_ok=True)
         _boot_spec(self, options).write(layout.boot_spec)
         unshare = ["unshare", "--net", "--uts", "--ipc", "--mount", "--pid"]
         first_process = [sys.executable, "-I", boot.__file__, str(layout.boot_spec)]
@@ -86,7 +92,7 @@ class Machine:
     def finish_boot(self) -> None:
         """Wait for the first process; ClusterError with its words when it failed."""
         try:
-            wait_until(self.layout.ready.exists, timeout_s=_BOOT_TIMEOUT_S, what=self.name)
+            wait_until(self.layout.booted.exists, timeout_s=_BOOT_TIMEOUT_S, what=self.name)
         except ClusterError as error:
             words = self.layout.boot_log.read_text()[-2000:]
             raise ClusterError(f"{self.name} did not boot: {words or error}") from error
@@ -178,7 +184,7 @@ def _boot_spec(machine: Machine, options: ClusterOptions) -> boot.BootSpec:
     return boot.BootSpec(
         hostname=machine.name,
         record=str(layout.record),
-        ready=str(layout.ready),
+        booted=str(layout.booted),
         binds=[(str(source), target) for source, target in binds],
         run_folders=[
             ("/run/munge", owner("munge"), 0o755),

@@ -133,5 +133,6 @@ def _partition_lines() -> list[str]:
     return [
         f"PartitionName=gpu Default=YES {_PARTITION} PriorityTier=10 PreemptMode=OFF",
         f"PartitionName=batch {_PARTITION} PriorityTier=10 PreemptMode=OFF",
+        f"PartitionName=ml-gpu {_PARTITION} PriorityTier=10 PreemptMode=OFF",
         f"PartitionName=scavenge {_PARTITION} PriorityTier=1 PreemptMode=REQUEUE",
     ]

@@ -138,11 +138,13 @@ def as_request(
     """A checked request with a plain config and a run id; raises TaskError or ConfigError."""
     given = config if isinstance(config, TaskRequest) else TaskRequest(config=config)
     plain = prepare_config(given.config)
-    target_of(plain)
+    if given.target is None:
+        target_of(plain)
     chosen = run_id or given.run_id or plain.get("run_id") or new_run_id()
     return TaskRequest(
         config=plain,
         run_id=check_run_id(chosen),
+        target=given.target,
         payload=given.payload,
         timeout_seconds=given.timeout_seconds if timeout_seconds is None else timeout_seconds,
     )
@@ -154,7 +156,7 @@ def task_of(request: TaskRequest, *, default_timeout_s: int | None) -> TaskInput
     timeout = request.timeout_seconds
     return TaskInput(
         run_id=request.run_id,
-        target=target_of(request.config),
+        target=request.target or target_of(request.config),
         config=dict(request.config),
         timeout_seconds=default_timeout_s if timeout is None else timeout,
     )

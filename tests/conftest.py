@@ -1,0 +1,66 @@
+"""Fixtures for all tests. The real Slurm is started once per session and only when asked for."""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slurm_cluster import Cluster, ClusterOptions
+from slurm_cluster.packages import missing_packages, unusable_reason
+
+# Large enough, on paper, for every request that the documentation shows.
+_TEST_CLUSTER = ClusterOptions(
+    name=os.environ.get("TMGG_TEST_CLUSTER", "test"),
+    nodes=4,
+    cpus=16,
+    memory_mb=256_000,
+    gpus=4,
+)
+
+
+@pytest.fixture(scope="session")
+def can_run_slurm() -> None:
+    """Skip where no cluster can run, and say why; in CI that is a failure."""
+    reason = unusable_reason()
+    if reason is None and (missing := missing_packages()):
+        reason = (
+            f"Debian packages {', '.join(missing)} are missing; "
+            "`python3 -m slurm_cluster install` installs them"
+        )
+    if reason is None:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"the real Slurm must be tested in CI: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def cluster(can_run_slurm: None, pytestconfig: pytest.Config) -> Iterator[Cluster]:
+    """The shared test cluster, which sees this project and this Python at their own paths.
+
+    It is left up when it was up before or when TMGG_KEEP_CLUSTER=1; TMGG_TEST_CLUSTER names
+    another one. A test that breaks it must mend it again.
+    """
+    shared = Cluster(_TEST_CLUSTER)
+    was_up = shared.status().is_up
+    shared.up(expose=[pytestconfig.rootpath, Path(sys.prefix), Path(sys.base_prefix)])
+    shared.cancel_all_jobs()
+    yield shared
+    if not was_up and os.environ.get("TMGG_KEEP_CLUSTER") != "1":
+        shared.down()
+
+
+@pytest.fixture
+def job_folder(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """An empty folder of alice's that all machines see, as a path of the host.
+
+    `cluster.inside(job_folder)` is its name in the machines.
+    """
+    folder = cluster.make_folder(user="alice", prefix=re.sub(r"\W+", "-", request.node.name))
+    yield folder
+    # A job of a failed test may still be writing into it.
+    shutil.rmtree(folder, ignore_errors=True)
