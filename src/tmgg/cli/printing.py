@@ -54,9 +54,7 @@ def render_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns padded with spaces and two between them; no cell is cut. Pure."""
     lines = [[cell.replace("\n", " ") for cell in row] for row in [columns, *rows]]
     widths = [max(len(row[index]) for row in lines) for index in range(len(columns))]
-    padded = [
-        [cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in lines
-    ]
+    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in lines]
     return "\n".join("  ".join(row).rstrip() for row in padded)
 
 

@@ -82,6 +82,6 @@ def _ambiguous(text: str, matches: Sequence[RunPaths]) -> str:
     more = len(matches) - len(names)
     told = ", ".join(names) + (f" and {more} more" if more else "")
     return (
-        f"{text!r} means {len(matches)} runs: {told}. Type more of the run id; --folder DIR chooses "
-        "between folders."
+        f"{text!r} means {len(matches)} runs: {told}. Type more of the run id; --folder DIR "
+        "chooses between folders."
     )

@@ -143,8 +143,8 @@ REASONS: dict[str, tuple[str, Outlook, str]] = {
 # What Slurm says in sentences; squeue -O shows their spaces as underscores on some versions.
 _SENTENCES: dict[str, tuple[str, Outlook, str]] = {
     "Nodes required for job are DOWN, DRAINED or reserved": _waits(
-        "Too few nodes of the partition are up and free for it: some are down, drained, or reserved "
-        "for jobs of other partitions.",
+        "Too few nodes of the partition are up and free for it: some are down, drained, or "
+        "reserved for jobs of other partitions.",
         "`sinfo -p PARTITION -R` shows which nodes are out and why.",
     ),
     "job requeued in held state": _blocked(
