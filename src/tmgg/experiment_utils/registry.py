@@ -191,13 +191,16 @@ def runs_in(folder: Path, *, prefix: str = "") -> list[RunPaths]:
             names = sorted(
                 entry.name
                 for entry in entries
-                if entry.name.startswith(prefix) and entry.name[0] != "." and entry.is_dir()
+                if entry.name.startswith(prefix)
+                and entry.name[0] != "."
+                and entry.is_dir()
+                # access(2), not stat(2): another user's record is there but no use. Plain strings,
+                # because a thousand runs make a Path's price felt.
+                and os.access(f"{entry.path}/{RunPaths.RECORD_NAME}", os.R_OK)
             )
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
-    runs = [RunPaths(folder, name) for name in names]
-    # access(2) rather than stat: the record of another user's run is no use.
-    return [paths for paths in runs if os.access(paths.run, os.R_OK)]
+    return [RunPaths(folder, name) for name in names]
 
 
 def remove_run(paths: RunPaths, *, with_output: bool) -> None:
