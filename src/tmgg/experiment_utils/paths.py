@@ -35,7 +35,8 @@ from tmgg.errors import ConfigError
 
 LAYOUT_VERSION = 1
 
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# Not *.out and *.err: the folder of such a run would be in the way of another run's log.
+_RUN_ID = re.compile(r"(?!.*\.(out|err)\Z)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def check_run_id(run_id: object) -> str:
@@ -43,7 +44,7 @@ def check_run_id(run_id: object) -> str:
     if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
         raise ConfigError(
             f"run_id {run_id!r} cannot be a file name. Use 1 to 100 letters, digits, '.', '_' or "
-            "'-', beginning with a letter or digit."
+            "'-', beginning with a letter or digit and not ending in .out or .err."
         )
     return run_id
 

@@ -10,19 +10,18 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 from tmgg import __version__
 from tmgg.errors import RecordError, RunExistsError, UnknownRunError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.records import parse_record
 from tmgg.experiment_utils.task import TaskInput
 
 OWNER_ONLY_FOLDER = 0o700
-_Record = TypeVar("_Record", "RunRecord", "Intent")
 WriteSubmission = Callable[[SubmissionPaths, SubmissionPaths], None]
 """Writes a submission's own files into the first; they will be read at the second."""
 
@@ -124,7 +123,7 @@ def load_run(paths: RunPaths) -> RunRecord:
     value = read_json(paths.run)
     if value is None:
         raise UnknownRunError(_unknown(paths.run_id, [paths.output_dir]))
-    return _record(RunRecord, value, what=str(paths.run))
+    return parse_record(RunRecord, value, what=str(paths.run), newest_version=LAYOUT_VERSION)
 
 
 def load_task(paths: RunPaths) -> TaskInput:
@@ -140,7 +139,7 @@ def load_intent(paths: SubmissionPaths) -> Intent:
     value = read_json(paths.intent)
     if value is None:
         raise RecordError(f"{paths.folder} has no {paths.intent.name}")
-    return _record(Intent, value, what=str(paths.intent))
+    return parse_record(Intent, value, what=str(paths.intent), newest_version=LAYOUT_VERSION)
 
 
 def save_job(paths: SubmissionPaths, job_id: str) -> None:
@@ -273,37 +272,6 @@ def _rename_new(source: Path, target: Path, *, what: str) -> None:
                 "(resume=True; tmgg-jobs retry submits failed runs again)."
             ) from error
         raise
-
-
-def _record(cls: type[_Record], value: Mapping[str, Any], *, what: str) -> _Record:
-    version = value.get("version")
-    if not isinstance(version, int) or not 1 <= version <= LAYOUT_VERSION:
-        raise RecordError(f"{what} has version {version!r}; this TMGG reads 1 to {LAYOUT_VERSION}")
-    known = {item.name for item in fields(cls)}
-    try:
-        record = cls(**{key: item for key, item in value.items() if key in known})
-    except TypeError as error:
-        raise RecordError(f"{what} lacks fields: {error}") from error
-    for item in fields(record):
-        found, kinds = getattr(record, item.name), _KINDS[item.name]
-        if not isinstance(found, kinds) or isinstance(found, bool):
-            raise RecordError(f"{what} has {item.name}={found!r}, a {type(found).__name__}")
-    return record
-
-
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "backend": str,
-    "base_dir": str,
-    "created_at": (int, float),
-    "host": str,
-    "pid": int,
-    "process_start": str,
-    "run_id": str,
-    "settings": dict,
-    "tmgg_version": str,
-    "token": str,
-    "user": str,
-}
 
 
 def _unknown(run_id: str, looked: Iterable[Path]) -> str:

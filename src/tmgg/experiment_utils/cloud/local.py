@@ -43,7 +43,7 @@ class LocalConfig:
     """Limit for runs that state none, in seconds; None is no limit."""
 
     def __post_init__(self) -> None:
-        checks.printable("output_dir", self.output_dir)
+        checks.path("output_dir", self.output_dir)
         if self.timeout_seconds is not None:
             checks.integer("timeout_seconds", self.timeout_seconds, least=1)
 
