@@ -173,6 +173,10 @@ class RecordedRunner(CloudRunner):
             self.cancel_jobs(jobs)
         return [run_id in open_ids for run_id in run_ids]
 
+    def knows(self, paths: RunPaths) -> None:
+        """Spare the runner looking for a run; its record must name this backend."""
+        self._found[paths.run_id] = paths
+
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         return {self._paths(run_id).ended_folder for run_id in run_ids}
 
