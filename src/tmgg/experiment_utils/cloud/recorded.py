@@ -26,7 +26,7 @@ from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
 from tmgg.experiment_utils.cloud.diagnosis import LogTails
 from tmgg.experiment_utils.cloud.results import load_verdict, make_result, save_verdict
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
-from tmgg.experiment_utils.cloud.verdict import JobView, is_missing, reach_verdict
+from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end, is_missing, reach_verdict
 from tmgg.experiment_utils.evidence import Evidence, log_tail, read_evidence, read_job_id
 from tmgg.experiment_utils.failures import Failure, failure
 from tmgg.experiment_utils.ownership import forbid
@@ -144,7 +144,7 @@ class RecordedRunner(CloudRunner):
     def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
         """The state of a run whose job the backend was asked about."""
         try:
-            return self._judge(question.submission, question.job_id, views)
+            return self._judge(question.submission, self._view(question.job_id, views))
         except (RunError, OSError) as error:
             return as_run_error(question.submission.run_paths.run_id, error)
 
@@ -257,6 +257,8 @@ class RecordedRunner(CloudRunner):
             job_id = self._job_id(submission)
             if isinstance(job_id, SubmissionError):
                 return self._save_refusal(submission, job_id)
+            if submission.ended.exists() and _ended_by_itself(submission):
+                return self._judge(submission, None)
         except (RunError, OSError) as error:
             return as_run_error(run_id, error)
         return Question(submission, job_id)
@@ -270,13 +272,7 @@ class RecordedRunner(CloudRunner):
         except SubmissionError as error:
             return error
 
-    def _judge(
-        self,
-        submission: SubmissionPaths,
-        job_id: str | None,
-        views: Mapping[str, JobView | None],
-    ) -> RunState:
-        view = self._view(job_id, views)
+    def _judge(self, submission: SubmissionPaths, view: JobView | None) -> RunState:
         evidence = read_evidence(submission, ended=view is not None and view.phase == "ended")
         state = reach_verdict(evidence, view, LogTails(), grace_s=self.grace_s)
         if state.final:
@@ -361,6 +357,10 @@ def as_run_error(run_id: str, error: RunError | OSError) -> RunError:
     if isinstance(error, RunError):
         return error
     return RecordError(f"the record of run {run_id!r} cannot be used: {error}")
+
+
+def _ended_by_itself(submission: SubmissionPaths) -> bool:
+    return has_trusted_end(read_evidence(submission, ended=False))
 
 
 def _refusal(submission: SubmissionPaths, error: SubmissionError) -> Failure:
