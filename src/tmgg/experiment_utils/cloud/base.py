@@ -4,6 +4,7 @@ A backend says how to `spawn` one run, `poll` many at once, and `cancel` one. Wa
 the rest follow from these, so they mean the same everywhere.
 """
 
+import re
 import secrets
 import time
 from abc import ABC, abstractmethod
@@ -137,11 +138,13 @@ def as_request(
     """A checked request with a plain config and a run id; raises TaskError or ConfigError."""
     given = config if isinstance(config, TaskRequest) else TaskRequest(config=config)
     plain = prepare_config(given.config)
-    target_of(plain)
+    if given.target is None:
+        target_of(plain)
     chosen = run_id or given.run_id or plain.get("run_id") or new_run_id()
     return TaskRequest(
         config=plain,
         run_id=check_run_id(chosen),
+        target=given.target,
         payload=given.payload,
         timeout_seconds=given.timeout_seconds if timeout_seconds is None else timeout_seconds,
     )
@@ -153,7 +156,7 @@ def task_of(request: TaskRequest, *, default_timeout_s: int | None) -> TaskInput
     timeout = request.timeout_seconds
     return TaskInput(
         run_id=request.run_id,
-        target=target_of(request.config),
+        target=request.target or target_of(request.config),
         config=dict(request.config),
         timeout_seconds=default_timeout_s if timeout is None else timeout,
     )
@@ -162,3 +165,12 @@ def task_of(request: TaskRequest, *, default_timeout_s: int | None) -> TaskInput
 def new_run_id() -> str:
     """Sorts by time; unique enough that a collision is caught by the run folder's mkdir."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
+
+
+_SWEEP_RUN = re.compile(r"(?P<sweep>\d{8}-\d{6}-[0-9a-f]{8})-\d+")
+
+
+def sweep_of(run_id: str) -> str | None:
+    """The sweep a run belongs to, by its id: the launcher names a sweep's runs SWEEP-0, SWEEP-1."""
+    found = _SWEEP_RUN.fullmatch(run_id)
+    return found["sweep"] if found else None

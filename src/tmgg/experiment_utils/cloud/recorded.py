@@ -26,9 +26,10 @@ from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
 from tmgg.experiment_utils.cloud.diagnosis import LogTails
 from tmgg.experiment_utils.cloud.results import load_verdict, make_result, save_verdict
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
-from tmgg.experiment_utils.cloud.verdict import JobView, is_missing, reach_verdict
+from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end, is_missing, reach_verdict
 from tmgg.experiment_utils.evidence import Evidence, log_tail, read_evidence, read_job_id
-from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.failures import Failure, failure
+from tmgg.experiment_utils.ownership import forbid
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import (
     RunRecord,
@@ -143,7 +144,7 @@ class RecordedRunner(CloudRunner):
     def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
         """The state of a run whose job the backend was asked about."""
         try:
-            return self._judge(question.submission, question.job_id, views)
+            return self._judge(question.submission, self._view(question.job_id, views))
         except (RunError, OSError) as error:
             return as_run_error(question.submission.run_paths.run_id, error)
 
@@ -168,11 +169,16 @@ class RecordedRunner(CloudRunner):
                 submission.cancel, {"version": LAYOUT_VERSION, "at": time.time(), "why": "cancel"}
             )
             job_id = self._job_id(submission)
-            if isinstance(job_id, str):
-                jobs.append(job_id)
+            begun = forbid(submission) if job_id is None else job_id
+            if isinstance(begun, str):
+                jobs.append(begun)
         if jobs:
             self.cancel_jobs(jobs)
         return [run_id in open_ids for run_id in run_ids]
+
+    def knows(self, paths: RunPaths) -> None:
+        """Spare the runner looking for a run; its record must name this backend."""
+        self._found[paths.run_id] = paths
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         return {self._paths(run_id).ended_folder for run_id in run_ids}
@@ -202,7 +208,8 @@ class RecordedRunner(CloudRunner):
         try:
             return self.start(submission)
         except SubmissionUnknownError:
-            raise  # the job may be in; whoever asks later finds out
+            # No verdict: the job may be in. Whoever polls finds out.
+            raise
         except SubmissionError as error:
             # A refusal is an outcome too: without it the record would look half-submitted.
             self._save_refusal(submission, error)
@@ -214,7 +221,7 @@ class RecordedRunner(CloudRunner):
             status="failed",
             final=True,
             attempt=submission.number,
-            failure=failure("submission", str(error)),
+            failure=_refusal(submission, error),
         )
         save_verdict(submission, state)
         return state
@@ -250,6 +257,8 @@ class RecordedRunner(CloudRunner):
             job_id = self._job_id(submission)
             if isinstance(job_id, SubmissionError):
                 return self._save_refusal(submission, job_id)
+            if submission.ended.exists() and _ended_by_itself(submission):
+                return self._judge(submission, None)
         except (RunError, OSError) as error:
             return as_run_error(run_id, error)
         return Question(submission, job_id)
@@ -263,13 +272,7 @@ class RecordedRunner(CloudRunner):
         except SubmissionError as error:
             return error
 
-    def _judge(
-        self,
-        submission: SubmissionPaths,
-        job_id: str | None,
-        views: Mapping[str, JobView | None],
-    ) -> RunState:
-        view = self._view(job_id, views)
+    def _judge(self, submission: SubmissionPaths, view: JobView | None) -> RunState:
         over = view is not None and view.phase in ("ended", "unknown")
         evidence = read_evidence(submission, ended=over)
         state = reach_verdict(evidence, view, LogTails(), grace_s=self.grace_s)
@@ -357,6 +360,16 @@ def as_run_error(run_id: str, error: RunError | OSError) -> RunError:
     if isinstance(error, RunError):
         return error
     return RecordError(f"the record of run {run_id!r} cannot be used: {error}")
+
+
+def _ended_by_itself(submission: SubmissionPaths) -> bool:
+    return has_trusted_end(read_evidence(submission, ended=False))
+
+
+def _refusal(submission: SubmissionPaths, error: SubmissionError) -> Failure:
+    if submission.cancel.exists():
+        return failure("cancelled", "It was cancelled before the backend took it.")
+    return failure("submission", str(error))
 
 
 def _kept_verdict(submission: SubmissionPaths) -> RunState | None:

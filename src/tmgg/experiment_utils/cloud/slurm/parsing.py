@@ -52,7 +52,10 @@ class AccountingEntry:
 
 
 def parse_submitted(stdout: str) -> str | None:
-    """The job id in sbatch's answer; None when there is not exactly one (a banner, nothing)."""
+    """The job id in sbatch's answer; None when there is not exactly one.
+
+    A banner may hold a number of its own (a year, a ticket): then the job must be looked up.
+    """
     lines = [line.strip() for line in stdout.splitlines()]
     found = {match["id"] for line in lines if (match := _SUBMITTED.fullmatch(line))}
     return found.pop() if len(found) == 1 else None
