@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from tmgg.cli import exit_codes
 from tmgg.cli.commands.cancel import cancel
 from tmgg.cli.commands.collect import collect
+from tmgg.cli.commands.doctor import doctor
 from tmgg.cli.commands.explain import explain
 from tmgg.cli.commands.gc import gc
 from tmgg.cli.commands.list_runs import list_runs
@@ -33,6 +34,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "retry": retry,
     "explain": explain,
     "gc": gc,
+    "doctor": doctor,
 }
 
 
