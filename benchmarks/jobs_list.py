@@ -61,10 +61,14 @@ def main() -> None:
             rows.append([" ".join(["tmgg-jobs list", *options]), *_cells(folder, times)])
         theirs = _timed([sys.executable, "-c", _SUBMITIT, *job_ids], rounds=ROUNDS)
         rows.append(["submitit: SlurmJob(...).state of the same jobs", *_cells(folder, theirs)])
-    print(f"{RUNS} runs in {FOLDERS} folders, {OPEN} of them going on; cold start, {os.cpu_count()}")
+    print(
+        f"{RUNS} runs in {FOLDERS} folders, {OPEN} of them going on; cold start, {os.cpu_count()}"
+    )
     print(f"cores, load {os.getloadavg()[0]:.1f}\n")
     print(render_table(["command", "time", "Slurm calls"], rows))
-    print(f"\nlist --all takes {render_ratio(ours['--all'], theirs)} of submitit's time; the bound is")
+    print(
+        f"\nlist --all takes {render_ratio(ours['--all'], theirs)} of submitit's time; the bound is"
+    )
     print(f"{LIMIT_S} s: {'kept' if max(ours['--all']) < LIMIT_S else 'BROKEN'}")
 
 

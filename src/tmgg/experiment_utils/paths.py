@@ -10,8 +10,8 @@
             <n>/                       submission n (1, 2, ...): `retry` makes the next one
                 intent.json            token, written before the backend is called
                 job.sh                 the job script (Slurm)
-                job.json               the backend's job id, once known
-                owner                  id of the job that runs it; first come, first served
+                job.json               the backend's job id; null when its answer never came
+                owner                  the job that runs it, or nobody; first come, first served
                 phases                 "name seconds host" lines, as the job gets on
                 result.json            what the experiment returned
                 entrypoint_exit_code   0 or 1, for the job script

@@ -142,8 +142,8 @@ def load_intent(paths: SubmissionPaths) -> Intent:
     return parse_record(Intent, value, what=str(paths.intent), newest_version=LAYOUT_VERSION)
 
 
-def save_job(paths: SubmissionPaths, job_id: str) -> None:
-    """Note the backend's id of a submission."""
+def save_job(paths: SubmissionPaths, job_id: str | None) -> None:
+    """Note the backend's id of a submission; None says that the submitter ended without it."""
     write_json(
         paths.job, {"version": LAYOUT_VERSION, "job_id": job_id, "submitted_at": time.time()}
     )
@@ -151,11 +151,14 @@ def save_job(paths: SubmissionPaths, job_id: str) -> None:
 
 def submitted_at(paths: SubmissionPaths) -> float | None:
     """When the backend took the submission (Unix time); None when that is not on record."""
-    try:
-        at = (read_json(paths.job) or {}).get("submitted_at")
-    except RecordError:
-        return None
+    at = _job_note(paths).get("submitted_at")
     return float(at) if isinstance(at, int | float) else None
+
+
+def seconds_since_given_up(paths: SubmissionPaths) -> float | None:
+    """How long ago the submitter ended without learning the job id; None when it did not."""
+    at = submitted_at(paths) if _job_note(paths).get("job_id") is None else None
+    return None if at is None else max(0.0, time.time() - at)
 
 
 def decided_at(paths: RunPaths) -> float | None:
@@ -165,6 +168,13 @@ def decided_at(paths: RunPaths) -> float | None:
         return paths.submission(number).verdict.stat().st_mtime
     except OSError:
         return None
+
+
+def _job_note(paths: SubmissionPaths) -> JsonDict:
+    try:
+        return read_json(paths.job) or {}
+    except (RecordError, OSError):
+        return {}
 
 
 def find_run(run_id: str, folders: Iterable[Path] = ()) -> RunPaths:

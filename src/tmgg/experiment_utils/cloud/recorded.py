@@ -18,6 +18,7 @@ from tmgg.errors import (
     RunError,
     RunExistsError,
     SubmissionError,
+    SubmissionUnknownError,
     UnknownRunError,
 )
 from tmgg.experiment_utils.atomic_file import write_json
@@ -27,7 +28,8 @@ from tmgg.experiment_utils.cloud.results import load_verdict, make_result, save_
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.verdict import JobView, is_missing, reach_verdict
 from tmgg.experiment_utils.evidence import Evidence, log_tail, read_evidence, read_job_id
-from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.failures import Failure, failure
+from tmgg.experiment_utils.ownership import forbid
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import (
     RunRecord,
@@ -167,8 +169,9 @@ class RecordedRunner(CloudRunner):
                 submission.cancel, {"version": LAYOUT_VERSION, "at": time.time(), "why": "cancel"}
             )
             job_id = self._job_id(submission)
-            if isinstance(job_id, str):
-                jobs.append(job_id)
+            begun = forbid(submission) if job_id is None else job_id
+            if isinstance(begun, str):
+                jobs.append(begun)
         if jobs:
             self.cancel_jobs(jobs)
         return [run_id in open_ids for run_id in run_ids]
@@ -204,6 +207,9 @@ class RecordedRunner(CloudRunner):
     def _start(self, submission: SubmissionPaths) -> str:
         try:
             return self.start(submission)
+        except SubmissionUnknownError:
+            # No verdict: the job may be in. Whoever polls finds out.
+            raise
         except SubmissionError as error:
             # A refusal is an outcome too: without it the record would look half-submitted.
             self._save_refusal(submission, error)
@@ -215,7 +221,7 @@ class RecordedRunner(CloudRunner):
             status="failed",
             final=True,
             attempt=submission.number,
-            failure=failure("submission", str(error)),
+            failure=_refusal(submission, error),
         )
         save_verdict(submission, state)
         return state
@@ -355,6 +361,12 @@ def as_run_error(run_id: str, error: RunError | OSError) -> RunError:
     if isinstance(error, RunError):
         return error
     return RecordError(f"the record of run {run_id!r} cannot be used: {error}")
+
+
+def _refusal(submission: SubmissionPaths, error: SubmissionError) -> Failure:
+    if submission.cancel.exists():
+        return failure("cancelled", "It was cancelled before the backend took it.")
+    return failure("submission", str(error))
 
 
 def _kept_verdict(submission: SubmissionPaths) -> RunState | None:

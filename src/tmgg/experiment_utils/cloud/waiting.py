@@ -6,13 +6,14 @@ fraction of a second, and a backend that is down delays nothing that the folder 
 """
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tmgg.errors import BackendError, ConfigError, RunError
+from tmgg.errors import BackendError, ConfigError, RunError, SubmissionUnknownError
 from tmgg.experiment_utils.cloud.runs import (
     ExperimentResult,
     OnUpdate,
@@ -24,6 +25,9 @@ from tmgg.experiment_utils.failures import failure
 
 if TYPE_CHECKING:
     from tmgg.experiment_utils.cloud.base import CloudRunner
+
+
+log = logging.getLogger(__name__)
 
 
 class Pollable(Protocol):
@@ -162,6 +166,10 @@ def sweep(
             assert request.run_id is not None
             try:
                 open_ids.append(spawn(request).run_id)
+            except SubmissionUnknownError as error:
+                # The job may be in; polling finds out.
+                log.warning("%s", error)
+                open_ids.append(request.run_id)
             except (BackendError, RunError) as error:
                 results[request.run_id] = _refused(request, error)
             pacer.changed()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tmgg.errors import SubmissionError
+from tmgg.errors import SubmissionError, SubmissionUnknownError
 from tmgg.experiment_utils.atomic_file import write_atomic, write_json
 from tmgg.experiment_utils.cloud.base import as_request
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
@@ -99,6 +99,8 @@ class SlurmRunner(RecordedRunner):
         submitter = Submitter(self.client, self.config.submit_timeout_s, self._clock)
         try:
             return submitter.submit(submission)
+        except SubmissionUnknownError:
+            raise
         except SubmissionError as error:
             raise explain_refusal(self.client, error) from error
 
