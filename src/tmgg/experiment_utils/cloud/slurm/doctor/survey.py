@@ -6,9 +6,10 @@ way every run will use them.
 
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
 
 from tmgg.experiment_utils.atomic_file import JsonDict, write_json
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
@@ -35,8 +36,9 @@ def make_config(config: SlurmConfig, nonce: str) -> JsonDict:
     }
 
 
-def run(config: Mapping[str, Any]) -> dict[str, float]:
+def run(config: DictConfig) -> dict[str, float]:
     """Probe every node of the job; the notes are in the run's output folder."""
+    plan: Any = OmegaConf.to_container(config.survey)
     here = current_run()
     assert here is not None
     assert here.payload_path is not None
@@ -44,8 +46,7 @@ def run(config: Mapping[str, Any]) -> dict[str, float]:
     folder.mkdir()
     client = SlurmClient()
     nodes = client.hostnames(os.environ["SLURM_JOB_NODELIST"])
-    plan = {**config["survey"], "nodes": nodes, "nonce_file": str(here.payload_path)}
-    write_json(folder / "plan.json", plan)
+    write_json(folder / "plan.json", {**plan, "nodes": nodes, "nonce_file": str(here.payload_path)})
     module = "tmgg.experiment_utils.cloud.slurm.doctor.node_probe"
     answer = client.run_on_nodes(
         [sys.executable, "-m", module, str(folder)],

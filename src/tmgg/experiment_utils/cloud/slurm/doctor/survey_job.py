@@ -32,7 +32,7 @@ def survey_nodes(
     runner: SlurmRunner, *, limit_s: float, say: Say, clock: Clock | None = None
 ) -> list[Finding]:
     """Run the survey as a job of the config's shape; its record is removed when all went well."""
-    job = _Job(SlurmRunner(survey_config(runner.config), client=runner.client), say)
+    job = _Job(runner, say)
     try:
         state = job.run(clock or LimitedClock(limit_s))
     except TimeIsUpError:
@@ -60,9 +60,9 @@ def survey_config(config: SlurmConfig) -> SlurmConfig:
 
 class _Job:
     def __init__(self, runner: SlurmRunner, say: Say) -> None:
-        self._runner = runner
-        self._say = say
         self._config = runner.config
+        self._runner = SlurmRunner(survey_config(runner.config), client=runner.client)
+        self._say = say
         self._run_id = f"doctor-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
         self._paths = RunPaths(runner.output_dir, self._run_id)
         self._told = ""
