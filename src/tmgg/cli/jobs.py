@@ -3,6 +3,7 @@
 Typer only; what a command does is in `commands`, one file each.
 """
 
+import errno
 import logging
 import sys
 from collections.abc import Callable
@@ -45,11 +46,20 @@ class _Jobs(TyperGroup):
         try:
             return super().invoke(ctx)
         except TmggError as error:
-            sys.stdout.flush()
-            sys.stderr.write(f"error: {error}\n")
+            _say_error(error)
             raise typer.Exit(exit_codes.exit_code_of(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # `| head` has enough; Typer ends quietly
+            _say_error(error)
+            raise typer.Exit(exit_codes.MISUSE) from error
         except KeyboardInterrupt:
             raise typer.Exit(exit_codes.INTERRUPTED) from None
+
+
+def _say_error(error: Exception) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(f"error: {error}\n")
 
 
 def make_app() -> typer.Typer:

@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 def survey_nodes(
     runner: SlurmRunner, *, limit_s: float, say: Say, clock: Clock | None = None
 ) -> list[Finding]:
-    """Run the survey as a job of the config's shape; its record is removed when all went well."""
+    """Run the survey as a job of the config's shape; its record goes when there is no problem."""
     job = _Job(runner, say)
     try:
         state = job.run(clock or LimitedClock(limit_s))
@@ -107,7 +107,7 @@ class _Job:
         except (KeyError, TypeError, OSError, RecordError) as error:
             advice = f"`tmgg-jobs show {self._run_id}` has its files."
             return [problem("job", f"its notes cannot be read: {error!r}", advice)]
-        if all(finding.level == "ok" for finding in found):
+        if all(finding.level != "problem" for finding in found):
             remove_run(self._paths, with_output=True)
         return found
 
