@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.errors import BackendUnavailableError, QueryError, SubmissionError, SubmissionUnknownError
-from tmgg.experiment_utils.cloud.slurm import parsing, site
+from tmgg.experiment_utils.cloud.slurm import parsing
 from tmgg.experiment_utils.cloud.slurm.parsing import AccountingEntry, QueueEntry
-from tmgg.experiment_utils.cloud.slurm.site import Node, Settings
 
 QUERY_TIMEOUT_S = 30.0
 SUBMIT_TIMEOUT_S = 90.0
@@ -176,60 +175,14 @@ class SlurmClient:
             "--parsable2",
             "show",
             "assoc",
-            f"user={_user()}",
+            f"user={user_name()}",
             "format=account",
         ]
         return sorted(set(self._checked(self._call(argv)).split()))
 
-    def associations(self) -> list[Settings]:
-        """This user's accounts with their limits; AccountingAbsentError where there are none."""
-        return self._sacctmgr("assoc", f"user={_user()}")
-
-    def qualities(self) -> list[Settings]:
-        """All qualities of service with their limits."""
-        return self._sacctmgr("qos")
-
-    def default_account(self) -> str | None:
-        """The account that is charged when none is named."""
-        rows = self._sacctmgr("user", _user())
-        return next((row.get("Def Acct") or None for row in rows), None)
-
-    def version(self) -> str:
-        """The version of the commands, as in `slurm-wlm 22.05.8`."""
-        return self._checked(self._call(["sbatch", "--version"])).strip()
-
-    def ping(self) -> str:
-        """What the controller says about itself; raises QueryError when it does not answer."""
-        return self._checked(self._call(["scontrol", "ping"])).strip()
-
-    def partition_table(self) -> list[Settings]:
-        """All partitions with their settings."""
-        argv = ["scontrol", "--oneliner", "show", "partition"]
-        return site.parse_records(self._checked(self._call(argv)))
-
-    def nodes_of(self, partition: str) -> list[Node]:
-        """The nodes of a partition."""
-        argv = ["sinfo", "--noheader", "--Node", f"--partition={partition}"]
-        answer = self._call([*argv, f"--format={site.NODE_FORMAT}"])
-        return site.parse_nodes(self._checked(answer))
-
-    def site_settings(self) -> Settings:
-        """The controller's configuration."""
-        return site.parse_config(self._checked(self._call(["scontrol", "show", "config"])))
-
     def hostnames(self, expression: str) -> list[str]:
         """The nodes that `node[1-3]` stands for."""
         return self._checked(self._call(["scontrol", "show", "hostnames", expression])).split()
-
-    def try_submit(self, script: Path, *, cwd: Path) -> str:
-        """Let Slurm check a job script without submitting it; its words about when it would start.
-
-        Raises SubmissionError when Slurm would refuse it.
-        """
-        answer = self._call(["sbatch", "--test-only", str(script)], cwd=cwd)
-        if answer.exit_code != 0:
-            raise SubmissionError(answer.words)
-        return answer.words
 
     def run_on_nodes(
         self, argv: Sequence[str], *, job_id: str, nodes: int, timeout_s: float
@@ -245,12 +198,6 @@ class SlurmClient:
             "--kill-on-bad-exit=0",
         ]
         return self._call([*step, *argv], timeout_s=timeout_s)
-
-    def _sacctmgr(self, what: str, *selection: str) -> list[Settings]:
-        answer = self._call(["sacctmgr", "--parsable2", "show", what, *selection])
-        if any(phrase in answer.stderr for phrase in _NO_ACCOUNTING):
-            raise AccountingAbsentError(answer.words)
-        return site.parse_table(self._checked(answer))
 
     def _squeue(self, selection: str) -> list[QueueEntry]:
         fields = ",".join(f"{field}:{parsing.QUEUE_SEPARATOR}" for field in parsing.QUEUE_FIELDS)
@@ -273,6 +220,21 @@ class SlurmClient:
         if any(phrase in answer.stderr for phrase in _NO_ACCOUNTING):
             raise AccountingAbsentError(answer.words)
         return parsing.parse_accounting(self._checked(answer))
+
+    def ask(self, *argv: str, cwd: Path | None = None) -> Answer:
+        """Any question, whatever its exit code; AccountingAbsentError where there are no accounts.
+
+        Raises QueryError when there is no answer in time, BackendUnavailableError when the command
+        is not on this machine.
+        """
+        answer = self._call(argv, cwd=cwd)
+        if any(phrase in answer.stderr for phrase in _NO_ACCOUNTING):
+            raise AccountingAbsentError(answer.words)
+        return answer
+
+    def ask_checked(self, *argv: str) -> str:
+        """The stdout of a question that was answered; raises as `ask`, and for an exit code."""
+        return self._checked(self.ask(*argv))
 
     def _checked(self, answer: Answer) -> str:
         if answer.exit_code != 0:
@@ -358,7 +320,8 @@ def _chunks(job_ids: Sequence[str]) -> Iterable[Sequence[str]]:
         yield job_ids[start : start + IDS_PER_QUERY]
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Of whoever runs this process, whatever the environment says."""
     import pwd
 
     return pwd.getpwuid(os.getuid()).pw_name

@@ -15,6 +15,7 @@ from tmgg.experiment_utils.cloud.slurm.doctor.findings import Finding, ok, probl
 from tmgg.experiment_utils.cloud.slurm.doctor.survey_job import Say, survey_nodes
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 from tmgg.experiment_utils.cloud.slurm.site import Settings
+from tmgg.experiment_utils.cloud.slurm.site_queries import SiteQueries
 
 SMALL_DISK_MB = 1024
 SLOW_WRITE_S = 2.0
@@ -40,15 +41,16 @@ def examine(runner: SlurmRunner, *, job_limit_s: float | None, say: Say) -> Iter
 
 
 def _from_here(runner: SlurmRunner) -> Iterator[Finding]:
+    queries = SiteQueries(runner.client)
     missing = missing_commands()
     if missing:
         advice = "Log in to the cluster's login node, or load the site's slurm module."
         yield problem("commands", f"not on PATH: {', '.join(missing)}", advice)
         return
     try:
-        yield ok("commands", runner.client.version())
-        yield ok("controller", runner.client.ping())
-        site = runner.client.site_settings()
+        yield ok("commands", queries.version())
+        yield ok("controller", queries.ping())
+        site = queries.settings()
     except (QueryError, BackendUnavailableError) as error:
         yield problem("controller", str(error), "Wait until it answers: scontrol ping.")
         return
@@ -68,7 +70,8 @@ def _asked(check: str, ask: Callable[[], list[Finding]]) -> list[Finding]:
 
 
 def _partitions(runner: SlurmRunner, site: Settings) -> list[Finding]:
-    table = {row.get("PartitionName", ""): row for row in runner.client.partition_table()}
+    queries = SiteQueries(runner.client)
+    table = {row.get("PartitionName", ""): row for row in queries.partitions()}
     found = []
     for name in runner.config.partition.split(","):
         if name not in table:
@@ -76,18 +79,19 @@ def _partitions(runner: SlurmRunner, site: Settings) -> list[Finding]:
             found.append(problem(f"partition {name}", text, "Set slurm_partition to one of them."))
             continue
         found += requests.check_partition(runner.config, table[name])
-        found += requests.check_nodes(runner.config, name, runner.client.nodes_of(name))
+        found += requests.check_nodes(runner.config, name, queries.nodes_of(name))
         found += policies.check_preemption(runner.config, table[name], site)
     return found
 
 
 def _accounts(runner: SlurmRunner, site: Settings) -> list[Finding]:
+    queries = SiteQueries(runner.client)
     try:
-        rows = runner.client.associations()
+        rows = queries.associations()
         default = next((row.get("Def QOS") or None for row in rows), None)
         return [
             *policies.check_accounts(runner.config, rows, site),
-            *policies.check_qualities(runner.config, runner.client.qualities(), default),
+            *policies.check_qualities(runner.config, queries.qualities(), default),
         ]
     except AccountingAbsentError:
         return []  # check_site says so
@@ -123,7 +127,7 @@ def _trial(runner: SlurmRunner) -> list[Finding]:
         script = Path(folder) / "job.sh"
         script.write_text(runner.render_job_script(request))
         try:
-            return [ok(check, runner.client.try_submit(script, cwd=runner.base_dir))]
+            return [ok(check, SiteQueries(runner.client).try_submit(script, cwd=runner.base_dir))]
         except SubmissionError as error:
             advice = "Slurm would refuse every run with these options; correct what it names."
             return [problem(check, str(error), advice)]
