@@ -49,6 +49,11 @@ def check_run_id(run_id: object) -> str:
     return run_id
 
 
+def run_id_of_exit_record(file_name: str) -> str:
+    """The run whose exit record in `.ended/` has this name."""
+    return file_name.rsplit(".", 2)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class RunPaths:
     """The files of one run; `output_dir` is absolute."""

@@ -31,7 +31,7 @@ from tmgg.experiment_utils.cloud.polling import (
 )
 from tmgg.experiment_utils.cloud.results import load_verdict, make_result, save_verdict
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
-from tmgg.experiment_utils.cloud.verdict import JobView, is_missing, reach_verdict
+from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end, is_missing, reach_verdict
 from tmgg.experiment_utils.evidence import Evidence, log_tail, read_evidence, read_job_id
 from tmgg.experiment_utils.failures import Failure, failure
 from tmgg.experiment_utils.ownership import forbid
@@ -136,7 +136,7 @@ class RecordedRunner(CloudRunner):
     def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
         """See `polling.Inquirer`."""
         try:
-            return self._judge(question.submission, question.job_id, views)
+            return self._judge(question.submission, self._view(question.job_id, views))
         except (RunError, OSError) as error:
             return as_run_error(question.submission.run_paths.run_id, error)
 
@@ -249,6 +249,8 @@ class RecordedRunner(CloudRunner):
             job_id = self._job_id(submission)
             if isinstance(job_id, SubmissionError):
                 return self._save_refusal(submission, job_id)
+            if submission.ended.exists() and _ended_by_itself(submission):
+                return self._judge(submission, None)
         except (RunError, OSError) as error:
             return as_run_error(run_id, error)
         return Question(submission, job_id)
@@ -262,13 +264,7 @@ class RecordedRunner(CloudRunner):
         except SubmissionError as error:
             return error
 
-    def _judge(
-        self,
-        submission: SubmissionPaths,
-        job_id: str | None,
-        views: Mapping[str, JobView | None],
-    ) -> RunState:
-        view = self._view(job_id, views)
+    def _judge(self, submission: SubmissionPaths, view: JobView | None) -> RunState:
         evidence = read_evidence(submission, ended=view is not None and view.phase == "ended")
         state = reach_verdict(evidence, view, LogTails(), grace_s=self.grace_s)
         if state.final:
@@ -300,6 +296,10 @@ class RecordedRunner(CloudRunner):
             write_json(submission.missing, {"version": LAYOUT_VERSION, "since": time.time()})
         elif not missing and evidence.missing_since_s is not None:
             submission.missing.unlink(missing_ok=True)
+
+
+def _ended_by_itself(submission: SubmissionPaths) -> bool:
+    return has_trusted_end(read_evidence(submission, ended=False))
 
 
 def _refusal(submission: SubmissionPaths, error: SubmissionError) -> Failure:
