@@ -1,6 +1,7 @@
 """Runs as Slurm jobs: one sbatch each, found again by any process on the shared file system."""
 
 import logging
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +75,7 @@ class SlurmRunner(RecordedRunner):
         checked = as_request(request)
         assert checked.run_id is not None
         script = RunPaths(self.output_dir, checked.run_id).submission(1).script
-        command = " ".join(submit_argv(script, comment="tmgg:<token>"))
+        command = shlex.join(submit_argv(script, comment="tmgg:TOKEN"))
         return f"# {command}\n# in {self.base_dir}\n{self.render_job_script(checked)}"
 
     def render_job_script(self, request: TaskRequest) -> str:
