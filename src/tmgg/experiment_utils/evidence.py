@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json
+from tmgg.experiment_utils.ownership import is_forbidden, read_owner
 from tmgg.experiment_utils.paths import SubmissionPaths
 from tmgg.experiment_utils.task import RESULT_PREFIX, TaskOutput, parse_result_line
 
@@ -40,6 +41,8 @@ class Evidence:
     """The job that owns the submission: the one that claimed it, else the one sbatch named."""
     claimed: bool
     """A job has begun this submission."""
+    forbidden: bool = False
+    """It was given up before a job began it, and none can begin it any more."""
     result: TaskOutput | None
     result_problem: str | None
     """Why there is no result although there should be: the file is damaged, the line is cut."""
@@ -62,7 +65,8 @@ def read_evidence(paths: SubmissionPaths, *, ended: bool) -> Evidence:
         run_id=paths.run_paths.run_id,
         submission=paths.number,
         job_id=read_job_id(paths),
-        claimed=paths.owner.exists(),
+        claimed=read_owner(paths) is not None,
+        forbidden=is_forbidden(paths),
         result=result,
         result_problem=problem,
         exit_record=exit_record,
@@ -73,7 +77,7 @@ def read_evidence(paths: SubmissionPaths, *, ended: bool) -> Evidence:
 
 def read_job_id(paths: SubmissionPaths) -> str | None:
     """The job that claimed the submission, else the one noted when it was submitted."""
-    return _read_text(paths.owner).strip() or _text(_read_record(paths.job).get("job_id"))
+    return read_owner(paths) or _text(_read_record(paths.job).get("job_id"))
 
 
 def read_result(
@@ -153,13 +157,6 @@ def _read_record(path: Path) -> JsonDict:
         return read_json(path) or {}
     except (RecordError, OSError):
         return {}
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
 
 
 def _text(value: object) -> str | None:

@@ -4,6 +4,7 @@ A backend says how to `spawn` one run, `poll` many at once, and `cancel` one. Wa
 the rest follow from these, so they mean the same everywhere.
 """
 
+import re
 import secrets
 import time
 from abc import ABC, abstractmethod
@@ -164,3 +165,12 @@ def task_of(request: TaskRequest, *, default_timeout_s: int | None) -> TaskInput
 def new_run_id() -> str:
     """Sorts by time; unique enough that a collision is caught by the run folder's mkdir."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
+
+
+_SWEEP_RUN = re.compile(r"(?P<sweep>\d{8}-\d{6}-[0-9a-f]{8})-\d+")
+
+
+def sweep_of(run_id: str) -> str | None:
+    """The sweep a run belongs to, by its id: the launcher names a sweep's runs SWEEP-0, SWEEP-1."""
+    found = _SWEEP_RUN.fullmatch(run_id)
+    return found["sweep"] if found else None

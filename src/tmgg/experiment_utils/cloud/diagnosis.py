@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tmgg.experiment_utils.evidence import ExitRecord
 from tmgg.experiment_utils.failures import CUDA_HINT, Failure, FailureKind, failure
-from tmgg.experiment_utils.task import TaskOutput
+from tmgg.experiment_utils.task import RESULT_PREFIX, TaskOutput
 
 EVIDENCE_LINES = 8
 
@@ -143,3 +143,15 @@ def _exit_words(code: int) -> str:
     if code > 128 and number in {member.value for member in signal.Signals}:
         return f"exit code {code}: killed by {signal.Signals(number).name}"
     return f"exit code {code}"
+
+
+def find_evidence(logs: LogTails) -> list[str]:
+    """Lines of the logs that tell why a job failed, each once, the last `EVIDENCE_LINES`."""
+    lines = [*logs.stdout.splitlines(), *logs.stderr.splitlines()]
+    telling = [
+        line
+        for line in lines
+        if RESULT_PREFIX not in line
+        and any(pattern.expression.search(line) for pattern in (*_LOG_PATTERNS, _RAY, _MODULE))
+    ]
+    return list(dict.fromkeys(telling))[-EVIDENCE_LINES:]

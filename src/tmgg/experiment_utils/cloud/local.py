@@ -7,6 +7,7 @@ it, and any process can ask for its result.
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tmgg.errors import ConfigError, SubmissionError
+from tmgg.errors import ConfigError, QueryError, SubmissionError
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.cloud.factory import unknown_name
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
@@ -42,7 +43,7 @@ class LocalConfig:
     """Limit for runs that state none, in seconds; None is no limit."""
 
     def __post_init__(self) -> None:
-        checks.printable("output_dir", self.output_dir)
+        checks.path("output_dir", self.output_dir)
         if self.timeout_seconds is not None:
             checks.integer("timeout_seconds", self.timeout_seconds, least=1)
 
@@ -96,7 +97,7 @@ class LocalRunner(RecordedRunner):
                 )
         except OSError as error:
             raise SubmissionError(f"cannot start {sys.executable}: {error}") from error
-        job_id = f"{process.pid}.{process_start(process.pid)}"
+        job_id = f"{process.pid}.{process_start(process.pid)}@{socket.gethostname()}"
         _reap_later(process)
         save_job(submission, job_id)
         return job_id
@@ -111,16 +112,30 @@ class LocalRunner(RecordedRunner):
 
     def cancel_job(self, job_id: str) -> None:
         pid = _live_pid(job_id)
+        if pid is None and not _is_here(job_id):
+            host = job_id.partition("@")[2]
+            raise QueryError(
+                f"this run is a process of {host}, not of this machine; cancel it there"
+            )
         if pid is not None:
             # The supervisor ends the experiment's whole session and leaves the exit record.
             os.kill(pid, signal.SIGTERM)
 
 
-def view_process(job_id: str) -> JobView:
-    """Whether the supervisor lives; a job id is its pid and start time, so no other is mistaken."""
+def view_process(job_id: str) -> JobView | None:
+    """Whether the supervisor lives; None when it is a process of another machine.
+
+    A job id is the supervisor's pid, start time and host, so no other process is mistaken for it.
+    """
+    if not _is_here(job_id):
+        return None
     if _live_pid(job_id) is not None:
         return JobView(phase="running", state="RUNNING", restarts=0)
     return JobView(phase="ended", state="ENDED", restarts=0)
+
+
+def _is_here(job_id: str) -> bool:
+    return job_id.partition("@")[2] == socket.gethostname()
 
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -132,7 +147,10 @@ def _reap_later(process: subprocess.Popen[bytes]) -> None:
 
 
 def _live_pid(job_id: str) -> int | None:
-    pid_text, _, start = job_id.partition(".")
+    process, _, host = job_id.partition("@")
+    pid_text, _, start = process.partition(".")
+    if host != socket.gethostname() or not pid_text.isdigit():
+        return None
     pid = int(pid_text)
     if pid in _children and _children[pid].poll() is not None:
         del _children[pid]

@@ -4,12 +4,23 @@ A subclass says how to start a submission and what its backend knows about jobs;
 concerns records, evidence and verdicts is here, once.
 """
 
+import logging
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from tmgg.errors import BackendError, RunExistsError, SubmissionError, UnknownRunError
+from tmgg.errors import (
+    BackendError,
+    BackendUnavailableError,
+    RecordError,
+    RunError,
+    RunExistsError,
+    SubmissionError,
+    SubmissionUnknownError,
+    UnknownRunError,
+)
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
 from tmgg.experiment_utils.cloud.diagnosis import LogTails
@@ -17,7 +28,8 @@ from tmgg.experiment_utils.cloud.results import load_verdict, make_result, save_
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.verdict import JobView, is_missing, reach_verdict
 from tmgg.experiment_utils.evidence import Evidence, log_tail, read_evidence, read_job_id
-from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.failures import Failure, failure
+from tmgg.experiment_utils.ownership import forbid
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import (
     RunRecord,
@@ -27,6 +39,21 @@ from tmgg.experiment_utils.registry import (
     find_run,
     load_run,
 )
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A run whose files do not say how it ended."""
+
+    submission: SubmissionPaths
+    job_id: str | None
+    """None while the submission is under way."""
+
+
+Found = RunState | RunError
+Begun = Question | Found
 
 
 class RecordedRunner(CloudRunner):
@@ -61,6 +88,11 @@ class RecordedRunner(CloudRunner):
     @abstractmethod
     def cancel_job(self, job_id: str) -> None:
         """Ask the backend to end a job; raises BackendError when it cannot be asked."""
+
+    def cancel_jobs(self, job_ids: Sequence[str]) -> None:
+        """As `cancel_job` for several; a backend that can take them in one call overrides this."""
+        for job_id in job_ids:
+            self.cancel_job(job_id)
 
     @abstractmethod
     def record_settings(self) -> dict[str, object]:
@@ -103,19 +135,18 @@ class RecordedRunner(CloudRunner):
         return self._spawned(paths, self._start(submission))
 
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
-        submissions = [self._submission(run_id) for run_id in run_ids]
-        known = [load_verdict(submission) for submission in submissions]
-        jobs = {
-            submission: self._job_id(submission)
-            for submission, verdict in zip(submissions, known, strict=True)
-            if verdict is None
-        }
-        asked = [job for job in jobs.values() if isinstance(job, str)]
-        views = self.view_jobs(asked) if asked else {}
-        return [
-            verdict or self._judge(submission, jobs[submission], views)
-            for submission, verdict in zip(submissions, known, strict=True)
-        ]
+        return [_raised(found) for found in poll_together([(self, run_ids)], strict=True)[0]]
+
+    def begin_poll(self, run_ids: Sequence[str]) -> list[Begun]:
+        """What the records alone tell of each run: its end, an error, or the job to ask about."""
+        return [self._begin(run_id) for run_id in run_ids]
+
+    def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
+        """The state of a run whose job the backend was asked about."""
+        try:
+            return self._judge(question.submission, question.job_id, views)
+        except (RunError, OSError) as error:
+            return as_run_error(question.submission.run_paths.run_id, error)
 
     def collect(self, run_id: str) -> ExperimentResult:
         state = self.poll([run_id])[0]
@@ -125,17 +156,29 @@ class RecordedRunner(CloudRunner):
         return make_result(submission.run_paths, submission, state)
 
     def cancel(self, run_id: str) -> bool:
-        if self.poll([run_id])[0].final:
-            return False
-        submission = self._submission(run_id)
-        # Noted first: a job that begins in this moment, or is not in yet, ends unused.
-        write_json(
-            submission.cancel, {"version": LAYOUT_VERSION, "at": time.time(), "why": "cancel"}
-        )
-        job_id = self._job_id(submission)
-        if isinstance(job_id, str):
-            self.cancel_job(job_id)
-        return True
+        return self.cancel_all([run_id])[0]
+
+    def cancel_all(self, run_ids: Sequence[str]) -> list[bool]:
+        """As `cancel` for each, with one question and one request to the backend for all."""
+        open_ids = [state.run_id for state in self.poll(run_ids) if not state.final]
+        jobs: list[str] = []
+        for run_id in open_ids:
+            submission = self._submission(run_id)
+            # Noted first: a job that begins in this moment, or is not in yet, ends unused.
+            write_json(
+                submission.cancel, {"version": LAYOUT_VERSION, "at": time.time(), "why": "cancel"}
+            )
+            job_id = self._job_id(submission)
+            begun = forbid(submission) if job_id is None else job_id
+            if isinstance(begun, str):
+                jobs.append(begun)
+        if jobs:
+            self.cancel_jobs(jobs)
+        return [run_id in open_ids for run_id in run_ids]
+
+    def knows(self, paths: RunPaths) -> None:
+        """Spare the runner looking for a run; its record must name this backend."""
+        self._found[paths.run_id] = paths
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         return {self._paths(run_id).ended_folder for run_id in run_ids}
@@ -164,6 +207,9 @@ class RecordedRunner(CloudRunner):
     def _start(self, submission: SubmissionPaths) -> str:
         try:
             return self.start(submission)
+        except SubmissionUnknownError:
+            # No verdict: the job may be in. Whoever polls finds out.
+            raise
         except SubmissionError as error:
             # A refusal is an outcome too: without it the record would look half-submitted.
             self._save_refusal(submission, error)
@@ -175,7 +221,7 @@ class RecordedRunner(CloudRunner):
             status="failed",
             final=True,
             attempt=submission.number,
-            failure=failure("submission", str(error)),
+            failure=_refusal(submission, error),
         )
         save_verdict(submission, state)
         return state
@@ -202,6 +248,19 @@ class RecordedRunner(CloudRunner):
         paths = self._paths(run_id)
         return paths.submission(max(paths.submission_numbers(), default=1))
 
+    def _begin(self, run_id: str) -> Begun:
+        try:
+            submission = self._submission(run_id)
+            verdict = _kept_verdict(submission)
+            if verdict is not None:
+                return verdict
+            job_id = self._job_id(submission)
+            if isinstance(job_id, SubmissionError):
+                return self._save_refusal(submission, job_id)
+        except (RunError, OSError) as error:
+            return as_run_error(run_id, error)
+        return Question(submission, job_id)
+
     def _job_id(self, submission: SubmissionPaths) -> str | SubmissionError | None:
         job_id = read_job_id(submission)
         if job_id is not None:
@@ -214,11 +273,9 @@ class RecordedRunner(CloudRunner):
     def _judge(
         self,
         submission: SubmissionPaths,
-        job_id: str | SubmissionError | None,
+        job_id: str | None,
         views: Mapping[str, JobView | None],
     ) -> RunState:
-        if isinstance(job_id, SubmissionError):
-            return self._save_refusal(submission, job_id)
         view = self._view(job_id, views)
         evidence = read_evidence(submission, ended=view is not None and view.phase == "ended")
         state = reach_verdict(evidence, view, LogTails(), grace_s=self.grace_s)
@@ -251,3 +308,77 @@ class RecordedRunner(CloudRunner):
             write_json(submission.missing, {"version": LAYOUT_VERSION, "since": time.time()})
         elif not missing and evidence.missing_since_s is not None:
             submission.missing.unlink(missing_ok=True)
+
+
+def poll_together(
+    groups: Sequence[tuple[RecordedRunner, Sequence[str]]], *, strict: bool = False
+) -> list[list[Found]]:
+    """Poll runs of several runners, with one question for all runners of a backend.
+
+    The answer has the shape of the question. A run that cannot be read is its RunError there and
+    hinders no other. A backend whose commands are not on this machine leaves the states the files
+    tell; `strict` raises its BackendUnavailableError instead.
+    """
+    begun = [(runner, runner.begin_poll(run_ids)) for runner, run_ids in groups]
+    views: dict[str, Mapping[str, JobView | None]] = {}
+    for backend in {runner.backend for runner, _items in begun}:
+        asker = next(runner for runner, _items in begun if runner.backend == backend)
+        views[backend] = _ask(asker, _jobs(begun, backend), strict=strict)
+    return [
+        [
+            runner.end_poll(item, views[runner.backend]) if isinstance(item, Question) else item
+            for item in items
+        ]
+        for runner, items in begun
+    ]
+
+
+def _jobs(begun: Sequence[tuple[RecordedRunner, Sequence[Begun]]], backend: str) -> list[str]:
+    return [
+        item.job_id
+        for runner, items in begun
+        for item in items
+        if runner.backend == backend and isinstance(item, Question) and item.job_id is not None
+    ]
+
+
+def _ask(
+    runner: RecordedRunner, job_ids: Sequence[str], *, strict: bool
+) -> Mapping[str, JobView | None]:
+    if not job_ids:
+        return {}
+    try:
+        return runner.view_jobs(job_ids)
+    except BackendUnavailableError as error:
+        if strict:
+            raise
+        log.warning("%s", error)
+        return dict.fromkeys(job_ids)
+
+
+def as_run_error(run_id: str, error: RunError | OSError) -> RunError:
+    """`error` as a word about this run's record."""
+    if isinstance(error, RunError):
+        return error
+    return RecordError(f"the record of run {run_id!r} cannot be used: {error}")
+
+
+def _refusal(submission: SubmissionPaths, error: SubmissionError) -> Failure:
+    if submission.cancel.exists():
+        return failure("cancelled", "It was cancelled before the backend took it.")
+    return failure("submission", str(error))
+
+
+def _kept_verdict(submission: SubmissionPaths) -> RunState | None:
+    try:
+        return load_verdict(submission)
+    except RecordError as error:
+        # What the verdict was reached from is still there.
+        log.warning("%s; judging run %s again", error, submission.run_paths.run_id)
+        return None
+
+
+def _raised(found: Found) -> RunState:
+    if isinstance(found, RunError):
+        raise found
+    return found

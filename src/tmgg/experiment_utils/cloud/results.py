@@ -1,5 +1,6 @@
 """From a run's record and final state to the result that callers get."""
 
+from tmgg.errors import RecordError
 from tmgg.experiment_utils.atomic_file import read_json, write_json
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState
 from tmgg.experiment_utils.evidence import read_result
@@ -27,12 +28,18 @@ def load_verdict(paths: SubmissionPaths) -> RunState | None:
     if value is None:
         return None
     why = value.get("failure")
-    return RunState(
-        run_id=paths.run_paths.run_id,
-        final=True,
-        failure=Failure.from_json(why) if why else None,
-        **{name: value[name] for name in _STATE_FIELDS},
-    )
+    try:
+        state = RunState(
+            run_id=paths.run_paths.run_id,
+            final=True,
+            failure=Failure.from_json(why) if why else None,
+            **{name: value[name] for name in _STATE_FIELDS},
+        )
+    except (KeyError, TypeError) as error:
+        raise RecordError(f"{paths.verdict} lacks fields: {error!r}") from error
+    if state.status not in ("completed", "failed"):
+        raise RecordError(f"{paths.verdict} has status {state.status!r}, which is no end")
+    return state
 
 
 def make_result(paths: RunPaths, submission: SubmissionPaths, state: RunState) -> ExperimentResult:

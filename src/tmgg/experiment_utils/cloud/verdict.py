@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tmgg.experiment_utils.cloud.diagnosis import LogTails, diagnose_exit, diagnose_output
-from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.runs import RunState, Status
 from tmgg.experiment_utils.evidence import Evidence, ExitRecord
 from tmgg.experiment_utils.failures import Failure, FailureKind, failure
 from tmgg.experiment_utils.task import TaskOutput
@@ -56,7 +56,8 @@ def reach_verdict(
     if view is None:
         running = current.claimed or current.result is not None
         note = "the backend does not answer; this is the last that is known"
-        return replace(state, status="running" if running else "pending", note=note)
+        status: Status = "running" if running else "pending"
+        return replace(state, status=status, answered=False, note=note)
     if view.phase == "pending":
         return replace(state, status="pending")
     if view.phase == "unknown" and not current.claimed:

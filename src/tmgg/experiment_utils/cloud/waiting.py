@@ -6,13 +6,14 @@ fraction of a second, and a backend that is down delays nothing that the folder 
 """
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from tmgg.errors import BackendError, ConfigError, RunError
+from tmgg.errors import BackendError, ConfigError, RunError, SubmissionUnknownError
 from tmgg.experiment_utils.cloud.runs import (
     ExperimentResult,
     OnUpdate,
@@ -24,6 +25,27 @@ from tmgg.experiment_utils.failures import failure
 
 if TYPE_CHECKING:
     from tmgg.experiment_utils.cloud.base import CloudRunner
+
+
+log = logging.getLogger(__name__)
+
+
+class Pollable(Protocol):
+    """Runs that can be waited for: those of one runner, or a mixture (see `reattach`)."""
+
+    @property
+    def poll_interval_s(self) -> float:
+        """As in CloudRunner."""
+        ...
+
+    def poll(self, run_ids: Sequence[str]) -> list[RunState]:
+        """As in CloudRunner."""
+        ...
+
+    def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
+        """As in CloudRunner."""
+        ...
+
 
 LISTEN_INTERVAL_S = 0.2
 FIRST_POLL_INTERVAL_S = 1.0
@@ -43,7 +65,7 @@ class Clock:
 class Pacer:
     """Decides when to ask the backend again: soon after a change, ever more rarely without one."""
 
-    def __init__(self, runner: "CloudRunner", clock: Clock) -> None:
+    def __init__(self, runner: Pollable, clock: Clock) -> None:
         self._runner = runner
         self._clock = clock
         self._interval_s = min(FIRST_POLL_INTERVAL_S, runner.poll_interval_s)
@@ -75,7 +97,7 @@ class Pacer:
 
 
 def wait(
-    runner: "CloudRunner",
+    runner: Pollable,
     run_ids: Sequence[str],
     *,
     on_update: OnUpdate | None = None,
@@ -125,6 +147,10 @@ def sweep(
             assert request.run_id is not None
             try:
                 open_ids.append(spawn(request).run_id)
+            except SubmissionUnknownError as error:
+                # The job may be in; polling finds out.
+                log.warning("%s", error)
+                open_ids.append(request.run_id)
             except (BackendError, RunError) as error:
                 results[request.run_id] = _refused(request, error)
             pacer.changed()

@@ -52,11 +52,14 @@ class AccountingEntry:
 
 
 def parse_submitted(stdout: str) -> str | None:
-    """The job id in sbatch's answer; None when there is not exactly one (a banner, nothing)."""
-    found = [
+    """The job id in sbatch's answer; None when there is not exactly one.
+
+    A banner may hold a number of its own (a year, a ticket): then the job must be looked up.
+    """
+    found = {
         match["id"] for line in stdout.splitlines() if (match := _SUBMITTED.match(line.strip()))
-    ]
-    return found[-1] if found else None
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def parse_queue(stdout: str) -> list[QueueEntry]:

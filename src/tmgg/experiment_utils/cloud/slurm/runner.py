@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tmgg.errors import SubmissionError
+from tmgg.errors import SubmissionError, SubmissionUnknownError
 from tmgg.experiment_utils.atomic_file import write_atomic, write_json
 from tmgg.experiment_utils.cloud.base import as_request
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
@@ -94,6 +94,8 @@ class SlurmRunner(RecordedRunner):
         submitter = Submitter(self.client, self.config.submit_timeout_s, self._clock)
         try:
             return submitter.submit(submission)
+        except SubmissionUnknownError:
+            raise
         except SubmissionError as error:
             raise explain_refusal(self.client, error) from error
 
@@ -107,6 +109,9 @@ class SlurmRunner(RecordedRunner):
     def cancel_job(self, job_id: str) -> None:
         self.client.cancel([job_id])
 
+    def cancel_jobs(self, job_ids: Sequence[str]) -> None:
+        self.client.cancel(job_ids)
+
     def _config_of(self, paths: RunPaths) -> SlurmConfig:
         # A retry keeps the settings of the record, whatever this runner was made with.
         if not paths.run.exists():
@@ -114,7 +119,9 @@ class SlurmRunner(RecordedRunner):
         return SlurmConfig.from_mapping(load_run(paths).settings)
 
     def _render(self, config: SlurmConfig, paths: SubmissionPaths) -> str:
-        base = self._base_dir
+        # A retry may come from another directory; sbatch is called in the record's (see start).
+        run = paths.run_paths
+        base = Path(load_run(run).base_dir) if run.run.exists() else self._base_dir
         return render_script(config, paths, base=base, interpreter=Interpreter.submitting())
 
 
