@@ -11,8 +11,8 @@ from tests.hydra.conftest import Lab, lab
 
 __all__ = ["lab"]
 PAGE = Path(__file__).parents[2] / "docs" / "hydra.md"
-# The page shows real training. Here a few steps of it must do, and in jobs, which would import torch
-# one by one, an experiment that takes the same config.
+# The page shows real training. Here a few steps of it must do, and in jobs, each of which would
+# import torch, an experiment that takes the same config.
 QUICK = (
     "trainer.steps=10",
     "trainer.validate_every=10",

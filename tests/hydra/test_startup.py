@@ -34,6 +34,12 @@ def test_showing_things_loads_nothing_heavy(arguments: list[str]) -> None:
     assert ended.stdout.splitlines()[-1] == "LOADED []"
 
 
+def test_importing_the_command_sets_nothing_in_hydra() -> None:
+    code = "import tmgg.cli.experiment, hydra.version; print(hydra.version.getbase())"
+    code = f"import hydra.version as v; before = v.getbase(); {code}; assert v.getbase() is before"
+    subprocess.run([sys.executable, "-c", code], timeout=60, check=True, stdout=subprocess.PIPE)
+
+
 def test_help_is_about_this_command() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "tmgg.cli.experiment", "--help"],
