@@ -43,5 +43,6 @@ def exit_code_of(error: TmggError) -> int:
 
 
 def render_meanings() -> str:
-    """For the end of every `--help`."""
-    return "Exit codes: " + "; ".join(f"{code}: {words}" for code, words in MEANINGS.items()) + "."
+    """For the end of every `--help`; a blank line makes Typer begin a new one."""
+    lines = (f"{code}  {words}" for code, words in MEANINGS.items())
+    return "\n\n".join(["Exit codes:", *lines])

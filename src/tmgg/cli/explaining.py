@@ -1,7 +1,8 @@
 """Why a run stands as it does: the backend's reasons in plain words, the logs' telling lines."""
 
 import time
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 from tmgg.cli.live import render_duration
@@ -22,17 +23,30 @@ def explain_run(run: KnownRun, state: RunState) -> dict[str, Any]:
         "status": state.status,
         "summary": _summary(run, state, reasons),
         "reasons": [asdict(reason) for reason in reasons],
-        "estimated_start": state.estimated_start,
+        "estimated_start": None if _is_blocked(reasons) else state.estimated_start,
         "failure": asdict(state.failure) if state.failure else None,
         "evidence": _evidence(run, state),
     }
 
 
 def _reasons(run: KnownRun, state: RunState) -> list[Explanation]:
-    on_slurm = not isinstance(run.record, RunError) and run.record.backend == "slurm"
-    if state.status != "pending" or not on_slurm or state.job_id is None:
+    if isinstance(run.record, RunError) or run.record.backend != "slurm":
         return []
-    return explain_reason(state.reason or "None")
+    if state.status != "pending" or state.job_id is None:
+        return []
+    names = {"JOB_ID": state.job_id, "PARTITION": run.record.settings.get("partition", "")}
+    return [_filled(reason, names) for reason in explain_reason(state.reason or "None")]
+
+
+def _filled(reason: Explanation, names: Mapping[str, str]) -> Explanation:
+    advice = reason.advice
+    for name, value in names.items():
+        advice = advice.replace(name, str(value))
+    return replace(reason, advice=advice)
+
+
+def _is_blocked(reasons: list[Explanation]) -> bool:
+    return any(reason.outlook == "blocked" for reason in reasons)
 
 
 def _summary(run: KnownRun, state: RunState, reasons: list[Explanation]) -> str:
@@ -47,7 +61,7 @@ def _summary(run: KnownRun, state: RunState, reasons: list[Explanation]) -> str:
         return f"{name} is running{job}{_last_phase(run)}.{note}"
     if state.job_id is None:
         return f"{name} is being submitted; the backend has no job of it yet.{note}"
-    if any(reason.outlook == "blocked" for reason in reasons):
+    if _is_blocked(reasons):
         return f"{name} is pending{job} and will not start unless something changes.{note}"
     return f"{name} is pending{job}; it will start by itself.{note}"
 

@@ -3,6 +3,7 @@
 Typer only; what a command does is in `commands`, one file each.
 """
 
+import errno
 import logging
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typer.core import TyperGroup
 from tmgg.cli import exit_codes
 from tmgg.cli.commands.cancel import cancel
 from tmgg.cli.commands.collect import collect
+from tmgg.cli.commands.doctor import doctor
 from tmgg.cli.commands.explain import explain
 from tmgg.cli.commands.gc import gc
 from tmgg.cli.commands.list_runs import list_runs
@@ -33,6 +35,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "retry": retry,
     "explain": explain,
     "gc": gc,
+    "doctor": doctor,
 }
 
 
@@ -43,11 +46,20 @@ class _Jobs(TyperGroup):
         try:
             return super().invoke(ctx)
         except TmggError as error:
-            sys.stdout.flush()
-            sys.stderr.write(f"error: {error}\n")
+            _say_error(error)
             raise typer.Exit(exit_codes.exit_code_of(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # `| head` has enough; Typer ends quietly
+            _say_error(error)
+            raise typer.Exit(exit_codes.MISUSE) from error
         except KeyboardInterrupt:
             raise typer.Exit(exit_codes.INTERRUPTED) from None
+
+
+def _say_error(error: Exception) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(f"error: {error}\n")
 
 
 def make_app() -> typer.Typer:

@@ -6,8 +6,8 @@ from typing import Any
 from tmgg.cli.deeper import render_commands
 from tmgg.cli.run_json import to_json
 from tmgg.errors import RecordError, RunError
+from tmgg.experiment_utils.cloud.polling import Found
 from tmgg.experiment_utils.cloud.reattach import KnownRun
-from tmgg.experiment_utils.cloud.recorded import Found
 from tmgg.experiment_utils.cloud.results import load_verdict
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.evidence import read_job_id, read_result

@@ -6,8 +6,8 @@ from typing import Any
 
 from tmgg.cli.printing import say
 from tmgg.errors import RunError
+from tmgg.experiment_utils.cloud.polling import Found
 from tmgg.experiment_utils.cloud.reattach import KnownRun, Reattached
-from tmgg.experiment_utils.cloud.recorded import Found
 from tmgg.experiment_utils.cloud.runs import RunState
 
 DAMAGED = "damaged"

@@ -16,28 +16,9 @@ from tmgg.errors import TmggError
 from tmgg.experiment_utils.cloud import waiting
 from tmgg.experiment_utils.cloud.reattach import Reattached
 from tmgg.experiment_utils.cloud.runs import RunState
-from tmgg.experiment_utils.cloud.waiting import Clock
+from tmgg.experiment_utils.cloud.waiting import LimitedClock, TimeIsUpError
 
 NAMES_SHOWN = 20
-
-
-class TimeIsUpError(Exception):
-    """The time given for waiting is over."""
-
-
-class LimitedClock(Clock):
-    """Raises TimeIsUpError instead of sleeping past a limit."""
-
-    def __init__(self, limit_s: float | None) -> None:
-        self._deadline = None if limit_s is None else self.monotonic() + limit_s
-
-    def sleep(self, duration_s: float) -> None:
-        if self._deadline is not None:
-            left_s = self._deadline - self.monotonic()
-            if left_s <= 0:
-                raise TimeIsUpError
-            duration_s = min(duration_s, left_s)
-        super().sleep(duration_s)
 
 
 def wait_and_tell(

@@ -64,6 +64,11 @@ HINTS: dict[FailureKind, str] = {
     "lost": "No source knows the job any more and it left no record. Look into the .out and .err "
     "files and sacct, then tmgg-jobs retry.",
 }
+LOG_FOLDER_HINT = (
+    "The node could not open the log file: the output folder is not there, or not writable, on it. "
+    "Set slurm_output_dir to a folder on the file system that all nodes share (tmgg-jobs doctor "
+    "tries it)."
+)
 CUDA_HINT = (
     "CUDA was not found. Add the module load to slurm_setup_commands (for example 'module load "
     "cuda/12.1'; 'module avail cuda' lists them) and ask for a GPU with slurm_gpus_per_task."

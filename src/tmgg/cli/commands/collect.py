@@ -67,6 +67,8 @@ def _put_results(results: "Sequence[ExperimentResult]") -> None:
         for result in results
     ]
     put_table(("run", "status", "time", *names, "failure"), rows)
-    for result in results:
-        if result.failure is not None and len(results) == 1:
-            say(f"{result.error_message}")
+    failed = [result for result in results if result.failure is not None]
+    if len(results) == 1 and failed:
+        say(f"{failed[0].error_message}")
+    elif failed:
+        say(f"{len(failed)} of {len(results)} failed; tmgg-jobs explain RUN tells why")

@@ -8,8 +8,8 @@ import typer
 from tmgg.cli.options import FolderOption, JsonOption
 
 if TYPE_CHECKING:
+    from tmgg.experiment_utils.cloud.polling import Found
     from tmgg.experiment_utils.cloud.reattach import KnownRun
-    from tmgg.experiment_utils.cloud.recorded import Found
 
 RECENT_S = 86400.0
 

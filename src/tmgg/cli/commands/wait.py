@@ -17,7 +17,10 @@ def wait(
         ),
     ] = None,
     cancel_on_interrupt: Annotated[
-        bool, typer.Option(help="Ctrl-C cancels the runs; without it they go on.")
+        bool,
+        typer.Option(
+            "--cancel-on-interrupt", help="Ctrl-C cancels the runs; without it they go on."
+        ),
     ] = False,
     folder: FolderOption = None,
     as_json: JsonOption = False,

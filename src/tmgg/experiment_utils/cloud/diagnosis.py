@@ -5,10 +5,18 @@ import signal
 from dataclasses import dataclass
 
 from tmgg.experiment_utils.evidence import ExitRecord
-from tmgg.experiment_utils.failures import CUDA_HINT, Failure, FailureKind, failure
+from tmgg.experiment_utils.failures import (
+    CUDA_HINT,
+    LOG_FOLDER_HINT,
+    Failure,
+    FailureKind,
+    failure,
+)
 from tmgg.experiment_utils.task import RESULT_PREFIX, TaskOutput
 
 EVIDENCE_LINES = 8
+# slurmd's "signal" for a job whose output file it could not open (seen on 22.05 as 0:53 and 15:53).
+_LOG_NOT_OPENED = ":53"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,8 @@ def diagnose_exit(
         return failure("environment", words)
     if stage == "ray" or (stage != "entrypoint" and _RAY.expression.search(text)):
         return failure("ray_start", words)
+    if record is None and (exit_code or "").endswith(_LOG_NOT_OPENED):
+        return failure("environment", words, hint=LOG_FOLDER_HINT)
     if record is None:
         return failure("lost", words)
     return failure("user_error", words)

@@ -12,12 +12,8 @@ from pathlib import Path
 from tmgg.errors import ConfigError, RecordError, RunError, UnknownRunError
 from tmgg.experiment_utils.atomic_file import JsonDict
 from tmgg.experiment_utils.cloud.factory import make_runner
-from tmgg.experiment_utils.cloud.recorded import (
-    Found,
-    RecordedRunner,
-    as_run_error,
-    poll_together,
-)
+from tmgg.experiment_utils.cloud.polling import Found, as_run_error, poll_together
+from tmgg.experiment_utils.cloud.recorded import RecordedRunner
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask
 from tmgg.experiment_utils.paths import RunPaths
 from tmgg.experiment_utils.registry import RunRecord, load_run, runs_in

@@ -8,12 +8,10 @@ import logging
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.errors import (
     BackendError,
-    BackendUnavailableError,
     RecordError,
     RunError,
     RunExistsError,
@@ -24,6 +22,13 @@ from tmgg.errors import (
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
 from tmgg.experiment_utils.cloud.diagnosis import LogTails
+from tmgg.experiment_utils.cloud.polling import (
+    Begun,
+    Found,
+    Question,
+    as_run_error,
+    poll_together,
+)
 from tmgg.experiment_utils.cloud.results import load_verdict, make_result, save_verdict
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end, is_missing, reach_verdict
@@ -41,19 +46,6 @@ from tmgg.experiment_utils.registry import (
 )
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A run whose files do not say how it ended."""
-
-    submission: SubmissionPaths
-    job_id: str | None
-    """None while the submission is under way."""
-
-
-Found = RunState | RunError
-Begun = Question | Found
 
 
 class RecordedRunner(CloudRunner):
@@ -138,11 +130,11 @@ class RecordedRunner(CloudRunner):
         return [_raised(found) for found in poll_together([(self, run_ids)], strict=True)[0]]
 
     def begin_poll(self, run_ids: Sequence[str]) -> list[Begun]:
-        """What the records alone tell of each run: its end, an error, or the job to ask about."""
+        """See `polling.Inquirer`."""
         return [self._begin(run_id) for run_id in run_ids]
 
     def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
-        """The state of a run whose job the backend was asked about."""
+        """See `polling.Inquirer`."""
         try:
             return self._judge(question.submission, self._view(question.job_id, views))
         except (RunError, OSError) as error:
@@ -306,59 +298,6 @@ class RecordedRunner(CloudRunner):
             write_json(submission.missing, {"version": LAYOUT_VERSION, "since": time.time()})
         elif not missing and evidence.missing_since_s is not None:
             submission.missing.unlink(missing_ok=True)
-
-
-def poll_together(
-    groups: Sequence[tuple[RecordedRunner, Sequence[str]]], *, strict: bool = False
-) -> list[list[Found]]:
-    """Poll runs of several runners, with one question for all runners of a backend.
-
-    The answer has the shape of the question. A run that cannot be read is its RunError there and
-    hinders no other. A backend whose commands are not on this machine leaves the states the files
-    tell; `strict` raises its BackendUnavailableError instead.
-    """
-    begun = [(runner, runner.begin_poll(run_ids)) for runner, run_ids in groups]
-    views: dict[str, Mapping[str, JobView | None]] = {}
-    for backend in {runner.backend for runner, _items in begun}:
-        asker = next(runner for runner, _items in begun if runner.backend == backend)
-        views[backend] = _ask(asker, _jobs(begun, backend), strict=strict)
-    return [
-        [
-            runner.end_poll(item, views[runner.backend]) if isinstance(item, Question) else item
-            for item in items
-        ]
-        for runner, items in begun
-    ]
-
-
-def _jobs(begun: Sequence[tuple[RecordedRunner, Sequence[Begun]]], backend: str) -> list[str]:
-    return [
-        item.job_id
-        for runner, items in begun
-        for item in items
-        if runner.backend == backend and isinstance(item, Question) and item.job_id is not None
-    ]
-
-
-def _ask(
-    runner: RecordedRunner, job_ids: Sequence[str], *, strict: bool
-) -> Mapping[str, JobView | None]:
-    if not job_ids:
-        return {}
-    try:
-        return runner.view_jobs(job_ids)
-    except BackendUnavailableError as error:
-        if strict:
-            raise
-        log.warning("%s", error)
-        return dict.fromkeys(job_ids)
-
-
-def as_run_error(run_id: str, error: RunError | OSError) -> RunError:
-    """`error` as a word about this run's record."""
-    if isinstance(error, RunError):
-        return error
-    return RecordError(f"the record of run {run_id!r} cannot be used: {error}")
 
 
 def _ended_by_itself(submission: SubmissionPaths) -> bool:

@@ -66,6 +66,25 @@ class Clock:
         time.sleep(duration_s)
 
 
+class TimeIsUpError(Exception):
+    """The time given for waiting is over."""
+
+
+class LimitedClock(Clock):
+    """Raises TimeIsUpError instead of sleeping past a limit."""
+
+    def __init__(self, limit_s: float | None) -> None:
+        self._deadline = None if limit_s is None else self.monotonic() + limit_s
+
+    def sleep(self, duration_s: float) -> None:
+        if self._deadline is not None:
+            left_s = self._deadline - self.monotonic()
+            if left_s <= 0:
+                raise TimeIsUpError
+            duration_s = min(duration_s, left_s)
+        super().sleep(duration_s)
+
+
 class Watch:
     """Runs on their way to an end. Asks the backend in growing intervals and listens in between.
 

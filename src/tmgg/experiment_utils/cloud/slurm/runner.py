@@ -73,10 +73,15 @@ class SlurmRunner(RecordedRunner):
         """Exactly what `spawn` would submit: command line and script. Writes nothing."""
         checked = as_request(request)
         assert checked.run_id is not None
-        paths = RunPaths(self.output_dir, checked.run_id).submission(1)
-        script = self._render(self.config, paths)
-        command = " ".join(submit_argv(paths.script, comment="tmgg:<token>"))
-        return f"# {command}\n# in {self.base_dir}\n{script}"
+        script = RunPaths(self.output_dir, checked.run_id).submission(1).script
+        command = " ".join(submit_argv(script, comment="tmgg:<token>"))
+        return f"# {command}\n# in {self.base_dir}\n{self.render_job_script(checked)}"
+
+    def render_job_script(self, request: TaskRequest) -> str:
+        """The job script of a first submission of `request`, which must have a run id."""
+        assert request.run_id is not None
+        paths = RunPaths(self.output_dir, request.run_id).submission(1)
+        return self._render(self.config, paths)
 
     def write_submission(
         self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
