@@ -214,8 +214,7 @@ class RecordedRunner(CloudRunner):
         try:
             return self.start(submission)
         except SubmissionUnknownError:
-            # No verdict: the job may be in. Whoever polls finds out.
-            raise
+            raise  # the job may be in; whoever asks later finds out
         except SubmissionError as error:
             # A refusal is an outcome too: without it the record would look half-submitted.
             self._save_refusal(submission, error)

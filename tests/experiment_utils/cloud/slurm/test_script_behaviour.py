@@ -263,8 +263,7 @@ def test_a_restart_sets_aside_what_the_earlier_start_left(
     commands = JobCommands.install(tmp_path / "bin", experiment="exit 9")
     commands.run(render(paths), base)
     assert exit_record(paths).restart == 0
-    # As if it had been asked to end and had left a result all the same.
-    paths.ended.write_text(paths.ended.read_text().replace('"signal": ""', '"signal": "TERM"'))
+    _end_by_signal(paths)
     paths.result.write_text('"first"')
     paths.entrypoint_exit_code.write_text("0\n")
     paths.stop.touch()
@@ -379,3 +378,7 @@ def test_an_exit_record_that_cannot_be_written_does_not_change_the_outcome(
     done = commands.run(render(paths), base)
     assert done.returncode == 0
     assert not paths.ended.exists()
+
+
+def _end_by_signal(paths: SubmissionPaths) -> None:
+    paths.ended.write_text(paths.ended.read_text().replace('"signal": ""', '"signal": "TERM"'))

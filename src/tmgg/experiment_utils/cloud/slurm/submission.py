@@ -40,7 +40,7 @@ LONGEST_RETRY_S = 30.0
 # The database may show a job some seconds after the controller took it, on a clock of its own.
 CLOCK_SKEW_S = 900.0
 # An sbatch begun just within the budget, and the look-up after it.
-LAST_TRY_S = SUBMIT_TIMEOUT_S + 2 * QUERY_TIMEOUT_S
+LAST_TRY_S = SUBMIT_TIMEOUT_S + 3 * QUERY_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
