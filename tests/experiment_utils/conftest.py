@@ -5,17 +5,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.slurm.fake import FakeSlurm
 
+# Machines that run tests are busy: how long an example takes says nothing.
+settings.register_profile(
+    "core", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("core")
 HOSTILE_NAME = "a 'b\" $(touch canary) `touch canary`; #c %j & é"
 
 
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The list of folders with runs is each test's own."""
+    """The home and the list of folders with runs are each test's own."""
     monkeypatch.setenv("TMGG_HOME", str(tmp_path / "tmgg-home"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in [*os.environ]:
         if name.startswith(("TMGG_JOB", "TMGG_RESTART", "TMGG_RAY", "SLURM_", "SBATCH_")):
             monkeypatch.delenv(name)

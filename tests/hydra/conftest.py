@@ -1,5 +1,6 @@
 """`tmgg-experiment` called in this process, in a folder of its own, Hydra's state put back."""
 
+import copy
 import logging
 import shutil
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
+from hydra.core.utils import JobRuntime
+from hydra.version import VersionBase
 
 from tests.hydra import stand_in
 from tmgg.cli.experiment import main
@@ -116,9 +119,13 @@ def hydra_state() -> Iterator[None]:
     yield from _hydra_state()
 
 
+_MUTABLE = (JobRuntime, VersionBase)
+
+
 def _hydra_state() -> Iterator[None]:
     Plugins.instance()
     before = dict(Singleton._instances)
+    changed_in_place = {kind: copy.deepcopy(before[kind]) for kind in _MUTABLE if kind in before}
     handlers, level = list(logging.root.handlers), logging.root.level
     yield
     for handler in [item for item in logging.root.handlers if item not in handlers]:
@@ -126,5 +133,5 @@ def _hydra_state() -> Iterator[None]:
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
     Singleton._instances.clear()
-    Singleton._instances.update(before)
+    Singleton._instances.update(before | changed_in_place)
     store_tables()

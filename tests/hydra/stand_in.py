@@ -10,6 +10,7 @@ from tmgg.errors import SubmissionError
 from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
 from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 
 FACTORY = "tests.hydra.stand_in:make_runner"
 asked: list["StandIn"] = []
@@ -29,6 +30,9 @@ class StandIn(LocalRunner):
         self.requests: list[TaskRequest] = []
         self.most_at_once = 0
         self._polls = 0
+
+    def render_dry_run(self, request: TaskRequest) -> str:
+        return SlurmRunner(self.slurm_config).render_dry_run(request)
 
     def spawn(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
         self.requests.append(request)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from omegaconf import OmegaConf
 
 import tmgg.exp_configs
@@ -35,7 +34,7 @@ SPECIFIED = {
 def test_the_yaml_and_the_code_are_one_table(backend: str) -> None:
     text = (LAUNCHERS / f"tmgg_{backend}.yaml").read_text()
 
-    assert yaml.safe_load(text) == launcher_table(backend)
+    assert OmegaConf.to_container(OmegaConf.create(text)) == launcher_table(backend)
 
 
 @pytest.mark.parametrize("backend", CONFIG_CLASSES)
@@ -45,7 +44,8 @@ def test_every_launcher_has_its_yaml(backend: str) -> None:
 
 
 def test_the_specified_options_have_the_specified_defaults_and_come_first() -> None:
-    found = yaml.safe_load((LAUNCHERS / "tmgg_slurm.yaml").read_text())
+    found = OmegaConf.to_container(OmegaConf.load(LAUNCHERS / "tmgg_slurm.yaml"))
+    assert isinstance(found, dict)
 
     assert {key: found[key] for key in SPECIFIED} == SPECIFIED
     assert list(found)[:10] == ["_target_", "use_slurm", *SPECIFIED]

@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-import yaml
+from omegaconf import OmegaConf
 
 from tests.hydra import stand_in
 from tests.hydra.conftest import Lab
@@ -34,7 +34,7 @@ def test_outputs_land_where_hydra_says(lab: Lab) -> None:
 
     assert [path.read_text() for path in lab.find("sweep/x_*/model.txt")] == ["1", "2"]
     overrides = lab.folder / "sweep" / "x_1" / ".hydra" / "overrides.yaml"
-    assert yaml.safe_load(overrides.read_text()) == ["x=1"]
+    assert OmegaConf.load(overrides) == ["x=1"]
     assert (lab.folder / "sweep" / "multirun.yaml").exists()
     assert lab.find("sweep/x_2/*.log")
 

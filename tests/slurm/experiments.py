@@ -62,6 +62,12 @@ def kill_itself(config: Config) -> None:
     time.sleep(GO_TIMEOUT_S)
 
 
+def hold_then_die(config: Config) -> None:
+    hold(config)
+    os.kill(os.getpid(), signal.SIGSEGV)
+    time.sleep(GO_TIMEOUT_S)
+
+
 def allocate(config: Config) -> dict[str, float]:
     """Fills `config.megabytes` of memory, then holds."""
     _note_start()

@@ -92,9 +92,17 @@ class Trial:
                 process.kill_group()
         return Reply.parse(stdout, stderr)
 
-    def spawn(self, experiment: str = "quick", **more: Any) -> str:
-        """Submit one of `experiments.py`; its run id."""
-        reply = self.call("spawn", new_id(), config=config(experiment), **more)
+    def spawn(
+        self,
+        experiment: str = "quick",
+        *,
+        slurm: dict[str, Any] | None = None,
+        options: dict[str, Any] | None = None,
+        **values: Any,
+    ) -> str:
+        """Submit one of `experiments.py` with the config `values`; its run id."""
+        asked = config(experiment, **values)
+        reply = self.call("spawn", new_id(), config=asked, slurm=slurm or {}, options=options or {})
         assert reply.error is None, reply.message
         return str(reply.answer["run_id"])
 
@@ -197,6 +205,14 @@ class Trial:
 def config(experiment: str, **values: Any) -> dict[str, Any]:
     """The config of one of `experiments.py`."""
     return {"experiment": {"_target_": f"trials:{experiment}"}, **values}
+
+
+def kill_batch_script(trial: Trial, run_id: str) -> None:
+    """SIGKILL to the shell that runs the job script, on its node."""
+    node = trial.starts(run_id)[-1].split()[3]
+    machine = trial.login.cluster.machine(node)
+    job_id = trial.job_id(run_id)
+    machine.run_as_root(["pkill", "--signal", "KILL", "--full", f"job0*{job_id}/slurm_script"])
 
 
 def new_id() -> str:

@@ -86,10 +86,12 @@ def plain_config(config: DictConfig) -> JsonDict:
 
 def _run_hydra(arguments: list[str]) -> None:
     withdraw_tables()  # this app's search path has the YAML files
+    # Not a decorator: that would set Hydra's version base for whoever imports this module.
+    as_app = hydra.main(version_base="1.3", config_path=SEARCH_PATH, config_name=CONFIG_NAME)
     before = sys.argv
     sys.argv = [before[0], *arguments]
     try:
-        _app()
+        as_app(run_experiment)()
     finally:
         sys.argv = before
 
@@ -126,9 +128,6 @@ def _report(returned: Mapping[str, Any]) -> None:
 
 # What the launcher asks of each job's config before it submits one.
 run_experiment.plain_config = plain_config  # type: ignore[attr-defined]
-_app = hydra.main(version_base="1.3", config_path=SEARCH_PATH, config_name=CONFIG_NAME)(
-    run_experiment
-)
 
 if __name__ == "__main__":
     main()

@@ -55,8 +55,9 @@ class Evidence:
 def read_evidence(paths: SubmissionPaths, *, ended: bool) -> Evidence:
     """One look at the files.
 
-    `ended` says that the backend believes the job to be over; only then, or when the job left its
-    exit record, is the log searched for a result line (a thousand running jobs have long logs).
+    `ended` says that the backend believes the job to be over or knows none; only then, or when the
+    job left its exit record, is the log searched for a result line (a thousand running jobs have
+    long logs).
     """
     exit_record = read_exit_record(paths.ended)
     result, problem = read_result(paths, search_log=ended or exit_record is not None)
@@ -134,22 +135,27 @@ def _result_in_log(paths: SubmissionPaths) -> tuple[TaskOutput | None, str | Non
         if RESULT_PREFIX not in line:
             continue
         try:
-            output = _own(parse_result_line(line), paths)
+            output = parse_result_line(line)
         except RecordError as error:
             problem = problem or f"in {paths.run_paths.stdout}: {error}"
             continue
-        return output, None
+        # All submissions of a run append to one log.
+        if _is_own(output, paths):
+            return output, None
     return None, problem
 
 
 def _own(output: TaskOutput, paths: SubmissionPaths) -> TaskOutput:
-    run_id = paths.run_paths.run_id
-    if output.run_id != run_id or output.submission != paths.number:
+    if not _is_own(output, paths):
         raise RecordError(
             f"the result found is of run {output.run_id!r}, submission {output.submission}; "
-            f"looked for {run_id!r}, submission {paths.number}"
+            f"looked for {paths.run_paths.run_id!r}, submission {paths.number}"
         )
     return output
+
+
+def _is_own(output: TaskOutput, paths: SubmissionPaths) -> bool:
+    return (output.run_id, output.submission) == (paths.run_paths.run_id, paths.number)
 
 
 def _read_record(path: Path) -> JsonDict:
@@ -164,4 +170,9 @@ def _text(value: object) -> str | None:
 
 
 def _age(since: object) -> float | None:
-    return max(0.0, time.time() - since) if isinstance(since, int | float) else None
+    if not isinstance(since, int | float):
+        return None
+    try:
+        return max(0.0, time.time() - since)
+    except OverflowError:
+        return None

@@ -264,12 +264,14 @@ def remember_folder(folder: Path) -> None:
 
 
 def process_start(pid: int) -> str:
-    """Start time of a process in clock ticks since boot (proc(5), field 22), else ""."""
+    """Start time of a living process in clock ticks since boot (proc(5), field 22), else ""."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
-    return text.rpartition(")")[2].split()[19]
+    state, *fields = text.rpartition(")")[2].split()
+    # A zombie has ended; its parent, which may be this process, has not looked yet.
+    return "" if state in "ZX" else fields[18]
 
 
 def _rename_new(source: Path, target: Path, *, what: str) -> None:

@@ -69,6 +69,9 @@ def _cell(job: Job, name: str) -> str:
 def sacct(now: State, options: dict[str, str]) -> str:
     """`sacct --noheader --parsable2 --delimiter= --format= (--jobs=|--user= --starttime=)`."""
     rows = []
+    for job_id in options.get("--jobs", "0").split(","):
+        if not job_id.isdigit():
+            raise QueryError(f"sacct: fatal: Bad job/step specified: {job_id}")
     for job in now["jobs"].values():
         if not job["in_accounts"]:
             continue

@@ -200,8 +200,7 @@ class RecordedRunner(CloudRunner):
         try:
             return self.start(submission)
         except SubmissionUnknownError:
-            # No verdict: the job may be in. Whoever polls finds out.
-            raise
+            raise  # the job may be in; whoever asks later finds out
         except SubmissionError as error:
             # A refusal is an outcome too: without it the record would look half-submitted.
             self._save_refusal(submission, error)
@@ -265,7 +264,8 @@ class RecordedRunner(CloudRunner):
             return error
 
     def _judge(self, submission: SubmissionPaths, view: JobView | None) -> RunState:
-        evidence = read_evidence(submission, ended=view is not None and view.phase == "ended")
+        over = view is not None and view.phase in ("ended", "unknown")
+        evidence = read_evidence(submission, ended=over)
         state = reach_verdict(evidence, view, LogTails(), grace_s=self.grace_s)
         if state.final:
             state = self._with_logs(submission, evidence, view, state)
@@ -291,6 +291,8 @@ class RecordedRunner(CloudRunner):
     def _note_missing(
         self, submission: SubmissionPaths, evidence: Evidence, view: JobView | None
     ) -> None:
+        if view is None:
+            return  # no answer says nothing, neither that it is missing nor that it is there
         missing = is_missing(evidence, view)
         if missing and evidence.missing_since_s is None:
             write_json(submission.missing, {"version": LAYOUT_VERSION, "since": time.time()})

@@ -282,7 +282,12 @@ def test_an_interpreter_in_a_folder_that_cannot_be_on_path() -> None:
     assert "python='/a:b/bin/python' cannot be" in message
     assert "put on PATH, where ':' separates folders" in message
     assert "Give another path" in message
-    assert "srun would take a leading '-'" in refusal(python="-x")
+
+
+@pytest.mark.parametrize("value", ["-x", "A=1", "%j", "!", "a b", "a;b", "$(x)", "~"])
+def test_an_interpreter_that_is_no_commands_name(value: str) -> None:
+    message = refusal(python=value)
+    assert message == f"python={value!r} cannot be; it looks like 'python3'"
 
 
 def test_an_output_dir_with_a_backslash() -> None:

@@ -149,10 +149,14 @@ class SlurmConfig:
             )
 
     def _check_python(self) -> None:
-        if self.python is not None and (self.python.startswith("-") or ":" in self.python):
+        if self.python is None:
+            return
+        if "/" not in self.python:
+            fields.matching("python", self.python, _COMMAND)
+        if ":" in self.python:
             raise ConfigError(
                 f"python={self.python!r} cannot be: its folder is put on PATH, where ':' separates "
-                "folders, and srun would take a leading '-' for an option. Give another path."
+                "folders. Give another path."
             )
 
     @property
@@ -180,6 +184,7 @@ class SlurmConfig:
 
 _DEFAULTS = {item.name: item.default for item in dataclasses.fields(SlurmConfig)}
 _NAME = r"[A-Za-z0-9_.+-]+"
+_COMMAND = (re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]*"), "python3")
 _PATTERNS: dict[str, tuple[re.Pattern[str], str]] = {
     "partition": (re.compile(rf"{_NAME}(,{_NAME})*"), "gpu or gpu,batch"),
     "account": (re.compile(_NAME), "my-account"),

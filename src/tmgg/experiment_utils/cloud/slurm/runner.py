@@ -102,7 +102,7 @@ class SlurmRunner(RecordedRunner):
         except SubmissionUnknownError:
             raise
         except SubmissionError as error:
-            raise explain_refusal(self.client, error) from error
+            raise explain_refusal(self.client, error) from error.__cause__
 
     def adopt(self, submission: SubmissionPaths) -> str | None:
         budget_s = self.config.submit_timeout_s

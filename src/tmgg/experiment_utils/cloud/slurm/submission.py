@@ -40,7 +40,7 @@ LONGEST_RETRY_S = 30.0
 # The database may show a job some seconds after the controller took it, on a clock of its own.
 CLOCK_SKEW_S = 900.0
 # An sbatch begun just within the budget, and the look-up after it.
-LAST_TRY_S = SUBMIT_TIMEOUT_S + 2 * QUERY_TIMEOUT_S
+LAST_TRY_S = SUBMIT_TIMEOUT_S + 3 * QUERY_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,7 @@ class Submitter:
             may_help = isinstance(cause, ControllerSilentError)
             if not may_help or self.clock.monotonic() >= deadline:
                 return self._give_up(paths, cause)
-            self.clock.sleep(retry_s * (0.5 + self.jitter()))
-            retry_s = min(retry_s * 2, LONGEST_RETRY_S)
+            retry_s = self._back_off(retry_s, deadline)
 
     def _look_up(
         self, paths: SubmissionPaths, intent: Intent, deadline: float, cause: SubmissionError
@@ -103,8 +102,13 @@ class Submitter:
                         f"record is in {paths.folder}; `tmgg-jobs show {paths.run_paths.run_id}` "
                         "finds out once the controller answers. Do not submit it again before."
                     ) from cause
-            self.clock.sleep(retry_s * (0.5 + self.jitter()))
-            retry_s = min(retry_s * 2, LONGEST_RETRY_S)
+            retry_s = self._back_off(retry_s, deadline)
+
+    def _back_off(self, retry_s: float, deadline: float) -> float:
+        """Wait, but not beyond the deadline; how long to wait the next time."""
+        left_s = max(0.0, deadline - self.clock.monotonic())
+        self.clock.sleep(min(retry_s * (0.5 + self.jitter()), left_s))
+        return min(retry_s * 2, LONGEST_RETRY_S)
 
     def _give_up(self, paths: SubmissionPaths, cause: SubmissionError) -> str:
         """Raise SubmissionError, unless a job begins in this very moment: then its id."""
