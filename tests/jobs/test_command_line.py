@@ -16,8 +16,6 @@ from tmgg.cli.printing import render_table
 from tmgg.cli.time_words import parse_duration_s, render_age
 from tmgg.errors import TmggError
 
-DOCS = Path(__file__).parents[2] / "docs" / "jobs.md"
-
 
 @pytest.mark.parametrize("command", _COMMANDS)
 def test_every_command_documents_itself_and_the_exit_codes(tmgg_jobs: Jobs, command: str) -> None:
@@ -26,14 +24,6 @@ def test_every_command_documents_itself_and_the_exit_codes(tmgg_jobs: Jobs, comm
     assert "Usage:" in shown.out
     for code in exit_codes.MEANINGS:
         assert re.search(rf"^ *{code}  ", shown.out, re.MULTILINE), code
-
-
-def test_the_documentation_has_every_command_and_exit_code() -> None:
-    text = DOCS.read_text()
-    for command in _COMMANDS:
-        assert f"tmgg-jobs {command}" in text, command
-    for code, words in exit_codes.MEANINGS.items():
-        assert f"| {code} | {words} |" in text, code
 
 
 def test_without_arguments_it_shows_its_help(tmgg_jobs: Jobs) -> None:
