@@ -380,21 +380,5 @@ def test_an_exit_record_that_cannot_be_written_does_not_change_the_outcome(
     assert not paths.ended.exists()
 
 
-@pytest.mark.parametrize("code", [0, 1])
-def test_a_job_that_ended_by_itself_is_not_run_again_by_a_restart(
-    base: Path, paths: SubmissionPaths, tmp_path: Path, code: int
-) -> None:
-    end = f'echo {code} > "$last/entrypoint_exit_code"; exit {code}'
-    JobCommands.install(tmp_path / "bin", experiment=end).run(render(paths), base)
-    before = paths.ended.read_text()
-
-    again = JobCommands.install(tmp_path / "bin", experiment='touch "$last/ran_again"')
-    done = again.run(render(paths), base, SLURM_RESTART_COUNT="1")
-    assert (done.returncode, done.stderr) == (code, "")
-    assert "this run has ended" in done.stdout
-    assert not (paths.folder / "ran_again").exists()
-    assert paths.ended.read_text() == before
-
-
 def _end_by_signal(paths: SubmissionPaths) -> None:
     paths.ended.write_text(paths.ended.read_text().replace('"signal": ""', '"signal": "TERM"'))
