@@ -21,7 +21,7 @@ from slurm_cluster.exposure import plan_exposures
 from slurm_cluster.files import make_etc, make_shared_folder, write_slurm_configuration
 from slurm_cluster.layout import ClusterLayout, default_root
 from slurm_cluster.machine import Machine
-from slurm_cluster.network import cut_cable
+from slurm_cluster.network import set_cable
 from slurm_cluster.options import ClusterOptions
 from slurm_cluster.packages import install_missing, unusable_reason
 from slurm_cluster.processes import wait_until
@@ -224,6 +224,24 @@ class Cluster:
         with self._locked():
             find_daemon(name, machine, self.options).start(target)
 
+    def pause_daemon(self, name: str, *, machine: str = CONTROLLER) -> None:
+        """Let a daemon accept connections and answer nothing, until `resume_daemon`."""
+        find_daemon(name, machine, self.options).pause(self.machine(machine))
+
+    def resume_daemon(self, name: str, *, machine: str = CONTROLLER) -> None:
+        """Let a paused daemon go on."""
+        find_daemon(name, machine, self.options).resume(self.machine(machine))
+
+    def unplug(self, machine: str) -> None:
+        """Cut the network of ctl, login or a node; whatever runs there goes on alone."""
+        self._require_network(machine)
+        set_cable(self.machine(SWITCH).pid, name=machine, is_up=False)
+
+    def plug(self, machine: str) -> None:
+        """Undo `unplug`."""
+        self._require_network(machine)
+        set_cable(self.machine(SWITCH).pid, name=machine, is_up=True)
+
     def power_off(self, node: str, *, silent: bool = False) -> None:
         """Kill everything on a compute node at once.
 
@@ -233,7 +251,7 @@ class Cluster:
         machine = self._compute_node(node)
         with self._locked():
             if silent and machine.is_running:
-                cut_cable(self.machine(SWITCH).pid, name=node)
+                set_cable(self.machine(SWITCH).pid, name=node, is_up=False)
             machine.power_off()
 
     def power_on(self, node: str) -> None:
@@ -256,6 +274,10 @@ class Cluster:
             self._save(())
             if write_slurm_configuration(self._layout, self.options):
                 assembly.restart_slurm(self._layout, self.options)
+
+    def _require_network(self, machine: str) -> None:
+        if machine == SWITCH or not self.machine(machine).is_running:
+            raise ClusterError(f"{machine} has no cable that could be unplugged")
 
     def _compute_node(self, name: str) -> Machine:
         if name not in self.options.node_names:

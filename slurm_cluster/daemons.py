@@ -30,6 +30,7 @@ class Daemon:
 
     def start(self, machine: Machine, *, timeout_s: float = 60) -> None:
         """Start unless it runs; ClusterError with its log's end when it does not serve."""
+        self.resume(machine)
         if not machine.pids_of(self.name):
             machine.run_as_root(self.argv, timeout_s=timeout_s)
         if self.is_serving is not None:
@@ -39,11 +40,20 @@ class Daemon:
         """SIGTERM, after half the time SIGKILL; nothing when it does not run."""
         pids = machine.pids_of(self.name)
         _signal(pids, signal.SIGTERM)
+        self.resume(machine)
         with contextlib.suppress(ClusterError):
             self._wait_for_end(pids, machine, timeout_s / 2)
             return
         _signal(pids, signal.SIGKILL)
         self._wait_for_end(pids, machine, timeout_s / 2)
+
+    def pause(self, machine: Machine) -> None:
+        """SIGSTOP: the kernel still takes connections for it, and nobody answers."""
+        _signal(machine.pids_of(self.name), signal.SIGSTOP)
+
+    def resume(self, machine: Machine) -> None:
+        """SIGCONT; harmless when it is not paused."""
+        _signal(machine.pids_of(self.name), signal.SIGCONT)
 
     def _wait_for_end(self, pids: list[int], machine: Machine, timeout_s: float) -> None:
         wait_until(

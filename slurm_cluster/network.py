@@ -50,9 +50,9 @@ def plug_in(switch_pid: int, machine_pid: int, *, name: str, address: str) -> No
     )
 
 
-def cut_cable(switch_pid: int, *, name: str) -> None:
-    """Packets to and from the machine vanish, as when its power fails."""
-    _ip(switch_pid, [f"link set to-{name} down"])
+def set_cable(switch_pid: int, *, name: str, is_up: bool) -> None:
+    """While it is not up, packets to and from the machine vanish."""
+    _ip(switch_pid, [f"link set to-{name} {'up' if is_up else 'down'}"])
 
 
 def _ip(pid: int, lines: list[str]) -> None:

@@ -46,8 +46,10 @@ def read_nodes(controller: Machine) -> tuple[NodeStatus, ...]:
     """The compute nodes as Slurm sees them; nothing while slurmctld does not answer."""
     if not controller.pids_of(SLURMCTLD.name):
         return ()
-    answer = controller.run_as_root(_SINFO, check=False)
-    return parse_nodes(answer.stdout) if answer.returncode == 0 else ()
+    try:
+        return parse_nodes(controller.run_as_root(_SINFO).stdout)
+    except ClusterError:
+        return ()
 
 
 def read_slurmd_starts(controller: Machine) -> dict[str, int]:

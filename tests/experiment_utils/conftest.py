@@ -5,10 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.slurm.fake import FakeSlurm
 
+# Machines that run tests are busy: how long an example takes says nothing.
+settings.register_profile(
+    "core", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("core")
 HOSTILE_NAME = "a 'b\" $(touch canary) `touch canary`; #c %j & é"
 
 

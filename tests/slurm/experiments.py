@@ -77,14 +77,13 @@ def hold_then_die(config: Config) -> None:
 
 def late(config: Config) -> dict[str, float]:
     """Its result reaches `result.json` only when somebody renames `result.late`."""
-    from tmgg.experiment_utils import execute
+    from tmgg.experiment_utils import atomic_file, execute
 
-    def write_aside(path: Path, value: Any) -> None:
-        write_json(path.with_name("result.late") if path.name == "result.json" else path, value)
+    def write_aside(path: Path, value: dict[str, Any]) -> None:
+        aside = path.with_name("result.late") if path.name == "result.json" else path
+        atomic_file.write_json(aside, value)
 
-    write_json = execute.write_json
-    execute.write_json = write_aside
-    execute.render_result_line = lambda _output: "no result line"
+    vars(execute).update(write_json=write_aside, render_result_line=lambda _output: "no result")
     return quick(config)
 
 
@@ -124,7 +123,7 @@ def train_on_gpu(config: Config) -> dict[str, float]:
 
 def import_absent(config: Config) -> dict[str, float]:
     _note_start()
-    import a_module_that_is_not_installed
+    import a_module_that_is_not_installed  # type: ignore[import-not-found]
 
     return {"value": float(a_module_that_is_not_installed.value)}
 

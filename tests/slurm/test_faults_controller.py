@@ -32,9 +32,8 @@ def test_an_answer_lost_with_the_controller_is_looked_up_when_it_is_back(
     trial: Trial, cluster: Cluster
 ) -> None:
     run_id = new_id()
-    trial.wrap_sbatch(
-        '"$real" "$@" > /dev/null; until [ -e down ]; do sleep 0.1; done; echo "timed out" >&2; exit 1'
-    )
+    answer_later = "until [ -e down ]; do sleep 0.1; done; echo 'timed out' >&2; exit 1"
+    trial.wrap_sbatch(f'"$real" "$@" > /dev/null; {answer_later}')
     process = trial.start("run", run_id, config=config("quick"), slurm={"extra_args": ["--hold"]})
     trial.wait_until(lambda: len(trial.jobs()) == 1, "the job")
     with without(cluster, "slurmctld"):

@@ -130,7 +130,7 @@ def test_a_result_of_which_nothing_readable_is_left_is_a_bad_result(trial: Trial
     run_id = _ended(trial)
     files = trial.files(run_id)
     _cut(files.result)
-    files.run_paths.stdout.write_text("TMGG_RESULT:{\"run_id\": \"cut he")
+    files.run_paths.stdout.write_text('TMGG_RESULT:{"run_id": "cut he')
     with within(10):
         result = trial.result(run_id)
     assert result["failure"]["kind"] == "bad_result"

@@ -74,14 +74,14 @@ class Trial:
     ) -> Reply:
         """One call of a runner in a new process."""
         argv = self.request(verb, run_id, **more)
-        done = self.login.run(*argv, timeout_s=timeout_s, check=False, **self._environment(env))
+        done = self.login.run(*argv, timeout_s=timeout_s, check=False, env=self._environment(env))
         return Reply.parse(done.stdout, done.stderr)
 
     def start(
         self, verb: str, run_id: str | None = None, env: dict[str, str] | None = None, **more: Any
     ) -> MachineProcess:
         """The same without waiting; `finish` has the reply."""
-        return self.login.start(*self.request(verb, run_id, **more), **self._environment(env))
+        return self.login.start(*self.request(verb, run_id, **more), env=self._environment(env))
 
     def finish(self, process: MachineProcess, *, timeout_s: float = 120) -> Reply:
         """The reply of a call that `start` began."""
@@ -102,9 +102,7 @@ class Trial:
     ) -> str:
         """Submit one of `experiments.py` with the config `values`; its run id."""
         asked = config(experiment, **values)
-        reply = self.call(
-            "spawn", new_id(), config=asked, slurm=slurm or {}, options=options or {}
-        )
+        reply = self.call("spawn", new_id(), config=asked, slurm=slurm or {}, options=options or {})
         assert reply.error is None, reply.message
         return str(reply.answer["run_id"])
 

@@ -228,6 +228,30 @@ def test_the_controller_can_be_away(own: Cluster) -> None:
     assert own.run(["scontrol", "ping"]).returncode == 0
 
 
+def test_a_paused_controller_answers_nothing_until_it_goes_on(own: Cluster) -> None:
+    own.pause_daemon("slurmctld")
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            own.run(["squeue"], timeout_s=1)
+    finally:
+        own.resume_daemon("slurmctld")
+    assert own.run(["squeue"]).returncode == 0
+
+
+def test_a_node_without_network_goes_on_alone(own: Cluster) -> None:
+    job = _submit(own, "--nodelist=node1", "--output=/tmp/alone.txt", "--wrap", "sleep 2; echo 1")
+    _wait_for_state(own, job, "RUNNING")
+    own.unplug("node1")
+    try:
+        reach = "import socket; socket.create_connection(('node1', 6818), timeout=1)"
+        assert own.run(["/usr/bin/python3", "-c", reach]).returncode != 0
+        output = own.state_dir / "machines/node1/tmp/alone.txt"
+        wait_until(lambda: output.read_text() == "1\n", timeout_s=10, what="the job's end")
+    finally:
+        own.plug("node1")
+    _wait_for_state(own, job, "COMPLETED")
+
+
 def test_the_accounting_daemon_can_be_away(own: Cluster) -> None:
     own.stop_daemon("slurmdbd")
     try:

@@ -174,7 +174,7 @@ def _text(value: object) -> str | None:
 
 def _missing_since_s(record: JsonDict) -> float | None:
     age_s = _age(record.get("since"))
-    if age_s is None or record.get("host") == socket.gethostname():
+    if age_s is None or record.get("host") in (None, socket.gethostname()):
         return age_s
     return max(0.0, age_s - CLOCK_SKEW_S)
 

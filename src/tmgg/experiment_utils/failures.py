@@ -72,6 +72,11 @@ KILLED_HINT = (
     "SIGKILL comes from outside: mostly from a node that ran out of memory (raise "
     "slurm_mem_per_cpu), else from a person or the site. tmgg-jobs retry submits it again."
 )
+LOG_FOLDER_HINT = (
+    "The node could not open the log file: the output folder is not there, or not writable, on it. "
+    "Set slurm_output_dir to a folder on the file system that all nodes share (tmgg-jobs doctor "
+    "tries it)."
+)
 CUDA_HINT = (
     "CUDA was not found. Add the module load to slurm_setup_commands (for example 'module load "
     "cuda/12.1'; 'module avail cuda' lists them) and ask for a GPU with slurm_gpus_per_task."

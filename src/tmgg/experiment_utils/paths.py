@@ -26,9 +26,11 @@
 The run folder is the database: any process on the shared file system can ask, collect or cancel.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tmgg.errors import ConfigError
 
@@ -48,9 +50,16 @@ def check_run_id(run_id: object) -> str:
     return run_id
 
 
+def run_id_of_exit_record(file_name: str) -> str:
+    """The run whose exit record in `.ended/` has this name."""
+    return file_name.rsplit(".", 2)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class RunPaths:
     """The files of one run; `output_dir` is absolute."""
+
+    RECORD_NAME: ClassVar[str] = "run.json"
 
     output_dir: Path
     run_id: str
@@ -61,7 +70,7 @@ class RunPaths:
 
     @property
     def run(self) -> Path:
-        return self.folder / "run.json"
+        return self.folder / self.RECORD_NAME
 
     @property
     def task(self) -> Path:
@@ -94,7 +103,8 @@ class RunPaths:
     def submission_numbers(self) -> list[int]:
         """Submissions made so far, ascending."""
         try:
-            names = [entry.name for entry in self.folder.iterdir()]
+            # Names only: a thousand runs make a Path's price felt.
+            names = os.listdir(self.folder)  # noqa: PTH208
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(int(name) for name in names if name.isascii() and name.isdigit())

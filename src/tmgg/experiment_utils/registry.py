@@ -149,14 +149,32 @@ def save_job(paths: SubmissionPaths, job_id: str | None) -> None:
     )
 
 
+def submitted_at(paths: SubmissionPaths) -> float | None:
+    """When the backend took the submission (Unix time); None when that is not on record."""
+    at = _job_note(paths).get("submitted_at")
+    return float(at) if isinstance(at, int | float) else None
+
+
 def seconds_since_given_up(paths: SubmissionPaths) -> float | None:
     """How long ago the submitter ended without learning the job id; None when it did not."""
+    at = submitted_at(paths) if _job_note(paths).get("job_id") is None else None
+    return None if at is None else max(0.0, time.time() - at)
+
+
+def decided_at(paths: RunPaths) -> float | None:
+    """When the end of a run was noted (Unix time, by the file system); None while it goes on."""
+    number = max(paths.submission_numbers(), default=1)
     try:
-        value = read_json(paths.job)
-    except (RecordError, OSError):
+        return paths.submission(number).verdict.stat().st_mtime
+    except OSError:
         return None
-    at = value.get("submitted_at") if value and value.get("job_id") is None else None
-    return max(0.0, time.time() - at) if isinstance(at, int | float) else None
+
+
+def _job_note(paths: SubmissionPaths) -> JsonDict:
+    try:
+        return read_json(paths.job) or {}
+    except (RecordError, OSError):
+        return {}
 
 
 def find_run(run_id: str, folders: Iterable[Path] = ()) -> RunPaths:
@@ -182,13 +200,40 @@ def runs_in(folder: Path, *, prefix: str = "") -> list[RunPaths]:
             names = sorted(
                 entry.name
                 for entry in entries
-                if entry.name.startswith(prefix) and entry.name[0] != "." and entry.is_dir()
+                if entry.name.startswith(prefix)
+                and entry.name[0] != "."
+                and entry.is_dir()
+                # access(2), not stat(2): another user's record is there but no use. Plain strings,
+                # because a thousand runs make a Path's price felt.
+                and os.access(f"{entry.path}/{RunPaths.RECORD_NAME}", os.R_OK)
             )
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
-    runs = [RunPaths(folder, name) for name in names]
-    # access(2) rather than stat: the record of another user's run is no use.
-    return [paths for paths in runs if os.access(paths.run, os.R_OK)]
+    return [RunPaths(folder, name) for name in names]
+
+
+def remove_run(paths: RunPaths, *, with_output: bool) -> None:
+    """Remove a run's record and logs for good; with `with_output` what the experiment wrote, too.
+
+    For runs that have ended. The record vanishes in one step, so a crash leaves no half-run.
+    """
+    ended = [paths.submission(number).ended for number in paths.submission_numbers()]
+    doomed = paths.output_dir / f".{paths.run_id}.{secrets.token_hex(4)}.removed.tmp"
+    paths.folder.rename(doomed)
+    try:
+        if not with_output:
+            _rescue(doomed / paths.artifacts.name, paths.artifacts)
+    finally:
+        shutil.rmtree(doomed, ignore_errors=True)
+    for log in (paths.stdout, paths.stderr, *ended):
+        log.unlink(missing_ok=True)
+
+
+def _rescue(source: Path, target: Path) -> None:
+    if not source.is_dir() or not any(source.iterdir()):
+        return
+    target.parent.mkdir(mode=OWNER_ONLY_FOLDER)
+    source.rename(target)
 
 
 def home_folder() -> Path:
@@ -219,12 +264,14 @@ def remember_folder(folder: Path) -> None:
 
 
 def process_start(pid: int) -> str:
-    """Start time of a process in clock ticks since boot (proc(5), field 22), else ""."""
+    """Start time of a living process in clock ticks since boot (proc(5), field 22), else ""."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
-    return text.rpartition(")")[2].split()[19]
+    state, *fields = text.rpartition(")")[2].split()
+    # A zombie has ended; its parent, which may be this process, has not looked yet.
+    return "" if state in "ZX" else fields[18]
 
 
 def _rename_new(source: Path, target: Path, *, what: str) -> None:

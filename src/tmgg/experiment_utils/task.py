@@ -8,6 +8,7 @@ knows how to open it.
 import dataclasses
 import importlib
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 TASK_VERSION = 1
 RESULT_PREFIX = "TMGG_RESULT:"
 DEFAULT_TARGET = "tmgg.training.experiment:run"
+
+_INTERPOLATION = re.compile(r"(\\*)\$\{")
 
 ConfigLike = Mapping[str, Any]
 """A plain mapping or a DictConfig, which is one."""
@@ -130,6 +133,9 @@ def prepare_config(config: ConfigLike) -> JsonDict:
 
     Raises TaskError, naming the key, for an unresolvable interpolation, a missing value (`???`) or
     a value that JSON cannot hold. NaN and infinity are kept.
+
+    Text that holds a literal `${` is escaped, so that OmegaConf reads it back as it was, and
+    preparing a prepared config changes nothing.
     """
     from omegaconf.errors import OmegaConfBaseException  # see _resolved
 
@@ -144,7 +150,14 @@ def prepare_config(config: ConfigLike) -> JsonDict:
             f"the config cannot be resolved: {error}. Set the key named above, or remove it."
         ) from error
     _check_json(plain, "config")
-    return plain
+    escaped = _map_text(plain, escape_interpolation)
+    assert isinstance(escaped, dict)
+    return escaped
+
+
+def escape_interpolation(text: str) -> str:
+    """`text` as OmegaConf must be given it to read just that; see its escaping rules."""
+    return _INTERPOLATION.sub(lambda found: f"{found[1] * 2}\\${{", text)
 
 
 def target_of(config: Mapping[str, Any]) -> str:
@@ -202,6 +215,14 @@ def _resolved(config: ConfigLike) -> JsonDict:
     plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True, enum_to_str=True)
     assert isinstance(plain, dict)
     return plain  # type: ignore[return-value]
+
+
+def _map_text(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _map_text(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_map_text(item, change) for item in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def _check_json(value: object, where: str) -> None:

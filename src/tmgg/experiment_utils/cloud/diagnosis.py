@@ -10,16 +10,19 @@ from tmgg.experiment_utils.failures import (
     CUDA_HINT,
     DISK_HINT,
     KILLED_HINT,
+    LOG_FOLDER_HINT,
     Failure,
     FailureKind,
     failure,
 )
-from tmgg.experiment_utils.task import TaskOutput
+from tmgg.experiment_utils.task import RESULT_PREFIX, TaskOutput
 
 EVIDENCE_LINES = 8
 _SIGNALS = {member.value: member.name for member in signal.Signals}
 # How the job script and the experiment's process end when their files cannot be written.
 _CANNOT_WRITE = f"{os.EX_IOERR}:0"
+# slurmd's "signal" for a job whose output file it could not open (seen on 22.05 as 0:53 and 15:53).
+_LOG_NOT_OPENED = ":53"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,8 @@ def diagnose_exit(
     if stage == "ray" or (stage != "entrypoint" and _RAY.expression.search(text)):
         return failure("ray_start", words)
     killed = KILLED_HINT if "SIGKILL" in words.partition("\n")[0] else None
+    if record is None and (exit_code or "").endswith(_LOG_NOT_OPENED):
+        return failure("environment", words, hint=LOG_FOLDER_HINT)
     if record is None:
         return failure("lost", words, hint=killed)
     return failure("user_error", words, hint=killed)
@@ -168,3 +173,15 @@ def _exit_words(code: int) -> str:
     if code > 128 and number in _SIGNALS:
         return f"exit code {code}: killed by {_SIGNALS[number]}"
     return f"exit code {code}"
+
+
+def find_evidence(logs: LogTails) -> list[str]:
+    """Lines of the logs that tell why a job failed, each once, the last `EVIDENCE_LINES`."""
+    lines = [*logs.stdout.splitlines(), *logs.stderr.splitlines()]
+    telling = [
+        line
+        for line in lines
+        if RESULT_PREFIX not in line
+        and any(pattern.expression.search(line) for pattern in (*_LOG_PATTERNS, _RAY, _MODULE))
+    ]
+    return list(dict.fromkeys(telling))[-EVIDENCE_LINES:]

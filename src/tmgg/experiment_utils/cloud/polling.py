@@ -1,17 +1,14 @@
-"""One question to a backend for all the runs that anybody asks about at once."""
+"""One question per backend for any number of runs, whoever's runners they belong to."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tmgg.errors import BackendUnavailableError, RecordError, RunError
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.paths import SubmissionPaths
-
-if TYPE_CHECKING:
-    from tmgg.experiment_utils.cloud.recorded import RecordedRunner
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +23,30 @@ class Question:
 
 
 Found = RunState | RunError
+"""The state of a run, or what is wrong with its record."""
 Begun = Question | Found
 
 
+class Inquirer(Protocol):
+    """What is needed of a runner: a poll in two halves, and the question between them."""
+
+    backend: str
+
+    def begin_poll(self, run_ids: Sequence[str]) -> list[Begun]:
+        """What the records alone tell of each run: its end, an error, or the job to ask about."""
+        ...
+
+    def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
+        """What the backend says of each job, in one question; None where it did not answer."""
+        ...
+
+    def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
+        """The state of a run whose job the backend was asked about."""
+        ...
+
+
 def poll_together(
-    groups: Sequence[tuple["RecordedRunner", Sequence[str]]], *, strict: bool = False
+    groups: Sequence[tuple[Inquirer, Sequence[str]]], *, strict: bool = False
 ) -> list[list[Found]]:
     """Poll runs of several runners, with one question for all runners of a backend.
 
@@ -52,7 +68,7 @@ def poll_together(
     ]
 
 
-def _jobs(begun: Sequence[tuple["RecordedRunner", Sequence[Begun]]], backend: str) -> list[str]:
+def _jobs(begun: Sequence[tuple[Inquirer, Sequence[Begun]]], backend: str) -> list[str]:
     return [
         item.job_id
         for runner, items in begun
@@ -62,7 +78,7 @@ def _jobs(begun: Sequence[tuple["RecordedRunner", Sequence[Begun]]], backend: st
 
 
 def _ask(
-    runner: "RecordedRunner", job_ids: Sequence[str], *, strict: bool
+    runner: "Inquirer", job_ids: Sequence[str], *, strict: bool
 ) -> Mapping[str, JobView | None]:
     if not job_ids:
         return {}
@@ -80,10 +96,3 @@ def as_run_error(run_id: str, error: RunError | OSError) -> RunError:
     if isinstance(error, RunError):
         return error
     return RecordError(f"the record of run {run_id!r} cannot be used: {error}")
-
-
-def state_of(found: Found) -> RunState:
-    """The state itself; raises the RunError that stands for it."""
-    if isinstance(found, RunError):
-        raise found
-    return found

@@ -5,14 +5,14 @@ for asking about it. Runs that share these share a runner, and all runs of a bac
 question, so a thousand runs cost no more calls than one.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.errors import ConfigError, RecordError, RunError, UnknownRunError
 from tmgg.experiment_utils.atomic_file import JsonDict
 from tmgg.experiment_utils.cloud.factory import make_runner
-from tmgg.experiment_utils.cloud.polling import Found, as_run_error, poll_together, state_of
+from tmgg.experiment_utils.cloud.polling import Found, as_run_error, poll_together
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask
 from tmgg.experiment_utils.paths import RunPaths
@@ -63,7 +63,7 @@ class Reattached:
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
         """As in CloudRunner. Run ids are those of `runs`."""
         found = self._poll([self._run(run_id) for run_id in run_ids], strict=True)
-        return [state_of(state) for state in found]
+        return [_checked(state) for state in found]
 
     def collect(self, run_id: str) -> ExperimentResult:
         """As in CloudRunner."""
@@ -75,7 +75,7 @@ class Reattached:
         Raises BackendError when it cannot, RunError for a run whose record cannot be used.
         """
         cancelled: dict[int, bool] = {}
-        for runner, members in self._groups(self.runs).items():
+        for runner, members in self._groups().items():
             run_ids = [self.runs[index].run_id for index in members]
             cancelled.update(zip(members, runner.cancel_all(run_ids), strict=True))
         return [cancelled[index] for index in range(len(self.runs))]
@@ -87,7 +87,7 @@ class Reattached:
     @property
     def poll_interval_s(self) -> float:
         """The shortest of the runs' own."""
-        return min((runner.poll_interval_s for runner in self._groups(self.runs)), default=1.0)
+        return min((runner.poll_interval_s for runner in self._groups()), default=1.0)
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         """As in CloudRunner."""
@@ -100,12 +100,12 @@ class Reattached:
 
     def _poll(self, runs: Sequence[KnownRun], *, strict: bool) -> list[Found]:
         found: dict[int, Found] = {}
+        groups: dict[RecordedRunner, list[int]] = {}
         for index, run in enumerate(runs):
             try:
-                self._runner(run)
+                groups.setdefault(self._runner(run), []).append(index)
             except RunError as error:
                 found[index] = error
-        groups = self._groups(runs, without=found)
         question = [
             (runner, [runs[index].run_id for index in members])
             for runner, members in groups.items()
@@ -115,14 +115,11 @@ class Reattached:
             found.update(zip(members, states, strict=True))
         return [found[index] for index in range(len(runs))]
 
-    def _groups(
-        self, runs: Sequence[KnownRun], *, without: Container[int] = ()
-    ) -> dict[RecordedRunner, list[int]]:
-        """Indices of the runs by their runner."""
+    def _groups(self) -> dict[RecordedRunner, list[int]]:
+        """Indices of the runs by their runner; raises RunError for a damaged record."""
         groups: dict[RecordedRunner, list[int]] = {}
-        for index, run in enumerate(runs):
-            if index not in without:
-                groups.setdefault(self._runner(run), []).append(index)
+        for index, run in enumerate(self.runs):
+            groups.setdefault(self._runner(run), []).append(index)
         return groups
 
     def _runner(self, run: KnownRun) -> RecordedRunner:
@@ -134,6 +131,7 @@ class Reattached:
         key = (run.record.backend, run.paths.output_dir, repr(settings))
         if key not in self._runners:
             self._runners[key] = _make(run, run.record.backend, settings)
+        self._runners[key].knows(run.paths)
         return self._runners[key]
 
 
@@ -147,3 +145,9 @@ def _make(run: KnownRun, backend: str, settings: JsonDict) -> RecordedRunner:
     # As absolute as it was for the submitter, wherever this process runs.
     runner.output_dir = run.paths.output_dir
     return runner
+
+
+def _checked(found: Found) -> RunState:
+    if isinstance(found, RunError):
+        raise found
+    return found

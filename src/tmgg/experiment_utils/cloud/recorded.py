@@ -32,7 +32,6 @@ from tmgg.experiment_utils.cloud.polling import (
     Question,
     as_run_error,
     poll_together,
-    state_of,
 )
 from tmgg.experiment_utils.cloud.results import load_verdict, make_result, save_verdict
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
@@ -68,6 +67,10 @@ class RecordedRunner(CloudRunner):
         self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
     ) -> None:
         """Write intent and script of a submission into `draft`; they will be read at `final`."""
+
+    def check_submission(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
+        """Raise ConfigError or BackendError for what cannot be submitted; writes nothing."""
+        return
 
     @abstractmethod
     def start(self, submission: SubmissionPaths) -> str:
@@ -115,6 +118,7 @@ class RecordedRunner(CloudRunner):
     def spawn(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
         task = task_of(request, default_timeout_s=self.default_timeout_s)
         paths = RunPaths(self.output_dir, task.run_id)
+        self.check_submission(paths.submission(1), gpu_type=gpu_type)
 
         def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
             self.write_submission(draft, final, gpu_type=gpu_type)
@@ -135,16 +139,16 @@ class RecordedRunner(CloudRunner):
         return self._spawned(paths, self._start(submission))
 
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
-        return [state_of(found) for found in poll_together([(self, run_ids)], strict=True)[0]]
+        return [_raised(found) for found in poll_together([(self, run_ids)], strict=True)[0]]
 
     def begin_poll(self, run_ids: Sequence[str]) -> list[Begun]:
-        """What the records alone tell of each run: its end, an error, or the job to ask about."""
+        """See `polling.Inquirer`."""
         return [self._begin(run_id) for run_id in run_ids]
 
     def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
-        """The state of a run whose job the backend was asked about."""
+        """See `polling.Inquirer`."""
         try:
-            return self._judge(question.submission, question.job_id, views)
+            return self._judge(question.submission, self._view(question.job_id, views))
         except (RunError, OSError) as error:
             return as_run_error(question.submission.run_paths.run_id, error)
 
@@ -179,6 +183,13 @@ class RecordedRunner(CloudRunner):
             if job_id is None:
                 raise BackendError(f"cannot note in {submission.folder}: {error}") from error
             return job_id
+
+    def knows(self, paths: RunPaths) -> None:
+        """Spare the runner looking for a run; its record must name this backend."""
+        self._found[paths.run_id] = paths
+
+    def existing(self, run_ids: Sequence[str]) -> list[str]:
+        return [run_id for run_id in run_ids if RunPaths(self.output_dir, run_id).folder.exists()]
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         return {self._paths(run_id).ended_folder for run_id in run_ids}
@@ -226,8 +237,7 @@ class RecordedRunner(CloudRunner):
         try:
             return self.start(submission)
         except SubmissionUnknownError:
-            # No verdict: the job may be in. Whoever polls finds out.
-            raise
+            raise  # the job may be in; whoever asks later finds out
         except SubmissionError as error:
             # A refusal is an outcome too: without it the record would look half-submitted.
             self._save_refusal(submission, error)
@@ -271,22 +281,14 @@ class RecordedRunner(CloudRunner):
             verdict = self._ended.get(submission) or _kept_verdict(submission)
             if verdict is not None:
                 return verdict
-            ended = self._ended_by_itself(submission)
-            if ended is not None:
-                return ended
+            if submission.ended.exists() and _ended_by_itself(submission):
+                return self._judge(submission, None)
             job_id = self._job_id(submission)
             if isinstance(job_id, SubmissionError):
                 return self._save_refusal(submission, job_id)
         except (RunError, OSError) as error:
             return as_run_error(run_id, error)
         return Question(submission, job_id)
-
-    def _ended_by_itself(self, submission: SubmissionPaths) -> RunState | None:
-        """The verdict of a run whose own files tell it all; the backend is spared the question."""
-        if not submission.ended.exists():
-            return None
-        evidence = read_evidence(submission, ended=True)
-        return self._conclude(submission, evidence, None) if has_trusted_end(evidence) else None
 
     def _job_id(self, submission: SubmissionPaths) -> str | SubmissionError | None:
         job_id = read_job_id(submission)
@@ -297,31 +299,25 @@ class RecordedRunner(CloudRunner):
         except SubmissionError as error:
             return error
 
-    def _judge(
-        self,
-        submission: SubmissionPaths,
-        job_id: str | None,
-        views: Mapping[str, JobView | None],
-    ) -> RunState:
-        view = self._view(job_id, views)
+    def _judge(self, submission: SubmissionPaths, view: JobView | None) -> RunState:
         over = view is not None and view.phase in ("ended", "unknown")
         evidence = read_evidence(submission, ended=over)
         missing_s = self._patience.missing_since_s(submission, evidence)
         evidence = replace(evidence, missing_since_s=missing_s)
         state = reach_verdict(evidence, view, LogTails(), grace_s=self.grace_s)
         if state.final:
-            return self._conclude(submission, evidence, view)
+            return self._keep(submission, self._with_logs(submission, evidence, view, state))
         if view is not None:  # no answer says neither that it is missing nor that it is there
             self._patience.note(submission, missing=is_missing(evidence, view))
         return state
 
-    def _conclude(
-        self, submission: SubmissionPaths, evidence: Evidence, view: JobView | None
+    def _with_logs(
+        self, submission: SubmissionPaths, evidence: Evidence, view: JobView | None, state: RunState
     ) -> RunState:
-        """The final state, with what the logs say about it, kept."""
+        if state.status == "completed":
+            return state
         logs = LogTails(*read_attempt_log(submission))
-        state = reach_verdict(evidence, view, logs, grace_s=self.grace_s)
-        return self._keep(submission, state)
+        return reach_verdict(evidence, view, logs, grace_s=self.grace_s)
 
     def _keep(self, submission: SubmissionPaths, state: RunState) -> RunState:
         self._ended[submission] = state
@@ -340,20 +336,23 @@ class RecordedRunner(CloudRunner):
 
 @contextlib.contextmanager
 def _recording(paths: RunPaths) -> Iterator[None]:
-    """Turns a full or read-only disk into a SubmissionError."""
     try:
         yield
-    except RunExistsError:  # an OSError, too
+    except RunExistsError:
         raise
     except OSError as error:
         raise SubmissionError(
-            f"cannot write the record of run {paths.run_id!r} in {paths.output_dir}: {error}. "
-            "Nothing was submitted. Make room there, or set output_dir to another shared folder."
+            f"the record of run {paths.run_id!r} cannot be written in {paths.output_dir}: {error}. "
+            "Nothing was submitted; make room there, or set another output_dir."
         ) from error
 
 
 def _known(job_id: str | SubmissionError) -> str | None:
     return job_id if isinstance(job_id, str) else None
+
+
+def _ended_by_itself(submission: SubmissionPaths) -> bool:
+    return has_trusted_end(read_evidence(submission, ended=False))
 
 
 def _refusal(submission: SubmissionPaths, error: SubmissionError) -> Failure:
@@ -369,3 +368,9 @@ def _kept_verdict(submission: SubmissionPaths) -> RunState | None:
         # What the verdict was reached from is still there.
         log.warning("%s; judging run %s again", error, submission.run_paths.run_id)
         return None
+
+
+def _raised(found: Found) -> RunState:
+    if isinstance(found, RunError):
+        raise found
+    return found

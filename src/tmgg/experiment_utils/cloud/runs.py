@@ -19,6 +19,8 @@ class TaskRequest:
     config: ConfigLike
     run_id: str | None = None
     """None takes the config's `run_id`, or makes one."""
+    target: str | None = None
+    """`package.module:function` to run; None takes the config's `experiment._target_`."""
     payload: bytes | None = None
     """Travels beside the task; the experiment finds it at `current_run().payload_path`."""
     timeout_seconds: int | None = None

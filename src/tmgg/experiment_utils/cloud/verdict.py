@@ -65,23 +65,15 @@ def reach_verdict(
     return replace(state, status="running")
 
 
-def has_trusted_end(evidence: Evidence) -> bool:
-    """The job ended by itself and its result is there: nothing can change any more.
-
-    The backend need not be asked; should it start the job again, the job ends unused.
-    """
-    return _has_trusted_end(_of_current_restart(evidence, None))
-
-
 def is_missing(evidence: Evidence, view: JobView | None) -> bool:
     """Whether something that should be there is not: the job itself, or its result."""
     if view is None or view.phase in ("pending", "running"):
         return False
-    return not _has_trusted_end(_of_current_restart(evidence, view))
+    return not has_trusted_end(_of_current_restart(evidence, view))
 
 
 def _over(evidence: Evidence, view: JobView | None, *, grace_s: float) -> bool:
-    if _has_trusted_end(evidence):
+    if has_trusted_end(evidence):
         return True
     waited = evidence.missing_since_s is not None and evidence.missing_since_s >= grace_s
     if view is None:
@@ -93,10 +85,12 @@ def _over(evidence: Evidence, view: JobView | None, *, grace_s: float) -> bool:
     return view.phase == "ended" and (waited or _nothing_to_wait_for(evidence, view))
 
 
-def _has_trusted_end(evidence: Evidence) -> bool:
-    """The job ended by itself and its result is there: nothing can change any more."""
-    record = evidence.exit_record
-    return record is not None and not record.signal and evidence.result is not None
+def has_trusted_end(evidence: Evidence) -> bool:
+    """The job ended by itself and its result is there: the backend need not be asked."""
+    record, result = evidence.exit_record, evidence.result
+    if record is None or result is None or record.signal:
+        return False
+    return record.restart == result.restart
 
 
 def _nothing_to_wait_for(evidence: Evidence, view: JobView) -> bool:
@@ -167,7 +161,12 @@ def _from_state(view: JobView, result: TaskOutput | None) -> Failure:
 
 
 def _of_current_restart(evidence: Evidence, view: JobView | None) -> Evidence:
-    """Without what an earlier restart of the job left: it says nothing about this one."""
+    """Without what an earlier restart of the job left: it says nothing about this one.
+
+    Unless that one ended by itself: then the job script does nothing when it is started again.
+    """
+    if has_trusted_end(evidence):
+        return evidence
     restarts = [
         *([view.restarts] if view is not None and view.restarts is not None else []),
         *([evidence.exit_record.restart] if evidence.exit_record else []),

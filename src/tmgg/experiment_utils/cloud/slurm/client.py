@@ -23,9 +23,12 @@ QUERY_TIMEOUT_S = 30.0
 SUBMIT_TIMEOUT_S = 90.0
 # About 8 bytes an id; Linux allows 128 KiB for one argument.
 IDS_PER_QUERY = 5_000
+_COMMANDS = ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo", "sacctmgr", "srun")
 _INHERITED = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SACCT_", "SCANCEL_", "SINFO_")
 _KEPT = ("SLURM_CONF",)
 
+# sbatch's words before the reason for which the controller refused a job.
+REFUSED = "Batch job submission failed:"
 # The controller did not answer, or its answer was lost: the job may or may not be in.
 UNCERTAIN = (
     "Unable to contact slurm controller",
@@ -82,7 +85,7 @@ class SlurmClient:
         self,
         *,
         query_timeout_s: float = QUERY_TIMEOUT_S,
-        submit_timeout_s: float | None = None,
+        submit_timeout_s: float = SUBMIT_TIMEOUT_S,
     ) -> None:
         self._query_timeout_s = query_timeout_s
         self._submit_timeout_s = submit_timeout_s
@@ -97,7 +100,7 @@ class SlurmClient:
         """
         argv = submit_argv(script, comment=comment)
         try:
-            answer = self._call(argv, timeout_s=self._submit_timeout_s or SUBMIT_TIMEOUT_S, cwd=cwd)
+            answer = self._call(argv, timeout_s=self._submit_timeout_s, cwd=cwd)
         except QueryError as error:
             raise ControllerSilentError(str(error)) from error
         job_id = parsing.parse_submitted(answer.stdout)
@@ -106,7 +109,7 @@ class SlurmClient:
         said = f"sbatch ended with {answer.exit_code}: {answer.words or 'it said nothing'}"
         if any(phrase in answer.stderr for phrase in UNCERTAIN):
             raise ControllerSilentError(said)
-        if answer.exit_code > 0 and parsing.is_refusal(answer.stderr):
+        if REFUSED in answer.stderr and answer.exit_code > 0:
             raise SubmissionError(said)
         raise SubmissionUnknownError(said)
 
@@ -172,10 +175,29 @@ class SlurmClient:
             "--parsable2",
             "show",
             "assoc",
-            f"user={_user()}",
+            f"user={user_name()}",
             "format=account",
         ]
         return sorted(set(self._checked(self._call(argv)).split()))
+
+    def hostnames(self, expression: str) -> list[str]:
+        """The nodes that `node[1-3]` stands for."""
+        return self._checked(self._call(["scontrol", "show", "hostnames", expression])).split()
+
+    def run_on_nodes(
+        self, argv: Sequence[str], *, job_id: str, nodes: int, timeout_s: float
+    ) -> Answer:
+        """Run a command once on each node of a job this process is part of."""
+        step = [
+            "srun",
+            f"--jobid={job_id}",
+            "--overlap",
+            f"--nodes={nodes}",
+            f"--ntasks={nodes}",
+            "--ntasks-per-node=1",
+            "--kill-on-bad-exit=0",
+        ]
+        return self._call([*step, *argv], timeout_s=timeout_s)
 
     def _squeue(self, selection: str) -> list[QueueEntry]:
         fields = ",".join(f"{field}:{parsing.QUEUE_SEPARATOR}" for field in parsing.QUEUE_FIELDS)
@@ -198,6 +220,21 @@ class SlurmClient:
         if any(phrase in answer.stderr for phrase in _NO_ACCOUNTING):
             raise AccountingAbsentError(answer.words)
         return parsing.parse_accounting(self._checked(answer))
+
+    def ask(self, *argv: str, cwd: Path | None = None) -> Answer:
+        """Any question, whatever its exit code; AccountingAbsentError where there are no accounts.
+
+        Raises QueryError when there is no answer in time, BackendUnavailableError when the command
+        is not on this machine.
+        """
+        answer = self._call(argv, cwd=cwd)
+        if any(phrase in answer.stderr for phrase in _NO_ACCOUNTING):
+            raise AccountingAbsentError(answer.words)
+        return answer
+
+    def ask_checked(self, *argv: str) -> str:
+        """The stdout of a question that was answered; raises as `ask`, and for an exit code."""
+        return self._checked(self.ask(*argv))
 
     def _checked(self, answer: Answer) -> str:
         if answer.exit_code != 0:
@@ -260,6 +297,11 @@ def scrubbed_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return kept | {"SLURM_TIME_FORMAT": "standard"}
 
 
+def missing_commands() -> list[str]:
+    """The Slurm commands TMGG uses that are not on PATH."""
+    return [name for name in _COMMANDS if shutil.which(name) is None]
+
+
 def require_commands() -> None:
     """Raises BackendUnavailableError, with what to use instead, where Slurm is not installed."""
     if shutil.which("sbatch") is None:
@@ -278,7 +320,8 @@ def _chunks(job_ids: Sequence[str]) -> Iterable[Sequence[str]]:
         yield job_ids[start : start + IDS_PER_QUERY]
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Of whoever runs this process, whatever the environment says."""
     import pwd
 
     return pwd.getpwuid(os.getuid()).pw_name

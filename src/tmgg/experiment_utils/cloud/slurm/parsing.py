@@ -61,11 +61,6 @@ def parse_submitted(stdout: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def is_refusal(stderr: str) -> bool:
-    """Whether sbatch itself says why it submitted nothing; a wrapper's own words are no refusal."""
-    return any(line.startswith("sbatch: ") for line in stderr.splitlines())
-
-
 def parse_queue(stdout: str) -> list[QueueEntry]:
     """The jobs in squeue's answer; lines that are no job (banners) are skipped."""
     return [entry for line in stdout.splitlines() if (entry := _queue_entry(line)) is not None]

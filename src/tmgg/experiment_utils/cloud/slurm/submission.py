@@ -116,8 +116,7 @@ class Submitter:
         if begun is not None:
             return begun
         raise SubmissionError(
-            f"{cause}\nSlurm took no job within {self.budget_s:g} s; should one arrive after all, "
-            "it ends unused. Try again when the controller answers (scontrol ping)."
+            f"{cause}\nSlurm has no job of this run; should one arrive after all, it ends unused."
         ) from cause
 
     def _withdraw(self, job_id: str) -> None:

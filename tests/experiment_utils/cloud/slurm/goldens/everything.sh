@@ -44,32 +44,30 @@ tmgg_fail() { # message, exit code
     exit "$2"
 }
 
-# Slurm may start a job again that had its result, or whose end was told: it must not run twice.
-tmgg_is_over() {
-    [ -e "$tmgg_dir/verdict.json" ] || grep -qs '"signal": "".*"entrypoint_exit_code": [0-9]' "$tmgg_ended"
-}
-
 # The first job to link its id runs; a duplicate left by a lost answer ends here, unused.
 tmgg_claim() {
     local mine=$tmgg_dir/.owner.$SLURM_JOB_ID owner
     printf '%s\n' "$SLURM_JOB_ID" > "$mine" || tmgg_fail "cannot write to $tmgg_dir" 74
     ln "$mine" "$tmgg_dir/owner" 2> /dev/null
     read -r owner < "$tmgg_dir/owner" || tmgg_fail "cannot write to $tmgg_dir" 74
-    if [ "$owner" = nobody ]; then
-        echo "tmgg: this submission was given up before a job began it; nothing to do"
-        exit 0
-    fi
     if [ "$owner" != "$SLURM_JOB_ID" ]; then
-        echo "tmgg: job $owner already runs this submission; nothing to do"
-        exit 0
-    fi
-    if tmgg_is_over; then
-        echo "tmgg: this submission is over; nothing to do"
+        # "nobody" owns what was given up before a job began it.
+        echo "tmgg: job $SLURM_JOB_ID is not needed, this submission belongs to $owner"
         exit 0
     fi
     if [ -e "$tmgg_dir/cancel.json" ]; then
         echo "tmgg: cancelled before it began; nothing to do"
         tmgg_stage=cancelled
+        exit 0
+    fi
+    # A job that ended by itself is not run again because a node died, or somebody requeued it, then.
+    if [ -s "$tmgg_dir/entrypoint_exit_code" ] && grep -qs '"signal": ""' "$tmgg_ended"; then
+        echo "tmgg: this run has ended; tmgg-jobs retry runs a failed one again"
+        exit "$(cat "$tmgg_dir/entrypoint_exit_code")"
+    fi
+    # Nor one whose end was told: a retry may have begun meanwhile.
+    if [ -e "$tmgg_dir/verdict.json" ]; then
+        echo "tmgg: the end of this run was told; tmgg-jobs retry runs a failed one again"
         exit 0
     fi
 }

@@ -1,0 +1,129 @@
+"""The command line's words: commands, options and their help."""
+
+import argparse
+from pathlib import Path
+
+from slurm_cluster.addresses import CONTROLLER, LOGIN
+from slurm_cluster.options import ClusterOptions, parse_setting
+from slurm_cluster.users import PEOPLE, ROOT
+
+
+class Commands:
+    """The parser of each command, all with the options that name a cluster."""
+
+    def __init__(self) -> None:
+        self.parser = argparse.ArgumentParser(
+            prog="slurm_cluster",
+            description="A real Slurm cluster of several nodes on this machine.",
+        )
+        self._commands = self.parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+        self._common = argparse.ArgumentParser(add_help=False)
+        self._common.add_argument("--name", default="default", help="which cluster of this machine")
+        self._common.add_argument(
+            "--state-dir", type=Path, help="its folder (/var/lib/tmgg-slurm-NAME)"
+        )
+
+    def add(self, verb: str, words: str) -> argparse.ArgumentParser:
+        """A command; `words` are its help."""
+        return self._commands.add_parser(
+            verb, parents=[self._common], help=words, description=words
+        )
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """For `python3 -m slurm_cluster`; the command's name ends up in `verb`."""
+    commands = Commands()
+    _add_up(commands)
+    down = commands.add("down", "end every process of the cluster")
+    down.add_argument("--purge", action="store_true", help="delete its folder, too")
+    status = commands.add("status", "what runs; exit code 0 when all does")
+    status.add_argument("--json", action="store_true", help="for programs")
+    _add_run(commands)
+    commands.add("install", "install the Debian packages that a cluster needs; `up` does, too")
+    exposing = commands.add("expose", "let all users of the machines read folders of this host")
+    exposing.add_argument("paths", nargs="+", type=Path)
+    reconfigure = commands.add("reconfigure", "change slurm.conf and restart Slurm")
+    reconfigure.add_argument("--set", action="append", required=True, metavar="KEY=VALUE")
+    _add_faults(commands)
+    return commands.parser
+
+
+def parse_options(parsed: argparse.Namespace) -> ClusterOptions:
+    """What `up` was asked for; OptionError when it cannot be."""
+    return ClusterOptions(
+        name=parsed.name,
+        state_dir=parsed.state_dir,
+        nodes=parsed.nodes,
+        cpus=parsed.cpus,
+        memory_mb=parsed.memory_mb,
+        gpus=parsed.gpus,
+        accounting=not parsed.no_accounting,
+        constrain_memory=parsed.constrain_memory,
+        hide_processes=not parsed.show_processes,
+        slurmd_timeout_s=parsed.slurmd_timeout,
+        max_array_size=parsed.max_array_size,
+        min_job_age_s=parsed.min_job_age,
+        settings=dict(parse_setting(text) for text in parsed.set),
+    )
+
+
+def _add_up(commands: Commands) -> None:
+    up = commands.add("up", "start the cluster, or change it as the options say")
+    defaults = ClusterOptions()
+    for name, default, words in (
+        ("--nodes", defaults.nodes, "compute nodes"),
+        ("--cpus", defaults.cpus, "CPUs that a node claims"),
+        ("--memory-mb", defaults.memory_mb, "memory in MB that a node claims"),
+        ("--gpus", defaults.gpus, "fake GPUs of a node"),
+        ("--slurmd-timeout", defaults.slurmd_timeout_s, "seconds until a silent node is down"),
+        ("--max-array-size", None, "limit of job array indices (Slurm's default is 1001)"),
+        ("--min-job-age", None, "seconds that a finished job is remembered (300)"),
+    ):
+        shown = words if default is None else f"{words} (%(default)s)"
+        up.add_argument(name, type=int, default=default, metavar="N", help=shown)
+    for name, words in (
+        ("--no-accounting", "no slurmdbd and no database: sacct is disabled"),
+        ("--constrain-memory", "kill what exceeds its job's memory (cgroup v1 only)"),
+        ("--show-processes", "let users see each other's processes"),
+    ):
+        up.add_argument(name, action="store_true", help=words)
+    up.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any line of slurm.conf"
+    )
+    up.add_argument(
+        "--expose",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="folder of this host that all users may read although a folder above is private",
+    )
+
+
+def _add_run(commands: Commands) -> None:
+    run = commands.add("run", "run a command in a machine and return its exit code")
+    run.add_argument("--user", default="alice", choices=[user.name for user in (*PEOPLE, ROOT)])
+    run.add_argument("--node", default=LOGIN, help="login (default), ctl, switch or nodeK")
+    run.add_argument("--cwd", help="folder in the machine (default: the user's home)")
+    run.add_argument("command", nargs="+", metavar="-- COMMAND")
+
+
+def _add_faults(commands: Commands) -> None:
+    off = commands.add("power-off", "kill everything on a compute node")
+    off.add_argument("machine", metavar="nodeK")
+    off.add_argument("--silent", action="store_true", help="cut its network first")
+    commands.add("power-on", "boot a compute node again").add_argument("machine", metavar="nodeK")
+    for verb, words in (
+        ("stop", "end a daemon: slurmctld, slurmdbd, slurmd --node node1, ..."),
+        ("start", "start a daemon that was ended"),
+        ("pause", "let a daemon answer nothing"),
+        ("resume", "let a paused daemon go on"),
+    ):
+        command = commands.add(verb, words)
+        command.add_argument("daemon")
+        command.add_argument("--node", default=CONTROLLER, help="where it runs (ctl)")
+    for verb, words in (
+        ("unplug", "cut the network of ctl, login or a node"),
+        ("plug", "undo unplug"),
+    ):
+        commands.add(verb, words).add_argument("machine")

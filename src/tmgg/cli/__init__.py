@@ -1,0 +1,1 @@
+"""The commands `tmgg-experiment` and `tmgg-jobs`, and what they print."""

@@ -1,0 +1,75 @@
+"""How `tmgg-experiment` ends when something is wrong: in words, with an exit code."""
+
+import re
+import sys
+import traceback
+from types import TracebackType
+from typing import NoReturn
+
+from hydra.errors import CompactHydraException, HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from tmgg.errors import TmggError
+from tmgg.hydra_plugins.job_returns import is_reported
+from tmgg.hydra_plugins.launcher_options import known_keys, unknown_key
+
+EXIT_FAILED = 1
+EXIT_MISUSE = 2
+EXIT_INTERRUPTED = 130
+
+_LAUNCHER_KEY = re.compile(r"Could not override 'hydra\.launcher\.(?P<key>\w+)'")
+_ABSENT_KEY = (
+    "HINT: the chosen launcher's YAML does not list {key}. Choose hydra/launcher=tmgg_slurm (or "
+    "tmgg_local); in a YAML of your own add the key, or begin it with `defaults: [tmgg_slurm, "
+    "_self_]`; or write +hydra.launcher.{key}=..."
+)
+_FULL = "Set the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace.\n"
+CALLER = "call_experiment"
+"""The function that calls the experiment; tracebacks begin below it."""
+
+
+def exit_with(error: BaseException) -> NoReturn:
+    """Say what is wrong on standard error and end the process.
+
+    2 for what was asked wrongly, 130 for Ctrl-C, 1 for an experiment that raised; that one comes
+    with the traceback of the user's own code, unless the report of a sweep has told it.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    if is_reported(error):
+        raise SystemExit(EXIT_FAILED) from None
+    users = _users_part(error.__traceback__)
+    composing = (CompactHydraException, OmegaConfBaseException) if users is None else ()
+    if isinstance(error, (TmggError, *composing)):
+        sys.stderr.write(f"error: {explain(error)}\n")
+        raise SystemExit(EXIT_MISUSE) from None
+    traceback.print_exception(type(error), error, users or error.__traceback__)
+    sys.stderr.write(f"\n{_FULL}")
+    raise SystemExit(EXIT_FAILED) from None
+
+
+def explain(error: BaseException) -> str:
+    """The error's words, with what it takes to understand it."""
+    cause = error.__cause__
+    if isinstance(error, TmggError):
+        # A TmggError that went through Hydra, or Hydra's that went through TMGG: tell the first.
+        told_by_cause = isinstance(error, CompactHydraException) or isinstance(
+            cause, HydraException
+        )
+        return explain(cause) if told_by_cause and cause is not None else str(error)
+    found = _LAUNCHER_KEY.search(str(error))
+    if found and found["key"] not in known_keys():
+        return unknown_key(found["key"])
+    hint = _ABSENT_KEY.format(key=found["key"]) if found else ""
+    words = [str(error).strip(), str(cause).strip() if cause is not None else "", hint]
+    return "\n".join(filter(None, words))
+
+
+def _users_part(trace: TracebackType | None) -> TracebackType | None:
+    """What lies below the call of the experiment; None when it was not called."""
+    found, step = None, trace
+    while step is not None:
+        if step.tb_frame.f_code.co_name == CALLER:
+            found = step.tb_next
+        step = step.tb_next
+    return found

@@ -1,0 +1,94 @@
+"""Stochastic block model graphs: the clean side of the denoising problem.
+
+Holland, Laskey and Leinhardt, "Stochastic blockmodels: first steps" (Social Networks 5, 1983):
+nodes fall into blocks, and a pair is joined with a probability that depends on its blocks only.
+Here: the number of blocks K is uniform over `blocks`, sizes are balanced (node i of K blocks is
+in block floor(i K / n)), nodes are then relabelled by a random permutation, and
+
+    P(A_ij = 1 | z) = p_in if z_i = z_j else p_out,   A symmetric with a zero diagonal.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tmgg.denoising.pairs import from_pairs, pair_count, to_pairs
+from tmgg.denoising.philox import random_words, to_uniform
+from tmgg.errors import ConfigError
+
+_GRAPH_STREAM = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SbmConfig:
+    """A distribution over graphs."""
+
+    n: int = 32
+    """Nodes per graph."""
+    blocks: tuple[int, ...] = (2, 3, 4)
+    """Block counts; each graph draws one of them, all equally likely. `[1]` is Erdős-Rényi."""
+    p_in: float = 0.8
+    """Probability of an edge within a block."""
+    p_out: float = 0.05
+    """Probability of an edge between blocks."""
+
+    def __post_init__(self) -> None:
+        if self.n < 2:
+            raise ConfigError(f"data.n is {self.n}; a graph needs at least 2 nodes")
+        if not self.blocks or not all(1 <= count <= self.n for count in self.blocks):
+            raise ConfigError(
+                f"data.blocks is {list(self.blocks)}; give one or more block counts "
+                f"from 1 to data.n={self.n}"
+            )
+        for name in ("p_in", "p_out"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(
+                    f"data.{name} is {getattr(self, name)}; a probability lies from 0 to 1"
+                )
+
+    @property
+    def density(self) -> float:
+        """P(A_ij = 1) of a pair about which nothing is known: the mean over K and over pairs."""
+        same = [_same_block_fraction(self.n, count) for count in self.blocks]
+        same_mean = sum(same) / len(same)
+        return self.p_in * same_mean + self.p_out * (1.0 - same_mean)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphBatch:
+    """Clean graphs with what generated them."""
+
+    adj_BNN: Tensor
+    """Adjacency matrices: float32, 0 or 1, symmetric, zero diagonal."""
+    edge_probability_BNN: Tensor
+    """P(A_ij = 1 | blocks): what an observer who knew the blocks would believe beforehand."""
+
+
+def sample_sbm(config: SbmConfig, sample_B: Tensor, *, seed: int) -> GraphBatch:
+    """The graphs with these numbers (int64) in the endless list of graphs that `seed` names."""
+    count = 1 + config.n + pair_count(config.n)
+    words = random_words(sample_B, count=count, seed=seed, stream=_GRAPH_STREAM)
+    choice_B1, order_BN = words[:, :1], words[:, 1 : 1 + config.n]
+    edge_BP = words[:, 1 + config.n :]
+    block_BN = _draw_blocks(config, choice_B1, order_BN)
+    same_BNN = block_BN[:, :, None] == block_BN[:, None, :]
+    probability_BNN = config.p_out + (config.p_in - config.p_out) * same_BNN.to(torch.float32)
+    adj_BP = (to_uniform(edge_BP) < to_pairs(probability_BNN)).to(torch.float32)
+    return GraphBatch(from_pairs(adj_BP, config.n), probability_BNN)
+
+
+def _draw_blocks(config: SbmConfig, choice_B1: Tensor, order_BN: Tensor) -> Tensor:
+    """The block of each node, from random words."""
+    count_K = torch.tensor(config.blocks, device=choice_B1.device)
+    count_B1 = count_K[(to_uniform(choice_B1) * len(config.blocks)).long()]
+    # Sorting random keys gives a random permutation: its value at a node is the node's old place.
+    return order_BN.argsort(dim=-1, stable=True) * count_B1 // config.n
+
+
+def _same_block_fraction(n: int, count: int) -> float:
+    """Share of the node pairs whose nodes fall in one block, for `count` balanced blocks."""
+    sizes = [0] * count
+    for i in range(n):
+        sizes[i * count // n] += 1
+    return sum(map(pair_count, sizes)) / pair_count(n)

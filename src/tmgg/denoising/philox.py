@@ -1,0 +1,57 @@
+"""Random numbers that are a function of (seed, stream, sample), not of the order of the draws.
+
+Philox4x32-10, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random
+numbers: as easy as 1, 2, 3" (SC11, doi:10.1145/2063384.2063405), written with integer tensor
+operations. Sample 17 is therefore the same on a CPU and on a GPU, alone or within any batch, and
+whichever of several workers draws it: that is what makes data sharding and resuming exact.
+"""
+
+import torch
+from torch import Tensor
+
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
+_ROUNDS = 10
+_WORD = 0xFFFFFFFF
+
+
+def philox_4x32(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> Tensor:
+    """Four random 32-bit words per counter, as int64, in a new last dimension of size 4.
+
+    The counter's words are int64 tensors holding 32-bit values; they broadcast against each other.
+    """
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(_ROUNDS):
+        # A product may wrap to a negative int64; its bits, and so both halves, are right. c1 and
+        # c3 keep bits above 32 until the next round masks them: fewer operations per round.
+        product0, product1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c2 = ((product1 >> 32) ^ c1 ^ k0) & _WORD, ((product0 >> 32) ^ c3 ^ k1) & _WORD
+        c1, c3 = product1, product0
+        k0, k1 = (k0 + _KEY_STEPS[0]) & _WORD, (k1 + _KEY_STEPS[1]) & _WORD
+    # The rounds have mixed every word into every other: all four have the broadcast shape now.
+    return torch.stack((c0, c1, c2, c3), dim=-1) & _WORD
+
+
+def random_words(sample_B: Tensor, *, count: int, seed: int, stream: int) -> Tensor:
+    """`count` 32-bit words for each sample number, as int64 of shape (B, count).
+
+    `seed` (64 bits) and `stream` (32 bits) select independent families; the device is `sample_B`'s.
+    """
+    blocks = -(-count // 4)
+    word = torch.arange(blocks, device=sample_B.device)[None, :]
+    sample = sample_B[:, None]
+    stream_word = torch.full((1, 1), stream, device=sample_B.device)
+    counter = (word, sample & _WORD, (sample >> 32) & _WORD, stream_word)
+    words = philox_4x32(counter, (seed & _WORD, (seed >> 32) & _WORD))
+    return words.reshape(len(sample_B), 4 * blocks)[:, :count]
+
+
+def uniform(sample_B: Tensor, *, count: int, seed: int, stream: int) -> Tensor:
+    """float32 uniforms in [0, 1) of shape (B, count), with the 24 bits that float32 can hold."""
+    return to_uniform(random_words(sample_B, count=count, seed=seed, stream=stream))
+
+
+def to_uniform(words: Tensor) -> Tensor:
+    """Random 32-bit words as float32 uniforms in [0, 1)."""
+    return (words >> 8).to(torch.float32) * 2.0**-24

@@ -1,0 +1,22 @@
+"""Eigenpairs of noisy graphs: what the spectral models look at."""
+
+import torch
+from torch import Tensor
+
+
+def top_eigenpairs(symmetric_BNN: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k eigenvalues of largest magnitude, (B, K), and their unit eigenvectors, (B, N, K).
+
+    Both are constants to autograd: the derivative of an eigenvector divides by eigenvalue gaps
+    and blows up where two are close. An eigenvector is only defined up to its sign; the one whose
+    entries sum to a positive number is returned, a rule that does not depend on how nodes are
+    numbered. Equal eigenvalues leave a free choice within their space, which no rule removes.
+    """
+    with torch.no_grad():
+        eigenvalue_BN, eigenvector_BNN = torch.linalg.eigh(symmetric_BNN)
+        order_BK = eigenvalue_BN.abs().argsort(dim=-1, descending=True, stable=True)[:, :k]
+        eigenvalue_BK = eigenvalue_BN.gather(1, order_BK)
+        index_BNK = order_BK[:, None, :].expand(-1, symmetric_BNN.shape[-1], -1)
+        eigenvector_BNK = eigenvector_BNN.gather(2, index_BNK)
+        negative_B1K = eigenvector_BNK.sum(dim=1, keepdim=True) < 0
+        return eigenvalue_BK, torch.where(negative_B1K, -eigenvector_BNK, eigenvector_BNK)

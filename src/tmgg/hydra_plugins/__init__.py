@@ -1,0 +1,1 @@
+"""The Hydra launcher; Hydra finds it through the namespace package `hydra_plugins`."""

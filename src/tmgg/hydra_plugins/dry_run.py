@@ -1,0 +1,47 @@
+"""Whether this process only shows what it would do: `tmgg-experiment --dry-run`."""
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+
+from tmgg.experiment_utils.cloud.base import CloudRunner, as_request
+from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.task import target_of
+
+_requested = False
+
+
+@contextlib.contextmanager
+def dry_run() -> Iterator[None]:
+    """Inside, every launcher shows and none submits."""
+    global _requested
+    _requested = True
+    try:
+        yield
+    finally:
+        _requested = False
+
+
+def is_dry_run() -> bool:
+    return _requested
+
+
+def print_dry_run(
+    runner: CloudRunner, requests: Sequence[TaskRequest], titles: Sequence[str] = ()
+) -> None:
+    """What would be submitted, in full where the runner can tell."""
+    for index, request in enumerate(requests):
+        title = f"# {index + 1} of {len(requests)}: {titles[index]}\n" if titles else ""
+        sys.stdout.write(f"{title}{_render(runner, as_request(request)).rstrip()}\n\n")
+    sys.stdout.write("# dry run: nothing was submitted, nothing was written\n")
+
+
+def _render(runner: CloudRunner, request: TaskRequest) -> str:
+    render = getattr(runner, "render_dry_run", None)
+    if render is not None:
+        return str(render(request))
+    what = request.target or target_of(request.config)
+    return (
+        f"# run {request.run_id} would start {what} in a process of its own on this machine "
+        f"({runner.backend} backend, timeout_seconds={request.timeout_seconds})"
+    )

@@ -1,0 +1,216 @@
+"""The launcher table: every key of `hydra.launcher`, with its default and its check.
+
+Keys of a backend are the fields of its config class behind a prefix: field `nodes` of `SlurmConfig`
+is `slurm_nodes`. The YAML files in `exp_configs/hydra/launcher` show the same table.
+"""
+
+import dataclasses
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tmgg.errors import ConfigError
+from tmgg.experiment_utils.cloud.base import CloudRunner
+from tmgg.experiment_utils.cloud.factory import make_runner
+from tmgg.experiment_utils.cloud.slurm import fields as checks
+
+TARGET = "tmgg.hydra_plugins.tmgg_launcher.TmggLauncher"
+CONFIG_CLASSES = {
+    "slurm": "tmgg.experiment_utils.cloud.slurm.config:SlurmConfig",
+    "local": "tmgg.experiment_utils.cloud.local:LocalConfig",
+}
+"""Backend, which is also the name of its switch (`use_slurm`) and the prefix of its keys."""
+NEAREST_SHOWN = 3
+# Said once for every backend, as the launcher's own `timeout_seconds`.
+_NOT_PREFIXED = {("local", "timeout_seconds")}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LauncherOptions:
+    """What the launcher was told, checked."""
+
+    backend: str
+    """The one whose `use_...` switch is on."""
+    parallelism: int = 4
+    """Most runs at once in a sweep."""
+    timeout_seconds: int | None = 28800
+    """Python-level limit on each experiment, in seconds; null is no limit. On Slurm it should match
+    the time limit."""
+    gpu_type: str | None = None
+    """GPU model as the site names it; null takes any."""
+    detach: bool = False
+    """Return once everything is submitted, without waiting. Nothing then holds runs back, so a
+    sweep is submitted at once, whatever `parallelism` says."""
+    dry_run: bool = False
+    """Print what would be submitted; submit nothing."""
+    cancel_on_interrupt: bool = False
+    """Ctrl-C while waiting cancels the runs; otherwise they go on."""
+    backend_options: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the backend's config class, without the prefix."""
+
+    def __post_init__(self) -> None:
+        checks.integer("parallelism", self.parallelism, least=1)
+        if self.timeout_seconds is not None:
+            checks.integer("timeout_seconds", self.timeout_seconds, least=1)
+        for name in ("detach", "dry_run", "cancel_on_interrupt"):
+            checks.boolean(name, getattr(self, name))
+        if self.gpu_type is not None:
+            checks.printable("gpu_type", self.gpu_type)
+        closer = self.backend_options.get("gpu_type")
+        if None not in (closer, self.gpu_type) and closer != self.gpu_type:
+            raise ConfigError(
+                f"gpu_type={self.gpu_type!r} and {self.backend}_gpu_type={closer!r} differ; set one"
+            )
+
+    def make_runner(self) -> CloudRunner:
+        """The backend's runner. Raises ConfigError with the launcher's names for its options."""
+        try:
+            return make_runner(self.backend, self._options_with_gpu_type())
+        except ConfigError as error:
+            raise ConfigError(_with_prefix(str(error), self.backend)) from error
+
+    def _options_with_gpu_type(self) -> dict[str, Any]:
+        if self.gpu_type is None or f"{self.backend}_gpu_type" not in _keys(self.backend):
+            return dict(self.backend_options)
+        return {**self.backend_options, "gpu_type": self.gpu_type}
+
+
+def parse_options(given: Mapping[str, Any]) -> LauncherOptions:
+    """Options out of a `hydra.launcher` node; absent keys take their defaults.
+
+    Raises ConfigError for an unknown key, no backend or several, or a value that cannot be.
+    Keys of other backends than the chosen one are allowed, so that one YAML serves several.
+    """
+    plain = _plain(given)
+    for key in plain:
+        if key not in known_keys():
+            raise ConfigError(unknown_key(key))
+    backend = _chosen_backend(plain)
+    prefixed = _keys(backend)
+    return LauncherOptions(
+        backend=backend,
+        backend_options={prefixed[key]: value for key, value in plain.items() if key in prefixed},
+        **{key: value for key, value in plain.items() if key in _general()},
+    )
+
+
+def launcher_table(backend: str) -> dict[str, Any]:
+    """The whole of `hydra/launcher=tmgg_<backend>`, defaults filled in."""
+    config_class = _config_class(backend)
+    defaults = {item.name: _default(item) for item in dataclasses.fields(config_class)}
+    return {
+        "_target_": TARGET,
+        f"use_{backend}": True,
+        **_general(),
+        **{key: defaults[name] for key, name in _keys(backend).items()},
+    }
+
+
+def known_keys() -> list[str]:
+    """Every key any launcher of TMGG takes."""
+    return [*_switches(), *_general(), *(key for name in CONFIG_CLASSES for key in _keys(name))]
+
+
+def unknown_key(key: str) -> str:
+    """A message about a key that no launcher takes, with the nearest that one does."""
+    near = difflib.get_close_matches(key, known_keys(), n=NEAREST_SHOWN)
+    guess = f" Did you mean {' or '.join(near)}?" if near else ""
+    return (
+        f"unknown launcher key {key!r}.{guess} All keys: "
+        "tmgg-experiment hydra/launcher=tmgg_slurm --cfg hydra --package hydra.launcher"
+    )
+
+
+def store_tables() -> None:
+    """Make `hydra/launcher=tmgg_<backend>` known to every Hydra app of this environment."""
+    for backend in CONFIG_CLASSES:
+        ConfigStore.instance().store(
+            group="hydra/launcher",
+            name=f"tmgg_{backend}",
+            node=launcher_table(backend),
+            provider="tmgg",
+        )
+
+
+def withdraw_tables() -> None:
+    """For apps whose search path has the YAML files.
+
+    Hydra 1.3 takes a stored config of the same name for a schema, and warns.
+    """
+    Plugins.instance()  # the scan that stores them; a second one does not happen by itself
+    group = ConfigStore.instance().repo.get("hydra", {}).get("launcher", {})
+    for backend in CONFIG_CLASSES:
+        group.pop(f"tmgg_{backend}.yaml", None)
+
+
+def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        found = {
+            str(key): OmegaConf.to_container(value, resolve=True)
+            if OmegaConf.is_config(value)
+            else value
+            for key, value in given.items()
+        }
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"hydra.launcher cannot be resolved: {error}") from error
+    # `_target_`, `_recursive_` and the like are Hydra's.
+    return {key: value for key, value in found.items() if not key.startswith("_")}
+
+
+def _chosen_backend(plain: Mapping[str, Any]) -> str:
+    for switch in _switches():
+        if switch in plain:
+            checks.boolean(switch, plain[switch])
+    chosen = [backend for backend in CONFIG_CLASSES if plain.get(f"use_{backend}") is True]
+    if len(chosen) == 1:
+        return chosen[0]
+    found = "none is" if not chosen else f"{' and '.join(f'use_{name}' for name in chosen)} are"
+    raise ConfigError(
+        f"hydra.launcher must say where to run: {found} true. Set exactly one of "
+        f"{', '.join(_switches())} to true."
+    )
+
+
+def _switches() -> list[str]:
+    return [f"use_{backend}" for backend in CONFIG_CLASSES]
+
+
+def _general() -> dict[str, Any]:
+    own = [
+        item
+        for item in dataclasses.fields(LauncherOptions)
+        if item.name not in ("backend", "backend_options")
+    ]
+    return {item.name: item.default for item in own}
+
+
+def _keys(backend: str) -> dict[str, str]:
+    """Launcher key to field name."""
+    return {
+        f"{backend}_{item.name}": item.name
+        for item in dataclasses.fields(_config_class(backend))
+        if (backend, item.name) not in _NOT_PREFIXED
+    }
+
+
+def _config_class(backend: str) -> Any:
+    module, _, name = CONFIG_CLASSES[backend].partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _default(item: "dataclasses.Field[Any]") -> Any:
+    if item.default_factory is not dataclasses.MISSING:
+        return item.default_factory()
+    return list(item.default) if isinstance(item.default, tuple) else item.default
+
+
+def _with_prefix(message: str, backend: str) -> str:
+    word = message.partition("=")[0].split(" ")[0].split(":")[0]
+    return f"{backend}_{message}" if f"{backend}_{word}" in _keys(backend) else message

@@ -1,0 +1,129 @@
+"""Submit and wait at a terminal: the status line, Ctrl-C, and the report at the end."""
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+from tmgg.cli import report
+from tmgg.cli.live import LiveView
+from tmgg.errors import BackendError, RunError, TmggError
+from tmgg.experiment_utils.cloud.base import CloudRunner
+from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
+from tmgg.hydra_plugins.launcher_options import LauncherOptions
+
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+def wait_for_run(runner: CloudRunner, request: TaskRequest, *, cancel: bool) -> ExperimentResult:
+    """Submit one run and wait for its end. Raises TmggError when it cannot be submitted."""
+    assert request.run_id is not None
+    view = LiveView()
+    with _interruptible(runner, [request.run_id], view.seen, cancel=cancel):
+        _say_submitted(runner.spawn_experiment(request))
+        with view:
+            return runner.get_result(request.run_id, on_update=view)
+
+
+def wait_for_sweep(
+    runner: CloudRunner,
+    requests: Sequence[TaskRequest],
+    *,
+    numbers: Sequence[int],
+    titles: Sequence[str],
+    options: LauncherOptions,
+) -> list[ExperimentResult]:
+    """Submit all as room appears, wait for the last, and print the table."""
+    run_ids = [str(request.run_id) for request in requests]
+    view = LiveView(len(requests))
+    with _interruptible(runner, run_ids, view.seen, cancel=options.cancel_on_interrupt), view:
+        results = runner.run_sweep(requests, parallelism=options.parallelism, on_update=view)
+    report.print_sweep(numbers, titles, results)
+    return results
+
+
+def detach(runner: CloudRunner, requests: Sequence[TaskRequest]) -> list[SpawnedTask | TmggError]:
+    """Submit all and wait for none. One that the backend refuses does not stop the others."""
+    spawned: list[SpawnedTask | TmggError] = []
+    for request in requests:
+        try:
+            task = runner.spawn_experiment(request)
+        except (BackendError, RunError) as error:
+            _say(f"run {request.run_id} was not submitted: {error}")
+            spawned.append(error)
+        else:
+            _say_submitted(task)
+            spawned.append(task)
+    run_ids = [task.run_id for task in spawned if isinstance(task, SpawnedTask)]
+    if run_ids:
+        _say_how_to_come_back(run_ids)
+    return spawned
+
+
+@contextlib.contextmanager
+def _interruptible(
+    runner: CloudRunner, run_ids: Sequence[str], seen: Mapping[str, RunState], *, cancel: bool
+) -> Iterator[None]:
+    """Turn Ctrl-C into a word about what goes on and how to come back; a second one just leaves."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        with contextlib.suppress(KeyboardInterrupt):
+            _take_leave(runner, run_ids, seen, cancel=cancel)
+        raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def _take_leave(
+    runner: CloudRunner, run_ids: Sequence[str], seen: Mapping[str, RunState], *, cancel: bool
+) -> None:
+    _say("\ninterrupted")
+    submitted = _submitted(runner, run_ids, seen)
+    left = [run_id for run_id in submitted if run_id not in seen or not seen[run_id].final]
+    if len(submitted) < len(run_ids):
+        _say(f"{len(run_ids) - len(submitted)} of {len(run_ids)} runs were not submitted yet")
+    if cancel:
+        left = [run_id for run_id in left if not _cancelled(runner, run_id)]
+    if left:
+        _say(f"{len(left)} of {len(run_ids)} runs go on without this process")
+        _say_how_to_come_back(left)
+
+
+def _submitted(
+    runner: CloudRunner, run_ids: Sequence[str], seen: Mapping[str, RunState]
+) -> list[str]:
+    """Runs are submitted in order, so only those after the last one seen are in doubt."""
+    last = max((index for index, run_id in enumerate(run_ids) if run_id in seen), default=-1)
+    submitted = list(run_ids[: last + 1])
+    for run_id in run_ids[last + 1 :]:
+        try:
+            runner.poll([run_id])
+        except RunError:
+            break
+        submitted.append(run_id)
+    return submitted
+
+
+def _cancelled(runner: CloudRunner, run_id: str) -> bool:
+    try:
+        asked = runner.cancel(run_id)
+    except TmggError as error:
+        _say(f"run {run_id} could not be cancelled: {error}")
+        return False
+    _say(f"run {run_id} {'is being cancelled' if asked else 'had already ended'}")
+    return True
+
+
+def _say_submitted(task: SpawnedTask) -> None:
+    job = f" as {task.backend} job {task.job_id}" if task.job_id else ""
+    where = f"; files in {task.output_dir}" if task.output_dir else ""
+    _say(f"run {task.run_id} submitted{job}{where}")
+
+
+def _say_how_to_come_back(run_ids: Sequence[str]) -> None:
+    names = " ".join(run_ids)
+    _say(f"  tmgg-jobs wait {names}")
+    _say(f"  tmgg-jobs cancel {names}")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,154 @@
+"""TmggLauncher: Hydra's jobs as TMGG's runs. Translation only; the runner does the work."""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, configure_log, filter_overrides, setup_globals
+from hydra.errors import CompactHydraException
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from tmgg.errors import TaskError, TmggError
+from tmgg.experiment_utils.cloud.base import CloudRunner, as_request, new_run_id
+from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.hydra_plugins import hydra_job, job_returns
+from tmgg.hydra_plugins.dry_run import is_dry_run, print_dry_run
+from tmgg.hydra_plugins.launcher_options import LauncherOptions, parse_options
+from tmgg.hydra_plugins.launching import detach, wait_for_sweep
+from tmgg.hydra_plugins.resolving import as_in_job, config_for_record
+
+log = logging.getLogger(__name__)
+
+
+class LaunchError(CompactHydraException, TmggError):
+    """A TmggError on its way through Hydra, which prints it without a traceback.
+
+    `__cause__` is the error itself.
+    """
+
+
+class TmggLauncher(Launcher):
+    """Runs each job of a multirun as a run of the chosen backend.
+
+    The keyword arguments are the keys of `hydra.launcher` (see `launcher_options`). They are
+    checked in `setup`, before Hydra writes anything.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self._given = options
+        self._options: LauncherOptions | None = None
+        self._runner: CloudRunner | None = None
+        self._hydra_context: HydraContext | None = None
+        self._task_function: TaskFunction | None = None
+        self._config: DictConfig | None = None
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self._hydra_context = hydra_context
+        self._task_function = task_function
+        self._config = config
+        with _as_hydra_error():
+            self._options = parse_options(self._given)
+            self._runner = self._options.make_runner()
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """One run per list of overrides, all composed and checked before the first is submitted.
+
+        The jobs are numbered from `initial_job_idx`. A job that failed is a JobReturn that says so;
+        with `detach` each says COMPLETED, which then means submitted, and returns its SpawnedTask.
+        """
+        assert self._config is not None
+        assert self._options is not None
+        assert self._runner is not None
+        setup_globals()
+        configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
+        with _as_hydra_error():
+            configs = [
+                self._compose(overrides, initial_job_idx + index)
+                for index, overrides in enumerate(job_overrides)
+            ]
+            requests = self._requests(configs)
+            if self._options.dry_run or is_dry_run():
+                print_dry_run(self._runner, requests, [_title(config) for config in configs])
+                return [job_returns.completed(config, None) for config in configs]
+            return self._run(configs, requests)
+
+    def _run(
+        self, configs: Sequence[DictConfig], requests: Sequence[TaskRequest]
+    ) -> list[JobReturn]:
+        assert self._options is not None
+        assert self._runner is not None
+        Path(str(configs[0].hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        numbers = [int(config.hydra.job.num) for config in configs]
+        titles = [_title(config) for config in configs]
+        log.info("Launching %d jobs (%s)", len(configs), self._runner.backend)
+        for number, title, request in zip(numbers, titles, requests, strict=True):
+            log.info("\t#%d : %s (run %s)", number, title, request.run_id)
+        if self._options.detach:
+            return job_returns.of_spawned(configs, detach(self._runner, requests))
+        results = wait_for_sweep(
+            self._runner, requests, numbers=numbers, titles=titles, options=self._options
+        )
+        return job_returns.of_results(configs, results)
+
+    def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
+        assert self._hydra_context is not None
+        assert self._config is not None
+        config = self._hydra_context.config_loader.load_sweep_config(self._config, list(overrides))
+        with open_dict(config.hydra.job):
+            config.hydra.job.num = number
+            # The backend's own id is known in the job only, where it takes this one's place.
+            config.hydra.job.id = str(number)
+        return config
+
+    def _requests(self, configs: Sequence[DictConfig]) -> list[TaskRequest]:
+        assert self._options is not None
+        assert self._task_function is not None
+        assert self._hydra_context is not None
+        records = [self._record(config) for config in configs]
+        app = hydra_job.pack_app(self._task_function, self._hydra_context)
+        sweep_id = new_run_id()
+        return [
+            as_request(
+                TaskRequest(
+                    config=record,
+                    run_id=record.get("run_id") or f"{sweep_id}-{config.hydra.job.num}",
+                    target=hydra_job.TARGET,
+                    payload=hydra_job.pack_job(app, config),
+                    timeout_seconds=self._options.timeout_seconds,
+                )
+            )
+            for config, record in zip(configs, records, strict=True)
+        ]
+
+    def _record(self, config: DictConfig) -> dict[str, Any]:
+        with as_in_job(config, hydra_job.JOB_DIR_KEY, hydra_job.JOB_SUBDIR_KEY):
+            # tmgg-experiment's own task function knows what it takes; other apps take anything.
+            plain_config = getattr(self._task_function, "plain_config", None)
+            if plain_config is not None:
+                try:
+                    return dict(plain_config(config))
+                except TaskError as error:
+                    raise TaskError(f"job #{config.hydra.job.num}: {error}") from error
+            return config_for_record(config)
+
+
+def _title(config: DictConfig) -> str:
+    return " ".join(filter_overrides(config.hydra.overrides.task))
+
+
+@contextlib.contextmanager
+def _as_hydra_error() -> Iterator[None]:
+    try:
+        yield
+    except LaunchError:
+        raise
+    except TmggError as error:
+        raise LaunchError(f"error: {error}") from error

@@ -1,0 +1,105 @@
+"""Checkpoints: which are kept, where, and how they reach the disk."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from tmgg.errors import ConfigError
+
+
+class CheckpointFiles:
+    """The checkpoint paths of one output directory."""
+
+    def __init__(self, output_dir: Path) -> None:
+        self.folder = output_dir / "checkpoints"
+        self.best = self.folder / "best.ckpt"
+        """Weights with the lowest validation loss seen."""
+        self.last = self.folder / "last.ckpt"
+        """Newest weights, and everything needed to go on from them."""
+
+    def callbacks(self, *, every_steps: int) -> list[Checkpoint]:
+        """What makes Lightning write them."""
+        best = ModelCheckpoint(
+            dirpath=self.folder,
+            filename=self.best.stem,
+            monitor="val_loss",
+            save_top_k=1,
+            enable_version_counter=False,
+        )
+        return [best, LastCheckpoint(self.last, every_steps=every_steps)]
+
+    def keep_best(self, trainer: pl.Trainer, *, val_loss: float) -> float:
+        """Count in the final weights, whose validation no callback sees; the lowest loss."""
+        scores = [
+            float(item.best_model_score)
+            for item in trainer.checkpoint_callbacks
+            if isinstance(item, ModelCheckpoint) and item.best_model_score is not None
+        ]
+        if scores and min(scores) <= val_loss:
+            return min(scores)
+        trainer.save_checkpoint(self.best)
+        return val_loss
+
+
+class LastCheckpoint(Checkpoint):
+    """Writes one file every few steps, and at the step that turns out to be the last.
+
+    Lightning runs checkpoint callbacks after all others, so that a callback which ends the
+    training at a step finds this step saved. Unlike `ModelCheckpoint` it has no state: how often
+    to save may change when a run is resumed.
+    """
+
+    def __init__(self, path: Path, *, every_steps: int) -> None:
+        self._path = path
+        self._every_steps = every_steps
+        self._saved_step = -1
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
+        """Save if it is time."""
+        step = trainer.global_step
+        ends = trainer.should_stop or step == trainer.max_steps
+        if ends or step % self._every_steps == 0:
+            self._save(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save what a stop outside of a step left unsaved."""
+        if self._saved_step != trainer.global_step:
+            self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(self._path)
+        self._saved_step = trainer.global_step
+
+
+class DurableCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target, syncs and renames: a reader or a crash meets the old or the new."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        """Write one checkpoint; `storage_options` has no meaning for local files."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with partial.open("wb") as stream:
+                torch.save(checkpoint, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def require_checkpoint(path: Path | None) -> None:
+    """Raise ConfigError if a checkpoint to go on from is given but is not there."""
+    if path is not None and not path.is_file():
+        raise ConfigError(
+            f"resume_from is {path}, which is no file; give a checkpoint such as "
+            "<output_dir>/checkpoints/last.ckpt, or null to start afresh"
+        )

@@ -1,0 +1,131 @@
+"""One training from settings to metrics.
+
+`train` is the whole of it. Its parts are public so that a worker of a distributed training can
+call the same ones with its own Lightning strategy, plugins and callbacks.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, ProgressBar, Timer
+from pytorch_lightning.plugins.environments import (  # type: ignore[attr-defined]
+    LightningEnvironment,
+)
+
+from tmgg.errors import ConfigError
+from tmgg.training.checkpoint import CheckpointFiles, DurableCheckpointIO, require_checkpoint
+from tmgg.training.config import Settings
+from tmgg.training.data import DenoisingData
+from tmgg.training.loggers import build_loggers, close_loggers
+from tmgg.training.module import DenoiserModule, score_references
+from tmgg.training.process import cpu_threads, own_random_state, quiet_lightning
+from tmgg.training.progress import build_progress
+
+log = logging.getLogger(__name__)
+
+
+def train(settings: Settings, *, callbacks: Sequence[Callback] = ()) -> dict[str, float]:
+    """Train in this process, on one device, and return the metrics of the final weights.
+
+    A callback may end the training early (`trainer.should_stop = True`); `steps` then tells how
+    far it came, and `CheckpointFiles.last` resumes it.
+    """
+    require_checkpoint(settings.resume_from)
+    with quiet_lightning(), cpu_threads(settings.trainer.cpu_threads), own_random_state():
+        trainer = build_trainer(
+            settings,
+            callbacks=callbacks,
+            devices=1,
+            # Lightning must not guess: within a Slurm job it would take the job's task count for
+            # its own and install requeue handlers.
+            plugins=[LightningEnvironment(), DurableCheckpointIO()],
+        )
+        module = DenoiserModule(settings, score_references(settings))
+        data = DenoisingData(settings)
+        try:
+            fit(trainer, module, data, settings)
+            return measure(trainer, module, data, settings)
+        finally:
+            close_loggers(trainer.loggers)
+
+
+def build_trainer(
+    settings: Settings, *, callbacks: Sequence[Callback] = (), **placement: Any
+) -> pl.Trainer:
+    """A Lightning trainer for these settings.
+
+    `placement` says where it runs, in Lightning's words: `devices`, `num_nodes`, `strategy`,
+    `plugins`.
+    """
+    config, files = settings.trainer, CheckpointFiles(settings.output_dir)
+    progress = build_progress()
+    return pl.Trainer(
+        accelerator=_accelerator(config.accelerator),
+        max_steps=config.steps,
+        max_epochs=-1,
+        val_check_interval=config.validate_every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=config.clip_norm,
+        log_every_n_steps=10,
+        # Each worker draws its own part of a batch already.
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        enable_progress_bar=isinstance(progress, ProgressBar),
+        default_root_dir=settings.output_dir,
+        logger=build_loggers(config, settings.output_dir),
+        callbacks=[
+            *files.callbacks(every_steps=config.checkpoint_every),
+            Timer(),
+            progress,
+            *callbacks,
+        ],
+        **placement,
+    )
+
+
+def fit(
+    trainer: pl.Trainer, module: DenoiserModule, data: DenoisingData, settings: Settings
+) -> None:
+    """Train to the end, from the checkpoint to resume if there is one."""
+    log.info("training %s for %d steps", type(module.model).__name__, settings.trainer.steps)
+    trainer.fit(module, datamodule=data, ckpt_path=settings.resume_from)
+
+
+def measure(
+    trainer: pl.Trainer, module: DenoiserModule, data: DenoisingData, settings: Settings
+) -> dict[str, float]:
+    """What the trained weights are worth on the validation set; losses are nats per pair."""
+    (values,) = trainer.validate(module, datamodule=data, verbose=False)
+    references = module.references
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning
+    timer = next(item for item in callbacks if isinstance(item, Timer))
+    return {
+        **values,
+        "best_val_loss": CheckpointFiles(settings.output_dir).keep_best(
+            trainer, val_loss=values["val_loss"]
+        ),
+        "edge_only_loss": references.edge_only.bce,
+        "oracle_loss": references.oracle.bce,
+        "edge_only_edge_error": references.edge_only.edge_error,
+        "oracle_edge_error": references.oracle.edge_error,
+        "train_seconds": timer.time_elapsed("train"),
+        "steps": trainer.global_step,
+        "parameters": sum(parameter.numel() for parameter in module.parameters()),
+    }
+
+
+def _accelerator(wanted: str) -> str:
+    available = torch.cuda.is_available()
+    if wanted == "gpu" and not available:
+        raise ConfigError(
+            "trainer.accelerator is gpu, but PyTorch sees no GPU here; check `nvidia-smi` and "
+            "the GPUs the job asked for, or use trainer.accelerator=auto"
+        )
+    if wanted == "auto":
+        # Not Lightning's own `auto`: eigendecompositions are missing on some accelerators.
+        return "gpu" if available else "cpu"
+    return wanted

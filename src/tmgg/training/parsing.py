@@ -1,0 +1,75 @@
+"""From plain mappings, as YAML and JSON give them, to frozen dataclasses."""
+
+import sys
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, Literal, TypeVar, Union
+
+from tmgg.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def parse_dataclass(cls: type[T], values: Mapping[str, object], *, group: str) -> T:
+    """The dataclass with these values; missing ones keep their default.
+
+    Values must already have the field's type: only a whole number where a real one is expected,
+    and a list where a tuple is, are converted. Raises ConfigError naming `group.key`.
+    """
+    hints = typing.get_type_hints(cls)
+    known = [field.name for field in fields(typing.cast(Any, cls))]
+    require_known(values, known, group=group)
+    prefix = f"{group}." if group else ""
+    return cls(**{key: _convert(values[key], hints[key], prefix + key) for key in values})
+
+
+def parse_choice(
+    table: Mapping[str, type[T]], values: Mapping[str, object], *, group: str, default: str
+) -> T:
+    """The dataclass that `values["name"]` selects from `table`, with the other values."""
+    name = values.get("name", default)
+    if not isinstance(name, str) or name not in table:
+        raise ConfigError(f"{group}.name is {name!r}; known names: {', '.join(table)}")
+    rest = {key: value for key, value in values.items() if key != "name"}
+    return parse_dataclass(table[name], rest, group=group)
+
+
+def require_known(values: Mapping[str, object], known: Sequence[str], *, group: str) -> None:
+    """Raise ConfigError if a key is not among `known`."""
+    unknown = sorted(set(map(str, values)) - set(known))
+    if unknown:
+        where = f"under '{group}'" if group else "at the top of the config"
+        raise ConfigError(
+            f"unknown key{'s' * (len(unknown) > 1)} {where}: {', '.join(unknown)}; "
+            f"known keys: {', '.join(sorted(known))}"
+        )
+
+
+def _convert(value: object, hint: Any, path: str) -> object:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal and value in arguments:
+        return value
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        (inner,) = (argument for argument in arguments if argument is not type(None))
+        return _convert(value, inner, path)
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_convert(item, arguments[0], path) for item in value)
+    if hint is float and type(value) is int and abs(value) <= sys.float_info.max:
+        return float(value)
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    raise ConfigError(f"{path} is {value!r}; expected {_describe(hint)}")
+
+
+def _describe(hint: Any) -> str:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin is tuple:
+        return f"a list of {_describe(arguments[0])} values"
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    return names.get(hint, str(hint))

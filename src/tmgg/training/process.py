@@ -1,0 +1,47 @@
+"""Settings of the whole process, held only while a training runs."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import torch
+
+
+@contextmanager
+def cpu_threads(count: int | None) -> Iterator[None]:
+    """Let PyTorch compute with this many threads; None leaves its own choice."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def own_random_state() -> AbstractContextManager[None]:
+    """Give PyTorch's global random state back as it was; data loaders, too, draw from it."""
+    return torch.random.fork_rng(devices=[])
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silence Lightning's notes and those of its warnings that cannot help here."""
+    lightning_log = logging.getLogger("pytorch_lightning")
+    level = lightning_log.level
+    lightning_log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # Batches are made on the device; a loading process would only hold a counter.
+            warnings.filterwarnings("ignore", message=".*does not have many workers")
+            # Which graphs a step sees depends on the step alone, not on a loader's position.
+            warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
+            # Lightning 2.6 meets newer PyTorch releases; nothing here calls it.
+            warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+            # Where a run executes is not Lightning's affair; see `tmgg.training.loop.train`.
+            warnings.filterwarnings("ignore", message="The `srun` command is available")
+            # A resumed run writes into the folder of the attempt before.
+            warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")
+            yield
+    finally:
+        lightning_log.setLevel(level)

@@ -1,0 +1,314 @@
+import csv
+import logging
+import math
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from tmgg.errors import ConfigError, MissingExtraError
+from tmgg.training.config import parse_settings
+from tmgg.training.data import DenoisingData
+from tmgg.training.experiment import run
+from tmgg.training.loop import build_trainer, train
+from tmgg.training.module import DenoiserModule, score_references
+from tmgg.training.process import quiet_lightning
+
+Config = dict[str, Any]
+
+
+class StopAfter(Callback):
+    """What a preempted run does: ends after the current step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
+        if trainer.global_step == self.step:
+            trainer.should_stop = True
+
+
+class CrashAfter(Callback):
+    """What a lost node looks like: no more steps, nothing written."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
+        if trainer.global_step == self.step:
+            raise OSError("node lost")
+
+
+def results(metrics: dict[str, float | str]) -> dict[str, float | str]:
+    """Everything but what differs between equal runs."""
+    return {k: v for k, v in metrics.items() if k not in ("train_seconds", "checkpoint_path")}
+
+
+def weights(path: str | Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["state_dict"]
+    return state
+
+
+def elsewhere(config: Config, name: str) -> Config:
+    return {**config, "output_dir": str(Path(config["output_dir"]).with_name(name))}
+
+
+def test_a_run_returns_plain_numbers_and_a_checkpoint(small: Config) -> None:
+    metrics = run(small)
+    path = metrics.pop("checkpoint_path")
+    assert path == str(Path(small["output_dir"]) / "checkpoints" / "last.ckpt")
+    assert set(metrics) == {
+        "val_loss", "val_accuracy", "edge_error", "gap_closed", "best_val_loss",
+        "edge_only_loss", "oracle_loss", "edge_only_edge_error", "oracle_edge_error",
+        "train_seconds", "steps", "parameters",
+    }  # fmt: skip
+    assert all(type(value) in (int, float) for value in metrics.values())
+    assert metrics["steps"] == 24
+    assert metrics["parameters"] == 5 * 4 * 4 + 3
+
+
+def test_metrics_agree_with_each_other(small: Config) -> None:
+    metrics = run(small)
+    loss, edge_only, oracle = (
+        float(metrics[name]) for name in ("val_loss", "edge_only_loss", "oracle_loss")
+    )
+    assert oracle < loss < edge_only
+    assert metrics["gap_closed"] == pytest.approx((edge_only - loss) / (edge_only - oracle))
+    assert metrics["val_accuracy"] == pytest.approx(1 - float(metrics["edge_error"]))
+    assert metrics["best_val_loss"] <= loss  # type: ignore[operator]
+
+
+def test_the_checkpoint_holds_the_weights_the_metrics_belong_to(small: Config) -> None:
+    metrics = run(small)
+    settings = parse_settings(small)
+    module = DenoiserModule(settings, score_references(settings))
+    module.load_state_dict(weights(str(metrics["checkpoint_path"])))
+    with quiet_lightning():
+        trainer = pl.Trainer(logger=False, enable_progress_bar=False, accelerator="cpu")
+        (values,) = trainer.validate(module, datamodule=DenoisingData(settings), verbose=False)
+    assert values["val_loss"] == metrics["val_loss"]
+
+
+def test_the_same_seed_gives_the_same_numbers_bit_by_bit(small: Config) -> None:
+    first, second = run(small), run(elsewhere(small, "again"))
+    assert results(first) == results(second)
+    one, two = (weights(str(metrics["checkpoint_path"])) for metrics in (first, second))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_another_seed_gives_other_numbers_on_the_same_validation_set(small: Config) -> None:
+    first, second = run(small), run({**elsewhere(small, "other"), "seed": 1})
+    assert first["val_loss"] != second["val_loss"]
+    assert first["oracle_loss"] == second["oracle_loss"]
+
+
+def test_a_run_leaves_the_random_state_and_threads_of_the_process_alone(small: Config) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    threads = torch.get_num_threads()
+    run({**small, "trainer": {**small["trainer"], "cpu_threads": threads + 1}})
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("stop", [7, 12, 24])
+def test_a_stopped_and_resumed_run_ends_as_if_never_stopped(small: Config, stop: int) -> None:
+    whole = run(small)
+    parted = elsewhere(small, "parted")
+    metrics = train(parse_settings(parted), callbacks=[StopAfter(stop)])
+    assert metrics["steps"] == stop
+    last = Path(parted["output_dir"]) / "checkpoints" / "last.ckpt"
+    resumed = run({**parted, "resume_from": str(last)})
+    assert results(resumed) == results(whole)
+    one, two = weights(str(whole["checkpoint_path"])), weights(last)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize("crash", [12, 15, 23])
+def test_a_crashed_run_goes_on_from_its_last_checkpoint(small: Config, crash: int) -> None:
+    whole = run(small)
+    parted = elsewhere(small, "parted")
+    with pytest.raises(OSError, match="node lost"):
+        train(parse_settings(parted), callbacks=[CrashAfter(crash)])
+    last = Path(parted["output_dir"]) / "checkpoints" / "last.ckpt"
+    assert torch.load(last, weights_only=True)["global_step"] == 12
+    assert results(run({**parted, "resume_from": str(last)})) == results(whole)
+
+
+def test_training_time_counts_the_attempts_before(small: Config) -> None:
+    stopped = train(parse_settings(small), callbacks=[StopAfter(12)])
+    last = Path(small["output_dir"]) / "checkpoints" / "last.ckpt"
+    resumed = run({**small, "resume_from": str(last)})
+    assert float(resumed["train_seconds"]) > stopped["train_seconds"]
+
+
+def test_a_resumed_run_keeps_the_curve_of_the_attempt_before(small: Config) -> None:
+    train(parse_settings(small), callbacks=[StopAfter(12)])
+    last = Path(small["output_dir"]) / "checkpoints" / "last.ckpt"
+    run({**small, "resume_from": str(last)})
+    curves = sorted((Path(small["output_dir"]) / "logs").glob("version_*/metrics.csv"))
+    assert [path.parent.name for path in curves] == ["version_0", "version_1"]
+    assert [max(steps_logged(path)) for path in curves] == [12, 24]
+
+
+def steps_logged(path: Path) -> list[int]:
+    with path.open() as stream:
+        return [int(row["step"]) for row in csv.DictReader(stream)]
+
+
+def test_a_checkpoint_of_other_settings_is_refused(small: Config) -> None:
+    path = run(small)["checkpoint_path"]
+    longer = {**small, "trainer": {**small["trainer"], "steps": 48}, "resume_from": path}
+    with pytest.raises(ConfigError, match=r"other settings.*'steps': 24.*'steps': 48"):
+        run(longer)
+
+
+def test_how_often_to_report_may_change_on_resume(small: Config) -> None:
+    path = run(small)["checkpoint_path"]
+    trainer = {**small["trainer"], "validate_every": 5, "checkpoint_every": 5}
+    assert run({**small, "trainer": trainer, "resume_from": path})["steps"] == 24
+
+
+def test_a_missing_checkpoint_is_refused_before_anything_is_written(small: Config) -> None:
+    with pytest.raises(ConfigError, match=r"resume_from is /nowhere\.ckpt, which is no file"):
+        run({**small, "resume_from": "/nowhere.ckpt"})
+    assert not Path(small["output_dir"]).exists()
+
+
+def test_best_and_last_checkpoints_are_kept_whenever_validation_fell(small: Config) -> None:
+    trainer = {**small["trainer"], "steps": 10, "validate_every": 50, "checkpoint_every": 50}
+    metrics = run({**small, "trainer": trainer})
+    folder = Path(small["output_dir"]) / "checkpoints"
+    assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert metrics["best_val_loss"] == metrics["val_loss"]
+
+
+def test_best_holds_the_lowest_validation_loss_seen(small: Config) -> None:
+    # Far too high a rate: the loss rises again after the first steps.
+    wild = {"steps": 20, "batch_size": 8, "learning_rate": 3.0, "validate_every": 1}
+    metrics = run({**small, "trainer": wild})
+    with (Path(small["output_dir"]) / "logs/version_0/metrics.csv").open() as stream:
+        seen = [float(row["val_loss"]) for row in csv.DictReader(stream) if row["val_loss"]]
+    assert metrics["best_val_loss"] == pytest.approx(min(seen))
+    assert metrics["best_val_loss"] < metrics["val_loss"]  # type: ignore[operator]
+    checkpoint = torch.load(Path(small["output_dir"]) / "checkpoints/best.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == seen.index(min(seen)) + 1
+
+
+def test_no_partial_checkpoint_is_left_behind(small: Config) -> None:
+    run(small)
+    names = [path.name for path in (Path(small["output_dir"]) / "checkpoints").iterdir()]
+    assert sorted(names) == ["best.ckpt", "last.ckpt"]
+
+
+def test_progress_off_a_terminal_is_one_line_per_validation(
+    small: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="tmgg"):
+        run(small)
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0] == "training FilterBank for 24 steps"
+    assert [line.split(":")[0] for line in lines[1:]] == ["step 12 of 24", "step 24 of 24"]
+
+
+def read_terminal(controller: int) -> str:
+    shown = b""
+    while True:
+        try:
+            chunk = os.read(controller, 65536)
+        except OSError:  # EIO: on Linux, the end of a terminal nobody writes to any more
+            chunk = b""
+        if not chunk:
+            os.close(controller)
+            return shown.decode()
+        shown += chunk
+
+
+def test_progress_on_a_terminal_is_a_bar_counting_steps(small: Config) -> None:
+    controller, terminal = pty.openpty()
+    code = f"from tmgg.training.experiment import run; run({small!r})"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=terminal) as process:
+        os.close(terminal)
+        shown = read_terminal(controller)
+    assert process.returncode == 0
+    assert "Training" in shown
+    assert "24/24" in shown
+    assert "gap_closed" in shown
+    assert "v_num" not in shown
+
+
+def test_the_current_directory_is_the_default_output(
+    small: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    del small["output_dir"]
+    run(small)
+    assert (tmp_path / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_a_training_inside_a_slurm_job_trains_alone(
+    small: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = run(small)
+    job = {"SLURM_NTASKS": "3", "SLURM_JOB_NAME": "tmgg", "SLURM_PROCID": "2", "SLURM_LOCALID": "0"}
+    for name, value in {**job, "SLURM_JOB_ID": "7", "SLURM_NODEID": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert results(run(elsewhere(small, "slurm"))) == results(alone)
+
+
+@pytest.mark.parametrize("logger", ["tensorboard", "wandb"])
+def test_a_logger_that_is_not_installed_names_the_install_command(
+    small: Config, logger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    config = {**small, "trainer": {**small["trainer"], "logger": logger}}
+    with pytest.raises(MissingExtraError, match=f"pip install {logger}"):
+        run(config)
+    assert not Path(small["output_dir"]).exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused_with_what_to_check(small: Config) -> None:
+    with pytest.raises(ConfigError, match="sees no GPU here; check `nvidia-smi`"):
+        run({**small, "trainer": {**small["trainer"], "accelerator": "gpu"}})
+
+
+def test_a_diverged_training_says_so_in_its_numbers(small: Config) -> None:
+    trainer = {**small["trainer"], "learning_rate": 1e30}
+    metrics = run({**small, "trainer": trainer})
+    assert not math.isfinite(float(metrics["val_loss"])) or float(metrics["gap_closed"]) < -1
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_several_workers_learn_what_one_worker_learns(small: Config, world_size: int) -> None:
+    """Batches of 8 do not split evenly over 3 workers; the weighting makes up for it."""
+    alone = run(small)
+    settings = parse_settings(elsewhere(small, f"world{world_size}"))
+    module = DenoiserModule(settings, score_references(settings))
+    with quiet_lightning():
+        trainer = build_trainer(settings, devices=world_size, strategy="ddp_spawn")
+        trainer.fit(module, datamodule=DenoisingData(settings))
+    expected = weights(str(alone["checkpoint_path"]))
+    for name, value in module.state_dict().items():
+        torch.testing.assert_close(value, expected[name], atol=1e-4, rtol=1e-3)
+    assert float(trainer.callback_metrics["val_loss"]) == pytest.approx(alone["val_loss"], abs=1e-5)
+
+
+def test_science_imports_neither_ray_nor_anything_that_launches_it() -> None:
+    code = (
+        "import sys, tmgg.training.experiment\n"
+        "bad = {'ray', 'modal', 'hydra', 'tmgg.experiment_utils', 'tmgg.cli'} & set(sys.modules)\n"
+        "sys.exit(repr(bad) if bad else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
