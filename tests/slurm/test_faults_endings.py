@@ -12,7 +12,10 @@ def test_scancel_ends_a_run_as_cancelled(trial: Trial, cluster: Cluster, user: s
     waiting = trial.start("result", run_id)
     cluster.run(["scancel", trial.job_id(run_id)], user=user, check=True)
     with within(15):
-        result = trial.finish(waiting).answer
+        reply = trial.finish(waiting)
+    result = reply.answer
+    assert reply.calls.get("squeue", 0) <= 10
+    assert reply.calls.get("sacct", 0) <= 1
     assert result["failure"]["kind"] == "cancelled"
     assert "tmgg-jobs retry" in result["failure"]["hint"]
     assert len(trial.starts(run_id)) == 1

@@ -16,6 +16,15 @@ def test_an_answer_lost_after_acceptance_is_looked_up(trial: Trial) -> None:
     assert len(trial.starts(run_id)) == 1
 
 
+def test_a_sweep_whose_answers_are_all_lost_submits_each_run_once(trial: Trial) -> None:
+    trial.wrap_sbatch(ACCEPT_THEN + "echo 'sbatch: error: Socket timed out' >&2; exit 1")
+    configs = [config("quick", value=value) for value in (1, 2, 3)]
+    with within(30):
+        reply = trial.call("sweep", configs=configs, options={"parallelism": 3})
+    assert [result["metrics"]["value"] for result in reply.answer] == [1, 2, 3]
+    assert len(trial.jobs()) == 3
+
+
 def test_an_error_in_nobodys_words_after_acceptance_is_looked_up(trial: Trial) -> None:
     trial.wrap_sbatch(ACCEPT_THEN + "echo 'wrapper: cannot write my log' >&2; exit 1")
     with within(15):

@@ -65,7 +65,8 @@ _LOG_PATTERNS = (
     _pattern("timeout", r"slurmstepd.*DUE TO TIME LIMIT"),
     _pattern("preempted", r"slurmstepd.*DUE TO PREEMPTION"),
     _pattern("node_fail", r"slurmstepd.*DUE TO NODE FAILURE"),
-    _pattern("cancelled", r"slurmstepd.*\*\*\* (JOB|STEP) \S+ ON \S+ CANCELLED AT \S+ \*\*\*"),
+    # Of the job: a single step is also cancelled by srun itself, when one of its tasks has died.
+    _pattern("cancelled", r"slurmstepd.*\*\*\* JOB \S+ ON \S+ CANCELLED AT \S+ \*\*\*"),
     _pattern(
         "environment", r"^tmgg: (setup command failed|Ray \S+ is too old|Ray is not installed)"
     ),

@@ -144,8 +144,9 @@ class Watch:
         """The runs to poll: those that left an exit record, or all when it is time to ask."""
         while (left_s := self._due_s - self._clock.monotonic()) > 0:
             heard = self._exit_records() & self._states.keys()
-            if new := heard - self._heard:
-                self._heard |= new
+            # A job that is started again takes its record away and leaves another.
+            new, self._heard = heard - self._heard, heard
+            if new:
                 return [run_id for run_id in self._states if run_id in new]
             self._clock.sleep(min(LISTEN_INTERVAL_S, left_s))
         return list(self._states)
