@@ -22,7 +22,7 @@ FORGETFUL = {"MinJobAge": "2"}
 
 @pytest.fixture(scope="module", params=["without accounting", "with accounting"])
 def forgetful(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    """slurmctld forgets a job seconds after its end; with and without a database to ask."""
+    """The controller forgets a job seconds after its end; with and without a database to ask."""
     lines = NO_ACCOUNTING if request.param == "without accounting" else FORGETFUL
     with settings(cluster, **lines):
         yield request.param

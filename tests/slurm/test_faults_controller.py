@@ -1,4 +1,4 @@
-"""slurmctld is down: at submission, while polling, when the job ends, when it shall be cancelled."""
+"""slurmctld is down: at submission, while polling, at the job's end, when it shall be cancelled."""
 
 import time
 

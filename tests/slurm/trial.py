@@ -102,9 +102,7 @@ class Trial:
     ) -> str:
         """Submit one of `experiments.py` with the config `values`; its run id."""
         asked = config(experiment, **values)
-        reply = self.call(
-            "spawn", new_id(), config=asked, slurm=slurm or {}, options=options or {}
-        )
+        reply = self.call("spawn", new_id(), config=asked, slurm=slurm or {}, options=options or {})
         assert reply.error is None, reply.message
         return str(reply.answer["run_id"])
 

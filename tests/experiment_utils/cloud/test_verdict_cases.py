@@ -79,8 +79,13 @@ OPEN: dict[str, tuple[Evidence, JobView | None, str]] = {
         None,
         "running",
     ),
+    "a result of an earlier start that was asked to end, the job running again": (
+        evidence(claimed=True, result=result(), exit_record=record(signal="TERM")),
+        replace(RUNNING, restarts=1),
+        "running",
+    ),
     "a result of an earlier start, the job running again": (
-        evidence(claimed=True, result=result(), exit_record=record()),
+        evidence(claimed=True, result=result()),
         replace(RUNNING, restarts=1),
         "running",
     ),
@@ -115,6 +120,10 @@ COMPLETE: dict[str, tuple[Evidence, JobView | None]] = {
     "result, the job forgotten by all": (
         evidence(claimed=True, result=result(), missing_since_s=LATE),
         UNKNOWN,
+    ),
+    "an earlier start ended by itself: started again, the job does nothing": (
+        evidence(claimed=True, result=result(), exit_record=record()),
+        replace(RUNNING, restarts=1),
     ),
     "result of the second start": (
         evidence(claimed=True, result=result(restart=1), exit_record=record(restart=1)),
@@ -224,7 +233,7 @@ FAILURES: dict[str, tuple[Evidence, JobView | None, str, str]] = {
         evidence(
             claimed=True,
             result=result(),
-            exit_record=record(),
+            exit_record=record(signal="TERM"),
             missing_since_s=LATE,
         ),
         replace(FAILED, exit_code="0:9", restarts=1),

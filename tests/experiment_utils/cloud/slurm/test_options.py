@@ -151,9 +151,9 @@ def test_submit_timeout_bounds_how_long_a_dead_controller_is_asked(
     slurm.break_command("sbatch", times=None, exit_code=1, stderr="Socket timed out")
     began_s = clock.now_s
     runner = SlurmRunner(SlurmConfig(submit_timeout_s=50), clock=clock)
-    with pytest.raises(SubmissionError, match="within 50 s"):
+    with pytest.raises(SubmissionError, match="no job of this run"):
         runner.spawn_experiment(CONFIG)
-    assert 50 <= clock.now_s - began_s <= 50 + 1.5 * 30
+    assert clock.now_s - began_s == 50
 
 
 def test_lost_grace_bounds_how_long_a_job_that_nobody_knows_is_waited_for(

@@ -13,6 +13,7 @@ from tmgg.experiment_utils.cloud.diagnosis import LogTails, diagnose_exit
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_script
 from tmgg.experiment_utils.evidence import ExitRecord, read_exit_record
+from tmgg.experiment_utils.ownership import forbid, is_forbidden
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
 
 PLAIN = SlurmConfig(nodes=2, ray_bootstrap="none")
@@ -215,7 +216,7 @@ def test_a_duplicate_ends_unused_and_leaves_the_owners_files_alone(
     paths.result.write_text("{}")
     done = commands.run(render(paths), base)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "tmgg: job 76 already runs this submission; nothing to do\n"
+    assert done.stdout == "tmgg: job 77 is not needed, this submission belongs to 76\n"
     assert commands.calls() == []
     assert not paths.ended.exists()
     assert not paths.phases.exists()
@@ -236,8 +237,9 @@ def test_of_many_duplicates_at_once_exactly_one_runs(
         said[str(number)] = (job.returncode, out)
     owner = paths.owner.read_text().strip()
     assert said.pop(owner) == (0, "")
-    assert set(said.values()) == {
-        (0, f"tmgg: job {owner} already runs this submission; nothing to do\n")
+    assert said == {
+        job: (0, f"tmgg: job {job} is not needed, this submission belongs to {owner}\n")
+        for job in said
     }
     assert len(commands.calls()) == 2
     assert exit_record(paths).job_id == owner
@@ -261,6 +263,7 @@ def test_a_restart_sets_aside_what_the_earlier_start_left(
     commands = JobCommands.install(tmp_path / "bin", experiment="exit 9")
     commands.run(render(paths), base)
     assert exit_record(paths).restart == 0
+    _end_by_signal(paths)
     paths.result.write_text('"first"')
     paths.entrypoint_exit_code.write_text("0\n")
     paths.stop.touch()
@@ -278,6 +281,43 @@ def test_a_restart_sets_aside_what_the_earlier_start_left(
     ]
     assert (paths.folder / "result.json.before-restart-1").read_text() == '"first"'
     assert phases(paths)[0] == "batch_start"
+
+
+@pytest.mark.parametrize(("experiment", "code"), [(SUCCESS, 0), (FAILURE, 1)])
+def test_a_run_that_ended_by_itself_is_not_run_again_when_the_job_is_requeued(
+    base: Path, paths: SubmissionPaths, tmp_path: Path, experiment: str, code: int
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin", experiment=experiment)
+    script = render(paths)
+    commands.run(script, base)
+    before = {path: path.read_bytes() for path in (paths.ended, paths.phases)}
+    calls = commands.calls()
+    done = commands.run(script, base, SLURM_RESTART_COUNT="1")
+    assert (done.returncode, done.stderr) == (code, "")
+    assert done.stdout == "tmgg: this run has ended; tmgg-jobs retry runs a failed one again\n"
+    assert commands.calls() == calls
+    assert {path: path.read_bytes() for path in (paths.ended, paths.phases)} == before
+
+
+def test_a_submission_that_was_given_up_belongs_to_nobody(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    assert forbid(paths) is None
+    done = commands.run(render(paths), base)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "tmgg: job 77 is not needed, this submission belongs to nobody\n"
+    assert commands.calls() == []
+    assert not paths.ended.exists()
+    assert is_forbidden(paths)
+
+
+def test_a_job_that_began_cannot_be_forbidden_any_more(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    JobCommands.install(tmp_path / "bin").run(render(paths), base)
+    assert forbid(paths) == "77"
+    assert not is_forbidden(paths)
 
 
 @pytest.mark.parametrize("config", [PLAIN, SlurmConfig(nodes=2)], ids=["plain", "ray"])
@@ -338,3 +378,7 @@ def test_an_exit_record_that_cannot_be_written_does_not_change_the_outcome(
     done = commands.run(render(paths), base)
     assert done.returncode == 0
     assert not paths.ended.exists()
+
+
+def _end_by_signal(paths: SubmissionPaths) -> None:
+    paths.ended.write_text(paths.ended.read_text().replace('"signal": ""', '"signal": "TERM"'))

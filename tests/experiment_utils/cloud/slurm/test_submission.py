@@ -15,12 +15,12 @@ import pytest
 from tests.fakes.clock import FakeClock
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import SubmissionError, SubmissionUnknownError
-from tmgg.experiment_utils.cloud.slurm import client as client_module
 from tmgg.experiment_utils.cloud.slurm import submission as submission_module
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
-from tmgg.experiment_utils.cloud.slurm.submission import Submitter
+from tmgg.experiment_utils.cloud.slurm.submission import LAST_TRY_S, Submitter
+from tmgg.experiment_utils.ownership import is_forbidden
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import load_intent
 
@@ -98,14 +98,27 @@ def test_when_the_job_has_already_claimed_the_submission_nobody_needs_to_be_aske
 
 
 def test_when_sbatch_hangs_without_accepting_it_is_tried_again_once(
-    runner: SlurmRunner, slurm: FakeSlurm, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    runner: SlurmRunner, slurm: FakeSlurm, clock: FakeClock
 ) -> None:
-    monkeypatch.setattr(client_module, "SUBMIT_TIMEOUT_S", 1.5)
     slurm.break_command("sbatch", delay_s=20)
-    job_id = spawn(runner)
+    job_id = spawn(
+        SlurmRunner(runner.config, client=SlurmClient(submit_timeout_s=1.5), clock=clock)
+    )
     assert slurm.only_job["id"] == job_id
     assert len(slurm.calls("sbatch")) == 2
     assert len(clock.naps_s) == 1
+
+
+def test_an_sbatch_that_failed_in_its_own_way_is_looked_up_once_and_not_repeated(
+    runner: SlurmRunner, slurm: FakeSlurm, clock: FakeClock
+) -> None:
+    slurm.break_command("sbatch", exit_code=255, stderr="sbatch: error: Invalid --x specification")
+    with pytest.raises(SubmissionError, match="Invalid --x specification") as caught:
+        spawn(runner)
+    assert not isinstance(caught.value, SubmissionUnknownError)
+    assert [call.argv[0] for call in slurm.calls()] == ["sbatch", "squeue", "sacct"]
+    assert clock.naps_s == []
+    assert is_forbidden(paths_of(runner))
 
 
 def test_a_refusal_is_raised_at_once_and_is_the_runs_outcome(
@@ -208,12 +221,12 @@ def test_when_the_budget_is_over_and_no_job_is_in_none_may_run_any_more(
 ) -> None:
     slurm.break_command("sbatch", times=None, exit_code=1, stderr=LOST)
     began_s = clock.now_s
-    with pytest.raises(SubmissionError, match="took no job within 60 s") as caught:
+    with pytest.raises(SubmissionError, match="Socket timed out") as caught:
         submitter(clock, budget_s=60).submit(paths)
     assert not isinstance(caught.value, SubmissionUnknownError)
-    assert "scontrol ping" in str(caught.value)
+    assert "should one arrive after all, it ends unused" in str(caught.value)
     assert clock.now_s - began_s == 60
-    assert json.loads(paths.cancel.read_text())["why"] == "gave up submitting"
+    assert is_forbidden(paths)
 
 
 def test_when_nobody_can_tell_the_run_stays_open_and_is_found_later(
@@ -285,7 +298,7 @@ def test_killed_before_sbatch_the_run_is_a_failed_submission_that_can_be_retried
     assert state.failure is not None
     assert state.failure.kind == "submission"
     assert "tmgg-jobs retry run" in state.failure.message
-    assert paths_of(runner).cancel.exists()
+    assert is_forbidden(paths_of(runner))
     assert slurm.jobs == {}
 
     again = runner.retry("run")
@@ -298,8 +311,8 @@ def test_killed_before_sbatch_the_run_is_a_failed_submission_that_can_be_retried
     ("values", "still_open_s", "over_s"),
     [
         # This very process lives; but a submitter is done once its budget and a last try are over.
-        ({}, 300 + 150, 300 + 180 + 11),
-        ({"host": "another", "pid": 1}, 300 + 150, 300 + 180 + 11),
+        ({}, 300 + LAST_TRY_S, 300 + LAST_TRY_S + 11),
+        ({"host": "another", "pid": 1}, 300 + LAST_TRY_S, 300 + LAST_TRY_S + 11),
         ({"pid": 2**22 + 1}, 9, 11),
         ({"process_start": "1"}, 9, 11),
         ({"process_start": ""}, 9, 11),
@@ -352,7 +365,7 @@ def test_a_duplicate_that_slips_through_ends_unused(
     assert (result.status, result.metrics, result.job_id) == ("completed", {"x": 1}, owner)
     assert noted in slurm.jobs
     (unused,) = set(slurm.jobs) - {owner}
-    assert f"job {owner} already runs this submission" in paths.run_paths.stdout.read_text()
+    assert f"this submission belongs to {owner}\n" in paths.run_paths.stdout.read_text()
     assert slurm.jobs[unused]["state"] == "COMPLETED"
 
 

@@ -38,13 +38,19 @@ tmgg_claim() {
     ln "$mine" "$tmgg_dir/owner" 2> /dev/null
     read -r owner < "$tmgg_dir/owner" || tmgg_fail "cannot write to $tmgg_dir" 74
     if [ "$owner" != "$SLURM_JOB_ID" ]; then
-        echo "tmgg: job $owner already runs this submission; nothing to do"
+        # "nobody" owns what was given up before a job began it.
+        echo "tmgg: job $SLURM_JOB_ID is not needed, this submission belongs to $owner"
         exit 0
     fi
     if [ -e "$tmgg_dir/cancel.json" ]; then
         echo "tmgg: cancelled before it began; nothing to do"
         tmgg_stage=cancelled
         exit 0
+    fi
+    # A job that ended by itself is not run again because a node died, or somebody requeued it, then.
+    if [ -s "$tmgg_dir/entrypoint_exit_code" ] && grep -qs '"signal": ""' "$tmgg_ended"; then
+        echo "tmgg: this run has ended; tmgg-jobs retry runs a failed one again"
+        exit "$(cat "$tmgg_dir/entrypoint_exit_code")"
     fi
 }
 
