@@ -1,6 +1,7 @@
 """What a submission's own files say. Reading never fails: what is damaged is itself evidence."""
 
 import os
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from tmgg.experiment_utils.paths import SubmissionPaths
 from tmgg.experiment_utils.task import RESULT_PREFIX, TaskOutput, parse_result_line
 
 LOG_TAIL_BYTES = 256 * 1024
+# Clocks of one cluster differ by less: beyond that munge refuses its machines to each other.
+CLOCK_SKEW_S = 300.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +75,7 @@ def read_evidence(paths: SubmissionPaths, *, ended: bool) -> Evidence:
         result_problem=problem,
         exit_record=exit_record,
         cancel_requested=paths.cancel.exists(),
-        missing_since_s=_age(missing.get("since")),
+        missing_since_s=_missing_since_s(missing),
     )
 
 
@@ -167,6 +170,13 @@ def _read_record(path: Path) -> JsonDict:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _missing_since_s(record: JsonDict) -> float | None:
+    age_s = _age(record.get("since"))
+    if age_s is None or record.get("host") in (None, socket.gethostname()):
+        return age_s
+    return max(0.0, age_s - CLOCK_SKEW_S)
 
 
 def _age(since: object) -> float | None:

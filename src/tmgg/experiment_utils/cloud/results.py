@@ -7,7 +7,7 @@ from tmgg.experiment_utils.evidence import read_result
 from tmgg.experiment_utils.failures import Failure
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import load_task
-from tmgg.experiment_utils.task import TaskOutput
+from tmgg.experiment_utils.task import nodes_of
 
 _STATE_FIELDS = (
     "backend_state", "reason", "job_id", "exit_code", "nodes", "attempt", "status",
@@ -58,13 +58,6 @@ def make_result(paths: RunPaths, submission: SubmissionPaths, state: RunState) -
         duration_seconds=output.duration_seconds if output else 0.0,
         attempts=state.attempt,
         job_id=state.job_id,
-        nodes=_nodes(output),
+        nodes=nodes_of(output) if output else [],
         output_path=str(paths.stdout),
     )
-
-
-def _nodes(output: TaskOutput | None) -> list[str]:
-    if output is None:
-        return []
-    ray_nodes = sorted(str(node.get("hostname")) for node in output.ray_nodes)
-    return ray_nodes or [output.hostname]
