@@ -26,10 +26,16 @@ $(INSTALLED): pyproject.toml constraints.txt
 run: install ## the main job at smoke scale: train, report the metrics
 	$(BIN)/tmgg-experiment +stage=stage1_poc scale=smoke
 
+define NEED_SLURM
+@if [ "$$(id -u)" = 0 ]; then $(BIN)/python -m slurm_cluster install; fi
+endef
+
 test: install ## all tests that fit in half an hour; real Slurm included when root
+	$(NEED_SLURM)
 	$(PYTEST) -m 'not long'
 
 test-long: install ## the tests that take minutes each
+	$(NEED_SLURM)
 	$(PYTEST) -m long
 
 check: install ## format, lint, types, spelling, shell
