@@ -17,7 +17,7 @@ import torch
 from tmgg.errors import TaskError
 from tmgg.experiment_utils import execute
 from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.execute import execute_task, parse_returned, submission_paths
+from tmgg.experiment_utils.execute import execute_task, parse_returned
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.task import TaskInput, TaskOutput, parse_result_line
 
@@ -291,12 +291,6 @@ def test_a_folder_that_vanished_leaves_the_line_and_its_own_exit_code(
     assert done.returncode == os.EX_IOERR
     assert '"value": 5' in done.stdout
     assert "could not write" in done.stderr
-
-
-def test_the_submission_is_found_from_its_folder(folder: Path) -> None:
-    expected = RunPaths(folder / "runs", "run").submission(2)
-    assert submission_paths(Path("runs/run/2")) == expected
-    assert submission_paths(folder / "runs/run/2/") == expected
 
 
 @pytest.mark.parametrize(

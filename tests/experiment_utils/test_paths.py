@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tmgg.errors import ConfigError
-from tmgg.experiment_utils.paths import RunPaths, check_run_id
+from tmgg.experiment_utils.paths import RunPaths, check_run_id, submission_paths
 
 GOOD = ["a", "7", "stage1.poc_2-x", "A" * 100, "2026-11-23T10"]
 BAD = [
@@ -83,3 +83,9 @@ def test_submissions_are_counted_as_numbers_and_other_files_ignored(tmp_path: Pa
         (paths.folder / name).mkdir(parents=True)
     assert paths.submission_numbers() == [1, 2, 10]
     assert RunPaths(tmp_path, "nobody").submission_numbers() == []
+
+
+def test_the_submission_is_found_from_its_folder(folder: Path) -> None:
+    expected = RunPaths(folder / "runs", "run").submission(2)
+    assert submission_paths(Path("runs/run/2")) == expected
+    assert submission_paths(folder / "runs/run/2/") == expected

@@ -24,18 +24,27 @@ def is_forbidden(paths: SubmissionPaths) -> bool:
     return _read(paths) == NOBODY
 
 
-def forbid(paths: SubmissionPaths) -> str | None:
-    """Let no job begin this submission any more; the job that had begun it before, if one had.
+def claim(paths: SubmissionPaths, job_id: str) -> str:
+    """Begin the submission as `job_id`, unless somebody else owns it; the owner.
 
-    Raises OSError when the folder cannot be written: then a job may still begin it.
+    Raises OSError when the folder cannot be written.
     """
     mine = paths.folder / f".owner.{secrets.token_hex(4)}"
-    mine.write_text(f"{NOBODY}\n")
+    mine.write_text(f"{job_id}\n")
     try:
         with contextlib.suppress(FileExistsError):
             os.link(mine, paths.owner)
     finally:
         mine.unlink()
+    return _read(paths)
+
+
+def forbid(paths: SubmissionPaths) -> str | None:
+    """Let no job begin this submission any more; the job that had begun it before, if one had.
+
+    Raises OSError when the folder cannot be written: then a job may still begin it.
+    """
+    claim(paths, NOBODY)
     return read_owner(paths)
 
 

@@ -176,3 +176,9 @@ class SubmissionPaths:
         """The exit record; only there when the job ended by itself or by a signal it caught."""
         name = f"{self.run_paths.run_id}.{self.number}.json"
         return self.run_paths.ended_folder / name
+
+
+def submission_paths(folder: Path) -> SubmissionPaths:
+    """The paths of the submission whose folder this is."""
+    run_folder = folder.absolute().parent
+    return RunPaths(run_folder.parent, run_folder.name).submission(int(folder.name))

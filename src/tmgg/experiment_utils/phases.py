@@ -1,8 +1,15 @@
 """How a job got on, from the marks it left: `name seconds host`, one line each."""
 
+import logging
 import math
 import re
+import socket
+import time
 from dataclasses import dataclass
+
+from tmgg.experiment_utils.paths import SubmissionPaths
+
+log = logging.getLogger(__name__)
 
 _LINE = re.compile(r"(?P<name>[a-z][a-z0-9_]*) (?P<at>\d+(?:\.\d*)?) (?P<host>\S+)")
 
@@ -31,3 +38,13 @@ def parse_phases(text: str) -> list[Phase]:
     found = (_LINE.fullmatch(line) for line in text.splitlines())
     phases = (Phase(mark["name"], float(mark["at"]), mark["host"]) for mark in found if mark)
     return [phase for phase in phases if math.isfinite(phase.at)]
+
+
+def write_phase(paths: SubmissionPaths, name: str) -> None:
+    """Append one mark; a phase is a convenience, so a full disk does not end the run."""
+    line = f"{name} {time.time():.6f} {socket.gethostname()}\n"
+    try:
+        with paths.phases.open("a") as stream:
+            stream.write(line)
+    except OSError as error:
+        log.warning("could not record phase %s: %s", name, error)

@@ -274,6 +274,11 @@ def process_start(pid: int) -> str:
     return "" if state in "ZX" else fields[18]
 
 
+def process_name(pid: int) -> str:
+    """A process's id, start time and host: no other process was or will be called so."""
+    return f"{pid}.{process_start(pid)}@{socket.gethostname()}"
+
+
 def _rename_new(source: Path, target: Path, *, what: str) -> None:
     try:
         source.rename(target)

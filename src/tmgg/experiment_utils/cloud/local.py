@@ -5,11 +5,13 @@ session of its own, waits, and leaves the exit record; so a run outlives the pro
 it, and any process can ask for its result.
 """
 
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -21,16 +23,25 @@ from tmgg.experiment_utils.cloud.factory import unknown_name
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
 from tmgg.experiment_utils.cloud.slurm import fields as checks
 from tmgg.experiment_utils.cloud.verdict import JobView
+from tmgg.experiment_utils.ownership import forbid, is_forbidden
 from tmgg.experiment_utils.paths import SubmissionPaths
 from tmgg.experiment_utils.registry import (
+    Intent,
     load_intent,
     load_run,
     new_intent,
+    process_name,
     process_start,
     save_job,
 )
 
+log = logging.getLogger(__name__)
+
 GRACE_S = 5.0
+# Starting a process takes far less; a submitter that lives on after that has failed to.
+START_WITHIN_S = 60.0
+# The supervisor of a submitter that died is on its way until it has noted itself.
+SETTLE_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,15 +108,24 @@ class LocalRunner(RecordedRunner):
                 )
         except OSError as error:
             raise SubmissionError(f"cannot start {sys.executable}: {error}") from error
-        job_id = f"{process.pid}.{process_start(process.pid)}@{socket.gethostname()}"
+        job_id = process_name(process.pid)
         _reap_later(process)
-        save_job(submission, job_id)
+        try:
+            save_job(submission, job_id)
+        except OSError as error:
+            log.warning("could not note process %s: %s", job_id, error)  # it notes itself
         return job_id
 
     def adopt(self, submission: SubmissionPaths) -> str | None:
-        if load_intent(submission).submitter_alive():
+        if not is_forbidden(submission) and _may_still_start(load_intent(submission)):
             return None
-        raise SubmissionError("the submitting process ended before it could start the run")
+        begun = forbid(submission)
+        if begun is None:
+            raise SubmissionError(
+                "the submitting process ended before it could start the run. `tmgg-jobs retry "
+                f"{submission.run_paths.run_id}` starts it."
+            )
+        return begun
 
     def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
         return {job_id: view_process(job_id) for job_id in job_ids}
@@ -120,6 +140,11 @@ class LocalRunner(RecordedRunner):
         if pid is not None:
             # The supervisor ends the experiment's whole session and leaves the exit record.
             os.kill(pid, signal.SIGTERM)
+
+
+def _may_still_start(intent: Intent) -> bool:
+    age_s = time.time() - intent.created_at
+    return age_s < START_WITHIN_S and (intent.submitter_alive() or age_s < SETTLE_S)
 
 
 def view_process(job_id: str) -> JobView | None:
@@ -154,7 +179,6 @@ def _live_pid(job_id: str) -> int | None:
     pid = int(pid_text)
     if pid in _children and _children[pid].poll() is not None:
         del _children[pid]
-        return None
     return pid if start and process_start(pid) == start else None
 
 

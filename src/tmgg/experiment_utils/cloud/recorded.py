@@ -4,10 +4,11 @@ A subclass says how to start a submission and what its backend knows about jobs;
 concerns records, evidence and verdicts is here, once.
 """
 
+import contextlib
 import logging
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tmgg.errors import (
@@ -62,6 +63,10 @@ class RecordedRunner(CloudRunner):
     ) -> None:
         """Write intent and script of a submission into `draft`; they will be read at `final`."""
 
+    def check_submission(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
+        """Raise ConfigError or BackendError for what cannot be submitted; writes nothing."""
+        return
+
     @abstractmethod
     def start(self, submission: SubmissionPaths) -> str:
         """Hand a recorded submission to the backend; the backend's job id, noted in the record."""
@@ -108,6 +113,7 @@ class RecordedRunner(CloudRunner):
     def spawn(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
         task = task_of(request, default_timeout_s=self.default_timeout_s)
         paths = RunPaths(self.output_dir, task.run_id)
+        self.check_submission(paths.submission(1), gpu_type=gpu_type)
 
         def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
             self.write_submission(draft, final, gpu_type=gpu_type)
@@ -119,7 +125,8 @@ class RecordedRunner(CloudRunner):
             settings=self.record_settings() | ({"gpu_type": gpu_type} if gpu_type else {}),
         )
         try:
-            submission = create_run(paths, record, task, request.payload, write)
+            with _recording(paths):
+                submission = create_run(paths, record, task, request.payload, write)
         except RunExistsError:
             if not resume:
                 raise
@@ -172,6 +179,9 @@ class RecordedRunner(CloudRunner):
         """Spare the runner looking for a run; its record must name this backend."""
         self._found[paths.run_id] = paths
 
+    def existing(self, run_ids: Sequence[str]) -> list[str]:
+        return [run_id for run_id in run_ids if RunPaths(self.output_dir, run_id).folder.exists()]
+
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         return {self._paths(run_id).ended_folder for run_id in run_ids}
 
@@ -188,13 +198,17 @@ class RecordedRunner(CloudRunner):
         def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
             self.write_submission(draft, final, gpu_type=None)
 
-        return self._spawned(paths, self._start(add_submission(paths, write)))
+        return self._spawned(paths, self._start(self._add_submission(paths, write)))
 
     def _resume(self, paths: RunPaths, write: WriteSubmission) -> SpawnedTask:
         state = self.poll([paths.run_id])[0]
         if state.final and state.status == "failed":
-            return self._spawned(paths, self._start(add_submission(paths, write)))
+            return self._spawned(paths, self._start(self._add_submission(paths, write)))
         return self._spawned(paths, state.job_id)
+
+    def _add_submission(self, paths: RunPaths, write: WriteSubmission) -> SubmissionPaths:
+        with _recording(paths):
+            return add_submission(paths, write)
 
     def _start(self, submission: SubmissionPaths) -> str:
         try:
@@ -298,6 +312,19 @@ class RecordedRunner(CloudRunner):
             write_json(submission.missing, {"version": LAYOUT_VERSION, "since": time.time()})
         elif not missing and evidence.missing_since_s is not None:
             submission.missing.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _recording(paths: RunPaths) -> Iterator[None]:
+    try:
+        yield
+    except RunExistsError:
+        raise
+    except OSError as error:
+        raise SubmissionError(
+            f"the record of run {paths.run_id!r} cannot be written in {paths.output_dir}: {error}. "
+            "Nothing was submitted; make room there, or set another output_dir."
+        ) from error
 
 
 def _ended_by_itself(submission: SubmissionPaths) -> bool:

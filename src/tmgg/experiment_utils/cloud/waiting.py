@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -22,7 +22,8 @@ from tmgg.experiment_utils.cloud.runs import (
     SpawnedTask,
     TaskRequest,
 )
-from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.cloud.slurm import fields as checks
+from tmgg.experiment_utils.failures import Failure, failure
 from tmgg.experiment_utils.paths import run_id_of_exit_record
 
 if TYPE_CHECKING:
@@ -108,6 +109,15 @@ class Watch:
         """How many runs have not ended."""
         return len(self._states)
 
+    @property
+    def open_ids(self) -> list[str]:
+        """Those that have not ended."""
+        return list(self._states)
+
+    def drop(self, run_id: str) -> None:
+        """Watch a run no more."""
+        self._states.pop(run_id, None)
+
     def add(self, run_id: str, job_id: str | None = None) -> None:
         """Watch one more run, pending until something else is known."""
         self._states[run_id] = RunState(run_id=run_id, status="pending", final=False, job_id=job_id)
@@ -149,11 +159,10 @@ class Watch:
         return {run_id_of_exit_record(name) for name in names}
 
     def _plan_next_question(self, *, changed: bool) -> None:
-        longest_s = self._runner.poll_interval_s
-        self._due_s = self._clock.monotonic() + self._interval_s
-        self._interval_s = min(self._interval_s * POLL_GROWTH, longest_s)
         if changed:
             self._interval_s = min(self._interval_s, POLL_INTERVAL_AFTER_CHANGE_S)
+        self._due_s = self._clock.monotonic() + self._interval_s
+        self._interval_s = min(self._interval_s * POLL_GROWTH, self._runner.poll_interval_s)
 
 
 def wait(
@@ -181,8 +190,9 @@ def sweep(
     clock: Clock | None = None,
 ) -> list[ExperimentResult]:
     """Submit as room appears, collect as runs end; one result per request, in order."""
-    if parallelism < 1:
-        raise ConfigError(f"parallelism={parallelism}: at least 1 run must be allowed at a time")
+    if not requests:
+        return []
+    checks.integer("parallelism", parallelism, least=1)
     _refuse_twins(requests)
     watch = Watch(runner, on_update=on_update, clock=clock)
     queue = deque(requests)
@@ -193,9 +203,35 @@ def sweep(
             refusal = _submit(watch, request, spawn)
             if refusal is not None:
                 results[refusal.run_id] = refusal
-        for state in watch.next_ended():
-            results[state.run_id] = runner.collect(state.run_id)
+        results |= {result.run_id: result for result in _next_results(watch, runner, requests)}
     return [results[str(request.run_id)] for request in requests]
+
+
+def _next_results(
+    watch: Watch, runner: "CloudRunner", requests: Sequence[TaskRequest]
+) -> Iterator[ExperimentResult]:
+    """The results of runs that have ended; a record that cannot be read ends its own run only."""
+    try:
+        ended = [state.run_id for state in watch.next_ended()]
+    except RunError:
+        ended = [run_id for run_id in watch.open_ids if _poll_error(runner, run_id) is not None]
+        if not ended:
+            raise
+    for run_id in ended:
+        watch.drop(run_id)
+        try:
+            yield runner.collect(run_id)
+        except RunError as error:
+            (request,) = (each for each in requests if each.run_id == run_id)
+            yield _failed(request, failure("lost", str(error)))
+
+
+def _poll_error(runner: "CloudRunner", run_id: str) -> RunError | None:
+    try:
+        runner.poll([run_id])
+    except RunError as error:
+        return error
+    return None
 
 
 def _submit(
@@ -209,21 +245,20 @@ def _submit(
         log.warning("%s", error)  # the job may be in; polling finds out
         watch.add(request.run_id)
     except (BackendError, RunError) as error:
-        return _refused(request, error)
+        return _failed(request, failure("submission", str(error)))
     return None
 
 
 def _refuse_twins(requests: Sequence[TaskRequest]) -> None:
-    ids = [request.run_id for request in requests]
-    twins = sorted({str(run_id) for run_id in ids if ids.count(run_id) > 1})
+    counts = Counter(str(request.run_id) for request in requests)
+    twins = sorted(run_id for run_id, count in counts.items() if count > 1)
     if twins:
         raise ConfigError(
             f"run ids given twice in one sweep: {', '.join(twins)}. Make them unique."
         )
 
 
-def _refused(request: TaskRequest, error: BackendError | RunError) -> ExperimentResult:
-    why = failure("submission", str(error))
+def _failed(request: TaskRequest, why: Failure) -> ExperimentResult:
     return ExperimentResult(
         run_id=str(request.run_id),
         config=dict(request.config),

@@ -1,6 +1,7 @@
 """Runs as Slurm jobs: one sbatch each, found again by any process on the shared file system."""
 
 import logging
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +75,7 @@ class SlurmRunner(RecordedRunner):
         checked = as_request(request)
         assert checked.run_id is not None
         script = RunPaths(self.output_dir, checked.run_id).submission(1).script
-        command = " ".join(submit_argv(script, comment="tmgg:<token>"))
+        command = shlex.join(submit_argv(script, comment="tmgg:TOKEN"))
         return f"# {command}\n# in {self.base_dir}\n{self.render_job_script(checked)}"
 
     def render_job_script(self, request: TaskRequest) -> str:
@@ -83,12 +84,15 @@ class SlurmRunner(RecordedRunner):
         paths = RunPaths(self.output_dir, request.run_id).submission(1)
         return self._render(self.config, paths)
 
+    def check_submission(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
+        require_commands()
+        self._render(self._config_of(submission.run_paths, gpu_type), submission)
+
     def write_submission(
         self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
     ) -> None:
         require_commands()
-        config = self._config_of(final.run_paths)
-        config = replace(config, gpu_type=gpu_type) if gpu_type else config
+        config = self._config_of(final.run_paths, gpu_type)
         script = self._render(config, final)
         write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
         if config.ray_bootstrap != "none":
@@ -117,11 +121,12 @@ class SlurmRunner(RecordedRunner):
     def cancel_jobs(self, job_ids: Sequence[str]) -> None:
         self.client.cancel(job_ids)
 
-    def _config_of(self, paths: RunPaths) -> SlurmConfig:
-        # A retry keeps the settings of the record, whatever this runner was made with.
-        if not paths.run.exists():
-            return self.config
-        return SlurmConfig.from_mapping(load_run(paths).settings)
+    def _config_of(self, paths: RunPaths, gpu_type: str | None) -> SlurmConfig:
+        config = self.config
+        if paths.run.exists():
+            # A retry keeps the settings of the record, whatever this runner was made with.
+            config = SlurmConfig.from_mapping(load_run(paths).settings)
+        return config if gpu_type is None else replace(config, gpu_type=gpu_type)
 
     def _render(self, config: SlurmConfig, paths: SubmissionPaths) -> str:
         # A retry may come from another directory; sbatch is called in the record's (see start).
