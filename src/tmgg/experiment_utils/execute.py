@@ -20,7 +20,8 @@ from omegaconf import OmegaConf
 from tmgg.errors import RecordError, TaskError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
 from tmgg.experiment_utils.context import RunContext, set_current_run
-from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
+from tmgg.experiment_utils.phases import write_phase
 from tmgg.experiment_utils.task import (
     Metrics,
     TaskInput,
@@ -55,16 +56,6 @@ def execute_task(submission_folder: str | None = None) -> int:
     exit_code = _publish(paths, output)
     write_phase(paths, "entrypoint_end")
     return exit_code
-
-
-def write_phase(paths: SubmissionPaths, name: str) -> None:
-    """Append one mark; a phase is a convenience, so a full disk does not end the run."""
-    line = f"{name} {time.time():.6f} {socket.gethostname()}\n"
-    try:
-        with paths.phases.open("a") as stream:
-            stream.write(line)
-    except OSError as error:
-        log.warning("could not record phase %s: %s", name, error)
 
 
 def _attempt(paths: SubmissionPaths, started: float) -> TaskOutput:
@@ -222,10 +213,3 @@ def _publish(paths: SubmissionPaths, output: TaskOutput) -> int:
         log.error("could not write %s: %s", paths.result, error)
         return os.EX_IOERR
     return exit_code
-
-
-def submission_paths(folder: Path) -> SubmissionPaths:
-    """The paths of the submission whose folder this is."""
-    folder = folder.absolute()
-    run_folder = folder.parent
-    return RunPaths(run_folder.parent, run_folder.name).submission(int(folder.name))

@@ -20,6 +20,7 @@
                 cancel.json            somebody asked for an end
                 stop                   dropped to ask the experiment to checkpoint and end
                 ray_token              secret of this job's Ray cluster (0600)
+                ray_head               where the head's supervisor listens (managed bootstrap)
                 verdict.json           the outcome, once final
 
 The run folder is the database: any process on the shared file system can ask, collect or cancel.
@@ -157,6 +158,10 @@ class SubmissionPaths:
         return self.folder / "ray_token"
 
     @property
+    def ray_head(self) -> Path:
+        return self.folder / "ray_head"
+
+    @property
     def verdict(self) -> Path:
         return self.folder / "verdict.json"
 
@@ -165,3 +170,10 @@ class SubmissionPaths:
         """The exit record; only there when the job ended by itself or by a signal it caught."""
         name = f"{self.run_paths.run_id}.{self.number}.json"
         return self.run_paths.ended_folder / name
+
+
+def submission_paths(folder: Path) -> SubmissionPaths:
+    """The paths of the submission whose folder this is."""
+    folder = folder.absolute()
+    run_folder = folder.parent
+    return RunPaths(run_folder.parent, run_folder.name).submission(int(folder.name))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tmgg.errors import ConfigError
 
+LONGEST_SCRATCH = 12
 _TIME = re.compile(
     r"(?P<minutes>\d+)"
     r"|(?P<m>\d+):(?P<s>\d+)"
@@ -46,6 +47,16 @@ def printable(name: str, value: object) -> None:
         return
     if not isinstance(value, str) or not value or not value.isprintable():
         raise ConfigError(f"{name}={value!r} must be non-empty text without line breaks")
+
+
+def scratch_folder(name: str, value: object) -> None:
+    """A short absolute path on the nodes; see `ray_node/scratch.py` for why it must be short."""
+    if not isinstance(value, str) or not re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", value):
+        raise ConfigError(f"{name}={value!r} must be an absolute path of plain letters")
+    if len(value) > LONGEST_SCRATCH:
+        raise ConfigError(
+            f"{name}={value!r} is too long for Ray's sockets; at most {LONGEST_SCRATCH} letters"
+        )
 
 
 def matching(name: str, value: object, pattern: tuple[re.Pattern[str], str]) -> None:

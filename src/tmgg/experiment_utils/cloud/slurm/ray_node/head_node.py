@@ -1,0 +1,197 @@
+"""The supervisor of the head: brings the nodes together, then runs the experiment."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmgg.experiment_utils.cloud.slurm.head_address import head_address
+from tmgg.experiment_utils.cloud.slurm.preflight import EXIT_CODE as NO_RAY
+from tmgg.experiment_utils.cloud.slurm.ray_node import addresses, channel, ports, rendezvous
+from tmgg.experiment_utils.cloud.slurm.ray_node.node import NO_RAY_START, TERMINATED, Node
+from tmgg.experiment_utils.cloud.slurm.ray_node.options import NodeOptions
+from tmgg.experiment_utils.phases import write_phase
+
+_ENTRYPOINT = "tmgg.experiment_utils.cloud.slurm.ray_node.entrypoint"
+
+
+@dataclass
+class _Guest:
+    """A connection to the head; trusted once it has proved itself."""
+
+    channel: channel.Channel | None
+    nonce: str
+    name: str = ""
+    rank: int | None = None
+    up: bool = False
+
+
+class HeadNode(Node):
+    """Starts Ray's head, waits for every node, runs the entrypoint, ends them all."""
+
+    def __init__(self, options: NodeOptions, scratch: Path, secret: bytes) -> None:
+        super().__init__(options, scratch, secret)
+        self._guests: list[_Guest] = []
+        self._gcs_address = ""
+        self._own = ""
+        self._entrypoint: subprocess.Popen[bytes] | None = None
+        self._go = -1
+
+    def run(self) -> int:
+        self.ray.prepare()
+        self._prepare_entrypoint()
+        self.loop.after(self.options.start_timeout_s, self._too_late)
+        self._own = self.own_address(self._default_address())
+        listener = self.ray.claim_block().listener
+        self.loop.watch(listener.fileno(), lambda: self._accept(listener))
+        port = int(listener.getsockname()[1])
+        rendezvous.publish(
+            self.options.paths.ray_head, (self._own, port), start=self.options.start
+        )
+        self.ray.start(self._own, None)
+        code = self.loop.run()
+        for guest in self._guests:
+            self._tell(guest, {"order": "stop"})
+        return code
+
+    def ray_up(self, plan: ports.PortPlan) -> None:
+        write_phase(self.options.paths, "ray_head_up")
+        self._gcs_address = f"{self._own}:{plan.components['gcs']}"
+        for guest in self._guests:
+            if guest.rank is not None:
+                self._tell_start(guest)
+        self._check_complete()
+
+    def ray_failed(self, why: str, *, no_ray: bool) -> None:
+        self._give_up(f"{self.options.node}: {why}", NO_RAY if no_ray else NO_RAY_START)
+
+    def ray_lost(self, why: str) -> None:
+        self.notice(why)
+        write_phase(self.options.paths, "ray_head_lost")
+
+    def spared(self) -> list[int]:
+        return [] if self._entrypoint is None else [self._entrypoint.pid]
+
+    def terminated(self) -> None:
+        if self._go >= 0 or self._entrypoint is None:
+            self.loop.end(TERMINATED)
+        else:
+            os.kill(self._entrypoint.pid, signal.SIGTERM)
+
+    def _default_address(self) -> str:
+        launch = self.options.launch_address
+        if launch and addresses.is_own(launch):
+            return launch
+        return head_address(self._node_names())
+
+    def _node_names(self) -> list[str]:
+        found = subprocess.run(
+            ["scontrol", "show", "hostnames", os.environ.get("SLURM_STEP_NODELIST", "")],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        return found.stdout.split()
+
+    def _prepare_entrypoint(self) -> None:
+        reading, self._go = os.pipe()
+        self._entrypoint = self.children.spawn(
+            [sys.executable, "-u", "-m", _ENTRYPOINT, str(reading), str(self.options.paths.folder)],
+            environment=self.environment,
+            on_exit=self._entrypoint_ended,
+            pass_fds=[reading],
+        )
+        os.close(reading)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        guest = _Guest(None, channel.new_nonce())
+        guest.channel = channel.Channel(
+            self.loop,
+            connection,
+            on_message=lambda message: self._on_message(guest, message),
+            on_close=lambda: self._on_close(guest),
+        )
+        self._guests.append(guest)
+        self._tell(guest, {"nonce": guest.nonce})
+
+    def _on_message(self, guest: _Guest, message: channel.Message) -> None:
+        if guest.rank is None:
+            self._shake_hands(guest, message)
+        elif message.get("event") == "up":
+            guest.up = True
+            self._check_complete()
+        elif message.get("event") == "failed":
+            code = NO_RAY if message.get("no_ray") else NO_RAY_START
+            self._give_up(f"{guest.name}: {message.get('why')}", code)
+        elif message.get("event") == "lost":
+            self._node_lost(guest, str(message.get("why")))
+
+    def _shake_hands(self, guest: _Guest, message: channel.Message) -> None:
+        proven = channel.is_proof(
+            message.get("proof"), self.secret, role="node", nonce=guest.nonce
+        )
+        if not proven:
+            assert guest.channel is not None
+            guest.channel.close()
+            self._guests.remove(guest)
+            return
+        guest.rank, guest.name = int(message["rank"]), str(message["node"])
+        self._tell(
+            guest, {"proof": channel.prove(self.secret, role="head", nonce=message["nonce"])}
+        )
+        if self._gcs_address:
+            self._tell_start(guest)
+
+    def _on_close(self, guest: _Guest) -> None:
+        self._guests.remove(guest)
+        if guest.rank is not None:
+            self._node_lost(guest, "its supervisor is gone")
+
+    def _node_lost(self, guest: _Guest, why: str) -> None:
+        if self._go >= 0:
+            self._give_up(f"{guest.name}: {why}", NO_RAY_START)
+            return
+        self.notice(f"lost {guest.name}: {why}; the experiment goes on without it")
+        write_phase(self.options.paths, "ray_node_lost")
+
+    def _check_complete(self) -> None:
+        up = sum(1 for guest in self._guests if guest.up)
+        if self._go < 0 or not self._gcs_address or up + 1 < self.options.nodes:
+            return
+        write_phase(self.options.paths, "ray_nodes_up")
+        with os.fdopen(self._go, "w") as pipe:
+            pipe.write(json.dumps({"TMGG_RAY_ADDRESS": self._gcs_address}) + "\n")
+        self._go = -1
+
+    def _entrypoint_ended(self, code: int) -> None:
+        self.loop.end(code if code >= 0 else 128 - code)
+
+    def _too_late(self) -> None:
+        if self._go < 0:
+            return
+        present = {guest.name for guest in self._guests if guest.up} | {self.options.node}
+        missing = [name for name in self._node_names() if name not in present]
+        self._give_up(
+            f"{', '.join(missing)} did not join within {self.options.start_timeout_s:g} s",
+            NO_RAY_START,
+        )
+
+    def _give_up(self, why: str, code: int) -> None:
+        sys.stderr.write(f"tmgg: Ray did not start: {why}\n")
+        self.loop.end(code)
+
+    def _tell_start(self, guest: _Guest) -> None:
+        self._tell(guest, {"order": "start", "address": self._gcs_address})
+
+    def _tell(self, guest: _Guest, message: channel.Message) -> None:
+        assert guest.channel is not None
+        guest.channel.send(message)
