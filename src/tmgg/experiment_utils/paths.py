@@ -20,6 +20,7 @@
                 cancel.json            somebody asked for an end
                 stop                   dropped to ask the experiment to checkpoint and end
                 ray_token              secret of this job's Ray cluster (0600)
+                ray_logs/<node>/       ends of Ray's logs, where Ray failed (managed bootstrap)
                 ray_head               where the head's supervisor listens (managed bootstrap)
                 verdict.json           the outcome, once final
 
@@ -156,6 +157,10 @@ class SubmissionPaths:
     @property
     def ray_token(self) -> Path:
         return self.folder / "ray_token"
+
+    @property
+    def ray_logs(self) -> Path:
+        return self.folder / "ray_logs"
 
     @property
     def ray_head(self) -> Path:

@@ -14,9 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 from tmgg.experiment_utils.atomic_file import write_atomic
-from tmgg.experiment_utils.paths import submission_paths
+from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
 from tmgg.experiment_utils.phases import write_phase
-from tmgg.experiment_utils.paths import SubmissionPaths
 
 KILL_AFTER_S = 10.0
 

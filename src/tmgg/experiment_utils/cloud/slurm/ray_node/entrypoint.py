@@ -4,6 +4,7 @@ Run by the head's supervisor with a pipe's number and the submission's folder. T
 one JSON line, the variables to add to the environment; its end instead means not to run.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -12,10 +13,8 @@ import sys
 def main(pipe: int, folder: str) -> int:
     from tmgg.experiment_utils.execute import execute_task
 
-    try:
-        import ray  # noqa: F401 - needed soon; a broken one is reported when it is used
-    except Exception:  # noqa: BLE001
-        pass
+    with contextlib.suppress(Exception):  # a broken one is reported when it is used
+        import ray  # noqa: F401 - needed soon
     with os.fdopen(pipe) as stream:
         line = stream.readline()
     if not line:

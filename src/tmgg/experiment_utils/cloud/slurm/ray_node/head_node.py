@@ -1,5 +1,6 @@
 """The supervisor of the head: brings the nodes together, then runs the experiment."""
 
+import contextlib
 import json
 import os
 import signal
@@ -11,7 +12,13 @@ from pathlib import Path
 
 from tmgg.experiment_utils.cloud.slurm.head_address import head_address
 from tmgg.experiment_utils.cloud.slurm.preflight import EXIT_CODE as NO_RAY
-from tmgg.experiment_utils.cloud.slurm.ray_node import addresses, channel, ports, rendezvous
+from tmgg.experiment_utils.cloud.slurm.ray_node import (
+    addresses,
+    channel,
+    ports,
+    rendezvous,
+    slurm_facts,
+)
 from tmgg.experiment_utils.cloud.slurm.ray_node.node import NO_RAY_START, TERMINATED, Node
 from tmgg.experiment_utils.cloud.slurm.ray_node.options import NodeOptions
 from tmgg.experiment_utils.phases import write_phase
@@ -40,18 +47,18 @@ class HeadNode(Node):
         self._own = ""
         self._entrypoint: subprocess.Popen[bytes] | None = None
         self._go = -1
+        self._ending = False
 
     def run(self) -> int:
         self.ray.prepare()
         self._prepare_entrypoint()
+        self._ask_kill_wait()
         self.loop.after(self.options.start_timeout_s, self._too_late)
         self._own = self.own_address(self._default_address())
         listener = self.ray.claim_block().listener
         self.loop.watch(listener.fileno(), lambda: self._accept(listener))
         port = int(listener.getsockname()[1])
-        rendezvous.publish(
-            self.options.paths.ray_head, (self._own, port), start=self.options.start
-        )
+        rendezvous.publish(self.options.paths.ray_head, (self._own, port), start=self.options.start)
         self.ray.start(self._own, None)
         code = self.loop.run()
         for guest in self._guests:
@@ -67,10 +74,12 @@ class HeadNode(Node):
         self._check_complete()
 
     def ray_failed(self, why: str, *, no_ray: bool) -> None:
+        self.save_ray_logs()
         self._give_up(f"{self.options.node}: {why}", NO_RAY if no_ray else NO_RAY_START)
 
     def ray_lost(self, why: str) -> None:
         self.notice(why)
+        self.save_ray_logs()
         write_phase(self.options.paths, "ray_head_lost")
 
     def spared(self) -> list[int]:
@@ -79,24 +88,31 @@ class HeadNode(Node):
     def terminated(self) -> None:
         if self._go >= 0 or self._entrypoint is None:
             self.loop.end(TERMINATED)
-        else:
+        elif not self._ending:
+            self._ending = True
             os.kill(self._entrypoint.pid, signal.SIGTERM)
+            self.loop.after(self.grace_s, lambda: self.loop.end(TERMINATED))
 
     def _default_address(self) -> str:
         launch = self.options.launch_address
         if launch and addresses.is_own(launch):
             return launch
-        return head_address(self._node_names())
+        return head_address(slurm_facts.expand_node_names(self.options.nodelist))
 
-    def _node_names(self) -> list[str]:
-        found = subprocess.run(
-            ["scontrol", "show", "hostnames", os.environ.get("SLURM_STEP_NODELIST", "")],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        return found.stdout.split()
+    def _ask_kill_wait(self) -> None:
+        answer = self.scratch / "slurm_config"
+
+        def read(_code: int) -> None:
+            self.kill_wait_s = slurm_facts.parse_kill_wait(answer.read_text(errors="replace"))
+
+        with answer.open("wb") as stream, contextlib.suppress(FileNotFoundError):
+            self.children.spawn(
+                slurm_facts.kill_wait_argv(),
+                environment=os.environ,
+                stdout=stream,
+                stderr=subprocess.DEVNULL,
+                on_exit=read,
+            )
 
     def _prepare_entrypoint(self) -> None:
         reading, self._go = os.pipe()
@@ -136,9 +152,7 @@ class HeadNode(Node):
             self._node_lost(guest, str(message.get("why")))
 
     def _shake_hands(self, guest: _Guest, message: channel.Message) -> None:
-        proven = channel.is_proof(
-            message.get("proof"), self.secret, role="node", nonce=guest.nonce
-        )
+        proven = channel.is_proof(message.get("proof"), self.secret, role="node", nonce=guest.nonce)
         if not proven:
             assert guest.channel is not None
             guest.channel.close()
@@ -179,7 +193,8 @@ class HeadNode(Node):
         if self._go < 0:
             return
         present = {guest.name for guest in self._guests if guest.up} | {self.options.node}
-        missing = [name for name in self._node_names() if name not in present]
+        names = slurm_facts.expand_node_names(self.options.nodelist)
+        missing = [name for name in names if name not in present]
         self._give_up(
             f"{', '.join(missing)} did not join within {self.options.start_timeout_s:g} s",
             NO_RAY_START,
@@ -190,7 +205,9 @@ class HeadNode(Node):
         self.loop.end(code)
 
     def _tell_start(self, guest: _Guest) -> None:
-        self._tell(guest, {"order": "start", "address": self._gcs_address})
+        self._tell(
+            guest, {"order": "start", "address": self._gcs_address, "kill_wait_s": self.kill_wait_s}
+        )
 
     def _tell(self, guest: _Guest, message: channel.Message) -> None:
         assert guest.channel is not None

@@ -1,5 +1,6 @@
 """This node's Ray: started, tried again elsewhere on conflict, watched."""
 
+import functools
 import importlib.util
 import json
 import subprocess
@@ -128,7 +129,7 @@ class LocalRay:
         if code == 0 and self._plan is not None:
             for pid, name in processes.descendants().items():
                 if name in _VITAL:
-                    self._children.look_after(pid, lambda c, name=name: self._lost(name, c))
+                    self._children.look_after(pid, functools.partial(self._lost, name))
             self._reports.ray_up(self._plan)
         else:
             self._retry(code)

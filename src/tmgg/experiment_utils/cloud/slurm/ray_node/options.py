@@ -31,6 +31,8 @@ class NodeOptions:
     step: str
     launch_address: str
     """Of the node that runs srun, as the nodes reach it; empty when Slurm does not say."""
+    nodelist: str
+    """The step's nodes as Slurm writes them."""
     cpus: int
     gpus: int
     memory_bytes: int | None
@@ -66,6 +68,7 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> N
         restart=environment.get("SLURM_RESTART_COUNT", "0"),
         step=environment["SLURM_STEP_ID"],
         launch_address=environment.get("SLURM_LAUNCH_NODE_IPADDR", ""),
+        nodelist=environment.get("SLURM_STEP_NODELIST", ""),
         cpus=cpus,
         gpus=told.gpus,
         memory_bytes=parse_memory(environment, cpus=cpus),

@@ -5,7 +5,7 @@ atomic, works between users who share nothing but the node, and ends with the pr
 own block every port is still probed, because other software knows nothing of blocks.
 """
 
-import contextlib
+import errno
 import socket
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -111,7 +111,9 @@ def block_starts(first: int, last: int, *, seed: int, workers: int) -> Iterator[
         yield start, start + size - 1
 
 
-def plan_ports(block: tuple[int, int], wishes: PortWishes, *, workers: int, free: PortTest) -> PortPlan:
+def plan_ports(
+    block: tuple[int, int], wishes: PortWishes, *, workers: int, free: PortTest
+) -> PortPlan:
     """Ports for every component, out of `block` except where a wish can be met.
 
     Raises PortsTakenError when the block has too few free ports left.
@@ -179,18 +181,11 @@ def _listen(port: int) -> socket.socket | None:
             server.listen(128)
         except OSError as error:
             server.close()
-            with contextlib.suppress(AttributeError):
-                if family == socket.AF_INET6 and _no_ipv6_address(error):
-                    continue
+            if error.errno == errno.EADDRNOTAVAIL:
+                continue  # the protocol is there but switched off
             return None
         return server
     return None
-
-
-def _no_ipv6_address(error: OSError) -> bool:
-    import errno
-
-    return error.errno == errno.EADDRNOTAVAIL
 
 
 def _next(candidates: Iterator[int], block: tuple[int, int]) -> int:

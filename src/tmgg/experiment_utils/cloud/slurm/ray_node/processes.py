@@ -75,6 +75,14 @@ def reap() -> list[tuple[int, int]]:
     return ended
 
 
+def wait_for(child: int) -> int:
+    """The child's exit code (negative: the signal); reaps adopted orphans meanwhile."""
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == child:
+            return os.waitstatus_to_exitcode(status)
+
+
 def parse_stat(text: str) -> tuple[int, str]:
     """Parent's pid and command name out of /proc/PID/stat; the name may hold anything."""
     name, _, rest = text.partition("(")[2].rpartition(")")

@@ -33,7 +33,9 @@ def divide(
     against the job's memory.
     """
     store = asked_bytes or int(memory_bytes * _OBJECT_STORE_SHARE)
-    store = max(LEAST_OBJECT_STORE_BYTES, min(store, int(shared_memory_bytes * _SHARED_MEMORY_SHARE)))
+    store = max(
+        LEAST_OBJECT_STORE_BYTES, min(store, int(shared_memory_bytes * _SHARED_MEMORY_SHARE))
+    )
     return Share(
         cpus=cpus,
         gpus=gpus,

@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 
 from tmgg.experiment_utils.cloud.slurm.ray_node import addresses, channel, ports, rendezvous
-from tmgg.experiment_utils.cloud.slurm.ray_node.node import NO_RAY_START, Node
+from tmgg.experiment_utils.cloud.slurm.ray_node.node import NO_RAY_START, TERMINATED, Node
 from tmgg.experiment_utils.cloud.slurm.ray_node.options import NodeOptions
 
 _LOOK_EVERY_S = 0.1
@@ -20,6 +20,7 @@ class WorkerNode(Node):
         self._nonce = channel.new_nonce()
         self._trusted = False
         self._head_host = ""
+        self._ending = False
 
     def run(self) -> int:
         self.ray.prepare()
@@ -31,11 +32,21 @@ class WorkerNode(Node):
         self._tell({"event": "up"})
 
     def ray_failed(self, why: str, *, no_ray: bool) -> None:
+        self.save_ray_logs()
         self._tell({"event": "failed", "why": why, "no_ray": no_ray})
 
     def ray_lost(self, why: str) -> None:
         self.notice(why)
+        self.save_ray_logs()
         self._tell({"event": "lost", "why": why})
+
+    def terminated(self) -> None:
+        if self._channel is None:
+            self.loop.end(TERMINATED)
+        elif not self._ending:
+            # The experiment may still be saving its state; the head knows when it is done.
+            self._ending = True
+            self.loop.after(self.grace_s, lambda: self.loop.end(TERMINATED))
 
     def _look_for_head(self) -> None:
         found = rendezvous.look_up(self.options.paths.ray_head, start=self.options.start)
@@ -57,6 +68,7 @@ class WorkerNode(Node):
         if not self._trusted:
             self._shake_hands(message)
         elif message.get("order") == "start":
+            self.kill_wait_s = float(message["kill_wait_s"])
             own = self.own_address(addresses.address_towards(self._head_host))
             self.ray.start(own, str(message["address"]))
         elif message.get("order") == "stop":
