@@ -77,8 +77,8 @@ def test_a_ray_that_cannot_start_is_reported_as_that_though_ray_exits_with_0(ali
     """symmetric-run ends with exit code 0 when `ray start` fails; here its port is taken."""
     alice.write("lab.py", EXPERIMENTS)
     taken = (
-        "python -c 'import socket, subprocess, sys; s = socket.create_server((\"\", 6399)); "
-        "s.set_inheritable(True); subprocess.Popen([\"sleep\", \"100\"], close_fds=False)'"
+        'python -c \'import socket, subprocess, sys; s = socket.create_server(("", 6399)); '
+        's.set_inheritable(True); subprocess.Popen(["sleep", "100"], close_fds=False)\''
     )
     result = alice.python(
         f"""{PRELUDE}

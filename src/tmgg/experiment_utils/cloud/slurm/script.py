@@ -177,6 +177,7 @@ def _render_managed(config: SlurmConfig, python: str) -> str:
         python=python,
         num_gpus=_shell_gpus(config),
         options=" ".join(options),
+        scratch=config.node_scratch,
     )
 
 

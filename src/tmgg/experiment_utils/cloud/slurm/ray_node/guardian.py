@@ -1,11 +1,13 @@
 """The process Slurm started on this node: outlives the supervisor and clears up after it."""
 
+import contextlib
 import os
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from types import FrameType
 
 from tmgg.experiment_utils.cloud.slurm.ray_node import processes, shared_memory
 from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import Scratch
@@ -20,15 +22,17 @@ def guard(supervise: Callable[[], int], scratch: Scratch) -> int:
     """Run `supervise` in a child; whatever becomes of it, leave nothing behind. Its exit code."""
     began = time.time()
     processes.adopt_orphans()
-    # The supervisor decides what a signal means; this process is there to see the end.
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
     guardian = os.getpid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until both know what to do with them
     child = os.fork()
     if child == 0:
         _be_supervisor(supervise, scratch, guardian, began)
+    _pass_signals_on(child)
     code = processes.wait_for(child)
     sweep(scratch, began=began)
+    if code < 0:
+        node = os.environ.get("SLURMD_NODENAME", "?")
+        sys.stderr.write(f"tmgg: {node}: the supervisor was killed by signal {-code}\n")
     return code if code >= 0 else 128 - code
 
 
@@ -42,14 +46,25 @@ def sweep(scratch: Scratch, *, began: float) -> None:
     scratch.remove()
 
 
+def _pass_signals_on(child: int) -> None:
+    # Slurm signals only the process it started (proctrack/cgroup); what a signal means is for the
+    # supervisor to decide.
+    def forward(number: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, number)
+
+    for number in _SIGNALS:
+        signal.signal(number, forward)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
 def _be_supervisor(
     supervise: Callable[[], int], scratch: Scratch, guardian: int, began: float
 ) -> None:
     code = os.EX_SOFTWARE
     try:
         processes.adopt_orphans()
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         processes.end_with_parent(guardian, ORPHANED)
         code = supervise()
     except Exception:

@@ -18,11 +18,14 @@ from tmgg.experiment_utils.cloud.slurm.ray_node import (
     ports,
     rendezvous,
     slurm_facts,
+    sweep,
 )
 from tmgg.experiment_utils.cloud.slurm.ray_node.node import NO_RAY_START, TERMINATED, Node
 from tmgg.experiment_utils.cloud.slurm.ray_node.options import NodeOptions
 from tmgg.experiment_utils.phases import write_phase
 
+_SWEEP_TIMEOUT_S = 20.0
+_LAST_WORDS_S = 10.0
 _ENTRYPOINT = "tmgg.experiment_utils.cloud.slurm.ray_node.entrypoint"
 
 
@@ -63,6 +66,9 @@ class HeadNode(Node):
         code = self.loop.run()
         for guest in self._guests:
             self._tell(guest, {"order": "stop"})
+        # The job script takes a file that is still there for a head that was killed.
+        if not self.is_orphan:
+            self.options.paths.ray_head.unlink(missing_ok=True)
         return code
 
     def ray_up(self, plan: ports.PortPlan) -> None:
@@ -81,6 +87,13 @@ class HeadNode(Node):
         self.notice(why)
         self.save_ray_logs()
         write_phase(self.options.paths, "ray_head_lost")
+        # The experiment may still say so itself. It must not wait for ever for a Ray that is gone.
+        self.loop.after(_LAST_WORDS_S, self._end_entrypoint)
+
+    def _end_entrypoint(self) -> None:
+        if self._entrypoint is not None:
+            os.kill(self._entrypoint.pid, signal.SIGTERM)
+        self.loop.after(_LAST_WORDS_S, lambda: self.loop.end(NO_RAY_START))
 
     def spared(self) -> list[int]:
         return [] if self._entrypoint is None else [self._entrypoint.pid]
@@ -92,6 +105,10 @@ class HeadNode(Node):
             self._ending = True
             os.kill(self._entrypoint.pid, signal.SIGTERM)
             self.loop.after(self.grace_s, lambda: self.loop.end(TERMINATED))
+
+    def signalled(self, number: signal.Signals) -> None:
+        if self._go < 0 and self._entrypoint is not None:
+            os.kill(self._entrypoint.pid, number)
 
     def _default_address(self) -> str:
         launch = self.options.launch_address
@@ -169,6 +186,25 @@ class HeadNode(Node):
         self._guests.remove(guest)
         if guest.rank is not None:
             self._node_lost(guest, "its supervisor is gone")
+            self._sweep(guest.name)
+
+    def _sweep(self, node: str) -> None:
+        """Clear up on a node whose supervisor may have been killed; a dead one stays silent."""
+        command = sweep.render_sweep(
+            sys.executable,
+            job_id=self.options.job_id,
+            node=node,
+            folder=self.options.paths.folder,
+            scratch_parent=self.scratch.parent,
+        )
+        sweeper = self.children.spawn(
+            command,
+            environment=sweep.without_step(os.environ),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            on_exit=lambda _code: limit.cancel(),
+        )
+        limit = self.loop.after(_SWEEP_TIMEOUT_S, sweeper.kill)
 
     def _node_lost(self, guest: _Guest, why: str) -> None:
         if self._go >= 0:

@@ -1,5 +1,6 @@
 """What the supervisors of head and other nodes have in common."""
 
+import functools
 import os
 import resource
 import signal
@@ -36,7 +37,10 @@ class Node:
         self.loop = Loop()
         self.children = Children(self.loop)
         self.loop.on_signal(signal.SIGTERM, self.terminated)
-        self.loop.on_signal(ORPHANED, lambda: self.loop.end(TERMINATED))
+        self.loop.on_signal(ORPHANED, self._orphaned)
+        for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+            self.loop.on_signal(number, functools.partial(self.signalled, number))
+        self.is_orphan = False
         self.kill_wait_s = slurm_facts.DEFAULT_KILL_WAIT_S
         _raise_open_files()
         self.environment = ray_command.render_environment(
@@ -58,6 +62,9 @@ class Node:
     def terminated(self) -> None:
         """Slurm, or somebody, asked this process to end."""
         raise NotImplementedError
+
+    def signalled(self, number: signal.Signals) -> None:
+        """A signal that does not mean the end; nothing unless a subclass knows better."""
 
     @property
     def grace_s(self) -> float:
@@ -83,6 +90,11 @@ class Node:
     def save_ray_logs(self) -> None:
         """Keep the ends of this node's Ray logs; the scratch folder will not be there later."""
         ray_logs.save(self.scratch, self.options.paths.ray_logs / self.options.node)
+
+    def _orphaned(self) -> None:
+        self.is_orphan = True
+        self.notice("the supervisor's guardian was killed")
+        self.loop.end(TERMINATED)
 
     def own_address(self, fallback: str) -> str:
         """This node's address for Ray: of the interface asked for, else `fallback`."""

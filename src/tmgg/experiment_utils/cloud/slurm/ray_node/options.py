@@ -28,7 +28,6 @@ class NodeOptions:
     """This node's name."""
     job_id: str
     restart: str
-    step: str
     launch_address: str
     """Of the node that runs srun, as the nodes reach it; empty when Slurm does not say."""
     nodelist: str
@@ -45,7 +44,7 @@ class NodeOptions:
     @property
     def start(self) -> str:
         """Tells this start of the job from an earlier one that left files."""
-        return f"{self.job_id}.{self.restart}.{self.step}"
+        return f"{self.job_id}.{self.restart}"
 
 
 def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> NodeOptions:
@@ -66,7 +65,6 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> N
         node=environment.get("SLURMD_NODENAME", "?"),
         job_id=environment["SLURM_JOB_ID"],
         restart=environment.get("SLURM_RESTART_COUNT", "0"),
-        step=environment["SLURM_STEP_ID"],
         launch_address=environment.get("SLURM_LAUNCH_NODE_IPADDR", ""),
         nodelist=environment.get("SLURM_STEP_NODELIST", ""),
         cpus=cpus,

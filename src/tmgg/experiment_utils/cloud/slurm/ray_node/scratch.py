@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 _PREFIX = "tmgg-"
@@ -56,11 +57,13 @@ class Scratch:
             self._lock = -1
 
 
-def scratch_path(parent: Path, *, job_id: str, start: str, secret: bytes) -> Path:
-    """The same path on every node of this start of the job (Ray wants that).
+def scratch_of_start(parent: Path, environment: Mapping[str, str], *, secret: bytes) -> Path:
+    """The folder of this start of the job: the same path on every node, as Ray wants it.
 
     Nobody without the job's secret can guess it, so nobody can make it first.
     """
+    job_id = environment["SLURM_JOB_ID"]
+    start = f"{job_id}.{environment.get('SLURM_RESTART_COUNT', '0')}"
     digest = hashlib.blake2b(start.encode(), key=secret[:64], digest_size=5).hexdigest()
     return parent / f"{_PREFIX}{job_id}-{digest}"
 
