@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from slurm_cluster import Cluster, ClusterOptions
 from slurm_cluster.packages import missing_packages, unusable_reason
+
+# The machine may be busy with a cluster; how long one example takes says nothing then.
+settings.register_profile("tmgg", deadline=None)
+settings.load_profile("tmgg")
 
 # Large enough, on paper, for every request that the documentation shows.
 _TEST_CLUSTER = ClusterOptions(

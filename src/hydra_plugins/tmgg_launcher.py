@@ -36,8 +36,10 @@ def _allow_own_target() -> None:
     if getattr(check, "allows_tmgg", False):
         return
 
+    own_target = launcher_options.TARGET
+
     def widened(clazz: str) -> bool:
-        return clazz == launcher_options.TARGET or bool(check(clazz))
+        return clazz == own_target or bool(check(clazz))
 
     widened.allows_tmgg = True  # type: ignore[attr-defined]
     Plugins.is_in_toplevel_plugins_module = staticmethod(widened)  # type: ignore[method-assign]

@@ -7,6 +7,7 @@ import pytest
 
 from slurm_cluster import Cluster
 from tests.slurm.login import Login
+from tests.slurm.trial import Trial
 
 HERE = Path(__file__).parent
 
@@ -24,3 +25,9 @@ def alice(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Login]:
     login = Login.new(cluster, user="alice", name=request.node.name)
     yield login
     login.cancel_all()
+
+
+@pytest.fixture
+def trial(alice: Login) -> Trial:
+    """Alice's runs in this test."""
+    return Trial(alice)

@@ -6,6 +6,7 @@ import re
 import secrets
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -59,32 +60,38 @@ class Login:
         return (self.host_folder / name).read_text()
 
     def run(
-        self, *argv: str, timeout_s: float = 120, check: bool = True, **env: str
+        self,
+        *argv: str,
+        timeout_s: float = 120,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command with the project's environment on PATH."""
         return self.cluster.run(
             argv,
             user=self.user,
             cwd=str(self.folder),
-            env=self.environment | env,
+            env=self.environment | dict(env or {}),
             timeout_s=timeout_s,
             check=check,
         )
 
-    def start(self, *argv: str, **env: str) -> MachineProcess:
+    def start(self, *argv: str, env: Mapping[str, str] | None = None) -> MachineProcess:
         """Start a command without waiting; its output can be read from the process."""
         return self.cluster.popen(
             argv,
             user=self.user,
             cwd=str(self.folder),
-            env=self.environment | env,
+            env=self.environment | dict(env or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
 
-    def python(self, code: str, *, timeout_s: float = 120, **env: str) -> Any:
+    def python(
+        self, code: str, *, timeout_s: float = 120, env: Mapping[str, str] | None = None
+    ) -> Any:
         """Run Python code that prints one JSON value as its last line; that value."""
-        done = self.run(str(PYTHON), "-c", code, timeout_s=timeout_s, **env)
+        done = self.run(str(PYTHON), "-c", code, timeout_s=timeout_s, env=env)
         return json.loads(done.stdout.splitlines()[-1])
 
     def cancel_all(self) -> None:

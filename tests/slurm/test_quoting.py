@@ -18,7 +18,8 @@ import json, os
 from tmgg.experiment_utils.cloud import SlurmRunner, SlurmConfig
 def spawn(name):
     runner = SlurmRunner(SlurmConfig(nodes=1, cpus_per_task=1, mem_per_cpu="1GB", time_limit="1",
-        exclusive=False, gpus_per_task=0, ray_bootstrap="none", job_name=name, output_dir={folder!r}))
+        exclusive=False, gpus_per_task=0, ray_bootstrap="none", job_name=name,
+        output_dir={folder!r}))
     return runner, runner.spawn_experiment({{"experiment": {{"_target_": "lab:ok"}}}})
 def found(runner, spawned):
     seen = runner.client.job_details(spawned.job_id)["JobName"]

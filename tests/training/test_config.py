@@ -55,6 +55,7 @@ def test_keys_of_the_runner_change_nothing() -> None:
         ({"trainer": {"steps": True}}, "trainer.steps is True; expected a whole number"),
         ({"trainer": {"steps": "5"}}, "trainer.steps is '5'; expected a whole number"),
         ({"trainer": {"learning_rate": None}}, "trainer.learning_rate is None; expected a number"),
+        ({"trainer": {"clip_norm": 10**400}}, "trainer.clip_norm is 1000*; expected a number"),
         ({"trainer": {"cpu_threads": "all"}}, "trainer.cpu_threads is 'all'; expected a whole"),
         ({"trainer": {"logger": "mlflow"}}, "expected one of csv, tensorboard, wandb"),
         ({"data": {"blocks": 2}}, "data.blocks is 2; expected a list of a whole number values"),

@@ -3,6 +3,9 @@ import dataclasses
 import pytest
 import torch
 
+from tmgg.denoising.metrics import score_pairs
+from tmgg.denoising.noise import NOISES
+from tmgg.models import MODELS, EvidenceReadout, build_model
 from tmgg.training.config import Settings, parse_settings
 from tmgg.training.data import GraphSource, Shard
 
@@ -60,6 +63,20 @@ def test_validation_graphs_are_never_trained_on_even_with_equal_seeds() -> None:
     settings = dataclasses.replace(SETTINGS, seed=SETTINGS.data.validation_seed)
     seen = {graph for step in range(20) for graph in as_bytes(training(settings, step))}
     assert not seen & set(as_bytes(validation(settings)))
+
+
+@pytest.mark.parametrize("noise", list(NOISES))
+@pytest.mark.parametrize("model", list(MODELS))
+def test_everything_is_computed_on_the_device_asked_for(noise: str, model: str) -> None:
+    """PyTorch's `meta` device computes shapes only and refuses to mix with CPU tensors."""
+    meta = torch.device("meta")
+    settings = parse_settings({"noise": {"name": noise}, "model": {"name": model}})
+    batch = GraphSource(settings).training_batch(0, shard=WHOLE, device=meta)
+    evidence = settings.noise.evidence(density=settings.data.density)
+    readout = EvidenceReadout(density=settings.data.density, evidence=evidence)
+    logits_BNN = build_model(settings.model, readout).to(meta)(batch.noisy_BNN)
+    assert logits_BNN.shape == (64, 32, 32)
+    assert score_pairs(logits_BNN, batch.adj_BNN).bce_sum.device == meta
 
 
 def test_a_fixed_pair_is_the_same_at_every_step_and_in_validation() -> None:

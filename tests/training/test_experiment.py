@@ -1,6 +1,8 @@
 import csv
 import logging
 import math
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -215,6 +217,32 @@ def test_progress_off_a_terminal_is_one_line_per_validation(
     lines = [record.getMessage() for record in caplog.records]
     assert lines[0] == "training FilterBank for 24 steps"
     assert [line.split(":")[0] for line in lines[1:]] == ["step 12 of 24", "step 24 of 24"]
+
+
+def read_terminal(controller: int) -> str:
+    shown = b""
+    while True:
+        try:
+            chunk = os.read(controller, 65536)
+        except OSError:  # EIO: on Linux, the end of a terminal nobody writes to any more
+            chunk = b""
+        if not chunk:
+            os.close(controller)
+            return shown.decode()
+        shown += chunk
+
+
+def test_progress_on_a_terminal_is_a_bar_counting_steps(small: Config) -> None:
+    controller, terminal = pty.openpty()
+    code = f"from tmgg.training.experiment import run; run({small!r})"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=terminal) as process:
+        os.close(terminal)
+        shown = read_terminal(controller)
+    assert process.returncode == 0
+    assert "Training" in shown
+    assert "24/24" in shown
+    assert "gap_closed" in shown
+    assert "v_num" not in shown
 
 
 def test_the_current_directory_is_the_default_output(

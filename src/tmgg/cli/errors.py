@@ -3,19 +3,16 @@
 import re
 import sys
 import traceback
-from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
 from hydra.errors import CompactHydraException, HydraException
+from omegaconf.errors import OmegaConfBaseException
 
+from tmgg.cli import exit_codes
 from tmgg.errors import TmggError
 from tmgg.hydra_plugins.job_returns import is_reported
 from tmgg.hydra_plugins.launcher_options import known_keys, unknown_key
-
-EXIT_FAILED = 1
-EXIT_MISUSE = 2
-EXIT_INTERRUPTED = 130
 
 _LAUNCHER_KEY = re.compile(r"Could not override 'hydra\.launcher\.(?P<key>\w+)'")
 _ABSENT_KEY = (
@@ -24,7 +21,8 @@ _ABSENT_KEY = (
     "_self_]`; or write +hydra.launcher.{key}=..."
 )
 _FULL = "Set the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace.\n"
-_OWN_FOLDER = str(Path(__file__).parent)
+CALLER = "call_experiment"
+"""The function that calls the experiment; tracebacks begin below it."""
 
 
 def exit_with(error: BaseException) -> NoReturn:
@@ -34,15 +32,17 @@ def exit_with(error: BaseException) -> NoReturn:
     with the traceback of the user's own code, unless the report of a sweep has told it.
     """
     if isinstance(error, KeyboardInterrupt):
-        raise SystemExit(EXIT_INTERRUPTED) from None
+        raise SystemExit(exit_codes.INTERRUPTED) from None
     if is_reported(error):
-        raise SystemExit(EXIT_FAILED) from None
-    if isinstance(error, TmggError | CompactHydraException):
+        raise SystemExit(exit_codes.FAILED) from None
+    users = _users_part(error.__traceback__)
+    composing = (CompactHydraException, OmegaConfBaseException) if users is None else ()
+    if isinstance(error, (TmggError, *composing)):
         sys.stderr.write(f"error: {explain(error)}\n")
-        raise SystemExit(EXIT_MISUSE) from None
-    traceback.print_exception(type(error), error, _users_part(error.__traceback__))
+        raise SystemExit(exit_codes.MISUSE) from None
+    traceback.print_exception(type(error), error, users or error.__traceback__)
     sys.stderr.write(f"\n{_FULL}")
-    raise SystemExit(EXIT_FAILED) from None
+    raise SystemExit(exit_codes.FAILED) from None
 
 
 def explain(error: BaseException) -> str:
@@ -63,10 +63,10 @@ def explain(error: BaseException) -> str:
 
 
 def _users_part(trace: TracebackType | None) -> TracebackType | None:
-    """What lies below this package's frames and Hydra's: the experiment's own."""
-    found, step = trace, trace
+    """What lies below the call of the experiment; None when it was not called."""
+    found, step = None, trace
     while step is not None:
-        if step.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
-            found = step.tb_next or step
+        if step.tb_frame.f_code.co_name == CALLER:
+            found = step.tb_next
         step = step.tb_next
     return found

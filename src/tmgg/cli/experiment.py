@@ -17,9 +17,10 @@ from tmgg.cli import report
 from tmgg.cli.arguments import dry_run_arguments, gather_overrides, split_dry_run
 from tmgg.cli.errors import exit_with
 from tmgg.cli.single_run import find_single_run, submit
+from tmgg.experiment_utils.atomic_file import JsonDict
 from tmgg.experiment_utils.compose import SEARCH_PATH
 from tmgg.experiment_utils.context import current_run
-from tmgg.experiment_utils.task import load_target, prepare_config, target_of
+from tmgg.experiment_utils.task import Experiment, load_target, prepare_config, target_of
 from tmgg.hydra_plugins.dry_run import dry_run, is_dry_run
 from tmgg.hydra_plugins.launcher_options import withdraw_tables
 
@@ -59,24 +60,38 @@ def run_here(config: DictConfig) -> Mapping[str, Any]:
     """
     from tmgg.experiment_utils.execute import parse_returned
 
-    plain = prepare_config(config)
+    plain = plain_config(config)
     runtime = HydraConfig.get().runtime
     if plain.get("output_dir") is None:
         plain["output_dir"] = str(runtime.output_dir)
     if runtime.cwd not in sys.path:
         # hydra.job.chdir=true moves the working directory, but not where the user's modules are.
         sys.path.append(runtime.cwd)
-    returned = load_target(target_of(plain))(OmegaConf.create(plain))
+    returned = call_experiment(load_target(target_of(plain)), OmegaConf.create(plain))
     metrics, checkpoint = parse_returned(returned)
     return {**metrics, **({"checkpoint_path": checkpoint} if checkpoint else {})}
 
 
+def call_experiment(experiment: Experiment, config: DictConfig) -> Mapping[str, Any]:
+    """A frame of its own, so that a traceback can be shown from here on (see `errors`)."""
+    return experiment(config)
+
+
+def plain_config(config: DictConfig) -> JsonDict:
+    """The config as the experiment gets it. Raises TaskError for what no job could run."""
+    plain = prepare_config(config)
+    target_of(plain)
+    return plain
+
+
 def _run_hydra(arguments: list[str]) -> None:
     withdraw_tables()  # this app's search path has the YAML files
+    # Not a decorator: that would set Hydra's version base for whoever imports this module.
+    as_app = hydra.main(version_base="1.3", config_path=SEARCH_PATH, config_name=CONFIG_NAME)
     before = sys.argv
     sys.argv = [before[0], *arguments]
     try:
-        _app()
+        as_app(run_experiment)()
     finally:
         sys.argv = before
 
@@ -97,7 +112,7 @@ def _errors_in_words() -> Iterator[None]:
 
 
 def _show(config: DictConfig) -> None:
-    target = target_of(prepare_config(config))
+    target = target_of(plain_config(config))
     sys.stdout.write(f"# {target} would run here, in this process: no TMGG launcher is chosen\n")
     sys.stdout.write("# dry run: nothing was run, nothing was written\n")
 
@@ -111,11 +126,8 @@ def _report(returned: Mapping[str, Any]) -> None:
     report.print_metrics(metrics, places)
 
 
-# The launcher refuses what `prepare_config` refuses, for every job, before it submits one.
-run_experiment.needs_plain_config = True  # type: ignore[attr-defined]
-_app = hydra.main(version_base="1.3", config_path=SEARCH_PATH, config_name=CONFIG_NAME)(
-    run_experiment
-)
+# What the launcher asks of each job's config before it submits one.
+run_experiment.plain_config = plain_config  # type: ignore[attr-defined]
 
 if __name__ == "__main__":
     main()

@@ -11,6 +11,7 @@ from tmgg.experiment_utils.cloud.runs import RunState
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
+    from rich.text import Text
 
 REFRESH_PER_S = 2
 REASONS_SHOWN = 3
@@ -65,10 +66,11 @@ class LiveView:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         self._line = line
 
-    def _render(self) -> str:
-        from rich.markup import escape
+    def _render(self) -> "Text":
+        from rich.text import Text
 
-        return escape(f"{self._line}  {render_duration(time.monotonic() - self._started)}")
+        elapsed = render_duration(time.monotonic() - self._started)
+        return Text(f"{elapsed}  {self._line}", no_wrap=True, overflow="ellipsis")
 
 
 def render_progress(states: Sequence[RunState], *, total: int) -> str:

@@ -1,16 +1,20 @@
 """What a submission's own files say. Reading never fails: what is damaged is itself evidence."""
 
 import os
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json
+from tmgg.experiment_utils.ownership import is_forbidden, read_owner
 from tmgg.experiment_utils.paths import SubmissionPaths
 from tmgg.experiment_utils.task import RESULT_PREFIX, TaskOutput, parse_result_line
 
 LOG_TAIL_BYTES = 256 * 1024
+# Clocks of one cluster differ by less: beyond that munge refuses its machines to each other.
+CLOCK_SKEW_S = 300.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +44,8 @@ class Evidence:
     """The job that owns the submission: the one that claimed it, else the one sbatch named."""
     claimed: bool
     """A job has begun this submission."""
+    forbidden: bool = False
+    """It was given up before a job began it, and none can begin it any more."""
     result: TaskOutput | None
     result_problem: str | None
     """Why there is no result although there should be: the file is damaged, the line is cut."""
@@ -52,8 +58,9 @@ class Evidence:
 def read_evidence(paths: SubmissionPaths, *, ended: bool) -> Evidence:
     """One look at the files.
 
-    `ended` says that the backend believes the job to be over; only then, or when the job left its
-    exit record, is the log searched for a result line (a thousand running jobs have long logs).
+    `ended` says that the backend believes the job to be over or knows none; only then, or when the
+    job left its exit record, is the log searched for a result line (a thousand running jobs have
+    long logs).
     """
     exit_record = read_exit_record(paths.ended)
     result, problem = read_result(paths, search_log=ended or exit_record is not None)
@@ -62,18 +69,19 @@ def read_evidence(paths: SubmissionPaths, *, ended: bool) -> Evidence:
         run_id=paths.run_paths.run_id,
         submission=paths.number,
         job_id=read_job_id(paths),
-        claimed=paths.owner.exists(),
+        claimed=read_owner(paths) is not None,
+        forbidden=is_forbidden(paths),
         result=result,
         result_problem=problem,
         exit_record=exit_record,
         cancel_requested=paths.cancel.exists(),
-        missing_since_s=_age(missing.get("since")),
+        missing_since_s=_missing_since_s(missing),
     )
 
 
 def read_job_id(paths: SubmissionPaths) -> str | None:
     """The job that claimed the submission, else the one noted when it was submitted."""
-    return _read_text(paths.owner).strip() or _text(_read_record(paths.job).get("job_id"))
+    return read_owner(paths) or _text(_read_record(paths.job).get("job_id"))
 
 
 def read_result(
@@ -130,22 +138,27 @@ def _result_in_log(paths: SubmissionPaths) -> tuple[TaskOutput | None, str | Non
         if RESULT_PREFIX not in line:
             continue
         try:
-            output = _own(parse_result_line(line), paths)
+            output = parse_result_line(line)
         except RecordError as error:
             problem = problem or f"in {paths.run_paths.stdout}: {error}"
             continue
-        return output, None
+        # All submissions of a run append to one log.
+        if _is_own(output, paths):
+            return output, None
     return None, problem
 
 
 def _own(output: TaskOutput, paths: SubmissionPaths) -> TaskOutput:
-    run_id = paths.run_paths.run_id
-    if output.run_id != run_id or output.submission != paths.number:
+    if not _is_own(output, paths):
         raise RecordError(
             f"the result found is of run {output.run_id!r}, submission {output.submission}; "
-            f"looked for {run_id!r}, submission {paths.number}"
+            f"looked for {paths.run_paths.run_id!r}, submission {paths.number}"
         )
     return output
+
+
+def _is_own(output: TaskOutput, paths: SubmissionPaths) -> bool:
+    return (output.run_id, output.submission) == (paths.run_paths.run_id, paths.number)
 
 
 def _read_record(path: Path) -> JsonDict:
@@ -155,16 +168,21 @@ def _read_record(path: Path) -> JsonDict:
         return {}
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
-
-
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _missing_since_s(record: JsonDict) -> float | None:
+    age_s = _age(record.get("since"))
+    if age_s is None or record.get("host") in (None, socket.gethostname()):
+        return age_s
+    return max(0.0, age_s - CLOCK_SKEW_S)
+
+
 def _age(since: object) -> float | None:
-    return max(0.0, time.time() - since) if isinstance(since, int | float) else None
+    if not isinstance(since, int | float):
+        return None
+    try:
+        return max(0.0, time.time() - since)
+    except OverflowError:
+        return None

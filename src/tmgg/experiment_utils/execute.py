@@ -4,6 +4,7 @@ The result file is the truth; the `TMGG_RESULT:` line on stdout is a copy for pe
 day when the file cannot be written.
 """
 
+import contextlib
 import logging
 import os
 import socket
@@ -79,7 +80,8 @@ def _attempt(paths: SubmissionPaths, started: float) -> TaskOutput:
             run_id=task.run_id, status="completed", metrics=metrics, checkpoint_path=checkpoint
         )
     except BaseException as error:  # the job-side top level: everything becomes a result
-        traceback.print_exc()
+        with contextlib.suppress(OSError):  # stderr on a full disk
+            traceback.print_exc()
         outcome = _failed_output(paths, _Failed(stage, error))
     finally:
         set_current_run(None)
@@ -121,12 +123,15 @@ def parse_returned(returned: object) -> tuple[Metrics, str | None]:
 
 
 def _number(name: str, value: Any) -> float:
-    item = value.item() if hasattr(value, "item") and getattr(value, "size", 1) != 0 else value
+    try:
+        item = value.item() if hasattr(value, "item") else value
+    except (TypeError, ValueError, RuntimeError):  # an array of none or of several
+        item = None
     if isinstance(item, bool | int | float):
         return item
     raise TaskError(
-        f"the experiment returned {name}={value!r}, a {type(value).__name__}. Return a mapping of "
-        "names to numbers (and 'checkpoint_path', if there is one)."
+        f"the experiment returned {name}={value!r:.200}, a {type(value).__name__}. Return a "
+        "mapping of names to numbers (and 'checkpoint_path', if there is one)."
     )
 
 
@@ -189,10 +194,17 @@ def _failed_output(paths: SubmissionPaths, failed: _Failed) -> TaskOutput:
         run_id=paths.run_paths.run_id,
         status="timeout" if isinstance(error, ExperimentTimeout) else "failed",
         error_type=name,
-        error_message=str(error),
+        error_message=_words_of(error),
         traceback="\n".join(lines[-TRACEBACK_LINES:]),
         stage=failed.stage,
     )
+
+
+def _words_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as unspeakable:  # the job-side top level: any class may be raised
+        return f"(its text cannot be had: {type(unspeakable).__name__}: {unspeakable})"
 
 
 def _deadline(paths: SubmissionPaths, started: float) -> None:
@@ -203,13 +215,27 @@ def _deadline(paths: SubmissionPaths, started: float) -> None:
 
 
 def _publish(paths: SubmissionPaths, output: TaskOutput) -> int:
-    """Write result file and result line; the exit code tells whether one of them is there."""
-    print("\n" + render_result_line(output), flush=True)  # noqa: T201 - the line is the interface
+    """Write result file and result line; the exit code of a result on file is 0 or 1."""
+    if _is_stale(paths):
+        log.error("the job was started again meanwhile; this result is not written")
+        return os.EX_TEMPFAIL
     exit_code = 0 if output.status == "completed" else 1
     try:
         write_json(paths.result, output.to_json())
         write_atomic(paths.entrypoint_exit_code, f"{exit_code}\n".encode())
     except OSError as error:
         log.error("could not write %s: %s", paths.result, error)
-        return os.EX_IOERR
+        exit_code = os.EX_IOERR
+    try:
+        print("\n" + render_result_line(output), flush=True)  # noqa: T201 - it is the interface
+    except (OSError, ValueError) as error:  # a full disk; a stdout that the experiment closed
+        log.error("could not print the result line: %s", error)
     return exit_code
+
+
+def _is_stale(paths: SubmissionPaths) -> bool:
+    """Whether a later start of the job has begun while this one, cut off from Slurm, went on."""
+    try:
+        return int(paths.restart.read_text()) > _restart()
+    except (OSError, ValueError):
+        return False

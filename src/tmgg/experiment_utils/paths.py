@@ -10,9 +10,10 @@
             <n>/                       submission n (1, 2, ...): `retry` makes the next one
                 intent.json            token, written before the backend is called
                 job.sh                 the job script (Slurm)
-                job.json               the backend's job id, once known
-                owner                  id of the job that runs it; first come, first served
+                job.json               the backend's job id; null when its answer never came
+                owner                  the job that runs it, or nobody; first come, first served
                 phases                 "name seconds host" lines, as the job gets on
+                restart                how often Slurm had restarted the job when it last began
                 result.json            what the experiment returned
                 entrypoint_exit_code   0 or 1, for the job script
                 *.before-restart-<k>   what an earlier start of the job left
@@ -27,15 +28,18 @@
 The run folder is the database: any process on the shared file system can ask, collect or cancel.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tmgg.errors import ConfigError
 
 LAYOUT_VERSION = 1
 
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# Not *.out and *.err: the folder of such a run would be in the way of another run's log.
+_RUN_ID = re.compile(r"(?!.*\.(out|err)\Z)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def check_run_id(run_id: object) -> str:
@@ -43,14 +47,21 @@ def check_run_id(run_id: object) -> str:
     if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
         raise ConfigError(
             f"run_id {run_id!r} cannot be a file name. Use 1 to 100 letters, digits, '.', '_' or "
-            "'-', beginning with a letter or digit."
+            "'-', beginning with a letter or digit and not ending in .out or .err."
         )
     return run_id
+
+
+def run_id_of_exit_record(file_name: str) -> str:
+    """The run whose exit record in `.ended/` has this name."""
+    return file_name.rsplit(".", 2)[0]
 
 
 @dataclass(frozen=True, slots=True)
 class RunPaths:
     """The files of one run; `output_dir` is absolute."""
+
+    RECORD_NAME: ClassVar[str] = "run.json"
 
     output_dir: Path
     run_id: str
@@ -61,7 +72,7 @@ class RunPaths:
 
     @property
     def run(self) -> Path:
-        return self.folder / "run.json"
+        return self.folder / self.RECORD_NAME
 
     @property
     def task(self) -> Path:
@@ -94,7 +105,8 @@ class RunPaths:
     def submission_numbers(self) -> list[int]:
         """Submissions made so far, ascending."""
         try:
-            names = [entry.name for entry in self.folder.iterdir()]
+            # Names only: a thousand runs make a Path's price felt.
+            names = os.listdir(self.folder)  # noqa: PTH208
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(int(name) for name in names if name.isascii() and name.isdigit())
@@ -132,6 +144,11 @@ class SubmissionPaths:
     @property
     def phases(self) -> Path:
         return self.folder / "phases"
+
+    @property
+    def restart(self) -> Path:
+        """A process of an earlier start that lives on sees by it that its result is stale."""
+        return self.folder / "restart"
 
     @property
     def result(self) -> Path:
@@ -179,6 +196,5 @@ class SubmissionPaths:
 
 def submission_paths(folder: Path) -> SubmissionPaths:
     """The paths of the submission whose folder this is."""
-    folder = folder.absolute()
-    run_folder = folder.parent
+    run_folder = folder.absolute().parent
     return RunPaths(run_folder.parent, run_folder.name).submission(int(folder.name))

@@ -1,15 +1,47 @@
-"""The `phases` file of a submission: when the job got how far, one line for each step.
-
-Standard library only: also written by processes that start before anything else is imported.
-"""
+"""How a job got on, from the marks it left: `name seconds host`, one line each."""
 
 import logging
+import math
+import re
 import socket
 import time
+from dataclasses import dataclass
 
 from tmgg.experiment_utils.paths import SubmissionPaths
 
 log = logging.getLogger(__name__)
+
+_LINE = re.compile(r"(?P<name>[a-z][a-z0-9_]*) (?P<at>\d+(?:\.\d*)?) (?P<host>\S+)")
+
+PHASE_WORDS = {
+    "batch_start": "the job began on its first node",
+    "environment_ready": "the setup commands are done",
+    "ray_start": "Ray is being started",
+    "ray_head_up": "Ray runs on the first node",
+    "ray_nodes_up": "Ray runs on every node",
+    "entrypoint_start": "the experiment's process began",
+    "ray_node_lost": "Ray on another node is gone",
+    "ray_head_lost": "Ray on the first node is gone",
+    "entrypoint_end": "the experiment's process is done",
+    "ray_end": "Ray is down",
+    "batch_end": "the job ended",
+}
+"""The marks in the order in which a job leaves them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    name: str
+    at: float
+    """Unix time by the clock of `host`."""
+    host: str
+
+
+def parse_phases(text: str) -> list[Phase]:
+    """The marks in a `phases` file, in order; a torn line (disk full, node lost) is left out."""
+    found = (_LINE.fullmatch(line) for line in text.splitlines())
+    phases = (Phase(mark["name"], float(mark["at"]), mark["host"]) for mark in found if mark)
+    return [phase for phase in phases if math.isfinite(phase.at)]
 
 
 def write_phase(paths: SubmissionPaths, name: str) -> None:

@@ -10,19 +10,18 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 from tmgg import __version__
 from tmgg.errors import RecordError, RunExistsError, UnknownRunError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.records import parse_record
 from tmgg.experiment_utils.task import TaskInput
 
 OWNER_ONLY_FOLDER = 0o700
-_Record = TypeVar("_Record", "RunRecord", "Intent")
 WriteSubmission = Callable[[SubmissionPaths, SubmissionPaths], None]
 """Writes a submission's own files into the first; they will be read at the second."""
 
@@ -124,7 +123,7 @@ def load_run(paths: RunPaths) -> RunRecord:
     value = read_json(paths.run)
     if value is None:
         raise UnknownRunError(_unknown(paths.run_id, [paths.output_dir]))
-    return _record(RunRecord, value, what=str(paths.run))
+    return parse_record(RunRecord, value, what=str(paths.run), newest_version=LAYOUT_VERSION)
 
 
 def load_task(paths: RunPaths) -> TaskInput:
@@ -140,14 +139,42 @@ def load_intent(paths: SubmissionPaths) -> Intent:
     value = read_json(paths.intent)
     if value is None:
         raise RecordError(f"{paths.folder} has no {paths.intent.name}")
-    return _record(Intent, value, what=str(paths.intent))
+    return parse_record(Intent, value, what=str(paths.intent), newest_version=LAYOUT_VERSION)
 
 
-def save_job(paths: SubmissionPaths, job_id: str) -> None:
-    """Note the backend's id of a submission."""
+def save_job(paths: SubmissionPaths, job_id: str | None) -> None:
+    """Note the backend's id of a submission; None says that the submitter ended without it."""
     write_json(
         paths.job, {"version": LAYOUT_VERSION, "job_id": job_id, "submitted_at": time.time()}
     )
+
+
+def submitted_at(paths: SubmissionPaths) -> float | None:
+    """When the backend took the submission (Unix time); None when that is not on record."""
+    at = _job_note(paths).get("submitted_at")
+    return float(at) if isinstance(at, int | float) else None
+
+
+def seconds_since_given_up(paths: SubmissionPaths) -> float | None:
+    """How long ago the submitter ended without learning the job id; None when it did not."""
+    at = submitted_at(paths) if _job_note(paths).get("job_id") is None else None
+    return None if at is None else max(0.0, time.time() - at)
+
+
+def decided_at(paths: RunPaths) -> float | None:
+    """When the end of a run was noted (Unix time, by the file system); None while it goes on."""
+    number = max(paths.submission_numbers(), default=1)
+    try:
+        return paths.submission(number).verdict.stat().st_mtime
+    except OSError:
+        return None
+
+
+def _job_note(paths: SubmissionPaths) -> JsonDict:
+    try:
+        return read_json(paths.job) or {}
+    except (RecordError, OSError):
+        return {}
 
 
 def find_run(run_id: str, folders: Iterable[Path] = ()) -> RunPaths:
@@ -158,19 +185,55 @@ def find_run(run_id: str, folders: Iterable[Path] = ()) -> RunPaths:
             continue
         looked.append(folder)
         paths = RunPaths(folder, run_id)
-        if paths.run.exists():
+        if os.access(paths.run, os.R_OK):
             return paths
     raise UnknownRunError(_unknown(run_id, looked))
 
 
-def runs_in(folder: Path) -> list[RunPaths]:
-    """All runs recorded in a folder, by run id."""
+def runs_in(folder: Path, *, prefix: str = "") -> list[RunPaths]:
+    """The runs recorded in a folder whose id begins with `prefix`, by run id.
+
+    Runs of other users, whose folders are closed to this one, are left out.
+    """
     try:
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+        with os.scandir(folder) as entries:
+            names = sorted(
+                entry.name
+                for entry in entries
+                if entry.name.startswith(prefix)
+                and entry.name[0] != "."
+                and entry.is_dir()
+                # access(2), not stat(2): another user's record is there but no use. Plain strings,
+                # because a thousand runs make a Path's price felt.
+                and os.access(f"{entry.path}/{RunPaths.RECORD_NAME}", os.R_OK)
+            )
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
-    runs = [RunPaths(folder, name) for name in names if not name.startswith(".")]
-    return [paths for paths in runs if paths.run.exists()]
+    return [RunPaths(folder, name) for name in names]
+
+
+def remove_run(paths: RunPaths, *, with_output: bool) -> None:
+    """Remove a run's record and logs for good; with `with_output` what the experiment wrote, too.
+
+    For runs that have ended. The record vanishes in one step, so a crash leaves no half-run.
+    """
+    ended = [paths.submission(number).ended for number in paths.submission_numbers()]
+    doomed = paths.output_dir / f".{paths.run_id}.{secrets.token_hex(4)}.removed.tmp"
+    paths.folder.rename(doomed)
+    try:
+        if not with_output:
+            _rescue(doomed / paths.artifacts.name, paths.artifacts)
+    finally:
+        shutil.rmtree(doomed, ignore_errors=True)
+    for log in (paths.stdout, paths.stderr, *ended):
+        log.unlink(missing_ok=True)
+
+
+def _rescue(source: Path, target: Path) -> None:
+    if not source.is_dir() or not any(source.iterdir()):
+        return
+    target.parent.mkdir(mode=OWNER_ONLY_FOLDER)
+    source.rename(target)
 
 
 def home_folder() -> Path:
@@ -201,12 +264,19 @@ def remember_folder(folder: Path) -> None:
 
 
 def process_start(pid: int) -> str:
-    """Start time of a process in clock ticks since boot (proc(5), field 22), else ""."""
+    """Start time of a living process in clock ticks since boot (proc(5), field 22), else ""."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
-    return text.rpartition(")")[2].split()[19]
+    state, *fields = text.rpartition(")")[2].split()
+    # A zombie has ended; its parent, which may be this process, has not looked yet.
+    return "" if state in "ZX" else fields[18]
+
+
+def process_name(pid: int) -> str:
+    """A process's id, start time and host: no other process was or will be called so."""
+    return f"{pid}.{process_start(pid)}@{socket.gethostname()}"
 
 
 def _rename_new(source: Path, target: Path, *, what: str) -> None:
@@ -219,17 +289,6 @@ def _rename_new(source: Path, target: Path, *, what: str) -> None:
                 "(resume=True; tmgg-jobs retry submits failed runs again)."
             ) from error
         raise
-
-
-def _record(cls: type[_Record], value: Mapping[str, Any], *, what: str) -> _Record:
-    version = value.get("version")
-    if not isinstance(version, int) or not 1 <= version <= LAYOUT_VERSION:
-        raise RecordError(f"{what} has version {version!r}; this TMGG reads 1 to {LAYOUT_VERSION}")
-    known = {item.name for item in fields(cls)}
-    try:
-        return cls(**{key: item for key, item in value.items() if key in known})
-    except TypeError as error:
-        raise RecordError(f"{what} lacks fields: {error}") from error
 
 
 def _unknown(run_id: str, looked: Iterable[Path]) -> str:

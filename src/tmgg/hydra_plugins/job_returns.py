@@ -25,8 +25,8 @@ _REPORTED = "_tmgg_reported"
 def portable(job_return: JobReturn) -> JobReturn:
     """A copy that survives being pickled and opened elsewhere.
 
-    A failed job's exception carries its traceback in a note. A return value that cannot travel makes
-    the copy a failed one: a result nobody can have is not a result.
+    A failed job's exception carries its traceback in a note. A return value that cannot travel
+    makes the copy a failed one: a result nobody can have is not a result.
     """
     if job_return.status is JobStatus.FAILED:
         return replace(job_return, _return_value=_portable_error(job_return._return_value))

@@ -61,7 +61,8 @@ class LauncherOptions:
             checks.integer("timeout_seconds", self.timeout_seconds, least=1)
         for name in ("detach", "dry_run", "cancel_on_interrupt"):
             checks.boolean(name, getattr(self, name))
-        checks.printable("gpu_type", self.gpu_type)
+        if self.gpu_type is not None:
+            checks.printable("gpu_type", self.gpu_type)
         closer = self.backend_options.get("gpu_type")
         if None not in (closer, self.gpu_type) and closer != self.gpu_type:
             raise ConfigError(

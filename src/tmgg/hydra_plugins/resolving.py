@@ -8,6 +8,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from tmgg.experiment_utils.task import escape_interpolation
+
 
 @contextlib.contextmanager
 def as_in_job(config: DictConfig, *dir_keys: str) -> Iterator[None]:
@@ -42,11 +44,11 @@ def _plain(node: Any, key: Any) -> Any:
         value = node[key]
     except Exception:
         # A resolver is anybody's code and may need the compute node to work.
-        return str(node._get_node(key)._value()).replace("${", "\\${")
+        return escape_interpolation(str(node._get_node(key)._value()))
     if OmegaConf.is_dict(value):
         return {str(inner): _plain(value, inner) for inner in value}
     if OmegaConf.is_list(value):
         return [_plain(value, index) for index in range(len(value))]
     if value is None or isinstance(value, bool | int | float):
         return value
-    return str(value).replace("${", "\\${")
+    return escape_interpolation(str(value))

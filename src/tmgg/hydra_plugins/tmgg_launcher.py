@@ -15,7 +15,6 @@ from omegaconf import DictConfig, open_dict
 from tmgg.errors import TaskError, TmggError
 from tmgg.experiment_utils.cloud.base import CloudRunner, as_request, new_run_id
 from tmgg.experiment_utils.cloud.runs import TaskRequest
-from tmgg.experiment_utils.task import prepare_config
 from tmgg.hydra_plugins import hydra_job, job_returns
 from tmgg.hydra_plugins.dry_run import is_dry_run, print_dry_run
 from tmgg.hydra_plugins.launcher_options import LauncherOptions, parse_options
@@ -131,9 +130,11 @@ class TmggLauncher(Launcher):
 
     def _record(self, config: DictConfig) -> dict[str, Any]:
         with as_in_job(config, hydra_job.JOB_DIR_KEY, hydra_job.JOB_SUBDIR_KEY):
-            if getattr(self._task_function, "needs_plain_config", False):
+            # tmgg-experiment's own task function knows what it takes; other apps take anything.
+            plain_config = getattr(self._task_function, "plain_config", None)
+            if plain_config is not None:
                 try:
-                    return prepare_config(config)
+                    return dict(plain_config(config))
                 except TaskError as error:
                     raise TaskError(f"job #{config.hydra.job.num}: {error}") from error
             return config_for_record(config)

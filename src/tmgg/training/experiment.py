@@ -17,10 +17,14 @@ def run(config: Mapping[str, object] | DictConfig) -> dict[str, float | str]:
     the weights they belong to. Raises ConfigError, before anything is written, if a setting is
     unknown or cannot be.
     """
-    plain = (
-        OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else config
-    )
-    assert isinstance(plain, Mapping)
-    settings = parse_settings(plain)
+    settings = parse_settings(_plain(config))
     metrics = train(settings)
     return {**metrics, "checkpoint_path": str(CheckpointFiles(settings.output_dir).last)}
+
+
+def _plain(config: Mapping[str, object] | DictConfig) -> Mapping[str, object]:
+    if not isinstance(config, DictConfig):
+        return config
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}

@@ -1,6 +1,7 @@
 """Where training curves go."""
 
 import importlib.util
+from collections.abc import Iterable
 from pathlib import Path
 
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
@@ -24,8 +25,17 @@ def build_loggers(config: TrainerConfig, output_dir: Path) -> list[Logger]:
         return [csv, TensorBoardLogger(output_dir / LOG_FOLDER, name="tensorboard")]
     if config.logger == "wandb":
         _require("wandb", config.logger)
-        return [csv, WandbLogger(save_dir=output_dir / LOG_FOLDER, project="tmgg")]
+        folder = output_dir / LOG_FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        return [csv, WandbLogger(save_dir=folder, project="tmgg")]
     return [csv]
+
+
+def close_loggers(loggers: Iterable[Logger]) -> None:
+    """End what would otherwise go on into the next run of this process."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish()
 
 
 def _require(package: str, logger: str) -> None:

@@ -19,7 +19,7 @@ from tmgg.errors import ConfigError
 from tmgg.training.checkpoint import CheckpointFiles, DurableCheckpointIO, require_checkpoint
 from tmgg.training.config import Settings
 from tmgg.training.data import DenoisingData
-from tmgg.training.loggers import build_loggers
+from tmgg.training.loggers import build_loggers, close_loggers
 from tmgg.training.module import DenoiserModule, score_references
 from tmgg.training.process import cpu_threads, own_random_state, quiet_lightning
 from tmgg.training.progress import build_progress
@@ -45,8 +45,11 @@ def train(settings: Settings, *, callbacks: Sequence[Callback] = ()) -> dict[str
         )
         module = DenoiserModule(settings, score_references(settings))
         data = DenoisingData(settings)
-        fit(trainer, module, data, settings)
-        return measure(trainer, module, data, settings)
+        try:
+            fit(trainer, module, data, settings)
+            return measure(trainer, module, data, settings)
+        finally:
+            close_loggers(trainer.loggers)
 
 
 def build_trainer(

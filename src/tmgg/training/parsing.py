@@ -1,5 +1,6 @@
 """From plain mappings, as YAML and JSON give them, to frozen dataclasses."""
 
+import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -57,7 +58,7 @@ def _convert(value: object, hint: Any, path: str) -> object:
         return _convert(value, inner, path)
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_convert(item, arguments[0], path) for item in value)
-    if hint is float and type(value) is int:
+    if hint is float and type(value) is int and abs(value) <= sys.float_info.max:
         return float(value)
     if isinstance(hint, type) and type(value) is hint:
         return value

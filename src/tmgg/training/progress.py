@@ -18,6 +18,14 @@ def build_progress() -> Callback:
 class TrainingBar(RichProgressBar):
     """Counts steps; there are no epochs where every graph is new."""
 
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """The numbers beside the bar, without the version of the log folder."""
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return metrics
+
     def _get_train_description(self, current_epoch: int) -> str:
         return "Training"
 

@@ -4,6 +4,7 @@ A backend says how to `spawn` one run, `poll` many at once, and `cancel` one. Wa
 the rest follow from these, so they mean the same everywhere.
 """
 
+import re
 import secrets
 import time
 from abc import ABC, abstractmethod
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tmgg.errors import RunExistsError
 from tmgg.experiment_utils.cloud import waiting
 from tmgg.experiment_utils.cloud.runs import (
     ExperimentResult,
@@ -20,6 +22,7 @@ from tmgg.experiment_utils.cloud.runs import (
     Status,
     TaskRequest,
 )
+from tmgg.experiment_utils.cloud.slurm import fields as checks
 from tmgg.experiment_utils.paths import check_run_id
 from tmgg.experiment_utils.task import ConfigLike, TaskInput, prepare_config, target_of
 
@@ -57,6 +60,10 @@ class CloudRunner(ABC):
     def poll_interval_s(self) -> float:
         """Longest time between two questions to the backend while waiting."""
         return 1.0
+
+    def existing(self, run_ids: Sequence[str]) -> list[str]:
+        """Those of the ids that new runs cannot have, as far as can be told before submitting."""
+        return []
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         """Folders where something appears when one of the runs ends; watched between polls."""
@@ -119,6 +126,8 @@ class CloudRunner(ABC):
         backend refuses, is a failed result; the others go on.
         """
         requests = [as_request(config, timeout_seconds=timeout_seconds) for config in configs]
+        if not resume:
+            self._refuse_existing(requests)
         return waiting.sweep(
             self,
             requests,
@@ -126,6 +135,14 @@ class CloudRunner(ABC):
             spawn=lambda request: self.spawn(request, gpu_type=gpu_type, resume=resume),
             on_update=on_update,
         )
+
+    def _refuse_existing(self, requests: Sequence[TaskRequest]) -> None:
+        existing = self.existing([str(request.run_id) for request in requests])
+        if existing:
+            raise RunExistsError(
+                f"these runs of the sweep exist already: {', '.join(existing)}. Nothing was "
+                "submitted. Choose other run ids, or go on with what is there (resume=True)."
+            )
 
 
 def as_request(
@@ -139,14 +156,21 @@ def as_request(
     plain = prepare_config(given.config)
     if given.target is None:
         target_of(plain)
-    chosen = run_id or given.run_id or plain.get("run_id") or new_run_id()
+    timeout = given.timeout_seconds if timeout_seconds is None else timeout_seconds
+    if timeout is not None:
+        checks.integer("timeout_seconds", timeout, least=1)
     return TaskRequest(
         config=plain,
-        run_id=check_run_id(chosen),
+        run_id=_first_run_id(run_id, given.run_id, plain.get("run_id")),
         target=given.target,
         payload=given.payload,
-        timeout_seconds=given.timeout_seconds if timeout_seconds is None else timeout_seconds,
+        timeout_seconds=timeout,
     )
+
+
+def _first_run_id(*candidates: object) -> str:
+    given = [candidate for candidate in candidates if candidate is not None]
+    return check_run_id(given[0]) if given else new_run_id()
 
 
 def task_of(request: TaskRequest, *, default_timeout_s: int | None) -> TaskInput:
@@ -164,3 +188,12 @@ def task_of(request: TaskRequest, *, default_timeout_s: int | None) -> TaskInput
 def new_run_id() -> str:
     """Sorts by time; unique enough that a collision is caught by the run folder's mkdir."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
+
+
+_SWEEP_RUN = re.compile(r"(?P<sweep>\d{8}-\d{6}-[0-9a-f]{8})-\d+")
+
+
+def sweep_of(run_id: str) -> str | None:
+    """The sweep a run belongs to, by its id: the launcher names a sweep's runs SWEEP-0, SWEEP-1."""
+    found = _SWEEP_RUN.fullmatch(run_id)
+    return found["sweep"] if found else None

@@ -5,31 +5,43 @@ session of its own, waits, and leaves the exit record; so a run outlives the pro
 it, and any process can ask for its result.
 """
 
+import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tmgg.errors import ConfigError, SubmissionError
+from tmgg.errors import ConfigError, QueryError, SubmissionError
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.cloud.factory import unknown_name
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
 from tmgg.experiment_utils.cloud.slurm import fields as checks
 from tmgg.experiment_utils.cloud.verdict import JobView
+from tmgg.experiment_utils.ownership import forbid, is_forbidden
 from tmgg.experiment_utils.paths import SubmissionPaths
 from tmgg.experiment_utils.registry import (
+    Intent,
     load_intent,
     load_run,
     new_intent,
+    process_name,
     process_start,
     save_job,
 )
 
+log = logging.getLogger(__name__)
+
 GRACE_S = 5.0
+# Starting a process takes far less; a submitter that lives on after that has failed to.
+START_WITHIN_S = 60.0
+# The supervisor of a submitter that died is on its way until it has noted itself.
+SETTLE_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +54,7 @@ class LocalConfig:
     """Limit for runs that state none, in seconds; None is no limit."""
 
     def __post_init__(self) -> None:
-        checks.printable("output_dir", self.output_dir)
+        checks.path("output_dir", self.output_dir)
         if self.timeout_seconds is not None:
             checks.integer("timeout_seconds", self.timeout_seconds, least=1)
 
@@ -96,31 +108,59 @@ class LocalRunner(RecordedRunner):
                 )
         except OSError as error:
             raise SubmissionError(f"cannot start {sys.executable}: {error}") from error
-        job_id = f"{process.pid}.{process_start(process.pid)}"
+        job_id = process_name(process.pid)
         _reap_later(process)
-        save_job(submission, job_id)
+        try:
+            save_job(submission, job_id)
+        except OSError as error:
+            log.warning("could not note process %s: %s", job_id, error)  # it notes itself
         return job_id
 
     def adopt(self, submission: SubmissionPaths) -> str | None:
-        if load_intent(submission).submitter_alive():
+        if not is_forbidden(submission) and _may_still_start(load_intent(submission)):
             return None
-        raise SubmissionError("the submitting process ended before it could start the run")
+        begun = forbid(submission)
+        if begun is None:
+            raise SubmissionError(
+                "the submitting process ended before it could start the run. `tmgg-jobs retry "
+                f"{submission.run_paths.run_id}` starts it."
+            )
+        return begun
 
     def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
         return {job_id: view_process(job_id) for job_id in job_ids}
 
     def cancel_job(self, job_id: str) -> None:
         pid = _live_pid(job_id)
+        if pid is None and not _is_here(job_id):
+            host = job_id.partition("@")[2]
+            raise QueryError(
+                f"this run is a process of {host}, not of this machine; cancel it there"
+            )
         if pid is not None:
             # The supervisor ends the experiment's whole session and leaves the exit record.
             os.kill(pid, signal.SIGTERM)
 
 
-def view_process(job_id: str) -> JobView:
-    """Whether the supervisor lives; a job id is its pid and start time, so no other is mistaken."""
+def _may_still_start(intent: Intent) -> bool:
+    age_s = time.time() - intent.created_at
+    return age_s < START_WITHIN_S and (intent.submitter_alive() or age_s < SETTLE_S)
+
+
+def view_process(job_id: str) -> JobView | None:
+    """Whether the supervisor lives; None when it is a process of another machine.
+
+    A job id is the supervisor's pid, start time and host, so no other process is mistaken for it.
+    """
+    if not _is_here(job_id):
+        return None
     if _live_pid(job_id) is not None:
         return JobView(phase="running", state="RUNNING", restarts=0)
     return JobView(phase="ended", state="ENDED", restarts=0)
+
+
+def _is_here(job_id: str) -> bool:
+    return job_id.partition("@")[2] == socket.gethostname()
 
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -132,11 +172,13 @@ def _reap_later(process: subprocess.Popen[bytes]) -> None:
 
 
 def _live_pid(job_id: str) -> int | None:
-    pid_text, _, start = job_id.partition(".")
+    process, _, host = job_id.partition("@")
+    pid_text, _, start = process.partition(".")
+    if host != socket.gethostname() or not pid_text.isdigit():
+        return None
     pid = int(pid_text)
     if pid in _children and _children[pid].poll() is not None:
         del _children[pid]
-        return None
     return pid if start and process_start(pid) == start else None
 
 

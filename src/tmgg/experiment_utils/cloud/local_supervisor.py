@@ -7,55 +7,89 @@ experiment's whole session; TERM first, KILL after a grace.
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from tmgg.experiment_utils.atomic_file import write_atomic
+from tmgg.experiment_utils.attempt_log import render_mark
+from tmgg.experiment_utils.ownership import claim
 from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
 from tmgg.experiment_utils.phases import write_phase
+from tmgg.experiment_utils.registry import process_name
 
 KILL_AFTER_S = 10.0
+_WATCHED = {signal.SIGTERM, signal.SIGCHLD}
 
 
-class _TerminatedError(Exception):
-    """SIGTERM arrived."""
+@dataclass(frozen=True, slots=True)
+class _End:
+    stage: str
+    exit_code: int
+    received: str = ""
+    """The signal that asked for the end."""
 
 
 def main(folder: Path) -> int:
+    # Blocked and waited for, not handled: no moment is left in which a signal could get lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     paths = submission_paths(folder)
-    signal.signal(signal.SIGTERM, _on_term)
-    job_id = str(os.getpid())
+    job_id = process_name(os.getpid())
+    owner = claim(paths, job_id)
+    if owner != job_id:
+        sys.stdout.write(f"tmgg: not needed, this submission belongs to {owner}\n")
+        return 0
     write_phase(paths, "batch_start")
-    received, stage, code = "", "entrypoint", 0
-    process = None
+    _mark_logs(paths, job_id)
+    end = _End("cancelled", 0) if paths.cancel.exists() else _run(paths, job_id)
+    _leave_record(paths, job_id, end)
+    return end.exit_code
+
+
+def _mark_logs(paths: SubmissionPaths, job_id: str) -> None:
+    mark = render_mark(paths.number, restart=0, job_id=job_id, host=socket.gethostname())
+    for stream in (sys.stdout, sys.stderr):
+        stream.write(f"{mark}\n")
+        stream.flush()
+
+
+def _run(paths: SubmissionPaths, job_id: str) -> _End:
+    process = _start(paths, job_id)
     try:
-        if paths.cancel.exists():
-            stage = "cancelled"
-        else:
-            process = _start(paths, job_id)
-            code = process.wait()
-    except _TerminatedError:
-        received = "TERM"
-        code = _end(process) if process is not None else 143
+        if _wait(process) == "TERM":
+            return _End("entrypoint", _shell_code(_end(process)), received="TERM")
+        return _End("entrypoint", _shell_code(process.returncode))
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if process is not None:
-            _kill_session(process.pid)
-    _leave_record(paths, job_id, stage=stage, received=received, code=code)
-    return code
+        # What the experiment started and left behind.
+        _signal_session(process.pid, signal.SIGKILL)
 
 
 def _start(paths: SubmissionPaths, job_id: str) -> subprocess.Popen[bytes]:
     entrypoint = "import sys; from tmgg.experiment_utils.execute import execute_task; "
     entrypoint += "sys.exit(execute_task(sys.argv[1]))"
+    environment = os.environ | {"TMGG_JOB_ID": job_id, "TMGG_RESTART": "0"}
+    environment.pop("TMGG_RAY_ADDRESS", None)  # of an enclosing job: not this run's own
     return subprocess.Popen(
         [sys.executable, "-u", "-c", entrypoint, str(paths.folder)],
         start_new_session=True,
-        env=os.environ | {"TMGG_JOB_ID": job_id, "TMGG_RESTART": "0"},
+        env=environment,
+        preexec_fn=_unblock_signals,
     )
+
+
+def _unblock_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> str:
+    """Until the process has ended, or SIGTERM has come first."""
+    while process.poll() is None:
+        if signal.sigwait(_WATCHED) == signal.SIGTERM:
+            return "TERM"
+    return ""
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:
@@ -63,12 +97,8 @@ def _end(process: subprocess.Popen[bytes]) -> int:
     try:
         return process.wait(timeout=KILL_AFTER_S)
     except subprocess.TimeoutExpired:
-        _kill_session(process.pid)
+        _signal_session(process.pid, signal.SIGKILL)
         return process.wait()
-
-
-def _kill_session(leader: int) -> None:
-    _signal_session(leader, signal.SIGKILL)
 
 
 def _signal_session(leader: int, number: signal.Signals) -> None:
@@ -78,9 +108,12 @@ def _signal_session(leader: int, number: signal.Signals) -> None:
         return
 
 
-def _leave_record(
-    paths: SubmissionPaths, job_id: str, *, stage: str, received: str, code: int
-) -> None:
+def _shell_code(returncode: int) -> int:
+    """As a shell has it: 128 and the signal's number for a process that was killed."""
+    return returncode if returncode >= 0 else 128 - returncode
+
+
+def _leave_record(paths: SubmissionPaths, job_id: str, end: _End) -> None:
     write_phase(paths, "batch_end")
     try:
         entrypoint = int(paths.entrypoint_exit_code.read_text())
@@ -90,17 +123,13 @@ def _leave_record(
         "version": 1,
         "job_id": job_id,
         "restart": 0,
-        "stage": stage,
-        "signal": received,
-        "exit_code": code if code >= 0 else 128 - code,
+        "stage": end.stage,
+        "signal": end.received,
+        "exit_code": end.exit_code,
         "entrypoint_exit_code": entrypoint,
         "ended_at": time.time(),
     }
     write_atomic(paths.ended, json.dumps(record).encode())
-
-
-def _on_term(_number: int, _frame: FrameType | None) -> None:
-    raise _TerminatedError
 
 
 if __name__ == "__main__":

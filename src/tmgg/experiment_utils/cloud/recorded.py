@@ -4,20 +4,41 @@ A subclass says how to start a submission and what its backend knows about jobs;
 concerns records, evidence and verdicts is here, once.
 """
 
+import contextlib
+import logging
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from tmgg.errors import BackendError, RunExistsError, SubmissionError, UnknownRunError
+from tmgg.errors import (
+    BackendError,
+    RecordError,
+    RunError,
+    RunExistsError,
+    SubmissionError,
+    SubmissionUnknownError,
+    UnknownRunError,
+)
 from tmgg.experiment_utils.atomic_file import write_json
+from tmgg.experiment_utils.attempt_log import read_attempt_log
 from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
 from tmgg.experiment_utils.cloud.diagnosis import LogTails
+from tmgg.experiment_utils.cloud.patience import Patience
+from tmgg.experiment_utils.cloud.polling import (
+    Begun,
+    Found,
+    Question,
+    as_run_error,
+    poll_together,
+)
 from tmgg.experiment_utils.cloud.results import load_verdict, make_result, save_verdict
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
-from tmgg.experiment_utils.cloud.verdict import JobView, is_missing, reach_verdict
-from tmgg.experiment_utils.evidence import Evidence, log_tail, read_evidence, read_job_id
-from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end, is_missing, reach_verdict
+from tmgg.experiment_utils.evidence import Evidence, read_evidence, read_job_id
+from tmgg.experiment_utils.failures import Failure, failure
+from tmgg.experiment_utils.ownership import forbid
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import (
     RunRecord,
@@ -28,6 +49,8 @@ from tmgg.experiment_utils.registry import (
     load_run,
 )
 
+log = logging.getLogger(__name__)
+
 
 class RecordedRunner(CloudRunner):
     """A runner whose runs live in folders (see `paths`)."""
@@ -36,12 +59,18 @@ class RecordedRunner(CloudRunner):
         self.output_dir = output_dir
         """Where new runs go; absolute."""
         self._found: dict[str, RunPaths] = {}
+        self._ended: dict[SubmissionPaths, RunState] = {}
+        self._patience = Patience()
 
     @abstractmethod
     def write_submission(
         self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
     ) -> None:
         """Write intent and script of a submission into `draft`; they will be read at `final`."""
+
+    def check_submission(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
+        """Raise ConfigError or BackendError for what cannot be submitted; writes nothing."""
+        return
 
     @abstractmethod
     def start(self, submission: SubmissionPaths) -> str:
@@ -61,6 +90,11 @@ class RecordedRunner(CloudRunner):
     @abstractmethod
     def cancel_job(self, job_id: str) -> None:
         """Ask the backend to end a job; raises BackendError when it cannot be asked."""
+
+    def cancel_jobs(self, job_ids: Sequence[str]) -> None:
+        """As `cancel_job` for several; a backend that can take them in one call overrides this."""
+        for job_id in job_ids:
+            self.cancel_job(job_id)
 
     @abstractmethod
     def record_settings(self) -> dict[str, object]:
@@ -84,6 +118,7 @@ class RecordedRunner(CloudRunner):
     def spawn(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
         task = task_of(request, default_timeout_s=self.default_timeout_s)
         paths = RunPaths(self.output_dir, task.run_id)
+        self.check_submission(paths.submission(1), gpu_type=gpu_type)
 
         def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
             self.write_submission(draft, final, gpu_type=gpu_type)
@@ -95,7 +130,8 @@ class RecordedRunner(CloudRunner):
             settings=self.record_settings() | ({"gpu_type": gpu_type} if gpu_type else {}),
         )
         try:
-            submission = create_run(paths, record, task, request.payload, write)
+            with _recording(paths):
+                submission = create_run(paths, record, task, request.payload, write)
         except RunExistsError:
             if not resume:
                 raise
@@ -103,19 +139,18 @@ class RecordedRunner(CloudRunner):
         return self._spawned(paths, self._start(submission))
 
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
-        submissions = [self._submission(run_id) for run_id in run_ids]
-        known = [load_verdict(submission) for submission in submissions]
-        jobs = {
-            submission: self._job_id(submission)
-            for submission, verdict in zip(submissions, known, strict=True)
-            if verdict is None
-        }
-        asked = [job for job in jobs.values() if isinstance(job, str)]
-        views = self.view_jobs(asked) if asked else {}
-        return [
-            verdict or self._judge(submission, jobs[submission], views)
-            for submission, verdict in zip(submissions, known, strict=True)
-        ]
+        return [_raised(found) for found in poll_together([(self, run_ids)], strict=True)[0]]
+
+    def begin_poll(self, run_ids: Sequence[str]) -> list[Begun]:
+        """See `polling.Inquirer`."""
+        return [self._begin(run_id) for run_id in run_ids]
+
+    def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
+        """See `polling.Inquirer`."""
+        try:
+            return self._judge(question.submission, self._view(question.job_id, views))
+        except (RunError, OSError) as error:
+            return as_run_error(question.submission.run_paths.run_id, error)
 
     def collect(self, run_id: str) -> ExperimentResult:
         state = self.poll([run_id])[0]
@@ -125,17 +160,36 @@ class RecordedRunner(CloudRunner):
         return make_result(submission.run_paths, submission, state)
 
     def cancel(self, run_id: str) -> bool:
-        if self.poll([run_id])[0].final:
-            return False
-        submission = self._submission(run_id)
-        # Noted first: a job that begins in this moment, or is not in yet, ends unused.
-        write_json(
-            submission.cancel, {"version": LAYOUT_VERSION, "at": time.time(), "why": "cancel"}
-        )
-        job_id = self._job_id(submission)
-        if isinstance(job_id, str):
-            self.cancel_job(job_id)
-        return True
+        return self.cancel_all([run_id])[0]
+
+    def cancel_all(self, run_ids: Sequence[str]) -> list[bool]:
+        """As `cancel` for each, with one question and one request to the backend for all."""
+        open_ids = [state.run_id for state in self.poll(run_ids) if not state.final]
+        found = [self._note_cancellation(self._submission(run_id)) for run_id in open_ids]
+        jobs = [job_id for job_id in found if job_id is not None]
+        if jobs:
+            self.cancel_jobs(jobs)
+        return [run_id in open_ids for run_id in run_ids]
+
+    def _note_cancellation(self, submission: SubmissionPaths) -> str | None:
+        """Before the backend is asked: a job that begins in this moment ends unused. The job."""
+        note = {"version": LAYOUT_VERSION, "at": time.time(), "why": "cancel"}
+        try:
+            write_json(submission.cancel, note)
+            job_id = self._job_id(submission)
+            return forbid(submission) if job_id is None else _known(job_id)
+        except OSError as error:
+            job_id = read_job_id(submission)
+            if job_id is None:
+                raise BackendError(f"cannot note in {submission.folder}: {error}") from error
+            return job_id
+
+    def knows(self, paths: RunPaths) -> None:
+        """Spare the runner looking for a run; its record must name this backend."""
+        self._found[paths.run_id] = paths
+
+    def existing(self, run_ids: Sequence[str]) -> list[str]:
+        return [run_id for run_id in run_ids if RunPaths(self.output_dir, run_id).folder.exists()]
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         return {self._paths(run_id).ended_folder for run_id in run_ids}
@@ -153,17 +207,37 @@ class RecordedRunner(CloudRunner):
         def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
             self.write_submission(draft, final, gpu_type=None)
 
-        return self._spawned(paths, self._start(add_submission(paths, write)))
+        return self._submit_again(paths, state, write)
 
     def _resume(self, paths: RunPaths, write: WriteSubmission) -> SpawnedTask:
         state = self.poll([paths.run_id])[0]
         if state.final and state.status == "failed":
-            return self._spawned(paths, self._start(add_submission(paths, write)))
+            return self._submit_again(paths, state, write)
         return self._spawned(paths, state.job_id)
+
+    def _submit_again(
+        self, paths: RunPaths, state: RunState, write: WriteSubmission
+    ) -> SpawnedTask:
+        with _recording(paths):
+            self._close(self._submission(paths.run_id), state)
+            submission = add_submission(paths, write)
+        return self._spawned(paths, self._start(submission))
+
+    def _close(self, submission: SubmissionPaths, state: RunState) -> None:
+        """A job that was only concluded to be over must not run beside the new one."""
+        job_id = forbid(submission) or state.job_id
+        if job_id is None or state.failure is None or state.failure.kind != "lost":
+            return
+        try:
+            self.cancel_job(job_id)
+        except BackendError as error:
+            log.warning("could not end the lost job %s: %s", job_id, error)
 
     def _start(self, submission: SubmissionPaths) -> str:
         try:
             return self.start(submission)
+        except SubmissionUnknownError:
+            raise  # the job may be in; whoever asks later finds out
         except SubmissionError as error:
             # A refusal is an outcome too: without it the record would look half-submitted.
             self._save_refusal(submission, error)
@@ -175,10 +249,9 @@ class RecordedRunner(CloudRunner):
             status="failed",
             final=True,
             attempt=submission.number,
-            failure=failure("submission", str(error)),
+            failure=_refusal(submission, error),
         )
-        save_verdict(submission, state)
-        return state
+        return self._keep(submission, state)
 
     def _spawned(self, paths: RunPaths, job_id: str | None) -> SpawnedTask:
         self._found[paths.run_id] = paths
@@ -202,6 +275,21 @@ class RecordedRunner(CloudRunner):
         paths = self._paths(run_id)
         return paths.submission(max(paths.submission_numbers(), default=1))
 
+    def _begin(self, run_id: str) -> Begun:
+        try:
+            submission = self._submission(run_id)
+            verdict = self._ended.get(submission) or _kept_verdict(submission)
+            if verdict is not None:
+                return verdict
+            if submission.ended.exists() and _ended_by_itself(submission):
+                return self._judge(submission, None)
+            job_id = self._job_id(submission)
+            if isinstance(job_id, SubmissionError):
+                return self._save_refusal(submission, job_id)
+        except (RunError, OSError) as error:
+            return as_run_error(run_id, error)
+        return Question(submission, job_id)
+
     def _job_id(self, submission: SubmissionPaths) -> str | SubmissionError | None:
         job_id = read_job_id(submission)
         if job_id is not None:
@@ -211,22 +299,16 @@ class RecordedRunner(CloudRunner):
         except SubmissionError as error:
             return error
 
-    def _judge(
-        self,
-        submission: SubmissionPaths,
-        job_id: str | SubmissionError | None,
-        views: Mapping[str, JobView | None],
-    ) -> RunState:
-        if isinstance(job_id, SubmissionError):
-            return self._save_refusal(submission, job_id)
-        view = self._view(job_id, views)
-        evidence = read_evidence(submission, ended=view is not None and view.phase == "ended")
+    def _judge(self, submission: SubmissionPaths, view: JobView | None) -> RunState:
+        over = view is not None and view.phase in ("ended", "unknown")
+        evidence = read_evidence(submission, ended=over)
+        missing_s = self._patience.missing_since_s(submission, evidence)
+        evidence = replace(evidence, missing_since_s=missing_s)
         state = reach_verdict(evidence, view, LogTails(), grace_s=self.grace_s)
         if state.final:
-            state = self._with_logs(submission, evidence, view, state)
-            save_verdict(submission, state)
-        else:
-            self._note_missing(submission, evidence, view)
+            return self._keep(submission, self._with_logs(submission, evidence, view, state))
+        if view is not None:  # no answer says neither that it is missing nor that it is there
+            self._patience.note(submission, missing=is_missing(evidence, view))
         return state
 
     def _with_logs(
@@ -234,20 +316,61 @@ class RecordedRunner(CloudRunner):
     ) -> RunState:
         if state.status == "completed":
             return state
-        run = submission.run_paths
-        logs = LogTails(stdout=log_tail(run.stdout), stderr=log_tail(run.stderr))
+        logs = LogTails(*read_attempt_log(submission))
         return reach_verdict(evidence, view, logs, grace_s=self.grace_s)
+
+    def _keep(self, submission: SubmissionPaths, state: RunState) -> RunState:
+        self._ended[submission] = state
+        try:
+            save_verdict(submission, state)
+        except OSError as error:
+            # Any other process reaches the same verdict from the same evidence.
+            log.warning("could not note the end of run %s: %s", state.run_id, error)
+        return state
 
     def _view(self, job_id: str | None, views: Mapping[str, JobView | None]) -> JobView | None:
         if job_id is None:
             return JobView(phase="pending", reason="being submitted")
         return views[job_id]
 
-    def _note_missing(
-        self, submission: SubmissionPaths, evidence: Evidence, view: JobView | None
-    ) -> None:
-        missing = is_missing(evidence, view)
-        if missing and evidence.missing_since_s is None:
-            write_json(submission.missing, {"version": LAYOUT_VERSION, "since": time.time()})
-        elif not missing and evidence.missing_since_s is not None:
-            submission.missing.unlink(missing_ok=True)
+
+@contextlib.contextmanager
+def _recording(paths: RunPaths) -> Iterator[None]:
+    try:
+        yield
+    except RunExistsError:
+        raise
+    except OSError as error:
+        raise SubmissionError(
+            f"the record of run {paths.run_id!r} cannot be written in {paths.output_dir}: {error}. "
+            "Nothing was submitted; make room there, or set another output_dir."
+        ) from error
+
+
+def _known(job_id: str | SubmissionError) -> str | None:
+    return job_id if isinstance(job_id, str) else None
+
+
+def _ended_by_itself(submission: SubmissionPaths) -> bool:
+    return has_trusted_end(read_evidence(submission, ended=False))
+
+
+def _refusal(submission: SubmissionPaths, error: SubmissionError) -> Failure:
+    if submission.cancel.exists():
+        return failure("cancelled", "It was cancelled before the backend took it.")
+    return failure("submission", str(error))
+
+
+def _kept_verdict(submission: SubmissionPaths) -> RunState | None:
+    try:
+        return load_verdict(submission)
+    except RecordError as error:
+        # What the verdict was reached from is still there.
+        log.warning("%s; judging run %s again", error, submission.run_paths.run_id)
+        return None
+
+
+def _raised(found: Found) -> RunState:
+    if isinstance(found, RunError):
+        raise found
+    return found

@@ -1,12 +1,13 @@
 """From a run's record and final state to the result that callers get."""
 
+from tmgg.errors import RecordError
 from tmgg.experiment_utils.atomic_file import read_json, write_json
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState
 from tmgg.experiment_utils.evidence import read_result
 from tmgg.experiment_utils.failures import Failure
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import load_task
-from tmgg.experiment_utils.task import TaskOutput
+from tmgg.experiment_utils.task import nodes_of
 
 _STATE_FIELDS = (
     "backend_state", "reason", "job_id", "exit_code", "nodes", "attempt", "status",
@@ -27,12 +28,18 @@ def load_verdict(paths: SubmissionPaths) -> RunState | None:
     if value is None:
         return None
     why = value.get("failure")
-    return RunState(
-        run_id=paths.run_paths.run_id,
-        final=True,
-        failure=Failure.from_json(why) if why else None,
-        **{name: value[name] for name in _STATE_FIELDS},
-    )
+    try:
+        state = RunState(
+            run_id=paths.run_paths.run_id,
+            final=True,
+            failure=Failure.from_json(why) if why else None,
+            **{name: value[name] for name in _STATE_FIELDS},
+        )
+    except (KeyError, TypeError) as error:
+        raise RecordError(f"{paths.verdict} lacks fields: {error!r}") from error
+    if state.status not in ("completed", "failed"):
+        raise RecordError(f"{paths.verdict} has status {state.status!r}, which is no end")
+    return state
 
 
 def make_result(paths: RunPaths, submission: SubmissionPaths, state: RunState) -> ExperimentResult:
@@ -51,13 +58,6 @@ def make_result(paths: RunPaths, submission: SubmissionPaths, state: RunState) -
         duration_seconds=output.duration_seconds if output else 0.0,
         attempts=state.attempt,
         job_id=state.job_id,
-        nodes=_nodes(output),
+        nodes=nodes_of(output) if output else [],
         output_path=str(paths.stdout),
     )
-
-
-def _nodes(output: TaskOutput | None) -> list[str]:
-    if output is None:
-        return []
-    ray_nodes = sorted(str(node.get("hostname")) for node in output.ray_nodes)
-    return ray_nodes or [output.hostname]

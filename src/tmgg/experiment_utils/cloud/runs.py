@@ -78,6 +78,8 @@ class RunState:
     estimated_start: str | None = None
     attempt: int = 1
     failure: Failure | None = None
+    answered: bool = True
+    """False when the backend did not answer: the rest is then the last that is known."""
     note: str = ""
     """What could not be found out just now, for example that a query failed."""
 

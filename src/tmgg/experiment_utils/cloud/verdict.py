@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tmgg.experiment_utils.cloud.diagnosis import LogTails, diagnose_exit, diagnose_output
-from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.runs import RunState, Status
 from tmgg.experiment_utils.evidence import Evidence, ExitRecord
 from tmgg.experiment_utils.failures import Failure, FailureKind, failure
-from tmgg.experiment_utils.task import TaskOutput
+from tmgg.experiment_utils.task import TaskOutput, nodes_of
 
 JobPhase = Literal["pending", "running", "ended", "unknown"]
 
@@ -56,7 +56,8 @@ def reach_verdict(
     if view is None:
         running = current.claimed or current.result is not None
         note = "the backend does not answer; this is the last that is known"
-        return replace(state, status="running" if running else "pending", note=note)
+        status: Status = "running" if running else "pending"
+        return replace(state, status=status, answered=False, note=note)
     if view.phase == "pending":
         return replace(state, status="pending")
     if view.phase == "unknown" and not current.claimed:
@@ -68,42 +69,47 @@ def is_missing(evidence: Evidence, view: JobView | None) -> bool:
     """Whether something that should be there is not: the job itself, or its result."""
     if view is None or view.phase in ("pending", "running"):
         return False
-    return not _has_trusted_end(_of_current_restart(evidence, view))
+    return not has_trusted_end(_of_current_restart(evidence, view))
 
 
 def _over(evidence: Evidence, view: JobView | None, *, grace_s: float) -> bool:
-    if _has_trusted_end(evidence):
+    if has_trusted_end(evidence):
         return True
-    ended_itself = evidence.exit_record is not None
     waited = evidence.missing_since_s is not None and evidence.missing_since_s >= grace_s
     if view is None:
         # The job's own last words will do if the backend stays silent.
         record = evidence.exit_record
         return record is not None and not record.signal and record.age_s >= grace_s
     if view.phase == "unknown":
-        return ended_itself or waited
-    if view.phase != "ended":
+        return waited or (evidence.exit_record is not None and _nothing_to_wait_for(evidence, view))
+    return view.phase == "ended" and (waited or _nothing_to_wait_for(evidence, view))
+
+
+def has_trusted_end(evidence: Evidence) -> bool:
+    """The job ended by itself and its result is there: the backend need not be asked."""
+    record, result = evidence.exit_record, evidence.result
+    if record is None or result is None or record.signal:
         return False
-    return waited or _nothing_to_wait_for(evidence, view)
-
-
-def _has_trusted_end(evidence: Evidence) -> bool:
-    """The job ended by itself and its result is there: nothing can change any more."""
-    record = evidence.exit_record
-    return record is not None and not record.signal and evidence.result is not None
+    return record.restart == result.restart
 
 
 def _nothing_to_wait_for(evidence: Evidence, view: JobView) -> bool:
     """The job is over, and no file of it can still be on its way."""
-    if not view.settled:
-        return False
-    if evidence.result is not None or evidence.result_problem is not None:
+    if not view.settled or evidence.result_problem is not None:
+        return False  # a cut line in the log may be one that is still arriving
+    if evidence.result is not None:
         return True
     record = evidence.exit_record
     if record is not None:
         return record.entrypoint_exit_code is None
     # Ended from outside, before it could write: nothing is to be expected.
-    return view.kind is not None or not evidence.claimed
+    return view.kind is not None or not evidence.claimed or _was_killed(view)
+
+
+def _was_killed(view: JobView) -> bool:
+    """The job script died of a signal, so it has written all that it ever will."""
+    code, _, number = (view.exit_code or "").partition(":")
+    return number.isdigit() and int(number) > 0 and code.isdigit()
 
 
 def _final(state: RunState, evidence: Evidence, view: JobView | None, logs: LogTails) -> RunState:
@@ -125,6 +131,13 @@ def _why(
         return diagnose_output(result)
     if evidence.result_problem is not None:
         return failure("bad_result", f"The job ended, but {evidence.result_problem}.")
+    record = evidence.exit_record
+    if record is not None and record.entrypoint_exit_code is not None:
+        return failure(
+            "bad_result",
+            f"The experiment ended with exit code {record.entrypoint_exit_code} and wrote its "
+            "result, but the result is not there.",
+        )
     if _never_seen_again(evidence, view):
         return failure(
             "lost", f"Nobody knows job {evidence.job_id} any more, and it left no record."
@@ -148,7 +161,12 @@ def _from_state(view: JobView, result: TaskOutput | None) -> Failure:
 
 
 def _of_current_restart(evidence: Evidence, view: JobView | None) -> Evidence:
-    """Without what an earlier restart of the job left: it says nothing about this one."""
+    """Without what an earlier restart of the job left: it says nothing about this one.
+
+    Unless that one ended by itself: then the job script does nothing when it is started again.
+    """
+    if has_trusted_end(evidence):
+        return evidence
     restarts = [
         *([view.restarts] if view is not None and view.restarts is not None else []),
         *([evidence.exit_record.restart] if evidence.exit_record else []),
@@ -176,10 +194,19 @@ def _base_state(evidence: Evidence, view: JobView | None) -> RunState:
         attempt=evidence.submission + restarts,
         backend_state=view.state if view else "",
         reason=view.reason if view else "",
-        exit_code=view.exit_code if view else None,
-        nodes=view.nodes if view else "",
+        exit_code=view.exit_code if view else _own_exit_code(evidence),
+        nodes=view.nodes if view else _own_nodes(evidence),
         estimated_start=view.estimated_start if view else None,
     )
+
+
+def _own_exit_code(evidence: Evidence) -> str | None:
+    record = evidence.exit_record
+    return None if record is None else f"{record.exit_code}:0"
+
+
+def _own_nodes(evidence: Evidence) -> str:
+    return "" if evidence.result is None else ",".join(nodes_of(evidence.result))
 
 
 def _failed(state: RunState, why: Failure) -> RunState:

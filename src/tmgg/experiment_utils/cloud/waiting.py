@@ -6,13 +6,15 @@ fraction of a second, and a backend that is down delays nothing that the folder 
 """
 
 import contextlib
+import logging
 import os
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from tmgg.errors import BackendError, ConfigError, RunError
+from tmgg.errors import BackendError, ConfigError, RunError, SubmissionUnknownError
 from tmgg.experiment_utils.cloud.runs import (
     ExperimentResult,
     OnUpdate,
@@ -20,14 +22,39 @@ from tmgg.experiment_utils.cloud.runs import (
     SpawnedTask,
     TaskRequest,
 )
-from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.cloud.slurm import fields as checks
+from tmgg.experiment_utils.failures import Failure, failure
+from tmgg.experiment_utils.paths import run_id_of_exit_record
 
 if TYPE_CHECKING:
     from tmgg.experiment_utils.cloud.base import CloudRunner
 
+
+log = logging.getLogger(__name__)
+
+
+class Pollable(Protocol):
+    """Runs that can be waited for: those of one runner, or a mixture (see `reattach`)."""
+
+    @property
+    def poll_interval_s(self) -> float:
+        """As in CloudRunner."""
+        ...
+
+    def poll(self, run_ids: Sequence[str]) -> list[RunState]:
+        """As in CloudRunner."""
+        ...
+
+    def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
+        """As in CloudRunner."""
+        ...
+
+
 LISTEN_INTERVAL_S = 0.2
 FIRST_POLL_INTERVAL_S = 1.0
-POLL_GROWTH = 1.3
+POLL_GROWTH = 1.6
+# A change promises others, but a sweep changes all the time: it must not ask all the time.
+POLL_INTERVAL_AFTER_CHANGE_S = 10.0
 
 
 class Clock:
@@ -40,65 +67,117 @@ class Clock:
         time.sleep(duration_s)
 
 
-class Pacer:
-    """Decides when to ask the backend again: soon after a change, ever more rarely without one."""
+class TimeIsUpError(Exception):
+    """The time given for waiting is over."""
 
-    def __init__(self, runner: "CloudRunner", clock: Clock) -> None:
+
+class LimitedClock(Clock):
+    """Raises TimeIsUpError instead of sleeping past a limit."""
+
+    def __init__(self, limit_s: float | None) -> None:
+        self._deadline = None if limit_s is None else self.monotonic() + limit_s
+
+    def sleep(self, duration_s: float) -> None:
+        if self._deadline is not None:
+            left_s = self._deadline - self.monotonic()
+            if left_s <= 0:
+                raise TimeIsUpError
+            duration_s = min(duration_s, left_s)
+        super().sleep(duration_s)
+
+
+class Watch:
+    """Runs on their way to an end. Asks the backend in growing intervals and listens in between.
+
+    A run that leaves its exit record is polled by itself, at once: its files tell how it ended, so
+    that costs the backend nothing as a rule.
+    """
+
+    def __init__(
+        self, runner: Pollable, *, on_update: OnUpdate | None = None, clock: Clock | None = None
+    ) -> None:
         self._runner = runner
-        self._clock = clock
+        self._on_update = on_update
+        self._clock = clock or Clock()
+        self._states: dict[str, RunState] = {}
+        self._heard: set[str] = set()
         self._interval_s = min(FIRST_POLL_INTERVAL_S, runner.poll_interval_s)
-        self._seen: set[str] = set()
+        self._due_s = self._clock.monotonic()
 
-    def changed(self) -> None:
-        """Something happened: ask again soon."""
-        self._interval_s = min(FIRST_POLL_INTERVAL_S, self._runner.poll_interval_s)
+    @property
+    def open_count(self) -> int:
+        """How many runs have not ended."""
+        return len(self._states)
 
-    def pause(self, run_ids: Sequence[str]) -> None:
-        """Return when it is time to ask, or when one of the runs left an exit record."""
-        folders = self._runner.ended_folders(run_ids)
-        until = self._clock.monotonic() + self._interval_s
-        self._interval_s = min(self._interval_s * POLL_GROWTH, self._runner.poll_interval_s)
-        while (left := until - self._clock.monotonic()) > 0:
-            if self._heard(folders):
-                return
-            self._clock.sleep(min(LISTEN_INTERVAL_S, left))
+    @property
+    def open_ids(self) -> list[str]:
+        """Those that have not ended."""
+        return list(self._states)
 
-    def _heard(self, folders: set[Path]) -> bool:
+    def drop(self, run_id: str) -> None:
+        """Watch a run no more."""
+        self._states.pop(run_id, None)
+
+    def add(self, run_id: str, job_id: str | None = None) -> None:
+        """Watch one more run, pending until something else is known."""
+        self._states[run_id] = RunState(run_id=run_id, status="pending", final=False, job_id=job_id)
+
+    def next_ended(self) -> list[RunState]:
+        """Wait until at least one run has ended; the final states, which are watched no more."""
+        while self._states:
+            asked = self._listen()
+            states = self._runner.poll(asked)
+            changed = any(self._states[state.run_id] != state for state in states)
+            self._states.update({state.run_id: state for state in states})
+            if len(asked) == len(self._states):
+                self._plan_next_question(changed=changed)
+            if self._on_update is not None:
+                self._on_update(list(self._states.values()))
+            ended = [state for state in states if state.final]
+            for state in ended:
+                del self._states[state.run_id]
+            if ended:
+                return ended
+        return []
+
+    def _listen(self) -> list[str]:
+        """The runs to poll: those that left an exit record, or all when it is time to ask."""
+        while (left_s := self._due_s - self._clock.monotonic()) > 0:
+            heard = self._exit_records() & self._states.keys()
+            if new := heard - self._heard:
+                self._heard |= new
+                return [run_id for run_id in self._states if run_id in new]
+            self._clock.sleep(min(LISTEN_INTERVAL_S, left_s))
+        return list(self._states)
+
+    def _exit_records(self) -> set[str]:
         names: set[str] = set()
-        for folder in folders:
+        for folder in self._runner.ended_folders(list(self._states)):
             # A listing, not a stat: opening a folder makes an NFS client ask the server again.
             with contextlib.suppress(OSError), os.scandir(folder) as entries:
                 names.update(entry.name for entry in entries if entry.name.endswith(".json"))
-        new = names - self._seen
-        self._seen = names
-        return bool(new)
+        return {run_id_of_exit_record(name) for name in names}
+
+    def _plan_next_question(self, *, changed: bool) -> None:
+        if changed:
+            self._interval_s = min(self._interval_s, POLL_INTERVAL_AFTER_CHANGE_S)
+        self._due_s = self._clock.monotonic() + self._interval_s
+        self._interval_s = min(self._interval_s * POLL_GROWTH, self._runner.poll_interval_s)
 
 
 def wait(
-    runner: "CloudRunner",
+    runner: Pollable,
     run_ids: Sequence[str],
     *,
     on_update: OnUpdate | None = None,
     clock: Clock | None = None,
 ) -> Iterator[RunState]:
     """Yield the final state of each run as it ends."""
-    open_ids = list(run_ids)
-    clock = clock or Clock()
-    pacer = Pacer(runner, clock)
-    before: dict[str, RunState] = {}
-    while open_ids:
-        states = runner.poll(open_ids)
-        if on_update is not None:
-            on_update(states)
-        now = {state.run_id: state for state in states}
-        if now != before:
-            pacer.changed()
-        before = now
-        ended = [state for state in states if state.final]
-        yield from ended
-        open_ids = [state.run_id for state in states if not state.final]
-        if open_ids and not ended:
-            pacer.pause(open_ids)
+    watch = Watch(runner, on_update=on_update, clock=clock)
+    for run_id in run_ids:
+        watch.add(run_id)
+    while watch.open_count:
+        yield from watch.next_ended()
 
 
 def sweep(
@@ -111,46 +190,75 @@ def sweep(
     clock: Clock | None = None,
 ) -> list[ExperimentResult]:
     """Submit as room appears, collect as runs end; one result per request, in order."""
-    if parallelism < 1:
-        raise ConfigError(f"parallelism={parallelism}: at least 1 run must be allowed at a time")
+    if not requests:
+        return []
+    checks.integer("parallelism", parallelism, least=1)
     _refuse_twins(requests)
-    clock = clock or Clock()
-    pacer = Pacer(runner, clock)
-    waiting_requests = list(requests)
+    watch = Watch(runner, on_update=on_update, clock=clock)
+    queue = deque(requests)
     results: dict[str, ExperimentResult] = {}
-    open_ids: list[str] = []
-    while waiting_requests or open_ids:
-        while waiting_requests and len(open_ids) < parallelism:
-            request = waiting_requests.pop(0)
-            assert request.run_id is not None
-            try:
-                open_ids.append(spawn(request).run_id)
-            except (BackendError, RunError) as error:
-                results[request.run_id] = _refused(request, error)
-            pacer.changed()
-        states = runner.poll(open_ids) if open_ids else []
-        if on_update is not None:
-            on_update(states)
-        ended = [state.run_id for state in states if state.final]
-        for run_id in ended:
-            results[run_id] = runner.collect(run_id)
-        open_ids = [run_id for run_id in open_ids if run_id not in ended]
-        if open_ids and not ended:
-            pacer.pause(open_ids)
+    while queue or watch.open_count:
+        while queue and watch.open_count < parallelism:
+            request = queue.popleft()
+            refusal = _submit(watch, request, spawn)
+            if refusal is not None:
+                results[refusal.run_id] = refusal
+        results |= {result.run_id: result for result in _next_results(watch, runner, requests)}
     return [results[str(request.run_id)] for request in requests]
 
 
+def _next_results(
+    watch: Watch, runner: "CloudRunner", requests: Sequence[TaskRequest]
+) -> Iterator[ExperimentResult]:
+    """The results of runs that have ended; a record that cannot be read ends its own run only."""
+    try:
+        ended = [state.run_id for state in watch.next_ended()]
+    except RunError:
+        ended = [run_id for run_id in watch.open_ids if _poll_error(runner, run_id) is not None]
+        if not ended:
+            raise
+    for run_id in ended:
+        watch.drop(run_id)
+        try:
+            yield runner.collect(run_id)
+        except RunError as error:
+            (request,) = (each for each in requests if each.run_id == run_id)
+            yield _failed(request, failure("lost", str(error)))
+
+
+def _poll_error(runner: "CloudRunner", run_id: str) -> RunError | None:
+    try:
+        runner.poll([run_id])
+    except RunError as error:
+        return error
+    return None
+
+
+def _submit(
+    watch: Watch, request: TaskRequest, spawn: Callable[[TaskRequest], SpawnedTask]
+) -> ExperimentResult | None:
+    """Spawn one run and watch it; its result when the backend refuses it."""
+    assert request.run_id is not None
+    try:
+        watch.add(request.run_id, spawn(request).job_id)
+    except SubmissionUnknownError as error:
+        log.warning("%s", error)  # the job may be in; polling finds out
+        watch.add(request.run_id)
+    except (BackendError, RunError) as error:
+        return _failed(request, failure("submission", str(error)))
+    return None
+
+
 def _refuse_twins(requests: Sequence[TaskRequest]) -> None:
-    ids = [request.run_id for request in requests]
-    twins = sorted({str(run_id) for run_id in ids if ids.count(run_id) > 1})
+    counts = Counter(str(request.run_id) for request in requests)
+    twins = sorted(run_id for run_id, count in counts.items() if count > 1)
     if twins:
         raise ConfigError(
             f"run ids given twice in one sweep: {', '.join(twins)}. Make them unique."
         )
 
 
-def _refused(request: TaskRequest, error: BackendError | RunError) -> ExperimentResult:
-    why = failure("submission", str(error))
+def _failed(request: TaskRequest, why: Failure) -> ExperimentResult:
     return ExperimentResult(
         run_id=str(request.run_id),
         config=dict(request.config),

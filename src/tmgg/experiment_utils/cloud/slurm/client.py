@@ -5,8 +5,10 @@ from inside a job does not inherit that job's SLURM_* settings (SLURM_CPU_BIND p
 options). A question that got no answer is a QueryError and says nothing about any job.
 """
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,9 +23,12 @@ QUERY_TIMEOUT_S = 30.0
 SUBMIT_TIMEOUT_S = 90.0
 # About 8 bytes an id; Linux allows 128 KiB for one argument.
 IDS_PER_QUERY = 5_000
+_COMMANDS = ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo", "sacctmgr", "srun")
 _INHERITED = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SACCT_", "SCANCEL_", "SINFO_")
 _KEPT = ("SLURM_CONF",)
 
+# sbatch's words before the reason for which the controller refused a job.
+REFUSED = "Batch job submission failed:"
 # The controller did not answer, or its answer was lost: the job may or may not be in.
 UNCERTAIN = (
     "Unable to contact slurm controller",
@@ -53,6 +58,10 @@ class AccountingAbsentError(QueryError):
     """This cluster keeps no accounts; sacct will never answer."""
 
 
+class ControllerSilentError(SubmissionUnknownError):
+    """The controller did not answer sbatch in time; trying again may help."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a command said."""
@@ -72,29 +81,37 @@ class Answer:
 class SlurmClient:
     """Asks and tells Slurm. Counts its calls, because operators ask."""
 
-    def __init__(self, *, query_timeout_s: float = QUERY_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        *,
+        query_timeout_s: float = QUERY_TIMEOUT_S,
+        submit_timeout_s: float = SUBMIT_TIMEOUT_S,
+    ) -> None:
         self._query_timeout_s = query_timeout_s
+        self._submit_timeout_s = submit_timeout_s
         self.calls: dict[str, int] = {}
 
     def submit(self, script: Path, *, comment: str, cwd: Path) -> str:
         """One sbatch; the job's id.
 
-        Raises SubmissionError when Slurm refused, SubmissionUnknownError when it cannot be told
-        whether the job is in.
+        Raises SubmissionError when Slurm refused, ControllerSilentError when the controller did
+        not answer, SubmissionUnknownError when the answer is none of Slurm's (a site's wrapper may
+        fail after the real sbatch succeeded): in both cases the job may be in.
         """
         argv = submit_argv(script, comment=comment)
         try:
-            answer = self._call(argv, timeout_s=SUBMIT_TIMEOUT_S, cwd=cwd)
+            answer = self._call(argv, timeout_s=self._submit_timeout_s, cwd=cwd)
         except QueryError as error:
-            raise SubmissionUnknownError(str(error)) from error
+            raise ControllerSilentError(str(error)) from error
         job_id = parsing.parse_submitted(answer.stdout)
         if answer.exit_code == 0 and job_id is not None:
             return job_id
         said = f"sbatch ended with {answer.exit_code}: {answer.words or 'it said nothing'}"
-        uncertain = any(phrase in answer.stderr for phrase in UNCERTAIN)
-        if uncertain or answer.exit_code <= 0 or job_id is not None:
-            raise SubmissionUnknownError(said)
-        raise SubmissionError(said)
+        if any(phrase in answer.stderr for phrase in UNCERTAIN):
+            raise ControllerSilentError(said)
+        if REFUSED in answer.stderr and answer.exit_code > 0:
+            raise SubmissionError(said)
+        raise SubmissionUnknownError(said)
 
     def queue(self, job_ids: Sequence[str]) -> dict[str, QueueEntry]:
         """What the controller knows of these jobs, finished ones included."""
@@ -133,16 +150,17 @@ class SlurmClient:
             return {}
         return parsing.parse_key_values(self._checked(answer))
 
-    def cancel(self, job_ids: Iterable[str]) -> None:
+    def cancel(self, job_ids: Sequence[str]) -> None:
         """Ask Slurm to end jobs; ones that have ended are no error. Raises QueryError otherwise."""
-        answer = self._call(["scancel", *job_ids])
-        complaints = [
-            line
-            for line in answer.stderr.splitlines()
-            if line.strip() and not any(phrase in line for phrase in _NO_SUCH_JOB)
-        ]
-        if answer.exit_code != 0 and complaints:
-            raise QueryError(f"scancel ended with {answer.exit_code}: {answer.words}")
+        for chunk in _chunks(job_ids):
+            answer = self._call(["scancel", *chunk])
+            complaints = [
+                line
+                for line in answer.stderr.splitlines()
+                if line.strip() and not any(phrase in line for phrase in _NO_SUCH_JOB)
+            ]
+            if answer.exit_code != 0 and complaints:
+                raise QueryError(f"scancel ended with {answer.exit_code}: {answer.words}")
 
     def partitions(self) -> list[str]:
         """Names of the partitions that exist."""
@@ -157,10 +175,29 @@ class SlurmClient:
             "--parsable2",
             "show",
             "assoc",
-            f"user={_user()}",
+            f"user={user_name()}",
             "format=account",
         ]
         return sorted(set(self._checked(self._call(argv)).split()))
+
+    def hostnames(self, expression: str) -> list[str]:
+        """The nodes that `node[1-3]` stands for."""
+        return self._checked(self._call(["scontrol", "show", "hostnames", expression])).split()
+
+    def run_on_nodes(
+        self, argv: Sequence[str], *, job_id: str, nodes: int, timeout_s: float
+    ) -> Answer:
+        """Run a command once on each node of a job this process is part of."""
+        step = [
+            "srun",
+            f"--jobid={job_id}",
+            "--overlap",
+            f"--nodes={nodes}",
+            f"--ntasks={nodes}",
+            "--ntasks-per-node=1",
+            "--kill-on-bad-exit=0",
+        ]
+        return self._call([*step, *argv], timeout_s=timeout_s)
 
     def _squeue(self, selection: str) -> list[QueueEntry]:
         fields = ",".join(f"{field}:{parsing.QUEUE_SEPARATOR}" for field in parsing.QUEUE_FIELDS)
@@ -184,6 +221,21 @@ class SlurmClient:
             raise AccountingAbsentError(answer.words)
         return parsing.parse_accounting(self._checked(answer))
 
+    def ask(self, *argv: str, cwd: Path | None = None) -> Answer:
+        """Any question, whatever its exit code; AccountingAbsentError where there are no accounts.
+
+        Raises QueryError when there is no answer in time, BackendUnavailableError when the command
+        is not on this machine.
+        """
+        answer = self._call(argv, cwd=cwd)
+        if any(phrase in answer.stderr for phrase in _NO_ACCOUNTING):
+            raise AccountingAbsentError(answer.words)
+        return answer
+
+    def ask_checked(self, *argv: str) -> str:
+        """The stdout of a question that was answered; raises as `ask`, and for an exit code."""
+        return self._checked(self.ask(*argv))
+
     def _checked(self, answer: Answer) -> str:
         if answer.exit_code != 0:
             raise QueryError(f"{answer.argv[0]} ended with {answer.exit_code}: {answer.words}")
@@ -196,22 +248,38 @@ class SlurmClient:
         limit_s = self._query_timeout_s if timeout_s is None else timeout_s
         self.calls[command] = self.calls.get(command, 0) + 1
         try:
-            done = subprocess.run(
-                argv,
-                capture_output=True,
-                stdin=subprocess.DEVNULL,
-                text=True,
-                errors="replace",
-                timeout=limit_s,
-                env=scrubbed_environment(os.environ),
-                cwd=cwd,
-                check=False,
-            )
+            return _run(argv, timeout_s=limit_s, cwd=cwd)
         except FileNotFoundError as error:
-            raise BackendUnavailableError(_no_command(command)) from error
+            if shutil.which(command) is None:
+                raise BackendUnavailableError(_no_command(command)) from error
+            raise QueryError(f"cannot start {command} in {cwd or Path.cwd()}: {error}") from error
+        except OSError as error:
+            raise QueryError(f"cannot start {command}: {error}") from error
         except subprocess.TimeoutExpired as error:
             raise QueryError(f"{command} did not answer within {limit_s:g} s") from error
-        return Answer(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+def _run(argv: Sequence[str], *, timeout_s: float, cwd: Path | None) -> Answer:
+    """Run to the end; on a timeout or Ctrl-C the command ends with all that it started."""
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=scrubbed_environment(os.environ),
+        cwd=cwd,
+        # A group of its own: sites wrap these commands in scripts, whose children would live on.
+        start_new_session=True,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=timeout_s)
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return Answer(tuple(argv), process.returncode, stdout, stderr)
 
 
 def submit_argv(script: Path, *, comment: str) -> list[str]:
@@ -227,6 +295,11 @@ def scrubbed_environment(environment: Mapping[str, str]) -> dict[str, str]:
         if name in _KEPT or not name.startswith(_INHERITED)
     }
     return kept | {"SLURM_TIME_FORMAT": "standard"}
+
+
+def missing_commands() -> list[str]:
+    """The Slurm commands TMGG uses that are not on PATH."""
+    return [name for name in _COMMANDS if shutil.which(name) is None]
 
 
 def require_commands() -> None:
@@ -247,7 +320,8 @@ def _chunks(job_ids: Sequence[str]) -> Iterable[Sequence[str]]:
         yield job_ids[start : start + IDS_PER_QUERY]
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Of whoever runs this process, whatever the environment says."""
     import pwd
 
     return pwd.getpwuid(os.getuid()).pw_name

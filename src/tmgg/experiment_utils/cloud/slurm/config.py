@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud.factory import unknown_name
 from tmgg.experiment_utils.cloud.slurm import fields
+from tmgg.experiment_utils.cloud.slurm.extra_args import check_extra_args
 
 RayBootstrap = Literal["auto", "symmetric-run", "managed", "none"]
 
@@ -22,6 +23,8 @@ RAY_MAX_WORKER_PORT = 19999
 RAY_PORT = 6379
 LEAST_JOB_PORTS = 50
 _PORTS = ("ray_port", "min_worker_port", "max_worker_port", "min_job_port", "max_job_port")
+# Slurm keeps counts in 16 bits, and the two highest values have meanings of their own.
+LARGEST_COUNT = 65_533
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,8 +86,8 @@ class SlurmConfig:
     """Longest time between two questions to the scheduler while waiting, in seconds. Ends are seen
     at once all the same, through the shared folder."""
     python: str | None = None
-    """Interpreter on the nodes. None is the one the setup commands put first, else the one
-    submitting."""
+    """Interpreter on the nodes: a path, relative to the working directory, or a command's name.
+    None is the one the setup commands put first, else the one submitting."""
     script_template: str | None = None
     """Path of a job-script template to use instead of the built-in one."""
 
@@ -130,31 +133,41 @@ class SlurmConfig:
         for name in ("setup_commands", "extra_args"):
             object.__setattr__(self, name, fields.text_list(name, getattr(self, name)))
         for name in ("nodes", "cpus_per_task"):
-            fields.integer(name, getattr(self, name), least=1)
-        fields.integer("gpus_per_task", self.gpus_per_task, least=0)
+            fields.integer(name, getattr(self, name), least=1, most=LARGEST_COUNT)
+        fields.integer("gpus_per_task", self.gpus_per_task, least=0, most=LARGEST_COUNT)
         if self.object_store_memory_mb is not None:
-            fields.integer("object_store_memory_mb", self.object_store_memory_mb, least=80)
+            fields.integer(
+                "object_store_memory_mb", self.object_store_memory_mb, least=80, most=10_000_000
+            )
         for name in _PORTS:
             fields.integer(name, getattr(self, name), least=1024, most=65535)
         for name in ("poll_interval_s", "submit_timeout_s", "lost_grace_s", "ray_start_timeout_s"):
             fields.positive(name, getattr(self, name))
         for name in ("exclusive",):
             fields.boolean(name, getattr(self, name))
-        if self.requeue is not None:
+        if self._is_set("requeue"):
             fields.boolean("requeue", self.requeue)
         fields.time_limit("time_limit", self.time_limit)
         fields.memory("mem_per_cpu", self.mem_per_cpu)
         for name, pattern in _PATTERNS.items():
-            fields.matching(name, getattr(self, name), pattern)
+            if self._is_set(name):
+                fields.matching(name, getattr(self, name), pattern)
         fields.one_of("ray_bootstrap", self.ray_bootstrap, get_args(RayBootstrap))
-        for name in ("job_name", "output_dir", "python", "script_template"):
-            fields.printable(name, getattr(self, name))
+        fields.printable("job_name", self.job_name)
+        for name in ("output_dir", "python", "script_template"):
+            if self._is_set(name):
+                fields.path(name, getattr(self, name))
         self._check_ports()
         fields.setup_commands("setup_commands", self.setup_commands)
-        fields.extra_args("extra_args", self.extra_args, owned=_OWNED_OPTIONS)
         fields.scratch_folder("node_scratch", self.node_scratch)
+        check_extra_args("extra_args", self.extra_args)
+        self._check_python()
         if "\\" in self.output_dir:
             raise ConfigError(f"output_dir={self.output_dir!r}: Slurm gives backslashes a meaning")
+
+    def _is_set(self, name: str) -> bool:
+        """False for None where None is the default; anywhere else None is a mistake."""
+        return getattr(self, name) is not None or _DEFAULTS[name] is not None
 
     def _check_ports(self) -> None:
         first, last = self.min_worker_port, self.max_worker_port
@@ -177,6 +190,17 @@ class SlurmConfig:
         if self.ray_bootstrap == "auto":
             return "symmetric-run" if self.exclusive else "managed"
         return self.ray_bootstrap
+
+    def _check_python(self) -> None:
+        if self.python is None:
+            return
+        if "/" not in self.python:
+            fields.matching("python", self.python, _COMMAND)
+        if ":" in self.python:
+            raise ConfigError(
+                f"python={self.python!r} cannot be: its folder is put on PATH, where ':' separates "
+                "folders. Give another path."
+            )
 
     @property
     def time_limit_s(self) -> int | None:
@@ -201,7 +225,9 @@ class SlurmConfig:
         return (base / Path(self.output_dir).expanduser()).absolute()
 
 
+_DEFAULTS = {item.name: item.default for item in dataclasses.fields(SlurmConfig)}
 _NAME = r"[A-Za-z0-9_.+-]+"
+_COMMAND = (re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]*"), "python3")
 _PATTERNS: dict[str, tuple[re.Pattern[str], str]] = {
     "partition": (re.compile(rf"{_NAME}(,{_NAME})*"), "gpu or gpu,batch"),
     "account": (re.compile(_NAME), "my-account"),
@@ -215,60 +241,4 @@ _PATTERNS: dict[str, tuple[re.Pattern[str], str]] = {
     "mail_user": (re.compile(r"[A-Za-z0-9_.%+@-]+"), "you@example.org"),
     "network_interface": (re.compile(r"[A-Za-z0-9_.:@-]{1,15}"), "ib0"),
     "mail_type": (re.compile(r"[A-Z_0-9]+(,[A-Z_0-9]+)*"), "END,FAIL"),
-}
-# Options with a field, and options that change what TMGG's bookkeeping relies on.
-_OWNED_OPTIONS: dict[str, str] = {
-    "--account": "account",
-    "-A": "account",
-    "--array": "",
-    "-a": "",
-    "--chdir": "output_dir",
-    "-D": "output_dir",
-    "--comment": "",
-    "--constraint": "constraint",
-    "-C": "constraint",
-    "--cpus-per-task": "cpus_per_task",
-    "-c": "cpus_per_task",
-    "--dependency": "dependency",
-    "-d": "dependency",
-    "--error": "output_dir",
-    "-e": "output_dir",
-    "--exclude": "exclude",
-    "-x": "exclude",
-    "--exclusive": "exclusive",
-    "--gpus-per-task": "gpus_per_task",
-    "--input": "",
-    "-i": "",
-    "--job-name": "job_name",
-    "-J": "job_name",
-    "--mail-type": "mail_type",
-    "--mail-user": "mail_user",
-    "--mem-per-cpu": "mem_per_cpu",
-    "--nodelist": "nodelist",
-    "-w": "nodelist",
-    "--nodes": "nodes",
-    "-N": "nodes",
-    "--no-requeue": "requeue",
-    "--ntasks": "nodes",
-    "-n": "nodes",
-    "--ntasks-per-node": "nodes",
-    "--tasks-per-node": "nodes",
-    "--open-mode": "",
-    "--output": "output_dir",
-    "-o": "output_dir",
-    "--parsable": "",
-    "--partition": "partition",
-    "-p": "partition",
-    "--qos": "qos",
-    "-q": "qos",
-    "--quiet": "",
-    "-Q": "",
-    "--requeue": "requeue",
-    "--reservation": "reservation",
-    "--test-only": "",
-    "--time": "time_limit",
-    "-t": "time_limit",
-    "--wait": "",
-    "-W": "",
-    "--wrap": "",
 }

@@ -2,19 +2,19 @@
 
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 from tmgg.errors import ConfigError
 
 LONGEST_SCRATCH = 12
 _TIME = re.compile(
-    r"(?P<minutes>\d+)"
-    r"|(?P<m>\d+):(?P<s>\d+)"
-    r"|(?P<h>\d+):(?P<hm>\d+):(?P<hs>\d+)"
-    r"|(?P<d>\d+)-(?P<dh>\d+)(:(?P<dm>\d+)(:(?P<ds>\d+))?)?"
+    r"(?P<minutes>\d{1,7})"
+    r"|(?P<m>\d{1,7}):(?P<s>\d{1,2})"
+    r"|(?P<h>\d{1,7}):(?P<hm>\d{1,2}):(?P<hs>\d{1,2})"
+    r"|(?P<d>\d{1,5})-(?P<dh>\d{1,2})(:(?P<dm>\d{1,2})(:(?P<ds>\d{1,2}))?)?"
 )
-_MEMORY = re.compile(r"(?P<amount>[1-9]\d*)(?P<unit>[KMGT]B?)?", re.IGNORECASE)
-_OPTION = re.compile(r"(?P<name>--[a-z][a-z0-9-]*|-[A-Za-z])(?P<value>=.*)?")
+_MEMORY = re.compile(r"(?P<amount>[1-9]\d{0,11})(?P<unit>[KMGT]B?)?", re.IGNORECASE)
 
 
 def integer(name: str, value: object, *, least: int, most: int | None = None) -> None:
@@ -43,8 +43,6 @@ def one_of(name: str, value: object, choices: Sequence[str]) -> None:
 
 def printable(name: str, value: object) -> None:
     """Text that may hold spaces and quotes (quoted where it is used) but no control codes."""
-    if value is None:
-        return
     if not isinstance(value, str) or not value or not value.isprintable():
         raise ConfigError(f"{name}={value!r} must be non-empty text without line breaks")
 
@@ -59,11 +57,18 @@ def scratch_folder(name: str, value: object) -> None:
         )
 
 
+def path(name: str, value: object) -> None:
+    """As `printable`; a leading `~` or `~user` must lead to a home."""
+    printable(name, value)
+    try:
+        Path(str(value)).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{name}={value!r} begins with a home that is unknown here") from error
+
+
 def matching(name: str, value: object, pattern: tuple[re.Pattern[str], str]) -> None:
     """Text that Slurm takes verbatim: only what such a name can hold, so nothing needs quoting."""
     expression, example = pattern
-    if value is None:
-        return
     if not isinstance(value, str) or not expression.fullmatch(value):
         raise ConfigError(f"{name}={value!r} cannot be; it looks like {example!r}")
 
@@ -144,25 +149,3 @@ def _syntax_complaint(command: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""  # no bash on this machine: the job script's own bash will say it
     return checked.stderr.strip()
-
-
-def extra_args(name: str, options: Sequence[str], *, owned: Mapping[str, str]) -> None:
-    """Each item one long or short sbatch option with its value after `=`."""
-    for option in options:
-        found = _OPTION.fullmatch(option)
-        if not found or not option.isprintable():
-            raise ConfigError(
-                f"{name} holds {option!r}; write each option as one item, --name or --name=value"
-            )
-        key = _full_name(found["name"], owned)
-        if key is not None:
-            field = owned[key]
-            advice = f"set {field} instead" if field else "TMGG sets it or relies on its absence"
-            raise ConfigError(f"{name}: {option!r} is not allowed here; {advice}")
-
-
-def _full_name(given: str, owned: Mapping[str, str]) -> str | None:
-    # sbatch accepts unambiguous beginnings of long options (getopt_long): --outp is --output.
-    if not given.startswith("--"):
-        return given if given in owned else None
-    return next((key for key in owned if key.startswith(given)), None)

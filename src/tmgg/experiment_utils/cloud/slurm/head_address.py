@@ -31,13 +31,14 @@ def head_address(nodes: Sequence[str]) -> str:
     Raises OSError when only a loopback address can be found.
     """
     target = _node_address(nodes[1]) if len(nodes) > 1 else "192.0.2.1"  # RFC 5737: never answers
-    address = _address_towards(target)
+    address = address_towards(target)
     if address.startswith("127.") and len(nodes) > 1:
         raise OSError(f"{target} is reached from {address}; other nodes cannot use that")
     return address
 
 
-def _address_towards(target: str) -> str:
+def address_towards(target: str) -> str:
+    """This machine's address as `target` sees it; raises OSError where no route leads there."""
     # Connecting a UDP socket sends nothing; it only makes the kernel choose route and source.
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

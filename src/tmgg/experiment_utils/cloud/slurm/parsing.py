@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tmgg.errors import QueryError
 
 # sbatch --parsable prints "id" or "id;cluster"; banners of login scripts may surround it.
-_SUBMITTED = re.compile(r"^(?P<id>[1-9]\d{0,9})(;[A-Za-z0-9_.-]+)?$")
+_SUBMITTED = re.compile(r"(?P<id>[1-9][0-9]{0,9})(;[A-Za-z0-9_.-]+)?")
 
 QUEUE_SEPARATOR = "|"
 QUEUE_FIELDS = (
@@ -52,11 +52,13 @@ class AccountingEntry:
 
 
 def parse_submitted(stdout: str) -> str | None:
-    """The job id in sbatch's answer; None when there is not exactly one (a banner, nothing)."""
-    found = [
-        match["id"] for line in stdout.splitlines() if (match := _SUBMITTED.match(line.strip()))
-    ]
-    return found[-1] if found else None
+    """The job id in sbatch's answer; None when there is not exactly one.
+
+    A banner may hold a number of its own (a year, a ticket): then the job must be looked up.
+    """
+    lines = [line.strip() for line in stdout.splitlines()]
+    found = {match["id"] for line in lines if (match := _SUBMITTED.fullmatch(line))}
+    return found.pop() if len(found) == 1 else None
 
 
 def parse_queue(stdout: str) -> list[QueueEntry]:
@@ -93,10 +95,10 @@ def parse_key_values(text: str) -> dict[str, str]:
     """The first record of `scontrol --oneliner show ...`: `Key=Value Key=Value with spaces ...`."""
     line = next((line for line in text.splitlines() if "=" in line), "")
     starts = list(re.finditer(r"(?:^|\s)([A-Za-z][A-Za-z0-9_:/]*)=", line))
-    ends = [match.start() for match in starts[1:]] + [len(line)]
+    ends = [*(match.start() for match in starts[1:]), len(line)]
     return {
         match.group(1): line[match.end() : end].strip()
-        for match, end in zip(starts, ends, strict=True)
+        for match, end in zip(starts, ends, strict=False)
     }
 
 

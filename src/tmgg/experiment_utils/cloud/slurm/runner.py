@@ -1,12 +1,13 @@
 """Runs as Slurm jobs: one sbatch each, found again by any process on the shared file system."""
 
 import logging
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tmgg.errors import SubmissionError
+from tmgg.errors import SubmissionError, SubmissionUnknownError
 from tmgg.experiment_utils.atomic_file import write_atomic, write_json
 from tmgg.experiment_utils.cloud.base import as_request
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
@@ -73,17 +74,25 @@ class SlurmRunner(RecordedRunner):
         """Exactly what `spawn` would submit: command line and script. Writes nothing."""
         checked = as_request(request)
         assert checked.run_id is not None
-        paths = RunPaths(self.output_dir, checked.run_id).submission(1)
-        script = self._render(self.config, paths)
-        command = " ".join(submit_argv(paths.script, comment="tmgg:<token>"))
-        return f"# {command}\n# in {self.base_dir}\n{script}"
+        script = RunPaths(self.output_dir, checked.run_id).submission(1).script
+        command = shlex.join(submit_argv(script, comment="tmgg:TOKEN"))
+        return f"# {command}\n# in {self.base_dir}\n{self.render_job_script(checked)}"
+
+    def render_job_script(self, request: TaskRequest) -> str:
+        """The job script of a first submission of `request`, which must have a run id."""
+        assert request.run_id is not None
+        paths = RunPaths(self.output_dir, request.run_id).submission(1)
+        return self._render(self.config, paths)
+
+    def check_submission(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
+        require_commands()
+        self._render(self._config_of(submission.run_paths, gpu_type), submission)
 
     def write_submission(
         self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
     ) -> None:
         require_commands()
-        config = self._config_of(final.run_paths)
-        config = replace(config, gpu_type=gpu_type) if gpu_type else config
+        config = self._config_of(final.run_paths, gpu_type)
         script = self._render(config, final)
         write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
         if config.resolved_ray_bootstrap != "none":
@@ -94,8 +103,10 @@ class SlurmRunner(RecordedRunner):
         submitter = Submitter(self.client, self.config.submit_timeout_s, self._clock)
         try:
             return submitter.submit(submission)
+        except SubmissionUnknownError:
+            raise
         except SubmissionError as error:
-            raise explain_refusal(self.client, error) from error
+            raise explain_refusal(self.client, error) from error.__cause__
 
     def adopt(self, submission: SubmissionPaths) -> str | None:
         budget_s = self.config.submit_timeout_s
@@ -107,14 +118,20 @@ class SlurmRunner(RecordedRunner):
     def cancel_job(self, job_id: str) -> None:
         self.client.cancel([job_id])
 
-    def _config_of(self, paths: RunPaths) -> SlurmConfig:
-        # A retry keeps the settings of the record, whatever this runner was made with.
-        if not paths.run.exists():
-            return self.config
-        return SlurmConfig.from_mapping(load_run(paths).settings)
+    def cancel_jobs(self, job_ids: Sequence[str]) -> None:
+        self.client.cancel(job_ids)
+
+    def _config_of(self, paths: RunPaths, gpu_type: str | None) -> SlurmConfig:
+        config = self.config
+        if paths.run.exists():
+            # A retry keeps the settings of the record, whatever this runner was made with.
+            config = SlurmConfig.from_mapping(load_run(paths).settings)
+        return config if gpu_type is None else replace(config, gpu_type=gpu_type)
 
     def _render(self, config: SlurmConfig, paths: SubmissionPaths) -> str:
-        base = self._base_dir
+        # A retry may come from another directory; sbatch is called in the record's (see start).
+        run = paths.run_paths
+        base = Path(load_run(run).base_dir) if run.run.exists() else self._base_dir
         return render_script(config, paths, base=base, interpreter=Interpreter.submitting())
 
 

@@ -53,14 +53,15 @@ def render_script(
 
     Raises ConfigError when the site's own template cannot be read or filled.
     """
-    python = shlex.quote(config.python or interpreter.command)
+    command = _python_command(config, interpreter, base)
+    python = _command_word(command)
     bootstrap = config.resolved_ray_bootstrap
     return _fill(
         _template_text(config),
         directives=render_directives(config, paths, base=base),
         folder=shlex.quote(str(paths.folder)),
         ended=shlex.quote(str(paths.ended)),
-        path=_render_path(config, interpreter),
+        path=_render_path(Path(command).parent if "/" in command else interpreter.folder),
         setup="\n".join(config.setup_commands),
         python=python,
         preflight="--ray" if bootstrap == "symmetric-run" else "--no-ray",
@@ -137,9 +138,27 @@ def _log_pattern(log: Path, base: Path) -> str:
     return quoted_directive(str(shown).replace("%", "%%"))
 
 
-def _render_path(config: SlurmConfig, interpreter: Interpreter) -> str:
-    folder = Path(config.python).parent if config.python else interpreter.folder
-    return "" if folder is None else f'export PATH={shlex.quote(str(folder))}:"$PATH"\n'
+def _python_command(config: SlurmConfig, interpreter: Interpreter, base: Path) -> str:
+    if config.python is None:
+        return interpreter.command
+    if "/" not in config.python:
+        return config.python
+    return str((base / Path(config.python).expanduser()).absolute())
+
+
+def _command_word(command: str) -> str:
+    """One word that bash takes as a command: neither keyword nor assignment, whatever its name."""
+    if re.fullmatch(r"[A-Za-z0-9_./+-]*python[0-9.]*", command):
+        return command
+    return "'" + command.replace("'", "'\"'\"'") + "'"
+
+
+def _render_path(folder: Path | None) -> str:
+    if folder is None:
+        return ""
+    if ":" in str(folder):
+        raise ConfigError(f"{str(folder)!r} cannot be on PATH, where ':' separates folders")
+    return f'export PATH={shlex.quote(str(folder))}:"$PATH"\n'
 
 
 def _render_symmetric_run(config: SlurmConfig, python: str) -> str:

@@ -61,9 +61,9 @@ _told: set[str] = set()
 
 def parse_state(text: str) -> str:
     """The state's name out of `CANCELLED by 1000`, `CANCELLED+`, `REQUEUE_H+` and the like."""
-    word = re.match(r"[A-Za-z_]*", text.strip())
-    name = word.group(0).upper() if word else ""
-    if name in STATES or not name:
+    found = re.match(r"(?P<name>[A-Za-z_]*)(?P<cut>\+?)", text.strip())
+    name = found["name"].upper() if found else ""
+    if name in STATES or not (name and found and found["cut"]):
         return name
     longer = [state for state in STATES if state.startswith(name)]
     return longer[0] if len(longer) == 1 else name

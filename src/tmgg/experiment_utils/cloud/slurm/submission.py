@@ -15,11 +15,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.errors import BackendError, QueryError, SubmissionError, SubmissionUnknownError
-from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.cloud.slurm.client import AccountingAbsentError, SlurmClient
+from tmgg.experiment_utils.cloud.slurm.client import (
+    QUERY_TIMEOUT_S,
+    SUBMIT_TIMEOUT_S,
+    AccountingAbsentError,
+    ControllerSilentError,
+    SlurmClient,
+)
 from tmgg.experiment_utils.cloud.waiting import Clock
-from tmgg.experiment_utils.paths import LAYOUT_VERSION, SubmissionPaths
-from tmgg.experiment_utils.registry import Intent, load_intent, load_run, save_job
+from tmgg.experiment_utils.ownership import forbid, is_forbidden, read_owner
+from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.registry import (
+    Intent,
+    load_intent,
+    load_run,
+    save_job,
+    seconds_since_given_up,
+)
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +39,8 @@ FIRST_RETRY_S = 2.0
 LONGEST_RETRY_S = 30.0
 # The database may show a job some seconds after the controller took it, on a clock of its own.
 CLOCK_SKEW_S = 900.0
+# An sbatch begun just within the budget, and the look-up after it.
+LAST_TRY_S = SUBMIT_TIMEOUT_S + 3 * QUERY_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +58,34 @@ class Submitter:
         Raises SubmissionError when Slurm refuses, SubmissionUnknownError when it cannot be told
         within the budget whether a job is in; the record stays, and whoever asks later finds out.
         """
-        intent = load_intent(paths)
-        base = load_run(paths.run_paths).base_dir
+        try:
+            job_id = self._submit(paths, load_intent(paths))
+        except (SubmissionUnknownError, KeyboardInterrupt):
+            # Whoever asks later need not wait for this process any more.
+            note_job(paths, None)
+            raise
+        note_job(paths, job_id)
+        if is_forbidden(paths):
+            self._withdraw(job_id)
+        return job_id
+
+    def _submit(self, paths: SubmissionPaths, intent: Intent) -> str:
+        base = Path(load_run(paths.run_paths).base_dir)
         deadline = self.clock.monotonic() + self.budget_s
         retry_s = FIRST_RETRY_S
         while True:
             try:
-                job_id = self.client.submit(
-                    paths.script, comment=comment_of(intent), cwd=Path(base)
-                )
-                break
+                return self.client.submit(paths.script, comment=comment_of(intent), cwd=base)
             except SubmissionUnknownError as error:
-                log.warning("%s; looking the job up before trying again", error)
-                found = self._look_up(paths, intent, deadline, error)
+                log.warning("%s; looking the job up before anything else", error)
+                cause = error
+            found = self._look_up(paths, intent, deadline, cause)
             if found is not None:
-                job_id = found
-                break
-            if self.clock.monotonic() >= deadline:
-                forbid(paths, why="gave up submitting")
-                raise SubmissionError(
-                    f"Slurm took no job within {self.budget_s:g} s; the last try is known to have "
-                    "left none. Try again when the controller answers (scontrol ping)."
-                )
-            self.clock.sleep(retry_s * (0.5 + self.jitter()))
-            retry_s = min(retry_s * 2, LONGEST_RETRY_S)
-        save_job(paths, job_id)
-        return job_id
+                return found
+            may_help = isinstance(cause, ControllerSilentError)
+            if not may_help or self.clock.monotonic() >= deadline:
+                return self._give_up(paths, cause)
+            retry_s = self._back_off(retry_s, deadline)
 
     def _look_up(
         self, paths: SubmissionPaths, intent: Intent, deadline: float, cause: SubmissionError
@@ -86,8 +102,29 @@ class Submitter:
                         f"record is in {paths.folder}; `tmgg-jobs show {paths.run_paths.run_id}` "
                         "finds out once the controller answers. Do not submit it again before."
                     ) from cause
-            self.clock.sleep(retry_s * (0.5 + self.jitter()))
-            retry_s = min(retry_s * 2, LONGEST_RETRY_S)
+            retry_s = self._back_off(retry_s, deadline)
+
+    def _back_off(self, retry_s: float, deadline: float) -> float:
+        """Wait, but not beyond the deadline; how long to wait the next time."""
+        left_s = max(0.0, deadline - self.clock.monotonic())
+        self.clock.sleep(min(retry_s * (0.5 + self.jitter()), left_s))
+        return min(retry_s * 2, LONGEST_RETRY_S)
+
+    def _give_up(self, paths: SubmissionPaths, cause: SubmissionError) -> str:
+        """Raise SubmissionError, unless a job begins in this very moment: then its id."""
+        begun = forbid(paths)
+        if begun is not None:
+            return begun
+        raise SubmissionError(
+            f"{cause}\nSlurm has no job of this run; should one arrive after all, it ends unused."
+        ) from cause
+
+    def _withdraw(self, job_id: str) -> None:
+        # Cancelled while it was being submitted: the job would only wait to end unused.
+        try:
+            self.client.cancel([job_id])
+        except BackendError as error:
+            log.warning("job %s was cancelled before it was submitted: %s", job_id, error)
 
 
 def find_job(client: SlurmClient, paths: SubmissionPaths, intent: Intent) -> str | None:
@@ -95,8 +132,8 @@ def find_job(client: SlurmClient, paths: SubmissionPaths, intent: Intent) -> str
 
     Raises QueryError when the controller does not answer: then nothing is certain.
     """
-    claimed = paths.owner.read_text().strip() if paths.owner.exists() else ""
-    if claimed:
+    claimed = read_owner(paths)
+    if claimed is not None:
         return claimed
     found = client.find_by_comment(comment_of(intent))
     if found is not None:
@@ -111,9 +148,12 @@ def find_job(client: SlurmClient, paths: SubmissionPaths, intent: Intent) -> str
         return None
 
 
-def forbid(paths: SubmissionPaths, *, why: str) -> None:
-    """Let no job run this submission any more: one that Slurm takes after all ends unused."""
-    write_json(paths.cancel, {"version": LAYOUT_VERSION, "at": time.time(), "why": why})
+def note_job(paths: SubmissionPaths, job_id: str | None) -> None:
+    """As `save_job`; a disk that is full only means that the job is looked up again next time."""
+    try:
+        save_job(paths, job_id)
+    except OSError as error:
+        log.warning("could not note job %s of run %s: %s", job_id, paths.run_paths.run_id, error)
 
 
 def comment_of(intent: Intent) -> str:
@@ -124,26 +164,45 @@ def comment_of(intent: Intent) -> str:
 def adopt(
     client: SlurmClient, paths: SubmissionPaths, *, budget_s: float, settle_s: float
 ) -> str | None:
-    """The job of a submission whose submitter died before it could note the id.
+    """The job of a submission whose submitter ended before it could note the id.
 
     None while the submitter may still be at work, or while nobody can tell. Raises SubmissionError
     once it is certain that no job was submitted and none will be.
     """
+    if is_forbidden(paths):
+        raise _no_job(paths)
     intent = load_intent(paths)
     try:
         job_id = find_job(client, paths, intent)
     except QueryError:
         return None
-    if job_id is not None:
-        save_job(paths, job_id)
-        return job_id
+    if job_id is None:
+        if _may_still_submit(paths, intent, budget_s=budget_s, settle_s=settle_s):
+            return None
+        job_id = forbid(paths)
+    if job_id is None:
+        raise _no_job(paths)
+    note_job(paths, job_id)
+    return job_id
+
+
+def _may_still_submit(
+    paths: SubmissionPaths, intent: Intent, *, budget_s: float, settle_s: float
+) -> bool:
+    ended_ago_s = seconds_since_given_up(paths)
+    if ended_ago_s is not None:
+        return ended_ago_s < settle_s
     age_s = time.time() - intent.created_at
-    if intent.submitter_alive() or age_s < settle_s:
-        return None
-    if intent.host != socket.gethostname() and age_s < budget_s + settle_s:
-        return None  # only the submitter's own machine can tell that it is dead
-    forbid(paths, why="found no job")
-    raise SubmissionError(
+    if age_s < settle_s:
+        return True
+    if intent.host == socket.gethostname() and not intent.submitter_alive():
+        return False
+    # Only the submitter's own machine can tell that it is dead; everywhere its time is limited.
+    return age_s < budget_s + LAST_TRY_S + settle_s
+
+
+def _no_job(paths: SubmissionPaths) -> SubmissionError:
+    return SubmissionError(
         "the submitting process ended before Slurm took the job; no job carries this submission's "
         f"token. `tmgg-jobs retry {paths.run_paths.run_id}` submits it."
     )

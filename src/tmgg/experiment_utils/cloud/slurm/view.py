@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tmgg.errors import QueryError
 from tmgg.experiment_utils.cloud.slurm.client import AccountingAbsentError, SlurmClient
@@ -22,15 +23,17 @@ def view_jobs(client: SlurmClient, job_ids: Sequence[str]) -> Mapping[str, JobVi
     A job the controller no longer knows is looked up in the accounts; so is one that failed, for
     what only its steps tell (an out-of-memory kill leaves the job itself FAILED).
     """
-    queue = _ask_queue(client, job_ids)
-    views: dict[str, JobView | None] = dict.fromkeys(job_ids)
-    if queue is not None:
-        unknown = JobView(phase="unknown")
-        views = {
-            job_id: view_of_queue(queue[job_id]) if job_id in queue else unknown
-            for job_id in job_ids
-        }
-    unclear = [job_id for job_id, view in views.items() if _is_unclear(view)]
+    unknown = JobView(phase="unknown")
+    # A damaged record's id would make Slurm refuse the question about all the others, too.
+    numbers = [job_id for job_id in job_ids if job_id.isascii() and job_id.isdigit()]
+    views: dict[str, JobView | None] = dict.fromkeys(job_ids, unknown)
+    queue = _ask_queue(client, numbers) if numbers else {}
+    for job_id in numbers:
+        if queue is None:
+            views[job_id] = None
+        elif job_id in queue:
+            views[job_id] = view_of_queue(queue[job_id])
+    unclear = [job_id for job_id in numbers if _is_unclear(views[job_id])]
     accounts = _ask_accounts(client, unclear) if unclear else {}
     # The accounts alone never say "no such job": a job reaches them with a delay.
     for job_id in accounts.keys() & views.keys():
@@ -70,22 +73,24 @@ def view_of_account(entry: AccountingEntry) -> JobView:
     )
 
 
-def merge(queue: JobView | None, account: JobView) -> JobView:
+def merge(queue: JobView | None, account: JobView) -> JobView | None:
     """The controller is believed on how the job stands, the accounts on why it failed."""
-    if queue is None or queue.phase == "unknown":
-        return account
+    if queue is None:
+        return account if _is_over(account) else None
+    if queue.phase == "unknown":
+        # Accounts can hold a job as running for ever when its end was lost ("runaway jobs").
+        return account if account.phase == "ended" else replace(account, phase="unknown")
     if account.phase != "ended" or queue.kind is not None:
         return queue
-    return JobView(
-        phase=queue.phase,
-        state=queue.state,
-        reason=queue.reason,
-        kind=account.kind,
-        exit_code=queue.exit_code,
-        restarts=queue.restarts,
-        nodes=queue.nodes,
-        settled=queue.settled,
-    )
+    return replace(queue, kind=account.kind)
+
+
+def _is_over(account: JobView) -> bool:
+    """Whether the accounts alone prove the end; while the controller is silent they may be old.
+
+    What Slurm puts back into the queue by itself has an end there before it begins again.
+    """
+    return account.phase == "ended" and account.kind not in ("node_fail", "preempted")
 
 
 def _is_unclear(view: JobView | None) -> bool:

@@ -87,12 +87,8 @@ class HeadNode(Node):
         self.notice(why)
         self.save_ray_logs()
         write_phase(self.options.paths, "ray_head_lost")
-        # The experiment may still say so itself. It must not wait for ever for a Ray that is gone.
-        self.loop.after(_LAST_WORDS_S, self._end_entrypoint)
-
-    def _end_entrypoint(self) -> None:
-        if self._entrypoint is not None:
-            os.kill(self._entrypoint.pid, signal.SIGTERM)
+        # The experiment may still say so itself. It must not wait for ever for a Ray that is gone,
+        # and a polite SIGTERM would make Ray's handler report a SystemExit instead of the cause.
         self.loop.after(_LAST_WORDS_S, lambda: self.loop.end(NO_RAY_START))
 
     def spared(self) -> list[int]:

@@ -1,0 +1,177 @@
+"""`tmgg-jobs list` over a thousand runs from a cold start, next to submitit on the same jobs.
+
+The records are made by SlurmRunner itself. The Slurm commands are small scripts that answer at
+once, as squeue and sacct of a real cluster nearly do (20 and 60 ms for a thousand jobs): what is
+measured is the two programs and how often they ask.
+"""
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks._table import render_ratio, render_spread, render_table
+from tmgg.experiment_utils.atomic_file import write_json
+from tmgg.experiment_utils.cloud.reattach import known_runs
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.parsing import ACCOUNTING_SEPARATOR
+from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+from tmgg.experiment_utils.evidence import read_job_id
+from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.task import TaskOutput
+
+RUNS = 1000
+FOLDERS = 4
+"""Each with settings of its own: still one question."""
+OPEN = 100
+"""Runs that go on; the others have ended."""
+ROUNDS = 5
+LIMIT_S = 0.5
+
+_FIRST_JOB = 1000
+_SBATCH = """#!/bin/sh
+n=$(cat "$FAKE_SLURM/next"); echo $((n + 1)) > "$FAKE_SLURM/next"; echo "$n"
+"""
+_ANSWER = """#!/bin/sh
+echo "$0" >> "$FAKE_SLURM/calls"
+cat "$FAKE_SLURM/{name}.txt"
+"""
+_SUBMITIT = """
+import sys, submitit
+jobs = [submitit.SlurmJob("/tmp", job_id) for job_id in sys.argv[1:]]
+print(len([job.state for job in jobs]), jobs[0].watcher.num_calls)
+"""
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="tmgg-bench-") as name:
+        folder = Path(name)
+        environment = _fake_slurm(folder)
+        os.environ.update(environment)
+        job_ids = _make_runs(folder)
+        _write_answers(folder, job_ids)
+        judged = _timed(_jobs("list", "--all"), rounds=1)
+        rows = [["tmgg-jobs list --all, the first time: judges all", *_cells(folder, judged)]]
+        ours: dict[str, list[float]] = {}
+        for options in (["--all"], ["--all", "--json"], ["--status", "failed"], []):
+            ours[" ".join(options)] = times = _timed(_jobs("list", *options), rounds=ROUNDS)
+            rows.append([" ".join(["tmgg-jobs list", *options]), *_cells(folder, times)])
+        theirs = _timed([sys.executable, "-c", _SUBMITIT, *job_ids], rounds=ROUNDS)
+        rows.append(["submitit: SlurmJob(...).state of the same jobs", *_cells(folder, theirs)])
+    print(
+        f"{RUNS} runs in {FOLDERS} folders, {OPEN} of them going on; cold start, {os.cpu_count()}"
+    )
+    print(f"cores, load {os.getloadavg()[0]:.1f}\n")
+    print(render_table(["command", "time", "Slurm calls"], rows))
+    print(
+        f"\nlist --all takes {render_ratio(ours['--all'], theirs)} of submitit's time; the bound is"
+    )
+    print(f"{LIMIT_S} s: {'kept' if max(ours['--all']) < LIMIT_S else 'BROKEN'}")
+
+
+def _fake_slurm(folder: Path) -> dict[str, str]:
+    commands = folder / "bin"
+    commands.mkdir()
+    scripts = {"sbatch": _SBATCH, "squeue": _ANSWER, "sacct": _ANSWER}
+    for name, text in scripts.items():
+        path = commands / name
+        path.write_text(text.replace("{name}", name))
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    (folder / "next").write_text(f"{_FIRST_JOB}\n")
+    return {
+        "FAKE_SLURM": str(folder),
+        "PATH": f"{commands}:{os.environ['PATH']}",
+        "TMGG_HOME": str(folder / "home"),
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
+
+
+def _make_runs(folder: Path) -> list[str]:
+    """Submit all runs and let most of them end; the ids of their jobs."""
+    for number in range(FOLDERS):
+        config = SlurmConfig(
+            output_dir=str(folder / f"outputs{number}"),
+            poll_interval_s=30.0 + number,
+            setup_commands=("module load cuda/12.1", "conda activate tmgg"),
+        )
+        runner = SlurmRunner(config)
+        for index in range(number, RUNS, FOLDERS):
+            runner.spawn_experiment({"seed": index, "model": {"width": 64, "depth": 3}})
+    runs = known_runs([folder / f"outputs{number}" for number in range(FOLDERS)])
+    submissions = [run.paths.submission(1) for run in runs]
+    for submission in submissions[OPEN:]:
+        _end(submission)
+    return [str(read_job_id(submission)) for submission in submissions]
+
+
+def _end(submission: SubmissionPaths) -> None:
+    """Leave what a job leaves that completed; each tenth fails."""
+    failed = int(str(read_job_id(submission))) % 10 == 0
+    output = TaskOutput(
+        run_id=submission.run_paths.run_id,
+        status="failed" if failed else "completed",
+        metrics={} if failed else {"val_loss": 0.123},
+        error_type="ValueError" if failed else None,
+        error_message="boom" if failed else None,
+    )
+    write_json(submission.result, output.to_json())
+    exit_code = int(failed)
+    write_json(
+        submission.ended,
+        {
+            "version": 1,
+            "job_id": read_job_id(submission),
+            "restart": 0,
+            "stage": "entrypoint",
+            "signal": "",
+            "exit_code": exit_code,
+            "entrypoint_exit_code": exit_code,
+        },
+    )
+
+
+def _write_answers(folder: Path, job_ids: list[str]) -> None:
+    """Half of the open jobs run, half are pending; the controller has forgotten the others."""
+    open_ids = job_ids[:OPEN]
+    queue = [
+        "|".join([job, job, "RUNNING" if number % 2 else "PENDING", "Priority", *("0", "0")])
+        + "|2026-11-23T12:00:00|node[1-4]||"
+        for number, job in enumerate(open_ids)
+    ]
+    (folder / "squeue.txt").write_text("\n".join(queue) + "\n")
+    header = "JobID|State|NodeList"
+    states = [f"{job}|{'RUNNING' if job in open_ids else 'COMPLETED'}|node1" for job in job_ids]
+    ours = [
+        ACCOUNTING_SEPARATOR.join([job, job, "COMPLETED", "0:0", "0:0", "node1", "sbatch"])
+        for job in job_ids
+        if job not in open_ids
+    ]
+    # Each program skips the other's lines.
+    (folder / "sacct.txt").write_text("\n".join([header, *states, *ours]) + "\n")
+
+
+def _jobs(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "tmgg.cli.jobs", *arguments]
+
+
+def _timed(argv: list[str], *, rounds: int) -> list[float]:
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        subprocess.run(argv, stdout=subprocess.DEVNULL, check=True, timeout=120)
+        times.append(time.perf_counter() - started)
+    return times
+
+
+def _cells(folder: Path, times: list[float]) -> list[str]:
+    calls = folder / "calls"
+    number = len(calls.read_text().splitlines()) if calls.exists() else 0
+    calls.unlink(missing_ok=True)
+    return [render_spread(times), f"{number / len(times):g}"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""`tmgg-jobs cancel`."""
+
+import typer
+
+from tmgg.cli.options import FolderOption, JsonOption, RunsArgument
+
+
+def cancel(runs: RunsArgument, *, folder: FolderOption = None, as_json: JsonOption = False) -> None:
+    """End runs; ones that have ended are left alone.
+
+    All of them with one scancel. A run that is still being submitted will not begin.
+    """
+    from tmgg.cli.printing import put, put_json
+    from tmgg.cli.selection import find_several
+    from tmgg.experiment_utils.cloud.reattach import Reattached
+
+    reattached = Reattached(find_several(runs, folder))
+    cancelled = reattached.cancel()
+    answers = list(zip(reattached.runs, cancelled, strict=True))
+    if as_json:
+        runs_json = [{"run_id": run.run_id, "cancelled": done} for run, done in answers]
+        put_json({"runs": runs_json})
+        raise typer.Exit
+    for run, done in answers:
+        put(f"run {run.run_id} {'is being cancelled' if done else 'had already ended'}")

@@ -1,0 +1,73 @@
+"""`tmgg-jobs doctor`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tmgg.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from tmgg.experiment_utils.cloud.slurm.doctor.findings import Finding
+
+
+def doctor(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[slurm_x=value]...",
+            help="Launcher options, as on the command line of tmgg-experiment.",
+        ),
+    ] = None,
+    *,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A launcher YAML to examine.")
+    ] = None,
+    job: Annotated[
+        bool, typer.Option("--job/--no-job", help="Whether to look at the nodes with a short job.")
+    ] = True,
+    timeout: Annotated[
+        str, typer.Option(metavar="TIME", help="How long to wait for that job (90s, 10m).")
+    ] = "5m",
+    as_json: JsonOption = False,
+) -> None:
+    """Examine this cluster for a launcher's options, before GPU-hours burn.
+
+    Looks at commands, partition, account, limits, preemption and the shared folder; asks Slurm what
+    it thinks of the very job script; then sends one short job over as many nodes as a run would
+    have, to try the interpreter, Ray, addresses, ports and connections. Exits with 1 on a problem.
+    """
+    from tmgg.cli import exit_codes
+    from tmgg.cli.launcher_file import make_slurm_runner
+    from tmgg.cli.printing import put_json, say
+    from tmgg.cli.time_words import parse_duration_s
+    from tmgg.experiment_utils.cloud.slurm.doctor.examination import examine
+
+    limit_s = parse_duration_s(timeout) if job else None
+    runner = make_slurm_runner(config, overrides or [])
+    findings = []
+    for finding in examine(runner, job_limit_s=limit_s, say=say):
+        findings.append(finding)
+        if not as_json:
+            _put(finding)
+    problems = [finding for finding in findings if finding.level == "problem"]
+    if as_json:
+        put_json({"ok": not problems, "findings": [finding.to_json() for finding in findings]})
+    raise typer.Exit(exit_codes.FAILED if problems else exit_codes.OK)
+
+
+def _put(finding: "Finding") -> None:
+    import sys
+
+    from tmgg.cli.printing import put
+
+    level = f"{finding.level:<8}"
+    if sys.stdout.isatty():
+        from tmgg.cli.printing import STATUS_STYLES
+
+        style = STATUS_STYLES[finding.level]
+        level = typer.style(level, fg=getattr(typer.colors, style.upper()))
+    put(f"{level} {finding.check}: {finding.text}")
+    if finding.advice:
+        put(f"         -> {finding.advice}")
+    sys.stdout.flush()

@@ -1,0 +1,86 @@
+"""Why a run stands as it does: the backend's reasons in plain words, the logs' telling lines."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from tmgg.cli.live import render_duration
+from tmgg.errors import RunError
+from tmgg.experiment_utils.cloud.diagnosis import LogTails, find_evidence
+from tmgg.experiment_utils.cloud.reattach import KnownRun
+from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.slurm.reasons import Explanation, explain_reason
+from tmgg.experiment_utils.evidence import log_tail
+from tmgg.experiment_utils.phases import PHASE_WORDS, parse_phases
+
+
+def explain_run(run: KnownRun, state: RunState) -> dict[str, Any]:
+    """What `tmgg-jobs explain --json` prints."""
+    reasons = _reasons(run, state)
+    return {
+        "run_id": state.run_id,
+        "status": state.status,
+        "summary": _summary(run, state, reasons),
+        "reasons": [asdict(reason) for reason in reasons],
+        "estimated_start": None if _is_blocked(reasons) else state.estimated_start,
+        "failure": asdict(state.failure) if state.failure else None,
+        "evidence": _evidence(run, state),
+    }
+
+
+def _reasons(run: KnownRun, state: RunState) -> list[Explanation]:
+    if isinstance(run.record, RunError) or run.record.backend != "slurm":
+        return []
+    if state.status != "pending" or state.job_id is None:
+        return []
+    names = {"JOB_ID": state.job_id, "PARTITION": run.record.settings.get("partition", "")}
+    return [_filled(reason, names) for reason in explain_reason(state.reason or "None")]
+
+
+def _filled(reason: Explanation, names: Mapping[str, str]) -> Explanation:
+    advice = reason.advice
+    for name, value in names.items():
+        advice = advice.replace(name, str(value))
+    return replace(reason, advice=advice)
+
+
+def _is_blocked(reasons: list[Explanation]) -> bool:
+    return any(reason.outlook == "blocked" for reason in reasons)
+
+
+def _summary(run: KnownRun, state: RunState, reasons: list[Explanation]) -> str:
+    name = f"run {state.run_id}"
+    job = f" (job {state.job_id}, {state.backend_state})" if state.job_id else ""
+    note = f" {state.note}." if state.note else ""
+    if state.failure is not None:
+        return f"{name} failed: {state.failure.kind}.{note}"
+    if state.status == "completed":
+        return f"{name} completed."
+    if state.status == "running":
+        return f"{name} is running{job}{_last_phase(run)}.{note}"
+    if state.job_id is None:
+        return f"{name} is being submitted; the backend has no job of it yet.{note}"
+    if _is_blocked(reasons):
+        return f"{name} is pending{job} and will not start unless something changes.{note}"
+    return f"{name} is pending{job}; it will start by itself.{note}"
+
+
+def _last_phase(run: KnownRun) -> str:
+    last = run.paths.submission(max(run.paths.submission_numbers(), default=1))
+    try:
+        phases = parse_phases(last.phases.read_text(errors="replace"))
+    except OSError:
+        return ""
+    if not phases:
+        return ""
+    since = render_duration(max(0.0, time.time() - phases[-1].at))
+    return f"; since {since} ({phases[-1].host}): {PHASE_WORDS.get(phases[-1].name, '')}"
+
+
+def _evidence(run: KnownRun, state: RunState) -> list[str]:
+    if state.failure is None:
+        return []
+    logs = LogTails(stdout=log_tail(run.paths.stdout), stderr=log_tail(run.paths.stderr))
+    told = state.failure.message.splitlines()
+    return [line for line in find_evidence(logs) if line not in told]

@@ -1,0 +1,87 @@
+"""`tmgg-jobs`: look after runs from any directory, whoever or whatever submitted them.
+
+Typer only; what a command does is in `commands`, one file each.
+"""
+
+import errno
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from tmgg.cli import exit_codes
+from tmgg.cli.commands.cancel import cancel
+from tmgg.cli.commands.collect import collect
+from tmgg.cli.commands.doctor import doctor
+from tmgg.cli.commands.explain import explain
+from tmgg.cli.commands.gc import gc
+from tmgg.cli.commands.list_runs import list_runs
+from tmgg.cli.commands.logs import logs
+from tmgg.cli.commands.retry import retry
+from tmgg.cli.commands.show import show
+from tmgg.cli.commands.wait import wait
+from tmgg.errors import TmggError
+
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "list": list_runs,
+    "show": show,
+    "logs": logs,
+    "wait": wait,
+    "collect": collect,
+    "cancel": cancel,
+    "retry": retry,
+    "explain": explain,
+    "gc": gc,
+    "doctor": doctor,
+}
+
+
+class _Jobs(TyperGroup):
+    """Turns errors into words and exit codes."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TmggError as error:
+            _say_error(error)
+            raise typer.Exit(exit_codes.exit_code_of(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # `| head` has enough; Typer ends quietly
+            _say_error(error)
+            raise typer.Exit(exit_codes.MISUSE) from error
+        except KeyboardInterrupt:
+            raise typer.Exit(exit_codes.INTERRUPTED) from None
+
+
+def _say_error(error: Exception) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(f"error: {error}\n")
+
+
+def make_app() -> typer.Typer:
+    """The program with all its commands."""
+    app = typer.Typer(
+        cls=_Jobs,
+        help="Look after runs: list, wait for, explain, cancel, collect. Works from any directory.",
+        epilog=exit_codes.render_meanings(),
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name, command in _COMMANDS.items():
+        app.command(name, epilog=exit_codes.render_meanings())(command)
+    return app
+
+
+def main() -> None:
+    """Entry point of `tmgg-jobs`."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    make_app()()
+
+
+if __name__ == "__main__":
+    main()

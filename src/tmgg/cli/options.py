@@ -1,0 +1,42 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def _complete_run(incomplete: str) -> list[str]:
+    from tmgg.cli.selection import complete_run
+
+    return complete_run(incomplete)
+
+
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run id, or its beginning when no other run has it.",
+        autocompletion=_complete_run,
+    ),
+]
+RunsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN...",
+        help="Run ids, or beginnings that no other run has; a sweep's id means all of its runs.",
+        autocompletion=_complete_run,
+    ),
+]
+FolderOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--folder",
+        metavar="DIR",
+        help="Look in this folder of runs only, for example ./slurm_outputs; may be repeated. "
+        "Without it: wherever you ever submitted runs.",
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
+]

@@ -1,0 +1,88 @@
+"""Standard output is for answers, standard error for words about them."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+STATUS_STYLES = {
+    "completed": "green",
+    "damaged": "red",
+    "failed": "red",
+    "ok": "green",
+    "pending": "yellow",
+    "problem": "red",
+    "running": "cyan",
+    "warning": "yellow",
+}
+
+
+def say(text: str) -> None:
+    """A line on standard error."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def put(text: str = "") -> None:
+    """A line on standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def put_json(value: Mapping[str, Any]) -> None:
+    """One JSON document on standard output.
+
+    JSON has no NaN and no infinity: they become the texts "NaN", "Infinity" and "-Infinity".
+    """
+    put(json.dumps(_strict(value), indent=2, allow_nan=False))
+
+
+def put_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table: coloured and fitted on a terminal, whole and aligned with spaces elsewhere.
+
+    The column named `status` is coloured by its words.
+    """
+    if not rows:
+        return
+    if sys.stdout.isatty():
+        _put_rich_table(columns, rows)
+    else:
+        put(render_table(columns, rows))
+
+
+def render_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns padded with spaces and two between them; no cell is cut. Pure."""
+    lines = [[cell.replace("\n", " ") for cell in row] for row in [columns, *rows]]
+    widths = [max(len(row[index]) for row in lines) for index in range(len(columns))]
+    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in lines]
+    return "\n".join("  ".join(row).rstrip() for row in padded)
+
+
+def _put_rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    # A twentieth of a second to import; pipes and scripts do without.
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(columns):
+        # Ids are for copying: the last column gives way first.
+        table.add_column(name, no_wrap=index == 0, overflow="fold")
+    for row in rows:
+        styles = [
+            STATUS_STYLES.get(cell, "") if name == "status" else ""
+            for name, cell in zip(columns, row, strict=True)
+        ]
+        table.add_row(*(Text(cell, style) for cell, style in zip(row, styles, strict=True)))
+    Console().print(table)
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _strict(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    return value

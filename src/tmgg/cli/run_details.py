@@ -1,0 +1,126 @@
+"""All there is to tell about one run, as `tmgg-jobs show --json` prints it."""
+
+from pathlib import Path
+from typing import Any
+
+from tmgg.cli.deeper import render_commands
+from tmgg.cli.run_json import to_json
+from tmgg.errors import RecordError, RunError
+from tmgg.experiment_utils.cloud.polling import Found
+from tmgg.experiment_utils.cloud.reattach import KnownRun
+from tmgg.experiment_utils.cloud.results import load_verdict
+from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.evidence import read_job_id, read_result
+from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.phases import PHASE_WORDS, parse_phases
+from tmgg.experiment_utils.registry import load_intent, submitted_at
+
+
+def describe(run: KnownRun, found: Found) -> dict[str, Any]:
+    """`to_json` with attempts, timeline, result, files, settings and commands."""
+    record = None if isinstance(run.record, RunError) else run.record
+    numbers = run.paths.submission_numbers()
+    last = run.paths.submission(max(numbers, default=1))
+    return {
+        **to_json(run, found),
+        "host": record.host if record else None,
+        "base_dir": record.base_dir if record else None,
+        "tmgg_version": record.tmgg_version if record else None,
+        "settings": record.settings if record else None,
+        "result": _result(last, found),
+        "submissions": [_submission(run.paths.submission(number)) for number in numbers],
+        "timeline": _timeline(run, last),
+        "files": _files(run.paths, last),
+        "commands": render_commands(
+            backend=record.backend if record else "",
+            job_id=None if isinstance(found, RunError) else found.job_id,
+            stdout=run.paths.stdout,
+            stderr=run.paths.stderr,
+            run_id=run.run_id,
+            final=isinstance(found, RunError) or found.final,
+        ),
+    }
+
+
+def _result(last: SubmissionPaths, found: Found) -> dict[str, Any] | None:
+    if isinstance(found, RunError) or found.status != "completed":
+        return None
+    output, _problem = read_result(last)
+    if output is None:
+        return None
+    return {
+        "metrics": output.metrics,
+        "checkpoint_path": output.checkpoint_path,
+        "duration_seconds": output.duration_seconds,
+        "hostname": output.hostname,
+        "ray_nodes": output.ray_nodes,
+    }
+
+
+def _submission(paths: SubmissionPaths) -> dict[str, Any]:
+    verdict = _verdict(paths)
+    return {
+        "number": paths.number,
+        "job_id": read_job_id(paths),
+        "submitted_at": submitted_at(paths),
+        "starts": 1 + len(_set_aside(paths)) if paths.phases.exists() else len(_set_aside(paths)),
+        "status": verdict.status if verdict else None,
+        "failure_kind": verdict.failure.kind if verdict and verdict.failure else None,
+        "folder": str(paths.folder),
+    }
+
+
+def _verdict(paths: SubmissionPaths) -> RunState | None:
+    try:
+        return load_verdict(paths)
+    except (RecordError, OSError):
+        return None
+
+
+def _set_aside(paths: SubmissionPaths) -> list[Path]:
+    """The phases of earlier starts of a job that the backend restarted."""
+    return sorted(paths.folder.glob(f"{paths.phases.name}.before-restart-*"))
+
+
+def _timeline(run: KnownRun, last: SubmissionPaths) -> list[dict[str, Any]]:
+    """What is known to have happened to the last submission, in the order of the clocks."""
+    marks: list[tuple[float, str, str, str]] = []
+    try:
+        intent = load_intent(last)
+        marks.append((intent.created_at, "recorded", intent.host, "the record was written"))
+    except (RunError, OSError):
+        pass
+    if (at := submitted_at(last)) is not None:
+        marks.append((at, "submitted", "", "the backend took the job"))
+    for path in [*_set_aside(last), last.phases]:
+        for phase in parse_phases(_read(path)):
+            words = PHASE_WORDS.get(phase.name, phase.name.replace("_", " "))
+            marks.append((phase.at, phase.name, phase.host, words))
+    marks.sort(key=lambda mark: mark[0])
+    before = [marks[0][0], *(mark[0] for mark in marks[:-1])] if marks else []
+    return [
+        {"name": name, "at": at, "seconds": round(at - since, 3), "host": host, "words": words}
+        for (at, name, host, words), since in zip(marks, before, strict=True)
+    ]
+
+
+def _files(run: RunPaths, last: SubmissionPaths) -> dict[str, str]:
+    files = {
+        "stdout": run.stdout,
+        "stderr": run.stderr,
+        "record": run.run,
+        "task": run.task,
+        "script": last.script,
+        "phases": last.phases,
+        "result": last.result,
+        "exit_record": last.ended,
+        "output": run.artifacts,
+    }
+    return {name: str(path) for name, path in files.items() if path.exists()}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""

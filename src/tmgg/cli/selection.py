@@ -1,0 +1,87 @@
+"""From what was typed to the runs it means."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tmgg.errors import ConfigError, UnknownRunError
+from tmgg.experiment_utils.cloud.base import sweep_of
+from tmgg.experiment_utils.cloud.reattach import KnownRun, read_known_run
+from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.registry import known_folders, runs_in
+
+COMPLETIONS_SHOWN = 200
+_NAMES_SHOWN = 5
+# Where runs land by default: found even when the list of folders could not be written.
+_DEFAULT_FOLDERS = ("slurm_outputs", "local_outputs")
+
+
+def folders_to_search(chosen: Sequence[Path] | None = None) -> list[Path]:
+    """The chosen folders, else every folder runs were ever submitted to, newest first."""
+    if chosen:
+        return [folder.expanduser().absolute() for folder in chosen]
+    here = [Path.cwd() / name for name in _DEFAULT_FOLDERS]
+    found = [*known_folders(), *(folder for folder in here if folder.is_dir())]
+    return list(dict.fromkeys(found))
+
+
+def find_one(text: str, chosen: Sequence[Path] | None) -> KnownRun:
+    """The run whose id is `text` or alone begins with it.
+
+    Raises UnknownRunError when there is none, ConfigError when there are several.
+    """
+    matches = _matches(text, folders_to_search(chosen))
+    if len(matches) > 1:
+        raise ConfigError(_ambiguous(text, matches))
+    return read_known_run(matches[0])
+
+
+def find_several(texts: Iterable[str], chosen: Sequence[Path] | None) -> list[KnownRun]:
+    """The runs meant by several texts, each once; a sweep's id means all of its runs.
+
+    Raises as `find_one`.
+    """
+    folders = folders_to_search(chosen)
+    paths: dict[RunPaths, None] = {}
+    for text in texts:
+        matches = _matches(text, folders)
+        if len(matches) > 1 and not _is_one_sweep(matches):
+            raise ConfigError(_ambiguous(text, matches))
+        paths.update(dict.fromkeys(matches))
+    return [read_known_run(found) for found in paths]
+
+
+def complete_run(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    found = _beginning_with(incomplete, folders_to_search())
+    return [paths.run_id for paths in found[:COMPLETIONS_SHOWN]]
+
+
+def _matches(text: str, folders: Sequence[Path]) -> list[RunPaths]:
+    beginning = _beginning_with(text, folders) if text else []
+    exact = [paths for paths in beginning if paths.run_id == text]
+    if not beginning:
+        places = ", ".join(str(folder) for folder in folders) or "no folder at all"
+        raise UnknownRunError(
+            f"no run begins with {text!r} in {places}. `tmgg-jobs list --all` shows the runs there "
+            "are; --folder DIR looks elsewhere."
+        )
+    return exact or beginning
+
+
+def _beginning_with(text: str, folders: Sequence[Path]) -> list[RunPaths]:
+    return [paths for folder in folders for paths in runs_in(folder, prefix=text)]
+
+
+def _is_one_sweep(matches: Sequence[RunPaths]) -> bool:
+    sweeps = {(paths.output_dir, sweep_of(paths.run_id)) for paths in matches}
+    return len(sweeps) == 1 and sweep_of(matches[0].run_id) is not None
+
+
+def _ambiguous(text: str, matches: Sequence[RunPaths]) -> str:
+    names = [str(paths.folder) for paths in matches[:_NAMES_SHOWN]]
+    more = len(matches) - len(names)
+    told = ", ".join(names) + (f" and {more} more" if more else "")
+    return (
+        f"{text!r} means {len(matches)} runs: {told}. Type more of the run id; --folder DIR "
+        "chooses between folders."
+    )

@@ -1,0 +1,88 @@
+"""docs/hydra.md: every example does what the page says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.examples import Command, Script, WriteFile, parse_examples
+from tests.hydra.conftest import Lab, lab
+
+__all__ = ["lab"]
+PAGE = Path(__file__).parents[2] / "docs" / "hydra.md"
+# The page shows real training. Here a few steps of it must do, and in jobs, each of which would
+# import torch, an experiment that takes the same config.
+QUICK = (
+    "trainer.steps=10",
+    "trainer.validate_every=10",
+    "trainer.checkpoint_every=10",
+    "data.validation_graphs=8",
+)
+IN_JOBS = ("experiment._target_=in_short:run",)
+
+
+def test_every_example_of_the_page_works(lab: Lab) -> None:
+    steps = parse_examples(PAGE)
+    assert sum(isinstance(step, Command) for step in steps) >= 12
+    lab.write("in_short.py", "def run(config):\n    return {'val_loss': 1 / config.data.n}\n")
+    for step in steps:
+        if isinstance(step, WriteFile):
+            lab.write(step.name, step.text)
+        elif isinstance(step, Script):
+            assert _python("-c", step.text) == "4\n"
+        else:
+            _run(lab, list(step.argv))
+
+    assert lab.find("outputs/*/*/notes.txt"), "the own experiment wrote where Hydra says"
+    assert lab.find("slurm_outputs/*/output/notes.txt"), "and in the run's folder on a backend"
+    assert lab.find("multirun/*/*/2/notes.txt"), "and in the sweep's"
+
+
+def test_the_table_of_keys_is_complete() -> None:
+    from tmgg.hydra_plugins.launcher_options import launcher_table
+
+    page = PAGE.read_text()
+    for key, value in (launcher_table("slurm") | launcher_table("local")).items():
+        if not key.startswith(("slurm_", "_", "use_")):
+            shown = {None: "null", True: "true", False: "false"}.get(value, value)
+            assert f"| `{key}` | `{shown}` |" in page
+
+
+def _run(lab: Lab, argv: list[str]) -> None:
+    if argv[0] == "python":
+        # The stand-in for Slurm lives in this process, so a script's jobs are local ones.
+        slurm = [item for item in argv if item.startswith("hydra.launcher.slurm_")]
+        assert "hydra/launcher=tmgg_slurm" in argv
+        _python(*(_local(item) for item in argv[1:] if item not in slurm))
+        return
+    assert argv[0] == "tmgg-experiment"
+    more: tuple[str, ...] = ()
+    if "+stage=stage1_poc" in argv:
+        more = IN_JOBS if any(item.startswith("hydra/launcher=") for item in argv) else QUICK
+    ended = lab.run(*argv[1:], *more, config=())
+    assert ended.code == 0, f"{argv}\n{ended.err}"
+    _check(argv, ended.out + ended.err)
+
+
+def _check(argv: list[str], said: str) -> None:
+    if "--dry-run" in argv:
+        assert "#SBATCH --nodes=4" in said
+        assert "nothing was submitted" in said
+    elif "hydra.launcher.detach=true" in argv:
+        assert "tmgg-jobs wait" in said
+    elif "--cfg" not in argv:
+        assert "val_loss" in said or "loss" in said
+
+
+def _local(argument: str) -> str:
+    return argument.replace("tmgg_slurm", "tmgg_local")
+
+
+def _python(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    if done.returncode:
+        pytest.fail(done.stderr)
+    return done.stdout

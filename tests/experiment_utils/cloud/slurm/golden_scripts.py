@@ -1,0 +1,70 @@
+"""The job scripts that are kept whole for review.
+
+After a change that is meant, write them anew and look at the difference:
+`python -m tests.experiment_utils.cloud.slurm.golden_scripts && git diff tests`.
+"""
+
+from pathlib import Path
+
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_script
+from tmgg.experiment_utils.paths import RunPaths
+
+FOLDER = Path(__file__).parent / "goldens"
+SPEC_SETUP = ("module load cuda/12.1", "source activate tmgg")
+CONFIGS = {
+    # What the specification shows under "Generated Script Structure".
+    "specification.sh": SlurmConfig(setup_commands=SPEC_SETUP),
+    "plain.sh": SlurmConfig(
+        partition="batch",
+        nodes=1,
+        cpus_per_task=2,
+        gpus_per_task=0,
+        time_limit="30",
+        exclusive=False,
+        ray_bootstrap="none",
+    ),
+    "everything.sh": SlurmConfig(
+        partition="ml-gpu,gpu",
+        nodes=2,
+        cpus_per_task=16,
+        gpus_per_task=4,
+        time_limit="1-04:00:00",
+        mem_per_cpu="8GB",
+        setup_commands=("source ~/.bashrc && conda activate tmgg", "export A='b c'"),
+        account="research",
+        qos="normal",
+        constraint="a100&nvlink",
+        reservation="course",
+        nodelist="node[1-3]",
+        exclude="node7",
+        gpu_type="a100",
+        exclusive=False,
+        requeue=False,
+        dependency="afterok:123",
+        mail_user="alice@example.org",
+        mail_type="END,FAIL",
+        job_name='it\'s "mine" #1',
+        extra_args=("--licenses=matlab:2", "--hold"),
+        output_dir="my outputs",
+        python="/opt/my env/bin/python3",
+        ray_port=6380,
+        min_worker_port=20_002,
+        max_worker_port=29_999,
+    ),
+}
+
+
+def render(name: str) -> str:
+    """The script of a golden, as it is rendered today."""
+    config = CONFIGS[name]
+    base = Path("/home/alice/project")
+    paths = RunPaths(config.resolved_output_dir(base), "run-1").submission(1)
+    interpreter = Interpreter(folder=Path("/home/alice/venv/bin"))
+    return render_script(config, paths, base=base, interpreter=interpreter)
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for golden in CONFIGS:
+        (FOLDER / golden).write_text(render(golden))

@@ -1,0 +1,167 @@
+#!/bin/bash
+#SBATCH --job-name="it's \"mine\" #1"
+#SBATCH --nodes=2
+#SBATCH --tasks-per-node=1
+#SBATCH --cpus-per-task=16
+#SBATCH --gpus-per-task=a100:4
+#SBATCH --mem-per-cpu=8GB
+#SBATCH --time=1-04:00:00
+#SBATCH --partition=ml-gpu,gpu
+#SBATCH --output="my outputs/run-1.out"
+#SBATCH --error="my outputs/run-1.err"
+#SBATCH --open-mode=append
+#SBATCH --account=research
+#SBATCH --qos=normal
+#SBATCH --constraint=a100&nvlink
+#SBATCH --reservation=course
+#SBATCH --nodelist=node[1-3]
+#SBATCH --exclude=node7
+#SBATCH --dependency=afterok:123
+#SBATCH --mail-user=alice@example.org
+#SBATCH --mail-type=END,FAIL
+#SBATCH --no-requeue
+#SBATCH --licenses=matlab:2
+#SBATCH --hold
+
+# TMGG: this run's files, its phases and its exit record
+tmgg_dir='/home/alice/project/my outputs/run-1/1'
+tmgg_ended='/home/alice/project/my outputs/.ended/run-1.1.json'
+export TMGG_JOB_ID=$SLURM_JOB_ID TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
+tmgg_stage=claim
+tmgg_signal=
+
+tmgg_now() { # bash before 5.0 has no EPOCHREALTIME; some locales write it with a comma
+    local now=${EPOCHREALTIME:-$(date +%s.%N)}
+    printf '%s' "${now/,/.}"
+}
+
+tmgg_phase() {
+    printf '%s %s %s\n' "$1" "$(tmgg_now)" "$HOSTNAME" >> "$tmgg_dir/phases"
+}
+
+tmgg_fail() { # message, exit code
+    echo "tmgg: $1" >&2
+    exit "$2"
+}
+
+# The first job to link its id runs; a duplicate left by a lost answer ends here, unused.
+tmgg_claim() {
+    local mine=$tmgg_dir/.owner.$SLURM_JOB_ID owner
+    printf '%s\n' "$SLURM_JOB_ID" > "$mine" || tmgg_fail "cannot write to $tmgg_dir" 74
+    ln "$mine" "$tmgg_dir/owner" 2> /dev/null
+    read -r owner < "$tmgg_dir/owner" || tmgg_fail "cannot write to $tmgg_dir" 74
+    if [ "$owner" != "$SLURM_JOB_ID" ]; then
+        # "nobody" owns what was given up before a job began it.
+        echo "tmgg: job $SLURM_JOB_ID is not needed, this submission belongs to $owner"
+        exit 0
+    fi
+    if [ -e "$tmgg_dir/cancel.json" ]; then
+        echo "tmgg: cancelled before it began; nothing to do"
+        tmgg_stage=cancelled
+        exit 0
+    fi
+    # A job that ended by itself is not run again because a node died, or somebody requeued it, then.
+    if [ -s "$tmgg_dir/entrypoint_exit_code" ] && grep -qs '"signal": ""' "$tmgg_ended"; then
+        echo "tmgg: this run has ended; tmgg-jobs retry runs a failed one again"
+        exit "$(cat "$tmgg_dir/entrypoint_exit_code")"
+    fi
+    # Nor one whose end was told: a retry may have begun meanwhile.
+    if [ -e "$tmgg_dir/verdict.json" ]; then
+        echo "tmgg: the end of this run was told; tmgg-jobs retry runs a failed one again"
+        exit 0
+    fi
+}
+
+# What an earlier start of this job left must not be taken for this one's.
+tmgg_set_aside() {
+    local name
+    for name in phases result.json entrypoint_exit_code; do
+        if [ -e "$tmgg_dir/$name" ]; then
+            mv -f "$tmgg_dir/$name" "$tmgg_dir/$name.before-restart-$TMGG_RESTART"
+        fi
+    done
+    rm -f "$tmgg_ended" "$tmgg_dir/stop"
+    # A process of an earlier start, on a node that lost touch, sees by this that it is too late.
+    printf '%s\n' "$TMGG_RESTART" > "$tmgg_dir/restart" || tmgg_fail "cannot write to $tmgg_dir" 74
+    # All starts of all submissions append to the same logs.
+    tmgg_mark="tmgg: submission ${tmgg_dir##*/}, restart $TMGG_RESTART, job $SLURM_JOB_ID on $HOSTNAME"
+    echo "$tmgg_mark"
+    echo "$tmgg_mark" >&2
+}
+
+# A setup command fails by its own exit code, not by what fails inside a file that it sources.
+tmgg_check_setup() { # exit code, line of this script, depth of sourcing, command as bash has it
+    local line
+    if [ "$3" -gt 1 ]; then return; fi
+    line=$(sed -n "$2p" "$tmgg_dir/job.sh" 2> /dev/null)
+    tmgg_fail "setup command failed with exit code $1: ${line:-$4}" 71
+}
+
+tmgg_exit() {
+    local code=$? entrypoint=null temporary=$tmgg_ended.$SLURM_JOB_ID.tmp
+    trap - EXIT
+    trap '' TERM # the record must still be written
+    if [ "$tmgg_stage" = claim ]; then return; fi
+    if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then read -r entrypoint < "$tmgg_dir/entrypoint_exit_code"; fi
+    tmgg_phase batch_end
+    printf '{"version": 1, "job_id": "%s", "restart": %s, "stage": "%s", "signal": "%s", "exit_code": %s, "entrypoint_exit_code": %s, "ended_at": %s}\n' \
+        "$SLURM_JOB_ID" "$TMGG_RESTART" "$tmgg_stage" "$tmgg_signal" "$code" "$entrypoint" "$(tmgg_now)" > "$temporary" &&
+        sync "$temporary" && mv -f "$temporary" "$tmgg_ended"
+}
+trap tmgg_exit EXIT
+trap 'tmgg_signal=TERM; exit 143' TERM
+
+tmgg_claim
+tmgg_stage=setup
+tmgg_set_aside
+tmgg_phase batch_start
+export PATH='/opt/my env/bin':"$PATH"
+
+# Environment setup (from slurm_setup_commands)
+trap 'tmgg_check_setup "$?" "$LINENO" "${#BASH_SOURCE[@]}" "$BASH_COMMAND"' ERR
+source ~/.bashrc && conda activate tmgg
+export A='b c'
+trap - ERR
+tmgg_stage=preflight
+'/opt/my env/bin/python3' -m tmgg.experiment_utils.cloud.slurm.preflight --ray || exit
+tmgg_phase environment_ready
+
+# Get head node IP for Ray cluster
+nodes=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
+# shellcheck disable=SC2206
+nodes_array=($nodes)
+head_node=${nodes_array[0]}
+head_ip=$('/opt/my env/bin/python3' -m tmgg.experiment_utils.cloud.slurm.head_address "${nodes_array[@]}") || exit
+ip_head=$head_ip:6380
+export ip_head TMGG_RAY_ADDRESS=$ip_head
+echo "tmgg: Ray head on $head_node at $ip_head"
+
+# Ray keeps its sockets and logs in a folder of this job; its token stays in a file of its owner
+export RAY_TMPDIR=/tmp/tmgg-$SLURM_JOB_ID RAY_USAGE_STATS_ENABLED=${RAY_USAGE_STATS_ENABLED:-0}
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$tmgg_dir/ray_token
+tmgg_stage=ray
+srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 mkdir -m 700 "$RAY_TMPDIR" ||
+    tmgg_fail "cannot make $RAY_TMPDIR on every node" 73
+tmgg_phase ray_start
+
+# Start Ray cluster using symmetric-run
+srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" \
+    --cpus-per-task="$SLURM_CPUS_PER_TASK" --wait=2 \
+    ray symmetric-run \
+    --address "$ip_head" \
+    --min-nodes "$SLURM_JOB_NUM_NODES" \
+    --num-cpus="${SLURM_CPUS_PER_TASK}" \
+    --num-gpus="${SLURM_GPUS_PER_TASK##*:}" \
+    --min-worker-port=20002 --max-worker-port=29999 \
+    -- \
+    '/opt/my env/bin/python3' -u -c 'import sys; from tmgg.experiment_utils.execute import execute_task; sys.exit(execute_task(sys.argv[1]))' "$tmgg_dir" &
+wait $!
+tmgg_srun_code=$?
+if grep -q '^entrypoint_start ' "$tmgg_dir/phases"; then tmgg_stage=entrypoint; fi
+tmgg_phase ray_end
+srun --overlap --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 rm -rf "$RAY_TMPDIR"
+
+# Only the experiment itself knows how it ended: symmetric-run exits 0 when Ray never started, and
+# srun ends otherwise than 0 when a worker lingers.
+if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then exit "$(cat "$tmgg_dir/entrypoint_exit_code")"; fi
+tmgg_fail "the experiment left no exit code; srun ended with $tmgg_srun_code" "$((tmgg_srun_code ? tmgg_srun_code : 97))"

@@ -1,0 +1,264 @@
+"""The one file that starts Slurm commands, against commands that answer, lie, hang and die."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.slurm.fake import FakeSlurm
+from tmgg.errors import (
+    BackendUnavailableError,
+    QueryError,
+    SubmissionError,
+    SubmissionUnknownError,
+)
+from tmgg.experiment_utils.cloud.slurm import client as client_module
+from tmgg.experiment_utils.cloud.slurm.client import (
+    AccountingAbsentError,
+    ControllerSilentError,
+    SlurmClient,
+    require_commands,
+)
+
+
+@pytest.fixture
+def client(slurm: FakeSlurm) -> SlurmClient:
+    return SlurmClient(query_timeout_s=0.4)
+
+
+@pytest.fixture
+def script(folder: Path) -> Path:
+    path = folder / "job.sh"
+    path.write_text("#!/bin/bash\n#SBATCH --partition=gpu\n#SBATCH --job-name='a \"b\"'\ntrue\n")
+    return path
+
+
+@pytest.fixture
+def job_id(client: SlurmClient, script: Path) -> str:
+    return client.submit(script, comment="tmgg:abc", cwd=script.parent)
+
+
+def test_a_submission_is_one_sbatch_with_its_comment_in_the_working_directory(
+    client: SlurmClient, slurm: FakeSlurm, script: Path
+) -> None:
+    job_id = client.submit(script, comment="tmgg:abc", cwd=script.parent)
+    (call,) = slurm.calls()
+    assert call.argv == ["sbatch", "--parsable", "--comment=tmgg:abc", str(script)]
+    assert call.cwd == str(script.parent)
+    job = slurm.only_job
+    assert (job["id"], job["name"], job["comment"]) == (job_id, 'a "b"', "tmgg:abc")
+    assert client.calls == {"sbatch": 1}
+
+
+def test_nothing_of_an_enclosing_job_reaches_slurms_commands(
+    client: SlurmClient, slurm: FakeSlurm, script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SLURM_JOB_ID", "SLURM_CPU_BIND", "SBATCH_PARTITION", "SQUEUE_FORMAT", "SRUN_X"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("SLURM_CONF", "/site/slurm.conf")
+    monkeypatch.setenv("SLURM_TIME_FORMAT", "relative")
+    monkeypatch.setenv("SLURMISH", "kept")
+    job_id = client.submit(script, comment="c", cwd=script.parent)
+    client.queue([job_id])
+    for call in slurm.calls():
+        assert call.env == {"SLURM_CONF": "/site/slurm.conf", "SLURM_TIME_FORMAT": "standard"}
+    assert slurm.only_job["environment"]["SLURMISH"] == "kept"
+
+
+def test_a_refusal_carries_slurms_own_words(
+    client: SlurmClient, slurm: FakeSlurm, script: Path
+) -> None:
+    words = "Batch job submission failed: Invalid qos specification"
+    slurm.break_command("sbatch", exit_code=1, stderr=f"sbatch: error: {words}")
+    with pytest.raises(SubmissionError, match=f"sbatch ended with 1: .*{words}") as caught:
+        client.submit(script, comment="c", cwd=script.parent)
+    assert not isinstance(caught.value, SubmissionUnknownError)
+
+
+@pytest.mark.parametrize("phrase", client_module.UNCERTAIN)
+def test_a_controller_that_did_not_answer_refused_nothing(
+    client: SlurmClient, slurm: FakeSlurm, script: Path, phrase: str
+) -> None:
+    slurm.break_command(
+        "sbatch", exit_code=1, stderr=f"sbatch: error: Batch job submission failed: {phrase}"
+    )
+    with pytest.raises(ControllerSilentError, match=phrase):
+        client.submit(script, comment="c", cwd=script.parent)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kill": True, "perform": True},
+        {"stdout": "", "exit_code": 0},
+        {"stdout": "\udcff\udcfe garbage\n", "exit_code": 0},
+        {"stdout": "Submitted batch job 5\n", "exit_code": 0},
+        {"before": "4711\n"},
+        {"stdout": "1001\n", "exit_code": 1},
+        # A site's wrapper may fail after the real sbatch succeeded.
+        {
+            "perform": True,
+            "exit_code": 1,
+            "stderr": "/etc/profile.d/quota.sh: line 3: quota: error",
+        },
+        {"exit_code": 1},
+        {"exit_code": 255, "stderr": "sbatch: error: Invalid --time specification"},
+    ],
+)
+def test_an_answer_that_is_none_leaves_the_submission_unknown(
+    client: SlurmClient, slurm: FakeSlurm, script: Path, fault: dict[str, object]
+) -> None:
+    slurm.break_command("sbatch", **fault)  # type: ignore[arg-type]
+    with pytest.raises(SubmissionUnknownError) as caught:
+        client.submit(script, comment="c", cwd=script.parent)
+    assert not isinstance(caught.value, ControllerSilentError)
+
+
+def test_banners_around_the_job_id_do_not_matter(
+    client: SlurmClient, slurm: FakeSlurm, script: Path
+) -> None:
+    slurm.break_command("sbatch", before="Welcome to 3|4!\n", after="Your quota: 12 GB\n")
+    assert client.submit(script, comment="c", cwd=script.parent) == slurm.only_job["id"]
+
+
+def test_an_sbatch_that_hangs_is_given_up_with_all_that_it_started(
+    slurm: FakeSlurm, script: Path
+) -> None:
+    slurm.break_command("sbatch", delay_s=20)
+    client = SlurmClient(submit_timeout_s=0.4)
+    with pytest.raises(ControllerSilentError, match=r"sbatch did not answer within 0\.4 s"):
+        client.submit(script, comment="c", cwd=script.parent)
+    left = subprocess.run(["pgrep", "-f", str(script)], capture_output=True, text=True)
+    assert left.stdout == ""
+
+
+def test_the_queue_is_asked_once_for_all_and_tells_those_it_knows(
+    client: SlurmClient, slurm: FakeSlurm, job_id: str
+) -> None:
+    other = slurm.add_job(state="RUNNING", nodes="node2", restarts=3)
+    found = client.queue([job_id, other, "999999"])
+    assert set(found) == {job_id, other}
+    assert found[other].restarts == 3
+    assert len(slurm.calls("squeue")) == 1
+
+
+def test_a_single_job_that_nobody_knows_is_no_error(client: SlurmClient) -> None:
+    assert client.queue(["999999"]) == {}
+    assert client.accounting(["999999"]) == {}
+    assert client.job_details("999999") == {}
+
+
+def test_no_question_is_asked_about_nothing(client: SlurmClient, slurm: FakeSlurm) -> None:
+    assert client.queue([]) == {}
+    assert client.accounting([]) == {}
+    client.cancel([])
+    assert slurm.calls() == []
+
+
+def test_many_ids_are_asked_in_several_questions(
+    client: SlurmClient, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "IDS_PER_QUERY", 2)
+    ids = [slurm.add_job() for _ in range(5)]
+    assert list(client.queue(ids)) == ids
+    assert list(client.accounting(ids)) == ids
+    assert len(slurm.calls("squeue")) == len(slurm.calls("sacct")) == 3
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"exit_code": 1, "stderr": "slurm_load_jobs error: Unable to contact slurm controller"},
+        {"exit_code": 1, "stdout": "half an answer"},
+        {"stdout": "1|\0|", "exit_code": 0},
+        {"kill": True},
+        {"delay_s": 5.0},
+    ],
+)
+@pytest.mark.parametrize("command", ["squeue", "sacct", "scontrol", "sinfo", "sacctmgr"])
+def test_a_question_without_an_answer_is_a_query_error(
+    client: SlurmClient, slurm: FakeSlurm, command: str, fault: dict[str, object]
+) -> None:
+    slurm.break_command(command, **fault)  # type: ignore[arg-type]
+    ask = {
+        "squeue": lambda: client.queue(["1"]),
+        "sacct": lambda: client.accounting(["1"]),
+        "scontrol": lambda: client.job_details("1"),
+        "sinfo": client.partitions,
+        "sacctmgr": client.accounts,
+    }[command]
+    with pytest.raises(QueryError, match=command):
+        ask()
+
+
+def test_accounts_that_are_not_kept_are_told_from_ones_that_do_not_answer(
+    client: SlurmClient, slurm: FakeSlurm
+) -> None:
+    slurm.configure(accounting="absent")
+    with pytest.raises(AccountingAbsentError, match="disabled"):
+        client.accounting(["1"])
+    with pytest.raises(QueryError):
+        client.accounts()
+    slurm.configure(accounting="down")
+    with pytest.raises(QueryError, match="Connection refused") as caught:
+        client.accounting(["1"])
+    assert not isinstance(caught.value, AccountingAbsentError)
+
+
+def test_a_job_is_found_by_its_comment_and_by_its_submit_line(
+    client: SlurmClient, slurm: FakeSlurm, job_id: str
+) -> None:
+    slurm.add_job(comment="tmgg:other")
+    slurm.add_job(comment="tmgg:abc", uid=os.getuid() + 1)
+    assert client.find_by_comment("tmgg:abc") == job_id
+    assert client.find_by_comment("tmgg:ab") is None
+    assert client.find_by_submit_line("tmgg:abc", since=0) == job_id
+    assert client.find_by_submit_line("tmgg:nobody", since=0) is None
+
+
+def test_of_two_jobs_with_one_comment_the_newest_is_taken(
+    client: SlurmClient, slurm: FakeSlurm
+) -> None:
+    ids = [slurm.add_job(comment="tmgg:abc") for _ in range(2)]
+    assert client.find_by_comment("tmgg:abc") == ids[-1]
+
+
+def test_cancelling_what_has_ended_is_no_error(
+    client: SlurmClient, slurm: FakeSlurm, job_id: str
+) -> None:
+    client.cancel([job_id])
+    assert slurm.only_job["state"] == "CANCELLED"
+    client.cancel([job_id, "999999"])
+    slurm.break_command(
+        "scancel",
+        exit_code=1,
+        stderr="scancel: error: Kill job error on job id 9: Invalid job id specified",
+    )
+    client.cancel(["9"])
+
+
+def test_cancelling_without_a_controller_is_an_error(
+    client: SlurmClient, slurm: FakeSlurm, job_id: str
+) -> None:
+    slurm.configure(controller="down")
+    with pytest.raises(QueryError, match=r"scancel ended with 8.*Unable to contact"):
+        client.cancel([job_id])
+    assert slurm.only_job["state"] == "PENDING"
+
+
+def test_the_names_that_exist(client: SlurmClient, slurm: FakeSlurm) -> None:
+    assert client.partitions() == ["batch", "gpu"]
+    assert client.accounts() == ["research"]
+
+
+def test_a_machine_without_slurm_says_so_and_what_to_use_instead(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for ask in (require_commands, SlurmClient().partitions, lambda: SlurmClient().queue(["1"])):
+        with pytest.raises(BackendUnavailableError) as caught:
+            ask()
+        message = str(caught.value)
+        assert "is not on PATH: this machine has no Slurm commands" in message
+        assert "hydra/launcher=tmgg_local (LocalRunner in Python)" in message

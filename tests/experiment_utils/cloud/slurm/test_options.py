@@ -1,0 +1,169 @@
+"""Every field of SlurmConfig does something: ignoring one fails a test here.
+
+A field that is in none of the tables fails the completeness test, so a new option needs a line.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.clock import FakeClock
+from tests.fakes.slurm.fake import FakeSlurm
+from tmgg.errors import SubmissionError
+from tmgg.experiment_utils.cloud import waiting
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_script
+from tmgg.experiment_utils.paths import RunPaths
+
+BASE = Path("/home/alice")
+CONFIG = {"experiment": {"_target_": "lab:run"}}
+
+# Option to a value other than the default, and lines of the script that only come with it.
+IN_SCRIPT: dict[str, tuple[Any, list[str]]] = {
+    "partition": ("batch", ["#SBATCH --partition=batch"]),
+    "nodes": (7, ["#SBATCH --nodes=7"]),
+    "cpus_per_task": (3, ["#SBATCH --cpus-per-task=3"]),
+    "gpus_per_task": (2, ["#SBATCH --gpus-per-task=2"]),
+    "time_limit": ("1-02:03:04", ["#SBATCH --time=1-02:03:04"]),
+    "mem_per_cpu": ("8GB", ["#SBATCH --mem-per-cpu=8GB"]),
+    "setup_commands": (["module load x", "echo 'a b'"], ["module load x", "echo 'a b'"]),
+    "account": ("research", ["#SBATCH --account=research"]),
+    "qos": ("long", ["#SBATCH --qos=long"]),
+    "constraint": ("a100&nvlink", ["#SBATCH --constraint=a100&nvlink"]),
+    "reservation": ("course", ["#SBATCH --reservation=course"]),
+    "nodelist": ("node[1-3]", ["#SBATCH --nodelist=node[1-3]"]),
+    "exclude": ("node7", ["#SBATCH --exclude=node7"]),
+    "gpu_type": ("a100", ["#SBATCH --gpus-per-task=a100:1"]),
+    "requeue": (True, ["#SBATCH --requeue"]),
+    "dependency": ("afterok:12", ["#SBATCH --dependency=afterok:12"]),
+    "mail_user": ("a@b.org", ["#SBATCH --mail-user=a@b.org"]),
+    "mail_type": ("END,FAIL", ["#SBATCH --mail-type=END,FAIL"]),
+    "job_name": ("mine", ["#SBATCH --job-name=mine"]),
+    "extra_args": (
+        ["--licenses=matlab", "--hold"],
+        ["#SBATCH --licenses=matlab", "#SBATCH --hold"],
+    ),
+    "output_dir": (
+        "elsewhere",
+        [
+            "#SBATCH --output=elsewhere/run.out",
+            "#SBATCH --error=elsewhere/run.err",
+            "tmgg_dir=/home/alice/elsewhere/run/1",
+            "tmgg_ended=/home/alice/elsewhere/.ended/run.1.json",
+        ],
+    ),
+    "python": (
+        "/opt/bin/python3",
+        [
+            'export PATH=/opt/bin:"$PATH"',
+            "/opt/bin/python3 -m tmgg.experiment_utils.cloud.slurm.preflight --ray || exit",
+        ],
+    ),
+    "ray_bootstrap": ("none", ["# No Ray: the experiment runs on the first node"]),
+    "ray_port": (6380, ["ip_head=$head_ip:6380"]),
+    "min_worker_port": (12_345, [r"--min-worker-port=12345 --max-worker-port=19999 \ "[:-1]]),
+    "max_worker_port": (23_456, [r"--min-worker-port=10002 --max-worker-port=23456 \ "[:-1]]),
+}
+# Options whose effect is that a line is not there, or that is seen elsewhere (tests below).
+ELSEWHERE = {
+    "exclusive", "script_template", "poll_interval_s", "submit_timeout_s", "lost_grace_s",
+}  # fmt: skip
+
+
+def script(**options: Any) -> str:
+    config = SlurmConfig(**options)
+    paths = RunPaths(config.resolved_output_dir(BASE), "run").submission(1)
+    return render_script(config, paths, base=BASE, interpreter=Interpreter())
+
+
+def lines(**options: Any) -> set[str]:
+    return {line.strip() for line in script(**options).splitlines()}
+
+
+def test_every_option_has_a_test_here() -> None:
+    assert {item.name for item in dataclasses.fields(SlurmConfig)} == set(IN_SCRIPT) | ELSEWHERE
+
+
+@pytest.mark.parametrize("name", sorted(IN_SCRIPT))
+def test_the_option_is_in_the_script_and_only_when_asked_for(name: str) -> None:
+    value, expected = IN_SCRIPT[name]
+    assert set(expected) <= lines(**{name: value})
+    assert not set(expected) & lines()
+
+
+def test_jobs_share_nodes_only_when_asked_to() -> None:
+    assert "#SBATCH --exclusive" in lines()
+    assert "#SBATCH --exclusive" not in lines(exclusive=False)
+
+
+def test_a_requeue_can_be_forbidden() -> None:
+    assert "#SBATCH --no-requeue" in lines(requeue=False)
+
+
+def test_no_gpus_means_no_gpu_directive_and_none_for_ray() -> None:
+    found = lines(gpus_per_task=0)
+    assert not [line for line in found if "gpus-per-task" in line]
+    assert r'--num-gpus="0" \ '[:-1] in found
+
+
+def test_without_ray_nothing_of_it_is_started() -> None:
+    text = script(ray_bootstrap="none")
+    assert "ray symmetric-run" not in text
+    assert "preflight --no-ray" in text
+
+
+def test_a_sites_own_template_replaces_the_built_in_one(tmp_path: Path) -> None:
+    template = tmp_path / "job.sh"
+    template.write_text("#!/bin/bash\n@{directives}\n# of our site, @@{x} and ${y}\n")
+    assert script(script_template=str(template)).endswith("\n# of our site, @{x} and ${y}\n")
+
+
+def test_time_limit_is_the_python_side_limit_of_runs_that_state_none(
+    slurm: FakeSlurm, folder: Path
+) -> None:
+    runner = SlurmRunner(SlurmConfig(time_limit="01:30:00"))
+    runner.spawn_experiment(CONFIG, run_id="a")
+    runner.spawn_experiment(CONFIG, run_id="b", timeout_seconds=60)
+    tasks = [(folder / f"slurm_outputs/{run_id}/task.json").read_text() for run_id in "ab"]
+    assert '"timeout_seconds": 5400' in tasks[0]
+    assert '"timeout_seconds": 60' in tasks[1]
+
+
+def test_poll_interval_is_the_longest_time_between_two_questions(
+    slurm: FakeSlurm, folder: Path, clock: FakeClock
+) -> None:
+    runner = SlurmRunner(SlurmConfig(poll_interval_s=4), clock=clock)
+    run_id = runner.spawn_experiment(CONFIG).run_id
+    job_id = slurm.only_job["id"]
+    clock.after(100, lambda: slurm.change_job(job_id, state="CANCELLED"))
+    (state,) = waiting.wait(runner, [run_id], clock=clock)
+    assert state.status == "failed"
+    # 6 questions in the first 13 seconds, then one every 4 seconds.
+    assert 26 <= len(slurm.calls("squeue")) <= 34
+
+
+def test_submit_timeout_bounds_how_long_a_dead_controller_is_asked(
+    slurm: FakeSlurm, folder: Path, clock: FakeClock
+) -> None:
+    slurm.break_command("sbatch", times=None, exit_code=1, stderr="Socket timed out")
+    began_s = clock.now_s
+    runner = SlurmRunner(SlurmConfig(submit_timeout_s=50), clock=clock)
+    with pytest.raises(SubmissionError, match="no job of this run"):
+        runner.spawn_experiment(CONFIG)
+    assert clock.now_s - began_s == 50
+
+
+def test_lost_grace_bounds_how_long_a_job_that_nobody_knows_is_waited_for(
+    slurm: FakeSlurm, folder: Path
+) -> None:
+    for grace_s, final in ((1e-6, True), (1_000.0, False)):
+        runner = SlurmRunner(SlurmConfig(lost_grace_s=grace_s))
+        spawned = runner.spawn_experiment(CONFIG)
+        assert spawned.job_id is not None
+        slurm.change_job(spawned.job_id, in_queue=False, in_accounts=False)
+        first, second = (runner.poll([spawned.run_id])[0] for _ in range(2))
+        assert not first.final
+        assert second.final is final

@@ -1,0 +1,414 @@
+"""What a job script does when things go right and when they go wrong, run by bash for real."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.experiment_utils.conftest import HOSTILE_NAME
+from tests.fakes.job_commands import SUCCESS, JobCommands, without_mark
+from tmgg.experiment_utils.attempt_log import last_attempt, render_mark
+from tmgg.experiment_utils.cloud.diagnosis import LogTails, diagnose_exit
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_script
+from tmgg.experiment_utils.evidence import ExitRecord, read_exit_record
+from tmgg.experiment_utils.ownership import forbid, is_forbidden
+from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+
+PLAIN = SlurmConfig(nodes=2, ray_bootstrap="none")
+FAILURE = SUCCESS.replace("echo 0", "echo 1") + "; exit 1"
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """The submitter's working directory."""
+    return tmp_path / HOSTILE_NAME
+
+
+@pytest.fixture
+def paths(base: Path) -> SubmissionPaths:
+    """A submission that was just made."""
+    paths = RunPaths(base / "slurm_outputs", "run").submission(1)
+    paths.folder.mkdir(parents=True)
+    paths.run_paths.ended_folder.mkdir()
+    return paths
+
+
+def render(paths: SubmissionPaths, config: SlurmConfig = PLAIN) -> str:
+    """The script, put where the record has it."""
+    base = paths.run_paths.output_dir.parent
+    script = render_script(config, paths, base=base, interpreter=Interpreter())
+    paths.script.write_text(script)
+    return script
+
+
+def exit_record(paths: SubmissionPaths) -> ExitRecord:
+    record = read_exit_record(paths.ended)
+    assert record is not None, "no exit record, or a damaged one"
+    return record
+
+
+def phases(paths: SubmissionPaths) -> list[str]:
+    return [line.split()[0] for line in paths.phases.read_text().splitlines()]
+
+
+def wait_for_phase(paths: SubmissionPaths, name: str) -> None:
+    deadline = time.monotonic() + 20
+    while not paths.phases.exists() or name not in phases(paths):
+        assert time.monotonic() < deadline, f"{name} never came"
+        time.sleep(0.01)
+
+
+def test_a_run_that_goes_well_leaves_its_phases_and_its_exit_record(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    done = commands.run(render(paths), base)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert phases(paths) == ["batch_start", "environment_ready", "entrypoint_start", "batch_end"]
+    record = exit_record(paths)
+    assert (record.job_id, record.restart, record.stage) == ("77", 0, "entrypoint")
+    assert (record.exit_code, record.entrypoint_exit_code, record.signal) == (0, 0, "")
+    assert paths.owner.read_text() == "77\n"
+    assert [call[0] for call in commands.calls()] == ["python", "srun"]
+
+
+def test_with_ray_its_phases_are_noted_too(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    done = commands.run(render(paths, SlurmConfig(nodes=2)), base)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "tmgg: Ray head on node1 at 10.0.0.1:6379\n"
+    assert phases(paths) == [
+        "batch_start", "environment_ready", "ray_start", "entrypoint_start", "ray_end", "batch_end",
+    ]  # fmt: skip
+    assert exit_record(paths).stage == "entrypoint"
+
+
+def test_the_experiments_own_exit_code_is_the_jobs(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    for config in (PLAIN, SlurmConfig(nodes=2)):
+        commands = JobCommands.install(tmp_path / "bin", experiment=FAILURE)
+        done = commands.run(render(paths, config), base)
+        assert done.returncode == 1
+        assert exit_record(paths).entrypoint_exit_code == 1
+        paths.owner.unlink()
+        paths.ended.unlink()
+
+
+@pytest.mark.parametrize(("srun", "exit_code"), [("exit 0", 97), ("exit 5", 5)])
+def test_an_srun_that_ends_without_the_experiments_exit_code_never_counts_as_success(
+    base: Path, paths: SubmissionPaths, tmp_path: Path, srun: str, exit_code: int
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin", experiment=srun)
+    done = commands.run(render(paths, SlurmConfig(nodes=2)), base)
+    assert done.returncode == exit_code
+    assert f"left no exit code; srun ended with {srun[-1]}" in done.stderr
+    record = exit_record(paths)
+    assert (record.stage, record.entrypoint_exit_code) == ("ray", None)
+    kind = diagnose_exit(record, None, "COMPLETED", LogTails(stderr=done.stderr)).kind
+    assert kind == "ray_start"
+
+
+def test_an_experiment_that_died_is_told_from_a_ray_that_did_not_start(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    died = SUCCESS.replace("echo 0 >", "exit 9 #")
+    commands = JobCommands.install(tmp_path / "bin", experiment=died)
+    done = commands.run(render(paths, SlurmConfig(nodes=2)), base)
+    assert done.returncode == 9
+    assert exit_record(paths).stage == "entrypoint"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "named"),
+    [
+        ("false", 1, "false"),
+        ("source /no/such/file", 1, "source /no/such/file"),
+        ("no_such_command --x", 127, "no_such_command --x"),
+        ("module() { eval false; return 3; }\nmodule load x", 3, "module load x"),
+        ("true && (exit 4)", 4, "true && (exit 4)"),
+        ("echo 'true; false' > f.sh\nsource ./f.sh", 1, "source ./f.sh"),
+    ],
+)
+def test_a_setup_command_that_fails_ends_the_job_and_is_named(
+    base: Path, paths: SubmissionPaths, tmp_path: Path, command: str, code: int, named: str
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    config = SlurmConfig(ray_bootstrap="none", setup_commands=("true", command, "touch canary"))
+    done = commands.run(render(paths, config), base)
+    assert done.returncode == 71
+    assert f"tmgg: setup command failed with exit code {code}: {named}\n" in done.stderr
+    assert commands.calls() == []
+    assert not (base / "canary").exists()
+    record = exit_record(paths)
+    assert (record.stage, record.exit_code, record.entrypoint_exit_code) == ("setup", 71, None)
+    found = diagnose_exit(record, "71:0", "FAILED", LogTails(stderr=done.stderr))
+    assert found.kind == "environment"
+    assert named in found.message
+    assert "slurm_setup_commands" in found.hint
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "false || true",
+        "[ -f /no/such ] && source /no/such",
+        "if false; then :; fi",
+        "! true",
+        "# x",
+        # A .bashrc in which something harmless fails on the way.
+        "echo 'false; test -n \"\"; true' > bashrc\nsource ./bashrc",
+        "echo 'false; true' > bashrc\nsource ./bashrc && true",
+        "activate() { false; true; }\nactivate",
+    ],
+)
+def test_a_setup_command_that_only_looks_like_failing_does_not_end_the_job(
+    base: Path, paths: SubmissionPaths, tmp_path: Path, command: str
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    config = SlurmConfig(ray_bootstrap="none", setup_commands=(command,))
+    assert commands.run(render(paths, config), base).returncode == 0
+
+
+def test_setup_commands_run_in_one_shell_whose_variables_the_experiment_sees(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    seen = f'printf %s "$GREETING" > seen; {SUCCESS}'
+    commands = JobCommands.install(tmp_path / "bin", experiment=seen)
+    config = SlurmConfig(
+        ray_bootstrap="none", setup_commands=("part='a b'", 'export GREETING="$part $part"')
+    )
+    assert commands.run(render(paths, config), base).returncode == 0
+    assert (base / "seen").read_text() == "a b a b"
+
+
+def test_a_missing_environment_is_found_before_anything_is_started(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin", preflight=72)
+    assert commands.run(render(paths), base).returncode == 72
+    assert exit_record(paths).stage == "preflight"
+    assert len(commands.calls()) == 1
+
+
+def test_a_missing_interpreter_is_an_environment_failure(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin", names=("srun",))
+    config = SlurmConfig(ray_bootstrap="none", python="python99")
+    done = commands.run(render(paths, config), base)
+    assert done.returncode == 127
+    record = exit_record(paths)
+    assert record.stage == "preflight"
+    found = diagnose_exit(record, None, "FAILED", LogTails(stderr=done.stderr))
+    assert found.kind == "environment"
+    assert "python99: command not found" in found.message
+
+
+def test_a_duplicate_ends_unused_and_leaves_the_owners_files_alone(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    paths.owner.write_text("76\n")
+    paths.result.write_text("{}")
+    done = commands.run(render(paths), base)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "tmgg: job 77 is not needed, this submission belongs to 76\n"
+    assert commands.calls() == []
+    assert not paths.ended.exists()
+    assert not paths.phases.exists()
+    assert paths.owner.read_text() == "76\n"
+    assert paths.result.exists()
+
+
+def test_a_run_whose_end_was_told_is_not_run_again_when_the_job_is_requeued(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin", experiment="exit 9")
+    commands.run(render(paths), base)
+    paths.verdict.write_text("{}")
+    calls = commands.calls()
+    done = commands.run(render(paths), base, SLURM_RESTART_COUNT="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the end of this run was told" in done.stdout
+    assert commands.calls() == calls
+
+
+def test_each_start_marks_its_part_of_both_logs(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin", experiment="echo new >&2; exit 9")
+    with commands.start(render(paths), base, SLURM_RESTART_COUNT="2") as job:
+        logs = job.communicate(timeout=30)
+    mark = render_mark(1, restart=2, job_id="77", host="node1")
+    for text in logs:
+        assert text.startswith(f"{mark}\n")
+    assert "new" in last_attempt(f"old\n{logs[1]}", submission=1)
+    assert "old" not in last_attempt(f"old\n{logs[1]}", submission=1)
+    assert last_attempt(logs[1], submission=2) == ""
+    assert last_attempt("no mark at all", submission=2) == "no mark at all"
+
+
+def test_of_many_duplicates_at_once_exactly_one_runs(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    script = render(paths)
+    jobs = [commands.start(script, base, SLURM_JOB_ID=str(number)) for number in range(70, 78)]
+    said = {}
+    for number, job in enumerate(jobs, 70):
+        with job:
+            out, _error = job.communicate(timeout=30)
+        said[str(number)] = (job.returncode, without_mark(out))
+    owner = paths.owner.read_text().strip()
+    assert said.pop(owner) == (0, "")
+    assert said == {
+        job: (0, f"tmgg: job {job} is not needed, this submission belongs to {owner}\n")
+        for job in said
+    }
+    assert len(commands.calls()) == 2
+    assert exit_record(paths).job_id == owner
+
+
+def test_a_job_cancelled_before_it_begins_does_nothing_and_says_so(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    paths.cancel.write_text("{}")
+    done = commands.run(render(paths), base)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "cancelled before it began" in done.stdout
+    assert commands.calls() == []
+    assert exit_record(paths).stage == "cancelled"
+
+
+def test_a_restart_sets_aside_what_the_earlier_start_left(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin", experiment="exit 9")
+    commands.run(render(paths), base)
+    assert exit_record(paths).restart == 0
+    _end_by_signal(paths)
+    paths.result.write_text('"first"')
+    paths.entrypoint_exit_code.write_text("0\n")
+    paths.stop.touch()
+
+    check = f'test ! -e "$last/result.json" -a ! -e "$last/stop" || exit 5; {SUCCESS}'
+    commands = JobCommands.install(tmp_path / "bin", experiment=check)
+    done = commands.run(render(paths), base, SLURM_RESTART_COUNT="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert exit_record(paths).restart == 1
+    aside = [path.name for path in paths.folder.glob("*.before-restart-*")]
+    assert sorted(aside) == [
+        "entrypoint_exit_code.before-restart-1",
+        "phases.before-restart-1",
+        "result.json.before-restart-1",
+    ]
+    assert (paths.folder / "result.json.before-restart-1").read_text() == '"first"'
+    assert phases(paths)[0] == "batch_start"
+
+
+@pytest.mark.parametrize(("experiment", "code"), [(SUCCESS, 0), (FAILURE, 1)])
+def test_a_run_that_ended_by_itself_is_not_run_again_when_the_job_is_requeued(
+    base: Path, paths: SubmissionPaths, tmp_path: Path, experiment: str, code: int
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin", experiment=experiment)
+    script = render(paths)
+    commands.run(script, base)
+    before = {path: path.read_bytes() for path in (paths.ended, paths.phases)}
+    calls = commands.calls()
+    done = commands.run(script, base, SLURM_RESTART_COUNT="1")
+    assert (done.returncode, done.stderr) == (code, "")
+    assert done.stdout == "tmgg: this run has ended; tmgg-jobs retry runs a failed one again\n"
+    assert commands.calls() == calls
+    assert {path: path.read_bytes() for path in (paths.ended, paths.phases)} == before
+
+
+def test_a_submission_that_was_given_up_belongs_to_nobody(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    assert forbid(paths) is None
+    done = commands.run(render(paths), base)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "tmgg: job 77 is not needed, this submission belongs to nobody\n"
+    assert commands.calls() == []
+    assert not paths.ended.exists()
+    assert is_forbidden(paths)
+
+
+def test_a_job_that_began_cannot_be_forbidden_any_more(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    JobCommands.install(tmp_path / "bin").run(render(paths), base)
+    assert forbid(paths) == "77"
+    assert not is_forbidden(paths)
+
+
+@pytest.mark.parametrize("config", [PLAIN, SlurmConfig(nodes=2)], ids=["plain", "ray"])
+def test_a_job_that_is_asked_to_end_leaves_its_record_at_once(
+    base: Path, paths: SubmissionPaths, tmp_path: Path, config: SlurmConfig
+) -> None:
+    slow = 'echo "entrypoint_start 1 node1" >> "$last/phases"; exec sleep 30'
+    commands = JobCommands.install(tmp_path / "bin", experiment=slow)
+    with commands.start(render(paths, config), base) as job:
+        wait_for_phase(paths, "entrypoint_start")
+        began = time.monotonic()
+        job.send_signal(signal.SIGTERM)  # Slurm signals the batch shell; its steps on their own
+        assert job.wait(timeout=20) == 143
+        took_s = time.monotonic() - began
+        os.killpg(job.pid, signal.SIGKILL)
+        job.communicate(timeout=20)
+    assert took_s < 5
+    record = exit_record(paths)
+    assert (record.signal, record.exit_code) == ("TERM", 143)
+    assert record.entrypoint_exit_code is None
+
+
+def test_the_record_is_whole_where_bash_is_older_than_5(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    """EPOCHREALTIME came with bash 5.0; RHEL 8 has 4.4."""
+    commands = JobCommands.install(tmp_path / "bin")
+    older = tmp_path / "older"
+    older.write_text("unset EPOCHREALTIME\n")
+    done = commands.run(render(paths), base, BASH_ENV=str(older))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert exit_record(paths).entrypoint_exit_code == 0
+    first, second, third = paths.phases.read_text().splitlines()[0].split()
+    assert (first, third) == ("batch_start", "node1")
+    assert abs(float(second) - time.time()) < 60
+
+
+def test_a_folder_that_cannot_be_written_ends_the_job_with_the_reason(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    script = render(paths)
+    paths.script.unlink()
+    paths.folder.rmdir()
+    done = commands.run(script, base)
+    assert done.returncode == 74
+    assert f"tmgg: cannot write to {paths.folder}" in done.stderr
+    assert commands.calls() == []
+    found = diagnose_exit(None, "74:0", "FAILED", LogTails(stderr=done.stderr))
+    assert found.kind == "environment"
+
+
+def test_an_exit_record_that_cannot_be_written_does_not_change_the_outcome(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    paths.run_paths.ended_folder.rmdir()
+    done = commands.run(render(paths), base)
+    assert done.returncode == 0
+    assert not paths.ended.exists()
+
+
+def _end_by_signal(paths: SubmissionPaths) -> None:
+    paths.ended.write_text(paths.ended.read_text().replace('"signal": ""', '"signal": "TERM"'))

@@ -1,0 +1,53 @@
+"""Folders, clocks and a pretended Slurm for the tests of the core."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.fakes.clock import FakeClock
+from tests.fakes.slurm.fake import FakeSlurm
+
+# Machines that run tests are busy: how long an example takes says nothing.
+settings.register_profile(
+    "core", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("core")
+HOSTILE_NAME = "a 'b\" $(touch canary) `touch canary`; #c %j & é"
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The home and the list of folders with runs are each test's own."""
+    monkeypatch.setenv("TMGG_HOME", str(tmp_path / "tmgg-home"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in [*os.environ]:
+        if name.startswith(("TMGG_JOB", "TMGG_RESTART", "TMGG_RAY", "SLURM_", "SBATCH_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a name that breaks whoever forgets to quote."""
+    hostile = tmp_path / HOSTILE_NAME
+    hostile.mkdir()
+    monkeypatch.chdir(hostile)
+    return hostile
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Time that passes only when somebody sleeps."""
+    return FakeClock()
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]:
+    """Slurm's commands on PATH; jobs are held until the test lets them run."""
+    fake = FakeSlurm(tmp_path / "fake-slurm")
+    fake.install()
+    monkeypatch.setenv("PATH", f"{fake.bin_folder}:{os.environ['PATH']}")
+    yield fake
+    fake.end_all()

@@ -1,0 +1,110 @@
+"""A backend whose runs end when the script says so, on a clock that nobody waits for."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tests.fakes.clock import FakeClock
+from tmgg.errors import RunError, UnknownRunError
+from tmgg.experiment_utils.cloud.base import CloudRunner
+from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
+
+
+@dataclass
+class Script:
+    """How one run goes."""
+
+    duration_s: float = 5.0
+    outcome: Literal["completed", "failed"] = "completed"
+    leaves_record: bool = False
+    """An exit record appears in the shared folder when it ends."""
+    spawn_error: Exception | None = None
+    collect_error: RunError | None = None
+    began_s: float | None = None
+
+
+class ScriptedRunner(CloudRunner):
+    """Runs `scripts` by run id; others take the defaults. Notes all that it is asked."""
+
+    backend = "scripted"
+
+    def __init__(self, clock: FakeClock, folder: Path, *, poll_interval_s: float = 30.0) -> None:
+        self.clock = clock
+        self.ended_folder = folder
+        self.scripts: dict[str, Script] = {}
+        self.polls: list[tuple[float, list[str]]] = []
+        self.spawned: list[str] = []
+        self.most_at_once = 0
+        self.vanished: set[str] = set()
+        self._poll_interval_s = poll_interval_s
+
+    @property
+    def poll_interval_s(self) -> float:
+        return self._poll_interval_s
+
+    def begin(self, run_id: str, **script: float | bool | str) -> str:
+        """A run that somebody else spawned just now."""
+        self.scripts[run_id] = Script(**script)  # type: ignore[arg-type]
+        self._begin(run_id)
+        return run_id
+
+    def spawn(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
+        run_id = str(request.run_id)
+        script = self.scripts.setdefault(run_id, Script())
+        self.spawned.append(run_id)
+        if script.spawn_error is None or script.spawn_error.args == ("but it runs",):
+            self._begin(run_id)
+        if script.spawn_error is not None:
+            raise script.spawn_error
+        self.most_at_once = max(self.most_at_once, len(self._open()))
+        return SpawnedTask(run_id=run_id, job_id=f"job-{run_id}", backend=self.backend)
+
+    def poll(self, run_ids: Sequence[str]) -> list[RunState]:
+        self.polls.append((self.clock.now_s, list(run_ids)))
+        return [self._state(run_id) for run_id in run_ids]
+
+    def collect(self, run_id: str) -> ExperimentResult:
+        self._refuse_vanished(run_id)
+        script = self.scripts[run_id]
+        if script.collect_error is not None:
+            raise script.collect_error
+        return ExperimentResult(run_id=run_id, config={}, status=script.outcome)
+
+    def cancel(self, run_id: str) -> bool:
+        return False
+
+    def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
+        return {self.ended_folder}
+
+    def write_record(self, run_id: str) -> None:
+        """As a job does in its last act."""
+        (self.ended_folder / f"{run_id}.1.json").touch()
+
+    def at(self, delay_s: float, action: Callable[[], None]) -> None:
+        """Let something happen later."""
+        self.clock.after(delay_s, action)
+
+    def _begin(self, run_id: str) -> None:
+        script = self.scripts[run_id]
+        script.began_s = self.clock.now_s
+        if script.leaves_record:
+            os.makedirs(self.ended_folder, exist_ok=True)  # noqa: PTH103
+            self.at(script.duration_s, lambda: self.write_record(run_id))
+
+    def _state(self, run_id: str) -> RunState:
+        self._refuse_vanished(run_id)
+        script = self.scripts[run_id]
+        assert script.began_s is not None
+        if self.clock.now_s < script.began_s + script.duration_s:
+            return RunState(run_id=run_id, status="running", final=False)
+        return RunState(run_id=run_id, status=script.outcome, final=True)
+
+    def _open(self) -> list[str]:
+        begun = [name for name, script in self.scripts.items() if script.began_s is not None]
+        return [run_id for run_id in begun if not self._state(run_id).final]
+
+    def _refuse_vanished(self, run_id: str) -> None:
+        if run_id in self.vanished:
+            raise UnknownRunError(f"no run {run_id!r}")

@@ -1,0 +1,120 @@
+"""What the fake's squeue, sacct and scontrol print about jobs."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False  # importing typing would take a third of a command's time
+if TYPE_CHECKING:
+    from typing import Any
+
+    State = dict[str, Any]
+    Job = dict[str, Any]
+
+
+_NO_SUCH_JOB = "slurm_load_jobs error: Invalid job id specified"
+_ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "OUT_OF_MEMORY")
+
+
+class QueryError(Exception):
+    """The command's words; it ends with 1."""
+
+
+def squeue(now: State, options: dict[str, str]) -> str:
+    """`squeue --noheader --array --states=all (--jobs=|--user=) --Format=`."""
+    expected = {"--noheader", "--array", "--states", "--Format"}
+    if set(options) - {"--jobs", "--user"} != expected or options["--states"] != "all":
+        raise QueryError(f"squeue: the fake does not know {sorted(options)}")
+    known = [job for job in now["jobs"].values() if job["in_queue"]]
+    if "--user" in options:
+        chosen = [job for job in known if str(job["uid"]) == options["--user"]]
+    else:
+        chosen = _by_id(known, options["--jobs"])
+    columns = [column.partition(":") for column in options["--Format"].split(",")]
+    return "".join(
+        "".join(_cell(job, name) + suffix for name, _, suffix in columns) + "\n" for job in chosen
+    )
+
+
+def _by_id(known: list[Job], ids: str) -> list[Job]:
+    wanted = ids.split(",")
+    for job_id in wanted:
+        if not job_id.isdigit():
+            raise QueryError(f"squeue: error: Invalid job id: {job_id}")
+    found = [job for job in known if job["id"] in wanted]
+    # Only a question about a single unknown job is an error.
+    if not found and len(wanted) == 1:
+        raise QueryError(_NO_SUCH_JOB)
+    return found
+
+
+def _cell(job: Job, name: str) -> str:
+    ended = job["state"] in _ENDED
+    cells = {
+        "JobID": job["id"],
+        "JobArrayID": job["id"],
+        "State": job["state"],
+        "Reason": job["reason"],
+        "RestartCnt": str(job["restarts"]),
+        "exit_code": str(job["exit_status"] if ended else 0),
+        "StartTime": job["start_time"] or "N/A",
+        "NodeList": job["nodes"],
+        "Comment": job["comment"] or "(null)",
+    }
+    if name not in cells:
+        raise QueryError(f"squeue: error: Invalid job format specification: {name}")
+    return str(cells[name])
+
+
+def sacct(now: State, options: dict[str, str]) -> str:
+    """`sacct --noheader --parsable2 --delimiter= --format= (--jobs=|--user= --starttime=)`."""
+    rows = []
+    for job_id in options.get("--jobs", "0").split(","):
+        if not job_id.isdigit():
+            raise QueryError(f"sacct: fatal: Bad job/step specified: {job_id}")
+    for job in now["jobs"].values():
+        if not job["in_accounts"]:
+            continue
+        if "--jobs" in options and job["id"] not in options["--jobs"].split(","):
+            continue
+        if "--user" in options and str(job["uid"]) != options["--user"]:
+            continue
+        rows += _rows(job, options["--format"].split(","))
+    return "".join(options["--delimiter"].join(row) + "\n" for row in rows)
+
+
+def _rows(job: Job, columns: list[str]) -> list[list[str]]:
+    exit_code = f"{job['exit_status'] >> 8}:{job['exit_status'] & 127}"
+    state = job["state"]
+    if state == "CANCELLED":
+        state = f"CANCELLED by {job.get('cancelled_by', os.getuid())}"
+    cells = {
+        "JobID": job["id"],
+        "JobIDRaw": job["id"],
+        "State": state,
+        "ExitCode": exit_code,
+        "DerivedExitCode": "0:0",
+        "NodeList": job["nodes"] or "None assigned",
+        "SubmitLine": job["submit_line"],
+    }
+    rows = [cells]
+    for name, step_state, step_code in job["steps"]:
+        step = {"JobID": f"{job['id']}.{name}", "JobIDRaw": f"{job['id']}.{name}"}
+        rows.append(dict.fromkeys(cells, "") | step | {"State": step_state, "ExitCode": step_code})
+    unknown = [column for column in columns if column not in cells]
+    if unknown:
+        raise QueryError(f'sacct: fatal: Invalid field requested: "{unknown[0]}"')
+    return [[row[column] for column in columns] for row in rows]
+
+
+def scontrol_job(now: State, job_id: str) -> str:
+    """`scontrol --oneliner show job`."""
+    job = now["jobs"].get(job_id)
+    if job is None or not job["in_queue"]:
+        raise QueryError(_NO_SUCH_JOB)
+    return (
+        f"JobId={job['id']} JobName={job['name']} UserId=alice({job['uid']}) "
+        f"JobState={job['state']} Reason={job['reason']} Dependency=(null) "
+        f"Restarts={job['restarts']} NodeList={job['nodes']} Command={job['script']} "
+        f"WorkDir={job['cwd']} Comment={job['comment']}  Power= \n"
+    )

@@ -1,0 +1,55 @@
+"""A backend that takes the place of Slurm: checks Slurm's options, runs the jobs as processes here.
+
+What it was asked is kept in `asked`, for tests to look at.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tmgg.errors import SubmissionError
+from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+
+FACTORY = "tests.hydra.stand_in:make_runner"
+asked: list["StandIn"] = []
+
+
+class StandIn(LocalRunner):
+    """One instance for each launcher that was set up."""
+
+    refuse: str | None = None
+    """A run whose title holds this text is refused, as sbatch would."""
+    interrupt_at_poll: int | None = None
+    """Ctrl-C arrives during this poll, counted from 1."""
+
+    def __init__(self, slurm_config: SlurmConfig) -> None:
+        super().__init__(LocalConfig(output_dir=slurm_config.output_dir))
+        self.slurm_config = slurm_config
+        self.requests: list[TaskRequest] = []
+        self.most_at_once = 0
+        self._polls = 0
+
+    def render_dry_run(self, request: TaskRequest) -> str:
+        return SlurmRunner(self.slurm_config).render_dry_run(request)
+
+    def spawn(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
+        self.requests.append(request)
+        if self.refuse is not None and self.refuse in str(request.config):
+            raise SubmissionError("Invalid partition specified: gpu. Existing: batch, debug")
+        return super().spawn(request, gpu_type=gpu_type, resume=resume)
+
+    def poll(self, run_ids: Sequence[str]) -> list[RunState]:
+        self._polls += 1
+        if self._polls == self.interrupt_at_poll:
+            raise KeyboardInterrupt
+        states = super().poll(run_ids)
+        self.most_at_once = max(self.most_at_once, len(states))
+        return states
+
+
+def make_runner(options: Mapping[str, Any]) -> StandIn:
+    runner = StandIn(SlurmConfig.from_mapping(options))
+    asked.append(runner)
+    return runner

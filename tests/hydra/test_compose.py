@@ -1,0 +1,106 @@
+"""compose_config: what the command line composes, in Python, beside any Hydra app."""
+
+from pathlib import Path
+
+import pytest
+from hydra import version
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobRuntime
+from omegaconf import DictConfig, OmegaConf
+
+from tests.hydra.conftest import CONF, Lab
+from tmgg.errors import ConfigError
+from tmgg.experiment_utils.cloud import LocalRunner, compose_config
+
+pytestmark = pytest.mark.usefixtures("hydra_state")
+
+
+def test_the_built_in_config_is_composed_with_groups_and_overrides() -> None:
+    config = compose_config(["+stage=stage1_poc", "seed=7"])
+
+    assert config.stage == "stage1_poc"
+    assert config.seed == 7
+    assert "hydra" not in config
+
+
+def test_own_configs_come_from_a_folder(lab: Lab) -> None:
+    config = compose_config(
+        ["model=large", "+extra=note", "~name"], config_dir=Path("conf"), config_name="tiny"
+    )
+
+    assert config.model.size == 10
+    assert config.extra.note == "hello"
+    assert "name" not in config
+    assert LocalRunner().run_experiment(config).metrics == {"score": 20, "x": 2}
+
+
+def test_it_is_what_the_command_line_composes(lab: Lab) -> None:
+    lab.run("model=large", "+extra=note", "hydra.run.dir=here")
+
+    composed = compose_config(["model=large", "+extra=note"], config_dir=CONF, config_name="tiny")
+
+    assert OmegaConf.load("here/.hydra/config.yaml") == composed
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["model=absent"], "absent"),
+        (["nothing_such=1"], "nothing_such"),
+        (["seed=1,2"], "seed=1,2"),
+        (["=x"], "=x"),
+    ],
+)
+def test_what_hydra_cannot_compose_is_a_config_error(overrides: list[str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        compose_config(overrides)
+
+
+def test_a_folder_that_is_not_there_is_a_config_error() -> None:
+    with pytest.raises(ConfigError, match="/no/such"):
+        compose_config(config_dir=Path("/no/such"))
+
+
+def test_the_state_of_a_hydra_app_around_it_is_left_alone() -> None:
+    JobRuntime.instance().set("name", "somebody")
+    before = dict(Singleton._instances)
+    base, stored = version.getbase(), ConfigStore.instance().list("hydra/launcher")
+    initialized = GlobalHydra.instance().is_initialized()
+    job = HydraConfig.instance().cfg
+
+    compose_config(["seed=1", "hydra/launcher=tmgg_slurm"])
+
+    assert Singleton._instances.keys() >= before.keys()
+    assert all(Singleton._instances[kind] is before[kind] for kind in before)
+    assert JobRuntime.instance().get("name") == "somebody"
+    assert version.getbase() == base
+    assert ConfigStore.instance().list("hydra/launcher") == stored
+    assert GlobalHydra.instance().is_initialized() == initialized
+    assert HydraConfig.instance().cfg is job
+
+
+def test_an_experiment_may_compose_while_hydra_runs_it(lab: Lab) -> None:
+    lab.write(
+        "composing.py",
+        "from hydra.core.hydra_config import HydraConfig\n"
+        "from tmgg.experiment_utils.cloud import compose_config\n"
+        "def run(config):\n"
+        "    seed = compose_config(['seed=7']).seed\n"
+        "    return {'seed': seed, 'mode': HydraConfig.get().mode.value}\n",
+    )
+
+    ended = lab.run("experiment._target_=composing:run")
+
+    assert ended.code == 0, ended.err
+    assert ["seed", "7"] in [line.split() for line in ended.out.splitlines()]
+
+
+def test_the_result_is_a_config_that_can_be_changed() -> None:
+    config = compose_config()
+    assert isinstance(config, DictConfig)
+    config.seed = 3
+
+    assert config.seed == 3

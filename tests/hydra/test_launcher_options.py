@@ -1,0 +1,158 @@
+"""The launcher table: one source of names and defaults, the YAML files its mirror."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+import tmgg.exp_configs
+from tmgg.errors import ConfigError
+from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner, SlurmConfig, SlurmRunner
+from tmgg.hydra_plugins.launcher_options import (
+    CONFIG_CLASSES,
+    launcher_table,
+    parse_options,
+    unknown_key,
+)
+
+LAUNCHERS = Path(str(tmgg.exp_configs.__file__)).parent / "hydra" / "launcher"
+SPECIFIED = {
+    "slurm_partition": "gpu",
+    "slurm_nodes": 4,
+    "slurm_cpus_per_task": 8,
+    "slurm_gpus_per_task": 1,
+    "slurm_time_limit": "08:00:00",
+    "slurm_mem_per_cpu": "4GB",
+    "slurm_setup_commands": [],
+    "timeout_seconds": 28800,
+}
+
+
+@pytest.mark.parametrize("backend", CONFIG_CLASSES)
+def test_the_yaml_and_the_code_are_one_table(backend: str) -> None:
+    text = (LAUNCHERS / f"tmgg_{backend}.yaml").read_text()
+
+    assert OmegaConf.to_container(OmegaConf.create(text)) == launcher_table(backend)
+
+
+@pytest.mark.parametrize("backend", CONFIG_CLASSES)
+def test_every_launcher_has_its_yaml(backend: str) -> None:
+    assert (LAUNCHERS / f"tmgg_{backend}.yaml").exists()
+    assert len(list(LAUNCHERS.iterdir())) == len(CONFIG_CLASSES)
+
+
+def test_the_specified_options_have_the_specified_defaults_and_come_first() -> None:
+    found = OmegaConf.to_container(OmegaConf.load(LAUNCHERS / "tmgg_slurm.yaml"))
+    assert isinstance(found, dict)
+
+    assert {key: found[key] for key in SPECIFIED} == SPECIFIED
+    assert list(found)[:10] == ["_target_", "use_slurm", *SPECIFIED]
+
+
+def test_every_field_of_slurm_config_is_a_key_that_reaches_the_runner() -> None:
+    other: dict[str, Any] = {
+        "nodes": 2,
+        "setup_commands": ["module load cuda"],
+        "extra_args": ["--licenses=matlab"],
+        "exclusive": False,
+        "requeue": True,
+        "ray_port": 6380,
+        "min_worker_port": 20002,
+        "max_worker_port": 29999,
+        "time_limit": "01:00:00",
+        "mem_per_cpu": "8GB",
+        "mail_type": "END",
+        "dependency": "afterok:1",
+        "ray_bootstrap": "none",
+    }
+    for item in dataclasses.fields(SlurmConfig):
+        if item.name not in other:
+            number = isinstance(item.default, int | float)
+            other[item.name] = item.default + 1 if number else "other"  # type: ignore[operator]
+
+    given = {f"slurm_{name}": value for name, value in other.items()}
+    runner = parse_options({"use_slurm": True, **given}).make_runner()
+
+    assert isinstance(runner, SlurmRunner)
+    for item in dataclasses.fields(SlurmConfig):
+        found = getattr(runner.config, item.name)
+        assert found != item.default, f"{item.name} did not reach the runner"
+        assert found == (tuple(other[item.name]) if isinstance(found, tuple) else other[item.name])
+
+
+def test_keys_that_are_absent_take_their_defaults() -> None:
+    options = parse_options({"use_slurm": True})
+
+    runner = options.make_runner()
+    assert isinstance(runner, SlurmRunner)
+    assert runner.config == SlurmConfig()
+    assert (options.parallelism, options.timeout_seconds, options.detach) == (4, 28800, False)
+
+
+def test_the_local_backend_has_keys_of_its_own(tmp_path: Path) -> None:
+    runner = parse_options({"use_local": True, "local_output_dir": str(tmp_path)}).make_runner()
+
+    assert isinstance(runner, LocalRunner)
+    assert runner.config == LocalConfig(output_dir=str(tmp_path))
+
+
+def test_keys_of_another_backend_are_allowed_so_that_one_yaml_serves_both() -> None:
+    options = parse_options({"use_local": True, "use_slurm": False, "slurm_nodes": 2})
+
+    assert options.backend == "local"
+    assert options.backend_options == {}
+
+
+def test_lists_and_interpolations_of_hydra_become_plain_values() -> None:
+    config = OmegaConf.create(
+        {
+            "site": {"partition": "batch"},
+            "launcher": {
+                "_target_": "tmgg.hydra_plugins.tmgg_launcher.TmggLauncher",
+                "_recursive_": False,
+                "use_slurm": True,
+                "slurm_partition": "${site.partition}",
+                "slurm_setup_commands": ["echo ${site.partition}"],
+            },
+        }
+    )
+
+    options = parse_options(config.launcher)
+
+    assert options.backend_options == {
+        "partition": "batch",
+        "setup_commands": ["echo batch"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "none is true"),
+        ({"use_slurm": False}, "none is true"),
+        ({"use_slurm": True, "use_local": True}, "use_slurm and use_local are true"),
+        ({"use_slurm": "yes"}, "use_slurm='yes' must be true or false"),
+        ({"use_slurm": True, "slurm_nods": 1}, "Did you mean slurm_nodes"),
+        ({"use_slurm": True, "nodes": 1}, "unknown launcher key 'nodes'"),
+        ({"use_slurm": True, "parallelism": True}, "parallelism"),
+        ({"use_slurm": True, "timeout_seconds": 0}, "timeout_seconds=0"),
+        ({"use_slurm": True, "cancel_on_interrupt": 1}, "cancel_on_interrupt"),
+    ],
+)
+def test_what_cannot_be_is_an_error(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_options(given)
+
+
+def test_an_unknown_key_is_answered_with_the_nearest() -> None:
+    assert "Did you mean slurm_gpus_per_task or" in unknown_key("slurm_gpu_per_task")
+    assert "Did you mean" not in unknown_key("xyzzy")
+
+
+def test_errors_speak_of_the_launchers_key() -> None:
+    with pytest.raises(ConfigError, match=r"^slurm_nodes=0 cannot be"):
+        parse_options({"use_slurm": True, "slurm_nodes": 0}).make_runner()
+    with pytest.raises(ConfigError, match=r"^local_output_dir="):
+        parse_options({"use_local": True, "local_output_dir": ""}).make_runner()

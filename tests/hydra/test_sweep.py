@@ -1,0 +1,257 @@
+"""`tmgg-experiment -m` with a TMGG launcher: one run for each config."""
+
+import logging
+
+import pytest
+from omegaconf import OmegaConf
+
+from tests.hydra import stand_in
+from tests.hydra.conftest import Lab
+from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
+
+
+def test_each_config_is_a_run_and_a_row_of_the_table(lab: Lab) -> None:
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "x=1,2,3", "model=large")
+
+    assert ended.code == 0, ended.err
+    rows = [line.split() for line in ended.out.splitlines() if "completed" in line]
+    assert [(row[0], row[1], row[5], row[6]) for row in rows] == [
+        ("0", "x=1", "10", "1"),
+        ("1", "x=2", "20", "2"),
+        ("2", "x=3", "30", "3"),
+    ]
+    assert len(lab.slurm.requests) == 3
+
+
+def test_outputs_land_where_hydra_says(lab: Lab) -> None:
+    lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "x=1,2",
+        "hydra.sweep.dir=sweep",
+        "hydra.sweep.subdir=x_${x}",
+    )
+
+    assert [path.read_text() for path in lab.find("sweep/x_*/model.txt")] == ["1", "2"]
+    overrides = lab.folder / "sweep" / "x_1" / ".hydra" / "overrides.yaml"
+    assert OmegaConf.load(overrides) == ["x=1"]
+    assert (lab.folder / "sweep" / "multirun.yaml").exists()
+    assert lab.find("sweep/x_2/*.log")
+
+
+def test_groups_additions_and_deletions_are_composed_by_hydra(lab: Lab) -> None:
+    ended = lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "model=small,large",
+        "+extra=note",
+        "+added.deep=1.5",
+        "~name",
+        "hydra.sweep.dir=sweep",
+    )
+
+    assert ended.code == 0, ended.err
+    small, large = (request.config for request in lab.slurm.requests)
+    assert (small["model"], large["model"]) == ({"size": 1}, {"size": 10})
+    for config in (small, large):
+        assert config["extra"] == {"note": "hello"}
+        assert config["added"] == {"deep": 1.5}
+        assert "name" not in config
+
+
+def test_what_is_sent_is_what_hydra_would_run_here(lab: Lab) -> None:
+    arguments = ["-m", "x=1,2", "model=large", "name='${x}-${model.size}'"]
+    lab.run(*arguments, "hydra.sweep.dir=here")
+    lab.run(*arguments, "hydra.sweep.dir=there", "hydra/launcher=tmgg_slurm")
+
+    for number in ("0", "1"):
+        here, there = (
+            (lab.folder / place / number / ".hydra" / "config.yaml").read_text()
+            for place in ("here", "there")
+        )
+        assert here == there
+
+
+def test_at_most_parallelism_runs_are_in_flight(lab: Lab) -> None:
+    lab.run("-m", "hydra/launcher=tmgg_slurm", "hydra.launcher.parallelism=2", "x=1,2,3,4")
+
+    assert lab.slurm.most_at_once == 2
+    assert len(lab.slurm.requests) == 4
+
+
+def test_no_run_waits_for_another_below_parallelism(lab: Lab) -> None:
+    lab.run("-m", "hydra/launcher=tmgg_slurm", "x=1,2,3,4", "+duration_s=0.5")
+
+    assert lab.slurm.most_at_once == 4
+
+
+def test_a_failing_run_does_not_stop_the_others_and_all_are_told(lab: Lab) -> None:
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "x=1,raise,die,4", "hydra.sweep.dir=sweep")
+
+    assert ended.code == 1
+    assert len(lab.find("sweep/*/model.txt")) == 2
+    assert ended.err.count("failed (user_error)") == 2
+    assert "[x=raise]" in ended.err
+    assert "[x=die]" in ended.err
+    assert "2 of 4 runs failed" in ended.err
+    # Told once, by the report; Hydra's traceback of the launcher does not come on top.
+    assert ended.err.count('raise ValueError("the loss is purple")') == 1
+
+
+def test_a_run_that_the_backend_refuses_does_not_stop_the_others(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stand_in.StandIn, "refuse", "'x': 1,")
+
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "x=1,2", "hydra.sweep.dir=sweep")
+
+    assert ended.code == 1
+    assert "failed (submission)" in ended.err
+    assert "Existing: batch, debug" in ended.err
+    assert lab.find("sweep/1/model.txt")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["x=1,2", "name='${oc.env:TMGG_NOT_SET_${x}}'"], "job #0"),
+        (["experiment._target_=tiny_experiment:run,17"], "job #1"),
+        (["model=small,absent"], "absent"),
+    ],
+)
+def test_one_bad_config_keeps_all_from_being_submitted(
+    lab: Lab, overrides: list[str], words: str
+) -> None:
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", *overrides)
+
+    assert ended.code == 2
+    assert words in ended.err
+    assert not [request for runner in stand_in.asked for request in runner.requests]
+    assert not lab.find("slurm_outputs")
+
+
+def test_hydra_settings_of_jobs_act_in_the_job(lab: Lab) -> None:
+    lab.write(
+        "looking.py",
+        "import os\n"
+        "def run(config):\n"
+        "    return {'sees': int(os.environ['NAME']), 'moved': 'sweep' in os.getcwd()}\n",
+    )
+    ended = lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "experiment._target_=looking:run",
+        "+hydra.job.env_set.NAME='17'",
+        "hydra.job.chdir=true",
+        "hydra.sweep.dir=sweep",
+    )
+
+    assert ended.code == 0, ended.err
+    (row,) = [line.split() for line in ended.out.splitlines() if "completed" in line]
+    assert row[-3:-1] == ["17", "True"]
+
+
+def test_the_jobs_log_is_the_one_hydra_configures(lab: Lab) -> None:
+    lab.write(
+        "talking.py",
+        "import logging\n"
+        "def run(config):\n"
+        "    logging.getLogger(__name__).info('half way there')\n"
+        "    return {}\n",
+    )
+    lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "experiment._target_=talking:run",
+        "hydra.sweep.dir=sweep",
+    )
+
+    (log,) = lab.find("sweep/0/*.log")
+    assert "[talking][INFO] - half way there" in log.read_text()
+    assert logging.getLogger("talking").handlers == []
+
+
+def test_detach_submits_all_and_returns_with_the_run_ids(lab: Lab) -> None:
+    ended = lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "hydra.launcher.detach=true",
+        "hydra.launcher.parallelism=1",
+        "x=1,2",
+        f"+wait_for={lab.folder}/go",
+    )
+
+    assert ended.code == 0, ended.err
+    lab.write("go", "")
+    run_ids = [str(request.run_id) for request in lab.slurm.requests]
+    assert f"tmgg-jobs wait {' '.join(run_ids)}" in ended.err
+    runner = LocalRunner(LocalConfig(output_dir="slurm_outputs"))
+    assert [runner.get_result(run_id).metrics["x"] for run_id in run_ids] == [1, 2]
+
+
+def test_a_detached_run_that_is_refused_fails_alone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stand_in.StandIn, "refuse", "'x': 1,")
+
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "hydra.launcher.detach=true", "x=1,2")
+
+    assert ended.code == 2
+    assert "was not submitted: Invalid partition" in ended.err
+    second = str(lab.slurm.requests[1].run_id)
+    assert f"tmgg-jobs wait {second}\n" in ended.err
+    LocalRunner(LocalConfig(output_dir="slurm_outputs")).get_result(second)
+
+
+def test_ctrl_c_tells_what_goes_on_and_what_was_not_submitted(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stand_in.StandIn, "interrupt_at_poll", 2)
+
+    ended = lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "hydra.launcher.parallelism=2",
+        "x=1,2,3",
+        f"+wait_for={lab.folder}/go",
+    )
+    lab.write("go", "")
+
+    assert ended.code == 130
+    first, second = (str(request.run_id) for request in lab.slurm.requests)
+    assert "1 of 3 runs were not submitted yet" in ended.err
+    assert f"tmgg-jobs wait {first} {second}" in ended.err
+    runner = LocalRunner(LocalConfig(output_dir="slurm_outputs"))
+    assert runner.get_result(second).status == "completed"
+
+
+def test_ctrl_c_before_the_first_look_still_knows_what_was_submitted(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stand_in.StandIn, "interrupt_at_poll", 1)
+
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "hydra.launcher.parallelism=1", "x=1,2")
+
+    (first,) = (str(request.run_id) for request in lab.slurm.requests)
+    assert ended.code == 130
+    assert "1 of 2 runs were not submitted yet" in ended.err
+    assert f"tmgg-jobs wait {first}\n" in ended.err
+
+
+def test_a_second_ctrl_c_just_leaves(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stand_in.StandIn, "interrupt_at_poll", 1)
+
+    def interrupted_again(runner: object, run_id: str) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stand_in.StandIn, "cancel", interrupted_again)
+
+    ended = lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "hydra.launcher.cancel_on_interrupt=true",
+        "x=1,2",
+    )
+
+    assert ended.code == 130
+    assert "Traceback" not in ended.err

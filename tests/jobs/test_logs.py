@@ -1,0 +1,91 @@
+"""`tmgg-jobs logs`: what the job printed, and how it goes on."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.slurm.fake import FakeSlurm
+from tests.jobs.conftest import BAD, GOOD, Jobs, submit
+from tmgg.cli.following import LogReader
+from tmgg.experiment_utils.paths import RunPaths
+
+
+def test_stdout_is_printed_as_it_is(here: Path, tmgg_jobs: Jobs) -> None:
+    log = (here / "local_outputs" / f"{GOOD}.out").read_text()
+    assert tmgg_jobs("logs", GOOD).out == log
+    assert log.startswith("line one\nline two\n")
+
+
+def test_stderr_on_request(here: Path, tmgg_jobs: Jobs) -> None:
+    assert "ValueError: boom" in tmgg_jobs("logs", BAD, "--stderr").out
+
+
+@pytest.mark.parametrize(
+    ("content", "lines", "expected"),
+    [
+        ("a\nb\nc\n", 2, "b\nc\n"),
+        ("a\nb\nc", 2, "b\nc"),
+        ("a\nb\nc\n", 9, "a\nb\nc\n"),
+        ("a\nb\nc\n", 0, ""),
+        ("\n\n\n", 1, "\n"),
+        ("", 5, ""),
+    ],
+)
+def test_the_last_lines_on_request(
+    here: Path, tmgg_jobs: Jobs, content: str, lines: int, expected: str
+) -> None:
+    (here / "local_outputs" / f"{GOOD}.out").write_text(content)
+    assert tmgg_jobs("logs", GOOD, "-n", str(lines)).out == expected
+
+
+def test_a_job_that_has_not_begun_has_no_log(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
+) -> None:
+    submit("run-1")
+    shown = tmgg_jobs("logs", "run-1")
+    assert (shown.code, shown.out) == (0, "")
+    assert "the job has not begun" in shown.err
+
+
+@pytest.mark.parametrize(("run_id", "code"), [(GOOD, 0), (BAD, 1)])
+def test_following_a_run_that_ended_ends_with_its_outcome(
+    here: Path, tmgg_jobs: Jobs, run_id: str, code: int
+) -> None:
+    followed = tmgg_jobs("logs", run_id, "--follow")
+    assert followed.code == code
+    assert f"run {run_id} {'failed' if code else 'completed'}" in followed.err
+
+
+def test_following_prints_what_comes_until_the_end(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
+) -> None:
+    job = submit("run-1")
+    begin = threading.Timer(0.3, lambda: slurm.run(job))
+    begin.start()
+    started = time.monotonic()
+    followed = tmgg_jobs("logs", "run-1", "-f")
+    begin.join()
+    assert "line one\nline two\n" in followed.out
+    assert "TMGG_RESULT:" in followed.out
+    assert followed.code == 0
+    assert time.monotonic() - started < 20
+
+
+def test_a_log_that_begins_anew_is_read_from_its_start(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "a.out"
+    log.write_text("a long first attempt\n")
+    reader = LogReader(log)
+    reader.copy()
+    log.write_text("second\n")
+    reader.copy()
+    assert capfd.readouterr().out == "a long first attempt\nsecond\n"
+
+
+def test_bytes_that_are_no_text_pass(here: Path, tmgg_jobs: Jobs) -> None:
+    paths = RunPaths(here / "local_outputs", GOOD)
+    paths.stdout.write_bytes(b"\xff\xfe\n")
+    assert tmgg_jobs("logs", GOOD).out == "��\n"

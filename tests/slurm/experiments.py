@@ -1,0 +1,148 @@
+"""Experiments for tests on the cluster, each known by what it does to the job that runs it.
+
+Copied beside the user's runs; every start leaves one line in `starts.log`, so that a test sees
+what ran how often.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tmgg.experiment_utils.context import current_run
+
+Config = Mapping[str, Any]
+GO_TIMEOUT_S = 240.0
+
+
+def quick(config: Config) -> dict[str, float]:
+    _note_start()
+    return {"value": float(config.get("value", 1.0))}
+
+
+def hold(config: Config) -> dict[str, float]:
+    """Until the file `go` appears."""
+    _note_start()
+    deadline = time.monotonic() + GO_TIMEOUT_S
+    while not Path("go").exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError("nobody said go")
+        time.sleep(0.05)
+    return {"value": float(config.get("value", 1.0)), "attempt": float(_attempt())}
+
+
+def hold_at_first(config: Config) -> dict[str, float]:
+    """The first start waits for `go`; every later one returns at once."""
+    return hold(config) if _attempt() == 1 else {**quick(config), "attempt": float(_attempt())}
+
+
+def finish_when_told_to_end(config: Config) -> dict[str, float]:
+    """At its first start it returns a result exactly when it is asked to end (SIGTERM)."""
+    told: list[int] = []
+    if _attempt() == 1:
+        signal.signal(signal.SIGTERM, lambda number, _frame: told.append(number))
+    _note_start()
+    deadline = time.monotonic() + GO_TIMEOUT_S
+    while _attempt() == 1 and not told and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return {"attempt": float(_attempt())}
+
+
+def ignore_term(config: Config) -> dict[str, float]:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return hold(config)
+
+
+def die_later(config: Config) -> dict[str, float]:
+    """Holds at its first start and dies of a signal at later ones."""
+    if _attempt() > 1:
+        kill_itself({"signal": signal.SIGSEGV})
+    return hold(config)
+
+
+def kill_itself(config: Config) -> None:
+    """Dies of the signal `config.signal`."""
+    _note_start()
+    os.kill(os.getpid(), int(config["signal"]))
+    time.sleep(GO_TIMEOUT_S)
+
+
+def hold_then_die(config: Config) -> None:
+    hold(config)
+    os.kill(os.getpid(), signal.SIGSEGV)
+    time.sleep(GO_TIMEOUT_S)
+
+
+def late(config: Config) -> dict[str, float]:
+    """Its result reaches `result.json` only when somebody renames `result.late`."""
+    from tmgg.experiment_utils import atomic_file, execute
+
+    def write_aside(path: Path, value: dict[str, Any]) -> None:
+        aside = path.with_name("result.late") if path.name == "result.json" else path
+        atomic_file.write_json(aside, value)
+
+    vars(execute).update(write_json=write_aside, render_result_line=lambda _output: "no result")
+    return quick(config)
+
+
+def allocate(config: Config) -> dict[str, float]:
+    """Fills `config.megabytes` of memory, then holds."""
+    _note_start()
+    block = bytearray(int(config["megabytes"]) * 1_000_000)
+    block[::1024] = b"x" * len(block[::1024])
+    return hold(config)
+
+
+def text(config: Config) -> Any:
+    """Returns what is no result."""
+    _note_start()
+    return "the loss went down nicely"
+
+
+def fail(config: Config) -> None:
+    _note_start()
+    raise ValueError("beta must not be negative")
+
+
+def use_cuda(config: Config) -> dict[str, float]:
+    _note_start()
+    import torch
+
+    return {"value": float(torch.zeros(1).cuda().sum())}
+
+
+def train_on_gpu(config: Config) -> dict[str, float]:
+    _note_start()
+    from pytorch_lightning import Trainer
+
+    Trainer(accelerator="gpu", devices=1, logger=False, enable_checkpointing=False)
+    return {}
+
+
+def import_absent(config: Config) -> dict[str, float]:
+    _note_start()
+    import a_module_that_is_not_installed  # type: ignore[import-not-found]
+
+    return {"value": float(a_module_that_is_not_installed.value)}
+
+
+def environment(config: Config) -> dict[str, float]:
+    """Which of the variables `config.names` the experiment sees, as 0 or 1."""
+    _note_start()
+    return {name: float(name in os.environ) for name in config["names"]}
+
+
+def _attempt() -> int:
+    run = current_run()
+    assert run is not None
+    return run.attempt
+
+
+def _note_start() -> None:
+    run = current_run()
+    assert run is not None
+    with Path("starts.log").open("a") as stream:
+        job = os.environ.get("SLURM_JOB_ID", "")
+        stream.write(f"{run.run_id} {run.attempt} {job} {os.uname().nodename}\n")
