@@ -21,6 +21,8 @@
                 cancel.json            somebody asked for an end
                 stop                   dropped to ask the experiment to checkpoint and end
                 ray_token              secret of this job's Ray cluster (0600)
+                ray_logs/<node>/       ends of Ray's logs, where Ray failed (managed bootstrap)
+                ray_head               where the head's supervisor listens (managed bootstrap)
                 verdict.json           the outcome, once final
 
 The run folder is the database: any process on the shared file system can ask, collect or cancel.
@@ -172,6 +174,14 @@ class SubmissionPaths:
     @property
     def ray_token(self) -> Path:
         return self.folder / "ray_token"
+
+    @property
+    def ray_logs(self) -> Path:
+        return self.folder / "ray_logs"
+
+    @property
+    def ray_head(self) -> Path:
+        return self.folder / "ray_head"
 
     @property
     def verdict(self) -> Path:

@@ -57,6 +57,10 @@ _MEMORY = _pattern(
     r"|exceeded (job )?memory limit|DefaultCPUAllocator: can't allocate memory|OOM Killed"
     r"|Cannot allocate memory",
 )
+_KILLED_HINT = (
+    "Something killed a process of Ray or of TMGG on a node: look for an out-of-memory kill (sacct, "
+    "dmesg) and into ray_logs/ of the run, then submit again (tmgg-jobs retry)."
+)
 _MODULE = _pattern("environment", r"ModuleNotFoundError|No module named|ImportError")
 
 # In order of trust: what Slurm's own daemons write first, guesses from tracebacks last.
@@ -76,6 +80,8 @@ _LOG_PATTERNS = (
         r"No space left on device|Read-only file system|Disk quota exceeded|^tmgg: cannot write to",
         DISK_HINT,
     ),
+    _pattern("node_fail", r"^tmgg: .*\bsupervisor\b.* was killed", _KILLED_HINT),
+    _pattern("node_fail", r"^tmgg: \S+: Ray's (raylet|gcs_server) ", _KILLED_HINT),
     _MEMORY,
     _CUDA,
 )

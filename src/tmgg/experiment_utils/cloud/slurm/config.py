@@ -16,10 +16,13 @@ from tmgg.experiment_utils.cloud.factory import unknown_name
 from tmgg.experiment_utils.cloud.slurm import fields
 from tmgg.experiment_utils.cloud.slurm.extra_args import check_extra_args
 
-RayBootstrap = Literal["symmetric-run", "none"]
+RayBootstrap = Literal["auto", "symmetric-run", "managed", "none"]
 
 RAY_MIN_WORKER_PORT = 10002
 RAY_MAX_WORKER_PORT = 19999
+RAY_PORT = 6379
+LEAST_JOB_PORTS = 50
+_PORTS = ("ray_port", "min_worker_port", "max_worker_port", "min_job_port", "max_job_port")
 # Slurm keeps counts in 16 bits, and the two highest values have meanings of their own.
 LARGEST_COUNT = 65_533
 
@@ -59,7 +62,8 @@ class SlurmConfig:
     gpu_type: str | None = None
     """GPU model as the site names it in gres (`a100`); None takes any."""
     exclusive: bool = True
-    """Take whole nodes. symmetric-run cannot share a node with another Ray."""
+    """Take whole nodes. symmetric-run cannot share a node with another Ray; the managed bootstrap
+    can."""
     requeue: bool | None = None
     """Whether Slurm may restart the job after a node failure or preemption; None is the site's
     default."""
@@ -87,14 +91,36 @@ class SlurmConfig:
     script_template: str | None = None
     """Path of a job-script template to use instead of the built-in one."""
 
-    ray_bootstrap: RayBootstrap = "symmetric-run"
-    """How Ray starts on the nodes; `none` runs the experiment on the first node without Ray."""
-    ray_port: int = 6379
-    """Port of Ray's head (GCS). On shared nodes each job needs another."""
+    ray_bootstrap: RayBootstrap = "auto"
+    """How Ray starts on the nodes: `symmetric-run` is Ray's own command; `managed` is TMGG's
+    supervisor, which shares nodes with other jobs and starts and ends faster; `auto` takes
+    symmetric-run where the job has whole nodes and managed where it shares them; `none` runs the
+    experiment on the first node without Ray."""
+    ray_port: int = RAY_PORT
+    """Port of Ray's head (GCS). The managed bootstrap takes it if it is free and not the default;
+    otherwise one among the job ports."""
     min_worker_port: int = RAY_MIN_WORKER_PORT
-    """First port of Ray's worker processes."""
+    """First port of Ray's worker processes. The managed bootstrap takes this range if it is not
+    the default and has room; otherwise one among the job ports."""
     max_worker_port: int = RAY_MAX_WORKER_PORT
     """Last port of Ray's worker processes."""
+    min_job_port: int = 20000
+    """First of the ports among which the managed bootstrap gives each job its own."""
+    max_job_port: int = 31999
+    """Last of the ports among which the managed bootstrap gives each job its own; those after it
+    are usually the kernel's, for outgoing connections."""
+    network_interface: str | None = None
+    """Network interface for Ray and for collective communication, as in `ib0` (managed bootstrap);
+    None takes the one by which Slurm reaches the nodes."""
+    object_store_memory_mb: int | None = None
+    """Size of Ray's object store on each node, in megabytes of the job's memory (managed
+    bootstrap); None is 30 %."""
+    node_scratch: str = "/tmp"
+    """Folder on each node's own disk for Ray's sockets, logs and spilled objects (managed
+    bootstrap); at most 12 letters, because sockets cannot have long names."""
+    ray_start_timeout_s: float = 300.0
+    """How long the nodes may take to join Ray before the job gives up (managed bootstrap), in
+    seconds. Environments on a slow file system need minutes on many nodes."""
 
     submit_timeout_s: float = 300.0
     """How long a controller that does not answer is asked again before giving up, in seconds."""
@@ -109,9 +135,13 @@ class SlurmConfig:
         for name in ("nodes", "cpus_per_task"):
             fields.integer(name, getattr(self, name), least=1, most=LARGEST_COUNT)
         fields.integer("gpus_per_task", self.gpus_per_task, least=0, most=LARGEST_COUNT)
-        for name in ("ray_port", "min_worker_port", "max_worker_port"):
+        if self.object_store_memory_mb is not None:
+            fields.integer(
+                "object_store_memory_mb", self.object_store_memory_mb, least=80, most=10_000_000
+            )
+        for name in _PORTS:
             fields.integer(name, getattr(self, name), least=1024, most=65535)
-        for name in ("poll_interval_s", "submit_timeout_s", "lost_grace_s"):
+        for name in ("poll_interval_s", "submit_timeout_s", "lost_grace_s", "ray_start_timeout_s"):
             fields.positive(name, getattr(self, name))
         for name in ("exclusive",):
             fields.boolean(name, getattr(self, name))
@@ -129,6 +159,7 @@ class SlurmConfig:
                 fields.path(name, getattr(self, name))
         self._check_ports()
         fields.setup_commands("setup_commands", self.setup_commands)
+        fields.scratch_folder("node_scratch", self.node_scratch)
         check_extra_args("extra_args", self.extra_args)
         self._check_python()
         if "\\" in self.output_dir:
@@ -147,6 +178,18 @@ class SlurmConfig:
                 f"ray_port={self.ray_port} lies among the worker ports {first} to {last}; "
                 "Ray refuses that. Move one of them."
             )
+        if self.max_job_port - self.min_job_port + 1 < LEAST_JOB_PORTS:
+            raise ConfigError(
+                f"min_job_port={self.min_job_port} and max_job_port={self.max_job_port} leave too "
+                f"few ports; a job needs {LEAST_JOB_PORTS}"
+            )
+
+    @property
+    def resolved_ray_bootstrap(self) -> Literal["symmetric-run", "managed", "none"]:
+        """How Ray starts, `auto` decided."""
+        if self.ray_bootstrap == "auto":
+            return "symmetric-run" if self.exclusive else "managed"
+        return self.ray_bootstrap
 
     def _check_python(self) -> None:
         if self.python is None:
@@ -196,5 +239,6 @@ _PATTERNS: dict[str, tuple[re.Pattern[str], str]] = {
     "gpu_type": (re.compile(_NAME), "a100"),
     "dependency": (re.compile(r"[a-z]+(:[0-9+_]+)*([,?][a-z]+(:[0-9+_]+)*)*"), "afterok:123"),
     "mail_user": (re.compile(r"[A-Za-z0-9_.%+@-]+"), "you@example.org"),
+    "network_interface": (re.compile(r"[A-Za-z0-9_.:@-]{1,15}"), "ib0"),
     "mail_type": (re.compile(r"[A-Z_0-9]+(,[A-Z_0-9]+)*"), "END,FAIL"),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tmgg.errors import ConfigError
 
+LONGEST_SCRATCH = 12
 _TIME = re.compile(
     r"(?P<minutes>\d{1,7})"
     r"|(?P<m>\d{1,7}):(?P<s>\d{1,2})"
@@ -44,6 +45,16 @@ def printable(name: str, value: object) -> None:
     """Text that may hold spaces and quotes (quoted where it is used) but no control codes."""
     if not isinstance(value, str) or not value or not value.isprintable():
         raise ConfigError(f"{name}={value!r} must be non-empty text without line breaks")
+
+
+def scratch_folder(name: str, value: object) -> None:
+    """A short absolute path on the nodes; see `ray_node/scratch.py` for why it must be short."""
+    if not isinstance(value, str) or not re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", value):
+        raise ConfigError(f"{name}={value!r} must be an absolute path of plain letters")
+    if len(value) > LONGEST_SCRATCH:
+        raise ConfigError(
+            f"{name}={value!r} is too long for Ray's sockets; at most {LONGEST_SCRATCH} letters"
+        )
 
 
 def path(name: str, value: object) -> None:

@@ -95,7 +95,7 @@ class SlurmRunner(RecordedRunner):
         config = self._config_of(final.run_paths, gpu_type)
         script = self._render(config, final)
         write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
-        if config.ray_bootstrap != "none":
+        if config.resolved_ray_bootstrap != "none":
             write_atomic(draft.ray_token, new_intent().token.encode())
         write_json(draft.intent, new_intent().to_json())
 

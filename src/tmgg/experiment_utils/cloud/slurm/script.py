@@ -12,6 +12,7 @@ from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud.slurm.config import (
     RAY_MAX_WORKER_PORT,
     RAY_MIN_WORKER_PORT,
+    RAY_PORT,
     SlurmConfig,
 )
 from tmgg.experiment_utils.paths import SubmissionPaths
@@ -54,7 +55,7 @@ def render_script(
     """
     command = _python_command(config, interpreter, base)
     python = _command_word(command)
-    needs_ray = config.ray_bootstrap != "none"
+    bootstrap = config.resolved_ray_bootstrap
     return _fill(
         _template_text(config),
         directives=render_directives(config, paths, base=base),
@@ -63,8 +64,8 @@ def render_script(
         path=_render_path(Path(command).parent if "/" in command else interpreter.folder),
         setup="\n".join(config.setup_commands),
         python=python,
-        preflight="--ray" if needs_ray else "--no-ray",
-        launch=_render_launch(config, python) if needs_ray else _render_plain(python),
+        preflight="--ray" if bootstrap == "symmetric-run" else "--no-ray",
+        launch=_LAUNCHERS[bootstrap](config, python),
     )
 
 
@@ -160,7 +161,7 @@ def _render_path(folder: Path | None) -> str:
     return f'export PATH={shlex.quote(str(folder))}:"$PATH"\n'
 
 
-def _render_launch(config: SlurmConfig, python: str) -> str:
+def _render_symmetric_run(config: SlurmConfig, python: str) -> str:
     default_ports = (RAY_MIN_WORKER_PORT, RAY_MAX_WORKER_PORT)
     ports = (config.min_worker_port, config.max_worker_port)
     lines = "    --min-worker-port={} --max-worker-port={} \\\n".format(*ports)
@@ -169,15 +170,50 @@ def _render_launch(config: SlurmConfig, python: str) -> str:
         python=python,
         ray_port=str(config.ray_port),
         wait_s=str(WORKER_WAIT_S),
-        # With a GPU model Slurm's variable reads a100:2.
-        num_gpus="${SLURM_GPUS_PER_TASK##*:}" if config.gpus_per_task else "0",
+        num_gpus=_shell_gpus(config),
         worker_ports="" if ports == default_ports else lines,
         entrypoint=ENTRYPOINT,
     )
 
 
-def _render_plain(python: str) -> str:
+def _render_managed(config: SlurmConfig, python: str) -> str:
+    options = [f"--ports={config.min_job_port}-{config.max_job_port}"]
+    workers = (config.min_worker_port, config.max_worker_port)
+    if config.ray_port != RAY_PORT:
+        options.append(f"--ray-port={config.ray_port}")
+    if workers != (RAY_MIN_WORKER_PORT, RAY_MAX_WORKER_PORT):
+        options.append("--worker-ports={}-{}".format(*workers))
+    if config.network_interface is not None:
+        options.append(f"--interface={config.network_interface}")
+    if config.object_store_memory_mb is not None:
+        options.append(f"--object-store-mb={config.object_store_memory_mb}")
+    options += [
+        f"--scratch={config.node_scratch}",
+        f"--start-timeout={config.ray_start_timeout_s:g}",
+    ]
+    return _fill(
+        _packaged("launch_managed.sh.template"),
+        python=python,
+        num_gpus=_shell_gpus(config),
+        options=" ".join(options),
+        scratch=config.node_scratch,
+    )
+
+
+def _render_plain(_config: SlurmConfig, python: str) -> str:
     return _fill(_packaged("launch_plain.sh.template"), python=python, entrypoint=ENTRYPOINT)
+
+
+_LAUNCHERS = {
+    "symmetric-run": _render_symmetric_run,
+    "managed": _render_managed,
+    "none": _render_plain,
+}
+
+
+def _shell_gpus(config: SlurmConfig) -> str:
+    # With a GPU model Slurm's variable reads a100:2.
+    return "${SLURM_GPUS_PER_TASK##*:}" if config.gpus_per_task else "0"
 
 
 def _template_text(config: SlurmConfig) -> str:

@@ -1,0 +1,33 @@
+"""`python -m tmgg.experiment_utils.cloud.slurm.ray_node FOLDER OPTIONS`, once on every node."""
+
+import os
+import sys
+
+from tmgg.experiment_utils.cloud.slurm.ray_node import guardian
+from tmgg.experiment_utils.cloud.slurm.ray_node.head_node import HeadNode
+from tmgg.experiment_utils.cloud.slurm.ray_node.node import NO_RAY_START
+from tmgg.experiment_utils.cloud.slurm.ray_node.options import parse_options
+from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import (
+    Scratch,
+    ScratchError,
+    scratch_of_start,
+)
+from tmgg.experiment_utils.cloud.slurm.ray_node.worker_node import WorkerNode
+
+
+def main() -> int:
+    options = parse_options(sys.argv[1:], os.environ)
+    secret = (options.paths.ray_token).read_bytes().strip()
+    scratch = Scratch(scratch_of_start(options.scratch_parent, os.environ, secret=secret))
+    try:
+        scratch.make()
+    except ScratchError as error:
+        sys.stderr.write(f"tmgg: {options.node}: {error}\n")
+        return NO_RAY_START
+    kind = HeadNode if options.is_head else WorkerNode
+    code = guardian.guard(lambda: kind(options, scratch.path, secret).run(), scratch)
+    return code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

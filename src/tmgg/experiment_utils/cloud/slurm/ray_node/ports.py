@@ -1,0 +1,199 @@
+"""Which ports Ray's processes on this node take.
+
+The job's range is cut into blocks. A job owns a block by listening on its first port: that is
+atomic, works between users who share nothing but the node, and ends with the process. Within its
+own block every port is still probed, because other software knows nothing of blocks.
+"""
+
+import errno
+import socket
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+BLOCK_PORTS = 200
+# Ray's own processes; the first port of a block is the claim.
+COMPONENTS = (
+    "gcs",
+    "node_manager",
+    "object_manager",
+    "runtime_env_agent",
+    "dashboard_agent_http",
+    "dashboard_agent_grpc",
+    "metrics_export",
+    "dashboard",
+    "ray_client",
+    "dashboard_metrics",
+    "autoscaler_metrics",
+)
+# Worker processes per CPU: one each, with room for actors that ask for a fraction, for Ray's own
+# workers that spill objects, and for the driver.
+WORKERS_PER_CPU = 8
+LEAST_WORKER_PORTS = 100
+
+PortTest = Callable[[int], bool]
+
+
+class PortsTakenError(Exception):
+    """No room for Ray's ports; says which range was searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortWishes:
+    """What the config asks for."""
+
+    range: tuple[int, int]
+    """First and last port the job may use."""
+    gcs: int | None = None
+    """Preferred port of the head; None takes any of the range."""
+    workers: tuple[int, int] | None = None
+    """Preferred ports of worker processes; None takes any of the range."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortPlan:
+    """One port for each of Ray's components, and a range for its workers."""
+
+    components: dict[str, int]
+    workers: tuple[int, int]
+    notes: tuple[str, ...] = ()
+    """Wishes that could not be met."""
+
+
+@dataclass
+class Block:
+    """Ports `first` to `last`, owned while the sockets are open."""
+
+    first: int
+    last: int
+    claims: list[socket.socket]
+
+    @property
+    def listener(self) -> socket.socket:
+        """Listens on the block's first port, on all interfaces."""
+        return self.claims[0]
+
+    def release(self) -> None:
+        for claim in self.claims:
+            claim.close()
+
+
+def worker_ports_needed(cpus: int) -> int:
+    return max(LEAST_WORKER_PORTS, WORKERS_PER_CPU * cpus)
+
+
+def claim_block(
+    wishes: PortWishes, *, seed: int, workers: int, avoid: Collection[int] = ()
+) -> Block:
+    """A block nobody else has, beginning the search at the seed's place in the range.
+
+    `avoid` holds first ports of blocks that did not work. Raises PortsTakenError.
+    """
+    first, last = wishes.range
+    for start, end in block_starts(first, last, seed=seed, workers=workers):
+        if start in avoid or _overlaps((start, end), wishes.workers):
+            continue
+        claims = _claim(range(start, end + 1, BLOCK_PORTS))
+        if claims:
+            return Block(start, end, claims)
+    raise PortsTakenError(
+        f"all ports {first} to {last} are in use on this node; give the job others with "
+        "slurm_min_job_port and slurm_max_job_port"
+    )
+
+
+def block_starts(first: int, last: int, *, seed: int, workers: int) -> Iterator[tuple[int, int]]:
+    """First and last port of each block that has room, in the order to try them."""
+    needed = 1 + len(COMPONENTS) + workers
+    size = min(-(-needed // BLOCK_PORTS) * BLOCK_PORTS, last - first + 1)
+    count = (last - first + 1) // size
+    for step in range(count):
+        start = first + (seed + step) % count * size
+        yield start, start + size - 1
+
+
+def plan_ports(
+    block: tuple[int, int], wishes: PortWishes, *, workers: int, free: PortTest
+) -> PortPlan:
+    """Ports for every component, out of `block` except where a wish can be met.
+
+    Raises PortsTakenError when the block has too few free ports left.
+    """
+    notes = []
+    candidates = (port for port in range(block[0] + 1, block[1] + 1) if free(port))
+    components = {}
+    for name in COMPONENTS:
+        if name == "gcs" and wishes.gcs is not None:
+            if free(wishes.gcs):
+                components[name] = wishes.gcs
+                continue
+            notes.append(f"port {wishes.gcs} (slurm_ray_port) is taken")
+        components[name] = _next(candidates, block)
+    worker_range = (max(p for p in (*components.values(), block[0]) if p <= block[1]) + 1, block[1])
+    if wishes.workers is not None:
+        room = sum(1 for port in range(wishes.workers[0], wishes.workers[1] + 1) if free(port))
+        if room >= workers:
+            worker_range = wishes.workers
+        else:
+            first, last = wishes.workers
+            notes.append(
+                f"of the worker ports {first} to {last} only {room} are free and {workers} needed"
+            )
+    if worker_range[1] - worker_range[0] + 1 < 2:
+        raise PortsTakenError(f"ports {block[0]} to {block[1]} are in use on this node")
+    return PortPlan(components, worker_range, tuple(notes))
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on `port`, on all interfaces, right now."""
+    probe = _listen(port)
+    if probe is None:
+        return False
+    probe.close()
+    return True
+
+
+def _claim(ports: range) -> list[socket.socket]:
+    claims: list[socket.socket] = []
+    for port in ports:
+        claim = _listen(port)
+        if claim is None:
+            for other in claims:
+                other.close()
+            return []
+        claims.append(claim)
+    return claims
+
+
+def _listen(port: int) -> socket.socket | None:
+    # Ray's servers listen on :: where there is IPv6, which takes the port of both families.
+    for family, address in ((socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0")):
+        try:
+            server = socket.socket(family, socket.SOCK_STREAM)
+        except OSError:
+            continue  # no such protocol on this machine
+        try:
+            # Else connections of a server that has just ended would count as use. Two sockets may
+            # then be bound at a time, but only one can listen.
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            server.bind((address, port))
+            server.listen(128)
+        except OSError as error:
+            server.close()
+            if error.errno == errno.EADDRNOTAVAIL:
+                continue  # the protocol is there but switched off
+            return None
+        return server
+    return None
+
+
+def _next(candidates: Iterator[int], block: tuple[int, int]) -> int:
+    port = next(candidates, None)
+    if port is None:
+        raise PortsTakenError(f"ports {block[0]} to {block[1]} are in use on this node")
+    return port
+
+
+def _overlaps(one: tuple[int, int], other: tuple[int, int] | None) -> bool:
+    return other is not None and one[0] <= other[1] and other[0] <= one[1]

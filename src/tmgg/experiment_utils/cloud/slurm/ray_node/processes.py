@@ -1,0 +1,105 @@
+"""The processes below this one, whatever session or parent they have taken.
+
+Linux only. A subreaper (prctl(2), since 3.4) becomes the parent of its orphaned descendants, so
+daemons that left their session stay in the tree, and killing until nothing is left converges.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+_SET_PARENT_DEATH_SIGNAL = 1
+_SET_CHILD_SUBREAPER = 36
+_PAUSE_S = 0.01
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent ends."""
+    _prctl(_SET_CHILD_SUBREAPER, 1)
+
+
+def end_with_parent(parent: int, number: signal.Signals) -> None:
+    """Have the kernel send `number` to this process when `parent` dies (or has died)."""
+    _prctl(_SET_PARENT_DEATH_SIGNAL, number)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), number)
+
+
+def descendants(root: int | None = None) -> dict[int, str]:
+    """Pid and command name of everything below `root` (this process by default), zombies too."""
+    table = _process_table()
+    below: dict[int, str] = {}
+    frontier = [os.getpid() if root is None else root]
+    while frontier:
+        parent = frontier.pop()
+        for pid, (parent_pid, name) in table.items():
+            if parent_pid == parent and pid not in below:
+                below[pid] = name
+                frontier.append(pid)
+    return below
+
+
+def kill_descendants(*, timeout_s: float, spare: Collection[int] = ()) -> dict[int, str]:
+    """Kill all descendants but `spare` and theirs; what still lives after `timeout_s` is returned.
+
+    Reaps every child that ends meanwhile, `spare` excepted.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        kept = set(spare).union(*(descendants(pid) for pid in spare))
+        left = {pid: name for pid, name in descendants().items() if pid not in kept}
+        if not left or time.monotonic() >= deadline:
+            return left
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in left:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        time.sleep(_PAUSE_S)
+
+
+def reap() -> list[tuple[int, int]]:
+    """Pid and exit code (negative: the signal) of every child that has ended."""
+    ended = []
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            ended.append((pid, os.waitstatus_to_exitcode(status)))
+    return ended
+
+
+def wait_for(child: int) -> int:
+    """The child's exit code (negative: the signal); reaps adopted orphans meanwhile."""
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == child:
+            return os.waitstatus_to_exitcode(status)
+
+
+def parse_stat(text: str) -> tuple[int, str]:
+    """Parent's pid and command name out of /proc/PID/stat; the name may hold anything."""
+    name, _, rest = text.partition("(")[2].rpartition(")")
+    return int(rest.split()[1]), name
+
+
+def _process_table() -> dict[int, tuple[int, str]]:
+    table = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdecimal():
+            # Processes come and go; those of other users may be hidden.
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                table[int(entry.name)] = parse_stat(Path(entry.path, "stat").read_text())
+    return table
+
+
+def _prctl(option: int, value: int) -> None:
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option})")

@@ -1,0 +1,35 @@
+"""The few things the head asks Slurm; none of the answers is vital."""
+
+import re
+import subprocess
+from collections.abc import Sequence
+
+_TIMEOUT_S = 10
+DEFAULT_KILL_WAIT_S = 30.0
+"""Slurm's own default."""
+
+
+def kill_wait_argv() -> list[str]:
+    """Prints what `parse_kill_wait` reads; costs the controller one small question."""
+    return ["scontrol", "show", "config"]
+
+
+def parse_kill_wait(text: str) -> float:
+    """Seconds between Slurm's SIGTERM and its SIGKILL; Slurm's default when it does not say."""
+    found = re.search(r"^KillWait\s*=\s*(\d+)", text, re.MULTILINE)
+    return float(found.group(1)) if found else DEFAULT_KILL_WAIT_S
+
+
+def expand_node_names(nodelist: str) -> list[str]:
+    """`node[1-3]` as names; empty when scontrol is not there. Asks nobody."""
+    return _lines(["scontrol", "show", "hostnames", nodelist]) if nodelist else []
+
+
+def _lines(argv: Sequence[str]) -> list[str]:
+    try:
+        found = subprocess.run(
+            argv, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return found.stdout.split()
