@@ -1,6 +1,7 @@
-"""The managed bootstrap on real nodes: what the job gets, what it keeps from others, what it leaves."""
+"""The managed bootstrap on real nodes: what a job gets, keeps from others, and leaves."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_every_node_joins_with_the_jobs_share_and_nothing_stays(
 def test_two_users_and_one_user_twice_share_nodes_without_noticing(
     alice: Login, bob: Login, cluster: Cluster
 ) -> None:
-    share = {"nodes": 3, "nodelist": "node[1-3]", "gpus_per_task": 1, "gpus": 1}
+    share: dict[str, Any] = {"nodes": 3, "nodelist": "node[1-3]", "gpus_per_task": 1, "gpus": 1}
     jobs = [
         ManagedJob.submit(alice, "first", **share),
         ManagedJob.submit(alice, "second", **share),

@@ -58,8 +58,8 @@ _MEMORY = _pattern(
     r"|Cannot allocate memory",
 )
 _KILLED_HINT = (
-    "Something killed a process of Ray or of TMGG on a node: look for an out-of-memory kill (sacct, "
-    "dmesg) and into ray_logs/ of the run, then submit again (tmgg-jobs retry)."
+    "Something killed a process of Ray or of TMGG on a node: look for an out-of-memory kill "
+    "(sacct, dmesg) and into ray_logs/ of the run, then submit again (tmgg-jobs retry)."
 )
 _MODULE = _pattern("environment", r"ModuleNotFoundError|No module named|ImportError")
 
