@@ -118,12 +118,13 @@ def read_exit_record(path: Path) -> ExitRecord | None:
         return None
 
 
-def log_tail(path: Path, *, size: int = LOG_TAIL_BYTES) -> str:
-    """The end of a log, empty when there is none."""
+def log_tail(path: Path, *, size: int = LOG_TAIL_BYTES, start: int = 0) -> str:
+    """The end of a log, from byte `start` at the earliest; empty when there is none."""
     try:
         with path.open("rb") as stream:
-            stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, stream.tell() - size))
+            end = stream.seek(0, os.SEEK_END)
+            # A log that is shorter than it was is another one.
+            stream.seek(max(0, end - size, start if start <= end else 0))
             return stream.read().decode(errors="replace")
     except OSError:
         return ""

@@ -20,6 +20,11 @@ def parse_record(
 ) -> _Record:
     """`value` as a `cls`; a RecordError that begins with `what` when it cannot be one."""
     check_version(value, what=what, newest_version=newest_version)
+    return parse_fields(cls, value, what=what)
+
+
+def parse_fields(cls: type[_Record], value: Mapping[str, Any], *, what: str) -> _Record:
+    """As `parse_record` for a part of a record, which has no version of its own."""
     known = {item.name for item in fields(cls)}  # type: ignore[arg-type]
     try:
         record = cls(**{key: item for key, item in value.items() if key in known})

@@ -56,6 +56,9 @@ class Intent:
     pid: int = field(default_factory=os.getpid)
     process_start: str = field(default_factory=lambda: process_start(os.getpid()))
     """Tells a recycled pid from the submitter; empty where /proc does not say."""
+    stdout_start: int = 0
+    """Size of the log when the submission was made: what stands before is of earlier ones."""
+    stderr_start: int = 0
 
     def to_json(self) -> JsonDict:
         return {"version": LAYOUT_VERSION, **asdict(self)}
@@ -69,8 +72,20 @@ class Intent:
         )
 
 
-def new_intent() -> Intent:
-    return Intent(token=secrets.token_hex(16))
+def new_intent(paths: RunPaths) -> Intent:
+    """An intent to submit the run now."""
+    return Intent(
+        token=secrets.token_hex(16),
+        stdout_start=_size(paths.stdout),
+        stderr_start=_size(paths.stderr),
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def create_run(

@@ -91,7 +91,7 @@ class LocalRunner(RecordedRunner):
     def write_submission(
         self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
     ) -> None:
-        write_json(draft.intent, new_intent().to_json())
+        write_json(draft.intent, new_intent(final.run_paths).to_json())
 
     def start(self, submission: SubmissionPaths) -> str:
         run = submission.run_paths

@@ -43,6 +43,7 @@ from tmgg.experiment_utils.registry import (
     add_submission,
     create_run,
     find_run,
+    load_intent,
     load_run,
 )
 
@@ -293,9 +294,7 @@ class RecordedRunner(CloudRunner):
     ) -> RunState:
         if state.status == "completed":
             return state
-        run = submission.run_paths
-        logs = LogTails(stdout=log_tail(run.stdout), stderr=log_tail(run.stderr))
-        return reach_verdict(evidence, view, logs, grace_s=self.grace_s)
+        return reach_verdict(evidence, view, _logs_of(submission), grace_s=self.grace_s)
 
     def _view(self, job_id: str | None, views: Mapping[str, JobView | None]) -> JobView | None:
         if job_id is None:
@@ -329,6 +328,19 @@ def _recording(paths: RunPaths) -> Iterator[None]:
 
 def _ended_by_itself(submission: SubmissionPaths) -> bool:
     return has_trusted_end(read_evidence(submission, ended=False))
+
+
+def _logs_of(submission: SubmissionPaths) -> LogTails:
+    """What this submission printed; all submissions of a run append to the same logs."""
+    run = submission.run_paths
+    try:
+        intent = load_intent(submission)
+    except RecordError:
+        return LogTails(stdout=log_tail(run.stdout), stderr=log_tail(run.stderr))
+    return LogTails(
+        stdout=log_tail(run.stdout, start=intent.stdout_start),
+        stderr=log_tail(run.stderr, start=intent.stderr_start),
+    )
 
 
 def _refusal(submission: SubmissionPaths, error: SubmissionError) -> Failure:

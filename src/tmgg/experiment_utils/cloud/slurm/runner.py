@@ -1,6 +1,7 @@
 """Runs as Slurm jobs: one sbatch each, found again by any process on the shared file system."""
 
 import logging
+import secrets
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -96,8 +97,8 @@ class SlurmRunner(RecordedRunner):
         script = self._render(config, final)
         write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
         if config.ray_bootstrap != "none":
-            write_atomic(draft.ray_token, new_intent().token.encode())
-        write_json(draft.intent, new_intent().to_json())
+            write_atomic(draft.ray_token, secrets.token_hex(32).encode())
+        write_json(draft.intent, new_intent(final.run_paths).to_json())
 
     def start(self, submission: SubmissionPaths) -> str:
         submitter = Submitter(self.client, self.config.submit_timeout_s, self._clock)
