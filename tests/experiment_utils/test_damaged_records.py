@@ -27,7 +27,6 @@ from tmgg.experiment_utils.registry import (
 )
 from tmgg.experiment_utils.task import TaskInput, TaskOutput, parse_result_line
 
-RUN = RunPaths(Path("/o"), "run")
 FAILED = RunState(
     run_id="run", status="failed", final=True, job_id="7", failure=failure("timeout", "late")
 )
@@ -40,7 +39,7 @@ LOADERS: dict[str, Callable[[SubmissionPaths], object]] = {
 SOUND: dict[str, dict[str, Any]] = {
     "run": RunRecord(run_id="run", backend="local", base_dir="/", settings={"a": 1}).to_json(),
     "task": TaskInput(run_id="run", target="a:b", config={"x": [1]}, timeout_seconds=5).to_json(),
-    "intent": new_intent(RUN).to_json(),
+    "intent": new_intent().to_json(),
 }
 
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.evidence import (
     Evidence,
-    log_tail,
     read_evidence,
     read_exit_record,
     read_job_id,
@@ -142,24 +141,6 @@ def test_only_the_end_of_a_long_log_is_read(paths: SubmissionPaths) -> None:
     began_s = time.perf_counter()
     assert look(paths).result is None
     assert time.perf_counter() - began_s < 1
-
-
-@pytest.mark.parametrize(
-    ("start", "size", "tail"),
-    [
-        (0, 100, "0123456789"),
-        (0, 3, "789"),
-        (4, 100, "456789"),
-        (4, 3, "789"),
-        (11, 100, "0123456789"),
-    ],
-)
-def test_the_end_of_a_log_begins_where_its_submission_began(
-    folder: Path, start: int, size: int, tail: str
-) -> None:
-    (folder / "log").write_text("0123456789")
-    assert log_tail(folder / "log", start=start, size=size) == tail
-    assert log_tail(folder / "none", start=start, size=size) == ""
 
 
 def test_the_exit_record(paths: SubmissionPaths) -> None:

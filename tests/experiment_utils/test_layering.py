@@ -72,6 +72,8 @@ def test_the_core_imports_nothing_heavy_at_module_level() -> None:
 
 def test_the_core_does_not_know_its_users() -> None:
     for path in modules(SOURCE / "tmgg" / "experiment_utils"):
+        if path.name == "compose.py":
+            continue  # the one door to Hydra
         wrong = [
             found
             for found in imports(path)

@@ -99,14 +99,6 @@ def test_the_parts_of_a_record(runner: SlurmRunner) -> None:
     ]  # fmt: skip
 
 
-def test_an_intent_written_before_a_field_was_added_takes_its_default(runner: SlurmRunner) -> None:
-    paths = submission(runner, "completed")
-    older = json.loads(paths.intent.read_text())
-    del older["stdout_start"], older["stderr_start"]
-    paths.intent.write_text(json.dumps(older))
-    assert load_intent(paths).stdout_start == 0
-
-
 def section(title: str) -> str:
     text = DOCUMENT.read_text()
     found = re.search(rf"^## {re.escape(title)}.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
@@ -133,7 +125,7 @@ def described() -> Iterator[tuple[str, set[str]]]:
     for title in ("job.json", "verdict.json"):
         yield title, written_keys(title)
     yield ".ended/<run_id>.<n>.json", written_keys(".ended/*.json")
-    yield "missing.json", written_keys("missing.json") | {"at", "why"}
+    yield "missing.json", written_keys("missing.json") | {"host", "at", "why"}
     yield "phases", set(PHASE_WORDS)
 
 

@@ -197,7 +197,7 @@ def test_the_job_id_is_noted(folder: Path) -> None:
 
 
 def test_every_intent_has_a_token_of_its_own() -> None:
-    tokens = {new_intent(RunPaths(Path(), "run")).token for _ in range(100)}
+    tokens = {new_intent().token for _ in range(100)}
     assert len(tokens) == 100
     assert {len(token) for token in tokens} == {32}
 
@@ -245,6 +245,6 @@ def test_a_process_is_told_from_a_later_one_with_its_number() -> None:
     assert me.isdigit()
     assert process_name(os.getpid()).startswith(f"{os.getpid()}.{me}@")
     assert process_start(2**22 + 1) == ""
-    assert new_intent(RunPaths(Path(), "run")).submitter_alive()
+    assert new_intent().submitter_alive()
     assert not Intent(token="x", process_start="1").submitter_alive()
     assert not Intent(token="x", host="another").submitter_alive()

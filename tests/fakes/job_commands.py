@@ -5,6 +5,7 @@ which commands ran and with which arguments.
 """
 
 import os
+import re
 import secrets
 import shlex
 import subprocess
@@ -96,7 +97,12 @@ class JobCommands:
         )
 
     def run(self, script: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a job script to its end."""
+        """Run a job script to its end; its output is without the marks."""
         with self.start(script, cwd, **variables) as process:
-            out, error = process.communicate(timeout=30)
+            out, error = map(without_mark, process.communicate(timeout=30))
         return subprocess.CompletedProcess(process.args, process.returncode, out, error)
+
+
+def without_mark(text: str) -> str:
+    """What a job printed, without the line by which each start marks its part of the logs."""
+    return re.sub(r"^tmgg: submission \d+, restart .*\n", "", text, count=1)

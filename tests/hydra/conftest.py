@@ -34,6 +34,10 @@ def run(config):
     if config.x == "text":
         return {"score": "high"}
     time.sleep(config.get("duration_s", 0))
+    deadline = time.monotonic() + 60
+    while config.get("wait_for") and not os.path.exists(config.wait_for):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     with open(os.path.join(config.output_dir, "model.txt"), "w") as stream:
         stream.write(str(config.x))
     return {"score": config.x * config.model.size, "x": config.x}

@@ -1,8 +1,11 @@
-"""Hydra's own suites for launchers, against TMGG's local backend.
+"""Hydra's own suites for launchers, in stock Hydra apps that know nothing of TMGG.
 
-They run in stock Hydra apps that know nothing of TMGG, with closures as task functions.
+Against the local backend here; `tests/slurm/test_launcher.py` runs this file on a real cluster's
+login node, with the launcher and its options in the environment.
 """
 
+import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,9 @@ from hydra.test_utils.launcher_common_tests import (
 )
 
 from tmgg.hydra_plugins.tmgg_launcher import TmggLauncher
+
+LAUNCHER = os.environ.get("TMGG_SUITE_LAUNCHER", "tmgg_local")
+OPTIONS = shlex.split(os.environ.get("TMGG_SUITE_OPTIONS", ""))
 
 
 @pytest.fixture(autouse=True)
@@ -30,13 +36,14 @@ def test_hydra_discovers_the_launcher_under_both_names() -> None:
     assert TmggLauncher in Plugins.instance().discover(Launcher)
 
 
-@pytest.mark.parametrize(("launcher_name", "overrides"), [("tmgg_local", [])])
+@pytest.mark.parametrize(("launcher_name", "overrides"), [(LAUNCHER, OPTIONS)])
 class TestLauncher(LauncherTestSuite):
     """Nine tests: one job, two, groups, strict mode, mandatory defaults, resolvers."""
 
 
 @pytest.mark.parametrize(
-    ("launcher_name", "overrides"), [("tmgg_local", ["hydra.sweeper.max_batch_size=2"])]
+    ("launcher_name", "overrides"),
+    [(LAUNCHER, [*OPTIONS, "hydra.sweeper.max_batch_size=2"])],
 )
 class TestBatchedSweeper(BatchedSweeperTestSuite):
     """Batches number their jobs on: `initial_job_idx`."""
@@ -49,7 +56,8 @@ class TestBatchedSweeper(BatchedSweeperTestSuite):
             {},
             [
                 "-m",
-                "hydra/launcher=tmgg_local",
+                f"hydra/launcher={LAUNCHER}",
+                *OPTIONS,
                 "hydra/hydra_logging=disabled",
                 "hydra/job_logging=disabled",
             ],

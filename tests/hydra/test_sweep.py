@@ -178,10 +178,11 @@ def test_detach_submits_all_and_returns_with_the_run_ids(lab: Lab) -> None:
         "hydra.launcher.detach=true",
         "hydra.launcher.parallelism=1",
         "x=1,2",
-        "+duration_s=1",
+        f"+wait_for={lab.folder}/go",
     )
 
     assert ended.code == 0, ended.err
+    lab.write("go", "")
     run_ids = [str(request.run_id) for request in lab.slurm.requests]
     assert f"tmgg-jobs wait {' '.join(run_ids)}" in ended.err
     runner = LocalRunner(LocalConfig(output_dir="slurm_outputs"))
@@ -212,8 +213,9 @@ def test_ctrl_c_tells_what_goes_on_and_what_was_not_submitted(
         "hydra/launcher=tmgg_slurm",
         "hydra.launcher.parallelism=2",
         "x=1,2,3",
-        "+duration_s=1",
+        f"+wait_for={lab.folder}/go",
     )
+    lab.write("go", "")
 
     assert ended.code == 130
     first, second = (str(request.run_id) for request in lab.slurm.requests)

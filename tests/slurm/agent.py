@@ -8,10 +8,11 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tmgg.errors import TmggError
-from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner, SpawnedTask
+from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 
 
@@ -39,13 +40,13 @@ def call(runner: SlurmRunner, verb: str, request: dict[str, Any]) -> object:
         return runner.poll([run_id])[0]
     if verb == "wait":
         return wait_for(runner, run_id, **request["options"])
-    act = {
+    acts: dict[str, Callable[[str], object]] = {
         "status": runner.get_status,
         "result": runner.get_result,
         "cancel": runner.cancel,
         "retry": runner.retry,
-    }[verb]
-    return act(run_id)
+    }
+    return acts[verb](run_id)
 
 
 def wait_for(runner: SlurmRunner, run_id: str, *, wanted: dict[str, Any], timeout_s: float) -> Any:
@@ -62,8 +63,8 @@ def wait_for(runner: SlurmRunner, run_id: str, *, wanted: dict[str, Any], timeou
 def plain(value: object) -> object:
     if isinstance(value, list):
         return [plain(item) for item in value]
-    if isinstance(value, SpawnedTask) or dataclasses.is_dataclass(value):
-        return dataclasses.asdict(value)  # type: ignore[arg-type]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
     return value
 
 

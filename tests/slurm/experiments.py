@@ -55,6 +55,13 @@ def ignore_term(config: Config) -> dict[str, float]:
     return hold(config)
 
 
+def die_later(config: Config) -> dict[str, float]:
+    """Holds at its first start and dies of a signal at later ones."""
+    if _attempt() > 1:
+        kill_itself({"signal": signal.SIGSEGV})
+    return hold(config)
+
+
 def kill_itself(config: Config) -> None:
     """Dies of the signal `config.signal`."""
     _note_start()
@@ -66,6 +73,18 @@ def hold_then_die(config: Config) -> None:
     hold(config)
     os.kill(os.getpid(), signal.SIGSEGV)
     time.sleep(GO_TIMEOUT_S)
+
+
+def late(config: Config) -> dict[str, float]:
+    """Its result reaches `result.json` only when somebody renames `result.late`."""
+    from tmgg.experiment_utils import atomic_file, execute
+
+    def write_aside(path: Path, value: dict[str, Any]) -> None:
+        aside = path.with_name("result.late") if path.name == "result.json" else path
+        atomic_file.write_json(aside, value)
+
+    vars(execute).update(write_json=write_aside, render_result_line=lambda _output: "no result")
+    return quick(config)
 
 
 def allocate(config: Config) -> dict[str, float]:
@@ -104,7 +123,7 @@ def train_on_gpu(config: Config) -> dict[str, float]:
 
 def import_absent(config: Config) -> dict[str, float]:
     _note_start()
-    import a_module_that_is_not_installed
+    import a_module_that_is_not_installed  # type: ignore[import-not-found]
 
     return {"value": float(a_module_that_is_not_installed.value)}
 

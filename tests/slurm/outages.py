@@ -1,10 +1,17 @@
 """Breaking the cluster for the length of a `with` block, and mending it whatever happens."""
 
 import contextlib
+import os
+import secrets
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from slurm_cluster import Cluster
+from slurm_cluster.addresses import LOGIN
+from slurm_cluster.processes import run_host
+from slurm_cluster.users import find_user
+from tests.slurm.login import Login
 
 
 @contextlib.contextmanager
@@ -48,3 +55,46 @@ def power_off(cluster: Cluster, node: str) -> Iterator[None]:
         yield
     finally:
         cluster.power_on(node)
+
+
+@contextlib.contextmanager
+def small_disk(login: Login, name: str, *, kilobytes: int = 1024) -> Iterator[None]:
+    """A folder of the user's is a small file system of its own, the same on all machines."""
+    cluster, folder = login.cluster, login.folder / name
+    login.write(f"{name}/.place", "")
+    image = cluster.shared / f"disk-{secrets.token_hex(4)}"
+    image.write_bytes(bytes(kilobytes * 1024))
+    run_host(["mkfs.ext4", "-q", "-F", "-m", "0", "-N", "512", str(image)])
+    device = run_host(["losetup", "--find", "--show", str(image)]).stdout.strip()
+    names = [LOGIN, *cluster.options.node_names]
+    try:
+        # Mounting one device again shows the same file system, as a network folder is the same.
+        run_host(["mount", device, str(login.host_folder / name)])
+        for machine in map(cluster.machine, names):
+            machine.run_as_root(["mount", "-n", device, str(folder)])
+        person = find_user(login.user)
+        os.chown(login.host_folder / name, person.uid, person.uid)
+        yield
+    finally:
+        for machine in map(cluster.machine, names):
+            machine.run_as_root(["umount", "-n", "--lazy", str(folder)], check=False)
+        run_host(["umount", "--lazy", str(login.host_folder / name)])
+        run_host(["losetup", "--detach", device])
+        image.unlink()
+
+
+def fill(folder: Path) -> Path:
+    """Leave no room on the file system, nor in its logs; the file to delete to have some again."""
+    filler = folder / ".filler"
+    for path in (filler, *folder.glob("*.out"), *folder.glob("*.err")):
+        _append_until_full(path)
+    os.sync()
+    return filler
+
+
+def _append_until_full(path: Path) -> None:
+    with path.open("ab", buffering=0) as stream:
+        for size in (65536, 1024, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    stream.write(b"\n" * size)

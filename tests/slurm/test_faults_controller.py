@@ -1,4 +1,4 @@
-"""slurmctld is down: at submission, while polling, at the job's end, when it shall be cancelled."""
+"""The controller is down: at submission, while polling, at the job's end, when cancelling."""
 
 import time
 
@@ -8,6 +8,8 @@ from slurm_cluster import Cluster
 from tests.slurm.outages import without
 from tests.slurm.trial import Trial, config, new_id, within
 
+# Slurm's own commands try for 9 to 18 s before they say that the controller does not answer.
+IMPATIENT = {"query_timeout_s": 2}
 OUTAGES_S = [12, pytest.param(60, marks=[pytest.mark.long])]
 
 
@@ -30,14 +32,14 @@ def test_an_answer_lost_with_the_controller_is_looked_up_when_it_is_back(
     trial: Trial, cluster: Cluster
 ) -> None:
     run_id = new_id()
-    trial.wrap_sbatch('"$real" "$@" > /dev/null; touch in; sleep 2; echo timed out >&2; exit 1')
-    process = trial.start("run", run_id, config=config("quick"))
-    trial.wait_until((trial.login.host_folder / "in").exists, "the job")
+    answer_later = "until [ -e down ]; do sleep 0.1; done; echo 'timed out' >&2; exit 1"
+    trial.wrap_sbatch(f'"$real" "$@" > /dev/null; {answer_later}')
+    process = trial.start("run", run_id, config=config("quick"), slurm={"extra_args": ["--hold"]})
+    trial.wait_until(lambda: len(trial.jobs()) == 1, "the job")
     with without(cluster, "slurmctld"):
-        trial.wait_until(
-            lambda: len(trial.starts(run_id)) == 1, "the job to run on without the controller"
-        )
+        trial.login.write("down", "")
         time.sleep(5)
+    trial.login.run("scontrol", "release", *trial.jobs())
     with within(60):
         reply = trial.finish(process)
     assert reply.answer["status"] == "completed", reply
@@ -74,15 +76,17 @@ def test_a_submission_that_nobody_can_tell_about_stays_open_until_somebody_can(
 def test_a_run_stays_running_while_the_controller_is_silent(
     trial: Trial, cluster: Cluster, outage_s: float
 ) -> None:
+    if outage_s < 60:
+        trial.client = IMPATIENT
     run_id = trial.held()
     waiting = trial.start("result", run_id)
     with without(cluster, "slurmctld"):
-        with within(15):
+        with within(30):
             assert trial.state(run_id)["status"] == "running"
         time.sleep(outage_s)
         assert trial.state(run_id)["final"] is False
     trial.go()
-    with within(15):
+    with within(30):
         assert trial.finish(waiting).answer["status"] == "completed"
     assert len(trial.starts(run_id)) == 1
 
@@ -102,24 +106,26 @@ def test_a_result_needs_no_controller(trial: Trial, cluster: Cluster) -> None:
 def test_whoever_waits_gets_the_result_although_the_controller_died(
     trial: Trial, cluster: Cluster
 ) -> None:
+    trial.client = IMPATIENT
     run_id = trial.held()
     waiting = trial.start("result", run_id)
     with without(cluster, "slurmctld"):
         trial.go()
-        with within(15):
+        with within(30):
             assert trial.finish(waiting).answer["status"] == "completed"
 
 
 def test_a_failure_is_told_after_the_grace_without_the_controller(
     trial: Trial, cluster: Cluster
 ) -> None:
+    trial.client = IMPATIENT
     trial.settings |= {"lost_grace_s": 3.0, "poll_interval_s": 1.0}
     run_id = trial.spawn("hold_then_die")
     trial.wait_for_starts(run_id, 1)
     with without(cluster, "slurmctld"):
         trial.go()
         trial.wait_until(trial.files(run_id).ended.exists, "the job's exit record")
-        with within(20):
+        with within(15):
             result = trial.result(run_id)
     assert result["failure"]["kind"] == "user_error"
     assert "SIGSEGV" in result["failure"]["message"]
@@ -143,7 +149,7 @@ def test_cancelling_says_that_it_could_not_and_can_be_repeated(
     trial: Trial, cluster: Cluster
 ) -> None:
     run_id = trial.held()
-    trial.client = {"query_timeout_s": 3}
+    trial.client = IMPATIENT
     with without(cluster, "slurmctld"):
         with within(30):
             reply = trial.call("cancel", run_id)

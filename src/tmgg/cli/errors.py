@@ -9,13 +9,10 @@ from typing import NoReturn
 from hydra.errors import CompactHydraException, HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from tmgg.cli import exit_codes
 from tmgg.errors import TmggError
 from tmgg.hydra_plugins.job_returns import is_reported
 from tmgg.hydra_plugins.launcher_options import known_keys, unknown_key
-
-EXIT_FAILED = 1
-EXIT_MISUSE = 2
-EXIT_INTERRUPTED = 130
 
 _LAUNCHER_KEY = re.compile(r"Could not override 'hydra\.launcher\.(?P<key>\w+)'")
 _ABSENT_KEY = (
@@ -35,17 +32,17 @@ def exit_with(error: BaseException) -> NoReturn:
     with the traceback of the user's own code, unless the report of a sweep has told it.
     """
     if isinstance(error, KeyboardInterrupt):
-        raise SystemExit(EXIT_INTERRUPTED) from None
+        raise SystemExit(exit_codes.INTERRUPTED) from None
     if is_reported(error):
-        raise SystemExit(EXIT_FAILED) from None
+        raise SystemExit(exit_codes.FAILED) from None
     users = _users_part(error.__traceback__)
     composing = (CompactHydraException, OmegaConfBaseException) if users is None else ()
     if isinstance(error, (TmggError, *composing)):
         sys.stderr.write(f"error: {explain(error)}\n")
-        raise SystemExit(EXIT_MISUSE) from None
+        raise SystemExit(exit_codes.MISUSE) from None
     traceback.print_exception(type(error), error, users or error.__traceback__)
     sys.stderr.write(f"\n{_FULL}")
-    raise SystemExit(EXIT_FAILED) from None
+    raise SystemExit(exit_codes.FAILED) from None
 
 
 def explain(error: BaseException) -> str:

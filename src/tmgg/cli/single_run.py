@@ -13,8 +13,7 @@ from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from tmgg.cli import report
-from tmgg.cli.errors import EXIT_FAILED
+from tmgg.cli import exit_codes, report
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.atomic_file import JsonDict
 from tmgg.experiment_utils.cloud.base import as_request
@@ -106,9 +105,10 @@ def _refuse_hydra_job_settings(config: DictConfig) -> None:
 def _report(result: ExperimentResult) -> None:
     if result.status == "failed":
         report.print_failure(result)
-        raise SystemExit(EXIT_FAILED)
+        raise SystemExit(exit_codes.FAILED)
     places = {"output": _artifacts(result), "checkpoint": result.checkpoint_path}
-    report.print_metrics(result.metrics, {**places, "log": result.output_path})
+    nodes = ", ".join(result.nodes)
+    report.print_metrics(result.metrics, {**places, "log": result.output_path, "nodes": nodes})
 
 
 def _artifacts(result: ExperimentResult) -> str | None:

@@ -1,6 +1,7 @@
 """What a submission's own files say. Reading never fails: what is damaged is itself evidence."""
 
 import os
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,12 @@ from tmgg.errors import RecordError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json
 from tmgg.experiment_utils.ownership import is_forbidden, read_owner
 from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.records import as_time
 from tmgg.experiment_utils.task import RESULT_PREFIX, TaskOutput, parse_result_line
 
 LOG_TAIL_BYTES = 256 * 1024
+# Clocks of one cluster differ by less: beyond that munge refuses its machines to each other.
+CLOCK_SKEW_S = 300.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +76,7 @@ def read_evidence(paths: SubmissionPaths, *, ended: bool) -> Evidence:
         result_problem=problem,
         exit_record=exit_record,
         cancel_requested=paths.cancel.exists(),
-        missing_since_s=_age(missing.get("since")),
+        missing_since_s=_missing_since_s(missing),
     )
 
 
@@ -118,13 +122,12 @@ def read_exit_record(path: Path) -> ExitRecord | None:
         return None
 
 
-def log_tail(path: Path, *, size: int = LOG_TAIL_BYTES, start: int = 0) -> str:
-    """The end of a log, from byte `start` at the earliest; empty when there is none."""
+def log_tail(path: Path, *, size: int = LOG_TAIL_BYTES) -> str:
+    """The end of a log, empty when there is none."""
     try:
         with path.open("rb") as stream:
-            end = stream.seek(0, os.SEEK_END)
-            # A log that is shorter than it was is another one.
-            stream.seek(max(0, end - size, start if start <= end else 0))
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - size))
             return stream.read().decode(errors="replace")
     except OSError:
         return ""
@@ -170,10 +173,13 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _missing_since_s(record: JsonDict) -> float | None:
+    age_s = _age(record.get("since"))
+    if age_s is None or record.get("host") in (None, socket.gethostname()):
+        return age_s
+    return max(0.0, age_s - CLOCK_SKEW_S)
+
+
 def _age(since: object) -> float | None:
-    if not isinstance(since, int | float):
-        return None
-    try:
-        return max(0.0, time.time() - since)
-    except OverflowError:
-        return None
+    at = as_time(since)
+    return None if at is None else max(0.0, time.time() - at)

@@ -4,6 +4,7 @@ The result file is the truth; the `TMGG_RESULT:` line on stdout is a copy for pe
 day when the file cannot be written.
 """
 
+import contextlib
 import logging
 import os
 import socket
@@ -79,7 +80,8 @@ def _attempt(paths: SubmissionPaths, started: float) -> TaskOutput:
             run_id=task.run_id, status="completed", metrics=metrics, checkpoint_path=checkpoint
         )
     except BaseException as error:  # the job-side top level: everything becomes a result
-        traceback.print_exc()
+        with contextlib.suppress(OSError):  # stderr on a full disk
+            traceback.print_exc()
         outcome = _failed_output(paths, _Failed(stage, error))
     finally:
         set_current_run(None)
@@ -214,6 +216,9 @@ def _deadline(paths: SubmissionPaths, started: float) -> None:
 
 def _publish(paths: SubmissionPaths, output: TaskOutput) -> int:
     """Write result file and result line; the exit code of a result on file is 0 or 1."""
+    if _is_stale(paths):
+        log.error("the job was started again meanwhile; this result is not written")
+        return os.EX_TEMPFAIL
     exit_code = 0 if output.status == "completed" else 1
     try:
         write_json(paths.result, output.to_json())
@@ -226,3 +231,11 @@ def _publish(paths: SubmissionPaths, output: TaskOutput) -> int:
     except (OSError, ValueError) as error:  # a full disk; a stdout that the experiment closed
         log.error("could not print the result line: %s", error)
     return exit_code
+
+
+def _is_stale(paths: SubmissionPaths) -> bool:
+    """Whether a later start of the job has begun while this one, cut off from Slurm, went on."""
+    try:
+        return int(paths.restart.read_text()) > _restart()
+    except (OSError, ValueError):
+        return False

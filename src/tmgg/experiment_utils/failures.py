@@ -65,6 +65,14 @@ HINTS: dict[FailureKind, str] = {
     "lost": "No source knows the job any more and it left no record. Look into the .out and .err "
     "files and sacct, then tmgg-jobs retry.",
 }
+DISK_HINT = (
+    "The folder of the run's files could not be written. Make room on that disk or in your quota, "
+    "or set output_dir to another folder that all nodes share; then tmgg-jobs retry."
+)
+KILLED_HINT = (
+    "SIGKILL comes from outside: mostly from a node that ran out of memory (raise "
+    "slurm_mem_per_cpu), else from a person or the site. tmgg-jobs retry submits it again."
+)
 LOG_FOLDER_HINT = (
     "The node could not open the log file: the output folder is not there, or not writable, on it. "
     "Set slurm_output_dir to a folder on the file system that all nodes share (tmgg-jobs doctor "

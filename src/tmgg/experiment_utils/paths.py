@@ -13,6 +13,7 @@
                 job.json               the backend's job id; null when its answer never came
                 owner                  the job that runs it, or nobody; first come, first served
                 phases                 "name seconds host" lines, as the job gets on
+                restart                how often Slurm had restarted the job when it last began
                 result.json            what the experiment returned
                 entrypoint_exit_code   0 or 1, for the job script
                 *.before-restart-<k>   what an earlier start of the job left
@@ -141,6 +142,11 @@ class SubmissionPaths:
     @property
     def phases(self) -> Path:
         return self.folder / "phases"
+
+    @property
+    def restart(self) -> Path:
+        """A process of an earlier start that lives on sees by it that its result is stale."""
+        return self.folder / "restart"
 
     @property
     def result(self) -> Path:

@@ -18,7 +18,7 @@ from tmgg import __version__
 from tmgg.errors import RecordError, RunExistsError, UnknownRunError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
-from tmgg.experiment_utils.records import parse_record
+from tmgg.experiment_utils.records import as_time, parse_record
 from tmgg.experiment_utils.task import TaskInput
 
 OWNER_ONLY_FOLDER = 0o700
@@ -56,9 +56,6 @@ class Intent:
     pid: int = field(default_factory=os.getpid)
     process_start: str = field(default_factory=lambda: process_start(os.getpid()))
     """Tells a recycled pid from the submitter; empty where /proc does not say."""
-    stdout_start: int = 0
-    """Size of the log when the submission was made: what stands before is of earlier ones."""
-    stderr_start: int = 0
 
     def to_json(self) -> JsonDict:
         return {"version": LAYOUT_VERSION, **asdict(self)}
@@ -72,20 +69,8 @@ class Intent:
         )
 
 
-def new_intent(paths: RunPaths) -> Intent:
-    """An intent to submit the run now."""
-    return Intent(
-        token=secrets.token_hex(16),
-        stdout_start=_size(paths.stdout),
-        stderr_start=_size(paths.stderr),
-    )
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+def new_intent() -> Intent:
+    return Intent(token=secrets.token_hex(16))
 
 
 def create_run(
@@ -166,8 +151,7 @@ def save_job(paths: SubmissionPaths, job_id: str | None) -> None:
 
 def submitted_at(paths: SubmissionPaths) -> float | None:
     """When the backend took the submission (Unix time); None when that is not on record."""
-    at = _job_note(paths).get("submitted_at")
-    return float(at) if isinstance(at, int | float) else None
+    return as_time(_job_note(paths).get("submitted_at"))
 
 
 def seconds_since_given_up(paths: SubmissionPaths) -> float | None:

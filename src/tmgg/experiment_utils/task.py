@@ -89,6 +89,12 @@ class TaskOutput:
         return parse_record(cls, value, what=what, newest_version=TASK_VERSION)
 
 
+def nodes_of(output: TaskOutput) -> list[str]:
+    """Hosts of the Ray cluster the experiment had, or the one host it ran on."""
+    hosts = sorted(str(node.get("hostname")) for node in output.ray_nodes)
+    return hosts or [output.hostname]
+
+
 def render_result_line(output: TaskOutput) -> str:
     """The `TMGG_RESULT:` line, without its newline (JSON escapes any inside)."""
     return RESULT_PREFIX + json.dumps(output.to_json())

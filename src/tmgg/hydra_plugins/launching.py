@@ -4,14 +4,12 @@ import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from tmgg.cli import report
+from tmgg.cli import exit_codes, report
 from tmgg.cli.live import LiveView
 from tmgg.errors import BackendError, RunError, TmggError
 from tmgg.experiment_utils.cloud.base import CloudRunner
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
 from tmgg.hydra_plugins.launcher_options import LauncherOptions
-
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 def wait_for_run(runner: CloudRunner, request: TaskRequest, *, cancel: bool) -> ExperimentResult:
@@ -69,7 +67,7 @@ def _interruptible(
     except KeyboardInterrupt:
         with contextlib.suppress(KeyboardInterrupt):
             _take_leave(runner, run_ids, seen, cancel=cancel)
-        raise SystemExit(EXIT_INTERRUPTED) from None
+        raise SystemExit(exit_codes.INTERRUPTED) from None
 
 
 def _take_leave(

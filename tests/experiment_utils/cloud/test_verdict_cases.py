@@ -32,6 +32,16 @@ OPEN: dict[str, tuple[Evidence, JobView | None, str]] = {
         "pending",
     ),
     "begun": (evidence(claimed=True), RUNNING, "running"),
+    "ended, the line of its result cut so far": (
+        evidence(claimed=True, result_problem="the line is not JSON", exit_record=record()),
+        COMPLETED,
+        "running",
+    ),
+    "no longer known, its result still on its way": (
+        evidence(claimed=True, exit_record=record(entrypoint_exit_code=0)),
+        UNKNOWN,
+        "running",
+    ),
     "begun, its claim not yet seen": (evidence(), RUNNING, "running"),
     "on its way out, its record not yet seen": (
         evidence(claimed=True, result=result()),
@@ -157,9 +167,10 @@ FAILURES: dict[str, tuple[Evidence, JobView | None, str, str]] = {
         "without leaving a result or an exit record",
     ),
     "COMPLETED, and it never began": (evidence(), COMPLETED, "lost", "state COMPLETED"),
-    "a damaged result": (
+    "a damaged result, still damaged after the grace": (
         evidence(
             claimed=True,
+            missing_since_s=LATE,
             result_problem="/x/result.json is not JSON",
             exit_record=record(entrypoint_exit_code=0),
         ),
@@ -175,6 +186,12 @@ FAILURES: dict[str, tuple[Evidence, JobView | None, str, str]] = {
         FAILED,
         "environment",
         "A setup command ended the job",
+    ),
+    "the job script was killed": (
+        evidence(claimed=True),
+        replace(FAILED, exit_code="0:9"),
+        "lost",
+        "exit code 0:9",
     ),
     "the time limit": (evidence(claimed=True), TIMEOUT, "timeout", "TIMEOUT"),
     "its own time-out": (

@@ -1,5 +1,6 @@
 """From a result, an exit code and the ends of the logs to the kind of a failure. Pure."""
 
+import os
 import re
 import signal
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from dataclasses import dataclass
 from tmgg.experiment_utils.evidence import ExitRecord
 from tmgg.experiment_utils.failures import (
     CUDA_HINT,
+    DISK_HINT,
+    KILLED_HINT,
     LOG_FOLDER_HINT,
     Failure,
     FailureKind,
@@ -15,6 +18,9 @@ from tmgg.experiment_utils.failures import (
 from tmgg.experiment_utils.task import RESULT_PREFIX, TaskOutput
 
 EVIDENCE_LINES = 8
+_SIGNALS = {member.value: member.name for member in signal.Signals}
+# How the job script and the experiment's process end when their files cannot be written.
+_CANNOT_WRITE = f"{os.EX_IOERR}:0"
 # slurmd's "signal" for a job whose output file it could not open (seen on 22.05 as 0:53 and 15:53).
 _LOG_NOT_OPENED = ":53"
 
@@ -59,12 +65,15 @@ _LOG_PATTERNS = (
     _pattern("timeout", r"slurmstepd.*DUE TO TIME LIMIT"),
     _pattern("preempted", r"slurmstepd.*DUE TO PREEMPTION"),
     _pattern("node_fail", r"slurmstepd.*DUE TO NODE FAILURE"),
+    _pattern("cancelled", r"slurmstepd.*\*\*\* (JOB|STEP) \S+ ON \S+ CANCELLED AT \S+ \*\*\*"),
     _pattern(
         "environment", r"^tmgg: (setup command failed|Ray \S+ is too old|Ray is not installed)"
     ),
     _pattern("environment", r"python\S*: (command )?not found|ray: (command )?not found"),
     _pattern(
-        "environment", r"No space left on device|Read-only file system|^tmgg: cannot write to"
+        "environment",
+        r"No space left on device|Read-only file system|Disk quota exceeded|^tmgg: cannot write to",
+        DISK_HINT,
     ),
     _MEMORY,
     _CUDA,
@@ -111,13 +120,16 @@ def diagnose_exit(
             return failure(pattern.kind, words, hint=pattern.hint)
     if stage in ("setup", "preflight"):
         return failure("environment", words)
+    if _CANNOT_WRITE in (exit_code, record and f"{record.exit_code}:0"):
+        return failure("environment", words, hint=DISK_HINT)
     if stage == "ray" or (stage != "entrypoint" and _RAY.expression.search(text)):
         return failure("ray_start", words)
+    killed = KILLED_HINT if "SIGKILL" in words.partition("\n")[0] else None
     if record is None and (exit_code or "").endswith(_LOG_NOT_OPENED):
         return failure("environment", words, hint=LOG_FOLDER_HINT)
     if record is None:
-        return failure("lost", words)
-    return failure("user_error", words)
+        return failure("lost", words, hint=killed)
+    return failure("user_error", words, hint=killed)
 
 
 def _message(what: str, output: TaskOutput) -> str:
@@ -143,15 +155,23 @@ def _words(record: ExitRecord | None, exit_code: str | None, state: str, logs: L
     if record is not None:
         facts.append(_exit_words(record.exit_code))
     elif exit_code:
-        facts.append(f"exit code {exit_code}")
+        facts.append(_slurm_exit_words(exit_code))
     said = [line for line in logs.stderr.splitlines() if line.strip()][-EVIDENCE_LINES:]
     return "\n".join([f"{what} ({', '.join(facts)})." if facts else f"{what}.", *said])
 
 
+def _slurm_exit_words(exit_code: str) -> str:
+    """Of Slurm's `code:signal`."""
+    number = exit_code.partition(":")[2]
+    if number.isdigit() and int(number) in _SIGNALS:
+        return f"exit code {exit_code}: killed by {_SIGNALS[int(number)]}"
+    return f"exit code {exit_code}"
+
+
 def _exit_words(code: int) -> str:
     number = code - 128
-    if code > 128 and number in {member.value for member in signal.Signals}:
-        return f"exit code {code}: killed by {signal.Signals(number).name}"
+    if code > 128 and number in _SIGNALS:
+        return f"exit code {code}: killed by {_SIGNALS[number]}"
     return f"exit code {code}"
 
 

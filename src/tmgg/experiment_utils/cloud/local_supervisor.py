@@ -7,6 +7,7 @@ experiment's whole session; TERM first, KILL after a grace.
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.experiment_utils.atomic_file import write_atomic
+from tmgg.experiment_utils.attempt_log import render_mark
 from tmgg.experiment_utils.ownership import claim
 from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
 from tmgg.experiment_utils.phases import write_phase
@@ -41,9 +43,17 @@ def main(folder: Path) -> int:
         sys.stdout.write(f"tmgg: not needed, this submission belongs to {owner}\n")
         return 0
     write_phase(paths, "batch_start")
+    _mark_logs(paths, job_id)
     end = _End("cancelled", 0) if paths.cancel.exists() else _run(paths, job_id)
     _leave_record(paths, job_id, end)
     return end.exit_code
+
+
+def _mark_logs(paths: SubmissionPaths, job_id: str) -> None:
+    mark = render_mark(paths.number, restart=0, job_id=job_id, host=socket.gethostname())
+    for stream in (sys.stdout, sys.stderr):
+        stream.write(f"{mark}\n")
+        stream.flush()
 
 
 def _run(paths: SubmissionPaths, job_id: str) -> _End:

@@ -9,6 +9,7 @@ import logging
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tmgg.errors import (
@@ -21,8 +22,10 @@ from tmgg.errors import (
     UnknownRunError,
 )
 from tmgg.experiment_utils.atomic_file import write_json
+from tmgg.experiment_utils.attempt_log import read_attempt_log
 from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
 from tmgg.experiment_utils.cloud.diagnosis import LogTails
+from tmgg.experiment_utils.cloud.patience import Patience
 from tmgg.experiment_utils.cloud.polling import (
     Begun,
     Found,
@@ -33,7 +36,7 @@ from tmgg.experiment_utils.cloud.polling import (
 from tmgg.experiment_utils.cloud.results import load_verdict, make_result, save_verdict
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end, is_missing, reach_verdict
-from tmgg.experiment_utils.evidence import Evidence, log_tail, read_evidence, read_job_id
+from tmgg.experiment_utils.evidence import Evidence, read_evidence, read_job_id
 from tmgg.experiment_utils.failures import Failure, failure
 from tmgg.experiment_utils.ownership import forbid
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
@@ -43,7 +46,6 @@ from tmgg.experiment_utils.registry import (
     add_submission,
     create_run,
     find_run,
-    load_intent,
     load_run,
 )
 
@@ -57,6 +59,8 @@ class RecordedRunner(CloudRunner):
         self.output_dir = output_dir
         """Where new runs go; absolute."""
         self._found: dict[str, RunPaths] = {}
+        self._ended: dict[SubmissionPaths, RunState] = {}
+        self._patience = Patience()
 
     @abstractmethod
     def write_submission(
@@ -161,20 +165,24 @@ class RecordedRunner(CloudRunner):
     def cancel_all(self, run_ids: Sequence[str]) -> list[bool]:
         """As `cancel` for each, with one question and one request to the backend for all."""
         open_ids = [state.run_id for state in self.poll(run_ids) if not state.final]
-        jobs: list[str] = []
-        for run_id in open_ids:
-            submission = self._submission(run_id)
-            # Noted first: a job that begins in this moment, or is not in yet, ends unused.
-            write_json(
-                submission.cancel, {"version": LAYOUT_VERSION, "at": time.time(), "why": "cancel"}
-            )
-            job_id = self._job_id(submission)
-            begun = forbid(submission) if job_id is None else job_id
-            if isinstance(begun, str):
-                jobs.append(begun)
+        found = [self._note_cancellation(self._submission(run_id)) for run_id in open_ids]
+        jobs = [job_id for job_id in found if job_id is not None]
         if jobs:
             self.cancel_jobs(jobs)
         return [run_id in open_ids for run_id in run_ids]
+
+    def _note_cancellation(self, submission: SubmissionPaths) -> str | None:
+        """Before the backend is asked: a job that begins in this moment ends unused. The job."""
+        note = {"version": LAYOUT_VERSION, "at": time.time(), "why": "cancel"}
+        try:
+            write_json(submission.cancel, note)
+            job_id = self._job_id(submission)
+            return forbid(submission) if job_id is None else _known(job_id)
+        except OSError as error:
+            job_id = read_job_id(submission)
+            if job_id is None:
+                raise BackendError(f"cannot note in {submission.folder}: {error}") from error
+            return job_id
 
     def knows(self, paths: RunPaths) -> None:
         """Spare the runner looking for a run; its record must name this backend."""
@@ -199,17 +207,31 @@ class RecordedRunner(CloudRunner):
         def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
             self.write_submission(draft, final, gpu_type=None)
 
-        return self._spawned(paths, self._start(self._add_submission(paths, write)))
+        return self._submit_again(paths, state, write)
 
     def _resume(self, paths: RunPaths, write: WriteSubmission) -> SpawnedTask:
         state = self.poll([paths.run_id])[0]
         if state.final and state.status == "failed":
-            return self._spawned(paths, self._start(self._add_submission(paths, write)))
+            return self._submit_again(paths, state, write)
         return self._spawned(paths, state.job_id)
 
-    def _add_submission(self, paths: RunPaths, write: WriteSubmission) -> SubmissionPaths:
+    def _submit_again(
+        self, paths: RunPaths, state: RunState, write: WriteSubmission
+    ) -> SpawnedTask:
         with _recording(paths):
-            return add_submission(paths, write)
+            self._close(self._submission(paths.run_id), state)
+            submission = add_submission(paths, write)
+        return self._spawned(paths, self._start(submission))
+
+    def _close(self, submission: SubmissionPaths, state: RunState) -> None:
+        """A job that was only concluded to be over must not run beside the new one."""
+        job_id = forbid(submission) or state.job_id
+        if job_id is None or state.failure is None or state.failure.kind != "lost":
+            return
+        try:
+            self.cancel_job(job_id)
+        except BackendError as error:
+            log.warning("could not end the lost job %s: %s", job_id, error)
 
     def _start(self, submission: SubmissionPaths) -> str:
         try:
@@ -229,8 +251,7 @@ class RecordedRunner(CloudRunner):
             attempt=submission.number,
             failure=_refusal(submission, error),
         )
-        save_verdict(submission, state)
-        return state
+        return self._keep(submission, state)
 
     def _spawned(self, paths: RunPaths, job_id: str | None) -> SpawnedTask:
         self._found[paths.run_id] = paths
@@ -257,14 +278,14 @@ class RecordedRunner(CloudRunner):
     def _begin(self, run_id: str) -> Begun:
         try:
             submission = self._submission(run_id)
-            verdict = _kept_verdict(submission)
+            verdict = self._ended.get(submission) or _kept_verdict(submission)
             if verdict is not None:
                 return verdict
+            if submission.ended.exists() and _ended_by_itself(submission):
+                return self._judge(submission, None)
             job_id = self._job_id(submission)
             if isinstance(job_id, SubmissionError):
                 return self._save_refusal(submission, job_id)
-            if submission.ended.exists() and _ended_by_itself(submission):
-                return self._judge(submission, None)
         except (RunError, OSError) as error:
             return as_run_error(run_id, error)
         return Question(submission, job_id)
@@ -281,12 +302,13 @@ class RecordedRunner(CloudRunner):
     def _judge(self, submission: SubmissionPaths, view: JobView | None) -> RunState:
         over = view is not None and view.phase in ("ended", "unknown")
         evidence = read_evidence(submission, ended=over)
+        missing_s = self._patience.missing_since_s(submission, evidence)
+        evidence = replace(evidence, missing_since_s=missing_s)
         state = reach_verdict(evidence, view, LogTails(), grace_s=self.grace_s)
         if state.final:
-            state = self._with_logs(submission, evidence, view, state)
-            save_verdict(submission, state)
-        else:
-            self._note_missing(submission, evidence, view)
+            return self._keep(submission, self._with_logs(submission, evidence, view, state))
+        if view is not None:  # no answer says neither that it is missing nor that it is there
+            self._patience.note(submission, missing=is_missing(evidence, view))
         return state
 
     def _with_logs(
@@ -294,23 +316,22 @@ class RecordedRunner(CloudRunner):
     ) -> RunState:
         if state.status == "completed":
             return state
-        return reach_verdict(evidence, view, _logs_of(submission), grace_s=self.grace_s)
+        logs = LogTails(*read_attempt_log(submission))
+        return reach_verdict(evidence, view, logs, grace_s=self.grace_s)
+
+    def _keep(self, submission: SubmissionPaths, state: RunState) -> RunState:
+        self._ended[submission] = state
+        try:
+            save_verdict(submission, state)
+        except OSError as error:
+            # Any other process reaches the same verdict from the same evidence.
+            log.warning("could not note the end of run %s: %s", state.run_id, error)
+        return state
 
     def _view(self, job_id: str | None, views: Mapping[str, JobView | None]) -> JobView | None:
         if job_id is None:
             return JobView(phase="pending", reason="being submitted")
         return views[job_id]
-
-    def _note_missing(
-        self, submission: SubmissionPaths, evidence: Evidence, view: JobView | None
-    ) -> None:
-        if view is None:
-            return  # no answer says nothing, neither that it is missing nor that it is there
-        missing = is_missing(evidence, view)
-        if missing and evidence.missing_since_s is None:
-            write_json(submission.missing, {"version": LAYOUT_VERSION, "since": time.time()})
-        elif not missing and evidence.missing_since_s is not None:
-            submission.missing.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -326,21 +347,12 @@ def _recording(paths: RunPaths) -> Iterator[None]:
         ) from error
 
 
+def _known(job_id: str | SubmissionError) -> str | None:
+    return job_id if isinstance(job_id, str) else None
+
+
 def _ended_by_itself(submission: SubmissionPaths) -> bool:
     return has_trusted_end(read_evidence(submission, ended=False))
-
-
-def _logs_of(submission: SubmissionPaths) -> LogTails:
-    """What this submission printed; all submissions of a run append to the same logs."""
-    run = submission.run_paths
-    try:
-        intent = load_intent(submission)
-    except RecordError:
-        return LogTails(stdout=log_tail(run.stdout), stderr=log_tail(run.stderr))
-    return LogTails(
-        stdout=log_tail(run.stdout, start=intent.stdout_start),
-        stderr=log_tail(run.stderr, start=intent.stderr_start),
-    )
 
 
 def _refusal(submission: SubmissionPaths, error: SubmissionError) -> Failure:

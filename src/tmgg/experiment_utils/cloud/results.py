@@ -11,7 +11,7 @@ from tmgg.experiment_utils.failures import Failure
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.records import parse_record
 from tmgg.experiment_utils.registry import load_task
-from tmgg.experiment_utils.task import TaskOutput
+from tmgg.experiment_utils.task import TaskOutput, nodes_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +75,7 @@ def make_result(paths: RunPaths, submission: SubmissionPaths, state: RunState) -
         duration_seconds=output.duration_seconds if output else 0.0,
         attempts=state.attempt,
         job_id=state.job_id,
-        nodes=_nodes(output),
+        nodes=nodes_of(output) if output else [],
         output_path=str(paths.stdout),
     )
 
@@ -85,10 +85,3 @@ def _output_of(submission: SubmissionPaths, state: RunState) -> TaskOutput | Non
     # A completed result beside a failure is of an earlier start of the job.
     stale = output is not None and (output.status, state.status) == ("completed", "failed")
     return None if stale else output
-
-
-def _nodes(output: TaskOutput | None) -> list[str]:
-    if output is None:
-        return []
-    ray_nodes = sorted(str(node.get("hostname")) for node in output.ray_nodes)
-    return ray_nodes or [output.hostname]

@@ -13,7 +13,7 @@ from tmgg.experiment_utils.cloud.diagnosis import LogTails, diagnose_exit, diagn
 from tmgg.experiment_utils.cloud.runs import RunState, Status
 from tmgg.experiment_utils.evidence import Evidence, ExitRecord
 from tmgg.experiment_utils.failures import Failure, FailureKind, failure
-from tmgg.experiment_utils.task import TaskOutput
+from tmgg.experiment_utils.task import TaskOutput, nodes_of
 
 JobPhase = Literal["pending", "running", "ended", "unknown"]
 
@@ -75,17 +75,14 @@ def is_missing(evidence: Evidence, view: JobView | None) -> bool:
 def _over(evidence: Evidence, view: JobView | None, *, grace_s: float) -> bool:
     if has_trusted_end(evidence):
         return True
-    ended_itself = evidence.exit_record is not None
     waited = evidence.missing_since_s is not None and evidence.missing_since_s >= grace_s
     if view is None:
         # The job's own last words will do if the backend stays silent.
         record = evidence.exit_record
         return record is not None and not record.signal and record.age_s >= grace_s
     if view.phase == "unknown":
-        return ended_itself or waited
-    if view.phase != "ended":
-        return False
-    return waited or _nothing_to_wait_for(evidence, view)
+        return waited or (evidence.exit_record is not None and _nothing_to_wait_for(evidence, view))
+    return view.phase == "ended" and (waited or _nothing_to_wait_for(evidence, view))
 
 
 def has_trusted_end(evidence: Evidence) -> bool:
@@ -98,15 +95,21 @@ def has_trusted_end(evidence: Evidence) -> bool:
 
 def _nothing_to_wait_for(evidence: Evidence, view: JobView) -> bool:
     """The job is over, and no file of it can still be on its way."""
-    if not view.settled:
-        return False
-    if evidence.result is not None or evidence.result_problem is not None:
+    if not view.settled or evidence.result_problem is not None:
+        return False  # a cut line in the log may be one that is still arriving
+    if evidence.result is not None:
         return True
     record = evidence.exit_record
     if record is not None:
         return record.entrypoint_exit_code is None
     # Ended from outside, before it could write: nothing is to be expected.
-    return view.kind is not None or not evidence.claimed
+    return view.kind is not None or not evidence.claimed or _was_killed(view)
+
+
+def _was_killed(view: JobView) -> bool:
+    """The job script died of a signal, so it has written all that it ever will."""
+    code, _, number = (view.exit_code or "").partition(":")
+    return number.isdigit() and int(number) > 0 and code.isdigit()
 
 
 def _final(state: RunState, evidence: Evidence, view: JobView | None, logs: LogTails) -> RunState:
@@ -128,6 +131,13 @@ def _why(
         return diagnose_output(result)
     if evidence.result_problem is not None:
         return failure("bad_result", f"The job ended, but {evidence.result_problem}.")
+    record = evidence.exit_record
+    if record is not None and record.entrypoint_exit_code is not None:
+        return failure(
+            "bad_result",
+            f"The experiment ended with exit code {record.entrypoint_exit_code} and wrote its "
+            "result, but the result is not there.",
+        )
     if _never_seen_again(evidence, view):
         return failure(
             "lost", f"Nobody knows job {evidence.job_id} any more, and it left no record."
@@ -184,10 +194,19 @@ def _base_state(evidence: Evidence, view: JobView | None) -> RunState:
         attempt=evidence.submission + restarts,
         backend_state=view.state if view else "",
         reason=view.reason if view else "",
-        exit_code=view.exit_code if view else None,
-        nodes=view.nodes if view else "",
+        exit_code=view.exit_code if view else _own_exit_code(evidence),
+        nodes=view.nodes if view else _own_nodes(evidence),
         estimated_start=view.estimated_start if view else None,
     )
+
+
+def _own_exit_code(evidence: Evidence) -> str | None:
+    record = evidence.exit_record
+    return None if record is None else f"{record.exit_code}:0"
+
+
+def _own_nodes(evidence: Evidence) -> str:
+    return "" if evidence.result is None else ",".join(nodes_of(evidence.result))
 
 
 def _failed(state: RunState, why: Failure) -> RunState:

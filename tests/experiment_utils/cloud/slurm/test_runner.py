@@ -24,6 +24,7 @@ from tmgg.errors import (
     UnknownRunError,
 )
 from tmgg.experiment_utils.atomic_file import write_json
+from tmgg.experiment_utils.attempt_log import render_mark
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner, waiting
 from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
@@ -338,7 +339,9 @@ def test_a_retry_that_dies_at_once_is_not_judged_by_the_first_tries_words(
 ) -> None:
     job_id = spawn(runner)
     logs = paths_of(runner).run_paths
-    logs.stderr.write_text("slurmstepd-node1: error: Detected 1 oom-kill event(s) in StepId=1.0\n")
+    first_mark = render_mark(1, restart=0, job_id=job_id, host="node1")
+    killed = "slurmstepd-node1: error: Detected 1 oom-kill event(s) in StepId=1.0"
+    logs.stderr.write_text(f"{first_mark}\n{killed}\n")
     slurm.change_job(job_id, state="FAILED", reason="NonZeroExitCode", exit_status=256)
     first = runner.get_result("run")
     assert first.failure is not None
@@ -346,6 +349,7 @@ def test_a_retry_that_dies_at_once_is_not_judged_by_the_first_tries_words(
 
     job_id = str(runner.retry("run").job_id)
     with logs.stderr.open("a") as log:
+        log.write(render_mark(2, restart=0, job_id=job_id, host="node1") + "\n")
         log.write("slurm_script: line 70: python: command not found\n")
     slurm.change_job(job_id, state="FAILED", reason="NonZeroExitCode", exit_status=256)
     second = runner.get_result("run")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.experiment_utils.conftest import HOSTILE_NAME
-from tests.fakes.job_commands import SUCCESS, JobCommands
+from tests.fakes.job_commands import SUCCESS, JobCommands, without_mark
+from tmgg.experiment_utils.attempt_log import last_attempt, render_mark
 from tmgg.experiment_utils.cloud.diagnosis import LogTails, diagnose_exit
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_script
@@ -96,6 +97,7 @@ def test_the_experiments_own_exit_code_is_the_jobs(
         assert done.returncode == 1
         assert exit_record(paths).entrypoint_exit_code == 1
         paths.owner.unlink()
+        paths.ended.unlink()
 
 
 @pytest.mark.parametrize(("srun", "exit_code"), [("exit 0", 97), ("exit 5", 5)])
@@ -224,6 +226,34 @@ def test_a_duplicate_ends_unused_and_leaves_the_owners_files_alone(
     assert paths.result.exists()
 
 
+def test_a_run_whose_end_was_told_is_not_run_again_when_the_job_is_requeued(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin", experiment="exit 9")
+    commands.run(render(paths), base)
+    paths.verdict.write_text("{}")
+    calls = commands.calls()
+    done = commands.run(render(paths), base, SLURM_RESTART_COUNT="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the end of this run was told" in done.stdout
+    assert commands.calls() == calls
+
+
+def test_each_start_marks_its_part_of_both_logs(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin", experiment="echo new >&2; exit 9")
+    with commands.start(render(paths), base, SLURM_RESTART_COUNT="2") as job:
+        logs = job.communicate(timeout=30)
+    mark = render_mark(1, restart=2, job_id="77", host="node1")
+    for text in logs:
+        assert text.startswith(f"{mark}\n")
+    assert "new" in last_attempt(f"old\n{logs[1]}", submission=1)
+    assert "old" not in last_attempt(f"old\n{logs[1]}", submission=1)
+    assert last_attempt(logs[1], submission=2) == ""
+    assert last_attempt("no mark at all", submission=2) == "no mark at all"
+
+
 def test_of_many_duplicates_at_once_exactly_one_runs(
     base: Path, paths: SubmissionPaths, tmp_path: Path
 ) -> None:
@@ -234,7 +264,7 @@ def test_of_many_duplicates_at_once_exactly_one_runs(
     for number, job in enumerate(jobs, 70):
         with job:
             out, _error = job.communicate(timeout=30)
-        said[str(number)] = (job.returncode, out)
+        said[str(number)] = (job.returncode, without_mark(out))
     owner = paths.owner.read_text().strip()
     assert said.pop(owner) == (0, "")
     assert said == {

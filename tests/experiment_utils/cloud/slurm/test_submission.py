@@ -410,10 +410,8 @@ def test_this_machine_is_the_one_in_the_intent(paths: SubmissionPaths) -> None:
 def test_a_zombie_is_no_living_submitter(paths: SubmissionPaths) -> None:
     code = """
 import json, sys
-from pathlib import Path
-from tmgg.experiment_utils.paths import RunPaths
 from tmgg.experiment_utils.registry import new_intent
-print(json.dumps(new_intent(RunPaths(Path(), "run")).to_json()), flush=True)
+print(json.dumps(new_intent().to_json()), flush=True)
 """
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True

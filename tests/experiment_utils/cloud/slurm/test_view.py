@@ -111,13 +111,25 @@ def test_the_accounts_alone_do_not_keep_a_job_alive(
     assert (found.phase, found.state) == ("unknown", state)
 
 
-def test_without_the_controller_the_accounts_are_believed(
-    client: SlurmClient, slurm: FakeSlurm
+@pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"])
+def test_without_the_controller_the_accounts_are_believed_on_an_end(
+    client: SlurmClient, slurm: FakeSlurm, state: str
 ) -> None:
-    running, ended = slurm.add_job(state="RUNNING"), slurm.add_job(state="COMPLETED")
+    job_id = slurm.add_job(state=state)
     slurm.configure(controller="down")
-    views = view_jobs(client, [running, ended, "999999"])
-    assert [v.phase if v else None for v in views.values()] == ["running", "ended", None]
+    found = view(client, job_id)
+    assert found is not None
+    assert (found.phase, found.state) == ("ended", state)
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING", "REQUEUED", "PREEMPTED", "NODE_FAIL"])
+def test_without_the_controller_old_accounts_prove_nothing(
+    client: SlurmClient, slurm: FakeSlurm, state: str
+) -> None:
+    """The end of a job reaches them through the controller, and some states lead to a restart."""
+    job_id = slurm.add_job(state=state)
+    slurm.configure(controller="down")
+    assert view(client, job_id) is None
 
 
 def test_when_nobody_answers_nothing_is_known(client: SlurmClient, slurm: FakeSlurm) -> None:

@@ -98,7 +98,7 @@ class SlurmRunner(RecordedRunner):
         write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
         if config.ray_bootstrap != "none":
             write_atomic(draft.ray_token, secrets.token_hex(32).encode())
-        write_json(draft.intent, new_intent(final.run_paths).to_json())
+        write_json(draft.intent, new_intent().to_json())
 
     def start(self, submission: SubmissionPaths) -> str:
         submitter = Submitter(self.client, self.config.submit_timeout_s, self._clock)

@@ -73,16 +73,24 @@ def view_of_account(entry: AccountingEntry) -> JobView:
     )
 
 
-def merge(queue: JobView | None, account: JobView) -> JobView:
+def merge(queue: JobView | None, account: JobView) -> JobView | None:
     """The controller is believed on how the job stands, the accounts on why it failed."""
     if queue is None:
-        return account
+        return account if _is_over(account) else None
     if queue.phase == "unknown":
         # Accounts can hold a job as running for ever when its end was lost ("runaway jobs").
         return account if account.phase == "ended" else replace(account, phase="unknown")
     if account.phase != "ended" or queue.kind is not None:
         return queue
     return replace(queue, kind=account.kind)
+
+
+def _is_over(account: JobView) -> bool:
+    """Whether the accounts alone prove the end; while the controller is silent they may be old.
+
+    What Slurm puts back into the queue by itself has an end there before it begins again.
+    """
+    return account.phase == "ended" and account.kind not in ("node_fail", "preempted")
 
 
 def _is_unclear(view: JobView | None) -> bool:

@@ -65,6 +65,11 @@ tmgg_claim() {
         echo "tmgg: this run has ended; tmgg-jobs retry runs a failed one again"
         exit "$(cat "$tmgg_dir/entrypoint_exit_code")"
     fi
+    # Nor one whose end was told: a retry may have begun meanwhile.
+    if [ -e "$tmgg_dir/verdict.json" ]; then
+        echo "tmgg: the end of this run was told; tmgg-jobs retry runs a failed one again"
+        exit 0
+    fi
 }
 
 # What an earlier start of this job left must not be taken for this one's.
@@ -76,6 +81,12 @@ tmgg_set_aside() {
         fi
     done
     rm -f "$tmgg_ended" "$tmgg_dir/stop"
+    # A process of an earlier start, on a node that lost touch, sees by this that it is too late.
+    printf '%s\n' "$TMGG_RESTART" > "$tmgg_dir/restart" || tmgg_fail "cannot write to $tmgg_dir" 74
+    # All starts of all submissions append to the same logs.
+    tmgg_mark="tmgg: submission ${tmgg_dir##*/}, restart $TMGG_RESTART, job $SLURM_JOB_ID on $HOSTNAME"
+    echo "$tmgg_mark"
+    echo "$tmgg_mark" >&2
 }
 
 # A setup command fails by its own exit code, not by what fails inside a file that it sources.
@@ -89,6 +100,7 @@ tmgg_check_setup() { # exit code, line of this script, depth of sourcing, comman
 tmgg_exit() {
     local code=$? entrypoint=null temporary=$tmgg_ended.$SLURM_JOB_ID.tmp
     trap - EXIT
+    trap '' TERM # the record must still be written
     if [ "$tmgg_stage" = claim ]; then return; fi
     if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then read -r entrypoint < "$tmgg_dir/entrypoint_exit_code"; fi
     tmgg_phase batch_end
