@@ -33,7 +33,7 @@ def test_without_arguments_it_shows_its_help(tmgg_jobs: Jobs) -> None:
 
 
 def test_an_unknown_command_is_misuse(tmgg_jobs: Jobs) -> None:
-    assert tmgg_jobs("lits").code == 2
+    assert tmgg_jobs("frobnicate").code == 2
 
 
 @pytest.mark.parametrize(

@@ -66,15 +66,20 @@ def _put_rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> No
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, name in enumerate(columns):
-        # Ids are for copying: the last column gives way first.
-        table.add_column(name, no_wrap=index == 0, overflow="fold")
+    for name in columns:
+        # What is for copying stays whole; the last column gives way, and is cut at the edge.
+        table.add_column(name, no_wrap=name != columns[-1])
     for row in rows:
         styles = [
             STATUS_STYLES.get(cell, "") if name == "status" else ""
             for name, cell in zip(columns, row, strict=True)
         ]
-        table.add_row(*(Text(cell, style) for cell, style in zip(row, styles, strict=True)))
+        table.add_row(
+            *(
+                Text(cell, style, no_wrap=True, overflow="ellipsis")
+                for cell, style in zip(row, styles, strict=True)
+            )
+        )
     Console().print(table)
 
 

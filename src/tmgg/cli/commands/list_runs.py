@@ -84,7 +84,7 @@ def _row(run: "KnownRun", found: "Found") -> list[str]:
         found.status,
         render_age(time.time() - run.record.created_at),
         run.record.backend,
-        found.job_id or "",
+        (found.job_id or "").partition("@")[0],
         str(found.attempt),
         _details(found),
     ]
