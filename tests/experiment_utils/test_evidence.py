@@ -12,7 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.evidence import Evidence, read_evidence, read_exit_record, read_job_id
+from tmgg.experiment_utils.evidence import (
+    Evidence,
+    read_evidence,
+    read_exit_record,
+    read_job_id,
+)
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import save_job
 from tmgg.experiment_utils.task import TaskOutput, render_result_line

@@ -10,6 +10,7 @@ from tmgg.errors import RecordError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json
 from tmgg.experiment_utils.ownership import is_forbidden, read_owner
 from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.records import as_time
 from tmgg.experiment_utils.task import RESULT_PREFIX, TaskOutput, parse_result_line
 
 LOG_TAIL_BYTES = 256 * 1024
@@ -180,9 +181,5 @@ def _missing_since_s(record: JsonDict) -> float | None:
 
 
 def _age(since: object) -> float | None:
-    if not isinstance(since, int | float):
-        return None
-    try:
-        return max(0.0, time.time() - since)
-    except OverflowError:
-        return None
+    at = as_time(since)
+    return None if at is None else max(0.0, time.time() - at)

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from tmgg.experiment_utils.atomic_file import JsonDict
+from tmgg.experiment_utils.records import parse_fields
 
 FailureKind = Literal[
     "user_error",
@@ -35,8 +36,8 @@ class Failure:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: JsonDict) -> "Failure":
-        return cls(kind=value["kind"], message=value["message"], hint=value["hint"])
+    def from_json(cls, value: JsonDict, *, what: str = "failure") -> "Failure":
+        return parse_fields(cls, value, what=what)
 
 
 HINTS: dict[FailureKind, str] = {

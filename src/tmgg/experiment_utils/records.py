@@ -5,6 +5,7 @@ its meaning; fields that are missing take their defaults; fields nobody knows ar
 """
 
 import functools
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import fields
@@ -20,6 +21,11 @@ def parse_record(
 ) -> _Record:
     """`value` as a `cls`; a RecordError that begins with `what` when it cannot be one."""
     check_version(value, what=what, newest_version=newest_version)
+    return parse_fields(cls, value, what=what)
+
+
+def parse_fields(cls: type[_Record], value: Mapping[str, Any], *, what: str) -> _Record:
+    """As `parse_record` for a part of a record, which has no version of its own."""
     known = {item.name for item in fields(cls)}  # type: ignore[arg-type]
     try:
         record = cls(**{key: item for key, item in value.items() if key in known})
@@ -39,6 +45,15 @@ def check_version(value: Mapping[str, Any], *, what: str, newest_version: int) -
         raise RecordError(
             f"{what} has version {version!r:.100}; this TMGG reads 1 to {newest_version}"
         )
+
+
+def as_time(value: object) -> float | None:
+    """A time in a record that nobody checked; None for what cannot be one."""
+    try:
+        found = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 @functools.cache

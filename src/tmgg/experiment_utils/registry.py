@@ -18,7 +18,7 @@ from tmgg import __version__
 from tmgg.errors import RecordError, RunExistsError, UnknownRunError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
-from tmgg.experiment_utils.records import parse_record
+from tmgg.experiment_utils.records import as_time, parse_record
 from tmgg.experiment_utils.task import TaskInput
 
 OWNER_ONLY_FOLDER = 0o700
@@ -151,8 +151,7 @@ def save_job(paths: SubmissionPaths, job_id: str | None) -> None:
 
 def submitted_at(paths: SubmissionPaths) -> float | None:
     """When the backend took the submission (Unix time); None when that is not on record."""
-    at = _job_note(paths).get("submitted_at")
-    return float(at) if isinstance(at, int | float) else None
+    return as_time(_job_note(paths).get("submitted_at"))
 
 
 def seconds_since_given_up(paths: SubmissionPaths) -> float | None:

@@ -17,9 +17,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tmgg.errors import ConfigError
+from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.base import CloudRunner
 from tmgg.experiment_utils.cloud.factory import make_runner
-from tmgg.experiment_utils.cloud.slurm import fields as checks
 
 TARGET = "tmgg.hydra_plugins.tmgg_launcher.TmggLauncher"
 CONFIG_CLASSES = {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tmgg.errors import RunExistsError
-from tmgg.experiment_utils.cloud import waiting
+from tmgg.experiment_utils.cloud import checks, waiting
 from tmgg.experiment_utils.cloud.runs import (
     ExperimentResult,
     OnUpdate,
@@ -22,7 +22,6 @@ from tmgg.experiment_utils.cloud.runs import (
     Status,
     TaskRequest,
 )
-from tmgg.experiment_utils.cloud.slurm import fields as checks
 from tmgg.experiment_utils.paths import check_run_id
 from tmgg.experiment_utils.task import ConfigLike, TaskInput, prepare_config, target_of
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from tmgg.errors import ConfigError, QueryError, SubmissionError
 from tmgg.experiment_utils.atomic_file import write_json
+from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.factory import unknown_name
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
-from tmgg.experiment_utils.cloud.slurm import fields as checks
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.ownership import forbid, is_forbidden
 from tmgg.experiment_utils.paths import SubmissionPaths

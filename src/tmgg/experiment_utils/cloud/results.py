@@ -1,23 +1,37 @@
 """From a run's record and final state to the result that callers get."""
 
+from dataclasses import dataclass, fields
+from typing import Literal
+
 from tmgg.errors import RecordError
-from tmgg.experiment_utils.atomic_file import read_json, write_json
+from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_json
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState
 from tmgg.experiment_utils.evidence import read_result
 from tmgg.experiment_utils.failures import Failure
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.records import parse_record
 from tmgg.experiment_utils.registry import load_task
-from tmgg.experiment_utils.task import nodes_of
+from tmgg.experiment_utils.task import TaskOutput, nodes_of
 
-_STATE_FIELDS = (
-    "backend_state", "reason", "job_id", "exit_code", "nodes", "attempt", "status",
-)  # fmt: skip
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Verdict:
+    """The content of `verdict.json`: a final state, as far as it is worth keeping."""
+
+    status: Literal["completed", "failed"]
+    backend_state: str
+    reason: str
+    job_id: str | None
+    exit_code: str | None
+    nodes: str
+    attempt: int
+    failure: JsonDict | None = None
 
 
 def save_verdict(paths: SubmissionPaths, state: RunState) -> None:
     """Keep a final state: it must not change when the backend forgets the job."""
     assert state.final
-    value = {name: getattr(state, name) for name in _STATE_FIELDS}
+    value = {item.name: getattr(state, item.name) for item in fields(_Verdict)}
     why = state.failure.to_json() if state.failure else None
     write_json(paths.verdict, {"version": LAYOUT_VERSION, **value, "failure": why})
 
@@ -27,25 +41,28 @@ def load_verdict(paths: SubmissionPaths) -> RunState | None:
     value = read_json(paths.verdict)
     if value is None:
         return None
-    why = value.get("failure")
-    try:
-        state = RunState(
-            run_id=paths.run_paths.run_id,
-            final=True,
-            failure=Failure.from_json(why) if why else None,
-            **{name: value[name] for name in _STATE_FIELDS},
-        )
-    except (KeyError, TypeError) as error:
-        raise RecordError(f"{paths.verdict} lacks fields: {error!r}") from error
-    if state.status not in ("completed", "failed"):
-        raise RecordError(f"{paths.verdict} has status {state.status!r}, which is no end")
-    return state
+    what = str(paths.verdict)
+    kept = parse_record(_Verdict, value, what=what, newest_version=LAYOUT_VERSION)
+    if (kept.failure is None) != (kept.status == "completed"):
+        raise RecordError(f"{what} is {kept.status} with failure={kept.failure!r:.100}")
+    return RunState(
+        run_id=paths.run_paths.run_id,
+        status=kept.status,
+        final=True,
+        backend_state=kept.backend_state,
+        reason=kept.reason,
+        job_id=kept.job_id,
+        exit_code=kept.exit_code,
+        nodes=kept.nodes,
+        attempt=kept.attempt,
+        failure=None if kept.failure is None else Failure.from_json(kept.failure, what=what),
+    )
 
 
 def make_result(paths: RunPaths, submission: SubmissionPaths, state: RunState) -> ExperimentResult:
     """The result of a final run: its state's verdict with what the experiment wrote."""
     assert state.final
-    output, _problem = read_result(submission)
+    output = _output_of(submission, state)
     why = state.failure
     return ExperimentResult(
         run_id=paths.run_id,
@@ -61,3 +78,10 @@ def make_result(paths: RunPaths, submission: SubmissionPaths, state: RunState) -
         nodes=nodes_of(output) if output else [],
         output_path=str(paths.stdout),
     )
+
+
+def _output_of(submission: SubmissionPaths, state: RunState) -> TaskOutput | None:
+    output, _problem = read_result(submission)
+    # A completed result beside a failure is of an earlier start of the job.
+    stale = output is not None and (output.status, state.status) == ("completed", "failed")
+    return None if stale else output

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tmgg.errors import BackendError, ConfigError, RunError, SubmissionUnknownError
+from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.runs import (
     ExperimentResult,
     OnUpdate,
@@ -22,7 +23,6 @@ from tmgg.experiment_utils.cloud.runs import (
     SpawnedTask,
     TaskRequest,
 )
-from tmgg.experiment_utils.cloud.slurm import fields as checks
 from tmgg.experiment_utils.failures import Failure, failure
 from tmgg.experiment_utils.paths import run_id_of_exit_record
 

@@ -24,6 +24,7 @@ from tmgg.errors import (
     UnknownRunError,
 )
 from tmgg.experiment_utils.atomic_file import write_json
+from tmgg.experiment_utils.attempt_log import render_mark
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner, waiting
 from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
@@ -98,7 +99,7 @@ def test_what_others_must_not_read_is_closed_to_them(
     for path in (run.task, run.run, run.payload, paths.intent, paths.job, paths.ray_token):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     token = paths.ray_token.read_text()
-    assert len(token) == 32
+    assert len(token) == 64
     assert token not in paths.script.read_text() + paths.intent.read_text()
     assert not [path.name for path in folder.rglob("*.tmp")]
 
@@ -336,15 +337,25 @@ def test_a_failed_run_is_retried_with_the_settings_and_in_the_folder_it_had(
 def test_a_retry_that_dies_at_once_is_not_judged_by_the_first_tries_words(
     runner: SlurmRunner, slurm: FakeSlurm
 ) -> None:
-    slurm.configure(run_jobs=True)
-    runner.run_experiment(config("bad"), run_id="run")
-    slurm.configure(run_jobs=False)
+    job_id = spawn(runner)
+    logs = paths_of(runner).run_paths
+    first_mark = render_mark(1, restart=0, job_id=job_id, host="node1")
+    killed = "slurmstepd-node1: error: Detected 1 oom-kill event(s) in StepId=1.0"
+    logs.stderr.write_text(f"{first_mark}\n{killed}\n")
+    slurm.change_job(job_id, state="FAILED", reason="NonZeroExitCode", exit_status=256)
+    first = runner.get_result("run")
+    assert first.failure is not None
+    assert first.failure.kind == "out_of_memory"
+
     job_id = str(runner.retry("run").job_id)
-    slurm.change_job(job_id, state="NODE_FAIL", reason="NodeDown")
-    result = runner.get_result("run")
-    assert result.failure is not None
-    assert result.failure.kind == "node_fail"
-    assert result.attempts == 2
+    with logs.stderr.open("a") as log:
+        log.write(render_mark(2, restart=0, job_id=job_id, host="node1") + "\n")
+        log.write("slurm_script: line 70: python: command not found\n")
+    slurm.change_job(job_id, state="FAILED", reason="NonZeroExitCode", exit_status=256)
+    second = runner.get_result("run")
+    assert second.failure is not None
+    assert (second.failure.kind, second.attempts) == ("environment", 2)
+    assert "oom-kill" not in second.failure.message
 
 
 def test_resuming_submits_what_failed_and_nothing_else(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tmgg.errors import ConfigError
+from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.factory import unknown_name
 from tmgg.experiment_utils.cloud.slurm import fields
 from tmgg.experiment_utils.cloud.slurm.extra_args import check_extra_args
@@ -131,32 +132,32 @@ class SlurmConfig:
     def __post_init__(self) -> None:
         # YAML and JSON have lists; a frozen config holds tuples.
         for name in ("setup_commands", "extra_args"):
-            object.__setattr__(self, name, fields.text_list(name, getattr(self, name)))
+            object.__setattr__(self, name, checks.text_list(name, getattr(self, name)))
         for name in ("nodes", "cpus_per_task"):
-            fields.integer(name, getattr(self, name), least=1, most=LARGEST_COUNT)
-        fields.integer("gpus_per_task", self.gpus_per_task, least=0, most=LARGEST_COUNT)
+            checks.integer(name, getattr(self, name), least=1, most=LARGEST_COUNT)
+        checks.integer("gpus_per_task", self.gpus_per_task, least=0, most=LARGEST_COUNT)
         if self.object_store_memory_mb is not None:
-            fields.integer(
+            checks.integer(
                 "object_store_memory_mb", self.object_store_memory_mb, least=80, most=10_000_000
             )
         for name in _PORTS:
-            fields.integer(name, getattr(self, name), least=1024, most=65535)
+            checks.integer(name, getattr(self, name), least=1024, most=65535)
         for name in ("poll_interval_s", "submit_timeout_s", "lost_grace_s", "ray_start_timeout_s"):
-            fields.positive(name, getattr(self, name))
+            checks.positive(name, getattr(self, name))
         for name in ("exclusive",):
-            fields.boolean(name, getattr(self, name))
+            checks.boolean(name, getattr(self, name))
         if self._is_set("requeue"):
-            fields.boolean("requeue", self.requeue)
+            checks.boolean("requeue", self.requeue)
         fields.time_limit("time_limit", self.time_limit)
         fields.memory("mem_per_cpu", self.mem_per_cpu)
         for name, pattern in _PATTERNS.items():
             if self._is_set(name):
-                fields.matching(name, getattr(self, name), pattern)
-        fields.one_of("ray_bootstrap", self.ray_bootstrap, get_args(RayBootstrap))
-        fields.printable("job_name", self.job_name)
+                checks.matching(name, getattr(self, name), pattern)
+        checks.one_of("ray_bootstrap", self.ray_bootstrap, get_args(RayBootstrap))
+        checks.printable("job_name", self.job_name)
         for name in ("output_dir", "python", "script_template"):
             if self._is_set(name):
-                fields.path(name, getattr(self, name))
+                checks.path(name, getattr(self, name))
         self._check_ports()
         fields.setup_commands("setup_commands", self.setup_commands)
         fields.scratch_folder("node_scratch", self.node_scratch)
@@ -195,7 +196,7 @@ class SlurmConfig:
         if self.python is None:
             return
         if "/" not in self.python:
-            fields.matching("python", self.python, _COMMAND)
+            checks.matching("python", self.python, _COMMAND)
         if ":" in self.python:
             raise ConfigError(
                 f"python={self.python!r} cannot be: its folder is put on PATH, where ':' separates "

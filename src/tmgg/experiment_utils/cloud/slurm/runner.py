@@ -1,6 +1,7 @@
 """Runs as Slurm jobs: one sbatch each, found again by any process on the shared file system."""
 
 import logging
+import secrets
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -96,7 +97,7 @@ class SlurmRunner(RecordedRunner):
         script = self._render(config, final)
         write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
         if config.resolved_ray_bootstrap != "none":
-            write_atomic(draft.ray_token, new_intent().token.encode())
+            write_atomic(draft.ray_token, secrets.token_hex(32).encode())
         write_json(draft.intent, new_intent().to_json())
 
     def start(self, submission: SubmissionPaths) -> str:

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --job-name=tmgg-experiment
+# (a job script; nobody reads it)
