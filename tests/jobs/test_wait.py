@@ -69,6 +69,7 @@ def test_ctrl_c_says_how_to_come_back_and_cancels_only_on_request(
 def test_ctrl_c_while_following_a_log_ends_nothing(slow_run: str, tmgg_jobs: Jobs) -> None:
     process = _start("logs", slow_run, "--follow")
     assert process.stdout is not None
+    assert process.stdout.readline().startswith("tmgg: submission 1")
     assert process.stdout.readline() == "begun\n"
     process.send_signal(signal.SIGINT)
     _out, err = process.communicate(timeout=LIMIT_S)

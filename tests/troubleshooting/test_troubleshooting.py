@@ -31,6 +31,8 @@ OPAQUE = {
     "tmgg/experiment_utils/cloud/slurm/client.py:_sacct": "Slurm's words; accounting is off",
     "tmgg/experiment_utils/cloud/slurm/client.py:ask": "Slurm's words; accounting is off",
     "tmgg/experiment_utils/cloud/slurm/preflight.py:main": "no problem, then nothing is said",
+    "tmgg/experiment_utils/cloud/slurm/ray_node/__main__.py:main": "a ScratchError, told again",
+    "tmgg/experiment_utils/cloud/slurm/ray_node/node.py:notice": "how Ray's start goes on a node",
     "tmgg/experiment_utils/cloud/slurm/site_queries.py:try_submit": "Slurm's words, in a finding",
     "tmgg/experiment_utils/cloud/slurm/view.py": "a QueryError, told again",
     "tmgg/experiment_utils/cloud/waiting.py": "a SubmissionError, told again",

@@ -24,6 +24,14 @@ CONFIGS = {
         exclusive=False,
         ray_bootstrap="none",
     ),
+    "managed.sh": SlurmConfig(
+        exclusive=False,
+        nodes=3,
+        ray_port=6380,
+        network_interface="ib0",
+        object_store_memory_mb=500,
+        node_scratch="/local",
+    ),
     "everything.sh": SlurmConfig(
         partition="ml-gpu,gpu",
         nodes=2,
@@ -48,6 +56,7 @@ CONFIGS = {
         extra_args=("--licenses=matlab:2", "--hold"),
         output_dir="my outputs",
         python="/opt/my env/bin/python3",
+        ray_bootstrap="symmetric-run",
         ray_port=6380,
         min_worker_port=20_002,
         max_worker_port=29_999,

@@ -157,7 +157,8 @@ def test_switches_that_are_neither_true_nor_false(name: str, value: object) -> N
 
 def test_an_unknown_bootstrap_names_those_there_are() -> None:
     message = refusal(ray_bootstrap="magic")
-    assert message.startswith("ray_bootstrap='magic' must be one of symmetric-run")
+    known = "auto, symmetric-run, managed, none"
+    assert message.startswith(f"ray_bootstrap='magic' must be one of {known}")
 
 
 def test_an_unknown_key_names_the_nearest_and_all() -> None:

@@ -5,6 +5,7 @@ reads them, or as one argument of a command as bash runs it (see test_script_quo
 """
 
 import dataclasses
+import shlex
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,10 @@ NAMES = {
 }  # fmt: skip
 
 
+# Words of a command in the script, so narrow that they need no quotes.
+SHELL_WORDS = {"network_interface": "--interface", "node_scratch": "--scratch"}
+
+
 def text_fields() -> list[str]:
     return [
         item.name
@@ -61,7 +66,7 @@ def directives(config: SlurmConfig, run_id: str = "run") -> dict[str, str]:
 
 
 def test_every_text_field_is_either_quoted_or_restricted() -> None:
-    assert set(text_fields()) == QUOTED | set(NAMES)
+    assert set(text_fields()) == QUOTED | set(NAMES) | set(SHELL_WORDS)
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -73,6 +78,18 @@ def test_a_name_that_slurm_takes_verbatim_holds_nothing_to_quote(name: str, valu
     with pytest.raises(ConfigError) as caught:
         SlurmConfig(**{name: value})  # type: ignore[arg-type]
     assert f"{name}={value!r}" in str(caught.value)
+
+
+@given(st.sampled_from(sorted(SHELL_WORDS)), st.text(max_size=8))
+def test_whatever_word_is_accepted_is_one_word_of_the_command(name: str, value: str) -> None:
+    try:
+        config = SlurmConfig(ray_bootstrap="managed", **{name: value})  # type: ignore[arg-type]
+    except ConfigError:
+        return
+    paths = RunPaths(config.resolved_output_dir(BASE), "run").submission(1)
+    script = render_script(config, paths, base=BASE, interpreter=Interpreter())
+    (line,) = [line for line in script.splitlines() if f"{SHELL_WORDS[name]}=" in line]
+    assert f"{SHELL_WORDS[name]}={value}" in shlex.split(line)
 
 
 @given(st.sampled_from(sorted(NAMES)), st.text(max_size=8))

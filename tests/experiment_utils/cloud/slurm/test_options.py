@@ -67,6 +67,15 @@ IN_SCRIPT: dict[str, tuple[Any, list[str]]] = {
     "min_worker_port": (12_345, [r"--min-worker-port=12345 --max-worker-port=19999 \ "[:-1]]),
     "max_worker_port": (23_456, [r"--min-worker-port=10002 --max-worker-port=23456 \ "[:-1]]),
 }
+# The same for options of the managed bootstrap: the words on its supervisor's command line.
+MANAGED = {
+    "min_job_port": (20_500, "--ports=20500-31999"),
+    "max_job_port": (30_500, "--ports=20000-30500"),
+    "network_interface": ("ib0", "--interface=ib0"),
+    "object_store_memory_mb": (500, "--object-store-mb=500"),
+    "node_scratch": ("/local", "--scratch=/local"),
+    "ray_start_timeout_s": (77.0, "--start-timeout=77"),
+}
 # Options whose effect is that a line is not there, or that is seen elsewhere (tests below).
 ELSEWHERE = {
     "exclusive", "script_template", "poll_interval_s", "submit_timeout_s", "lost_grace_s",
@@ -84,7 +93,9 @@ def lines(**options: Any) -> set[str]:
 
 
 def test_every_option_has_a_test_here() -> None:
-    assert {item.name for item in dataclasses.fields(SlurmConfig)} == set(IN_SCRIPT) | ELSEWHERE
+    assert {item.name for item in dataclasses.fields(SlurmConfig)} == (
+        set(IN_SCRIPT) | set(MANAGED) | ELSEWHERE
+    )
 
 
 @pytest.mark.parametrize("name", sorted(IN_SCRIPT))
@@ -92,6 +103,31 @@ def test_the_option_is_in_the_script_and_only_when_asked_for(name: str) -> None:
     value, expected = IN_SCRIPT[name]
     assert set(expected) <= lines(**{name: value})
     assert not set(expected) & lines()
+
+
+@pytest.mark.parametrize("name", sorted(MANAGED))
+def test_an_option_of_the_managed_bootstrap_reaches_its_supervisor(name: str) -> None:
+    value, expected = MANAGED[name]
+    assert expected in script(ray_bootstrap="managed", **{name: value}).split()
+    assert expected not in script(ray_bootstrap="managed").split()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"ray_port": 6380}, "--ray-port=6380"),
+        ({"min_worker_port": 12_345}, "--worker-ports=12345-19999"),
+        ({"max_worker_port": 23_456}, "--worker-ports=10002-23456"),
+    ],
+)
+def test_the_managed_bootstrap_honours_rays_ports_too(options: dict[str, int], words: str) -> None:
+    assert words in script(ray_bootstrap="managed", **options).split()
+
+
+def test_auto_takes_the_managed_bootstrap_where_nodes_are_shared() -> None:
+    assert "ray symmetric-run" in script()
+    assert "ray symmetric-run" not in script(exclusive=False)
+    assert "cloud.slurm.ray_node" in script(exclusive=False)
 
 
 def test_jobs_share_nodes_only_when_asked_to() -> None:
