@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ from hypothesis import settings
 
 from slurm_cluster import Cluster, ClusterOptions
 from slurm_cluster.packages import missing_packages, unusable_reason
+
+# A shell's background job ignores Ctrl-C, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The machine may be busy with a cluster; how long one example takes says nothing then.
 settings.register_profile("tmgg", deadline=None)

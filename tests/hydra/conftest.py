@@ -139,3 +139,9 @@ def _hydra_state() -> Iterator[None]:
     Singleton._instances.clear()
     Singleton._instances.update(before | changed_in_place)
     store_tables()
+
+
+@pytest.fixture(autouse=True)
+def no_version_base_of_other_tests() -> None:
+    """Hydra keeps the last version base of the process, which changes what its own suites see."""
+    Singleton._instances.pop(VersionBase, None)

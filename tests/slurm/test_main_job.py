@@ -151,7 +151,8 @@ print(json.dumps([spawned.run_id, spawned.job_id]))
     assert "JobName=tmgg-experiment" in details
     assert f"StdOut={alice.folder}/slurm_outputs/{run_id}.out" in details
     assert alice.run("tail", f"slurm_outputs/{run_id}.out").returncode == 0
-    assert alice.run("cat", f"slurm_outputs/{run_id}.err").stdout == ""
+    written = alice.run("cat", f"slurm_outputs/{run_id}.err").stdout
+    assert written == f"tmgg: submission 1, restart 0, job {job_id} on node1\n"
     alice.run("scancel", job_id)
     result = alice.python(f"""{PRELUDE}
 show(SlurmRunner(slurm_config=SlurmConfig({PLAIN})).get_result({run_id!r}))
