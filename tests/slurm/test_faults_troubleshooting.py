@@ -10,6 +10,9 @@ import pytest
 from slurm_cluster import Cluster
 from tests.slurm.trial import Trial, within
 
+# Minutes in all on two cores.
+pytestmark = pytest.mark.long
+
 RAY = {"ray_bootstrap": "symmetric-run", "exclusive": True}
 
 

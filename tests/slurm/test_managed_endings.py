@@ -38,6 +38,9 @@ def test_a_cancelled_job_leaves_nothing(held: ManagedJob, alice: Login, cluster:
 def test_a_killed_supervisor_leaves_nothing_on_its_node(
     held: ManagedJob, cluster: Cluster, node: str, which: int
 ) -> None:
+
+# Minutes in all on two cores.
+pytestmark = pytest.mark.long
     kill(cluster, node, guardian_and_supervisor(cluster, node)[which])
     wait_for_clean_nodes(cluster, [node], user="alice")
     if node == "node1":
