@@ -9,6 +9,9 @@ from slurm_cluster import Cluster
 from tests.slurm.login import Login
 from tests.slurm.managed_jobs import ManagedJob, wait_for_clean_nodes
 
+# Minutes in all on two cores.
+pytestmark = pytest.mark.long
+
 NODES = ["node1", "node2", "node3"]
 
 
@@ -22,9 +25,6 @@ def bob(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Login]:
 def test_every_node_joins_with_the_jobs_share_and_nothing_stays(
     alice: Login, cluster: Cluster
 ) -> None:
-
-# Minutes in all on two cores.
-pytestmark = pytest.mark.long
     job = ManagedJob.submit(
         alice, "one", nodes=3, nodelist="node[1-3]", cpus_per_task=2, gpus_per_task=2, gpus=1
     )

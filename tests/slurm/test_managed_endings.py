@@ -9,6 +9,9 @@ from slurm_cluster import Cluster
 from tests.slurm.login import Login
 from tests.slurm.managed_jobs import ManagedJob, kill, pids, wait_for_clean_nodes, wait_until
 
+# Minutes in all on two cores.
+pytestmark = pytest.mark.long
+
 NODES = ["node1", "node2", "node3"]
 SUPERVISORS = "^[^ ]*python -u -m tmgg.experiment_utils.cloud.slurm.ray_node /shared"
 
@@ -38,9 +41,6 @@ def test_a_cancelled_job_leaves_nothing(held: ManagedJob, alice: Login, cluster:
 def test_a_killed_supervisor_leaves_nothing_on_its_node(
     held: ManagedJob, cluster: Cluster, node: str, which: int
 ) -> None:
-
-# Minutes in all on two cores.
-pytestmark = pytest.mark.long
     kill(cluster, node, guardian_and_supervisor(cluster, node)[which])
     wait_for_clean_nodes(cluster, [node], user="alice")
     if node == "node1":

@@ -8,6 +8,9 @@ import pytest
 
 from tests.slurm.login import PYTHON, Login
 
+# Minutes in all on two cores.
+pytestmark = pytest.mark.long
+
 EXPERIMENTS = """
 def good(config):
     return {"loss": 0.25}
@@ -20,9 +23,6 @@ OPTIONS = ("slurm_nodes=3", "slurm_cpus_per_task=2", "slurm_mem_per_cpu=1GB",
 SUBMIT = """
 import json
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
-
-# Minutes in all on two cores.
-pytestmark = pytest.mark.long
 config = SlurmConfig(nodes=1, cpus_per_task=1, gpus_per_task=0, mem_per_cpu="500MB",
                      time_limit="00:05:00", ray_bootstrap="none", exclusive=False{more})
 runner = SlurmRunner(config)
