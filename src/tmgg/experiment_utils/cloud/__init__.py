@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from tmgg.experiment_utils.cloud.base import CloudRunner
     from tmgg.experiment_utils.cloud.factory import make_runner
     from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
+    from tmgg.experiment_utils.cloud.ray_jobs.config import RayConfig
+    from tmgg.experiment_utils.cloud.ray_runner import RayRunner
     from tmgg.experiment_utils.cloud.runs import (
         ExperimentResult,
         RunState,
@@ -22,6 +24,8 @@ __all__ = [
     "ExperimentResult",
     "LocalConfig",
     "LocalRunner",
+    "RayConfig",
+    "RayRunner",
     "RunState",
     "SlurmConfig",
     "SlurmRunner",
@@ -36,6 +40,8 @@ _HOMES = {
     "ExperimentResult": "tmgg.experiment_utils.cloud.runs",
     "LocalConfig": "tmgg.experiment_utils.cloud.local",
     "LocalRunner": "tmgg.experiment_utils.cloud.local",
+    "RayConfig": "tmgg.experiment_utils.cloud.ray_jobs.config",
+    "RayRunner": "tmgg.experiment_utils.cloud.ray_runner",
     "RunState": "tmgg.experiment_utils.cloud.runs",
     "SlurmConfig": "tmgg.experiment_utils.cloud.slurm.config",
     "SlurmRunner": "tmgg.experiment_utils.cloud.slurm.runner",
