@@ -96,7 +96,7 @@ def test_the_database_may_be_down(trial: Trial, cluster: Cluster) -> None:
 def test_controller_and_database_may_be_down_together(trial: Trial, cluster: Cluster) -> None:
     trial.client = IMPATIENT
     run_id = trial.held()
-    with without(cluster, "slurmdbd"), without(cluster, "slurmctld"):
+    with without(cluster, "slurmctld"), without(cluster, "slurmdbd"):
         with within(30):
             assert trial.state(run_id)["status"] == "running"
         trial.go()
