@@ -1,7 +1,5 @@
 """Modal, on the stand-in, passes the tests that every backend passes."""
 
-import tempfile
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest

@@ -1,4 +1,4 @@
-"""The client's calls about things a function may use: images, code, secrets, volumes, dicts, blobs."""
+"""The client's calls about what a function may use: images, code, secrets, volumes, dicts."""
 
 import hashlib
 from typing import Any
@@ -63,9 +63,13 @@ class ObjectCalls:
         folder = self.world.root / volume_id
         folder.mkdir(exist_ok=True)
         self.world.volumes[volume_id] = folder
-        metadata = api_pb2.VolumeMetadata(version=2, name=request.deployment_name)
+        metadata = api_pb2.VolumeMetadata(
+            version=api_pb2.VOLUME_FS_VERSION_V2, name=request.deployment_name
+        )
         self.world.objects[volume_id] = ("volume_metadata", metadata)
-        return api_pb2.VolumeGetOrCreateResponse(volume_id=volume_id, version=2, metadata=metadata)
+        return api_pb2.VolumeGetOrCreateResponse(
+            volume_id=volume_id, version=api_pb2.VOLUME_FS_VERSION_V2, metadata=metadata
+        )
 
     async def VolumeCommit(self, _request: Any, _task: str | None) -> Any:
         return api_pb2.VolumeCommitResponse(skip_reload=True)

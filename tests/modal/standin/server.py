@@ -1,4 +1,4 @@
-"""A stand-in for Modal's servers on the loopback: the real SDK talks to it, none of its code is ours.
+"""A stand-in for Modal's servers on the loopback: the real SDK talks to it.
 
 It speaks the SDK's own gRPC interface (`modal_proto`, part of the wheel) and runs every container
 as a process of Modal's own entrypoint. It never builds an image and has no GPUs.

@@ -34,7 +34,7 @@ class Input:
     item: Any
     retries: int = 0
     result: Any = None
-    data_format: int = 0
+    data_format: Any = 0
     container: "Container | None" = None
 
 

@@ -21,6 +21,7 @@ from tmgg.errors import (
     SubmissionUnknownError,
     UnknownRunError,
 )
+from tmgg.experiment_utils import ownership
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.attempt_log import read_attempt_log
 from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
@@ -38,7 +39,6 @@ from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, Spawned
 from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end, is_missing, reach_verdict
 from tmgg.experiment_utils.evidence import Evidence, read_evidence, read_job_id
 from tmgg.experiment_utils.failures import Failure, failure
-from tmgg.experiment_utils import ownership
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import (
     RunRecord,
@@ -97,7 +97,7 @@ class RecordedRunner(CloudRunner):
             self.cancel_job(job_id)
 
     def forbid(self, submission: SubmissionPaths) -> str | None:
-        """See `ownership.forbid`; a backend whose jobs do not see the run's folder overrides this."""
+        """See `ownership`; a backend whose jobs do not see the run's folder overrides this."""
         return ownership.forbid(submission)
 
     @abstractmethod

@@ -1,8 +1,8 @@
 """The deployed app: an image, and in it the function that runs parcels.
 
 An app's name ends in a digest of all that makes its image: the pinned packages, and the code that
-is sent along. So a change deploys a new app, runs that wait in Modal's queue keep the code they were
-submitted with, and deploying again changes nothing. Apps that nothing runs in cost nothing.
+is sent along. So a change deploys a new app, runs that wait in Modal's queue keep the code they
+were submitted with, and deploying again changes nothing. Apps that nothing runs in cost nothing.
 """
 
 import hashlib

@@ -141,7 +141,7 @@ class ModalCalls:
         for task in late:
             task.cancel()
         if late:
-            log.warning("Modal did not answer within %g seconds", ASK_WITHIN_S)
+            log.warning("Modal did not answer within %s seconds", ASK_WITHIN_S)
         return {call_id: None if task in late else task.result() for call_id, task in tasks.items()}
 
     async def _view_one(self, call_id: str, room: asyncio.Semaphore) -> JobView | None:

@@ -1,4 +1,4 @@
-"""What a container does: claim the submission, run it as any other backend would, pack what is left.
+"""What a container does: claim the submission, run it as any backend would, pack what is left.
 
 The experiment runs in a process of its own under the local supervisor, so one that dies (out of
 memory, a signal, `os._exit`) leaves an exit record like everywhere else and not just a dead

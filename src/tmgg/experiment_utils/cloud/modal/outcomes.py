@@ -1,6 +1,6 @@
 """What the SDK's exceptions mean, of a question and of a call. Pure but for importing the SDK.
 
-Two of them are traps. `modal.exception.TimeoutError` is not Python's: that one says "not ready yet".
+Two of them are traps. `modal.exception.TimeoutError` is not Python's, which says "not ready yet".
 And `RemoteError` covers a cancelled call, a container that died and one that could not start; that
 a call was cancelled with TMGG is known from our own record only (see runner).
 """
@@ -14,8 +14,6 @@ from tmgg.errors import (
     SubmissionError,
 )
 from tmgg.experiment_utils.cloud.verdict import JobView
-
-SET_UP = "`modal setup` (or MODAL_TOKEN_ID and MODAL_TOKEN_SECRET) names the account"
 
 
 def sdk_errors() -> tuple[type[Exception], ...]:
@@ -32,10 +30,13 @@ def refusal(what: str, error: Exception) -> BackendError:
     known = _exceptions()
     words = str(error) or type(error).__name__
     if isinstance(error, known.AuthError):
-        return BackendUnavailableError(f"{what}: {words}. {SET_UP}.")
+        return BackendUnavailableError(
+            f"{what}: Modal does not know the account: {words}. Run `modal setup`, or set "
+            "MODAL_TOKEN_ID and MODAL_TOKEN_SECRET."
+        )
     if _is_silence(error):
-        return QueryError(f"{what}, for Modal does not answer: {words}. Try again later.")
-    return SubmissionError(f"{what}: {words}")
+        return QueryError(f"{what}: Modal does not answer ({words}). Try again later.")
+    return SubmissionError(f"{what}: Modal refused: {words}")
 
 
 def answer_of(error: Exception) -> JobView | None:
@@ -51,7 +52,7 @@ def answer_of(error: Exception) -> JobView | None:
         return JobView(phase="ended", state="EXPIRED", kind="lost", reason=reason)
     if isinstance(error, known.RemoteError | known.InternalFailure):
         return JobView(phase="ended", state="FAILURE", kind="node_fail", reason=words)
-    if isinstance(error, known.Error) and _is_silence(error) or isinstance(error, known.AuthError):
+    if isinstance(error, known.AuthError) or _is_silence(error):
         return None
     reason = f"the container could not start: {type(error).__name__}: {words}"
     return JobView(phase="ended", state="INIT_FAILURE", kind="environment", reason=reason)

@@ -30,7 +30,7 @@ class Parcel:
     task: JsonDict
     payload: bytes | None
     artifacts: bytes
-    """What earlier submissions of the run left, as `Envelope.artifacts`: a retry goes on from it."""
+    """What earlier submissions left, as in `Envelope`: a retry goes on from it."""
     artifacts_limit_bytes: int
 
     def to_plain(self) -> dict[str, Any]:
@@ -66,17 +66,19 @@ class Envelope:
         """Raises RecordError for what this version cannot read."""
         what = "what came back from the container"
         if not isinstance(value, Mapping):
-            raise RecordError(f"{what} is a {type(value).__name__}, not an envelope")
+            raise RecordError(f"{what} is no envelope but a {type(value).__name__}")
         return cls(**_known(cls, value, what=what))
 
 
 def _known(cls: type[Any], value: Mapping[str, Any], *, what: str) -> dict[str, Any]:
     if value.get("version") != VERSION:
-        raise RecordError(f"{what} has version {value.get('version')!r}; this TMGG reads {VERSION}")
+        raise RecordError(
+            f"versions differ: {what} has {value.get('version')!r}, this TMGG reads {VERSION}"
+        )
     names = [item.name for item in fields(cls)]
     missing = [name for name in names if name not in value]
     if missing:
-        raise RecordError(f"{what} lacks {', '.join(missing)}")
+        raise RecordError(f"fields are missing: {what} lacks {', '.join(missing)}")
     return {name: value[name] for name in names}
 
 

@@ -1,4 +1,4 @@
-"""The packages of a container, pinned to the versions that are installed where the run is submitted.
+"""The packages of a container, pinned to the versions installed where the run is submitted.
 
 So an experiment meets there what it met here. Pure but for asking which versions are installed.
 """

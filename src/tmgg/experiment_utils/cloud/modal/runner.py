@@ -150,7 +150,7 @@ class ModalRunner(RecordedRunner):
         try:
             settled = self._settle(question.submission, question.job_id, view)
         except OSError as error:
-            log.warning("what run came back cannot be written: %s", error)
+            log.warning("the results of a run on Modal cannot be written here: %s", error)
             settled = None
         return super().end_poll(question, {**views, question.job_id: settled})
 
@@ -199,7 +199,7 @@ class ModalRunner(RecordedRunner):
         try:
             save_job(submission, call_id)
         except OSError as error:
-            log.warning("could not note call %s: %s", call_id, error)
+            log.warning("could not note Modal's call %s: %s", call_id, error)
 
 
 def make_parcel(submission: SubmissionPaths, config: ModalConfig) -> Parcel:
