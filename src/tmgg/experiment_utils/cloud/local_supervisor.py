@@ -12,23 +12,28 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.experiment_utils.atomic_file import write_atomic
 from tmgg.experiment_utils.attempt_log import render_mark
 from tmgg.experiment_utils.cloud import processes
+from tmgg.experiment_utils.cloud.room import Wish, wait_for_room
 from tmgg.experiment_utils.ownership import claim
 from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
 from tmgg.experiment_utils.phases import write_phase
-from tmgg.experiment_utils.registry import process_name
+from tmgg.experiment_utils.registry import load_run, process_name
 
 KILL_AFTER_S = 10.0
 _SWEEP_TIMEOUT_S = 5.0
 _WATCHED = {signal.SIGTERM, signal.SIGCHLD}
 # Of an enclosing job: not this run's own.
 _FOREIGN = "TMGG_RAY_ADDRESS"
+
+
+Prepare = Callable[[], Mapping[str, str] | None]
+"""What the experiment's environment has besides this process's; None when SIGTERM came first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,13 @@ class _End:
 
 
 def main(folder: Path) -> int:
-    return supervise(Start(submission_paths(folder), process_name(os.getpid())), {})
+    paths = submission_paths(folder)
+    wish = Wish.of_settings(load_run(paths.run_paths).settings)
+    return supervise(Start(paths, process_name(os.getpid())), lambda: wait_for_room(wish))
 
 
-def supervise(start: Start, environment: Mapping[str, str]) -> int:
-    """Run the experiment, with `environment` added to this process's; its exit code."""
+def supervise(start: Start, prepare: Prepare) -> int:
+    """Run the experiment; its exit code."""
     # Blocked and waited for, not handled: no moment is left in which a signal could get lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     processes.adopt_orphans()
@@ -65,7 +72,7 @@ def supervise(start: Start, environment: Mapping[str, str]) -> int:
     _set_aside(start)
     write_phase(start.paths, "batch_start")
     _mark_logs(start)
-    end = _End("cancelled", 0) if start.paths.cancel.exists() else _run(start, environment)
+    end = _run(start, prepare)
     _leave_record(start, end)
     return end.exit_code
 
@@ -92,7 +99,12 @@ def _mark_logs(start: Start) -> None:
         stream.flush()
 
 
-def _run(start: Start, environment: Mapping[str, str]) -> _End:
+def _run(start: Start, prepare: Prepare) -> _End:
+    if start.paths.cancel.exists():
+        return _End("cancelled", 0)
+    environment = prepare()
+    if environment is None:
+        return _End("cancelled", _shell_code(-signal.SIGTERM), received="TERM")
     process = _start(start, environment)
     try:
         code = _wait(process.pid)
