@@ -223,7 +223,7 @@ def _resolved(config: ConfigLike) -> JsonDict:
 
 
 def _is_literal(value: object) -> bool:
-    """Whether it is plain JSON that OmegaConf would return as it is; a prepared config mostly is."""
+    """Whether it is plain JSON that OmegaConf returns as it is; a prepared config mostly is."""
     if type(value) is dict:
         return all(type(key) is str and _is_literal(item) for key, item in value.items())
     if type(value) is list:
