@@ -48,9 +48,9 @@ def _result_json(result: "ExperimentResult") -> dict[str, Any]:
 
 
 def _put_results(results: "Sequence[ExperimentResult]") -> None:
-    from tmgg.cli.live import render_duration
     from tmgg.cli.printing import put_table, say
     from tmgg.cli.report import render_number
+    from tmgg.cli.time_words import render_duration
 
     names = list(dict.fromkeys(name for result in results for name in result.metrics))
     rows = [
