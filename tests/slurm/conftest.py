@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from slurm_cluster import Cluster
+from tests.slurm.full_ray import install_full_ray
 from tests.slurm.login import Login
 from tests.slurm.trial import Trial
 
@@ -31,3 +32,17 @@ def alice(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Login]:
 def trial(alice: Login) -> Trial:
     """Alice's runs in this test."""
     return Trial(alice)
+
+
+@pytest.fixture
+def bob(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Login]:
+    """Another user, like alice."""
+    login = Login.new(cluster, user="bob", name=request.node.name)
+    yield login
+    login.cancel_all()
+
+
+@pytest.fixture(scope="session")
+def full_ray(cluster: Cluster) -> str:
+    """A setup command that gives a job all that Ray can serve."""
+    return install_full_ray(cluster)
