@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tmgg.experiment_utils.cloud.slurm.ray_node.processes import descendants
+from tmgg.experiment_utils.cloud.processes import descendants
 from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import remove_abandoned
 
 PATIENCE_S = 10.0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tmgg.experiment_utils.cloud.slurm.ray_node.processes import parse_stat
+from tmgg.experiment_utils.cloud.processes import parse_stat
 from tmgg.experiment_utils.cloud.slurm.ray_node.shared_memory import (
     parse_segments,
     remove_segments,
