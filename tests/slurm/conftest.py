@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from slurm_cluster import Cluster
-from tests.slurm.full_ray import install_full_ray
 from tests.slurm.login import Login
 from tests.slurm.trial import Trial
 
@@ -40,9 +39,3 @@ def bob(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Login]:
     login = Login.new(cluster, user="bob", name=request.node.name)
     yield login
     login.cancel_all()
-
-
-@pytest.fixture(scope="session")
-def full_ray(cluster: Cluster) -> str:
-    """A setup command that gives a job all that Ray can serve."""
-    return install_full_ray(cluster)

@@ -25,7 +25,6 @@ class Besieged:
 
     job: ManagedJob
     view: dict[str, Any]
-    setup: str
 
     def enter(
         self, way: str, *where: str, user: str, token: str | None, node: str = "node2"
@@ -34,7 +33,7 @@ class Besieged:
         login = self.job.login
         tokens = {} if token is None else {"RAY_AUTH_TOKEN_PATH": token}
         done = login.cluster.run(
-            [*self.shell, str(PYTHON), str(INTRUDER), way, *where],
+            [str(PYTHON), str(INTRUDER), way, *where],
             user=user,
             machine=node,
             env=login.environment
@@ -45,11 +44,6 @@ class Besieged:
         )  # fmt: skip
         reached: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return reached
-
-    @property
-    def shell(self) -> list[str]:
-        """Runs a command with all of Ray."""
-        return ["bash", "-c", f'{self.setup}; exec "$@"', "-"]
 
     @property
     def token(self) -> str:
@@ -66,13 +60,13 @@ class Besieged:
 
 
 @pytest.fixture(scope="module")
-def besieged(cluster: Cluster, full_ray: str) -> Iterator[Besieged]:
+def besieged(cluster: Cluster) -> Iterator[Besieged]:
     alice = Login.new(cluster, user="alice", name="besieged")
     job = ManagedJob.submit(
-        alice, "held", nodes=2, nodelist="node[1-2]", setup_commands=[full_ray], hold_s=600,
+        alice, "held", nodes=2, nodelist="node[1-2]", hold_s=600,
         time_limit="00:15:00",
     )  # fmt: skip
-    yield Besieged(job, job.started(), full_ray)
+    yield Besieged(job, job.started())
     job.release()
     result = job.result()
     alice.cancel_all()

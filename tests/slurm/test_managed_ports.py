@@ -38,10 +38,10 @@ sys.stdin.read()
 """
 
 
-def submit_held(alice: Login, setup: str, **settings: Any) -> ManagedJob:
+def submit_held(alice: Login, **settings: Any) -> ManagedJob:
     """A job that waits for `scontrol release`, so that its id, and with it its ports, are known."""
     return ManagedJob.submit(
-        alice, "ports", nodes=2, nodelist="node[1-2]", setup_commands=[setup],
+        alice, "ports", nodes=2, nodelist="node[1-2]",
         extra_args=["--hold"], **settings,
     )  # fmt: skip
 
@@ -71,8 +71,8 @@ def taken(cluster: Cluster, how: str, *numbers: int) -> Iterator[None]:
         yield
 
 
-def test_the_ports_are_as_these_tests_expect(alice: Login, cluster: Cluster, full_ray: str) -> None:
-    job = submit_held(alice, full_ray)
+def test_the_ports_are_as_these_tests_expect(alice: Login, cluster: Cluster) -> None:
+    job = submit_held(alice)
     alice.run("scontrol", "release", job.job_id)
     job.started()
     _first, plan = expected_plan(job)
@@ -89,10 +89,8 @@ def test_the_ports_are_as_these_tests_expect(alice: Login, cluster: Cluster, ful
 
 @pytest.mark.parametrize("how", ["listening", "bound"])
 @pytest.mark.parametrize("name", ["claim", *ports.COMPONENTS, "workers"])
-def test_a_taken_port_is_survived(
-    alice: Login, cluster: Cluster, full_ray: str, name: str, how: str
-) -> None:
-    job = submit_held(alice, full_ray, function="plain")
+def test_a_taken_port_is_survived(alice: Login, cluster: Cluster, name: str, how: str) -> None:
+    job = submit_held(alice, function="plain")
     first, plan = expected_plan(job)
     special = {"claim": [first], "workers": list(range(plan.workers[0], plan.workers[0] + 20))}
     with taken(cluster, how, *special.get(name, [plan.components.get(name, first)])):
@@ -105,9 +103,9 @@ def test_a_taken_port_is_survived(
 @pytest.mark.parametrize("how", ["listening", "bound"])
 @pytest.mark.parametrize("name", ["ray_port", "min_worker_port"])
 def test_a_taken_port_that_was_asked_for_is_survived(
-    alice: Login, cluster: Cluster, full_ray: str, name: str, how: str
+    alice: Login, cluster: Cluster, name: str, how: str
 ) -> None:
-    job = submit_held(alice, full_ray, function="plain", **WISHES)
+    job = submit_held(alice, function="plain", **WISHES)
     numbers = [WISHES["ray_port"]] if name == "ray_port" else range(17000, 17190)
     with taken(cluster, how, *numbers):
         alice.run("scontrol", "release", job.job_id)

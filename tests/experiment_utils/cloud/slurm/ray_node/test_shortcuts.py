@@ -33,11 +33,11 @@ def make_node_class(*, dead: str | None = None) -> Any:
             self.done: list[str] = []
             self.client = FakeClient()
 
-        def begin(self) -> None:
+        def begin(self, *, dashboard: bool) -> None:
             """In the order of Ray's own constructor."""
             self.start_monitor()
             self.start_ray_client_server()
-            self.start_api_server(include_dashboard=False, raise_on_failure=False)
+            self.start_api_server(include_dashboard=dashboard, raise_on_failure=dashboard)
             self.start_ray_processes()
 
         def start_monitor(self) -> None:
@@ -71,11 +71,11 @@ def no_usage_stats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shortcuts, "_LOOK_EVERY_S", 0.0)
 
 
-def shortened(node_class: Any) -> Any:
+def shortened(node_class: Any, *, dashboard: bool = False) -> Any:
     node: Any = None
     take_shortcuts(node_class, registered=lambda: node.done.append("registered"))
     node = node_class()
-    node.begin()
+    node.begin(dashboard=dashboard)
     return node
 
 
@@ -90,13 +90,17 @@ def test_usage_is_reported_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatc
     assert "api server" in shortened(make_node_class()).done
 
 
+def test_a_dashboard_that_was_asked_for_is_started() -> None:
+    assert "api server" in shortened(make_node_class(), dashboard=True).done
+
+
 @pytest.mark.parametrize("name", ["raylet", "gcs_server"])
 def test_the_end_of_a_vital_process_ends_the_wait(name: str) -> None:
     with pytest.raises(RuntimeError, match=f"{name} ended while Ray started"):
         shortened(make_node_class(dead=name))
 
 
-def test_the_end_of_another_process_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_another_process_does_not() -> None:
     assert "registered" in shortened(make_node_class(dead="log_monitor")).done
 
 

@@ -56,9 +56,7 @@ def take_shortcuts(node_class: Any, *, registered: Callable[[], None]) -> None:
         setattr(node_class, name, _postpone(getattr(node_class, name), postponed))
     node_class.start_ray_processes = start_and_register
     node_class.start_ray_client_server = _start_nothing
-    # Without a dashboard it only reports usage.
-    if os.environ.get("RAY_USAGE_STATS_ENABLED") == "0":
-        node_class.start_api_server = _start_nothing
+    node_class.start_api_server = _unless_useless(node_class.start_api_server)
 
 
 def wait_until_registered(node: Any) -> None:
@@ -86,4 +84,13 @@ def _postpone(
     return postpone
 
 
-def _start_nothing(_node: Any, **_options: Any) -> None: ...
+def _unless_useless(start_api_server: Callable[..., None]) -> Callable[..., None]:
+    def start(node: Any, **options: Any) -> None:
+        # Without a dashboard it only reports usage.
+        if options.get("include_dashboard") or os.environ.get("RAY_USAGE_STATS_ENABLED") != "0":
+            start_api_server(node, **options)
+
+    return start
+
+
+def _start_nothing(_node: Any) -> None: ...
