@@ -35,7 +35,7 @@ def show(result):
 """
 
 
-@pytest.mark.parametrize("nodes", [1, 3])
+@pytest.mark.parametrize("nodes", [pytest.param(1, marks=[pytest.mark.long]), 3])
 def test_an_experiment_gets_a_ray_cluster_of_as_many_nodes_as_asked(
     alice: Login, nodes: int
 ) -> None:
