@@ -4,18 +4,15 @@
 experiment's whole session; TERM first, KILL after a grace.
 """
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from tmgg.experiment_utils.atomic_file import write_atomic
 from tmgg.experiment_utils.attempt_log import render_mark
+from tmgg.experiment_utils.exit_record import End, leave_exit_record
 from tmgg.experiment_utils.ownership import claim
 from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
 from tmgg.experiment_utils.phases import write_phase
@@ -23,14 +20,6 @@ from tmgg.experiment_utils.registry import process_name
 
 KILL_AFTER_S = 10.0
 _WATCHED = {signal.SIGTERM, signal.SIGCHLD}
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    stage: str
-    exit_code: int
-    received: str = ""
-    """The signal that asked for the end."""
 
 
 def main(folder: Path) -> int:
@@ -44,8 +33,9 @@ def main(folder: Path) -> int:
         return 0
     write_phase(paths, "batch_start")
     _mark_logs(paths, job_id)
-    end = _End("cancelled", 0) if paths.cancel.exists() else _run(paths, job_id)
-    _leave_record(paths, job_id, end)
+    end = End(job_id=job_id, stage="cancelled") if paths.cancel.exists() else _run(paths, job_id)
+    write_phase(paths, "batch_end")
+    leave_exit_record(paths, end)
     return end.exit_code
 
 
@@ -56,12 +46,12 @@ def _mark_logs(paths: SubmissionPaths, job_id: str) -> None:
         stream.flush()
 
 
-def _run(paths: SubmissionPaths, job_id: str) -> _End:
+def _run(paths: SubmissionPaths, job_id: str) -> End:
     process = _start(paths, job_id)
     try:
         if _wait(process) == "TERM":
-            return _End("entrypoint", _shell_code(_end(process)), received="TERM")
-        return _End("entrypoint", _shell_code(process.returncode))
+            return End(job_id=job_id, exit_code=_shell_code(_end(process)), received="TERM")
+        return End(job_id=job_id, exit_code=_shell_code(process.returncode))
     finally:
         # What the experiment started and left behind.
         _signal_session(process.pid, signal.SIGKILL)
@@ -111,25 +101,6 @@ def _signal_session(leader: int, number: signal.Signals) -> None:
 def _shell_code(returncode: int) -> int:
     """As a shell has it: 128 and the signal's number for a process that was killed."""
     return returncode if returncode >= 0 else 128 - returncode
-
-
-def _leave_record(paths: SubmissionPaths, job_id: str, end: _End) -> None:
-    write_phase(paths, "batch_end")
-    try:
-        entrypoint = int(paths.entrypoint_exit_code.read_text())
-    except (OSError, ValueError):
-        entrypoint = None
-    record = {
-        "version": 1,
-        "job_id": job_id,
-        "restart": 0,
-        "stage": end.stage,
-        "signal": end.received,
-        "exit_code": end.exit_code,
-        "entrypoint_exit_code": entrypoint,
-        "ended_at": time.time(),
-    }
-    write_atomic(paths.ended, json.dumps(record).encode())
 
 
 if __name__ == "__main__":

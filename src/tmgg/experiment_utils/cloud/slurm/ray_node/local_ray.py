@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from tmgg.experiment_utils import processes
 from tmgg.experiment_utils.cloud.slurm.preflight import EXIT_CODE as NO_RAY
-from tmgg.experiment_utils.cloud.slurm.ray_node import ports, processes
+from tmgg.experiment_utils.cloud.slurm.ray_node import ports
 from tmgg.experiment_utils.cloud.slurm.ray_node.children import Children
 from tmgg.experiment_utils.cloud.slurm.ray_node.ray_command import Share, render_start
 
