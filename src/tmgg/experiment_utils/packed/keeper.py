@@ -26,7 +26,6 @@ from tmgg.experiment_utils.packed.run_process import become_run
 from tmgg.experiment_utils.paths import SubmissionPaths
 from tmgg.experiment_utils.phases import write_phase
 from tmgg.experiment_utils.registry import load_task
-from tmgg.experiment_utils.timeout import GRACE_S as TIMEOUT_GRACE_S
 
 RECORDED = 0
 NOT_NEEDED = 3
@@ -35,8 +34,6 @@ OUT_OF_TIME = signal.SIGUSR1
 """Sent to a keeper when the allocation's time is nearly over."""
 
 LOOK_EVERY_S = 0.5
-# After the run's process should have ended itself at its timeout (see `timeout`).
-_HARD_LIMIT_S = TIMEOUT_GRACE_S + 15.0
 _KILL_TIMEOUT_S = 5.0
 _WATCHED = {signal.SIGTERM, signal.SIGCHLD, OUT_OF_TIME}
 
@@ -132,7 +129,8 @@ def _unwatch() -> None:
 def _wait(child: int, order: Order) -> _Ended:
     """Until the run's process has ended, by itself or because it has to."""
     timeout_s = load_task(order.paths.run_paths).timeout_seconds
-    deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s + _HARD_LIMIT_S
+    limit_s = math.inf if timeout_s is None else timeout_s + order.hard_limit_after_s
+    deadline = time.monotonic() + limit_s
     while True:
         code = _reap(child)
         if code is not None:

@@ -8,13 +8,12 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from tmgg.experiment_utils.atomic_file import JsonDict
 from tmgg.experiment_utils.packed.keeper import OUT_OF_TIME
 from tmgg.experiment_utils.packed.order import Order
 from tmgg.experiment_utils.packed.share import Share, divide
-from tmgg.experiment_utils.packed.warm_parent import WarmParent
+from tmgg.experiment_utils.packed.warm_parent import WarmParent, Warmth
 
 _RAYS_THREADS = "OMP_NUM_THREADS"
 
@@ -23,13 +22,7 @@ class NodeAgent:
     """Runs orders on this node. Its calls come from several threads."""
 
     def __init__(
-        self,
-        *,
-        runs_at_once: int,
-        cpus: int,
-        names: Sequence[str],
-        folder: str,
-        preload: Sequence[str],
+        self, *, runs_at_once: int, cpus: int, names: Sequence[str], warmth: Warmth
     ) -> None:
         self._shares = divide(
             runs=runs_at_once,
@@ -38,7 +31,7 @@ class NodeAgent:
             gpus=visible_gpus(os.environ.get("CUDA_VISIBLE_DEVICES")),
         )
         environment = render_environment(dict(os.environ), names, self._shares[0])
-        self._parent = WarmParent(environment=environment, folder=folder, preload=preload)
+        self._parent = WarmParent(warmth, environment)
 
     def warm_up(self) -> bool:
         """Return when runs can start."""
@@ -62,26 +55,19 @@ class NodeAgent:
         """The allocation is being ended: ask all runs to end."""
         self._parent.signal_all(signal.SIGTERM)
 
-    def close(self) -> bool:
-        """End the process that forks."""
-        self._parent.close()
-        return True
-
 
 def visible_gpus(text: str | None) -> list[str]:
     """The GPUs that are this job's on this node, as CUDA names them."""
     return [name for name in (text or "").split(",") if name and name != "NoDevFiles"]
 
 
-def render_environment(
-    own: dict[str, str], names: Sequence[str], share: Share
-) -> dict[str, str]:
+def render_environment(own: dict[str, str], names: Sequence[str], share: Share) -> dict[str, str]:
     """What the runs of this node have in common: what the driver has, by this node's values.
 
     `own` is a Ray worker's environment, which holds much of Ray's own; `names` are the variables
     that a process of the job has.
     """
-    environment: dict[str, Any] = {name: own[name] for name in names if name in own}
+    environment = {name: own[name] for name in names if name in own}
     if _RAYS_THREADS not in names:
         environment[_RAYS_THREADS] = str(share.threads)
     # Looking whether there is a GPU must not start CUDA, which a fork would break.

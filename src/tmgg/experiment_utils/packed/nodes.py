@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from tmgg.experiment_utils.packed.node_agent import NodeAgent
 from tmgg.experiment_utils.packed.order import Order
 from tmgg.experiment_utils.packed.schedule import Assignment
+from tmgg.experiment_utils.packed.share import default_runs_per_node
+from tmgg.experiment_utils.packed.warm_parent import Warmth
 
 EventKind = Literal["node_ready", "run_ended", "run_lost", "node_lost"]
 
@@ -49,33 +52,18 @@ class Nodes(Protocol):
 class RayNodes:
     """Every node of a Ray cluster, each with a `NodeAgent`."""
 
-    def __init__(
-        self,
-        *,
-        runs_per_node: int | None,
-        names: Sequence[str],
-        folder: str,
-        preload: Sequence[str],
-    ) -> None:
+    def __init__(self, *, runs_per_node: int | None, names: Sequence[str], warmth: Warmth) -> None:
         self._runs_per_node = runs_per_node
         self._agents: dict[str, Any] = {}
         self._runs_at_once: dict[str, int] = {}
         self._open: dict[Any, tuple[str, str | None]] = {}
         """By Ray's reference: the node, and the run, or None for the node's warming up."""
-        self._closed: list[Any] = []
-        import ray  # a second and more: only in the driver
-
-        self._ray = ray
-        for node in ray.nodes():
+        self._ray = _ray()
+        for node in self._ray.nodes():
             if node["Alive"]:
-                self._hire(node, names=names, folder=folder, preload=preload)
+                self._hire(node, names=names, warmth=warmth)
 
     def _hire(self, node: dict[str, Any], **options: Any) -> None:
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        from tmgg.experiment_utils.packed.node_agent import NodeAgent
-        from tmgg.experiment_utils.packed.share import default_runs_per_node
-
         name = node["NodeManagerHostname"]
         cpus, gpus = (int(node["Resources"].get(kind, 0)) for kind in ("CPU", "GPU"))
         runs = self._runs_per_node or default_runs_per_node(cpus=cpus, gpus=gpus)
@@ -85,7 +73,7 @@ class RayNodes:
             max_restarts=0,
             # One thread waits for each run, and others carry what the driver says meanwhile.
             max_concurrency=runs + 4,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+            scheduling_strategy=_on(node["NodeID"]),
         )
         agent = remote.remote(runs_at_once=runs, cpus=cpus, **options)
         self._agents[name], self._runs_at_once[name] = agent, runs
@@ -120,9 +108,7 @@ class RayNodes:
         except self._ray.exceptions.RayError as error:  # raised in the agent
             return self._dismiss(node, error) if run is None else [_lost(node, run, error)]
         if run is None:
-            return [
-                Event(kind="node_ready", node=node, runs_at_once=self._runs_at_once[node])
-            ]
+            return [Event(kind="node_ready", node=node, runs_at_once=self._runs_at_once[node])]
         return [Event(kind="run_ended", node=node, run=run, code=value)]
 
     def _dismiss(self, node: str, error: Exception) -> list[Event]:
@@ -137,6 +123,18 @@ class RayNodes:
     def terminate(self) -> None:
         for agent in self._agents.values():
             agent.terminate.remote()
+
+
+def _ray() -> Any:
+    import ray  # a second and more: only in the driver
+
+    return ray
+
+
+def _on(node_id: str) -> Any:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # as above
+
+    return NodeAffinitySchedulingStrategy(node_id, soft=False)
 
 
 def _lost(node: str, run: str, error: Exception) -> Event:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tmgg.experiment_utils.atomic_file import JsonDict
 from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
+from tmgg.experiment_utils.timeout import GRACE_S as TIMEOUT_GRACE_S
 
 # How long a run may take to end after SIGTERM before it is killed.
 KILL_AFTER_S = 10.0
@@ -25,6 +26,9 @@ class Order:
     cpus: tuple[int, ...] = ()
     """CPUs to stay on; empty leaves it to the kernel."""
     kill_after_s: float = KILL_AFTER_S
+    """After SIGTERM."""
+    hard_limit_after_s: float = TIMEOUT_GRACE_S + 15.0
+    """After the run's timeout, by when its own process should have ended it (see `timeout`)."""
 
     @property
     def paths(self) -> SubmissionPaths:

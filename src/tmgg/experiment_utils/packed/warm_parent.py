@@ -3,14 +3,16 @@
 A warm parent that dies takes its runs with it; the next run gets a new one.
 """
 
+import contextlib
 import json
 import logging
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tmgg.experiment_utils.packed.order import Order
@@ -27,15 +29,23 @@ class WarmParentLostError(Exception):
     """The process that forks this node's runs has ended, and with it the runs it had."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Warmth:
+    """What the runs of a batch have in common."""
+
+    folder: str
+    """Their working directory."""
+    output_dir: str
+    preload: tuple[str, ...]
+    """Modules that they import."""
+
+
 class WarmParent:
     """Starts the process at the first run, or at `warm_up`."""
 
-    def __init__(
-        self, *, environment: Mapping[str, str], folder: str, preload: Sequence[str]
-    ) -> None:
+    def __init__(self, warmth: Warmth, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
-        self._folder = folder
-        self._preload = list(preload)
+        self._warmth = warmth
         self._lock = threading.Lock()
         self._process: _Process | None = None
 
@@ -64,28 +74,23 @@ class WarmParent:
     def _ready_process(self) -> "_Process":
         with self._lock:
             if self._process is None or not self._process.alive:
-                self._process = self._start(self._preload)
+                self._process = _Process(self._warmth, self._environment)
                 if not self._process.wait_until_ready():
                     # An import that ends or hangs its process, or starts CUDA: each run has it
                     # to itself, then.
-                    log.warning("preloading %s failed; runs start cold", self._preload)
-                    self._preload = []
-                    self._process = self._start([])
+                    log.warning("preloading %s failed; runs start cold", self._warmth.preload)
+                    self._warmth = replace(self._warmth, preload=())
+                    self._process = _Process(self._warmth, self._environment)
                     self._process.wait_until_ready()
             return self._process
 
-    def _start(self, preload: Sequence[str]) -> "_Process":
-        return _Process(self._environment, self._folder, preload)
-
 
 class _Process:
-    def __init__(
-        self, environment: Mapping[str, str], folder: str, preload: Sequence[str]
-    ) -> None:
+    def __init__(self, warmth: Warmth, environment: Mapping[str, str]) -> None:
         self._popen = subprocess.Popen(
             [sys.executable, "-u", "-m", _MODULE],
             env=dict(environment),
-            cwd=folder,
+            cwd=warmth.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -97,7 +102,7 @@ class _Process:
         self.alive = True
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.send({"preload": list(preload)})
+        self.send({"preload": list(warmth.preload), "output_dir": warmth.output_dir})
 
     def wait_until_ready(self) -> bool:
         """False when it ended instead; one that does not come is ended."""
@@ -149,8 +154,11 @@ class _Process:
                         ended = self._open.pop(message["ended"])
                     ended.set_result(message["code"])
         code = self._popen.wait()
+        assert self._popen.stdin is not None
         with self._lock:
             self.alive = False
+            with contextlib.suppress(BrokenPipeError):  # what was written too late
+                self._popen.stdin.close()
             lost = list(self._open.values())
             self._open.clear()
         self._ready.set()

@@ -1,9 +1,10 @@
 """The warm parent: has the slow imports behind it and forks a keeper for every run.
 
 `python -u -m tmgg.experiment_utils.packed.zygote`, driven by JSON lines on standard input:
-`{"preload": [module, ...]}` once, then `{"run": id, "order": {...}}` and `{"signal": number}` for
-all keepers. It answers on standard output: `{"ready": true}`, then `{"ended": id, "code": n}` for
-each. The end of its input, or SIGTERM, asks all runs to end; it goes when they have.
+`{"preload": [module, ...], "output_dir": path}` once, then `{"run": id, "order": {...}}` for each
+run and `{"signal": number}` for all of them. It answers on standard output: `{"ready": true}`, then
+`{"ended": id, "code": n}` for each. The end of its input, or SIGTERM, asks all runs to end; it goes
+when they have.
 
 One thread, and no CUDA: neither survives a fork.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tmgg.experiment_utils import processes
+from tmgg.experiment_utils.batches import batched_runs
 from tmgg.experiment_utils.packed.keeper import be_keeper
 from tmgg.experiment_utils.packed.order import Order
 from tmgg.experiment_utils.packed.run_process import set_oom_score
@@ -77,14 +79,15 @@ class Zygote:
 
     def _obey(self, message: dict[str, Any]) -> None:
         if "preload" in message:
-            self._preload(message["preload"])
+            self._preload(message["preload"], Path(message["output_dir"]))
         elif "signal" in message:
             self._signal_keepers(message["signal"])
         elif not self._closing:
             self._fork(message["run"], Order.from_json(message["order"]))
 
-    def _preload(self, modules: Sequence[str]) -> None:
+    def _preload(self, modules: Sequence[str], output_dir: Path) -> None:
         preload(modules)
+        batched_runs(output_dir)  # what every keeper looks up
         if has_started_cuda():
             sys.stderr.write("tmgg: an import starts CUDA; the runs of this job start cold\n")
             raise SystemExit(COLD)
