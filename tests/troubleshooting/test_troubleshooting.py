@@ -109,6 +109,7 @@ def test_the_rows_of_the_specs_troubleshooting_are_there() -> None:
 # The reader of messages is itself tested: it must find, follow and give up where it should.
 
 _SAMPLE = """
+FOR_ALL = "a constant of the module"
 class TmggError(Exception): ...
 class OtherError(TmggError): ...
 def words(n):
@@ -131,6 +132,8 @@ def g(x):
     raise ValueError("not one of ours")
 def h(x):
     return failure("lost", "\\n".join([f"first {x}", *x]))
+def i():
+    raise OtherError(FOR_ALL)
 """
 
 
@@ -152,6 +155,7 @@ def test_the_reader_finds_follows_and_admits(sample: list[Message]) -> None:
         "… is odd",
         "gone for ever",
         "first …",
+        "a constant of the module",
         "cannot … at …",
         "done $(f)",
     }

@@ -16,7 +16,8 @@ def test_the_public_names_are_these() -> None:
     assert cloud.__all__ == sorted(cloud.__all__)
     assert set(cloud.__all__) == {
         "CloudRunner", "ExperimentResult", "LocalConfig", "LocalRunner", "RunState", "SlurmConfig",
-        "SlurmRunner", "SpawnedTask", "TaskRequest", "compose_config", "make_runner",
+        "SlurmRunner", "SpawnedSweep", "SpawnedTask", "SweepPolicy", "TaskRequest",
+        "compose_config", "make_runner",
     }  # fmt: skip
     assert dir(cloud) == cloud.__all__
 

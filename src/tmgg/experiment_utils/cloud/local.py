@@ -22,9 +22,10 @@ from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.factory import unknown_name
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
+from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.ownership import forbid, is_forbidden
-from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.paths import JobFolder, SubmissionPaths
 from tmgg.experiment_utils.registry import (
     Intent,
     load_intent,
@@ -89,7 +90,12 @@ class LocalRunner(RecordedRunner):
         return asdict(self.config)
 
     def write_submission(
-        self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
+        self,
+        draft: SubmissionPaths,
+        final: SubmissionPaths,
+        *,
+        gpu_type: str | None,
+        changes: RetryChanges,
     ) -> None:
         write_json(draft.intent, new_intent().to_json())
 
@@ -116,14 +122,14 @@ class LocalRunner(RecordedRunner):
             log.warning("could not note process %s: %s", job_id, error)  # it notes itself
         return job_id
 
-    def adopt(self, submission: SubmissionPaths) -> str | None:
+    def adopt(self, submission: JobFolder) -> str | None:
         if not is_forbidden(submission) and _may_still_start(load_intent(submission)):
             return None
         begun = forbid(submission)
         if begun is None:
             raise SubmissionError(
                 "the submitting process ended before it could start the run. `tmgg-jobs retry "
-                f"{submission.run_paths.run_id}` starts it."
+                f"{submission.name}` starts it."
             )
         return begun
 

@@ -62,7 +62,11 @@ def test_nothing_of_an_enclosing_job_reaches_slurms_commands(
     job_id = client.submit(script, comment="c", cwd=script.parent)
     client.queue([job_id])
     for call in slurm.calls():
-        assert call.env == {"SLURM_CONF": "/site/slurm.conf", "SLURM_TIME_FORMAT": "standard"}
+        assert call.env == {
+            "SLURM_CONF": "/site/slurm.conf",
+            "SLURM_TIME_FORMAT": "standard",
+            "SLURM_BITSTR_LEN": "0",
+        }
     assert slurm.only_job["environment"]["SLURMISH"] == "kept"
 
 
@@ -72,6 +76,22 @@ def test_a_refusal_carries_slurms_own_words(
     words = "Batch job submission failed: Invalid qos specification"
     slurm.break_command("sbatch", exit_code=1, stderr=f"sbatch: error: {words}")
     with pytest.raises(SubmissionError, match=f"sbatch ended with 1: .*{words}") as caught:
+        client.submit(script, comment="c", cwd=script.parent)
+    assert not isinstance(caught.value, SubmissionUnknownError)
+
+
+def test_slurm_without_a_configuration_is_no_controller_to_wait_for(
+    client: SlurmClient, slurm: FakeSlurm, script: Path
+) -> None:
+    # Pasted from Slurm 22.05 as Debian installs it.
+    words = (
+        "sbatch: error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host\n"
+        "sbatch: error: fetch_config: DNS SRV lookup failed\n"
+        "sbatch: error: _establish_config_source: failed to fetch config\n"
+        "sbatch: fatal: Could not establish a configuration source"
+    )
+    slurm.break_command("sbatch", exit_code=1, stderr=words)
+    with pytest.raises(SubmissionError, match=r"(?s)know of no cluster.*tmgg_local") as caught:
         client.submit(script, comment="c", cwd=script.parent)
     assert not isinstance(caught.value, SubmissionUnknownError)
 
