@@ -48,9 +48,7 @@ def main() -> None:
             )
             return float(cluster.python(code, timeout_s=LIMIT_S))
 
-        packed_s = sweep(
-            "packed", RUNS, RUNS, nodes=NODES, runs_per_node=RUNS_PER_NODE
-        )
+        packed_s = sweep("packed", RUNS, RUNS, nodes=NODES, runs_per_node=RUNS_PER_NODE)
         # As many jobs at once as there are nodes: each has its node's CPUs.
         array_s = sweep("array", array_runs, NODES, nodes=1)
     print(_report(packed_s, array_s, array_runs))
@@ -60,9 +58,9 @@ def _report(packed_s: float, array_s: float, array_runs: int) -> str:
     all_s = array_s * RUNS / array_runs
     measured = "measured" if array_runs == RUNS else f"extrapolated from {array_runs} runs"
     rows = [
-        [f"packed, {NODES} nodes, {RUNS_PER_NODE} runs on each at once", f"{packed_s:.1f} s", "measured"],
-        [f"array of {RUNS} single-node Ray jobs, {NODES} at once", f"{all_s:.1f} s", measured],
-    ]  # fmt: skip
+        [f"packed, {NODES} nodes, {RUNS_PER_NODE} on each at once", f"{packed_s:.1f} s", "measured"],
+        [f"array of single-node Ray jobs, {NODES} at once", f"{all_s:.1f} s", measured],
+    ]
     ratio = f"packed is {all_s / packed_s:.1f} times as fast, bootstrap included"
     return f"{render_table([f'{RUNS} runs', 'time', ''], rows)}\n\n{ratio}"
 

@@ -12,6 +12,7 @@ from tmgg.experiment_utils.failures import Failure
 from tmgg.experiment_utils.paths import SubmissionPaths
 
 RECORD_VERSION = 1
+OWNER_ONLY_FOLDER = 0o700
 Scope = Literal["job", "run"]
 
 
@@ -48,6 +49,7 @@ def leave_exit_record(paths: SubmissionPaths, end: End) -> None:
         "host": end.host,
         "failure": None if end.failure is None else end.failure.to_json(),
     }
+    paths.ended.parent.mkdir(mode=OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
     write_json(paths.ended, record)
 
 

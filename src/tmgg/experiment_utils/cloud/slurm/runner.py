@@ -17,6 +17,7 @@ from tmgg.experiment_utils.cloud.runs import RunState, SweepMode, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.array_dispatch import ArrayDispatcher
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient, require_commands, submit_argv
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.packed_dispatch import PackedDispatcher
 from tmgg.experiment_utils.cloud.slurm.retrying import bad_nodes, changed
 from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_script
 from tmgg.experiment_utils.cloud.slurm.submission import Submitter, adopt, explain_refusal
@@ -43,7 +44,7 @@ class SlurmRunner(RecordedRunner):
     """
 
     backend = "slurm"
-    sweep_modes = ("separate", "array")
+    sweep_modes = ("separate", "array", "packed")
 
     def __init__(
         self,
@@ -153,6 +154,9 @@ class SlurmRunner(RecordedRunner):
         if plan.mode == "array":
             require_commands()
             return ArrayDispatcher(self, plan, gpu_type=gpu_type, resume=resume)
+        if plan.mode == "packed":
+            require_commands()
+            return PackedDispatcher(self, plan, gpu_type=gpu_type, resume=resume)
         return super().dispatcher(plan, gpu_type=gpu_type, resume=resume)
 
     def bad_nodes(self, state: RunState) -> list[str]:
