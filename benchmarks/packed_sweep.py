@@ -58,7 +58,11 @@ def _report(packed_s: float, array_s: float, array_runs: int) -> str:
     all_s = array_s * RUNS / array_runs
     measured = "measured" if array_runs == RUNS else f"extrapolated from {array_runs} runs"
     rows = [
-        [f"packed, {NODES} nodes, {RUNS_PER_NODE} on each at once", f"{packed_s:.1f} s", "measured"],
+        [
+            f"packed, {NODES} nodes, {RUNS_PER_NODE} on each at once",
+            f"{packed_s:.1f} s",
+            "measured",
+        ],
         [f"array of single-node Ray jobs, {NODES} at once", f"{all_s:.1f} s", measured],
     ]
     ratio = f"packed is {all_s / packed_s:.1f} times as fast, bootstrap included"

@@ -49,9 +49,7 @@ def call(runner: SlurmRunner, verb: str, request: dict[str, Any]) -> object:
     return acts[verb](run_id)
 
 
-def sweep(
-    runner: SlurmRunner, verb: str, configs: list[Any], options: dict[str, Any]
-) -> object:
+def sweep(runner: SlurmRunner, verb: str, configs: list[Any], options: dict[str, Any]) -> object:
     """Configs are plain, or `{"run_id": ..., "config": ..., "title": ...}`."""
     asked = [TaskRequest(**each) if "config" in each else each for each in configs]
     if verb == "spawn_sweep":

@@ -1,4 +1,4 @@
-"""Many runs in one allocation of the real cluster: each is its own, whatever becomes of the others."""
+"""Many runs in one allocation of the real cluster: each by itself, whatever the others do."""
 
 from typing import Any
 
