@@ -52,7 +52,7 @@ def reach_verdict(
     told = None if _ended_within_its_job(current) else view
     state = _base_state(current, told)
     if _cancelled_before_it_began(current):
-        return _failed(state, failure("cancelled", _cancelled(current, "before it began")))
+        return _failed(state, _cancelled(current, begun=False))
     if _over(current, view, grace_s=grace_s):
         return _final(state, current, told, logs)
     if _ended_within_its_job(current):
@@ -151,7 +151,7 @@ def _why(
     evidence: Evidence, result: TaskOutput | None, view: JobView | None, logs: LogTails
 ) -> Failure:
     if evidence.cancel_requested and (view is None or view.kind in (None, "cancelled")):
-        return failure("cancelled", _cancelled(evidence, "with TMGG"))
+        return _cancelled(evidence, begun=evidence.claimed)
     if _never_began(evidence):
         return _why_unbegun(evidence, view, logs)
     if evidence.exit_record is not None and evidence.exit_record.failure is not None:
@@ -193,8 +193,13 @@ def _why_unbegun(evidence: Evidence, view: JobView | None, logs: LogTails) -> Fa
     return failure("not_started", f"Job {evidence.job_id} ended before its turn. {found.message}")
 
 
-def _cancelled(evidence: Evidence, how: str) -> str:
-    return f"It was cancelled {how}" + (f": {evidence.cancel_why}." if evidence.cancel_why else ".")
+def _cancelled(evidence: Evidence, *, begun: bool) -> Failure:
+    why = evidence.cancel_why
+    if not begun:
+        told = f"It was not started: {why}." if why else "It was cancelled before it began."
+    else:
+        told = f"It was cancelled with TMGG: {why}." if why else "It was cancelled with TMGG."
+    return failure("cancelled", told)
 
 
 def _never_seen_again(evidence: Evidence, view: JobView | None) -> bool:

@@ -2,14 +2,17 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tmgg.errors import RunExistsError, SubmissionError, SubmitLimitError
 from tmgg.experiment_utils.cloud.dispatch import Dispatched
-from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.batch_submission import BatchSubmitter
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.retrying import changed
 from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_packed_script
+from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 from tmgg.experiment_utils.cloud.sweeping import SweepPlan
 from tmgg.experiment_utils.paths import BatchPaths
 
@@ -31,6 +34,7 @@ class PackedDispatcher:
     ) -> None:
         self._runner = runner
         self._submitter = BatchSubmitter(runner, plan, gpu_type=gpu_type, resume=resume)
+        self._requests = {str(request.run_id): request for request in plan.requests}
         self._is_taken_up = False
         # A template that cannot be used is refused before anything is written.
         self._render(runner.config, BatchPaths(runner.output_dir, f"{plan.sweep_id}.0"))
@@ -42,12 +46,24 @@ class PackedDispatcher:
             self._is_taken_up = True
         rest = [request for request in waiting if str(request.run_id) not in done.launched]
         if rest:
-            self._submit(rest, done)
+            self._submit(rest, done, RetryChanges())
         return done
 
-    def _submit(self, requests: Sequence[TaskRequest], done: Dispatched) -> None:
+    def retry(self, failed: Sequence[RunState], changes: Sequence[RetryChanges]) -> Dispatched:
+        done = Dispatched()
+        self._submitter.continue_from(failed)
+        requests = [self._requests[state.run_id] for state in failed]
+        self._submit(requests, done, combined(changes))
+        return done
+
+    def _submit(
+        self, requests: Sequence[TaskRequest], done: Dispatched, changes: RetryChanges
+    ) -> None:
+        def render(config: SlurmConfig, batch: BatchPaths) -> str:
+            return self._render(fitting(changed(config, changes), len(requests)), batch)
+
         try:
-            batch, job_id = self._submitter.submit(requests, "packed", self._render)
+            batch, job_id = self._submitter.submit(requests, "packed", render)
         except SubmitLimitError as error:
             done.held = str(error)
         except (SubmissionError, RunExistsError) as error:
@@ -60,3 +76,19 @@ class PackedDispatcher:
         return render_packed_script(
             config, batch, base=self._runner.base_dir, interpreter=Interpreter.submitting()
         )
+
+
+def combined(changes: Sequence[RetryChanges]) -> RetryChanges:
+    """What suits all of them: without any of the bad nodes, and the largest memory."""
+    nodes = [node for each in changes for node in each.exclude_nodes]
+    return RetryChanges(
+        exclude_nodes=tuple(dict.fromkeys(nodes)),
+        memory_factor=max((each.memory_factor for each in changes), default=1.0),
+    )
+
+
+def fitting(config: SlurmConfig, runs: int) -> SlurmConfig:
+    """No more nodes than runs; nodes that were named are taken as they are."""
+    if config.nodelist is not None or config.nodes <= runs:
+        return config
+    return replace(config, nodes=runs)

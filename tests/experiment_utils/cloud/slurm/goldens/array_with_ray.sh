@@ -30,7 +30,7 @@ tmgg_ended=$tmgg_output/.ended/${tmgg_run/\//.}.json
 tmgg_enter() {
     local log=$tmgg_batch/logs/$SLURM_ARRAY_TASK_ID run=$tmgg_output/${tmgg_run%/*}
     tmgg_own "$tmgg_batch" "$SLURM_ARRAY_JOB_ID"
-    mkdir -p -m 700 "$tmgg_output/.ended" "$run" "$tmgg_dir" || tmgg_fail "cannot write to $tmgg_output" 74
+    (umask 077 && mkdir -p "$tmgg_output/.ended" "$run" "$tmgg_dir") || tmgg_fail "cannot write to $tmgg_output" 74
     printf '%s %s\n' "${tmgg_batch##*/}" "$SLURM_ARRAY_TASK_ID" > "$tmgg_dir/batch"
     # Slurm names the logs by index. A second name is enough; where there cannot be one, append.
     if ! { ln "$log.out" "$run.out" 2> /dev/null || [ "$log.out" -ef "$run.out" ]; }; then exec >> "$run.out"; fi
