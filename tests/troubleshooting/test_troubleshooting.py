@@ -25,11 +25,15 @@ MESSAGES = Source().messages()
 # Messages whose words the source does not show, and where they come from.
 OPAQUE = {
     "tmgg/experiment_utils/cloud/diagnosis.py": "made of _STAGES and the fixed beginnings, below",
+    "tmgg/experiment_utils/cloud/modal/runner.py": "an error of the calls, told again",
     "tmgg/experiment_utils/cloud/polling.py:_ask": "a BackendUnavailableError, told again",
     "tmgg/experiment_utils/cloud/judging.py": "a SubmissionError or RecordError, told again",
     "tmgg/experiment_utils/cloud/dispatch.py": "a SubmissionError, told again",
     "tmgg/experiment_utils/cloud/slurm/batch_submission.py": "a SubmissionError, told again",
     "tmgg/experiment_utils/cloud/sweeping.py": "another TmggError, told again",
+    "tmgg/experiment_utils/cloud/ray_jobs/host.py:main": "a ScratchError, told again",
+    "tmgg/experiment_utils/cloud/ray_jobs/host.py:notice": "how Ray's start goes on this machine",
+    "tmgg/experiment_utils/cloud/ray_runner.py": "a QueryError, told again",
     "tmgg/experiment_utils/cloud/slurm/client.py:submit": "a QueryError, told again",
     "tmgg/experiment_utils/cloud/slurm/client.py:_sacct": "Slurm's words; accounting is off",
     "tmgg/experiment_utils/cloud/slurm/client.py:ask": "Slurm's words; accounting is off",

@@ -7,6 +7,10 @@ if TYPE_CHECKING:
     from tmgg.experiment_utils.cloud.base import CloudRunner
     from tmgg.experiment_utils.cloud.factory import make_runner
     from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
+    from tmgg.experiment_utils.cloud.modal.config import ModalConfig
+    from tmgg.experiment_utils.cloud.modal.runner import ModalRunner
+    from tmgg.experiment_utils.cloud.ray_jobs.config import RayConfig
+    from tmgg.experiment_utils.cloud.ray_runner import RayRunner
     from tmgg.experiment_utils.cloud.runs import (
         ExperimentResult,
         RunState,
@@ -24,6 +28,10 @@ __all__ = [
     "ExperimentResult",
     "LocalConfig",
     "LocalRunner",
+    "ModalConfig",
+    "ModalRunner",
+    "RayConfig",
+    "RayRunner",
     "RunState",
     "SlurmConfig",
     "SlurmRunner",
@@ -40,6 +48,10 @@ _HOMES = {
     "ExperimentResult": "tmgg.experiment_utils.cloud.runs",
     "LocalConfig": "tmgg.experiment_utils.cloud.local",
     "LocalRunner": "tmgg.experiment_utils.cloud.local",
+    "ModalConfig": "tmgg.experiment_utils.cloud.modal.config",
+    "ModalRunner": "tmgg.experiment_utils.cloud.modal.runner",
+    "RayConfig": "tmgg.experiment_utils.cloud.ray_jobs.config",
+    "RayRunner": "tmgg.experiment_utils.cloud.ray_runner",
     "RunState": "tmgg.experiment_utils.cloud.runs",
     "SlurmConfig": "tmgg.experiment_utils.cloud.slurm.config",
     "SlurmRunner": "tmgg.experiment_utils.cloud.slurm.runner",

@@ -5,9 +5,9 @@ logs say, since when something is missing.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tmgg.errors import RecordError, RunError, SubmissionError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_json
@@ -27,10 +27,11 @@ from tmgg.experiment_utils.evidence import (
     read_job_id,
 )
 from tmgg.experiment_utils.failures import Failure, failure
-from tmgg.experiment_utils.paths import LAYOUT_VERSION, BatchPaths, JobFolder, SubmissionPaths
+from tmgg.experiment_utils.paths import LAYOUT_VERSION, BatchPaths, SubmissionPaths
 
 log = logging.getLogger(__name__)
 
+_Folder = TypeVar("_Folder")
 JobOrRefusal = str | SubmissionError | None
 """The job; or why there is none and never will be; None while that is open."""
 
@@ -41,7 +42,9 @@ class Backend(Protocol):
     @property
     def grace_s(self) -> float: ...
 
-    def adopt(self, folder: JobFolder) -> str | None: ...
+    def adopt(self, submission: SubmissionPaths) -> str | None: ...
+
+    def adopt_batch(self, batch: BatchPaths) -> str | None: ...
 
 
 class Judge:
@@ -89,7 +92,7 @@ class Judge:
             return job_id
         member = None if submission.intent.exists() else find_member(submission)
         if member is None:
-            return self._adopt(submission)
+            return _or_refusal(self._backend.adopt, submission)
         batch_job = self._job_of_batch(member, {} if adopted is None else adopted)
         return member.job_id(batch_job) if isinstance(batch_job, str) else batch_job
 
@@ -104,19 +107,13 @@ class Judge:
         )
         return self._keep(submission, state)
 
-    def _adopt(self, folder: JobFolder) -> JobOrRefusal:
-        try:
-            return self._backend.adopt(folder)
-        except SubmissionError as error:
-            return error
-
     def _job_of_batch(
         self, member: Member, adopted: dict[BatchPaths, JobOrRefusal]
     ) -> JobOrRefusal:
         batch = member.batch
         if batch not in self._batch_jobs and batch not in adopted:
             refused = read_refusal(batch)
-            found = read_job_id(batch) or refused or self._adopt(batch)
+            found = read_job_id(batch) or refused or _or_refusal(self._backend.adopt_batch, batch)
             if isinstance(found, str):
                 self._batch_jobs[batch] = found
             else:
@@ -165,6 +162,13 @@ class Judge:
             # Any other process reaches the same verdict from the same evidence.
             log.warning("could not note the end of run %s: %s", state.run_id, error)
         return state
+
+
+def _or_refusal(adopt: Callable[[_Folder], str | None], folder: _Folder) -> JobOrRefusal:
+    try:
+        return adopt(folder)
+    except SubmissionError as error:
+        return error
 
 
 def save_batch_refusal(batch: BatchPaths, error: SubmissionError) -> None:

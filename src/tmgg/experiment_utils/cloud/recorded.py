@@ -21,6 +21,7 @@ from tmgg.errors import (
     SubmitLimitError,
     UnknownRunError,
 )
+from tmgg.experiment_utils import ownership
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.batches import (
     batched_runs,
@@ -44,11 +45,9 @@ from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 from tmgg.experiment_utils.cloud.sweeping import SweepPlan
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.evidence import read_job_id
-from tmgg.experiment_utils.ownership import forbid
 from tmgg.experiment_utils.paths import (
     LAYOUT_VERSION,
     BatchPaths,
-    JobFolder,
     RunPaths,
     SubmissionPaths,
 )
@@ -77,14 +76,15 @@ class RecordedRunner(CloudRunner):
 
     @abstractmethod
     def write_submission(
-        self,
-        draft: SubmissionPaths,
-        final: SubmissionPaths,
-        *,
-        gpu_type: str | None,
-        changes: RetryChanges,
+        self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
     ) -> None:
         """Write intent and script of a submission into `draft`; they will be read at `final`."""
+
+    def write_retry(
+        self, draft: SubmissionPaths, final: SubmissionPaths, changes: RetryChanges
+    ) -> None:
+        """As `write_submission` for a run that failed; a backend overrides it for the changes."""
+        self.write_submission(draft, final, gpu_type=None)
 
     def check_submission(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
         """Raise ConfigError or BackendError for what cannot be submitted; writes nothing."""
@@ -95,11 +95,15 @@ class RecordedRunner(CloudRunner):
         """Hand a recorded submission to the backend; the backend's job id, noted in the record."""
 
     @abstractmethod
-    def adopt(self, folder: JobFolder) -> str | None:
-        """The job of a submission (or batch) that has no job id on record; None while that is open.
+    def adopt(self, submission: SubmissionPaths) -> str | None:
+        """The job of a submission that has no job id on record; None while that is open.
 
         Raises SubmissionError once it is certain that there is no job and never will be.
         """
+
+    def adopt_batch(self, batch: BatchPaths) -> str | None:
+        """As `adopt`, for a batch; only asked of a backend that submits some."""
+        raise NotImplementedError
 
     @abstractmethod
     def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
@@ -113,6 +117,10 @@ class RecordedRunner(CloudRunner):
         """As `cancel_job` for several; a backend that can take them in one call overrides this."""
         for job_id in job_ids:
             self.cancel_job(job_id)
+
+    def forbid(self, submission: SubmissionPaths) -> str | None:
+        """See `ownership`; a backend whose jobs do not see the run's folder overrides this."""
+        return ownership.forbid(submission)
 
     @abstractmethod
     def record_settings(self) -> dict[str, object]:
@@ -129,6 +137,11 @@ class RecordedRunner(CloudRunner):
         """Limit of a run for which none was given."""
 
     @property
+    def source(self) -> str:
+        """Whom `view_jobs` asks: runners of one source share a question."""
+        return self.backend
+
+    @property
     def base_dir(self) -> Path:
         """Working directory of new runs."""
         return Path.cwd()
@@ -139,7 +152,7 @@ class RecordedRunner(CloudRunner):
         self.check_submission(paths.submission(1), gpu_type=gpu_type)
 
         def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
-            self.write_submission(draft, final, gpu_type=gpu_type, changes=RetryChanges())
+            self.write_submission(draft, final, gpu_type=gpu_type)
 
         record = self.new_record(task.run_id, gpu_type=gpu_type)
         try:
@@ -204,7 +217,7 @@ class RecordedRunner(CloudRunner):
             write_json(submission.cancel, note)
             job_id = self._judge.job_id(submission)
             if job_id is None or packed_batch(submission) is not None:
-                return forbid(submission) or _known(job_id)
+                return self.forbid(submission) or _known(job_id)
             return _known(job_id)
         except OSError as error:
             job_id = read_job_id(submission)
@@ -242,7 +255,7 @@ class RecordedRunner(CloudRunner):
             raise RunExistsError(f"run {run_id!r} is {state.status}; only a failed run is retried")
 
         def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
-            self.write_submission(draft, final, gpu_type=None, changes=changes or RetryChanges())
+            self.write_retry(draft, final, changes or RetryChanges())
 
         return self._submit_again(paths, state, write)
 
@@ -276,7 +289,7 @@ class RecordedRunner(CloudRunner):
 
     def _close(self, submission: SubmissionPaths, state: RunState) -> None:
         """A job that was only concluded to be over must not run beside the new one."""
-        job_id = forbid(submission) or state.job_id
+        job_id = self.forbid(submission) or state.job_id
         if job_id is None or state.failure is None or state.failure.kind != "lost":
             return
         try:

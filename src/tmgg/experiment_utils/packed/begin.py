@@ -3,15 +3,13 @@
 The job script does the same in bash for a run that has a job of its own.
 """
 
-import contextlib
 from dataclasses import dataclass
 
 from tmgg.experiment_utils.batches import make_run_folder
 from tmgg.experiment_utils.evidence import read_exit_record
+from tmgg.experiment_utils.job_start import set_aside_earlier
 from tmgg.experiment_utils.ownership import claim
 from tmgg.experiment_utils.paths import SubmissionPaths
-
-_OF_ONE_START = ("phases", "result.json", "entrypoint_exit_code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ def begin(paths: SubmissionPaths, *, job_id: str, restart: int) -> Begun | str:
         restart=restart if earlier is None else max(earlier + 1, restart),
         is_cancelled=paths.cancel.exists(),
     )
-    _set_aside(paths, begun.restart)
+    set_aside_earlier(paths, restart=begun.restart)
     return begun
 
 
@@ -54,14 +52,3 @@ def last_start(paths: SubmissionPaths) -> int | None:
         return int(paths.restart.read_text())
     except (OSError, ValueError):
         return None
-
-
-def _set_aside(paths: SubmissionPaths, restart: int) -> None:
-    for name in _OF_ONE_START:
-        left = paths.folder / name
-        with contextlib.suppress(FileNotFoundError):
-            left.rename(left.with_name(f"{name}.before-restart-{restart}"))
-    for left in (paths.ended, paths.stop):
-        left.unlink(missing_ok=True)
-    # A process of an earlier start, on a node that lost touch, sees by this that it is too late.
-    paths.restart.write_text(f"{restart}\n")

@@ -15,10 +15,10 @@ import traceback
 from dataclasses import dataclass
 from typing import NoReturn
 
-from tmgg.experiment_utils import processes
-from tmgg.experiment_utils.attempt_log import render_mark
+from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.exit_record import End, leave_exit_record
 from tmgg.experiment_utils.failures import Failure, failure
+from tmgg.experiment_utils.job_start import mark_logs
 from tmgg.experiment_utils.packed.begin import Begun, begin
 from tmgg.experiment_utils.packed.memory import count_oom_kills
 from tmgg.experiment_utils.packed.order import Order
@@ -77,7 +77,7 @@ def _keep(order: Order) -> int:
     if isinstance(begun, str):
         sys.stdout.write(f"tmgg: not needed, {begun}\n")
         return NOT_NEEDED
-    _mark_logs(paths, order, begun)
+    mark_logs(paths, restart=begun.restart, job_id=order.job_id)
     write_phase(paths, "batch_start")
     stage, ended = ("cancelled", _Ended(0)) if begun.is_cancelled else _run(order, begun)
     write_phase(paths, "batch_end")
@@ -93,15 +93,6 @@ def _keep(order: Order) -> int:
     )
     leave_exit_record(paths, end)
     return RECORDED
-
-
-def _mark_logs(paths: SubmissionPaths, order: Order, begun: Begun) -> None:
-    mark = render_mark(
-        paths.number, restart=begun.restart, job_id=order.job_id, host=socket.gethostname()
-    )
-    for stream in (sys.stdout, sys.stderr):
-        stream.write(f"{mark}\n")
-        stream.flush()
 
 
 def _run(order: Order, begun: Begun) -> tuple[str, _Ended]:

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import NoReturn
 
-from tmgg.experiment_utils import processes
+from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.execute import execute_task
 from tmgg.experiment_utils.packed.order import Order
 

@@ -21,8 +21,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tmgg.experiment_utils import processes
 from tmgg.experiment_utils.batches import batched_runs
+from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.packed.keeper import be_keeper
 from tmgg.experiment_utils.packed.order import Order
 from tmgg.experiment_utils.packed.run_process import set_oom_score

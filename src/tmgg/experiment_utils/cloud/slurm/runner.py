@@ -26,7 +26,7 @@ from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 from tmgg.experiment_utils.cloud.sweeping import SweepPlan
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.cloud.waiting import Clock
-from tmgg.experiment_utils.paths import JobFolder, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.paths import BatchPaths, JobFolder, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import load_run, new_intent
 
 log = logging.getLogger(__name__)
@@ -105,15 +105,17 @@ class SlurmRunner(RecordedRunner):
         self._render(self._config_of(submission.run_paths, gpu_type), submission)
 
     def write_submission(
-        self,
-        draft: SubmissionPaths,
-        final: SubmissionPaths,
-        *,
-        gpu_type: str | None,
-        changes: RetryChanges,
+        self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
     ) -> None:
+        self._write(draft, final, self._config_of(final.run_paths, gpu_type))
+
+    def write_retry(
+        self, draft: SubmissionPaths, final: SubmissionPaths, changes: RetryChanges
+    ) -> None:
+        self._write(draft, final, changed(self._config_of(final.run_paths, None), changes))
+
+    def _write(self, draft: SubmissionPaths, final: SubmissionPaths, config: SlurmConfig) -> None:
         require_commands()
-        config = changed(self._config_of(final.run_paths, gpu_type), changes)
         script = self._render(config, final)
         write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
         if config.resolved_ray_bootstrap != "none":
@@ -137,7 +139,13 @@ class SlurmRunner(RecordedRunner):
         except SubmissionError as error:
             raise explain_refusal(self.client, error) from error.__cause__
 
-    def adopt(self, folder: JobFolder) -> str | None:
+    def adopt(self, submission: SubmissionPaths) -> str | None:
+        return self._adopt(submission)
+
+    def adopt_batch(self, batch: BatchPaths) -> str | None:
+        return self._adopt(batch)
+
+    def _adopt(self, folder: JobFolder) -> str | None:
         budget_s = self.config.submit_timeout_s
         return adopt(self.client, folder, budget_s=budget_s, settle_s=SETTLE_S)
 
