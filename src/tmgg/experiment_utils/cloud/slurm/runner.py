@@ -10,6 +10,7 @@ from typing import Any
 
 from tmgg.errors import SubmissionError, SubmissionUnknownError, SubmitLimitError
 from tmgg.experiment_utils.atomic_file import write_atomic, write_json
+from tmgg.experiment_utils.batches import packed_batch
 from tmgg.experiment_utils.cloud.base import as_request
 from tmgg.experiment_utils.cloud.dispatch import Dispatcher
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
@@ -175,6 +176,9 @@ class SlurmRunner(RecordedRunner):
         if paths.run.exists():
             # A retry keeps the settings of the record, whatever this runner was made with.
             config = SlurmConfig.from_mapping(load_run(paths).settings)
+            if any(packed_batch(paths.submission(each)) for each in paths.submission_numbers()):
+                # It never needed more than a part of a node.
+                config = replace(config, nodes=1, nodelist=None, ray_bootstrap="none")
         return config if gpu_type is None else replace(config, gpu_type=gpu_type)
 
     def _render(self, config: SlurmConfig, paths: SubmissionPaths) -> str:
