@@ -1,5 +1,6 @@
 """Every run of a batch started somewhere and its end seen, as long as there is time and a node."""
 
+import contextlib
 import logging
 import signal
 import time
@@ -40,6 +41,7 @@ class Driver:
         self._is_stopping = False
         self._is_ending = False
         self._give_up_at: float | None = None
+        self._last_loss = ""
 
     def terminate(self) -> None:
         """The allocation is being ended from outside: start nothing more, end what runs."""
@@ -55,7 +57,7 @@ class Driver:
             self._start_runs()
             self._look()
             if not self._nodes.count:
-                self._leave_unbegun("not one node of the allocation is left")
+                self._leave_unbegun(f"not one node is left; {self._last_loss}")
                 return NO_NODES
         return 0
 
@@ -74,7 +76,8 @@ class Driver:
             self._is_stopping = True
             self._leave_unbegun("the allocation's time was nearly over")
             for run in self._schedule.running:
-                self._runs[run].stop.touch()
+                with contextlib.suppress(OSError):  # one that is only just beginning has no folder
+                    self._runs[run].stop.touch()
         if not self._is_ending and self._allocation.is_time_to_end(now):
             self._is_ending = True
             self._nodes.end_for_time()
@@ -97,6 +100,7 @@ class Driver:
             self._schedule.add_node(event.node, runs_at_once=event.runs_at_once)
         elif event.kind == "node_lost":
             self._schedule.remove_node(event.node)
+            self._last_loss = f"lost {event.node}: {event.why}"
             log.warning("lost %s: %s", event.node, event.why)
         elif event.kind == "run_ended" and event.code in (RECORDED, NOT_NEEDED):
             self._schedule.ended(event.run)
