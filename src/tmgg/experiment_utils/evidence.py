@@ -9,7 +9,7 @@ from pathlib import Path
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json
 from tmgg.experiment_utils.ownership import is_forbidden, read_owner
-from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.paths import JobFolder, SubmissionPaths
 from tmgg.experiment_utils.records import as_time
 from tmgg.experiment_utils.task import RESULT_PREFIX, TaskOutput, parse_result_line
 
@@ -52,6 +52,8 @@ class Evidence:
     """Why there is no result although there should be: the file is damaged, the line is cut."""
     exit_record: ExitRecord | None
     cancel_requested: bool
+    cancel_why: str = ""
+    """What is said about the reason; empty for a plain cancel."""
     missing_since_s: float | None
     """How long something that should be there has been missing, by the first who noticed."""
 
@@ -76,11 +78,12 @@ def read_evidence(paths: SubmissionPaths, *, ended: bool) -> Evidence:
         result_problem=problem,
         exit_record=exit_record,
         cancel_requested=paths.cancel.exists(),
+        cancel_why=_cancel_why(paths),
         missing_since_s=_missing_since_s(missing),
     )
 
 
-def read_job_id(paths: SubmissionPaths) -> str | None:
+def read_job_id(paths: JobFolder) -> str | None:
     """The job that claimed the submission, else the one noted when it was submitted."""
     return read_owner(paths) or _text(_read_record(paths.job).get("job_id"))
 
@@ -167,6 +170,11 @@ def _read_record(path: Path) -> JsonDict:
         return read_json(path) or {}
     except (RecordError, OSError):
         return {}
+
+
+def _cancel_why(paths: SubmissionPaths) -> str:
+    why = _text(_read_record(paths.cancel).get("why")) or ""
+    return "" if why == "cancel" else why
 
 
 def _text(value: object) -> str | None:

@@ -3,11 +3,22 @@
     <output_dir>/                      slurm_outputs/ unless configured
         <run_id>.out, <run_id>.err     what the job printed, of all its attempts
         .ended/<run_id>.<n>.json       written by the job as its last act (exit record)
-        <run_id>/                      0700
+        .sweeps/<sweep_id>.json        the runs of a sweep, in order
+        .batches/<batch_id>/           0700: many runs submitted with one sbatch
+            batch.json                 what they share: the settings of their records
+            runs                       one line a run: which, and where its task is
+            tasks.jsonl, payloads      what to run (0600)
+            intent.json, job.sh, job.json, owner   as in a submission, below
+            refused.json               Slurm's words, when it did not take the batch
+            removed                    runs that gc removed, one a line
+            logs/<index>.out, .err     what Slurm opens; the same files as <run_id>.out, .err
+        <run_id>/                      0700; of a run in a batch: once its job begins
             run.json                   what was asked for; written once, before submission
             task.json, payload.pkl     what to run (0600)
             output/                    the experiment's own files: checkpoints, logs
             <n>/                       submission n (1, 2, ...): `retry` makes the next one
+                batch                  the batch it was submitted with, and its place in it; then
+                                       intent.json, job.sh and job.json are there, not here
                 intent.json            token, written before the backend is called
                 job.sh                 the job script (Slurm)
                 ray_request.json       what Ray is asked for (Ray)
@@ -33,7 +44,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from tmgg.errors import ConfigError
 
@@ -56,6 +67,35 @@ def check_run_id(run_id: object) -> str:
 def run_id_of_exit_record(file_name: str) -> str:
     """The run whose exit record in `.ended/` has this name."""
     return file_name.rsplit(".", 2)[0]
+
+
+class JobFolder(Protocol):
+    """The files of what is handed to the backend at once: a submission of one run, or a batch."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def intent(self) -> Path: ...
+
+    @property
+    def script(self) -> Path: ...
+
+    @property
+    def job(self) -> Path: ...
+
+    @property
+    def owner(self) -> Path: ...
+
+    @property
+    def name(self) -> str:
+        """What `tmgg-jobs retry` takes for it: a run, or a sweep."""
+        ...
+
+    @property
+    def shown_by(self) -> str:
+        """The command that shows how it stands."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +165,18 @@ class SubmissionPaths:
     @property
     def folder(self) -> Path:
         return self.run_paths.folder / (self.folder_name or str(self.number))
+
+    @property
+    def name(self) -> str:
+        return self.run_paths.run_id
+
+    @property
+    def shown_by(self) -> str:
+        return f"tmgg-jobs show {self.name}"
+
+    @property
+    def batch(self) -> Path:
+        return self.folder / "batch"
 
     @property
     def intent(self) -> Path:
@@ -197,6 +249,89 @@ class SubmissionPaths:
         """The exit record; only there when the job ended by itself or by a signal it caught."""
         name = f"{self.run_paths.run_id}.{self.number}.json"
         return self.run_paths.ended_folder / name
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPaths:
+    """The files of many runs that are submitted with one sbatch; `output_dir` is absolute."""
+
+    FOLDER_NAME: ClassVar[str] = ".batches"
+
+    output_dir: Path
+    batch_id: str
+    """`SWEEP.NUMBER`."""
+    folder_name: str | None = None
+    """None is the id; another while the folder is being made."""
+
+    @property
+    def folder(self) -> Path:
+        return self.output_dir / self.FOLDER_NAME / (self.folder_name or self.batch_id)
+
+    @property
+    def name(self) -> str:
+        return self.batch_id.rpartition(".")[0]
+
+    @property
+    def shown_by(self) -> str:
+        return f"tmgg-jobs list --sweep {self.name}"
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "batch.json"
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    @property
+    def tasks(self) -> Path:
+        return self.folder / "tasks.jsonl"
+
+    @property
+    def payloads(self) -> Path:
+        return self.folder / "payloads"
+
+    @property
+    def intent(self) -> Path:
+        return self.folder / "intent.json"
+
+    @property
+    def script(self) -> Path:
+        return self.folder / "job.sh"
+
+    @property
+    def job(self) -> Path:
+        return self.folder / "job.json"
+
+    @property
+    def owner(self) -> Path:
+        return self.folder / "owner"
+
+    @property
+    def refusal(self) -> Path:
+        return self.folder / "refused.json"
+
+    @property
+    def removed(self) -> Path:
+        return self.folder / "removed"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPaths:
+    """The files of one sweep; `output_dir` is absolute."""
+
+    FOLDER_NAME: ClassVar[str] = ".sweeps"
+
+    output_dir: Path
+    sweep_id: str
+
+    @property
+    def record(self) -> Path:
+        return self.output_dir / self.FOLDER_NAME / f"{self.sweep_id}.json"
 
 
 def submission_paths(folder: Path) -> SubmissionPaths:

@@ -50,7 +50,7 @@ def reach_verdict(
     current = _of_current_restart(evidence, view)
     state = _base_state(current, view)
     if current.exit_record is not None and current.exit_record.stage == "cancelled":
-        return _failed(state, failure("cancelled", "It was cancelled before it began."))
+        return _failed(state, _cancelled(current, begun=False))
     if _over(current, view, grace_s=grace_s):
         return _final(state, current, view, logs)
     if view is None:
@@ -124,7 +124,7 @@ def _why(
     evidence: Evidence, result: TaskOutput | None, view: JobView | None, logs: LogTails
 ) -> Failure:
     if evidence.cancel_requested and (view is None or view.kind in (None, "cancelled")):
-        return failure("cancelled", "It was cancelled with TMGG.")
+        return _cancelled(evidence, begun=evidence.claimed)
     if view is not None and view.kind is not None:
         return _from_state(view, result)
     if result is not None:
@@ -144,6 +144,15 @@ def _why(
         )
     exit_code = view.exit_code if view is not None else None
     return diagnose_exit(evidence.exit_record, exit_code, view.state if view else "", logs)
+
+
+def _cancelled(evidence: Evidence, *, begun: bool) -> Failure:
+    why = evidence.cancel_why
+    if not begun:
+        told = f"It was not started: {why}." if why else "It was cancelled before it began."
+    else:
+        told = f"It was cancelled with TMGG: {why}." if why else "It was cancelled with TMGG."
+    return failure("cancelled", told)
 
 
 def _never_seen_again(evidence: Evidence, view: JobView | None) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.factory import unknown_name
+from tmgg.experiment_utils.cloud.runs import SweepMode
 from tmgg.experiment_utils.cloud.slurm import fields
 from tmgg.experiment_utils.cloud.slurm.extra_args import check_extra_args
 
@@ -123,6 +124,10 @@ class SlurmConfig:
     """How long the nodes may take to join Ray before the job gives up (managed bootstrap), in
     seconds. Environments on a slow file system need minutes on many nodes."""
 
+    sweep_mode: SweepMode = "separate"
+    """How the runs of a sweep are submitted: `separate` is one sbatch each; `array` is one for as
+    many as the site's limits allow, as elements of job arrays."""
+
     submit_timeout_s: float = 300.0
     """How long a controller that does not answer is asked again before giving up, in seconds."""
     lost_grace_s: float = 60.0
@@ -153,6 +158,7 @@ class SlurmConfig:
         for name, pattern in _PATTERNS.items():
             if self._is_set(name):
                 checks.matching(name, getattr(self, name), pattern)
+        checks.one_of("sweep_mode", self.sweep_mode, get_args(SweepMode))
         checks.one_of("ray_bootstrap", self.ray_bootstrap, get_args(RayBootstrap))
         checks.printable("job_name", self.job_name)
         for name in ("output_dir", "python", "script_template"):

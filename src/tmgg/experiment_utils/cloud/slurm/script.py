@@ -15,7 +15,7 @@ from tmgg.experiment_utils.cloud.slurm.config import (
     RAY_PORT,
     SlurmConfig,
 )
-from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.paths import BatchPaths, SubmissionPaths
 
 ENTRYPOINT = (
     "import sys; from tmgg.experiment_utils.execute import execute_task; "
@@ -46,6 +46,21 @@ class _Template(string.Template):
     pattern = r"@(?:(?P<escaped>@)|(?P<named>(?!))|\{(?P<braced>[a-z_]+)\}|(?P<invalid>\{))"  # type: ignore[assignment]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    """What differs between the job of one run and the jobs of an array."""
+
+    stdout: str
+    """As an sbatch pattern."""
+    stderr: str
+    run: str
+    """Shell that says which run the job is, and where its files are."""
+    folder: str = ""
+    """For templates of a site's own that were written before there were arrays."""
+    ended: str = ""
+    array: str | None = None
+
+
 def render_script(
     config: SlurmConfig, paths: SubmissionPaths, *, base: Path, interpreter: Interpreter
 ) -> str:
@@ -53,14 +68,39 @@ def render_script(
 
     Raises ConfigError when the site's own template cannot be read or filled.
     """
+    job = _job_of_run(paths, base)
+    return _render_job(config, job, _template_text(config), base=base, interpreter=interpreter)
+
+
+def render_array_script(
+    config: SlurmConfig, batch: BatchPaths, *, array: str, base: Path, interpreter: Interpreter
+) -> str:
+    """The job script of all runs of a batch; `array` is sbatch's, as in `0-99%4`.
+
+    Raises ConfigError as `render_script`, and when the site's own template is for single runs.
+    """
+    template = _template_text(config)
+    if "@{run}" not in template:
+        raise ConfigError(
+            f"script_template={config.script_template!r} has no @{{run}}, which says which run of "
+            "an array a job is. Add it where tmgg_dir is set, or use sweep_mode=separate."
+        )
+    job = _job_of_array(config, batch, array, base)
+    return _render_job(config, job, template, base=base, interpreter=interpreter)
+
+
+def _render_job(
+    config: SlurmConfig, job: _Job, template: str, *, base: Path, interpreter: Interpreter
+) -> str:
     command = _python_command(config, interpreter, base)
     python = _command_word(command)
     bootstrap = config.resolved_ray_bootstrap
     return _fill(
-        _template_text(config),
-        directives=render_directives(config, paths, base=base),
-        folder=shlex.quote(str(paths.folder)),
-        ended=shlex.quote(str(paths.ended)),
+        template,
+        directives=_render_directives(config, job),
+        run=job.run.rstrip("\n"),
+        folder=job.folder,
+        ended=job.ended,
         path=_render_path(Path(command).parent if "/" in command else interpreter.folder),
         setup="\n".join(config.setup_commands),
         python=python,
@@ -69,9 +109,38 @@ def render_script(
     )
 
 
+def _job_of_run(paths: SubmissionPaths, base: Path) -> _Job:
+    folder, ended = shlex.quote(str(paths.folder)), shlex.quote(str(paths.ended))
+    return _Job(
+        stdout=_log_pattern(paths.run_paths.stdout, base),
+        stderr=_log_pattern(paths.run_paths.stderr, base),
+        run=_fill(_packaged("run_alone.sh.template"), folder=folder, ended=ended),
+        folder=folder,
+        ended=ended,
+    )
+
+
+def _job_of_array(config: SlurmConfig, batch: BatchPaths, array: str, base: Path) -> _Job:
+    needs_token = config.resolved_ray_bootstrap != "none"
+    return _Job(
+        stdout=_log_pattern(batch.logs, base, name="%a.out"),
+        stderr=_log_pattern(batch.logs, base, name="%a.err"),
+        run=_fill(
+            _packaged("run_of_array.sh.template"),
+            batch=shlex.quote(str(batch.folder)),
+            output=shlex.quote(str(batch.output_dir)),
+            token=_packaged("ray_token.sh.template") if needs_token else "",
+        ),
+        array=array,
+    )
+
+
 def render_directives(config: SlurmConfig, paths: SubmissionPaths, *, base: Path) -> str:
     """The `#SBATCH` lines: the spec's in the spec's order, then what else was asked for."""
-    run = paths.run_paths
+    return _render_directives(config, _job_of_run(paths, base))
+
+
+def _render_directives(config: SlurmConfig, job: _Job) -> str:
     options = [
         f"--job-name={quoted_directive(config.job_name)}",
         f"--nodes={config.nodes}",
@@ -82,9 +151,10 @@ def render_directives(config: SlurmConfig, paths: SubmissionPaths, *, base: Path
         f"--mem-per-cpu={config.mem_per_cpu}",
         f"--time={config.time_limit}",
         f"--partition={config.partition}",
-        f"--output={_log_pattern(run.stdout, base)}",
-        f"--error={_log_pattern(run.stderr, base)}",
+        f"--output={job.stdout}",
+        f"--error={job.stderr}",
         "--open-mode=append",
+        f"--array={job.array}" if job.array else "",
         *_optional(config),
         *(_extra(option) for option in config.extra_args),
     ]
@@ -132,10 +202,11 @@ def _gpus(config: SlurmConfig) -> str:
     )
 
 
-def _log_pattern(log: Path, base: Path) -> str:
+def _log_pattern(log: Path, base: Path, *, name: str = "") -> str:
+    """The log, or the one of this name (a pattern) in a folder."""
     # Relative where it can be, as people write it; a per cent sign would begin a pattern (%j).
     shown = log.relative_to(base) if log.is_relative_to(base) else log
-    return quoted_directive(str(shown).replace("%", "%%"))
+    return quoted_directive(str(shown).replace("%", "%%") + (f"/{name}" if name else ""))
 
 
 def _python_command(config: SlurmConfig, interpreter: Interpreter, base: Path) -> str:

@@ -217,6 +217,9 @@ class HeadNode(Node):
         with os.fdopen(self._go, "w") as pipe:
             pipe.write(json.dumps({"TMGG_RAY_ADDRESS": self._gcs_address}) + "\n")
         self._go = -1
+        self.ray.settle()
+        for guest in self._guests:
+            self._tell(guest, {"order": "settle"})
 
     def _entrypoint_ended(self, code: int) -> None:
         self.loop.end(code if code >= 0 else 128 - code)
