@@ -23,7 +23,7 @@ from tmgg.errors import (
 )
 from tmgg.experiment_utils import ownership
 from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.batches import batched_runs, make_run_folder
+from tmgg.experiment_utils.batch_index import batched_runs, fill_run_folder, make_run_folder
 from tmgg.experiment_utils.cloud import sweep_records
 from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
 from tmgg.experiment_utils.cloud.judging import JobOrRefusal, Judge
@@ -40,6 +40,7 @@ from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 from tmgg.experiment_utils.cloud.sweeping import SweepPlan
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.evidence import read_job_id
+from tmgg.experiment_utils.failures import Failure, failure
 from tmgg.experiment_utils.paths import (
     LAYOUT_VERSION,
     BatchPaths,
@@ -53,6 +54,7 @@ from tmgg.experiment_utils.registry import (
     create_run,
     find_run,
     load_run,
+    remember_folder,
     runs_in,
     withdraw_submission,
 )
@@ -154,9 +156,11 @@ class RecordedRunner(CloudRunner):
             with _recording(paths):
                 submission = create_run(paths, record, task, request.payload, write)
         except RunExistsError:
-            if not resume:
-                raise
-            return self._resume(paths, write)
+            if resume:
+                return self._resume(paths, write)
+            if _cancelled_before(paths.submission(1)):
+                return self._spawned(paths, None)
+            raise
         return self._spawned(paths, self._start(submission))
 
     def new_record(self, run_id: str, *, gpu_type: str | None) -> RunRecord:
@@ -230,11 +234,20 @@ class RecordedRunner(CloudRunner):
         recorded = {paths.run_id for paths in runs_in(self.output_dir)}
         return sweep_records.match_earlier(self.output_dir, requests, recorded)
 
-    def note_sweep(self, plan: SweepPlan) -> None:
-        sweep_records.note_sweep(self.output_dir, self.backend, plan)
+    def note_sweep(self, plan: SweepPlan, *, gpu_type: str | None) -> None:
+        existing = set(self.existing([str(request.run_id) for request in plan.requests]))
+        new = [request for request in plan.requests if request.run_id not in existing]
+        tasks = [task_of(request, default_timeout_s=self.default_timeout_s) for request in new]
+        payloads = [request.payload for request in new]
+        record = self.new_record("", gpu_type=gpu_type)
+        remember_folder(self.output_dir)
+        sweep_records.note_sweep(self.output_dir, record, plan, tasks, payloads)
 
-    def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
-        return {self._paths(run_id).ended_folder for run_id in run_ids}
+    def end_sweep(self, sweep_id: str, why: Failure) -> None:
+        sweep_records.end_waiting(self.output_dir, sweep_id, why)
+
+    def show_alive(self, sweep_id: str) -> None:
+        sweep_records.show_alive(self.output_dir, sweep_id)
 
     def retry(self, run_id: str, changes: RetryChanges | None = None) -> SpawnedTask:
         paths = self._paths(run_id)
@@ -257,7 +270,7 @@ class RecordedRunner(CloudRunner):
         self, paths: RunPaths, state: RunState, write: WriteSubmission
     ) -> SpawnedTask:
         with _recording(paths):
-            make_run_folder(self._submission(paths.run_id))
+            fill_run_folder(self._submission(paths.run_id))
             self._close(self._submission(paths.run_id), state)
             submission = add_submission(paths, write)
         return self._spawned(paths, self._start(submission))
@@ -267,7 +280,7 @@ class RecordedRunner(CloudRunner):
         paths = self._paths(state.run_id)
         earlier = self._submission(state.run_id)
         with _recording(paths):
-            make_run_folder(earlier)
+            fill_run_folder(earlier)
             self._close(earlier, state)
             return add_submission(paths, lambda _draft, _final: None)
 
@@ -295,7 +308,7 @@ class RecordedRunner(CloudRunner):
             raise
         except SubmissionError as error:
             # A refusal is an outcome too: without it the record would look half-submitted.
-            self._judge.save_refusal(submission, error)
+            self._judge.save_refusal(submission, failure("submission", str(error)))
             raise
 
     def _spawned(self, paths: RunPaths, job_id: str | None) -> SpawnedTask:
@@ -341,7 +354,12 @@ def _recording(paths: RunPaths) -> Iterator[None]:
         ) from error
 
 
-def _known(job_id: str | SubmissionError) -> str | None:
+def _cancelled_before(submission: SubmissionPaths) -> bool:
+    """Whether somebody cancelled a run of a sweep while it waited for its turn."""
+    return submission.cancel.exists() and not submission.intent.exists()
+
+
+def _known(job_id: JobOrRefusal) -> str | None:
     return job_id if isinstance(job_id, str) else None
 
 
