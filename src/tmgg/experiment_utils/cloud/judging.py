@@ -22,7 +22,12 @@ from tmgg.experiment_utils.cloud.polling import Begun, Found, Question, as_run_e
 from tmgg.experiment_utils.cloud.results import load_verdict, save_verdict
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end, is_missing, reach_verdict
-from tmgg.experiment_utils.evidence import Evidence, read_evidence, read_job_id
+from tmgg.experiment_utils.evidence import (
+    Evidence,
+    read_cancel_reason,
+    read_evidence,
+    read_job_id,
+)
 from tmgg.experiment_utils.failures import Failure, failure
 from tmgg.experiment_utils.ownership import is_forbidden
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, BatchPaths, SubmissionPaths
@@ -89,11 +94,12 @@ class Judge:
         adopted: dict[BatchPaths, JobOrRefusal] | None = None,
     ) -> JobOrRefusal:
         """The job that runs the submission, or will."""
-        job_id = read_job_id(submission)
-        if job_id is not None:
-            return job_id
-        if is_forbidden(submission) and submission.cancel.exists():
-            return failure("cancelled", "It was cancelled before the backend took it.")
+        if submission.folder.exists():
+            job_id = read_job_id(submission)
+            if job_id is not None:
+                return job_id
+            if is_forbidden(submission) and submission.cancel.exists():
+                return _cancelled(submission)
         member = None if submission.intent.exists() else find_member(submission)
         if member is None:
             return _or_refusal(self._backend.adopt, submission)
@@ -209,9 +215,13 @@ def _ended_by_itself(submission: SubmissionPaths) -> bool:
 
 
 def _refusal(submission: SubmissionPaths, why: Failure) -> Failure:
-    if submission.cancel.exists():
-        return failure("cancelled", "It was cancelled before the backend took it.")
-    return why
+    return _cancelled(submission) if submission.cancel.exists() else why
+
+
+def _cancelled(submission: SubmissionPaths) -> Failure:
+    why = read_cancel_reason(submission)
+    told = f"It was not started: {why}." if why else "It was cancelled before the backend took it."
+    return failure("cancelled", told)
 
 
 def _kept_verdict(submission: SubmissionPaths) -> RunState | None:

@@ -23,7 +23,12 @@ from tmgg.errors import (
 )
 from tmgg.experiment_utils import ownership
 from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.batch_index import batched_runs, fill_run_folder, make_run_folder
+from tmgg.experiment_utils.batch_index import (
+    batched_runs,
+    fill_run_folder,
+    find_member,
+    make_run_folder,
+)
 from tmgg.experiment_utils.cloud import sweep_records
 from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
 from tmgg.experiment_utils.cloud.judging import JobOrRefusal, Judge
@@ -210,7 +215,12 @@ class RecordedRunner(CloudRunner):
             make_run_folder(submission)
             write_json(submission.cancel, note)
             job_id = self._judge.job_id(submission)
-            return self.forbid(submission) if job_id is None else _known(job_id)
+            if job_id is None:
+                return self.forbid(submission)
+            if not submission.intent.exists() and find_member(submission) is not None:
+                # Slurm forgets an element that never began; so it is known why it never will.
+                return self.forbid(submission) or _known(job_id)
+            return _known(job_id)
         except OSError as error:
             job_id = read_job_id(submission)
             if job_id is None:

@@ -125,7 +125,9 @@ def _why(
 ) -> Failure:
     if evidence.cancel_requested and (view is None or view.kind in (None, "cancelled")):
         return _cancelled(evidence, begun=evidence.claimed)
-    if view is not None and view.kind is not None:
+    # An unknown job's kind is only a guess at why it never began.
+    guess = view is not None and view.phase == "unknown" and evidence.claimed
+    if view is not None and view.kind is not None and not guess:
         return _from_state(view, result)
     if result is not None:
         return diagnose_output(result)
