@@ -1,6 +1,7 @@
 """Sweeps as job arrays, on a real Slurm."""
 
 import json
+import time
 from typing import Any
 
 from tests.slurm.trial import Trial, config
@@ -99,10 +100,14 @@ def test_an_element_that_is_requeued_runs_again_as_the_same_run(trial: Trial) ->
     trial.wait_for_starts(first, 1)
     job_id = trial.state(first)["job_id"]
     trial.login.run("scontrol", "requeue", job_id)
-    trial.wait_until(lambda: trial.slurm_state(job_id) == "PENDING", "the requeue")
+    # Sooner than this, Slurm finds that the job's new credential is revoked with the old one.
+    soon_s = time.monotonic() + 3
+    trial.wait_until(
+        lambda: time.monotonic() > soon_s and trial.slurm_state(job_id) == "PENDING", "the requeue"
+    )
     trial.login.run("scontrol", "update", f"jobid={job_id}", "starttime=now")
     result = trial.result(first)
-    assert (result["status"], result["attempts"]) == ("completed", 2)
+    assert (result["status"], result["attempts"]) == ("completed", 2), result
     assert result["metrics"]["attempt"] == 2
     assert trial.result(second)["status"] == "completed"
 
