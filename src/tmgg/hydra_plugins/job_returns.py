@@ -9,7 +9,7 @@ from typing import Any
 
 import cloudpickle
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from tmgg.errors import TaskError, TmggError
 from tmgg.experiment_utils.atomic_file import write_atomic
@@ -142,10 +142,16 @@ def _failed(config: DictConfig, error: Exception) -> JobReturn:
 
 
 def _blank(config: DictConfig) -> JobReturn:
+    """Takes the config apart; copies of Hydra's part cost milliseconds for each of many jobs."""
+    names = [str(key) for key in config if key != "hydra"]
+    task_config = OmegaConf.masked_copy(config, names)
+    with read_write(config), open_dict(config):
+        for name in names:
+            del config[name]
     return JobReturn(
         overrides=list(config.hydra.overrides.task),
-        cfg=OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]),
-        hydra_cfg=OmegaConf.masked_copy(config, "hydra"),
+        cfg=task_config,
+        hydra_cfg=config,
         working_dir=str(config.hydra.runtime.output_dir),
         task_name=str(config.hydra.job.name),
     )
