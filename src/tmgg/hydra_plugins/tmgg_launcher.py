@@ -148,6 +148,7 @@ class TmggLauncher(Launcher):
                     target=hydra_job.TARGET,
                     payload=hydra_job.pack_job(app, config),
                     timeout_seconds=self._options.timeout_seconds,
+                    artifact_url=self._options.artifact_url,
                 )
             )
             for config, record in zip(configs, records, strict=True)
