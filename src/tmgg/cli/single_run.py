@@ -91,9 +91,7 @@ def submit(run: SingleRun) -> None:
     if options.dry_run or is_dry_run():
         print_dry_run(runner, [request])
     elif options.detach:
-        for task in detach(runner, [request]):
-            if isinstance(task, Exception):
-                raise task
+        detach(runner, request)
     else:
         _report(wait_for_run(runner, request, cancel=options.cancel_on_interrupt))
 
