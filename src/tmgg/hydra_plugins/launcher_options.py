@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tmgg.cli.ranking import Ranking, RankingMode
 from tmgg.errors import ConfigError
+from tmgg.experiment_utils.artifacts import check_url
 from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.base import CloudRunner
 from tmgg.experiment_utils.cloud.factory import make_runner
@@ -50,6 +51,9 @@ class LauncherOptions:
     the time limit."""
     gpu_type: str | None = None
     """GPU model as the site names it; null takes any."""
+    artifact_url: str | None = None
+    """Where the files of each run go when it has completed, as in `s3://bucket/folder`: into a
+    folder named like the run. null leaves them where they are."""
     max_failures: int | None = None
     """Failed runs after which a sweep starts nothing more; 1 is fail fast, null runs all."""
     retries: int = 1
@@ -83,6 +87,8 @@ class LauncherOptions:
             checks.integer("timeout_seconds", self.timeout_seconds, least=1)
         for name in ("resume", "detach", "dry_run", "cancel_on_interrupt"):
             checks.boolean(name, getattr(self, name))
+        if self.artifact_url is not None:
+            check_url("artifact_url", self.artifact_url)
         if self.gpu_type is not None:
             checks.printable("gpu_type", self.gpu_type)
         Ranking(self.metric, self.metric_mode)

@@ -131,6 +131,7 @@ class TmggLauncher(Launcher):
             target=hydra_job.TARGET,
             payload=hydra_job.pack_job(app, config),
             timeout_seconds=self._options.timeout_seconds,
+            artifact_url=self._options.artifact_url,
             title=title,
         )
         sweep_dir = Path(str(config.hydra.sweep.dir))
