@@ -66,6 +66,8 @@ def test_every_field_of_slurm_config_is_a_key_that_reaches_the_runner() -> None:
         "mail_type": "END",
         "dependency": "afterok:1",
         "ray_bootstrap": "none",
+        "sweep_mode": "array",
+        "runs_per_node": 2,
         "object_store_memory_mb": 500,
         "node_scratch": "/local",
     }

@@ -159,6 +159,23 @@ def _noted(paths: SubmissionPaths) -> Member | None:
         return None
 
 
+def packed_batch(paths: SubmissionPaths) -> BatchPaths | None:
+    """The batch whose one job runs this submission among others; None when it has its own job."""
+    # Without an intent of its own it was submitted as part of something.
+    member = None if paths.intent.exists() else find_member(paths)
+    if member is None or load_batch(member.batch).kind != "packed":
+        return None
+    return member.batch
+
+
+def has_runs_left(batch: BatchPaths) -> bool:
+    """Whether a run of a packed batch has neither ended nor been cancelled."""
+    return any(
+        not (paths.cancel.exists() or paths.ended.exists() or paths.verdict.exists())
+        for paths in runs_of_batch(batch)
+    )
+
+
 def batched_runs(output_dir: Path) -> list[str]:
     """The runs of all batches of a folder, each once."""
     index = _index(output_dir)

@@ -12,6 +12,8 @@
             refused.json               Slurm's words, when it did not take the batch
             removed                    runs that gc removed, one a line
             logs/<index>.out, .err     what Slurm opens; the same files as <run_id>.out, .err
+            logs/job.out, .err         of the job of a packed batch; its runs have logs of their own
+            ended.json, phases, ...    of a packed batch: as in a submission, of the one job
         <run_id>/                      0700; of a run in a batch: once its job begins
             run.json                   what was asked for; written once, before submission
             task.json, payload.pkl     what to run (0600)
@@ -153,8 +155,47 @@ class RunPaths:
         return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
 
+class JobFiles:
+    """What the script of a job, its Ray and their supervisors leave in the job's folder."""
+
+    @property
+    def folder(self) -> Path:
+        raise NotImplementedError
+
+    @property
+    def phases(self) -> Path:
+        return self.folder / "phases"
+
+    @property
+    def entrypoint_exit_code(self) -> Path:
+        return self.folder / "entrypoint_exit_code"
+
+    @property
+    def ray_token(self) -> Path:
+        return self.folder / "ray_token"
+
+    @property
+    def ray_logs(self) -> Path:
+        return self.folder / "ray_logs"
+
+    @property
+    def ray_head(self) -> Path:
+        return self.folder / "ray_head"
+
+
+@dataclass(frozen=True)
+class JobFilesIn(JobFiles):
+    """Those in a folder of which nothing else is known."""
+
+    path: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.path
+
+
 @dataclass(frozen=True, slots=True)
-class SubmissionPaths:
+class SubmissionPaths(JobFiles):
     """The files of one submission of a run."""
 
     run_paths: RunPaths
@@ -199,10 +240,6 @@ class SubmissionPaths:
         return self.folder / "owner"
 
     @property
-    def phases(self) -> Path:
-        return self.folder / "phases"
-
-    @property
     def restart(self) -> Path:
         """A process of an earlier start that lives on sees by it that its result is stale."""
         return self.folder / "restart"
@@ -210,10 +247,6 @@ class SubmissionPaths:
     @property
     def result(self) -> Path:
         return self.folder / "result.json"
-
-    @property
-    def entrypoint_exit_code(self) -> Path:
-        return self.folder / "entrypoint_exit_code"
 
     @property
     def missing(self) -> Path:
@@ -229,18 +262,6 @@ class SubmissionPaths:
         return self.folder / "stop"
 
     @property
-    def ray_token(self) -> Path:
-        return self.folder / "ray_token"
-
-    @property
-    def ray_logs(self) -> Path:
-        return self.folder / "ray_logs"
-
-    @property
-    def ray_head(self) -> Path:
-        return self.folder / "ray_head"
-
-    @property
     def verdict(self) -> Path:
         return self.folder / "verdict.json"
 
@@ -252,7 +273,7 @@ class SubmissionPaths:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchPaths:
+class BatchPaths(JobFiles):
     """The files of many runs that are submitted with one sbatch; `output_dir` is absolute."""
 
     FOLDER_NAME: ClassVar[str] = ".batches"
@@ -318,6 +339,19 @@ class BatchPaths:
     @property
     def logs(self) -> Path:
         return self.folder / "logs"
+
+    @property
+    def job_stdout(self) -> Path:
+        return self.logs / "job.out"
+
+    @property
+    def job_stderr(self) -> Path:
+        return self.logs / "job.err"
+
+    @property
+    def ended(self) -> Path:
+        """The exit record of a packed batch's one job."""
+        return self.folder / "ended.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ class TaskInput:
     """Resolved, without the `hydra` node."""
     timeout_seconds: int | None = None
     """Python-level limit on the callable in seconds; None is no limit."""
+    artifact_url: str | None = None
+    """Where the experiment's files go when it has completed, in a folder named like the run."""
 
     def to_json(self) -> JsonDict:
         return {"version": TASK_VERSION, **dataclasses.asdict(self)}
@@ -69,7 +71,7 @@ class TaskOutput:
     traceback: str | None = None
     """The last lines of the traceback."""
     stage: str | None = None
-    """Where it failed: `load`, `ray`, `run` or `result`; None when it did not."""
+    """Where it failed: `load`, `ray`, `run`, `result` or `artifacts`; None when it did not."""
     submission: int = 1
     restart: int = 0
     """How often the backend had restarted the job; a result of an older restart is stale."""

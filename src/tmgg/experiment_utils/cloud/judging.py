@@ -12,14 +12,20 @@ from typing import Protocol, TypeVar
 from tmgg.errors import RecordError, RunError, SubmissionError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_json
 from tmgg.experiment_utils.attempt_log import read_attempt_log
-from tmgg.experiment_utils.batches import Member, find_member, make_run_folder
+from tmgg.experiment_utils.batches import Member, find_member, make_run_folder, packed_batch
 from tmgg.experiment_utils.cloud.diagnosis import LogTails
 from tmgg.experiment_utils.cloud.patience import Patience
 from tmgg.experiment_utils.cloud.polling import Begun, Found, Question, as_run_error
 from tmgg.experiment_utils.cloud.results import load_verdict, save_verdict
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end, is_missing, reach_verdict
-from tmgg.experiment_utils.evidence import Evidence, read_evidence, read_job_id
+from tmgg.experiment_utils.evidence import (
+    Evidence,
+    log_tail,
+    read_evidence,
+    read_exit_record,
+    read_job_id,
+)
 from tmgg.experiment_utils.failures import Failure, failure
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, BatchPaths, SubmissionPaths
 
@@ -119,9 +125,12 @@ class Judge:
     ) -> RunState:
         over = view is not None and view.phase in ("ended", "unknown")
         evidence = read_evidence(submission, ended=over)
+        packed = packed_batch(submission)
         evidence = replace(
             evidence,
             job_id=evidence.job_id or job_id,
+            shares_job=packed is not None,
+            job_record=read_exit_record(packed.ended) if packed is not None and over else None,
             missing_since_s=self._patience.missing_since_s(submission, evidence),
         )
         state = reach_verdict(evidence, view, LogTails(), grace_s=self._backend.grace_s)
@@ -136,7 +145,12 @@ class Judge:
     ) -> RunState:
         if state.status == "completed":
             return state
-        logs = LogTails(*read_attempt_log(submission))
+        packed = packed_batch(submission)
+        if packed is not None and not evidence.claimed:
+            # It has no logs; why its turn did not come is in those of the job.
+            logs = LogTails(log_tail(packed.job_stdout), log_tail(packed.job_stderr))
+        else:
+            logs = LogTails(*read_attempt_log(submission))
         return reach_verdict(evidence, view, logs, grace_s=self._backend.grace_s)
 
     def _keep(self, submission: SubmissionPaths, state: RunState) -> RunState:

@@ -23,7 +23,12 @@ from tmgg.errors import (
 )
 from tmgg.experiment_utils import ownership
 from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.batches import batched_runs, make_run_folder
+from tmgg.experiment_utils.batches import (
+    batched_runs,
+    has_runs_left,
+    make_run_folder,
+    packed_batch,
+)
 from tmgg.experiment_utils.cloud import sweep_records
 from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
 from tmgg.experiment_utils.cloud.judging import JobOrRefusal, Judge
@@ -193,10 +198,15 @@ class RecordedRunner(CloudRunner):
     def cancel_all(self, run_ids: Sequence[str], *, why: str = "") -> list[bool]:
         """With one question and one request to the backend for all."""
         open_ids = [state.run_id for state in self.poll(run_ids) if not state.final]
-        found = [self._note_cancellation(self._submission(run_id), why) for run_id in open_ids]
-        jobs = [job_id for job_id in found if job_id is not None]
-        if jobs:
-            self.cancel_jobs(jobs)
+        jobs: dict[str, BatchPaths | None] = {}
+        for submission in map(self._submission, open_ids):
+            job_id = self._note_cancellation(submission, why)
+            if job_id is not None:
+                jobs[job_id] = packed_batch(submission)
+        # A job that others share goes on for them; it looks for such notes itself.
+        doomed = [job for job, batch in jobs.items() if batch is None or not has_runs_left(batch)]
+        if doomed:
+            self.cancel_jobs(doomed)
         return [run_id in open_ids for run_id in run_ids]
 
     def _note_cancellation(self, submission: SubmissionPaths, why: str) -> str | None:
@@ -206,7 +216,9 @@ class RecordedRunner(CloudRunner):
             make_run_folder(submission)
             write_json(submission.cancel, note)
             job_id = self._judge.job_id(submission)
-            return self.forbid(submission) if job_id is None else _known(job_id)
+            if job_id is None or packed_batch(submission) is not None:
+                return self.forbid(submission) or _known(job_id)
+            return _known(job_id)
         except OSError as error:
             job_id = read_job_id(submission)
             if job_id is None:
@@ -341,7 +353,7 @@ def _recording(paths: RunPaths) -> Iterator[None]:
         ) from error
 
 
-def _known(job_id: str | SubmissionError) -> str | None:
+def _known(job_id: JobOrRefusal) -> str | None:
     return job_id if isinstance(job_id, str) else None
 
 

@@ -79,7 +79,7 @@ MANAGED = {
 # Options whose effect is that a line is not there, or that is seen elsewhere (tests below).
 ELSEWHERE = {
     "exclusive", "script_template", "poll_interval_s", "submit_timeout_s", "lost_grace_s",
-    "sweep_mode",
+    "sweep_mode", "runs_per_node",
 }  # fmt: skip
 
 

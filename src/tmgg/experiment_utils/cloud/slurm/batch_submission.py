@@ -61,6 +61,10 @@ class BatchSubmitter:
         self._failed = {state.run_id: state for state in failed}
         return {state.run_id: state.job_id for state in states if state not in failed}
 
+    def continue_from(self, failed: Sequence[RunState]) -> None:
+        """Runs that failed in this sweep: they get their next submission."""
+        self._failed.update({state.run_id: state for state in failed})
+
     def submit(
         self, requests: Sequence[TaskRequest], kind: BatchKind, render: RenderScript
     ) -> tuple[BatchPaths, str | None]:

@@ -126,7 +126,12 @@ class SlurmConfig:
 
     sweep_mode: SweepMode = "separate"
     """How the runs of a sweep are submitted: `separate` is one sbatch each; `array` is one for as
-    many as the site's limits allow, as elements of job arrays."""
+    many as the site's limits allow, as elements of job arrays; `packed` is one for all, as parts of
+    one job that starts Ray once (see `runs_per_node`)."""
+    runs_per_node: int | None = None
+    """How many runs of a packed sweep are on each node at once; each has that part of the node's
+    CPUs and GPUs, a fraction of a GPU where there are fewer. None is one for each GPU, or for each
+    CPU where there are none."""
 
     submit_timeout_s: float = 300.0
     """How long a controller that does not answer is asked again before giving up, in seconds."""
@@ -141,6 +146,8 @@ class SlurmConfig:
         for name in ("nodes", "cpus_per_task"):
             checks.integer(name, getattr(self, name), least=1, most=LARGEST_COUNT)
         checks.integer("gpus_per_task", self.gpus_per_task, least=0, most=LARGEST_COUNT)
+        if self.runs_per_node is not None:
+            checks.integer("runs_per_node", self.runs_per_node, least=1, most=LARGEST_COUNT)
         if self.object_store_memory_mb is not None:
             checks.integer(
                 "object_store_memory_mb", self.object_store_memory_mb, least=80, most=10_000_000

@@ -1,0 +1,155 @@
+#!/bin/bash
+#SBATCH --job-name=tmgg-experiment
+#SBATCH --nodes=2
+#SBATCH --tasks-per-node=1
+#SBATCH --cpus-per-task=8
+#SBATCH --gpus-per-task=2
+#SBATCH --mem-per-cpu=4GB
+#SBATCH --time=08:00:00
+#SBATCH --partition=gpu
+#SBATCH --output=slurm_outputs/.batches/20261123-120000-0a1b2c3d.1/logs/job.out
+#SBATCH --error=slurm_outputs/.batches/20261123-120000-0a1b2c3d.1/logs/job.err
+#SBATCH --open-mode=append
+#SBATCH --no-kill
+
+# TMGG: this run's files, its phases and its exit record
+# This job runs all runs of a batch; what is here is about the job, each run has its own folder
+tmgg_dir=/home/alice/project/slurm_outputs/.batches/20261123-120000-0a1b2c3d.1
+tmgg_ended=$tmgg_dir/ended.json
+tmgg_script=$tmgg_dir/job.sh
+tmgg_job=$SLURM_JOB_ID
+tmgg_enter() {
+    # Secret of this element's Ray cluster
+    if [ ! -s "$tmgg_dir/ray_token" ]; then
+        (umask 077 && od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n' > "$tmgg_dir/ray_token")
+    fi
+}
+export TMGG_JOB_ID=$tmgg_job TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
+tmgg_stage=claim
+tmgg_signal=
+
+tmgg_now() { # bash before 5.0 has no EPOCHREALTIME; some locales write it with a comma
+    local now=${EPOCHREALTIME:-$(date +%s.%N)}
+    printf '%s' "${now/,/.}"
+}
+
+tmgg_phase() {
+    printf '%s %s %s\n' "$1" "$(tmgg_now)" "$HOSTNAME" >> "$tmgg_dir/phases"
+}
+
+tmgg_fail() { # message, exit code
+    echo "tmgg: $1" >&2
+    exit "$2"
+}
+
+# The first job to link its id owns a folder; a duplicate left by a lost answer ends here, unused.
+tmgg_own() { # folder, job
+    local mine=$1/.owner.$SLURM_JOB_ID owner
+    printf '%s\n' "$2" > "$mine" || tmgg_fail "cannot write to $1" 74
+    ln "$mine" "$1/owner" 2> /dev/null
+    rm -f "$mine"
+    read -r owner < "$1/owner" || tmgg_fail "cannot write to $1" 74
+    if [ "$owner" != "$2" ]; then
+        # "nobody" owns what was given up before a job began it.
+        echo "tmgg: job $2 is not needed, this submission belongs to $owner"
+        exit 0
+    fi
+}
+
+tmgg_claim() {
+    tmgg_enter
+    tmgg_own "$tmgg_dir" "$tmgg_job"
+    if [ -e "$tmgg_dir/cancel.json" ]; then
+        echo "tmgg: cancelled before it began; nothing to do"
+        tmgg_stage=cancelled
+        exit 0
+    fi
+    # A job that ended by itself is not run again because a node died, or somebody requeued it, then.
+    if [ -s "$tmgg_dir/entrypoint_exit_code" ] && grep -qs '"signal": ""' "$tmgg_ended"; then
+        echo "tmgg: this run has ended; tmgg-jobs retry runs a failed one again"
+        exit "$(cat "$tmgg_dir/entrypoint_exit_code")"
+    fi
+    # Nor one whose end was told: a retry may have begun meanwhile.
+    if [ -e "$tmgg_dir/verdict.json" ]; then
+        echo "tmgg: the end of this run was told; tmgg-jobs retry runs a failed one again"
+        exit 0
+    fi
+}
+
+# What an earlier start of this job left must not be taken for this one's.
+tmgg_set_aside() {
+    local name
+    for name in phases result.json entrypoint_exit_code; do
+        if [ -e "$tmgg_dir/$name" ]; then
+            mv -f "$tmgg_dir/$name" "$tmgg_dir/$name.before-restart-$TMGG_RESTART"
+        fi
+    done
+    rm -f "$tmgg_ended" "$tmgg_dir/stop"
+    # A process of an earlier start, on a node that lost touch, sees by this that it is too late.
+    printf '%s\n' "$TMGG_RESTART" > "$tmgg_dir/restart" || tmgg_fail "cannot write to $tmgg_dir" 74
+    # All starts of all submissions append to the same logs.
+    tmgg_mark="tmgg: submission ${tmgg_dir##*/}, restart $TMGG_RESTART, job $tmgg_job on $HOSTNAME"
+    echo "$tmgg_mark"
+    echo "$tmgg_mark" >&2
+}
+
+# A setup command fails by its own exit code, not by what fails inside a file that it sources.
+tmgg_check_setup() { # exit code, line of this script, depth of sourcing, command as bash has it
+    local line
+    if [ "$3" -gt 1 ]; then return; fi
+    line=$(sed -n "$2p" "$tmgg_script" 2> /dev/null)
+    tmgg_fail "setup command failed with exit code $1: ${line:-$4}" 71
+}
+
+tmgg_exit() {
+    local code=$? entrypoint=null temporary=$tmgg_ended.$SLURM_JOB_ID.tmp
+    trap - EXIT
+    trap '' TERM # the record must still be written
+    if [ "$tmgg_stage" = claim ]; then return; fi
+    if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then read -r entrypoint < "$tmgg_dir/entrypoint_exit_code"; fi
+    tmgg_phase batch_end
+    printf '{"version": 1, "job_id": "%s", "restart": %s, "stage": "%s", "signal": "%s", "exit_code": %s, "entrypoint_exit_code": %s, "ended_at": %s}\n' \
+        "$tmgg_job" "$TMGG_RESTART" "$tmgg_stage" "$tmgg_signal" "$code" "$entrypoint" "$(tmgg_now)" > "$temporary" &&
+        sync "$temporary" && mv -f "$temporary" "$tmgg_ended"
+}
+trap tmgg_exit EXIT
+trap 'tmgg_signal=TERM; exit 143' TERM
+
+tmgg_claim
+tmgg_stage=setup
+tmgg_set_aside
+tmgg_phase batch_start
+export PATH=/home/alice/venv/bin:"$PATH"
+
+# Environment setup (from slurm_setup_commands)
+trap 'tmgg_check_setup "$?" "$LINENO" "${#BASH_SOURCE[@]}" "$BASH_COMMAND"' ERR
+
+trap - ERR
+tmgg_stage=preflight
+python -m tmgg.experiment_utils.cloud.slurm.preflight --no-ray || exit
+tmgg_phase environment_ready
+
+# TMGG's own supervisor starts Ray on every node, runs the experiment on the head, and clears up
+tmgg_stage=ray
+tmgg_phase ray_start
+: > "$tmgg_dir/ray_head"
+srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 \
+    --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=0 --wait=0 --no-kill \
+    python -u -m tmgg.experiment_utils.cloud.slurm.ray_node "$tmgg_dir" \
+    --gpus="${SLURM_GPUS_PER_TASK##*:}" --ports=20000-31999 --scratch=/tmp --start-timeout=300 -- tmgg.experiment_utils.packed.main --runs-per-node=4 --limit=28800 &
+wait $!
+tmgg_srun_code=$?
+if [ "$tmgg_srun_code" -ge 128 ]; then
+    if [ -e "$tmgg_dir/ray_head" ]; then echo "tmgg: the supervisor of the head was killed" >&2; fi
+    env -u SLURM_MEM_PER_CPU -u SLURM_MEM_PER_GPU -u SLURM_MEM_PER_NODE \
+        timeout 15 srun --overlap --mem=0 --quiet --no-kill --ntasks-per-node=1 --cpus-per-task=1 \
+        --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" \
+        python -m tmgg.experiment_utils.cloud.slurm.ray_node.sweep "$tmgg_dir" /tmp
+fi
+if grep -q '^entrypoint_start ' "$tmgg_dir/phases"; then tmgg_stage=entrypoint; fi
+tmgg_phase ray_end
+
+# Only the experiment itself knows how it ended: symmetric-run exits 0 when Ray never started, and
+# srun ends otherwise than 0 when a worker lingers.
+if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then exit "$(cat "$tmgg_dir/entrypoint_exit_code")"; fi
+tmgg_fail "the experiment left no exit code; srun ended with $tmgg_srun_code" "$((tmgg_srun_code ? tmgg_srun_code : 97))"
