@@ -10,7 +10,7 @@ import pytest
 
 from tests.jobs.conftest import GOOD, Jobs
 from tmgg import errors
-from tmgg.cli import exit_codes
+from tmgg.cli import exit_codes, selection
 from tmgg.cli.jobs import _COMMANDS
 from tmgg.cli.printing import render_table
 from tmgg.cli.time_words import parse_duration_s, render_age
@@ -85,6 +85,19 @@ def test_a_reader_that_has_enough_is_no_error(here: Path) -> None:
     )
     assert done.stdout == "{\n"
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["list", "wait good", "logs good --follow", "cancel good"])
+def test_ctrl_c_before_a_command_knows_its_runs_is_answered_too(
+    here: Path, tmgg_jobs: Jobs, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(selection, "known_folders", interrupted)
+    ended = tmgg_jobs(*command.split())
+    assert ended.code == 130
+    assert ended.err == "\ninterrupted; that alone ends no run\n"
 
 
 def test_a_table_is_aligned_and_whole() -> None:

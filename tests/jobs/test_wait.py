@@ -66,8 +66,6 @@ def test_ctrl_c_says_how_to_come_back_and_cancels_only_on_request(
         assert tmgg_jobs("list", "--json").json["runs"][0]["status"] == "running"
 
 
-# On a busy machine the signal can arrive before `logs` listens; to be mended in `logs`.
-@pytest.mark.long
 def test_ctrl_c_while_following_a_log_ends_nothing(slow_run: str, tmgg_jobs: Jobs) -> None:
     process = _start("logs", slow_run, "--follow")
     assert process.stdout is not None

@@ -86,15 +86,18 @@ def small_disk(login: Login, name: str, *, kilobytes: int = 1024) -> Iterator[No
 def fill(folder: Path) -> Path:
     """Leave no room on the file system, nor in its logs; the file to delete to have some again."""
     filler = folder / ".filler"
-    for path in (filler, *folder.glob("*.out"), *folder.glob("*.err")):
-        _append_until_full(path)
-    os.sync()
+    # Once written back, what the file system had set aside for later is free again.
+    while sum(map(_append_until_full, (filler, *folder.glob("*.out"), *folder.glob("*.err")))):
+        run_host(["sync", "--file-system", str(filler)])
     return filler
 
 
-def _append_until_full(path: Path) -> None:
+def _append_until_full(path: Path) -> int:
+    """How many bytes there was room for."""
     with path.open("ab", buffering=0) as stream:
+        before = stream.tell()
         for size in (65536, 1024, 1):
             with contextlib.suppress(OSError):
                 while True:
                     stream.write(b"\n" * size)
+        return stream.tell() - before

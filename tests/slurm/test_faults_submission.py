@@ -119,7 +119,8 @@ def test_a_job_that_arrives_after_its_run_was_given_up_ends_unused(trial: Trial)
         'kill -9 "$PPID"\nuntil [ -e let-it-through ]; do sleep 0.1; done\n"$real" "$@"; touch in'
     )
     run_id = _submit_and_die(trial)
-    state = trial.wait_for_state(run_id, final=True, timeout_s=20)
+    with within(20):
+        state = trial.wait_for_state(run_id, final=True, timeout_s=20)
     assert state["failure"]["kind"] == "submission"
     trial.login.write("let-it-through", "")
     trial.wait_until((trial.login.host_folder / "in").exists, "the late job")
@@ -135,8 +136,9 @@ def test_a_job_that_arrives_after_its_run_was_given_up_ends_unused(trial: Trial)
 def test_a_job_script_submitted_again_by_hand_ends_unused(trial: Trial) -> None:
     run_id = trial.held()
     script = f"slurm_outputs/{run_id}/1/job.sh"
-    again = trial.login.run("sbatch", "--parsable", script).stdout.strip()
-    trial.wait_for_slurm(again, "COMPLETED", timeout_s=20)
+    with within(20):
+        again = trial.login.run("sbatch", "--parsable", script).stdout.strip()
+        trial.wait_for_slurm(again, "COMPLETED", timeout_s=20)
     assert trial.state(run_id)["status"] == "running"
     trial.go()
     result = trial.result(run_id)
@@ -149,9 +151,10 @@ def test_a_job_script_submitted_by_hand_after_the_end_ends_unused(trial: Trial) 
     run_id = trial.spawn()
     before = trial.result(run_id)
     script = f"slurm_outputs/{run_id}/1/job.sh"
-    again = trial.login.run("sbatch", "--parsable", script).stdout.strip()
-    trial.wait_for_slurm(again, "COMPLETED", timeout_s=20)
-    assert trial.result(run_id) == before
+    with within(20):
+        again = trial.login.run("sbatch", "--parsable", script).stdout.strip()
+        trial.wait_for_slurm(again, "COMPLETED", timeout_s=20)
+        assert trial.result(run_id) == before
     assert len(trial.starts(run_id)) == 1
 
 
@@ -167,10 +170,11 @@ def test_a_run_id_is_submitted_once(trial: Trial) -> None:
 
 def test_two_submitters_of_one_run_id_make_one_job(trial: Trial) -> None:
     run_id = new_id()
-    both = [trial.start("spawn", run_id, config=config("quick")) for _ in range(2)]
-    replies = [trial.finish(process) for process in both]
-    assert sorted(str(reply.error) for reply in replies) == ["None", "RunExistsError"]
-    assert trial.result(run_id)["status"] == "completed"
+    with within(20):
+        both = [trial.start("spawn", run_id, config=config("quick")) for _ in range(2)]
+        replies = [trial.finish(process) for process in both]
+        assert sorted(str(reply.error) for reply in replies) == ["None", "RunExistsError"]
+        assert trial.result(run_id)["status"] == "completed"
     assert len(trial.jobs()) == 1
 
 

@@ -10,9 +10,6 @@ import pytest
 from slurm_cluster import Cluster
 from tests.slurm.trial import Trial, within
 
-# Minutes in all on two cores.
-pytestmark = pytest.mark.long
-
 RAY = {"ray_bootstrap": "symmetric-run", "exclusive": True}
 
 
@@ -103,7 +100,8 @@ def test_an_interpreter_without_tmgg_is_told(trial: Trial) -> None:
 
 @pytest.mark.parametrize("target", ["trials:import_absent", "no_such_module:run"])
 def test_a_module_that_is_missing_is_told(trial: Trial, target: str) -> None:
-    reply = trial.call("run", None, config={"experiment": {"_target_": target}})
+    with within(15):
+        reply = trial.call("run", None, config={"experiment": {"_target_": target}})
     failure = reply.answer["failure"]
     assert failure["kind"] == "environment", failure
     assert "ModuleNotFoundError" in failure["message"]

@@ -8,9 +8,6 @@ import pytest
 
 from tests.slurm.login import PYTHON, Login
 
-# Minutes in all on two cores.
-pytestmark = pytest.mark.long
-
 EXPERIMENTS = """
 def good(config):
     return {"loss": 0.25}

@@ -12,7 +12,7 @@ wants a reason for each. Progress and answers of the commands are no messages in
 import ast
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -163,12 +163,9 @@ class Source:
         return [text]
 
     def _of_variable(self, name: str, site: _Site, depth: int) -> list[str]:
-        values = [
-            node.value
-            for node in ast.walk(site.function or ast.Module([], []))
-            if isinstance(node, ast.Assign)
-            and any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
-        ]
+        constants = ast.Module(self._trees[site.file].body, [])
+        values = _assigned(name, ast.walk(site.function)) if site.function else []
+        values = values or _assigned(name, ast.iter_child_nodes(constants))
         texts = [text for value in values for text in self._texts(value, site, depth - 1)]
         return list(dict.fromkeys(texts)) or [HOLE]
 
@@ -181,6 +178,16 @@ class Source:
             for text in self._texts(node.value, site, depth - 1)
         ]
         return list(dict.fromkeys(texts)) or [HOLE]
+
+
+def _assigned(name: str, nodes: Iterable[ast.AST]) -> list[ast.expr]:
+    """All that a variable is set to."""
+    return [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
+    ]
 
 
 def _nearest(node: ast.expr, site: _Site, call: ast.Call) -> ast.expr:

@@ -25,6 +25,7 @@ MESSAGES = Source().messages()
 # Messages whose words the source does not show, and where they come from.
 OPAQUE = {
     "tmgg/experiment_utils/cloud/diagnosis.py": "made of _STAGES and the fixed beginnings, below",
+    "tmgg/experiment_utils/cloud/modal/runner.py": "an error of the calls, told again",
     "tmgg/experiment_utils/cloud/polling.py:_ask": "a BackendUnavailableError, told again",
     "tmgg/experiment_utils/cloud/recorded.py:_refusal": "a SubmissionError, told again",
     "tmgg/experiment_utils/cloud/slurm/client.py:submit": "a QueryError, told again",
@@ -109,6 +110,7 @@ def test_the_rows_of_the_specs_troubleshooting_are_there() -> None:
 # The reader of messages is itself tested: it must find, follow and give up where it should.
 
 _SAMPLE = """
+FOR_ALL = "a constant of the module"
 class TmggError(Exception): ...
 class OtherError(TmggError): ...
 def words(n):
@@ -131,6 +133,8 @@ def g(x):
     raise ValueError("not one of ours")
 def h(x):
     return failure("lost", "\\n".join([f"first {x}", *x]))
+def i():
+    raise OtherError(FOR_ALL)
 """
 
 
@@ -152,6 +156,7 @@ def test_the_reader_finds_follows_and_admits(sample: list[Message]) -> None:
         "… is odd",
         "gone for ever",
         "first …",
+        "a constant of the module",
         "cannot … at …",
         "done $(f)",
     }

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from tmgg.cli import exit_codes
 from tmgg.cli.printing import say
-from tmgg.cli.waiting import interruptible
 from tmgg.experiment_utils.cloud import waiting
 from tmgg.experiment_utils.cloud.reattach import Reattached
 from tmgg.experiment_utils.cloud.waiting import Clock
@@ -61,12 +60,11 @@ def follow_run(reattached: Reattached, reader: LogReader) -> int:
     """Copy the log until the run has ended; the exit code tells how."""
     run_id = reattached.runs[0].run_id
     failed = False
-    with interruptible(reattached):
-        for state in waiting.wait(reattached, [run_id], clock=CopyingClock(reader)):
-            reader.copy()
-            failed = state.status == "failed"
-            why = f": {state.failure.kind}; tmgg-jobs explain {run_id}" if state.failure else ""
-            say(f"run {run_id} {state.status}{why}")
+    for state in waiting.wait(reattached, [run_id], clock=CopyingClock(reader)):
+        reader.copy()
+        failed = state.status == "failed"
+        why = f": {state.failure.kind}; tmgg-jobs explain {run_id}" if state.failure else ""
+        say(f"run {run_id} {state.status}{why}")
     return exit_codes.FAILED if failed else exit_codes.OK
 
 

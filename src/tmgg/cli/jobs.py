@@ -54,6 +54,8 @@ class _Jobs(TyperGroup):
             _say_error(error)
             raise typer.Exit(exit_codes.MISUSE) from error
         except KeyboardInterrupt:
+            # It did not know its runs yet, or it is none that waits.
+            sys.stderr.write("\ninterrupted; that alone ends no run\n")
             raise typer.Exit(exit_codes.INTERRUPTED) from None
 
 

@@ -25,11 +25,12 @@ TARGET = "tmgg.hydra_plugins.tmgg_launcher.TmggLauncher"
 CONFIG_CLASSES = {
     "slurm": "tmgg.experiment_utils.cloud.slurm.config:SlurmConfig",
     "local": "tmgg.experiment_utils.cloud.local:LocalConfig",
+    "modal": "tmgg.experiment_utils.cloud.modal.config:ModalConfig",
 }
 """Backend, which is also the name of its switch (`use_slurm`) and the prefix of its keys."""
 NEAREST_SHOWN = 3
 # Said once for every backend, as the launcher's own `timeout_seconds`.
-_NOT_PREFIXED = {("local", "timeout_seconds")}
+_NOT_PREFIXED = {("local", "timeout_seconds"), ("modal", "timeout_seconds")}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

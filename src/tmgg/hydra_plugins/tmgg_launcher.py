@@ -20,6 +20,7 @@ from tmgg.hydra_plugins.dry_run import is_dry_run, print_dry_run
 from tmgg.hydra_plugins.launcher_options import LauncherOptions, parse_options
 from tmgg.hydra_plugins.launching import detach, wait_for_sweep
 from tmgg.hydra_plugins.resolving import as_in_job, config_for_record
+from tmgg.hydra_plugins.sweep_composition import for_sweeps
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ class TmggLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
+        # The sweeper has this context, too: it checks each job with the loader before a launch.
+        hydra_context.config_loader = for_sweeps(hydra_context.config_loader)
         self._hydra_context = hydra_context
         self._task_function = task_function
         self._config = config

@@ -26,12 +26,15 @@ def logs(
     from tmgg.cli.following import LogReader, follow_run
     from tmgg.cli.printing import say
     from tmgg.cli.selection import find_one
+    from tmgg.cli.waiting import interruptible
     from tmgg.experiment_utils.cloud.reattach import Reattached
 
-    chosen = find_one(run, folder)
-    reader = LogReader(chosen.paths.stderr if stderr else chosen.paths.stdout)
-    if not reader.start_at_last(lines):
-        say(f"{reader.path} is not there yet: the job has not begun")
-    reader.copy()
-    if follow:
-        raise typer.Exit(follow_run(Reattached([chosen]), reader))
+    reattached = Reattached([find_one(run, folder)])
+    paths = reattached.runs[0].paths
+    reader = LogReader(paths.stderr if stderr else paths.stdout)
+    with interruptible(reattached):
+        if not reader.start_at_last(lines):
+            say(f"{reader.path} is not there yet: the job has not begun")
+        reader.copy()
+        if follow:
+            raise typer.Exit(follow_run(reattached, reader))

@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from tmgg.experiment_utils.cloud.base import CloudRunner
     from tmgg.experiment_utils.cloud.factory import make_runner
     from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
+    from tmgg.experiment_utils.cloud.modal.config import ModalConfig
+    from tmgg.experiment_utils.cloud.modal.runner import ModalRunner
     from tmgg.experiment_utils.cloud.runs import (
         ExperimentResult,
         RunState,
@@ -22,6 +24,8 @@ __all__ = [
     "ExperimentResult",
     "LocalConfig",
     "LocalRunner",
+    "ModalConfig",
+    "ModalRunner",
     "RunState",
     "SlurmConfig",
     "SlurmRunner",
@@ -36,6 +40,8 @@ _HOMES = {
     "ExperimentResult": "tmgg.experiment_utils.cloud.runs",
     "LocalConfig": "tmgg.experiment_utils.cloud.local",
     "LocalRunner": "tmgg.experiment_utils.cloud.local",
+    "ModalConfig": "tmgg.experiment_utils.cloud.modal.config",
+    "ModalRunner": "tmgg.experiment_utils.cloud.modal.runner",
     "RunState": "tmgg.experiment_utils.cloud.runs",
     "SlurmConfig": "tmgg.experiment_utils.cloud.slurm.config",
     "SlurmRunner": "tmgg.experiment_utils.cloud.slurm.runner",

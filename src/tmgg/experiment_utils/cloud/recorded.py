@@ -21,6 +21,7 @@ from tmgg.errors import (
     SubmissionUnknownError,
     UnknownRunError,
 )
+from tmgg.experiment_utils import ownership
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.attempt_log import read_attempt_log
 from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
@@ -38,7 +39,6 @@ from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, Spawned
 from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end, is_missing, reach_verdict
 from tmgg.experiment_utils.evidence import Evidence, read_evidence, read_job_id
 from tmgg.experiment_utils.failures import Failure, failure
-from tmgg.experiment_utils.ownership import forbid
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import (
     RunRecord,
@@ -95,6 +95,10 @@ class RecordedRunner(CloudRunner):
         """As `cancel_job` for several; a backend that can take them in one call overrides this."""
         for job_id in job_ids:
             self.cancel_job(job_id)
+
+    def forbid(self, submission: SubmissionPaths) -> str | None:
+        """See `ownership`; a backend whose jobs do not see the run's folder overrides this."""
+        return ownership.forbid(submission)
 
     @abstractmethod
     def record_settings(self) -> dict[str, object]:
@@ -177,7 +181,7 @@ class RecordedRunner(CloudRunner):
         try:
             write_json(submission.cancel, note)
             job_id = self._job_id(submission)
-            return forbid(submission) if job_id is None else _known(job_id)
+            return self.forbid(submission) if job_id is None else _known(job_id)
         except OSError as error:
             job_id = read_job_id(submission)
             if job_id is None:
@@ -225,7 +229,7 @@ class RecordedRunner(CloudRunner):
 
     def _close(self, submission: SubmissionPaths, state: RunState) -> None:
         """A job that was only concluded to be over must not run beside the new one."""
-        job_id = forbid(submission) or state.job_id
+        job_id = self.forbid(submission) or state.job_id
         if job_id is None or state.failure is None or state.failure.kind != "lost":
             return
         try:

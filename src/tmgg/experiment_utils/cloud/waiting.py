@@ -2,7 +2,8 @@
 
 The backend is asked rarely and ever more rarely; the folder where jobs leave their exit records is
 listed several times a second, which costs the scheduler nothing. A run's end is thus seen within a
-fraction of a second, and a backend that is down delays nothing that the folder can tell.
+fraction of a second, or, while a backend that is down keeps a question waiting, when that has timed
+out.
 """
 
 import contextlib

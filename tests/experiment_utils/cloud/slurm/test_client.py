@@ -76,6 +76,22 @@ def test_a_refusal_carries_slurms_own_words(
     assert not isinstance(caught.value, SubmissionUnknownError)
 
 
+def test_slurm_without_a_configuration_is_no_controller_to_wait_for(
+    client: SlurmClient, slurm: FakeSlurm, script: Path
+) -> None:
+    # Pasted from Slurm 22.05 as Debian installs it.
+    words = (
+        "sbatch: error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host\n"
+        "sbatch: error: fetch_config: DNS SRV lookup failed\n"
+        "sbatch: error: _establish_config_source: failed to fetch config\n"
+        "sbatch: fatal: Could not establish a configuration source"
+    )
+    slurm.break_command("sbatch", exit_code=1, stderr=words)
+    with pytest.raises(SubmissionError, match=r"(?s)know of no cluster.*tmgg_local") as caught:
+        client.submit(script, comment="c", cwd=script.parent)
+    assert not isinstance(caught.value, SubmissionUnknownError)
+
+
 @pytest.mark.parametrize("phrase", client_module.UNCERTAIN)
 def test_a_controller_that_did_not_answer_refused_nothing(
     client: SlurmClient, slurm: FakeSlurm, script: Path, phrase: str

@@ -50,6 +50,8 @@ UNCERTAIN = (
     "Protocol authentication error",
     "in standby mode",
 )
+# The command ended before it asked anybody: no controller is known here.
+_NOT_CONFIGURED = ("Could not establish a configuration source", "Unable to process configuration")
 _NO_SUCH_JOB = ("Invalid job id specified", "Invalid job array specified")
 _NO_ACCOUNTING = ("accounting storage is disabled", "not running a supported accounting_storage")
 
@@ -107,6 +109,11 @@ class SlurmClient:
         if answer.exit_code == 0 and job_id is not None:
             return job_id
         said = f"sbatch ended with {answer.exit_code}: {answer.words or 'it said nothing'}"
+        if knows_no_cluster(answer.stderr):
+            raise SubmissionError(
+                f"Slurm's commands are here, but they know of no cluster: {answer.words}\n"
+                f"{_ELSEWHERE}"
+            )
         if any(phrase in answer.stderr for phrase in UNCERTAIN):
             raise ControllerSilentError(said)
         if REFUSED in answer.stderr and answer.exit_code > 0:
@@ -302,17 +309,25 @@ def missing_commands() -> list[str]:
     return [name for name in _COMMANDS if shutil.which(name) is None]
 
 
+def knows_no_cluster(words: str) -> bool:
+    """Whether Slurm's words mean that it is installed here but not configured."""
+    return any(phrase in words for phrase in _NOT_CONFIGURED)
+
+
 def require_commands() -> None:
     """Raises BackendUnavailableError, with what to use instead, where Slurm is not installed."""
     if shutil.which("sbatch") is None:
         raise BackendUnavailableError(_no_command("sbatch"))
 
 
+_ELSEWHERE = (
+    "Log in to a cluster's login node, or run here with hydra/launcher=tmgg_local (LocalRunner in "
+    "Python)."
+)
+
+
 def _no_command(command: str) -> str:
-    return (
-        f"{command} is not on PATH: this machine has no Slurm commands. Log in to a cluster's "
-        "login node, or run here with hydra/launcher=tmgg_local (LocalRunner in Python)."
-    )
+    return f"{command} is not on PATH: this machine has no Slurm commands. {_ELSEWHERE}"
 
 
 def _chunks(job_ids: Sequence[str]) -> Iterable[Sequence[str]]:

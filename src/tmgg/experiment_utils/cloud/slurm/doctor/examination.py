@@ -9,7 +9,11 @@ from pathlib import Path
 from tmgg.errors import BackendError, BackendUnavailableError, QueryError, SubmissionError
 from tmgg.experiment_utils.atomic_file import write_atomic
 from tmgg.experiment_utils.cloud.runs import TaskRequest
-from tmgg.experiment_utils.cloud.slurm.client import AccountingAbsentError, missing_commands
+from tmgg.experiment_utils.cloud.slurm.client import (
+    AccountingAbsentError,
+    knows_no_cluster,
+    missing_commands,
+)
 from tmgg.experiment_utils.cloud.slurm.doctor import policies, requests, survey
 from tmgg.experiment_utils.cloud.slurm.doctor.findings import Finding, ok, problem, warning
 from tmgg.experiment_utils.cloud.slurm.doctor.survey_job import Say, survey_nodes
@@ -19,6 +23,7 @@ from tmgg.experiment_utils.cloud.slurm.site_queries import SiteQueries
 
 SMALL_DISK_MB = 1024
 SLOW_WRITE_S = 2.0
+_LOG_IN = "Log in to the cluster's login node, or load the site's slurm module."
 
 
 def examine(runner: SlurmRunner, *, job_limit_s: float | None, say: Say) -> Iterator[Finding]:
@@ -44,15 +49,15 @@ def _from_here(runner: SlurmRunner) -> Iterator[Finding]:
     queries = SiteQueries(runner.client)
     missing = missing_commands()
     if missing:
-        advice = "Log in to the cluster's login node, or load the site's slurm module."
-        yield problem("commands", f"not on PATH: {', '.join(missing)}", advice)
+        yield problem("commands", f"not on PATH: {', '.join(missing)}", _LOG_IN)
         return
     try:
         yield ok("commands", queries.version())
         yield ok("controller", queries.ping())
         site = queries.settings()
     except (QueryError, BackendUnavailableError) as error:
-        yield problem("controller", str(error), "Wait until it answers: scontrol ping.")
+        wait = "Wait until it answers: scontrol ping."
+        yield problem("controller", str(error), _LOG_IN if knows_no_cluster(str(error)) else wait)
         return
     yield from _asked("partition", lambda: _partitions(runner, site))
     yield from _asked("account", lambda: _accounts(runner, site))

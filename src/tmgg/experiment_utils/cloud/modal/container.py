@@ -1,0 +1,176 @@
+"""What a container does: claim the submission, run it as any backend would, pack what is left.
+
+The experiment runs in a process of its own under the local supervisor, so one that dies (out of
+memory, a signal, `os._exit`) leaves an exit record like everywhere else and not just a dead
+container.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
+from tmgg.experiment_utils.cloud.modal import parcel as formats
+from tmgg.experiment_utils.cloud.modal.bounded import within
+from tmgg.experiment_utils.cloud.modal.claims import Claims
+from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel
+from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+
+# The supervisor gives the experiment ten seconds to end.
+END_WITHIN_S = 15.0
+CLAIM_WITHIN_S = 120.0
+_SUPERVISOR = ("-m", "tmgg.experiment_utils.cloud.local_supervisor")
+
+
+def run_parcel(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The deployed function: a `Parcel` in, an `Envelope` out, both as plain data."""
+    parcel = Parcel.from_plain(plain)
+    call_id = current_call_id()
+    owner = within(CLAIM_WITHIN_S, claim(parcel.token, call_id))
+    if owner != call_id:
+        return Envelope(owner=owner).to_plain()
+    return run_claimed(parcel, call_id, {}).to_plain()
+
+
+def current_call_id() -> str:
+    import modal  # in the container it is always there; on the submitting side it may not be
+
+    return str(modal.current_function_call_id())
+
+
+async def claim(token: str, call_id: str) -> str:
+    """Who runs the submission: this call, unless another was first or nobody may."""
+    claims = Claims()
+    owner = await claims.claim(token, call_id)
+    if owner == call_id:
+        await claims.mark_started(call_id)
+    return owner
+
+
+def run_claimed(parcel: Parcel, call_id: str, environment: Mapping[str, str]) -> Envelope:
+    """Run the submission in a folder that is gone afterwards: the container may serve others."""
+    root = Path(tempfile.mkdtemp(prefix="tmgg-"))
+    try:
+        submission = _write_run(parcel, root)
+        _supervise(submission, parcel.base_dir, environment)
+        return _pack(submission, parcel, call_id)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _write_run(parcel: Parcel, root: Path) -> SubmissionPaths:
+    paths = RunPaths(root, str(parcel.task["run_id"]))
+    submission = paths.submission(parcel.submission)
+    submission.folder.mkdir(parents=True)
+    paths.ended_folder.mkdir()
+    write_json(paths.task, parcel.task)
+    formats.unpack_folder(parcel.artifacts, paths.artifacts)
+    if parcel.payload is not None:
+        write_atomic(paths.payload, parcel.payload)
+    return submission
+
+
+def _supervise(submission: SubmissionPaths, base_dir: str, environment: Mapping[str, str]) -> None:
+    Path(base_dir).mkdir(parents=True, exist_ok=True)
+    run = submission.run_paths
+    process = subprocess.Popen(
+        [sys.executable, *_SUPERVISOR, str(submission.folder)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=base_dir,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | dict(environment),
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with (
+        _copying(process.stdout, run.stdout, sys.stdout),
+        _copying(process.stderr, run.stderr, sys.stderr),
+    ):
+        try:
+            process.wait()
+        finally:  # cancelled: the SDK raises in this thread
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=END_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def _copying(pipe: IO[bytes], log: Path, shown: IO[str]) -> Iterator[None]:
+    """Into the run's log, and to where Modal shows a container's output."""
+
+    def copy() -> None:
+        with log.open("ab") as stream:
+            for line in pipe:
+                stream.write(line)
+                shown.write(line.decode(errors="replace"))
+                shown.flush()
+
+    thread = threading.Thread(target=copy, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(END_WITHIN_S)
+
+
+def _pack(submission: SubmissionPaths, parcel: Parcel, call_id: str) -> Envelope:
+    run = submission.run_paths
+    artifacts, left_out = formats.pack_folder(
+        run.artifacts, limit_bytes=parcel.artifacts_limit_bytes
+    )
+    result = read_json(submission.result)
+    if left_out and parcel.task.get("artifact_url") is None and result is not None:
+        result = _without_room(result, left_out, parcel.artifacts_limit_bytes)
+    return Envelope(
+        owner=call_id,
+        exit_record=read_json(submission.ended),
+        result=result,
+        stdout=_tail(run.stdout),
+        stderr=_tail(run.stderr),
+        phases=_text(submission.phases),
+        artifacts=artifacts,
+        artifacts_root=str(run.artifacts),
+    )
+
+
+def _without_room(result: JsonDict, left_out: list[str], limit_bytes: int) -> JsonDict:
+    """A run whose files cannot be had is not complete; its metrics are kept."""
+    if result.get("status") != "completed":
+        return result
+    shown = ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else "")
+    return result | {
+        "status": "failed",
+        "stage": "artifacts",
+        "error_type": "ArtifactError",
+        "error_message": f"{shown} did not fit into artifacts_limit_mb={limit_bytes >> 20}",
+    }
+
+
+def _tail(log: Path) -> bytes:
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - formats.LOG_BYTES))
+            return stream.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""

@@ -1,0 +1,48 @@
+"""Modal's GPUs by name, as its guide lists them (https://modal.com/docs/guide/gpu)."""
+
+from dataclasses import dataclass
+
+from tmgg.errors import ConfigError
+from tmgg.experiment_utils.cloud.factory import unknown_name
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    memory_gb: int
+    most: int = 8
+    """Largest number in one container."""
+
+
+GPUS: dict[str, Gpu] = {
+    "T4": Gpu(16),
+    "L4": Gpu(24),
+    "A10": Gpu(24, most=4),
+    "L40S": Gpu(48),
+    "A100": Gpu(40),
+    "A100-40GB": Gpu(40),
+    "A100-80GB": Gpu(80),
+    "RTX-PRO-6000": Gpu(96),
+    "H100": Gpu(80),
+    "H100!": Gpu(80),
+    "H200": Gpu(141),
+    "B200": Gpu(180),
+    "B200+": Gpu(180),
+}
+
+
+def render_gpu(gpu_type: str | None, count: int) -> str | None:
+    """What the SDK takes, `H100:2`; None asks for no GPU.
+
+    Raises ConfigError for a name that is not in the table, or for more than one container can have.
+    """
+    if gpu_type is None:
+        return None
+    name = gpu_type.upper()
+    if name not in GPUS:
+        raise ConfigError(unknown_name("gpu_type", gpu_type, GPUS))
+    most = GPUS[name].most
+    if count > most:
+        raise ConfigError(
+            f"gpus_per_task={count} cannot be: one container has at most {most} of {name}"
+        )
+    return name if count == 1 else f"{name}:{count}"

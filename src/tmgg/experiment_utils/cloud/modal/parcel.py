@@ -1,0 +1,115 @@
+"""What travels to a container and what comes back: plain data, so versions may differ a little.
+
+An experiment's own exceptions never travel as such: the SDK could not tell a `TimeoutError` that an
+experiment raised from its own "not ready yet". They are in the result, inside the envelope.
+"""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tmgg.errors import RecordError
+from tmgg.experiment_utils.atomic_file import JsonDict
+
+VERSION = 1
+LOG_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parcel:
+    """One submission, on its way to a container."""
+
+    token: str
+    """The intent's; whoever claims it first runs the submission."""
+    submission: int
+    base_dir: str
+    """Working directory of the submitter, which the experiment finds, empty, by the same name."""
+    task: JsonDict
+    payload: bytes | None
+    artifacts: bytes
+    """What earlier submissions left, as in `Envelope`: a retry goes on from it."""
+    artifacts_limit_bytes: int
+
+    def to_plain(self) -> dict[str, Any]:
+        return {"version": VERSION, **asdict(self)}
+
+    @classmethod
+    def from_plain(cls, value: Mapping[str, Any]) -> "Parcel":
+        """Raises RecordError for what this version cannot read."""
+        return cls(**_known(cls, value, what="what was sent to the container"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Envelope:
+    """What one call left behind."""
+
+    owner: str
+    """The call that runs the submission, or nobody; unless it is this one, the rest is empty."""
+    exit_record: JsonDict | None = None
+    result: JsonDict | None = None
+    stdout: bytes = b""
+    stderr: bytes = b""
+    phases: str = ""
+    artifacts: bytes = b""
+    """The experiment's files, as a zip archive."""
+    artifacts_root: str = ""
+    """Where they were in the container."""
+
+    def to_plain(self) -> dict[str, Any]:
+        return {"version": VERSION, **asdict(self)}
+
+    @classmethod
+    def from_plain(cls, value: object) -> "Envelope":
+        """Raises RecordError for what this version cannot read."""
+        what = "what came back from the container"
+        if not isinstance(value, Mapping):
+            raise RecordError(f"{what} is no envelope but a {type(value).__name__}")
+        return cls(**_known(cls, value, what=what))
+
+
+def _known(cls: type[Any], value: Mapping[str, Any], *, what: str) -> dict[str, Any]:
+    if value.get("version") != VERSION:
+        raise RecordError(
+            f"versions differ: {what} has {value.get('version')!r}, this TMGG reads {VERSION}"
+        )
+    names = [item.name for item in fields(cls)]
+    missing = [name for name in names if name not in value]
+    if missing:
+        raise RecordError(f"fields are missing: {what} lacks {', '.join(missing)}")
+    return {name: value[name] for name in names}
+
+
+def pack_folder(folder: Path, *, limit_bytes: int) -> tuple[bytes, list[str]]:
+    """The files below a folder as an archive, small ones first; the names that did not fit.
+
+    Links and special files stay behind. No files are no bytes.
+    """
+    found = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    left_out: list[str] = []
+    packed_bytes = 0
+    buffer = io.BytesIO()
+    # Not compressed: what is large here are weights, which do not get smaller.
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in sorted(found, key=lambda each: (each.stat().st_size, each)):
+            name = path.relative_to(folder).as_posix()
+            packed_bytes += path.stat().st_size
+            if packed_bytes > limit_bytes:
+                left_out.append(name)
+            else:
+                archive.write(path, name)
+    return buffer.getvalue() if found else b"", left_out
+
+
+def unpack_folder(data: bytes, folder: Path) -> None:
+    """Raises RecordError for a damaged archive; no name in it can lead out of the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not data:
+        return
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            archive.extractall(folder)
+    except zipfile.BadZipFile as error:
+        raise RecordError(f"the experiment's files cannot be unpacked: {error}") from error

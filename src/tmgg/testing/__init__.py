@@ -1,0 +1,37 @@
+"""For those who write a backend: the tests that every `CloudRunner` has to pass.
+
+    from tmgg.testing import BackendUnderTest, CloudRunnerSuite
+
+    class TestMine(CloudRunnerSuite):
+        @pytest.fixture(scope="class")
+        @classmethod
+        def backend(cls) -> BackendUnderTest:
+            return BackendUnderTest("mine", {"output_dir": "..."})
+
+docs/backends.md says what the tests ask for. This package needs pytest; nothing else of TMGG does.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tmgg.testing.backend import BackendUnderTest
+    from tmgg.testing.suite import CloudRunnerSuite
+
+__all__ = ["BackendUnderTest", "CloudRunnerSuite"]
+
+_HOMES = {
+    "BackendUnderTest": "tmgg.testing.backend",
+    "CloudRunnerSuite": "tmgg.testing.suite",
+}
+_WITH_ASSERTIONS = ("backend", "life_cycle", "outcomes", "processes", "suite", "sweeps")
+
+
+def __getattr__(name: str) -> Any:
+    # Late: jobs import `tmgg.testing.experiments` where there is no pytest.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import pytest
+
+    pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _WITH_ASSERTIONS))
+    return getattr(importlib.import_module(_HOMES[name]), name)

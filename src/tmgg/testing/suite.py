@@ -1,0 +1,37 @@
+"""The tests that every backend passes, as one class to subclass."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tmgg.experiment_utils.cloud import CloudRunner
+from tmgg.testing.backend import BackendUnderTest
+from tmgg.testing.life_cycle import LifeCycleTests
+from tmgg.testing.outcomes import OutcomeTests
+from tmgg.testing.processes import ProcessTests
+from tmgg.testing.sweeps import SweepTests
+
+
+class CloudRunnerSuite(LifeCycleTests, OutcomeTests, SweepTests, ProcessTests):
+    """Subclass it under a name that begins with `Test` and say what `backend` is."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls) -> BackendUnderTest:
+        """To be overridden; the runs of all the tests are made in one place."""
+        raise NotImplementedError("override the fixture `backend` in your class")
+
+    @pytest.fixture
+    def runner(self, backend: BackendUnderTest) -> CloudRunner:
+        """A fresh runner for each test."""
+        return backend.make_runner()
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def own_home(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+        """The user's own list of folders with runs is left alone."""
+        home = tmp_path_factory.mktemp("tmgg-home")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TMGG_HOME", str(home))
+            yield home

@@ -1,0 +1,49 @@
+"""The real SDK against a stand-in of Modal's servers; a call that the stand-in lacks fails."""
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.modal.standin.server import StandIn
+
+
+@pytest.fixture(scope="session", autouse=True)
+def can_use_modal() -> None:
+    """Skip without the SDK; in CI that is a failure."""
+    if importlib.util.find_spec("modal") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("the modal extra must be tested in CI")
+        pytest.skip('the SDK is not installed: pip install "tmgg[modal]"')
+
+
+@pytest.fixture(scope="session")
+def running_modal(
+    can_use_modal: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["StandIn"]:
+    """One server for the session, for the SDK connects to one only in its life."""
+    from tests.modal.standin.server import TOKEN, StandIn
+
+    stand_in = StandIn(tmp_path_factory.mktemp("modal"))
+    stand_in.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODAL_SERVER_URL", stand_in.url)
+        patch.setenv("MODAL_TOKEN_ID", TOKEN[0])
+        patch.setenv("MODAL_TOKEN_SECRET", TOKEN[1])
+        patch.setenv("MODAL_CONFIG_PATH", "/nonexistent")
+        yield stand_in
+    stand_in.stop()
+
+
+@pytest.fixture
+def modal_server(running_modal: "StandIn") -> Iterator["StandIn"]:
+    """The stand-in, as if new: nothing is refused, and what a test did wrong fails that test."""
+    yield running_modal
+    running_modal.refused.clear()
+    running_modal.unanswered.clear()
+    unknown = dict(running_modal.unknown)
+    running_modal.unknown.clear()
+    assert not unknown, f"the stand-in lacks {unknown}"

@@ -1,0 +1,94 @@
+"""The calls that come from inside a container; its socket tells which one it is."""
+
+import asyncio
+from typing import Any
+
+from google.protobuf.empty_pb2 import Empty
+from modal_proto import api_pb2
+
+from tests.modal.standin.scheduler import Scheduler
+from tests.modal.standin.world import Container, Input, World
+
+HEARTBEAT_WAIT_S = 0.5
+IDLE_WAIT_S = 5.0
+CLUSTER_WAIT_S = 60.0
+
+
+class ContainerCalls:
+    world: World
+    scheduler: Scheduler
+
+    async def ContainerHello(self, _request: Any, _task: str | None) -> Any:
+        return Empty()
+
+    async def ContainerHeartbeat(self, _request: Any, task: str | None) -> Any:
+        try:
+            waiting = self._container(task).cancellations.get()
+            input_id = await asyncio.wait_for(waiting, HEARTBEAT_WAIT_S)
+        except TimeoutError:
+            return api_pb2.ContainerHeartbeatResponse()
+        event = api_pb2.CancelInputEvent(input_ids=[input_id])
+        return api_pb2.ContainerHeartbeatResponse(cancel_input_event=event)
+
+    async def FunctionGetInputs(self, request: Any, task: str | None) -> Any:
+        container = self._container(task)
+        one = await self._next_input(container, request.function_id)
+        if one is None:
+            return api_pb2.FunctionGetInputsResponse(
+                inputs=[api_pb2.FunctionGetInputsItem(kill_switch=True)]
+            )
+        self.scheduler.begin(one, container)
+        item = api_pb2.FunctionGetInputsItem(
+            input_id=one.input_id,
+            input=one.item.input,
+            function_call_id=one.call.call_id,
+            retry_count=one.retries,
+            function_call_invocation_type=api_pb2.FUNCTION_CALL_INVOCATION_TYPE_ASYNC,
+        )
+        return api_pb2.FunctionGetInputsResponse(inputs=[item])
+
+    async def _next_input(self, container: Container, function_id: str) -> Input | None:
+        if container.fed is not None:
+            return container.fed.pop() if container.fed else None
+        queue = self.world.queues[function_id]
+        async with self.world.changed:
+            try:
+                waiting = self.world.changed.wait_for(lambda: queue and not self.scheduler.hold)
+                await asyncio.wait_for(waiting, IDLE_WAIT_S)
+            except TimeoutError:
+                return None
+            return queue.popleft()
+
+    async def FunctionPutOutputs(self, request: Any, task: str | None) -> Any:
+        container = self._container(task)
+        container.current = None
+        if container.rank == 0:
+            for output in request.outputs:
+                one = self.world.inputs[output.input_id]
+                await self.scheduler.finish(one, output.result, output.data_format)
+        return Empty()
+
+    async def TaskResult(self, request: Any, task: str | None) -> Any:
+        self._container(task).startup_result = request.result
+        return Empty()
+
+    async def TaskClusterHello(self, request: Any, task: str | None) -> Any:
+        container = self._container(task)
+
+        def all_here() -> bool:
+            return bool(container.cluster) and all(each.address for each in container.cluster)
+
+        async with self.world.changed:
+            container.address = request.container_ip
+            self.world.changed.notify_all()
+            await asyncio.wait_for(self.world.changed.wait_for(all_here), CLUSTER_WAIT_S)
+        return api_pb2.TaskClusterHelloResponse(
+            cluster_id=f"cu-{container.cluster[0].task_id}",
+            cluster_rank=container.rank,
+            container_ips=[each.address for each in container.cluster],
+            container_ipv4_ips=["127.0.0.1" for _each in container.cluster],
+        )
+
+    def _container(self, task: str | None) -> Container:
+        assert task is not None
+        return self.world.containers[task]
