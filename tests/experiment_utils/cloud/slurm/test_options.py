@@ -80,7 +80,8 @@ MANAGED = {
 }
 # Options whose effect is that a line is not there, or that is seen elsewhere (tests below).
 ELSEWHERE = {
-    "exclusive", "no_kill", "script_template", "poll_interval_s", "submit_timeout_s", "lost_grace_s",
+    "exclusive", "no_kill", "script_template", "poll_interval_s", "submit_timeout_s",
+    "lost_grace_s",
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from tmgg.experiment_utils.cloud.slurm.view import view_jobs
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.cloud.waiting import Clock
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
-from tmgg.experiment_utils.registry import load_run, new_intent
+from tmgg.experiment_utils.registry import RunRecord, load_run, new_intent
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +121,9 @@ class SlurmRunner(RecordedRunner):
 
     def cancel_jobs(self, job_ids: Sequence[str]) -> None:
         self.client.cancel(job_ids)
+
+    def restarts_of(self, record: RunRecord) -> int:
+        return SlurmConfig.from_mapping(record.settings).restarts
 
     def _config_of(self, paths: RunPaths, gpu_type: str | None) -> SlurmConfig:
         config = self.config
