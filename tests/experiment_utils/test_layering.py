@@ -116,6 +116,9 @@ def loaded_by(statement: str) -> set[str]:
         "import tmgg.experiment_utils.cloud.reattach",
         "import tmgg.experiment_utils.cloud.local_supervisor",
         "from tmgg.experiment_utils.cloud import make_runner; make_runner('slurm')",
+        "from tmgg.experiment_utils.cloud import make_runner; make_runner('ray')",
+        "import tmgg.experiment_utils.cloud.ray_jobs.entry",
+        "import tmgg.testing.experiments",
     ],
 )
 def test_submitting_and_asking_load_nothing_slow(statement: str) -> None:

@@ -11,6 +11,7 @@
             <n>/                       submission n (1, 2, ...): `retry` makes the next one
                 intent.json            token, written before the backend is called
                 job.sh                 the job script (Slurm)
+                ray_request.json       what Ray is asked for (Ray)
                 job.json               the backend's job id; null when its answer never came
                 owner                  the job that runs it, or nobody; first come, first served
                 phases                 "name seconds host" lines, as the job gets on
@@ -137,6 +138,10 @@ class SubmissionPaths:
     @property
     def script(self) -> Path:
         return self.folder / "job.sh"
+
+    @property
+    def ray_request(self) -> Path:
+        return self.folder / "ray_request.json"
 
     @property
     def job(self) -> Path:

@@ -5,6 +5,7 @@ Hydra app) travels as an opaque payload file beside the task, and the callable n
 knows how to open it.
 """
 
+import copy
 import dataclasses
 import importlib
 import json
@@ -222,17 +223,32 @@ def _split_target(target: object) -> tuple[str, str]:
 
 
 def _resolved(config: ConfigLike) -> JsonDict:
+    if type(config) is dict and _is_literal(config):
+        return {name: copy.deepcopy(value) for name, value in config.items() if name != "hydra"}
     # A tenth of a second to import: only for those who submit, not for who asks about runs.
     from omegaconf import DictConfig, OmegaConf
 
-    # Flags are copied off first: masking `hydra` must not touch the caller's config.
-    tree = OmegaConf.create(dict(config)) if not isinstance(config, DictConfig) else config.copy()
-    OmegaConf.set_readonly(tree, False)
-    OmegaConf.set_struct(tree, False)
-    tree.pop("hydra", None)
+    names = [name for name in config if name != "hydra"]
+    if isinstance(config, DictConfig):
+        tree = OmegaConf.masked_copy(config, names)
+        tree._set_parent(config._get_parent())  # a part of a config may refer to the rest
+        OmegaConf.copy_cache(from_config=config, to_config=tree)
+    else:
+        tree = OmegaConf.create({name: config[name] for name in names})
     plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True, enum_to_str=True)
     assert isinstance(plain, dict)
     return plain  # type: ignore[return-value]
+
+
+def _is_literal(value: object) -> bool:
+    """Whether it is plain JSON that OmegaConf returns as it is; a prepared config mostly is."""
+    if type(value) is dict:
+        return all(type(key) is str and _is_literal(item) for key, item in value.items())
+    if type(value) is list:
+        return all(map(_is_literal, value))
+    if type(value) is str:
+        return "${" not in value and value != "???"
+    return value is None or type(value) in (bool, int, float)
 
 
 def _map_text(value: Any, change: Callable[[str], str]) -> Any:

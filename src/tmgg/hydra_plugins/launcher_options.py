@@ -26,11 +26,12 @@ CONFIG_CLASSES = {
     "slurm": "tmgg.experiment_utils.cloud.slurm.config:SlurmConfig",
     "local": "tmgg.experiment_utils.cloud.local:LocalConfig",
     "modal": "tmgg.experiment_utils.cloud.modal.config:ModalConfig",
+    "ray": "tmgg.experiment_utils.cloud.ray_jobs.config:RayConfig",
 }
 """Backend, which is also the name of its switch (`use_slurm`) and the prefix of its keys."""
 NEAREST_SHOWN = 3
 # Said once for every backend, as the launcher's own `timeout_seconds`.
-_NOT_PREFIXED = {("local", "timeout_seconds"), ("modal", "timeout_seconds")}
+_NOT_PREFIXED = {(backend, "timeout_seconds") for backend in ("local", "modal", "ray")}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,8 +16,8 @@ def test_the_public_names_are_these() -> None:
     assert cloud.__all__ == sorted(cloud.__all__)
     assert set(cloud.__all__) == {
         "CloudRunner", "ExperimentResult", "LocalConfig", "LocalRunner", "ModalConfig",
-        "ModalRunner", "RunState", "SlurmConfig",
-        "SlurmRunner", "SpawnedTask", "TaskRequest", "compose_config", "make_runner",
+        "ModalRunner", "RayConfig", "RayRunner", "RunState", "SlurmConfig", "SlurmRunner",
+        "SpawnedTask", "TaskRequest", "compose_config", "make_runner",
     }  # fmt: skip
     assert dir(cloud) == cloud.__all__
 
@@ -44,7 +44,8 @@ def test_a_backend_is_imported_when_it_is_chosen() -> None:
     code = """
 import sys
 from tmgg.experiment_utils.cloud import make_runner
-backends = [f"tmgg.experiment_utils.cloud.{name}" for name in ("slurm", "local", "modal")]
+names = ("slurm", "local", "modal", "ray_jobs", "ray_runner")
+backends = [f"tmgg.experiment_utils.cloud.{name}" for name in names]
 assert not [name for name in sys.modules if name.startswith(tuple(backends))]
 make_runner("local")
 assert "tmgg.experiment_utils.cloud.slurm.runner" not in sys.modules

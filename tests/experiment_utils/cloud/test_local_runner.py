@@ -55,6 +55,14 @@ def litter(config):
     Path("litter").write_text(str(started.pid))
     return 1
 
+def daemon(config):
+    # Twice forked, in a session of its own: nobody's child.
+    code = "import subprocess as s; "
+    code += "print(s.Popen(['sleep', '60'], start_new_session=True, stdout=s.DEVNULL).pid)"
+    said = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout
+    Path("daemon").write_text(said.decode())
+    return 1
+
 def once(config):
     if not Path("tried").exists():
         Path("tried").touch()
@@ -458,3 +466,17 @@ def test_a_machine_that_is_not_this_one_says_nothing_about_its_processes(
     paths.owner.write_text("1.2@another\n")
     (state,) = runner.poll(["run"])
     assert (state.answered, state.final) == (False, False)
+
+
+def test_a_daemon_that_left_its_session_ends_with_its_run(runner: LocalRunner) -> None:
+    assert runner.run_experiment(config("daemon")).status == "completed"
+    pid = int((runner.base_dir / "daemon").read_text())
+    until(lambda: process_start(pid) == "")
+
+
+def test_an_experiment_ends_with_its_supervisor(runner: LocalRunner) -> None:
+    leader = begin(runner, "slow")
+    supervisor = int(str(runner.poll(["run"])[0].job_id).partition(".")[0])
+    os.kill(supervisor, signal.SIGKILL)
+    until(lambda: process_start(leader) == "")
+    assert runner.get_result("run").status == "failed"

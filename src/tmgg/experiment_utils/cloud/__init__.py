@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
     from tmgg.experiment_utils.cloud.modal.config import ModalConfig
     from tmgg.experiment_utils.cloud.modal.runner import ModalRunner
+    from tmgg.experiment_utils.cloud.ray_jobs.config import RayConfig
+    from tmgg.experiment_utils.cloud.ray_runner import RayRunner
     from tmgg.experiment_utils.cloud.runs import (
         ExperimentResult,
         RunState,
@@ -26,6 +28,8 @@ __all__ = [
     "LocalRunner",
     "ModalConfig",
     "ModalRunner",
+    "RayConfig",
+    "RayRunner",
     "RunState",
     "SlurmConfig",
     "SlurmRunner",
@@ -42,6 +46,8 @@ _HOMES = {
     "LocalRunner": "tmgg.experiment_utils.cloud.local",
     "ModalConfig": "tmgg.experiment_utils.cloud.modal.config",
     "ModalRunner": "tmgg.experiment_utils.cloud.modal.runner",
+    "RayConfig": "tmgg.experiment_utils.cloud.ray_jobs.config",
+    "RayRunner": "tmgg.experiment_utils.cloud.ray_runner",
     "RunState": "tmgg.experiment_utils.cloud.runs",
     "SlurmConfig": "tmgg.experiment_utils.cloud.slurm.config",
     "SlurmRunner": "tmgg.experiment_utils.cloud.slurm.runner",

@@ -11,6 +11,7 @@ from tmgg.experiment_utils.cloud.base import CloudRunner
 BACKENDS: dict[str, str] = {
     "local": "tmgg.experiment_utils.cloud.local:make_runner",
     "modal": "tmgg.experiment_utils.cloud.modal.runner:make_runner",
+    "ray": "tmgg.experiment_utils.cloud.ray_runner:make_runner",
     "slurm": "tmgg.experiment_utils.cloud.slurm.runner:make_runner",
 }
 

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -20,14 +19,12 @@ from typing import Any
 from tmgg.errors import ConfigError, QueryError, SubmissionError
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.cloud import checks
+from tmgg.experiment_utils.cloud.adoption import adopt_or_close
 from tmgg.experiment_utils.cloud.factory import unknown_name
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
 from tmgg.experiment_utils.cloud.verdict import JobView
-from tmgg.experiment_utils.ownership import forbid, is_forbidden
 from tmgg.experiment_utils.paths import SubmissionPaths
 from tmgg.experiment_utils.registry import (
-    Intent,
-    load_intent,
     load_run,
     new_intent,
     process_name,
@@ -38,10 +35,6 @@ from tmgg.experiment_utils.registry import (
 log = logging.getLogger(__name__)
 
 GRACE_S = 5.0
-# Starting a process takes far less; a submitter that lives on after that has failed to.
-START_WITHIN_S = 60.0
-# The supervisor of a submitter that died is on its way until it has noted itself.
-SETTLE_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,15 +110,7 @@ class LocalRunner(RecordedRunner):
         return job_id
 
     def adopt(self, submission: SubmissionPaths) -> str | None:
-        if not is_forbidden(submission) and _may_still_start(load_intent(submission)):
-            return None
-        begun = forbid(submission)
-        if begun is None:
-            raise SubmissionError(
-                "the submitting process ended before it could start the run. `tmgg-jobs retry "
-                f"{submission.run_paths.run_id}` starts it."
-            )
-        return begun
+        return adopt_or_close(submission)
 
     def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
         return {job_id: view_process(job_id) for job_id in job_ids}
@@ -140,11 +125,6 @@ class LocalRunner(RecordedRunner):
         if pid is not None:
             # The supervisor ends the experiment's whole session and leaves the exit record.
             os.kill(pid, signal.SIGTERM)
-
-
-def _may_still_start(intent: Intent) -> bool:
-    age_s = time.time() - intent.created_at
-    return age_s < START_WITHIN_S and (intent.submitter_alive() or age_s < SETTLE_S)
 
 
 def view_process(job_id: str) -> JobView | None:

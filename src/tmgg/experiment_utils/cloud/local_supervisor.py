@@ -1,7 +1,8 @@
 """The local counterpart of a job script: start the experiment, wait, leave the exit record.
 
 `python -m tmgg.experiment_utils.cloud.local_supervisor SUBMISSION_FOLDER`. SIGTERM ends the
-experiment's whole session; TERM first, KILL after a grace.
+experiment's whole session; TERM first, KILL after a grace. Whatever the experiment started, in
+whatever session, ends with it.
 """
 
 import json
@@ -11,18 +12,33 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.experiment_utils.atomic_file import write_atomic
 from tmgg.experiment_utils.attempt_log import render_mark
+from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.ownership import claim
 from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
 from tmgg.experiment_utils.phases import write_phase
 from tmgg.experiment_utils.registry import process_name
 
 KILL_AFTER_S = 10.0
+_SWEEP_TIMEOUT_S = 5.0
 _WATCHED = {signal.SIGTERM, signal.SIGCHLD}
+# Of an enclosing job: not this run's own.
+_FOREIGN = "TMGG_RAY_ADDRESS"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start of a submission's job."""
+
+    paths: SubmissionPaths
+    job_id: str
+    restart: int = 0
+    """How often the backend had started the job before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,71 +50,103 @@ class _End:
 
 
 def main(folder: Path) -> int:
+    return supervise(Start(submission_paths(folder), process_name(os.getpid())), {})
+
+
+def supervise(start: Start, environment: Mapping[str, str]) -> int:
+    """Run the experiment, with `environment` added to this process's; its exit code."""
     # Blocked and waited for, not handled: no moment is left in which a signal could get lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-    paths = submission_paths(folder)
-    job_id = process_name(os.getpid())
-    owner = claim(paths, job_id)
-    if owner != job_id:
+    processes.adopt_orphans()
+    owner = claim(start.paths, start.job_id)
+    if owner != start.job_id:
         sys.stdout.write(f"tmgg: not needed, this submission belongs to {owner}\n")
         return 0
-    write_phase(paths, "batch_start")
-    _mark_logs(paths, job_id)
-    end = _End("cancelled", 0) if paths.cancel.exists() else _run(paths, job_id)
-    _leave_record(paths, job_id, end)
+    _set_aside(start)
+    write_phase(start.paths, "batch_start")
+    _mark_logs(start)
+    end = _End("cancelled", 0) if start.paths.cancel.exists() else _run(start, environment)
+    _leave_record(start, end)
     return end.exit_code
 
 
-def _mark_logs(paths: SubmissionPaths, job_id: str) -> None:
-    mark = render_mark(paths.number, restart=0, job_id=job_id, host=socket.gethostname())
+def _set_aside(start: Start) -> None:
+    """What an earlier start left must not be taken for this one's; as in the job script."""
+    if start.restart == 0:
+        return
+    paths = start.paths
+    for left in (paths.phases, paths.result, paths.entrypoint_exit_code):
+        if left.exists():
+            left.rename(left.with_name(f"{left.name}.before-restart-{start.restart}"))
+    for left in (paths.ended, paths.stop):
+        left.unlink(missing_ok=True)
+    write_atomic(paths.restart, f"{start.restart}\n".encode())
+
+
+def _mark_logs(start: Start) -> None:
+    mark = render_mark(
+        start.paths.number, restart=start.restart, job_id=start.job_id, host=socket.gethostname()
+    )
     for stream in (sys.stdout, sys.stderr):
         stream.write(f"{mark}\n")
         stream.flush()
 
 
-def _run(paths: SubmissionPaths, job_id: str) -> _End:
-    process = _start(paths, job_id)
+def _run(start: Start, environment: Mapping[str, str]) -> _End:
+    process = _start(start, environment)
     try:
-        if _wait(process) == "TERM":
-            return _End("entrypoint", _shell_code(_end(process)), received="TERM")
-        return _End("entrypoint", _shell_code(process.returncode))
+        code = _wait(process.pid)
+        if code is None:
+            process.returncode = _end(process.pid)
+            return _End("entrypoint", _shell_code(process.returncode), received="TERM")
+        process.returncode = code  # reaped here, not by Popen
+        return _End("entrypoint", _shell_code(code))
     finally:
-        # What the experiment started and left behind.
-        _signal_session(process.pid, signal.SIGKILL)
+        # What the experiment started and left behind, daemons included.
+        processes.kill_descendants(timeout_s=_SWEEP_TIMEOUT_S)
 
 
-def _start(paths: SubmissionPaths, job_id: str) -> subprocess.Popen[bytes]:
+def _start(start: Start, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     entrypoint = "import sys; from tmgg.experiment_utils.execute import execute_task; "
     entrypoint += "sys.exit(execute_task(sys.argv[1]))"
-    environment = os.environ | {"TMGG_JOB_ID": job_id, "TMGG_RESTART": "0"}
-    environment.pop("TMGG_RAY_ADDRESS", None)  # of an enclosing job: not this run's own
+    inherited = {name: value for name, value in os.environ.items() if name != _FOREIGN}
+    own = {"TMGG_JOB_ID": start.job_id, "TMGG_RESTART": str(start.restart)}
+    supervisor = os.getpid()
+
+    def begin() -> None:
+        processes.end_with_parent(supervisor, signal.SIGKILL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+
     return subprocess.Popen(
-        [sys.executable, "-u", "-c", entrypoint, str(paths.folder)],
+        [sys.executable, "-u", "-c", entrypoint, str(start.paths.folder)],
         start_new_session=True,
-        env=environment,
-        preexec_fn=_unblock_signals,
+        env=inherited | own | dict(environment),
+        preexec_fn=begin,
     )
 
 
-def _unblock_signals() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-
-
-def _wait(process: subprocess.Popen[bytes]) -> str:
-    """Until the process has ended, or SIGTERM has come first."""
-    while process.poll() is None:
+def _wait(child: int) -> int | None:
+    """The child's exit code once it has ended; None when SIGTERM has come first."""
+    while True:
+        ended = dict(processes.reap())
+        if child in ended:
+            return ended[child]
         if signal.sigwait(_WATCHED) == signal.SIGTERM:
-            return "TERM"
-    return ""
+            return None
 
 
-def _end(process: subprocess.Popen[bytes]) -> int:
-    _signal_session(process.pid, signal.SIGTERM)
-    try:
-        return process.wait(timeout=KILL_AFTER_S)
-    except subprocess.TimeoutExpired:
-        _signal_session(process.pid, signal.SIGKILL)
-        return process.wait()
+def _end(child: int) -> int:
+    _signal_session(child, signal.SIGTERM)
+    deadline = time.monotonic() + KILL_AFTER_S
+    while True:
+        ended = dict(processes.reap())
+        if child in ended:
+            return ended[child]
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            _signal_session(child, signal.SIGKILL)
+            return processes.wait_for(child)
+        signal.sigtimedwait({signal.SIGCHLD}, left_s)
 
 
 def _signal_session(leader: int, number: signal.Signals) -> None:
@@ -113,7 +161,8 @@ def _shell_code(returncode: int) -> int:
     return returncode if returncode >= 0 else 128 - returncode
 
 
-def _leave_record(paths: SubmissionPaths, job_id: str, end: _End) -> None:
+def _leave_record(start: Start, end: _End) -> None:
+    paths = start.paths
     write_phase(paths, "batch_end")
     try:
         entrypoint = int(paths.entrypoint_exit_code.read_text())
@@ -121,8 +170,8 @@ def _leave_record(paths: SubmissionPaths, job_id: str, end: _End) -> None:
         entrypoint = None
     record = {
         "version": 1,
-        "job_id": job_id,
-        "restart": 0,
+        "job_id": start.job_id,
+        "restart": start.restart,
         "stage": end.stage,
         "signal": end.received,
         "exit_code": end.exit_code,

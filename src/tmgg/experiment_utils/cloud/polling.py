@@ -30,7 +30,10 @@ Begun = Question | Found
 class Inquirer(Protocol):
     """What is needed of a runner: a poll in two halves, and the question between them."""
 
-    backend: str
+    @property
+    def source(self) -> str:
+        """Whom it asks: runners that share it share a question."""
+        ...
 
     def begin_poll(self, run_ids: Sequence[str]) -> list[Begun]:
         """What the records alone tell of each run: its end, an error, or the job to ask about."""
@@ -48,7 +51,7 @@ class Inquirer(Protocol):
 def poll_together(
     groups: Sequence[tuple[Inquirer, Sequence[str]]], *, strict: bool = False
 ) -> list[list[Found]]:
-    """Poll runs of several runners, with one question for all runners of a backend.
+    """Poll runs of several runners, with one question for all runners of a source.
 
     The answer has the shape of the question. A run that cannot be read is its RunError there and
     hinders no other. A backend whose commands are not on this machine leaves the states the files
@@ -56,24 +59,24 @@ def poll_together(
     """
     begun = [(runner, runner.begin_poll(run_ids)) for runner, run_ids in groups]
     views: dict[str, Mapping[str, JobView | None]] = {}
-    for backend in {runner.backend for runner, _items in begun}:
-        asker = next(runner for runner, _items in begun if runner.backend == backend)
-        views[backend] = _ask(asker, _jobs(begun, backend), strict=strict)
+    for source in {runner.source for runner, _items in begun}:
+        asker = next(runner for runner, _items in begun if runner.source == source)
+        views[source] = _ask(asker, _jobs(begun, source), strict=strict)
     return [
         [
-            runner.end_poll(item, views[runner.backend]) if isinstance(item, Question) else item
+            runner.end_poll(item, views[runner.source]) if isinstance(item, Question) else item
             for item in items
         ]
         for runner, items in begun
     ]
 
 
-def _jobs(begun: Sequence[tuple[Inquirer, Sequence[Begun]]], backend: str) -> list[str]:
+def _jobs(begun: Sequence[tuple[Inquirer, Sequence[Begun]]], source: str) -> list[str]:
     return [
         item.job_id
         for runner, items in begun
         for item in items
-        if runner.backend == backend and isinstance(item, Question) and item.job_id is not None
+        if runner.source == source and isinstance(item, Question) and item.job_id is not None
     ]
 
 

@@ -115,6 +115,11 @@ class RecordedRunner(CloudRunner):
         """Limit of a run for which none was given."""
 
     @property
+    def source(self) -> str:
+        """Whom `view_jobs` asks: runners of one source share a question."""
+        return self.backend
+
+    @property
     def base_dir(self) -> Path:
         """Working directory of new runs."""
         return Path.cwd()

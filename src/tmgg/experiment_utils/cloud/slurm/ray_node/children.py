@@ -5,8 +5,8 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
+from tmgg.experiment_utils.cloud.processes import reap
 from tmgg.experiment_utils.cloud.slurm.ray_node.loop import Loop
-from tmgg.experiment_utils.cloud.slurm.ray_node.processes import reap
 
 OnExit = Callable[[int], None]
 

@@ -9,7 +9,8 @@ import traceback
 from collections.abc import Callable
 from types import FrameType
 
-from tmgg.experiment_utils.cloud.slurm.ray_node import processes, shared_memory
+from tmgg.experiment_utils.cloud import processes
+from tmgg.experiment_utils.cloud.slurm.ray_node import shared_memory
 from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import Scratch
 
 ORPHANED = signal.SIGHUP

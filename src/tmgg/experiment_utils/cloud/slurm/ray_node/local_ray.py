@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.cloud.slurm.preflight import EXIT_CODE as NO_RAY
-from tmgg.experiment_utils.cloud.slurm.ray_node import ports, processes
+from tmgg.experiment_utils.cloud.slurm.ray_node import ports
 from tmgg.experiment_utils.cloud.slurm.ray_node.children import Children
 from tmgg.experiment_utils.cloud.slurm.ray_node.ray_command import Share, render_start
 
@@ -52,6 +53,7 @@ class LocalRay:
         share: Share,
         environment: Mapping[str, str],
         log: Path,
+        dashboard: bool = False,
     ) -> None:
         self._reports = reports
         self._children = children
@@ -60,6 +62,7 @@ class LocalRay:
         self._share = share
         self._environment = environment
         self._log = log
+        self._dashboard = dashboard
         self._blocks: list[ports.Block] = []
         self._starter: subprocess.Popen[bytes] | None = None
         self._plan: ports.PortPlan | None = None
@@ -110,6 +113,7 @@ class LocalRay:
             own_address=self._own_address,
             head_address=self._head_address,
             ray_client=importlib.util.find_spec("grpc") is not None,
+            dashboard=self._dashboard,
         )
         metrics = {
             "AUTOSCALER_METRIC_PORT": str(plan.components["autoscaler_metrics"]),

@@ -45,7 +45,13 @@ def divide(
 
 
 def render_start(
-    plan: PortPlan, share: Share, *, own_address: str, head_address: str | None, ray_client: bool
+    plan: PortPlan,
+    share: Share,
+    *,
+    own_address: str,
+    head_address: str | None,
+    ray_client: bool,
+    dashboard: bool = False,
 ) -> list[str]:
     """Arguments of `ray`, for the head when `head_address` is None.
 
@@ -57,7 +63,7 @@ def render_start(
         [
             "--head",
             f"--port={ports['gcs']}",
-            "--include-dashboard=false",
+            f"--include-dashboard={str(dashboard).lower()}",
             "--dashboard-host=127.0.0.1",
             f"--dashboard-port={ports['dashboard']}",
             *([f"--ray-client-server-port={ports['ray_client']}"] if ray_client else []),

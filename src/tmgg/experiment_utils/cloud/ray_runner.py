@@ -1,0 +1,249 @@
+"""Runs as jobs of a Ray cluster, or of a Ray on this machine."""
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tmgg.errors import BackendError, QueryError, RecordError
+from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_json
+from tmgg.experiment_utils.cloud.adoption import adopt_or_close
+from tmgg.experiment_utils.cloud.base import as_request
+from tmgg.experiment_utils.cloud.polling import Found, Question
+from tmgg.experiment_utils.cloud.ray_jobs import request as requests
+from tmgg.experiment_utils.cloud.ray_jobs.client import RayJobsClient, latest_start
+from tmgg.experiment_utils.cloud.ray_jobs.config import RayConfig
+from tmgg.experiment_utils.cloud.ray_jobs.own_ray import find_own_ray, hold_own_ray
+from tmgg.experiment_utils.cloud.ray_jobs.states import view_of
+from tmgg.experiment_utils.cloud.recorded import RecordedRunner
+from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.cloud.verdict import JobView
+from tmgg.experiment_utils.ownership import forbid, is_forbidden
+from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.registry import load_intent, load_run, new_intent, save_job
+
+log = logging.getLogger(__name__)
+
+
+class RayRunner(RecordedRunner):
+    """Runs experiments as Ray jobs; Ray decides when and where, by what each run asks for.
+
+    `client` is for tests.
+    """
+
+    backend = "ray"
+
+    def __init__(
+        self, ray_config: RayConfig | None = None, *, client: RayJobsClient | None = None
+    ) -> None:
+        self.config = ray_config or RayConfig()
+        self._base_dir = Path.cwd()
+        super().__init__(self.config.resolved_output_dir(self._base_dir))
+        self._client = client
+
+    @property
+    def base_dir(self) -> Path:
+        return self._base_dir
+
+    @property
+    def source(self) -> str:
+        return f"ray {self.config.address} {self.config.token_path}"
+
+    @property
+    def poll_interval_s(self) -> float:
+        return self.config.poll_interval_s
+
+    @property
+    def grace_s(self) -> float:
+        return self.config.lost_grace_s
+
+    @property
+    def default_timeout_s(self) -> int | None:
+        return self.config.timeout_seconds
+
+    def record_settings(self) -> dict[str, object]:
+        return self.config.to_json()
+
+    def render_dry_run(self, request: TaskRequest) -> str:
+        """Exactly what `spawn` would ask Ray for. Writes nothing."""
+        import json  # for this alone
+
+        checked = as_request(request)
+        assert checked.run_id is not None
+        paths = RunPaths(self.output_dir, checked.run_id).submission(1)
+        body = requests.render_request(
+            self.config, paths, job_id=self._job_id_of(requests.submission_id("TOKEN"))
+        )
+        where = self.config.address or "the Ray of this machine"
+        return f"# POST /api/jobs/ of {where}\n{json.dumps(body, indent=2)}\n"
+
+    def write_submission(
+        self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
+    ) -> None:
+        intent = new_intent()
+        write_json(draft.intent, intent.to_json())
+        job_id = self._job_id_of(requests.submission_id(intent.token))
+        config = self._config_of(final.run_paths, gpu_type)
+        write_json(draft.ray_request, requests.render_request(config, final, job_id=job_id))
+
+    def start(self, submission: SubmissionPaths) -> str:
+        name = requests.submission_id(load_intent(submission).token)
+        job_id = self._job_id_of(name)
+        with self._cluster() as client:
+            client.submit(_request(submission), name, budget_s=self.config.submit_timeout_s)
+        with contextlib.suppress(OSError):  # the job claims the submission by itself
+            save_job(submission, job_id)
+        return job_id
+
+    def adopt(self, submission: SubmissionPaths) -> str | None:
+        name = requests.submission_id(load_intent(submission).token)
+        try:
+            client = self._found_cluster()
+            known = client is not None and client.find(name) is not None
+        except QueryError as error:
+            log.warning("%s", error)
+            return None
+        if not known:
+            return adopt_or_close(submission)
+        job_id = self._job_id_of(name)
+        save_job(submission, job_id)
+        return job_id
+
+    def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
+        try:
+            client = self._found_cluster()
+            jobs = {} if client is None else client.find_all()
+        except QueryError as error:
+            log.warning("%s", error)
+            return dict.fromkeys(job_ids)
+        return {job_id: self._view_job(jobs, job_id) for job_id in job_ids}
+
+    def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
+        submission, job_id = question.submission, question.job_id
+        view = None if job_id is None else views[job_id]
+        if job_id is None or view is None:
+            return super().end_poll(question, views)
+        if is_forbidden(submission) and view.phase == "pending":
+            # It was cancelled while it waited. Ray keeps it waiting; it will end unused.
+            view = JobView(
+                phase="ended", state=view.state, kind="cancelled", restarts=view.restarts
+            )
+        elif view.kind == "node_fail" and not submission.cancel.exists():
+            view = self._started_again(submission, job_id, view)
+        return super().end_poll(question, {job_id: view})
+
+    def cancel_job(self, job_id: str) -> None:
+        self.cancel_jobs([job_id])
+
+    def cancel_jobs(self, job_ids: Sequence[str]) -> None:
+        client = self._found_cluster()
+        if client is not None:
+            client.stop([_name_in_ray(job_id) for job_id in job_ids if self._is_asked_here(job_id)])
+
+    def _note_cancellation(self, submission: SubmissionPaths) -> str | None:
+        job_id = super()._note_cancellation(submission)
+        # Ray ends a waiting job only when its turn has come: it must not begin then.
+        forbid(submission)
+        return job_id
+
+    def _view_job(self, jobs: dict[str, JsonDict], job_id: str) -> JobView | None:
+        if not self._is_asked_here(job_id):
+            return None
+        name, job = latest_start(jobs, _name_in_ray(job_id))
+        return view_of(job, restarts=_restarts_of(name))
+
+    def _started_again(self, submission: SubmissionPaths, job_id: str, view: JobView) -> JobView:
+        """The job after its node was lost: begun anew, as often as the run's record allows."""
+        config = self._config_of(submission.run_paths, None)
+        restarts = (view.restarts or 0) + 1
+        if restarts > config.max_retries:
+            return view
+        again = _request(submission)
+        again["entrypoint"] = requests.render_entrypoint(
+            config, submission, job_id=job_id, restarts=restarts
+        )
+        name = requests.restarted_id(_name_in_ray(job_id), restarts)
+        try:
+            with self._cluster() as client:
+                client.submit(again, name, budget_s=config.submit_timeout_s)
+        except BackendError as error:
+            log.warning("could not start run %s again: %s", submission.run_paths.run_id, error)
+            return replace(view, phase="pending", kind=None)  # the next poll tries again
+        log.warning(
+            "run %s lost its node (%s); started again, %s of %s times",
+            submission.run_paths.run_id, view.reason, restarts, config.max_retries,
+        )  # fmt: skip
+        return JobView(phase="pending", state="PENDING", restarts=restarts)
+
+    @contextlib.contextmanager
+    def _cluster(self) -> Iterator[RayJobsClient]:
+        """The cluster to submit to; the Ray of this machine is started when there is none."""
+        if self._client is not None or self.config.address is not None:
+            client = self._found_cluster()
+            assert client is not None
+            yield client
+            return
+        with hold_own_ray(self.config) as ray:
+            yield RayJobsClient(ray.address, ray.token)
+
+    def _found_cluster(self) -> RayJobsClient | None:
+        """The cluster to ask; None when the Ray of this machine has ended."""
+        if self._client is not None:
+            return self._client
+        if self.config.address is not None:
+            return RayJobsClient(self.config.address, find_token(self.config.token_path))
+        ray = find_own_ray()
+        return None if ray is None else RayJobsClient(ray.address, ray.token)
+
+    def _job_id_of(self, name: str) -> str:
+        """Other machines may see the record, and know nothing of the Ray of this one."""
+        return name if self.config.address is not None else f"{name}@{socket.gethostname()}"
+
+    def _is_asked_here(self, job_id: str) -> bool:
+        return self.config.address is not None or job_id.endswith(f"@{socket.gethostname()}")
+
+    def _config_of(self, paths: RunPaths, gpu_type: str | None) -> RayConfig:
+        config = self.config
+        if paths.run.exists():
+            # A retry keeps the settings of the record, whatever this runner was made with.
+            config = RayConfig.from_mapping(load_run(paths).settings)
+        return config if gpu_type is None else replace(config, gpu_type=gpu_type)
+
+
+def find_token(token_path: str | None) -> str | None:
+    """The cluster's token, looked for where Ray does; None when there is none."""
+    if token_path is None and (token := os.environ.get("RAY_AUTH_TOKEN")):
+        return token.strip()
+    given = token_path or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    path = Path(given or "~/.ray/auth_token").expanduser()
+    try:
+        return path.read_text().strip() or None
+    except OSError as error:
+        if given is None:
+            return None
+        raise QueryError(f"the token of the Ray cluster cannot be read: {error}") from error
+
+
+def _request(submission: SubmissionPaths) -> JsonDict:
+    found = read_json(submission.ray_request)
+    if found is None:
+        raise RecordError(f"{submission.folder} has no {submission.ray_request.name}")
+    return found
+
+
+def _name_in_ray(job_id: str) -> str:
+    return job_id.partition("@")[0]
+
+
+def _restarts_of(name: str) -> int:
+    _, _, number = name.partition("-r")
+    return int(number) if number.isdigit() else 0
+
+
+def make_runner(options: Mapping[str, Any]) -> RayRunner:
+    """For the factory: `options` are `RayConfig` fields."""
+    return RayRunner(RayConfig.from_mapping(options))
