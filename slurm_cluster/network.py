@@ -32,6 +32,7 @@ def plug_in(switch_pid: int, machine_pid: int, *, name: str, address: str) -> No
     """
     # The same after each boot, else the others would send to the old one for half a minute.
     mac = _hardware_address(address)
+    _remove_dead_cable(switch_pid, name)
     _ip(
         switch_pid,
         [
@@ -53,6 +54,14 @@ def plug_in(switch_pid: int, machine_pid: int, *, name: str, address: str) -> No
 def set_cable(switch_pid: int, *, name: str, is_up: bool) -> None:
     """While it is not up, packets to and from the machine vanish."""
     _ip(switch_pid, [f"link set to-{name} {'up' if is_up else 'down'}"])
+
+
+def _remove_dead_cable(switch_pid: int, name: str) -> None:
+    # A machine that lost power while its cable was cut keeps its network, and with it the cable,
+    # until its orphaned connections have timed out.
+    shown = run_host([*_in_network_of(switch_pid), "ip", "-oneline", "link", "show"]).stdout
+    if f" to-{name}@" in shown:
+        _ip(switch_pid, [f"link delete to-{name}"])
 
 
 def _ip(pid: int, lines: list[str]) -> None:

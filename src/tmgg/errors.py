@@ -16,6 +16,7 @@ here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submis
         ├── BackendUnavailableError      the backend's commands or service are not there
         ├── QueryError                   a question got no answer; says nothing about any job
         └── SubmissionError              the backend refused the job, in its own words
+            ├── SubmitLimitError         refused for now: too many of the user's jobs are in
             └── SubmissionUnknownError   accepted or not: nobody can tell yet
 """
 
@@ -31,6 +32,7 @@ __all__ = [
     "StoppedEarlyError",
     "SubmissionError",
     "SubmissionUnknownError",
+    "SubmitLimitError",
     "TaskError",
     "TmggError",
     "UnknownRunError",
@@ -96,6 +98,10 @@ class QueryError(BackendError):
 
 class SubmissionError(BackendError):
     """The backend refused the job; carries the backend's own words."""
+
+
+class SubmitLimitError(SubmissionError):
+    """The user has as many jobs in the queue as the site allows; later there is room again."""
 
 
 class SubmissionUnknownError(SubmissionError):

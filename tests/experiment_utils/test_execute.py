@@ -289,7 +289,7 @@ def test_a_folder_that_vanished_leaves_the_line_and_its_own_exit_code(
     write_task(paths, "gone")
     done = run_job(paths)
     assert done.returncode == os.EX_IOERR
-    assert '"value": 5' in done.stdout
+    assert '"value":5' in done.stdout
     assert "could not write" in done.stderr
 
 

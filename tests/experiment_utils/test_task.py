@@ -2,6 +2,7 @@
 
 import enum
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,12 @@ def test_not_a_number_and_infinity_survive_the_result_line() -> None:
     )
     assert math.isnan(found.metrics["a"])
     assert (found.metrics["b"], found.metrics["c"]) == (math.inf, -math.inf)
+
+
+def test_the_line_begins_with_what_a_reader_looks_for() -> None:
+    line = render_result_line(replace(output(), run_id="abc123", metrics={"val_loss": 0.123}))
+    beginning = 'TMGG_RESULT:{"run_id":"abc123","metrics":{"val_loss":0.123},"status":"completed",'
+    assert line.startswith(beginning)
 
 
 START = 'TMGG_RESULT:{"version": 1, "run_id": "r"'

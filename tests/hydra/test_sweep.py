@@ -1,5 +1,6 @@
 """`tmgg-experiment -m` with a TMGG launcher: one run for each config."""
 
+import json
 import logging
 
 import pytest
@@ -70,6 +71,54 @@ def test_what_is_sent_is_what_hydra_would_run_here(lab: Lab) -> None:
             for place in ("here", "there")
         )
         assert here == there
+
+
+def test_the_best_is_told_and_a_summary_for_programs_is_left_in_the_sweeps_folder(
+    lab: Lab,
+) -> None:
+    ended = lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "hydra.launcher.metric=score",
+        "hydra.launcher.metric_mode=max",
+        "x=2,raise,3",
+        "hydra.sweep.dir=sweep",
+    )
+
+    table = ended.out[ended.out.index("overrides") :]
+    assert [line.split()[0] for line in table.splitlines() if "x=" in line] == [
+        "2", "0", "1", "best",
+    ]  # fmt: skip
+    assert "best score: 3 (#2 x=3)" in ended.out
+    summary = json.loads((lab.folder / "sweep" / "sweep_summary.json").read_text())
+    assert summary["counts"] == {"completed": 2, "failed": 1}
+    assert summary["best"] == str(lab.slurm.requests[2].run_id)
+    assert [run["title"] for run in summary["runs"]] == ["x=2", "x=raise", "x=3"]
+    lines = (lab.folder / "sweep" / "sweep_summary.csv").read_text().splitlines()
+    assert "metrics.score" in lines[0]
+
+
+def test_the_summary_is_about_all_batches_of_a_sweep(lab: Lab) -> None:
+    lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "hydra.sweeper.max_batch_size=2",
+        "x=1,2,3",
+        "hydra.sweep.dir=sweep",
+    )
+
+    summary = json.loads((lab.folder / "sweep" / "sweep_summary.json").read_text())
+    assert [(run["number"], run["title"]) for run in summary["runs"]] == [
+        (0, "x=1"), (1, "x=2"), (2, "x=3"),
+    ]  # fmt: skip
+
+
+def test_a_ranking_that_cannot_be_is_refused_before_anything_is_submitted(lab: Lab) -> None:
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "hydra.launcher.metric_mode=least", "x=1,2")
+
+    assert ended.code == 2
+    assert "metric_mode" in ended.err
+    assert not lab.find("slurm_outputs")
 
 
 def test_at_most_parallelism_runs_are_in_flight(lab: Lab) -> None:

@@ -31,3 +31,11 @@ def alice(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Login]:
 def trial(alice: Login) -> Trial:
     """Alice's runs in this test."""
     return Trial(alice)
+
+
+@pytest.fixture
+def bob(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Login]:
+    """Another user, like alice."""
+    login = Login.new(cluster, user="bob", name=request.node.name)
+    yield login
+    login.cancel_all()

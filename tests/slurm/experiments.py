@@ -70,6 +70,19 @@ def kill_itself(config: Config) -> None:
     time.sleep(GO_TIMEOUT_S)
 
 
+def exit_process(config: Config) -> None:
+    """Ends its process behind everybody's back."""
+    _note_start()
+    os._exit(int(config["code"]))
+
+
+def sleep(config: Config) -> dict[str, float]:
+    """For `config.seconds`."""
+    _note_start()
+    time.sleep(float(config["seconds"]))
+    return {"value": 1.0}
+
+
 def hold_then_die(config: Config) -> None:
     hold(config)
     os.kill(os.getpid(), signal.SIGSEGV)

@@ -80,7 +80,14 @@ class ManagedJob:
 
     @classmethod
     def submit(
-        cls, login: Login, name: str, *, function: str = "hold", gpus: float = 0, **settings: Any
+        cls,
+        login: Login,
+        name: str,
+        *,
+        function: str = "hold",
+        gpus: float = 0,
+        hold_s: float = 150,
+        **settings: Any,
     ) -> "ManagedJob":
         """Submit one of the experiments above, with these SlurmConfig fields."""
         login.write("lab.py", EXPERIMENTS)
@@ -89,7 +96,7 @@ class ManagedJob:
             "folder": str(login.folder),
             "name": name,
             "gpus": gpus,
-            "hold_s": 150,
+            "hold_s": hold_s,
         }
         merged = {**SETTINGS, "ray_bootstrap": "managed", **settings}
         run_id, job_id = login.python(_SUBMIT.format(settings=merged, config=config))

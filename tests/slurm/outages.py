@@ -48,9 +48,9 @@ def memory_limits(cluster: Cluster) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def power_off(cluster: Cluster, node: str) -> Iterator[None]:
-    """A compute node has no power."""
-    cluster.power_off(node)
+def power_off(cluster: Cluster, node: str, *, silent: bool = False) -> Iterator[None]:
+    """A compute node has no power; `silent`: nor a network to tell it by."""
+    cluster.power_off(node, silent=silent)
     try:
         yield
     finally:

@@ -89,27 +89,30 @@ def test_preemption_without_requeue_is_told(trial: Trial) -> None:
     assert len(trial.starts(run_id)) == 1
 
 
-def test_a_node_that_dies_fails_the_run(brisk: None, trial: Trial, cluster: Cluster) -> None:
-    run_id = trial.held(slurm={"requeue": False})
-    waiting = trial.start("result", run_id)
-    with power_off(cluster, _node(trial, run_id)), within(90):
-        result = trial.finish(waiting).answer
-    assert result["failure"]["kind"] == "node_fail"
-    assert "slurm_exclude" in result["failure"]["hint"]
-    assert len(trial.starts(run_id)) == 1
-
-
-def test_a_node_that_dies_makes_a_requeued_job_run_elsewhere(
-    brisk: None, trial: Trial, cluster: Cluster
+@pytest.mark.parametrize(
+    "silent",
+    [
+        pytest.param(False, id="power"),
+        # Nobody is told: connections hang.
+        pytest.param(True, id="power-and-network", marks=[pytest.mark.long]),
+    ],
+)
+def test_a_node_that_dies_fails_a_run_or_makes_it_run_elsewhere(
+    brisk: None, trial: Trial, cluster: Cluster, silent: bool
 ) -> None:
-    run_id = trial.held("hold_at_first", slurm={"requeue": True})
-    first = _node(trial, run_id)
-    waiting = trial.start("result", run_id)
-    with power_off(cluster, first), within(120):
-        result = trial.finish(waiting, timeout_s=150).answer
-    assert (result["status"], result["attempts"]) == ("completed", 2)
-    assert _node(trial, run_id) != first
-    assert len(trial.starts(run_id)) == 2
+    failing = trial.held(slurm={"requeue": False})
+    again = trial.held("hold_at_first", slurm={"requeue": True})
+    node = _node(trial, failing)
+    assert _node(trial, again) == node, "Slurm fills one node after the other"
+    waiting = [trial.start("result", run_id) for run_id in (failing, again)]
+    with power_off(cluster, node, silent=silent), within(120):
+        failed, completed = (trial.finish(each, timeout_s=150).answer for each in waiting)
+    assert failed["failure"]["kind"] == "node_fail"
+    assert "slurm_exclude" in failed["failure"]["hint"]
+    assert len(trial.starts(failing)) == 1
+    assert (completed["status"], completed["attempts"]) == ("completed", 2)
+    assert len(trial.starts(again)) == 2
+    assert _node(trial, again) != node
 
 
 def _preempt(trial: Trial) -> None:

@@ -68,13 +68,22 @@ def test_giving_up_leaves_a_failed_run_that_can_be_retried(trial: Trial) -> None
     assert len(trial.jobs()) == 1
 
 
-def test_a_refusal_is_an_error_at_once_with_the_names_that_exist(trial: Trial) -> None:
+@pytest.mark.parametrize(
+    ("option", "words", "names"),
+    [
+        ({"partition": "gpuu"}, "invalid partition", "batch, gpu, ml-gpu, scavenge"),
+        ({"account": "nobody"}, "invalid account", "research"),
+    ],
+)
+def test_a_refusal_is_an_error_at_once_with_the_names_that_exist(
+    trial: Trial, option: dict[str, str], words: str, names: str
+) -> None:
     run_id = new_id()
     with within(5):
-        reply = trial.call("spawn", run_id, config=config("quick"), slurm={"partition": "gpuu"})
+        reply = trial.call("spawn", run_id, config=config("quick"), slurm=option)
     assert reply.error == "SubmissionError"
-    assert "invalid partition" in reply.message.lower()
-    assert "batch, gpu, ml-gpu, scavenge" in reply.message
+    assert words in reply.message.lower()
+    assert names in reply.message
     assert reply.calls["sbatch"] == 1
     assert trial.state(run_id)["failure"]["kind"] == "submission"
 

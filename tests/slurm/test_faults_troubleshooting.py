@@ -98,6 +98,19 @@ def test_an_interpreter_without_tmgg_is_told(trial: Trial) -> None:
     assert "No module named 'tmgg'" in result["failure"]["message"]
 
 
+def test_a_ray_that_is_too_old_is_told(trial: Trial) -> None:
+    metadata = "Metadata-Version: 2.1\nName: ray\nVersion: 2.49.0\n"
+    trial.login.write("old/ray-2.49.0.dist-info/METADATA", metadata)
+    old = f"export PYTHONPATH={trial.login.folder}/old:$PYTHONPATH"
+    run_id = trial.spawn(slurm={**RAY, "setup_commands": [old]})
+    with within(15):
+        result = trial.result(run_id)
+    assert result["failure"]["kind"] == "environment", result["failure"]
+    assert "Ray 2.49.0 is too old" in result["failure"]["message"]
+    assert "pip install" in result["failure"]["message"]
+    assert trial.starts(run_id) == []
+
+
 @pytest.mark.parametrize("target", ["trials:import_absent", "no_such_module:run"])
 def test_a_module_that_is_missing_is_told(trial: Trial, target: str) -> None:
     with within(15):

@@ -1,9 +1,13 @@
 """The main job on a real cluster, as an ordinary user: Python's side of it."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.slurm.login import Login
 
+PAGE = Path(__file__).parents[2] / "docs" / "slurm.md"
 EXPERIMENTS = """
 import math, os, time
 
@@ -35,7 +39,7 @@ def show(result):
 """
 
 
-@pytest.mark.parametrize("nodes", [1, 3])
+@pytest.mark.parametrize("nodes", [pytest.param(1, marks=[pytest.mark.long]), 3])
 def test_an_experiment_gets_a_ray_cluster_of_as_many_nodes_as_asked(
     alice: Login, nodes: int
 ) -> None:
@@ -145,18 +149,33 @@ while runner.get_status(spawned.run_id) != "running":
     time.sleep(0.2)
 print(json.dumps([spawned.run_id, spawned.job_id]))
 """)
-    assert job_id in alice.run("bash", "-c", "squeue -u $USER").stdout
-    assert "tmgg-exp" in alice.run("squeue", "-j", job_id).stdout
-    details = alice.run("scontrol", "show", "job", job_id).stdout
+    block = PAGE.read_text().partition("## Watching\n\n```bash\n")[2].partition("```")[0]
+    lines = [line.partition("  #")[0].rstrip() for line in block.splitlines()]
+    commands = iter(line.replace("<job_id>", job_id).replace("<run_id>", run_id) for line in lines)
+
+    def next_shown(beginning: str) -> str:
+        command = next(commands)
+        assert command.startswith(beginning)
+        # `tail -f` goes on for ever.
+        return alice.run("bash", "-c", f"timeout 3 {command} || [ $? = 124 ]").stdout
+
+    assert job_id in next_shown("squeue -u")
+    assert "tmgg-exp" in next_shown("squeue -j")
+    details = next_shown("scontrol show job")
     assert "JobName=tmgg-experiment" in details
     assert f"StdOut={alice.folder}/slurm_outputs/{run_id}.out" in details
-    assert alice.run("tail", f"slurm_outputs/{run_id}.out").returncode == 0
-    written = alice.run("cat", f"slurm_outputs/{run_id}.err").stdout
-    assert written == f"tmgg: submission 1, restart 0, job {job_id} on node1\n"
-    alice.run("scancel", job_id)
+    mark = f"tmgg: submission 1, restart 0, job {job_id} on node1\n"
+    assert next_shown("tail -f") == mark
+    assert next_shown("cat") == mark
+    next_shown("scancel")
     result = alice.python(f"""{PRELUDE}
 show(SlurmRunner(slurm_config=SlurmConfig({PLAIN})).get_result({run_id!r}))
 """)
     assert result["failure"]["kind"] == "cancelled"
-    columns = "--format=JobID,JobName,State,ExitCode,Elapsed"
-    assert "CANCELLED by 5001" in alice.run("sacct", "-X", "-P", "-j", job_id, columns).stdout
+    next_shown("scancel -u")
+    ended = next_shown("sacct -j")
+    assert ended.split()[:5] == ["JobID", "JobName", "State", "ExitCode", "Elapsed"]
+    assert re.search(rf"^{job_id} +tmgg-expe.* CANCELLED", ended, re.MULTILINE)
+    assert next_shown("sacct -j").split()[:3] == ["JobID", "MaxRSS", "MaxVMSize"]
+    assert re.search(rf"^{job_id} ", next_shown("sacct -u"), re.MULTILINE)
+    assert next(commands, None) is None

@@ -1,6 +1,5 @@
 """The managed bootstrap on real nodes: what a job gets, keeps from others, and leaves."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,13 +12,6 @@ from tests.slurm.managed_jobs import ManagedJob, wait_for_clean_nodes
 pytestmark = pytest.mark.long
 
 NODES = ["node1", "node2", "node3"]
-
-
-@pytest.fixture
-def bob(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Login]:
-    login = Login.new(cluster, user="bob", name=request.node.name)
-    yield login
-    login.cancel_all()
 
 
 def test_every_node_joins_with_the_jobs_share_and_nothing_stays(

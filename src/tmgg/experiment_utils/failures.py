@@ -13,6 +13,7 @@ FailureKind = Literal[
     "preempted",
     "node_fail",
     "cancelled",
+    "not_started",
     "ray_start",
     "environment",
     "submission",
@@ -52,6 +53,9 @@ HINTS: dict[FailureKind, str] = {
     "node_fail": "A node died; nothing is wrong with the experiment. Submit again (tmgg-jobs "
     "retry); slurm_exclude keeps a bad node out.",
     "cancelled": "Somebody cancelled the job. tmgg-jobs retry submits it again.",
+    "not_started": "Its turn did not come; nothing is wrong with the experiment. Submit it again "
+    "(resume the sweep, or tmgg-jobs retry), with a longer slurm_time_limit, more slurm_nodes or "
+    "more slurm_runs_per_node.",
     "ray_start": "Ray did not come up. Check that the nodes reach each other on Ray's ports (srun "
     "--nodes=1 ping -c 1 <other_node>), that no other Ray holds the ports (slurm_ray_port, "
     "slurm_min_worker_port, slurm_max_worker_port), and Ray's own words in the .err file.",

@@ -115,8 +115,13 @@ def nodes_of(output: TaskOutput) -> list[str]:
 
 
 def render_result_line(output: TaskOutput) -> str:
-    """The `TMGG_RESULT:` line, without its newline (JSON escapes any inside)."""
-    return RESULT_PREFIX + json.dumps(output.to_json())
+    """The `TMGG_RESULT:` line, without its newline (JSON escapes any inside).
+
+    What a reader of the log looks for comes first.
+    """
+    fields = output.to_json()
+    first = {name: fields[name] for name in ("run_id", "metrics", "status")}
+    return RESULT_PREFIX + json.dumps(first | fields, separators=(",", ":"))
 
 
 def parse_result_line(line: str) -> TaskOutput:

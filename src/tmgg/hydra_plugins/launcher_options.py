@@ -16,6 +16,7 @@ from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from tmgg.cli.ranking import Ranking, RankingMode
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.base import CloudRunner
@@ -54,6 +55,11 @@ class LauncherOptions:
     """Print what would be submitted; submit nothing."""
     cancel_on_interrupt: bool = False
     """Ctrl-C while waiting cancels the runs; otherwise they go on."""
+    metric: str | None = None
+    """Metric by which a sweep's best run is told and its table sorted; null tells the best
+    val_loss, where there is one, and keeps the table in the order of the jobs."""
+    metric_mode: RankingMode = "min"
+    """Whether the least (`min`) or the greatest (`max`) value is the best."""
     backend_options: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the backend's config class, without the prefix."""
 
@@ -65,11 +71,17 @@ class LauncherOptions:
             checks.boolean(name, getattr(self, name))
         if self.gpu_type is not None:
             checks.printable("gpu_type", self.gpu_type)
+        Ranking(self.metric, self.metric_mode)
         closer = self.backend_options.get("gpu_type")
         if None not in (closer, self.gpu_type) and closer != self.gpu_type:
             raise ConfigError(
                 f"gpu_type={self.gpu_type!r} and {self.backend}_gpu_type={closer!r} differ; set one"
             )
+
+    @property
+    def ranking(self) -> Ranking:
+        """Which of a sweep's runs is the best."""
+        return Ranking(self.metric, self.metric_mode)
 
     def make_runner(self) -> CloudRunner:
         """The backend's runner. Raises ConfigError with the launcher's names for its options."""

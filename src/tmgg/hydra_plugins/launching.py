@@ -4,8 +4,9 @@ import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from tmgg.cli import exit_codes, report
+from tmgg.cli import exit_codes
 from tmgg.cli.live import LiveView
+from tmgg.cli.progress import SweepProgress
 from tmgg.errors import BackendError, RunError, TmggError
 from tmgg.experiment_utils.cloud.base import CloudRunner
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
@@ -16,7 +17,7 @@ def wait_for_run(runner: CloudRunner, request: TaskRequest, *, cancel: bool) -> 
     """Submit one run and wait for its end. Raises TmggError when it cannot be submitted."""
     assert request.run_id is not None
     view = LiveView()
-    with _interruptible(runner, [request.run_id], view.seen, cancel=cancel):
+    with _interruptible(runner, [request.run_id], view.progress.seen, cancel=cancel):
         _say_submitted(runner.spawn_experiment(request))
         with view:
             return runner.get_result(request.run_id, on_update=view)
@@ -26,17 +27,20 @@ def wait_for_sweep(
     runner: CloudRunner,
     requests: Sequence[TaskRequest],
     *,
-    numbers: Sequence[int],
     titles: Sequence[str],
     options: LauncherOptions,
 ) -> list[ExperimentResult]:
-    """Submit all as room appears, wait for the last, and print the table."""
+    """Submit all as room appears and wait for the last."""
     run_ids = [str(request.run_id) for request in requests]
-    view = LiveView(len(requests))
-    with _interruptible(runner, run_ids, view.seen, cancel=options.cancel_on_interrupt), view:
-        results = runner.run_sweep(requests, parallelism=options.parallelism, on_update=view)
-    report.print_sweep(numbers, titles, results)
-    return results
+    progress = SweepProgress(
+        total=len(requests),
+        ranking=options.ranking,
+        read_metrics=lambda run_id: runner.collect(run_id).metrics,
+    )
+    view = LiveView(progress, titles=dict(zip(run_ids, titles, strict=True)))
+    cancel = options.cancel_on_interrupt
+    with _interruptible(runner, run_ids, progress.seen, cancel=cancel), view:
+        return runner.run_sweep(requests, parallelism=options.parallelism, on_update=view)
 
 
 def detach(runner: CloudRunner, requests: Sequence[TaskRequest]) -> list[SpawnedTask | TmggError]:

@@ -12,9 +12,11 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from tmgg.cli import report
+from tmgg.cli.sweep_summary import SweepRow, save_summary
 from tmgg.errors import TaskError, TmggError
 from tmgg.experiment_utils.cloud.base import CloudRunner, as_request, new_run_id
-from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.cloud.runs import ExperimentResult, TaskRequest
 from tmgg.hydra_plugins import hydra_job, job_returns
 from tmgg.hydra_plugins.dry_run import is_dry_run, print_dry_run
 from tmgg.hydra_plugins.launcher_options import LauncherOptions, parse_options
@@ -46,6 +48,7 @@ class TmggLauncher(Launcher):
         self._hydra_context: HydraContext | None = None
         self._task_function: TaskFunction | None = None
         self._config: DictConfig | None = None
+        self._rows: list[SweepRow] = []
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -96,10 +99,29 @@ class TmggLauncher(Launcher):
             log.info("\t#%d : %s (run %s)", number, title, request.run_id)
         if self._options.detach:
             return job_returns.of_spawned(configs, detach(self._runner, requests))
-        results = wait_for_sweep(
-            self._runner, requests, numbers=numbers, titles=titles, options=self._options
-        )
+        results = wait_for_sweep(self._runner, requests, titles=titles, options=self._options)
+        self._report(numbers, titles, results, Path(str(configs[0].hydra.sweep.dir)))
         return job_returns.of_results(configs, results)
+
+    def _report(
+        self,
+        numbers: Sequence[int],
+        titles: Sequence[str],
+        results: Sequence[ExperimentResult],
+        sweep_dir: Path,
+    ) -> None:
+        """The table of this launch; files about all launches of the sweep so far."""
+        assert self._options is not None
+        rows = [
+            SweepRow(number=number, title=title, result=result)
+            for number, title, result in zip(numbers, titles, results, strict=True)
+        ]
+        report.print_sweep(rows, self._options.ranking)
+        self._rows += rows
+        try:
+            save_summary(self._rows, self._options.ranking, sweep_dir)
+        except OSError as error:
+            log.warning("the summary of the sweep cannot be written in %s: %s", sweep_dir, error)
 
     def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
         assert self._hydra_context is not None

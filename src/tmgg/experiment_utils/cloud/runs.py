@@ -10,6 +10,9 @@ from tmgg.experiment_utils.failures import Failure
 from tmgg.experiment_utils.task import ConfigLike, Metrics, Worker
 
 Status = Literal["pending", "running", "completed", "failed"]
+SweepMode = Literal["separate", "array", "packed"]
+"""How the runs of a sweep are submitted: each by itself, as elements of job arrays, or many inside
+one allocation."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +28,8 @@ class TaskRequest:
     """Travels beside the task; the experiment finds it at `current_run().payload_path`."""
     timeout_seconds: int | None = None
     """None takes the backend's default."""
+    title: str = ""
+    """In what it differs from the other runs of its sweep, for people."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +40,17 @@ class SpawnedTask:
     job_id: str | None
     backend: str
     output_dir: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpawnedSweep:
+    """Handle of a submitted sweep; everything else is on its record, so it may be thrown away."""
+
+    sweep_id: str
+    run_ids: list[str]
+    """In the order of the configs."""
+    refused: dict[str, "ExperimentResult"] = field(default_factory=dict)
+    """The results of runs that the backend did not take, by run id."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -81,7 +81,7 @@ MANAGED = {
 # Options whose effect is that a line is not there, or that is seen elsewhere (tests below).
 ELSEWHERE = {
     "exclusive", "no_kill", "script_template", "poll_interval_s", "submit_timeout_s",
-    "lost_grace_s",
+    "lost_grace_s", "sweep_mode", "runs_per_node",
 }  # fmt: skip
 
 
@@ -199,7 +199,7 @@ def test_poll_interval_is_the_longest_time_between_two_questions(
     clock.after(100, lambda: slurm.change_job(job_id, state="CANCELLED"))
     (state,) = waiting.wait(runner, [run_id], clock=clock)
     assert state.status == "failed"
-    # 6 questions in the first 13 seconds, then one every 4 seconds.
+    # 3 questions in the first 3 seconds, then one every 4 seconds.
     assert 26 <= len(slurm.calls("squeue")) <= 34
 
 

@@ -54,6 +54,7 @@ class Host:
         )
         self._ray = LocalRay(
             self,
+            self._loop,
             Children(self._loop),
             wishes=ports.PortWishes(range=_PORTS),
             seed=os.getpid(),
@@ -71,6 +72,7 @@ class Host:
         return code
 
     def ray_up(self, plan: ports.PortPlan) -> None:
+        self._ray.settle()
         address = f"http://{_ADDRESS}:{plan.components['dashboard']}"
         self._client = RayJobsClient(address, self._token)
         guard = os.getppid()

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.factory import unknown_name
+from tmgg.experiment_utils.cloud.runs import SweepMode
 from tmgg.experiment_utils.cloud.slurm import fields
 from tmgg.experiment_utils.cloud.slurm.extra_args import check_extra_args
 
@@ -135,6 +136,15 @@ class SlurmConfig:
     """How long the nodes may take to join Ray before the job gives up (managed bootstrap), in
     seconds. Environments on a slow file system need minutes on many nodes."""
 
+    sweep_mode: SweepMode = "separate"
+    """How the runs of a sweep are submitted: `separate` is one sbatch each; `array` is one for as
+    many as the site's limits allow, as elements of job arrays; `packed` is one for all, as parts of
+    one job that starts Ray once (see `runs_per_node`)."""
+    runs_per_node: int | None = None
+    """How many runs of a packed sweep are on each node at once; each has that part of the node's
+    CPUs and GPUs, a fraction of a GPU where there are fewer. None is one for each GPU, or for each
+    CPU where there are none."""
+
     submit_timeout_s: float = 300.0
     """How long a controller that does not answer is asked again before giving up, in seconds."""
     lost_grace_s: float = 60.0
@@ -148,6 +158,8 @@ class SlurmConfig:
         for name in ("nodes", "cpus_per_task"):
             checks.integer(name, getattr(self, name), least=1, most=LARGEST_COUNT)
         checks.integer("gpus_per_task", self.gpus_per_task, least=0, most=LARGEST_COUNT)
+        if self.runs_per_node is not None:
+            checks.integer("runs_per_node", self.runs_per_node, least=1, most=LARGEST_COUNT)
         if self.object_store_memory_mb is not None:
             checks.integer(
                 "object_store_memory_mb", self.object_store_memory_mb, least=80, most=10_000_000
@@ -167,6 +179,7 @@ class SlurmConfig:
         for name, pattern in _PATTERNS.items():
             if self._is_set(name):
                 checks.matching(name, getattr(self, name), pattern)
+        checks.one_of("sweep_mode", self.sweep_mode, get_args(SweepMode))
         checks.one_of("ray_bootstrap", self.ray_bootstrap, get_args(RayBootstrap))
         checks.printable("job_name", self.job_name)
         for name in ("output_dir", "python", "script_template"):

@@ -14,7 +14,10 @@
 # TMGG: this run's files, its phases and its exit record
 tmgg_dir=/home/alice/project/slurm_outputs/run-1/1
 tmgg_ended=/home/alice/project/slurm_outputs/.ended/run-1.1.json
-export TMGG_JOB_ID=$SLURM_JOB_ID TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
+tmgg_script=$tmgg_dir/job.sh
+tmgg_job=$SLURM_JOB_ID
+tmgg_enter() { :; }
+export TMGG_JOB_ID=$tmgg_job TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
 tmgg_stage=claim
 tmgg_signal=
 tmgg_asked=
@@ -34,17 +37,23 @@ tmgg_fail() { # message, exit code
     exit "$2"
 }
 
-# The first job to link its id runs; a duplicate left by a lost answer ends here, unused.
-tmgg_claim() {
-    local mine=$tmgg_dir/.owner.$SLURM_JOB_ID owner
-    printf '%s\n' "$SLURM_JOB_ID" > "$mine" || tmgg_fail "cannot write to $tmgg_dir" 74
-    ln "$mine" "$tmgg_dir/owner" 2> /dev/null
-    read -r owner < "$tmgg_dir/owner" || tmgg_fail "cannot write to $tmgg_dir" 74
-    if [ "$owner" != "$SLURM_JOB_ID" ]; then
+# The first job to link its id owns a folder; a duplicate left by a lost answer ends here, unused.
+tmgg_own() { # folder, job
+    local mine=$1/.owner.$SLURM_JOB_ID owner
+    printf '%s\n' "$2" > "$mine" || tmgg_fail "cannot write to $1" 74
+    ln "$mine" "$1/owner" 2> /dev/null
+    rm -f "$mine"
+    read -r owner < "$1/owner" || tmgg_fail "cannot write to $1" 74
+    if [ "$owner" != "$2" ]; then
         # "nobody" owns what was given up before a job began it.
-        echo "tmgg: job $SLURM_JOB_ID is not needed, this submission belongs to $owner"
+        echo "tmgg: job $2 is not needed, this submission belongs to $owner"
         exit 0
     fi
+}
+
+tmgg_claim() {
+    tmgg_enter
+    tmgg_own "$tmgg_dir" "$tmgg_job"
     if [ -e "$tmgg_dir/cancel.json" ]; then
         echo "tmgg: cancelled before it began; nothing to do"
         tmgg_stage=cancelled
@@ -74,7 +83,7 @@ tmgg_set_aside() {
     # A process of an earlier start, on a node that lost touch, sees by this that it is too late.
     printf '%s\n' "$TMGG_RESTART" > "$tmgg_dir/restart" || tmgg_fail "cannot write to $tmgg_dir" 74
     # All starts of all submissions append to the same logs.
-    tmgg_mark="tmgg: submission ${tmgg_dir##*/}, restart $TMGG_RESTART, job $SLURM_JOB_ID on $HOSTNAME"
+    tmgg_mark="tmgg: submission ${tmgg_dir##*/}, restart $TMGG_RESTART, job $tmgg_job on $HOSTNAME"
     echo "$tmgg_mark"
     echo "$tmgg_mark" >&2
 }
@@ -83,7 +92,7 @@ tmgg_set_aside() {
 tmgg_check_setup() { # exit code, line of this script, depth of sourcing, command as bash has it
     local line
     if [ "$3" -gt 1 ]; then return; fi
-    line=$(sed -n "$2p" "$tmgg_dir/job.sh" 2> /dev/null)
+    line=$(sed -n "$2p" "$tmgg_script" 2> /dev/null)
     tmgg_fail "setup command failed with exit code $1: ${line:-$4}" 71
 }
 
@@ -91,7 +100,7 @@ tmgg_record() { # exit code
     local entrypoint=null temporary=$tmgg_ended.$SLURM_JOB_ID.tmp
     if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then read -r entrypoint < "$tmgg_dir/entrypoint_exit_code"; fi
     printf '{"version": 1, "job_id": "%s", "restart": %s, "stage": "%s", "signal": "%s", "exit_code": %s, "entrypoint_exit_code": %s, "ended_at": %s}\n' \
-        "$SLURM_JOB_ID" "$TMGG_RESTART" "$tmgg_stage" "$tmgg_signal" "$1" "$entrypoint" "$(tmgg_now)" > "$temporary" &&
+        "$tmgg_job" "$TMGG_RESTART" "$tmgg_stage" "$tmgg_signal" "$1" "$entrypoint" "$(tmgg_now)" > "$temporary" &&
         sync "$temporary" && mv -f "$temporary" "$tmgg_ended"
 }
 

@@ -130,7 +130,10 @@ class HeadNode(Node):
     def _prepare_entrypoint(self) -> None:
         reading, self._go = os.pipe()
         self._entrypoint = self.children.spawn(
-            [sys.executable, "-u", "-m", _ENTRYPOINT, str(reading), str(self.options.paths.folder)],
+            [
+                *(sys.executable, "-u", "-m", _ENTRYPOINT, str(reading)),
+                *(str(self.options.paths.folder), *self.options.entrypoint),
+            ],
             environment=self.environment,
             on_exit=self._entrypoint_ended,
             pass_fds=[reading],
@@ -217,6 +220,9 @@ class HeadNode(Node):
         with os.fdopen(self._go, "w") as pipe:
             pipe.write(json.dumps({"TMGG_RAY_ADDRESS": self._gcs_address}) + "\n")
         self._go = -1
+        self.ray.settle()
+        for guest in self._guests:
+            self._tell(guest, {"order": "settle"})
 
     def _entrypoint_ended(self, code: int) -> None:
         self.loop.end(code if code >= 0 else 128 - code)

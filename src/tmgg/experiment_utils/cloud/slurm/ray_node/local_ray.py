@@ -1,8 +1,10 @@
 """This node's Ray: started, tried again elsewhere on conflict, watched."""
 
+import contextlib
 import functools
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +15,7 @@ from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.cloud.slurm.preflight import EXIT_CODE as NO_RAY
 from tmgg.experiment_utils.cloud.slurm.ray_node import ports
 from tmgg.experiment_utils.cloud.slurm.ray_node.children import Children
+from tmgg.experiment_utils.cloud.slurm.ray_node.loop import Loop
 from tmgg.experiment_utils.cloud.slurm.ray_node.ray_command import Share, render_start
 
 ATTEMPTS = 3
@@ -46,6 +49,7 @@ class LocalRay:
     def __init__(
         self,
         reports: RayReports,
+        loop: Loop,
         children: Children,
         *,
         wishes: ports.PortWishes,
@@ -56,6 +60,7 @@ class LocalRay:
         dashboard: bool = False,
     ) -> None:
         self._reports = reports
+        self._loop = loop
         self._children = children
         self._wishes = wishes
         self._seed = seed
@@ -66,20 +71,25 @@ class LocalRay:
         self._blocks: list[ports.Block] = []
         self._starter: subprocess.Popen[bytes] | None = None
         self._plan: ports.PortPlan | None = None
+        self._is_up = False
         self._own_address = ""
         self._head_address: str | None = None
 
     def prepare(self) -> None:
         """Begin importing Ray."""
+        reading, writing = os.pipe2(os.O_CLOEXEC)
         with self._log.open("wb") as log:
             self._starter = self._children.spawn(
-                [sys.executable, "-m", _STARTER],
+                [sys.executable, "-m", _STARTER, str(writing)],
                 environment=self._environment,
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 on_exit=self._starter_ended,
+                pass_fds=[writing],
             )
+        os.close(writing)
+        self._loop.watch(reading, lambda: self._starter_said(reading))
 
     def claim_block(self) -> ports.Block:
         """Take the ports of the next attempt. Raises PortsTakenError."""
@@ -98,6 +108,11 @@ class LocalRay:
         if not self._blocks:
             self.claim_block()
         self._attempt()
+
+    def settle(self) -> None:
+        """Every node is up: the time for what can wait."""
+        if self._starter is not None and self._starter.stdin is not None:
+            self._starter.stdin.close()
 
     def _attempt(self) -> None:
         block = self._blocks[-1]
@@ -122,21 +137,40 @@ class LocalRay:
         order = json.dumps({"arguments": arguments, "environment": metrics})
         assert self._starter is not None
         assert self._starter.stdin is not None
-        with self._starter.stdin as stdin:
-            stdin.write(order.encode() + b"\n")
+        with contextlib.suppress(BrokenPipeError):  # it has ended; its exit code tells why
+            self._starter.stdin.write(order.encode() + b"\n")
+            self._starter.stdin.flush()
 
     @property
     def _workers(self) -> int:
         return ports.worker_ports_needed(self._share.cpus)
 
+    def _starter_said(self, pipe: int) -> None:
+        said = os.read(pipe, 64)
+        self._loop.unwatch(pipe)
+        os.close(pipe)
+        if said:
+            self._up()
+
     def _starter_ended(self, code: int) -> None:
-        if code == 0 and self._plan is not None:
-            for pid, name in processes.descendants().items():
-                if name in _VITAL:
-                    self._children.look_after(pid, functools.partial(self._lost, name))
-            self._reports.ray_up(self._plan)
+        if self._is_up:
+            if code != 0:
+                self._reports.notice(f"`ray start` ended with {code}:\n{self._last_words()}")
+        elif code == 0 and self._plan is not None:
+            self._up()
         else:
             self._retry(code)
+
+    def _up(self) -> None:
+        assert self._plan is not None
+        self._is_up = True
+        found = {name: pid for pid, name in processes.descendants().items() if name in _VITAL}
+        for name, pid in found.items():
+            self._children.look_after(pid, functools.partial(self._lost, name))
+        if "raylet" in found:
+            self._reports.ray_up(self._plan)
+        else:
+            self._reports.ray_failed(f"Ray's raylet has ended:\n{self._last_words()}", no_ray=False)
 
     def _retry(self, code: int) -> None:
         why = self._last_words()

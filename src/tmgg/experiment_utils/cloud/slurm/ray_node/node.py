@@ -51,6 +51,7 @@ class Node:
         )
         self.ray = LocalRay(
             self,
+            self.loop,
             self.children,
             wishes=options.ports,
             seed=int(options.job_id),

@@ -90,7 +90,7 @@ def claim_block(
     """
     first, last = wishes.range
     for start, end in block_starts(first, last, seed=seed, workers=workers):
-        if start in avoid or _overlaps((start, end), wishes.workers):
+        if start in avoid or _has_wishes((start, end), wishes):
             continue
         claims = _claim(range(start, end + 1, BLOCK_PORTS))
         if claims:
@@ -195,5 +195,7 @@ def _next(candidates: Iterator[int], block: tuple[int, int]) -> int:
     return port
 
 
-def _overlaps(one: tuple[int, int], other: tuple[int, int] | None) -> bool:
-    return other is not None and one[0] <= other[1] and other[0] <= one[1]
+def _has_wishes(block: tuple[int, int], wishes: PortWishes) -> bool:
+    gcs = () if wishes.gcs is None else ((wishes.gcs, wishes.gcs),)
+    workers = () if wishes.workers is None else (wishes.workers,)
+    return any(block[0] <= last and first <= block[1] for first, last in (*gcs, *workers))

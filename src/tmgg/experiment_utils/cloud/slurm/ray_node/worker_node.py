@@ -71,6 +71,8 @@ class WorkerNode(Node):
             self.kill_wait_s = float(message["kill_wait_s"])
             own = self.own_address(addresses.address_towards(self._head_host))
             self.ray.start(own, str(message["address"]))
+        elif message.get("order") == "settle":
+            self.ray.settle()
         elif message.get("order") == "stop":
             self.loop.end(0)
 

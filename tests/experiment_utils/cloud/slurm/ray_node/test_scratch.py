@@ -1,0 +1,113 @@
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tmgg.experiment_utils.cloud.slurm.ray_node.rendezvous import look_up, publish
+from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import (
+    Scratch,
+    ScratchError,
+    scratch_of_start,
+)
+from tmgg.experiment_utils.cloud.slurm.ray_node.sweep import processes_of, without_step
+
+JOB = {"SLURM_JOB_ID": "77"}
+
+
+@pytest.fixture
+def parent() -> Iterator[Path]:
+    # pytest's own folders have names too long for Ray's sockets.
+    with tempfile.TemporaryDirectory(prefix="s") as name:
+        yield Path(name)
+
+
+def test_only_the_owner_can_look_in(parent: Path) -> None:
+    path = scratch_of_start(parent, JOB, secret=b"s")
+    scratch = Scratch(path)
+    scratch.make()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    scratch.remove()
+    assert not path.exists()
+
+
+def test_its_name_differs_by_start_and_cannot_be_guessed_without_the_secret() -> None:
+    names = {
+        scratch_of_start(Path("/tmp"), JOB | {"SLURM_RESTART_COUNT": count}, secret=secret)
+        for count in ("0", "1")
+        for secret in (b"one", b"two")
+    }
+    assert len(names) == 4
+    first = scratch_of_start(Path("/tmp"), JOB, secret=b"one")
+    assert first in names  # no count is the first start
+    assert "77" in first.name
+
+
+def test_a_folder_that_somebody_made_first_is_not_used(parent: Path) -> None:
+    path = scratch_of_start(parent, JOB, secret=b"s")
+    path.mkdir()
+    with pytest.raises(ScratchError, match="File exists"):
+        Scratch(path).make()
+
+
+def test_a_name_too_long_for_rays_sockets_is_refused(parent: Path) -> None:
+    with pytest.raises(ScratchError, match="too long for Ray's sockets"):
+        Scratch(parent / ("x" * 40)).make()
+
+
+def test_the_longest_job_id_fits_the_default_folder() -> None:
+    path = scratch_of_start(Path("/tmp"), {"SLURM_JOB_ID": "4294967295"}, secret=b"s")
+    socket = f"{path}/ray/session_2026-01-31_12-00-00_123456_4194304/sockets/plasma_store.1"
+    assert len(socket) <= 107
+
+
+def test_the_head_is_found_by_this_start_only(tmp_path: Path) -> None:
+    file = tmp_path / "ray_head"
+    assert look_up(file, start="7.0") is None
+    file.touch()
+    assert look_up(file, start="7.0") is None
+    publish(file, ("10.0.0.1", 20000), start="7.0")
+    assert look_up(file, start="7.0") == ("10.0.0.1", 20000)
+    assert look_up(file, start="7.1") is None
+
+
+@pytest.mark.parametrize("text", ['{"start": "7.0"', "[]", '{"start": "7.0", "host": "a"}', "7"])
+def test_a_torn_address_is_none(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "ray_head"
+    file.write_text(text)
+    assert look_up(file, start="7.0") is None
+
+
+def test_a_new_step_is_not_bound_by_the_step_that_asks_for_it() -> None:
+    environment = {
+        "SLURM_STEP_ID": "0",
+        "SLURM_CPU_BIND": "x",
+        "SRUN_DEBUG": "3",
+        "SLURM_CONF": "/etc/slurm.conf",
+        "SLURM_RESTART_COUNT": "1",
+        "PATH": "/bin",
+    }
+    kept = without_step(environment)
+    assert kept == {
+        "SLURM_CONF": "/etc/slurm.conf",
+        "SLURM_RESTART_COUNT": "1",
+        "PATH": "/bin",
+    }
+
+
+def test_processes_are_known_by_the_folder_they_were_told(parent: Path) -> None:
+    assert os.getpid() not in processes_of(parent)
+    child = os.fork()
+    if child == 0:
+        os.execve("/bin/sleep", ["sleep", "60"], {"RAY_TMPDIR": str(parent)})
+    try:
+        for _ in range(500):
+            if processes_of(parent):
+                break
+        assert processes_of(parent) == [child]
+        assert not processes_of(parent.parent)
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
