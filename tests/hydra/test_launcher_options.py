@@ -68,6 +68,8 @@ def test_every_field_of_slurm_config_is_a_key_that_reaches_the_runner() -> None:
         "ray_bootstrap": "managed",
         "no_kill": True,
         "signal_lead_s": 300,
+        "sweep_mode": "packed",
+        "runs_per_node": 2,
         "object_store_memory_mb": 500,
         "node_scratch": "/local",
     }
