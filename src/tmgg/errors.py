@@ -6,6 +6,7 @@ here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submis
     TmggError
     ├── ConfigError (ValueError)         a setting that cannot be; nothing was submitted
     ├── TaskError (ValueError)           what to run cannot be sent: not JSON, unresolved
+    ├── ArtifactError                    a run's files could not be brought to where they should be
     ├── MissingExtraError (ImportError)  an optional dependency is not installed
     ├── StoppedEarlyError                an experiment ends because it was asked to, its state saved
     ├── RunError
@@ -21,6 +22,7 @@ here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submis
 """
 
 __all__ = [
+    "ArtifactError",
     "BackendError",
     "BackendUnavailableError",
     "ConfigError",
@@ -49,6 +51,10 @@ class ConfigError(TmggError, ValueError):
 
 class TaskError(TmggError, ValueError):
     """What to run cannot be sent to where it should run."""
+
+
+class ArtifactError(TmggError):
+    """A run's files could not be brought to where they should be."""
 
 
 class MissingExtraError(TmggError, ImportError):

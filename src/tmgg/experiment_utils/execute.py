@@ -19,6 +19,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from tmgg.errors import RecordError, StoppedEarlyError, TaskError
+from tmgg.experiment_utils.artifacts import UPLOAD_WITHIN_S, Upload, url_of
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
 from tmgg.experiment_utils.batches import make_run_folder
 from tmgg.experiment_utils.context import (
@@ -73,6 +74,8 @@ def execute_task(submission_folder: str | None = None) -> int:
 def _attempt(paths: SubmissionPaths, started: float) -> TaskOutput:
     outcome: TaskOutput | _Failed
     ray_nodes: list[RunNode] = []
+    metrics: Metrics = {}
+    checkpoint: str | None = None
     stage = "load"
     try:
         task = _load(paths)
@@ -88,6 +91,10 @@ def _attempt(paths: SubmissionPaths, started: float) -> TaskOutput:
             returned = experiment(config)
         stage = "result"
         metrics, checkpoint = parse_returned(returned)
+        if task.artifact_url is not None:
+            stage = "artifacts"
+            with time_limit(UPLOAD_WITHIN_S, on_deadline=lambda: _deadline(paths, started)):
+                checkpoint = _send_artifacts(paths, task, checkpoint)
         log.info("Experiment completed")
         outcome = TaskOutput(
             run_id=task.run_id, status="completed", metrics=metrics, checkpoint_path=checkpoint
@@ -97,7 +104,9 @@ def _attempt(paths: SubmissionPaths, started: float) -> TaskOutput:
     except BaseException as error:  # the job-side top level: everything becomes a result
         with contextlib.suppress(OSError):  # stderr on a full disk
             traceback.print_exc()
-        outcome = _failed_output(paths, _Failed(stage, error))
+        failed = _failed_output(paths, _Failed(stage, error))
+        # What the experiment found is not lost with its files.
+        outcome = replace(failed, metrics=metrics, checkpoint_path=checkpoint)
     nodes = [node.to_json() for node in ray_nodes]
     outcome = replace(outcome, ray_nodes=nodes, workers=list(reported_workers()))
     set_current_run(None)
@@ -179,6 +188,13 @@ def _context(paths: SubmissionPaths, ray_nodes: Sequence[RunNode]) -> RunContext
         nodes=tuple(ray_nodes) or (this_machine(),),
         checkpoint_note=run.checkpoint,
     )
+
+
+def _send_artifacts(paths: SubmissionPaths, task: TaskInput, checkpoint: str | None) -> str | None:
+    """Bring the experiment's files to the task's URL; where its checkpoint is then."""
+    folder = paths.run_paths.artifacts
+    url = f"{task.artifact_url}/{task.run_id}"
+    return url_of(checkpoint, folder, url, Upload(folder, url).run())
 
 
 def _with_output_dir(config: JsonDict, paths: SubmissionPaths) -> JsonDict:

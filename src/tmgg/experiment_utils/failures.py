@@ -18,6 +18,7 @@ FailureKind = Literal[
     "environment",
     "submission",
     "bad_result",
+    "artifacts",
     "lost",
 ]
 FAILURE_KINDS: tuple[FailureKind, ...] = get_args(FailureKind)
@@ -66,6 +67,9 @@ HINTS: dict[FailureKind, str] = {
     "option and submit again.",
     "bad_result": "Look for the TMGG_RESULT: line and Python exceptions in the .out and .err "
     "files; the experiment must return a mapping of names to numbers.",
+    "artifacts": "The experiment completed and its metrics are kept; its files are not where they "
+    "should be. See that artifact_url can be written to from where the run runs (credentials, "
+    "bucket), then tmgg-jobs retry: what has arrived is not sent again.",
     "lost": "No source knows the job any more and it left no record. Look into the .out and .err "
     "files and sacct, then tmgg-jobs retry.",
 }

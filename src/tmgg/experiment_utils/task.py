@@ -46,6 +46,8 @@ class TaskInput:
     """Resolved, without the `hydra` node."""
     timeout_seconds: int | None = None
     """Python-level limit on the callable in seconds; None is no limit."""
+    artifact_url: str | None = None
+    """Where the experiment's files go when it has completed, in a folder named like the run."""
 
     def to_json(self) -> JsonDict:
         return {"version": TASK_VERSION, **dataclasses.asdict(self)}
@@ -79,7 +81,7 @@ class TaskOutput:
     traceback: str | None = None
     """The last lines of the traceback."""
     stage: str | None = None
-    """Where it failed: `load`, `ray`, `run` or `result`; None when it did not."""
+    """Where it failed: `load`, `ray`, `run`, `result` or `artifacts`; None when it did not."""
     stop_reason: str | None = None
     """Why it was asked to end, when it stopped: `time_limit`, `preemption`, or `terminated`."""
     submission: int = 1

@@ -110,6 +110,8 @@ def diagnose_output(output: TaskOutput) -> Failure:
         return failure("ray_start", _message("The experiment could not reach Ray", output))
     if output.stage == "result":
         return failure("bad_result", f"{output.error_message}")
+    if output.stage == "artifacts":
+        return failure("artifacts", f"{output.error_message}")
     for pattern in (_MEMORY, _CUDA):
         if pattern.expression.search(error):
             return failure(pattern.kind, message, hint=pattern.hint)

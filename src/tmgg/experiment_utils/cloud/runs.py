@@ -28,6 +28,9 @@ class TaskRequest:
     """Travels beside the task; the experiment finds it at `current_run().payload_path`."""
     timeout_seconds: int | None = None
     """None takes the backend's default."""
+    artifact_url: str | None = None
+    """Where the files of the experiment go when it has completed (`s3://bucket/folder`): into a
+    folder named like the run. None leaves them where they are."""
     title: str = ""
     """In what it differs from the other runs of its sweep, for people."""
 
