@@ -77,10 +77,15 @@ def metrics_of(returned: object) -> dict[str, Any]:
 
 
 def of_results(
-    configs: Sequence[MakeConfig], results: Sequence[ExperimentResult]
+    configs: Sequence[MakeConfig], results: Sequence[ExperimentResult], *, metric: str | None = None
 ) -> list[JobReturn]:
-    """The JobReturns the jobs left; one that says why where a job died before it could."""
-    return [_of_result(config, result) for config, result in zip(configs, results, strict=True)]
+    """The JobReturns the jobs left; one that says why where a job died before it could.
+
+    With `metric` a mapping that a job returned is replaced by its value of that name: sweepers that
+    optimise want a number.
+    """
+    left = [_of_result(config, result) for config, result in zip(configs, results, strict=True)]
+    return left if metric is None else [_with_number(each, metric) for each in left]
 
 
 def of_spawned(
@@ -121,6 +126,13 @@ def _of_result(config: MakeConfig, result: ExperimentResult) -> JobReturn:
     error = RuntimeError(f"run {result.run_id} failed: {_why(result)}")
     mark_reported(error)
     return _failed(config(), error)
+
+
+def _with_number(job_return: JobReturn, metric: str) -> JobReturn:
+    returned = job_return._return_value
+    if isinstance(returned, Mapping) and metric in returned:
+        job_return.return_value = returned[metric]
+    return job_return
 
 
 def _why(result: ExperimentResult) -> str:

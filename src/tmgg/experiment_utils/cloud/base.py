@@ -117,6 +117,13 @@ class CloudRunner(ABC):
         """Folders where something appears when one of the runs ends; watched between polls."""
         return set()
 
+    def go_on(self, state: RunState) -> bool:
+        """Submit a `resumable` run again, so that it goes on from its saved state.
+
+        False where the backend cannot, or the run has no restart left.
+        """
+        return False
+
     def spawn_experiment(
         self,
         config: ConfigLike | TaskRequest,
