@@ -18,13 +18,19 @@ def describe():
             "job": os.environ["SLURM_JOB_ID"], "pid": os.getpid(), "tmp": os.environ["TMPDIR"]}
 
 
-def hold(config):
+def ask_every_node(gpus):
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
     alive = [node for node in ray.nodes() if node["Alive"]]
-    task = ray.remote(num_gpus=config.gpus)(describe)
+    task = ray.remote(num_gpus=gpus)(describe)
     seen = ray.get([task.options(scheduling_strategy=On(node["NodeID"], soft=False)).remote()
                     for node in alive])
+    return alive, seen
+
+
+def hold(config):
+    import ray
+    alive, seen = ask_every_node(config.gpus)
     view = {"head": describe(), "tasks": seen, "resources": ray.cluster_resources(),
             "nodes": [[node["NodeManagerHostname"], node["Resources"]] for node in alive],
             "gcs": ray.get_runtime_context().gcs_address,
@@ -41,8 +47,8 @@ def hold(config):
 
 
 def plain(config):
-    import ray
-    return {"nodes": len([node for node in ray.nodes() if node["Alive"]])}
+    _alive, seen = ask_every_node(config.gpus)
+    return {"nodes": len({task["node"] for task in seen})}
 """
 SETTINGS = {
     "exclusive": False,
