@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from slurm_cluster import Cluster
@@ -170,6 +171,12 @@ def wait_for_clean_nodes(
         what="nodes without leftovers",
         explain=lambda: str({node: leftovers(cluster, node, user=user) for node in nodes}),
     )
+
+
+def files_with(text: str, folder: Path) -> list[Path]:
+    """Files below a folder that hold this text."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return sorted(path for path in files if text.encode() in path.read_bytes())
 
 
 def pids(cluster: Cluster, node: str, pattern: str) -> list[int]:
