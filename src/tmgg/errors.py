@@ -6,7 +6,9 @@ here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submis
     TmggError
     ├── ConfigError (ValueError)         a setting that cannot be; nothing was submitted
     ├── TaskError (ValueError)           what to run cannot be sent: not JSON, unresolved
+    ├── ArtifactError                    a run's files could not be brought to where they should be
     ├── MissingExtraError (ImportError)  an optional dependency is not installed
+    ├── StoppedEarlyError                an experiment ends because it was asked to, its state saved
     ├── RunError
     │   ├── UnknownRunError (LookupError)   no record of this run id
     │   ├── RunExistsError (FileExistsError)  this run id was already submitted
@@ -15,10 +17,12 @@ here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submis
         ├── BackendUnavailableError      the backend's commands or service are not there
         ├── QueryError                   a question got no answer; says nothing about any job
         └── SubmissionError              the backend refused the job, in its own words
+            ├── SubmitLimitError         refused for now: too many of the user's jobs are in
             └── SubmissionUnknownError   accepted or not: nobody can tell yet
 """
 
 __all__ = [
+    "ArtifactError",
     "BackendError",
     "BackendUnavailableError",
     "ConfigError",
@@ -27,8 +31,10 @@ __all__ = [
     "RecordError",
     "RunError",
     "RunExistsError",
+    "StoppedEarlyError",
     "SubmissionError",
     "SubmissionUnknownError",
+    "SubmitLimitError",
     "TaskError",
     "TmggError",
     "UnknownRunError",
@@ -47,8 +53,25 @@ class TaskError(TmggError, ValueError):
     """What to run cannot be sent to where it should run."""
 
 
+class ArtifactError(TmggError):
+    """A run's files could not be brought to where they should be."""
+
+
 class MissingExtraError(TmggError, ImportError):
     """An optional dependency is not installed; the message names the install command."""
+
+
+class StoppedEarlyError(TmggError):
+    """An experiment ends before it is done because it was asked to, and can go on from its state.
+
+    An experiment raises it once `current_run().stop_requested()` says so and its state is saved.
+    It is no failure: where the backend can, the run goes on later.
+    """
+
+    def __init__(self, message: str, *, checkpoint_path: str | None = None) -> None:
+        super().__init__(message)
+        self.checkpoint_path = checkpoint_path
+        """What to go on from, if it is a file."""
 
 
 class RunError(TmggError):
@@ -81,6 +104,10 @@ class QueryError(BackendError):
 
 class SubmissionError(BackendError):
     """The backend refused the job; carries the backend's own words."""
+
+
+class SubmitLimitError(SubmissionError):
+    """The user has as many jobs in the queue as the site allows; later there is room again."""
 
 
 class SubmissionUnknownError(SubmissionError):

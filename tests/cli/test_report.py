@@ -1,10 +1,13 @@
 """What is printed at the end."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from tmgg.cli import report
+from tmgg.cli.ranking import Ranking
+from tmgg.cli.sweep_summary import SweepRow
 from tmgg.experiment_utils.cloud.runs import ExperimentResult
 from tmgg.experiment_utils.failures import failure
 
@@ -12,6 +15,13 @@ from tmgg.experiment_utils.failures import failure
 def result(run_id: str, **more: object) -> ExperimentResult:
     given = {"status": "completed", "config": {}} | more
     return ExperimentResult(run_id=run_id, **given)  # type: ignore[arg-type]
+
+
+def rows(*results: ExperimentResult) -> list[SweepRow]:
+    return [
+        SweepRow(number=number, title=f"lr={number}", result=one)
+        for number, one in enumerate(results)
+    ]
 
 
 def test_metrics_are_a_table_and_places_are_whole_lines(
@@ -39,18 +49,17 @@ def test_numbers_are_short(value: float, text: str) -> None:
 def test_a_sweep_is_a_row_for_each_run_with_every_metric(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    report.print_sweep(
-        [4, 5],
-        ["lr=[1]", "lr=2"],
-        [result("a", metrics={"loss": 0.5}), result("b", metrics={"accuracy": 1.0})],
-    )
+    given = rows(result("a", metrics={"loss": 0.5}), result("b", metrics={"accuracy": 1.0}))
+    given[0] = replace(given[0], title="lr=[1]")
+
+    report.print_sweep(given, Ranking())
 
     header, first, second = (
         line.split() for line in capsys.readouterr().out.splitlines() if line.strip(" ─")
     )
     assert header == ["#", "overrides", "status", "time", "loss", "accuracy", "run"]
-    assert first == ["4", "lr=[1]", "completed", "0:00", "0.5", "a"]
-    assert second == ["5", "lr=2", "completed", "0:00", "1", "b"]
+    assert first == ["0", "lr=[1]", "completed", "0:00", "0.5", "a"]
+    assert second == ["1", "lr=1", "completed", "0:00", "1", "b"]
 
 
 def test_failures_come_with_kind_reason_advice_and_logs(
@@ -65,11 +74,11 @@ def test_failures_come_with_kind_reason_advice_and_logs(
         output_path="/logs/b.out",
     )
 
-    report.print_sweep([0, 1], ["lr=1", "lr=2"], [result("a"), failed])
+    report.print_sweep(rows(result("a"), failed), Ranking())
 
     out, err = capsys.readouterr()
     assert "out_of_memory" in out
-    assert "run b [lr=2] failed (out_of_memory):\nkilled at 4 GB\nHINT: Increase" in err
+    assert "run b [lr=1] failed (out_of_memory):\nkilled at 4 GB\nHINT: Increase" in err
     assert "errors: /logs/b.err" in err
     assert "1 of 2 runs failed" in err
 
@@ -79,8 +88,30 @@ def test_of_many_failures_the_first_are_told_and_the_rest_counted(
 ) -> None:
     many = [result(f"r{n}", status="failed", error_message="why") for n in range(15)]
 
-    report.print_sweep(list(range(15)), [f"n={n}" for n in range(15)], many)
+    report.print_sweep(rows(*many), Ranking())
 
     err = capsys.readouterr().err
     assert err.count("failed:") == 10
     assert "15 of 15 runs failed; 5 of them not shown above" in err
+
+
+def test_the_table_is_sorted_by_the_metric_that_was_chosen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = rows(
+        result("a", metrics={"loss": 2.0}),
+        result("b", status="failed", error_message="why"),
+        result("c", metrics={"loss": 1.0}),
+        result("d", metrics={"loss": math.nan}),
+    )
+
+    report.print_sweep(given, Ranking("loss"))
+    out = capsys.readouterr().out
+    report.print_sweep(given, Ranking("loss", "max"))
+    reverse = capsys.readouterr().out
+
+    assert [line.split()[0] for line in out.splitlines() if "lr=" in line] == [
+        "2", "0", "1", "3", "best",
+    ]  # fmt: skip
+    assert "best loss: 1 (#2 lr=2)" in out
+    assert "best loss: 2 (#0 lr=0)" in reverse

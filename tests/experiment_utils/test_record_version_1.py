@@ -13,7 +13,7 @@ import pytest
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
 from tmgg.experiment_utils.evidence import read_exit_record
-from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SubmissionPaths, SweepPaths
 from tmgg.experiment_utils.phases import PHASE_WORDS, parse_phases
 from tmgg.experiment_utils.registry import Intent, RunRecord, load_intent, load_run, load_task
 from tmgg.experiment_utils.task import TaskInput, TaskOutput
@@ -139,11 +139,14 @@ def test_every_field_is_described(title: str, keys: set[str]) -> None:
 def test_every_file_of_a_run_is_in_the_documents_tree() -> None:
     tree = DOCUMENT.read_text().partition("## Rules")[0]
     paths = RunPaths(Path("/o"), "r").submission(1)
-    for cls, item in ((RunPaths, paths.run_paths), (SubmissionPaths, paths)):
-        properties = [name for name, value in vars(cls).items() if isinstance(value, property)]
-        for name in properties:
-            path: Path = getattr(item, name)
+    batch, sweep = BatchPaths(Path("/o"), "<batch_id>"), SweepPaths(Path("/o"), "<sweep_id>")
+    for item in (paths.run_paths, paths, batch, sweep):
+        kinds = [pair for cls in type(item).__mro__ for pair in vars(cls).items()]
+        for name in (name for name, value in kinds if isinstance(value, property)):
+            path = getattr(item, name)
+            if not isinstance(path, Path):
+                continue
             shown = path.name.replace("r.1.json", "<run_id>.<n>.json")
-            shown = {"r": "<run_id>/", "1": "<n>/"}.get(shown, shown)
+            shown = {"r": "<run_id>/", "1": "<n>/", "logs": "logs/"}.get(shown, shown)
             shown = re.sub(r"^r\.", "<run_id>.", shown)
             assert shown in tree, f"{name} is not in the tree of docs/records.md"

@@ -1,13 +1,16 @@
 """`tmgg-experiment -m` with a TMGG launcher: one run for each config."""
 
+import json
 import logging
+from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
 from tests.hydra import stand_in
-from tests.hydra.conftest import Lab
+from tests.hydra.conftest import EXPERIMENT, Lab
 from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.sweep_policy import SweepPolicy
 
 
 def test_each_config_is_a_run_and_a_row_of_the_table(lab: Lab) -> None:
@@ -70,6 +73,54 @@ def test_what_is_sent_is_what_hydra_would_run_here(lab: Lab) -> None:
             for place in ("here", "there")
         )
         assert here == there
+
+
+def test_the_best_is_told_and_a_summary_for_programs_is_left_in_the_sweeps_folder(
+    lab: Lab,
+) -> None:
+    ended = lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "hydra.launcher.metric=score",
+        "hydra.launcher.metric_mode=max",
+        "x=2,raise,3",
+        "hydra.sweep.dir=sweep",
+    )
+
+    table = ended.out[ended.out.index("overrides") :]
+    assert [line.split()[0] for line in table.splitlines() if "x=" in line] == [
+        "2", "0", "1", "best",
+    ]  # fmt: skip
+    assert "best score: 3 (#2 x=3)" in ended.out
+    summary = json.loads((lab.folder / "sweep" / "sweep_summary.json").read_text())
+    assert summary["counts"] == {"completed": 2, "failed": 1}
+    assert summary["best"] == str(lab.slurm.requests[2].run_id)
+    assert [run["title"] for run in summary["runs"]] == ["x=2", "x=raise", "x=3"]
+    lines = (lab.folder / "sweep" / "sweep_summary.csv").read_text().splitlines()
+    assert "metrics.score" in lines[0]
+
+
+def test_the_summary_is_about_all_batches_of_a_sweep(lab: Lab) -> None:
+    lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "hydra.sweeper.max_batch_size=2",
+        "x=1,2,3",
+        "hydra.sweep.dir=sweep",
+    )
+
+    summary = json.loads((lab.folder / "sweep" / "sweep_summary.json").read_text())
+    assert [(run["number"], run["title"]) for run in summary["runs"]] == [
+        (0, "x=1"), (1, "x=2"), (2, "x=3"),
+    ]  # fmt: skip
+
+
+def test_a_ranking_that_cannot_be_is_refused_before_anything_is_submitted(lab: Lab) -> None:
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "hydra.launcher.metric_mode=least", "x=1,2")
+
+    assert ended.code == 2
+    assert "metric_mode" in ended.err
+    assert not lab.find("slurm_outputs")
 
 
 def test_at_most_parallelism_runs_are_in_flight(lab: Lab) -> None:
@@ -255,3 +306,89 @@ def test_a_second_ctrl_c_just_leaves(lab: Lab, monkeypatch: pytest.MonkeyPatch) 
 
     assert ended.code == 130
     assert "Traceback" not in ended.err
+
+
+def test_a_sweep_that_is_resumed_runs_only_what_failed(lab: Lab) -> None:
+    arguments = ["-m", "hydra/launcher=tmgg_slurm", "x=1,die,3"]
+    lab.run(*arguments, "hydra.sweep.dir=first")
+    failed_once = lab.slurm
+    lab.write("tiny_experiment.py", EXPERIMENT.replace('"die"', '"live"'))
+
+    ended = lab.run(*arguments, "hydra.sweep.dir=second", "hydra.launcher.resume=true")
+
+    assert len(failed_once.requests) == 3
+    again = [str(request.run_id) for request in lab.slurm.requests]
+    assert set(again) <= {str(request.run_id) for request in failed_once.requests}
+    assert len(lab.find("slurm_outputs/*/2")) == 1
+    assert ended.out.count("completed") == 2
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_after_max_failures_nothing_more_is_started(lab: Lab, limit: int) -> None:
+    ended = lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        f"hydra.launcher.max_failures={limit}",
+        "hydra.launcher.parallelism=1",
+        "x=raise,raise,3,4",
+    )
+
+    assert ended.code == 1
+    assert len(lab.slurm.requests) == limit
+    assert f"max_failures={limit}" in ended.out + ended.err
+    assert "4 of 4 runs failed" in ended.err
+
+
+def test_a_policy_reaches_the_sweep(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+    run_sweep = stand_in.StandIn.run_sweep
+
+    def noted(runner: stand_in.StandIn, requests: Any, **options: Any) -> Any:
+        given.append(options["policy"])
+        return run_sweep(runner, requests, **options)
+
+    monkeypatch.setattr(stand_in.StandIn, "run_sweep", noted)
+    lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "hydra.launcher.retries=3",
+        "hydra.launcher.retry_kinds=[timeout]",
+        "hydra.launcher.memory_growth=1.5",
+        "x=1,2",
+    )
+
+    assert given == [SweepPolicy(retries=3, retry_kinds=("timeout",), memory_growth=1.5)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["hydra.launcher.retry_kinds=[bad_luck]"],
+        ["hydra.launcher.retry_kinds=timeout"],
+        ["hydra.launcher.memory_growth=0.5"],
+        ["hydra.launcher.max_failures=0"],
+        ["hydra.launcher.max_failures=1", "hydra.launcher.detach=true"],
+        ["hydra.launcher.slurm_sweep_mode=bundle"],
+    ],
+)
+def test_a_policy_that_cannot_be_is_refused_before_anything_is_submitted(
+    lab: Lab, options: list[str]
+) -> None:
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "x=1,2", *options)
+
+    assert ended.code == 2
+    assert options[0].partition("=")[0].rpartition(".")[2] in ended.err
+    assert not lab.find("slurm_outputs")
+
+
+def test_hundreds_of_detached_runs_are_named_by_their_sweep(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stand_in.StandIn, "spawn", stand_in.StandIn.note)
+
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "hydra.launcher.detach=true", "x=range(100)")
+
+    assert ended.code == 0, ended.err
+    sweep_id = str(lab.slurm.requests[0].run_id).rpartition("-")[0]
+    assert f"tmgg-jobs wait {sweep_id}\n" in ended.err
+    assert "... and 50 more" in ended.out

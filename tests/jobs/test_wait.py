@@ -1,5 +1,6 @@
 """`tmgg-jobs wait` and `collect`: from anywhere, with exit codes that say what came of it."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -116,6 +117,22 @@ def test_collected_json_is_strict_and_keeps_what_json_lacks_as_text(
         "run_id", "config", "status", "metrics", "checkpoint_path", "error_message", "failure",
         "duration_seconds", "attempts", "job_id", "nodes", "output_path",
     }  # fmt: skip
+
+
+def test_collect_sorts_by_a_metric_tells_the_best_and_saves_a_summary(
+    here: Path, tmgg_jobs: Jobs
+) -> None:
+    collected = tmgg_jobs(
+        "collect", DIVERGING, GOOD, BAD, "--sort", "loss", "--max", "--save", "out"
+    )
+
+    rows = [line.split()[0] for line in collected.out.splitlines()]
+    assert rows == ["run", GOOD, DIVERGING, BAD, "best"]
+    assert f"best loss: 0.25 (run {GOOD})" in collected.out
+    summary = json.loads((here / "out" / "sweep_summary.json").read_text())
+    assert (summary["best"], summary["metric_mode"]) == (GOOD, "max")
+    assert [run["run_id"] for run in summary["runs"]] == [DIVERGING, GOOD, BAD]
+    assert (here / "out" / "sweep_summary.csv").read_text().count("\n") >= 4
 
 
 def test_collecting_a_run_that_goes_on_is_misuse(slow_run: str, tmgg_jobs: Jobs) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tmgg.errors import TmggError
-from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
+from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner, SweepPolicy, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 
 
@@ -34,8 +34,8 @@ def call(runner: SlurmRunner, verb: str, request: dict[str, Any]) -> object:
         return runner.spawn_experiment(request["config"], run_id=run_id, **request["options"])
     if verb == "run":
         return runner.run_experiment(request["config"], run_id=run_id, **request["options"])
-    if verb == "sweep":
-        return runner.run_sweep(request["configs"], **request["options"])
+    if verb in ("sweep", "spawn_sweep"):
+        return sweep(runner, verb, request["configs"], request["options"])
     if verb == "state":
         return runner.poll([run_id])[0]
     if verb == "wait":
@@ -47,6 +47,17 @@ def call(runner: SlurmRunner, verb: str, request: dict[str, Any]) -> object:
         "retry": runner.retry,
     }
     return acts[verb](run_id)
+
+
+def sweep(runner: SlurmRunner, verb: str, configs: list[Any], options: dict[str, Any]) -> object:
+    """Configs are plain, or `{"run_id": ..., "config": ..., "title": ...}`."""
+    asked = [TaskRequest(**each) if "config" in each else each for each in configs]
+    if verb == "spawn_sweep":
+        return runner.spawn_sweep(asked, **options)
+    policy = options.pop("policy", None)
+    return runner.run_sweep(
+        asked, policy=None if policy is None else SweepPolicy(**policy), **options
+    )
 
 
 def wait_for(runner: SlurmRunner, run_id: str, *, wanted: dict[str, Any], timeout_s: float) -> Any:

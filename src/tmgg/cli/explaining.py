@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from tmgg.cli.live import render_duration
+from tmgg.cli.time_words import render_duration
 from tmgg.errors import RunError
 from tmgg.experiment_utils.cloud.diagnosis import LogTails, find_evidence
 from tmgg.experiment_utils.cloud.reattach import KnownRun

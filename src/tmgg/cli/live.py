@@ -1,11 +1,12 @@
-"""How runs are getting on while somebody waits: one line that changes, or one per change."""
+"""How runs are getting on while somebody waits: a few lines that change, or one per change."""
 
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from tmgg.cli.progress import SweepProgress, render_best, render_counts, render_speed
+from tmgg.cli.time_words import render_duration
 from tmgg.experiment_utils.cloud.runs import RunState
 
 if TYPE_CHECKING:
@@ -14,27 +15,36 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 REFRESH_PER_S = 2
-REASONS_SHOWN = 3
+# A thousand runs change a thousand times; a log file needs fewer lines.
+SWEEP_LINE_INTERVAL_S = 10.0
 
 
 class LiveView:
     """Shows states as they come; call it with each new list of them (it is an `OnUpdate`).
 
-    States of runs left out of a later call are remembered. Writes to standard error, so that
-    standard output holds results only.
+    Writes to standard error, so that standard output holds results only.
     """
 
-    def __init__(self, total: int = 1, *, console: "Console | None" = None) -> None:
+    def __init__(
+        self,
+        progress: SweepProgress | None = None,
+        *,
+        titles: Mapping[str, str] | None = None,
+        console: "Console | None" = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         # rich takes a tenth of a second to import; --help and the job side do without.
         from rich.console import Console
 
-        self.seen: dict[str, RunState] = {}
-        """Last known state by run id."""
-        self._total = total
+        self.progress = progress or SweepProgress(total=1)
+        self._titles = titles or {}
         self._console = console or Console(stderr=True)
-        self._started = time.monotonic()
+        self._monotonic = monotonic
+        self._started = monotonic()
         self._live: Live | None = None
-        self._line = ""
+        self._lines: list[str] = []
+        self._printed: list[str] = []
+        self._printed_at: float | None = None
 
     def __enter__(self) -> "LiveView":
         if self._console.is_terminal:
@@ -58,42 +68,46 @@ class LiveView:
         if self._live is not None:
             self._live.stop()
             self._live = None
+        else:
+            self._print()
 
     def __call__(self, states: Sequence[RunState]) -> None:
-        self.seen.update({state.run_id: state for state in states})
-        line = render_progress(list(self.seen.values()), total=self._total)
-        if self._live is None and line != self._line:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-        self._line = line
+        self.progress.observe(states)
+        self._lines = render_progress(self.progress, self._titles)
+        if self._live is None and self._is_time():
+            self._print()
+
+    def _is_time(self) -> bool:
+        since = self._printed_at
+        waits = self.progress.total > 1 and since is not None
+        return not waits or self._monotonic() - (since or 0.0) >= SWEEP_LINE_INTERVAL_S
+
+    def _print(self) -> None:
+        if self._lines != self._printed:
+            text = "; ".join(self._lines)
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._printed, self._printed_at = self._lines, self._monotonic()
 
     def _render(self) -> "Text":
         from rich.text import Text
 
-        elapsed = render_duration(time.monotonic() - self._started)
-        return Text(f"{elapsed}  {self._line}", no_wrap=True, overflow="ellipsis")
+        elapsed = render_duration(self._monotonic() - self._started)
+        indent = "\n" + " " * (len(elapsed) + 2)
+        text = f"{elapsed}  {indent.join(self._lines)}"
+        return Text(text, no_wrap=True, overflow="ellipsis")
 
 
-def render_progress(states: Sequence[RunState], *, total: int) -> str:
-    """One line about all runs of a wait, or about the only one. Pure."""
-    if total == 1:
-        return _one(states[0]) if states else ""
-    count = Counter(state.status for state in states)
-    parts = [
-        f"{total - len(states)} to submit" if total > len(states) else "",
-        f"{count['pending']} pending{_reasons(states)}" if count["pending"] else "",
-        f"{count['running']} running" if count["running"] else "",
-        f"{count['completed']} completed" if count["completed"] else "",
-        f"{count['failed']} failed" if count["failed"] else "",
+def render_progress(progress: SweepProgress, titles: Mapping[str, str]) -> list[str]:
+    """Lines about all runs of a wait, or one about the only run. Pure."""
+    states = list(progress.seen.values())
+    if progress.total == 1:
+        return [_one(states[0])] if states else []
+    lines = [
+        render_counts(states, total=progress.total),
+        render_speed(progress),
+        render_best(progress, titles),
     ]
-    notes = sorted({state.note for state in states if state.note and not state.final})
-    return f"{total} runs: {', '.join(filter(None, [*parts, *notes]))}"
-
-
-def render_duration(duration_s: float) -> str:
-    """`0:07`, `12:30`, `1:02:03`."""
-    minutes, seconds = divmod(int(duration_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    return list(filter(None, lines))
 
 
 def _one(state: RunState) -> str:
@@ -107,11 +121,3 @@ def _one(state: RunState) -> str:
     ]
     told = "; ".join(filter(None, details))
     return f"run {state.run_id}: {state.status}" + (f" ({told})" if told else "")
-
-
-def _reasons(states: Sequence[RunState]) -> str:
-    reasons = Counter(
-        state.reason for state in states if state.status == "pending" and state.reason
-    )
-    told = ", ".join(reason for reason, _count in reasons.most_common(REASONS_SHOWN))
-    return f" ({told})" if told else ""

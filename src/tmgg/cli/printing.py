@@ -32,9 +32,9 @@ def put(text: str = "") -> None:
 def put_json(value: Mapping[str, Any]) -> None:
     """One JSON document on standard output.
 
-    JSON has no NaN and no infinity: they become the texts "NaN", "Infinity" and "-Infinity".
+    NaN and infinity become the texts "NaN", "Infinity" and "-Infinity".
     """
-    put(json.dumps(_strict(value), indent=2, allow_nan=False))
+    put(json.dumps(as_strict_json(value), indent=2, allow_nan=False))
 
 
 def put_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -83,11 +83,12 @@ def _put_rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> No
     Console().print(table)
 
 
-def _strict(value: Any) -> Any:
+def as_strict_json(value: Any) -> Any:
+    """The value without NaN and infinity, which JSON does not have; texts take their places."""
     if isinstance(value, Mapping):
-        return {str(name): _strict(item) for name, item in value.items()}
+        return {str(name): as_strict_json(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_strict(item) for item in value]
+        return [as_strict_json(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     return value

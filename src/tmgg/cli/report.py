@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tmgg.cli.live import render_duration
+from tmgg.cli.ranking import Ranking
+from tmgg.cli.sweep_summary import SweepRow, best_of, sort_rows
+from tmgg.cli.time_words import render_duration
 from tmgg.experiment_utils.cloud.runs import ExperimentResult
 
 if TYPE_CHECKING:
@@ -39,21 +41,29 @@ def print_failure(result: ExperimentResult, *, title: str = "") -> None:
         _print(console, f"errors: {result.output_path.removesuffix('.out')}.err")
 
 
-def print_sweep(
-    numbers: Sequence[int], titles: Sequence[str], results: Sequence[ExperimentResult]
-) -> None:
-    """A row for each run, then what the failed ones say."""
-    names = list(dict.fromkeys(name for result in results for name in result.metrics))
+def print_sweep(rows: Sequence[SweepRow], ranking: Ranking) -> None:
+    """A row for each run, the best first if a metric was chosen; then what failed ones say."""
+    names = list(dict.fromkeys(name for row in rows for name in row.result.metrics))
     table = _table("#", "overrides", "status", "time", *names, "run")
-    for number, title, result in zip(numbers, titles, results, strict=True):
-        status = result.failure.kind if result.failure else result.status
+    for row in sort_rows(rows, ranking):
+        result = row.result
         values = [
             render_number(result.metrics[name]) if name in result.metrics else "" for name in names
         ]
-        duration = render_duration(result.duration_seconds)
-        table.add_row(str(number), title, status, duration, *values, result.run_id)
+        table.add_row(
+            str(row.number),
+            row.title,
+            result.failure.kind if result.failure else result.status,
+            render_duration(result.duration_seconds),
+            *values,
+            result.run_id,
+        )
     _console().print(table)
-    _print_failures(titles, results)
+    best = best_of(rows, ranking)
+    if best is not None and len(rows) > 1:
+        value = render_number(best.result.metrics[ranking.name])
+        _print(_console(), f"best {ranking.name}: {value} (#{best.number} {best.title})")
+    _print_failures(rows)
 
 
 def render_number(value: float) -> str:
@@ -61,18 +71,14 @@ def render_number(value: float) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _print_failures(titles: Sequence[str], results: Sequence[ExperimentResult]) -> None:
-    failed = [
-        (title, result)
-        for title, result in zip(titles, results, strict=True)
-        if result.status == "failed"
-    ]
-    for title, result in failed[:FAILURES_SHOWN]:
-        print_failure(result, title=title)
+def _print_failures(rows: Sequence[SweepRow]) -> None:
+    failed = [row for row in rows if row.result.status == "failed"]
+    for row in failed[:FAILURES_SHOWN]:
+        print_failure(row.result, title=row.title)
     if failed:
         more = len(failed) - FAILURES_SHOWN
         told = f"; {more} of them not shown above" if more > 0 else ""
-        _print(_console(stderr=True), f"{len(failed)} of {len(results)} runs failed{told}")
+        _print(_console(stderr=True), f"{len(failed)} of {len(rows)} runs failed{told}")
 
 
 def _console(*, stderr: bool = False) -> "Console":

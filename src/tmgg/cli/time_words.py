@@ -17,6 +17,13 @@ def parse_duration_s(text: str) -> float:
     return float(found["number"]) * _UNITS_S[found["unit"] or "s"]
 
 
+def render_duration(duration_s: float) -> str:
+    """`0:07`, `12:30`, `1:02:03`."""
+    minutes, seconds = divmod(int(duration_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
 def render_age(seconds: float) -> str:
     """`12 s`, `5 min`, `3 h`, `8 d`: one number, for a column."""
     for unit, size_s in (("d", 86400), ("h", 3600), ("min", 60)):

@@ -11,6 +11,7 @@ import typer
 from tmgg.cli import exit_codes
 from tmgg.cli.live import LiveView
 from tmgg.cli.printing import put_json, put_table, say
+from tmgg.cli.progress import SweepProgress
 from tmgg.cli.run_json import poll_or_raise, to_json
 from tmgg.errors import TmggError
 from tmgg.experiment_utils.cloud import waiting
@@ -27,7 +28,10 @@ def wait_and_tell(
     """Wait for all runs to end, print how they stand, and return the exit code."""
     run_ids = [run.run_id for run in reattached.runs]
     timed_out = False
-    view = LiveView(len(run_ids))
+    progress = SweepProgress(
+        total=len(run_ids), read_metrics=lambda run_id: reattached.collect(run_id).metrics
+    )
+    view = LiveView(progress)
     with interruptible(reattached, cancel=cancel_on_interrupt):
         try:
             with view:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json
+from tmgg.experiment_utils.failures import Failure
 from tmgg.experiment_utils.ownership import is_forbidden, read_owner
-from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.paths import JobFolder, SubmissionPaths
 from tmgg.experiment_utils.records import as_time
 from tmgg.experiment_utils.task import RESULT_PREFIX, TaskOutput, parse_result_line
 
@@ -33,6 +34,12 @@ class ExitRecord:
     """None when the experiment left no result."""
     age_s: float
     """How long ago it was written."""
+    scope: str = "job"
+    """`run`: of one run of a job that goes on with others."""
+    host: str = ""
+    """Where it ran, when the job's first node is not meant."""
+    failure: Failure | None = None
+    """Why it failed, where its supervisor knew."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +59,12 @@ class Evidence:
     """Why there is no result although there should be: the file is damaged, the line is cut."""
     exit_record: ExitRecord | None
     cancel_requested: bool
+    cancel_why: str = ""
+    """What is said about the reason; empty for a plain cancel."""
+    shares_job: bool = False
+    """Its job runs many such submissions, one after the other and several at once."""
+    job_record: ExitRecord | None = None
+    """The last words of the job that it shares."""
     missing_since_s: float | None
     """How long something that should be there has been missing, by the first who noticed."""
 
@@ -76,11 +89,12 @@ def read_evidence(paths: SubmissionPaths, *, ended: bool) -> Evidence:
         result_problem=problem,
         exit_record=exit_record,
         cancel_requested=paths.cancel.exists(),
+        cancel_why=_cancel_why(paths),
         missing_since_s=_missing_since_s(missing),
     )
 
 
-def read_job_id(paths: SubmissionPaths) -> str | None:
+def read_job_id(paths: JobFolder) -> str | None:
     """The job that claimed the submission, else the one noted when it was submitted."""
     return read_owner(paths) or _text(_read_record(paths.job).get("job_id"))
 
@@ -117,8 +131,11 @@ def read_exit_record(path: Path) -> ExitRecord | None:
             exit_code=int(value["exit_code"]),
             entrypoint_exit_code=None if entrypoint is None else int(entrypoint),
             age_s=max(0.0, time.time() - path.stat().st_mtime),
+            scope=str(value.get("scope", "job")),
+            host=str(value.get("host", "")),
+            failure=Failure.from_json(cause) if (cause := value.get("failure")) else None,
         )
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+    except (RecordError, KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
 
 
@@ -167,6 +184,11 @@ def _read_record(path: Path) -> JsonDict:
         return read_json(path) or {}
     except (RecordError, OSError):
         return {}
+
+
+def _cancel_why(paths: SubmissionPaths) -> str:
+    why = _text(_read_record(paths.cancel).get("why")) or ""
+    return "" if why == "cancel" else why
 
 
 def _text(value: object) -> str | None:

@@ -8,23 +8,23 @@ import contextlib
 import os
 import secrets
 
-from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.paths import JobFolder
 
 NOBODY = "nobody"
 
 
-def read_owner(paths: SubmissionPaths) -> str | None:
+def read_owner(paths: JobFolder) -> str | None:
     """The job that runs the submission; None when none has begun, or none may."""
     owner = _read(paths)
     return owner if owner and owner != NOBODY else None
 
 
-def is_forbidden(paths: SubmissionPaths) -> bool:
+def is_forbidden(paths: JobFolder) -> bool:
     """Whether no job can ever begin this submission."""
     return _read(paths) == NOBODY
 
 
-def claim(paths: SubmissionPaths, job_id: str) -> str:
+def claim(paths: JobFolder, job_id: str) -> str:
     """Begin the submission as `job_id`, unless somebody else owns it; the owner.
 
     Raises OSError when the folder cannot be written.
@@ -39,7 +39,7 @@ def claim(paths: SubmissionPaths, job_id: str) -> str:
     return _read(paths)
 
 
-def forbid(paths: SubmissionPaths) -> str | None:
+def forbid(paths: JobFolder) -> str | None:
     """Let no job begin this submission any more; the job that had begun it before, if one had.
 
     Raises OSError when the folder cannot be written: then a job may still begin it.
@@ -48,7 +48,7 @@ def forbid(paths: SubmissionPaths) -> str | None:
     return read_owner(paths)
 
 
-def _read(paths: SubmissionPaths) -> str:
+def _read(paths: JobFolder) -> str:
     try:
         return paths.owner.read_text(errors="replace").strip()
     except OSError:

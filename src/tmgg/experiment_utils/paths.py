@@ -3,11 +3,25 @@
     <output_dir>/                      slurm_outputs/ unless configured
         <run_id>.out, <run_id>.err     what the job printed, of all its attempts
         .ended/<run_id>.<n>.json       written by the job as its last act (exit record)
-        <run_id>/                      0700
+        .sweeps/<sweep_id>.json        the runs of a sweep, in order
+        .batches/<batch_id>/           0700: many runs submitted with one sbatch
+            batch.json                 what they share: the settings of their records
+            runs                       one line a run: which, and where its task is
+            tasks.jsonl, payloads      what to run (0600)
+            intent.json, job.sh, job.json, owner   as in a submission, below
+            refused.json               Slurm's words, when it did not take the batch
+            removed                    runs that gc removed, one a line
+            logs/<index>.out, .err     what Slurm opens; the same files as <run_id>.out, .err
+            logs/job.out, .err         of the job of a packed batch; its runs have logs of their own
+            ended.json, phases, ...    of a packed batch: as in a submission, of the one job
+        <run_id>/                      0700; of a run in a batch: once its job begins
             run.json                   what was asked for; written once, before submission
             task.json, payload.pkl     what to run (0600)
             output/                    the experiment's own files: checkpoints, logs
+            checkpoint                 path of the newest checkpoint that the experiment noted
             <n>/                       submission n (1, 2, ...): `retry` makes the next one
+                batch                  the batch it was submitted with, and its place in it; then
+                                       intent.json, job.sh and job.json are there, not here
                 intent.json            token, written before the backend is called
                 job.sh                 the job script (Slurm)
                 ray_request.json       what Ray is asked for (Ray)
@@ -16,11 +30,11 @@
                 phases                 "name seconds host" lines, as the job gets on
                 restart                how often Slurm had restarted the job when it last began
                 result.json            what the experiment returned
-                entrypoint_exit_code   0 or 1, for the job script
+                entrypoint_exit_code   0, 1, or 85 (stopped, to go on later), for the job script
                 *.before-restart-<k>   what an earlier start of the job left
                 missing.json           since when something that should be there is not
                 cancel.json            somebody asked for an end
-                stop                   dropped to ask the experiment to checkpoint and end
+                stop                   dropped to ask the experiment to checkpoint and end; why
                 ray_token              secret of this job's Ray cluster (0600)
                 ray_logs/<node>/       ends of Ray's logs, where Ray failed (managed bootstrap)
                 ray_head               where the head's supervisor listens (managed bootstrap)
@@ -33,7 +47,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from tmgg.errors import ConfigError
 
@@ -56,6 +70,35 @@ def check_run_id(run_id: object) -> str:
 def run_id_of_exit_record(file_name: str) -> str:
     """The run whose exit record in `.ended/` has this name."""
     return file_name.rsplit(".", 2)[0]
+
+
+class JobFolder(Protocol):
+    """The files of what is handed to the backend at once: a submission of one run, or a batch."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def intent(self) -> Path: ...
+
+    @property
+    def script(self) -> Path: ...
+
+    @property
+    def job(self) -> Path: ...
+
+    @property
+    def owner(self) -> Path: ...
+
+    @property
+    def name(self) -> str:
+        """What `tmgg-jobs retry` takes for it: a run, or a sweep."""
+        ...
+
+    @property
+    def shown_by(self) -> str:
+        """The command that shows how it stands."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +131,10 @@ class RunPaths:
         return self.folder / "output"
 
     @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint"
+
+    @property
     def stdout(self) -> Path:
         return self.output_dir / f"{self.run_id}.out"
 
@@ -113,8 +160,47 @@ class RunPaths:
         return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
 
+class JobFiles:
+    """What the script of a job, its Ray and their supervisors leave in the job's folder."""
+
+    @property
+    def folder(self) -> Path:
+        raise NotImplementedError
+
+    @property
+    def phases(self) -> Path:
+        return self.folder / "phases"
+
+    @property
+    def entrypoint_exit_code(self) -> Path:
+        return self.folder / "entrypoint_exit_code"
+
+    @property
+    def ray_token(self) -> Path:
+        return self.folder / "ray_token"
+
+    @property
+    def ray_logs(self) -> Path:
+        return self.folder / "ray_logs"
+
+    @property
+    def ray_head(self) -> Path:
+        return self.folder / "ray_head"
+
+
+@dataclass(frozen=True)
+class JobFilesIn(JobFiles):
+    """Those in a folder of which nothing else is known."""
+
+    path: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.path
+
+
 @dataclass(frozen=True, slots=True)
-class SubmissionPaths:
+class SubmissionPaths(JobFiles):
     """The files of one submission of a run."""
 
     run_paths: RunPaths
@@ -125,6 +211,18 @@ class SubmissionPaths:
     @property
     def folder(self) -> Path:
         return self.run_paths.folder / (self.folder_name or str(self.number))
+
+    @property
+    def name(self) -> str:
+        return self.run_paths.run_id
+
+    @property
+    def shown_by(self) -> str:
+        return f"tmgg-jobs show {self.name}"
+
+    @property
+    def batch(self) -> Path:
+        return self.folder / "batch"
 
     @property
     def intent(self) -> Path:
@@ -147,10 +245,6 @@ class SubmissionPaths:
         return self.folder / "owner"
 
     @property
-    def phases(self) -> Path:
-        return self.folder / "phases"
-
-    @property
     def restart(self) -> Path:
         """A process of an earlier start that lives on sees by it that its result is stale."""
         return self.folder / "restart"
@@ -158,10 +252,6 @@ class SubmissionPaths:
     @property
     def result(self) -> Path:
         return self.folder / "result.json"
-
-    @property
-    def entrypoint_exit_code(self) -> Path:
-        return self.folder / "entrypoint_exit_code"
 
     @property
     def missing(self) -> Path:
@@ -177,18 +267,6 @@ class SubmissionPaths:
         return self.folder / "stop"
 
     @property
-    def ray_token(self) -> Path:
-        return self.folder / "ray_token"
-
-    @property
-    def ray_logs(self) -> Path:
-        return self.folder / "ray_logs"
-
-    @property
-    def ray_head(self) -> Path:
-        return self.folder / "ray_head"
-
-    @property
     def verdict(self) -> Path:
         return self.folder / "verdict.json"
 
@@ -197,6 +275,102 @@ class SubmissionPaths:
         """The exit record; only there when the job ended by itself or by a signal it caught."""
         name = f"{self.run_paths.run_id}.{self.number}.json"
         return self.run_paths.ended_folder / name
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPaths(JobFiles):
+    """The files of many runs that are submitted with one sbatch; `output_dir` is absolute."""
+
+    FOLDER_NAME: ClassVar[str] = ".batches"
+
+    output_dir: Path
+    batch_id: str
+    """`SWEEP.NUMBER`."""
+    folder_name: str | None = None
+    """None is the id; another while the folder is being made."""
+
+    @property
+    def folder(self) -> Path:
+        return self.output_dir / self.FOLDER_NAME / (self.folder_name or self.batch_id)
+
+    @property
+    def name(self) -> str:
+        return self.batch_id.rpartition(".")[0]
+
+    @property
+    def shown_by(self) -> str:
+        return f"tmgg-jobs list --sweep {self.name}"
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "batch.json"
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    @property
+    def tasks(self) -> Path:
+        return self.folder / "tasks.jsonl"
+
+    @property
+    def payloads(self) -> Path:
+        return self.folder / "payloads"
+
+    @property
+    def intent(self) -> Path:
+        return self.folder / "intent.json"
+
+    @property
+    def script(self) -> Path:
+        return self.folder / "job.sh"
+
+    @property
+    def job(self) -> Path:
+        return self.folder / "job.json"
+
+    @property
+    def owner(self) -> Path:
+        return self.folder / "owner"
+
+    @property
+    def refusal(self) -> Path:
+        return self.folder / "refused.json"
+
+    @property
+    def removed(self) -> Path:
+        return self.folder / "removed"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
+    def job_stdout(self) -> Path:
+        return self.logs / "job.out"
+
+    @property
+    def job_stderr(self) -> Path:
+        return self.logs / "job.err"
+
+    @property
+    def ended(self) -> Path:
+        """The exit record of a packed batch's one job."""
+        return self.folder / "ended.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPaths:
+    """The files of one sweep; `output_dir` is absolute."""
+
+    FOLDER_NAME: ClassVar[str] = ".sweeps"
+
+    output_dir: Path
+    sweep_id: str
+
+    @property
+    def record(self) -> Path:
+        return self.output_dir / self.FOLDER_NAME / f"{self.sweep_id}.json"
 
 
 def submission_paths(folder: Path) -> SubmissionPaths:

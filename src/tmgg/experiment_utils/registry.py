@@ -17,7 +17,14 @@ from pathlib import Path
 from tmgg import __version__
 from tmgg.errors import RecordError, RunExistsError, UnknownRunError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
-from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.batches import (
+    batched_runs,
+    find_member,
+    note_removed,
+    read_batched_run,
+    read_batched_task,
+)
+from tmgg.experiment_utils.paths import LAYOUT_VERSION, JobFolder, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.records import as_time, parse_record
 from tmgg.experiment_utils.task import TaskInput
 
@@ -118,9 +125,19 @@ def add_submission(paths: RunPaths, write_submission: WriteSubmission) -> Submis
     return final
 
 
+def withdraw_submission(paths: SubmissionPaths) -> None:
+    """Remove a submission that the backend certainly did not take, as if it had never been made."""
+    folder = paths.run_paths.folder if paths.number == 1 else paths.folder
+    doomed = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+    folder.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
 def load_run(paths: RunPaths) -> RunRecord:
     """Raises UnknownRunError, or RecordError for a damaged or newer record."""
     value = read_json(paths.run)
+    if value is None:
+        value = read_batched_run(paths)
     if value is None:
         raise UnknownRunError(_unknown(paths.run_id, [paths.output_dir]))
     return parse_record(RunRecord, value, what=str(paths.run), newest_version=LAYOUT_VERSION)
@@ -130,11 +147,13 @@ def load_task(paths: RunPaths) -> TaskInput:
     """Raises RecordError when the task file is missing or damaged."""
     value = read_json(paths.task)
     if value is None:
+        value = read_batched_task(paths)
+    if value is None:
         raise RecordError(f"run {paths.run_id!r} has no {paths.task}")
     return TaskInput.from_json(value, what=str(paths.task))
 
 
-def load_intent(paths: SubmissionPaths) -> Intent:
+def load_intent(paths: JobFolder) -> Intent:
     """Raises RecordError when the file is missing or damaged."""
     value = read_json(paths.intent)
     if value is None:
@@ -142,19 +161,19 @@ def load_intent(paths: SubmissionPaths) -> Intent:
     return parse_record(Intent, value, what=str(paths.intent), newest_version=LAYOUT_VERSION)
 
 
-def save_job(paths: SubmissionPaths, job_id: str | None) -> None:
+def save_job(paths: JobFolder, job_id: str | None) -> None:
     """Note the backend's id of a submission; None says that the submitter ended without it."""
     write_json(
         paths.job, {"version": LAYOUT_VERSION, "job_id": job_id, "submitted_at": time.time()}
     )
 
 
-def submitted_at(paths: SubmissionPaths) -> float | None:
+def submitted_at(paths: JobFolder) -> float | None:
     """When the backend took the submission (Unix time); None when that is not on record."""
     return as_time(_job_note(paths).get("submitted_at"))
 
 
-def seconds_since_given_up(paths: SubmissionPaths) -> float | None:
+def seconds_since_given_up(paths: JobFolder) -> float | None:
     """How long ago the submitter ended without learning the job id; None when it did not."""
     at = submitted_at(paths) if _job_note(paths).get("job_id") is None else None
     return None if at is None else max(0.0, time.time() - at)
@@ -169,7 +188,7 @@ def decided_at(paths: RunPaths) -> float | None:
         return None
 
 
-def _job_note(paths: SubmissionPaths) -> JsonDict:
+def _job_note(paths: JobFolder) -> JsonDict:
     try:
         return read_json(paths.job) or {}
     except (RecordError, OSError):
@@ -184,9 +203,14 @@ def find_run(run_id: str, folders: Iterable[Path] = ()) -> RunPaths:
             continue
         looked.append(folder)
         paths = RunPaths(folder, run_id)
-        if os.access(paths.run, os.R_OK):
+        if is_recorded(paths):
             return paths
     raise UnknownRunError(_unknown(run_id, looked))
+
+
+def is_recorded(paths: RunPaths) -> bool:
+    """Whether there is a record of the run that this user can read."""
+    return os.access(paths.run, os.R_OK) or find_member(paths.submission(1)) is not None
 
 
 def runs_in(folder: Path, *, prefix: str = "") -> list[RunPaths]:
@@ -196,7 +220,7 @@ def runs_in(folder: Path, *, prefix: str = "") -> list[RunPaths]:
     """
     try:
         with os.scandir(folder) as entries:
-            names = sorted(
+            names = {
                 entry.name
                 for entry in entries
                 if entry.name.startswith(prefix)
@@ -205,10 +229,11 @@ def runs_in(folder: Path, *, prefix: str = "") -> list[RunPaths]:
                 # access(2), not stat(2): another user's record is there but no use. Plain strings,
                 # because a thousand runs make a Path's price felt.
                 and os.access(f"{entry.path}/{RunPaths.RECORD_NAME}", os.R_OK)
-            )
+            }
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
-    return [RunPaths(folder, name) for name in names]
+    names.update(name for name in batched_runs(folder) if name.startswith(prefix))
+    return [RunPaths(folder, name) for name in sorted(names)]
 
 
 def remove_run(paths: RunPaths, *, with_output: bool) -> None:
@@ -218,6 +243,7 @@ def remove_run(paths: RunPaths, *, with_output: bool) -> None:
     """
     ended = [paths.submission(number).ended for number in paths.submission_numbers()]
     doomed = paths.output_dir / f".{paths.run_id}.{secrets.token_hex(4)}.removed.tmp"
+    note_removed(paths)
     paths.folder.rename(doomed)
     try:
         if not with_output:

@@ -17,7 +17,8 @@ def test_the_public_names_are_these() -> None:
     assert set(cloud.__all__) == {
         "CloudRunner", "ExperimentResult", "LocalConfig", "LocalRunner", "ModalConfig",
         "ModalRunner", "RayConfig", "RayRunner", "RunState", "SlurmConfig", "SlurmRunner",
-        "SpawnedTask", "TaskRequest", "compose_config", "make_runner",
+        "SpawnedSweep", "SpawnedTask", "SweepPolicy", "TaskRequest", "compose_config",
+        "make_runner",
     }  # fmt: skip
     assert dir(cloud) == cloud.__all__
 

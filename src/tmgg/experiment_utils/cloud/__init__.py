@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from tmgg.experiment_utils.cloud.runs import (
         ExperimentResult,
         RunState,
+        SpawnedSweep,
         SpawnedTask,
         TaskRequest,
     )
     from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
     from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+    from tmgg.experiment_utils.cloud.sweep_policy import SweepPolicy
     from tmgg.experiment_utils.compose import compose_config
 
 __all__ = [
@@ -33,7 +35,9 @@ __all__ = [
     "RunState",
     "SlurmConfig",
     "SlurmRunner",
+    "SpawnedSweep",
     "SpawnedTask",
+    "SweepPolicy",
     "TaskRequest",
     "compose_config",
     "make_runner",
@@ -51,7 +55,9 @@ _HOMES = {
     "RunState": "tmgg.experiment_utils.cloud.runs",
     "SlurmConfig": "tmgg.experiment_utils.cloud.slurm.config",
     "SlurmRunner": "tmgg.experiment_utils.cloud.slurm.runner",
+    "SpawnedSweep": "tmgg.experiment_utils.cloud.runs",
     "SpawnedTask": "tmgg.experiment_utils.cloud.runs",
+    "SweepPolicy": "tmgg.experiment_utils.cloud.sweep_policy",
     "TaskRequest": "tmgg.experiment_utils.cloud.runs",
     "compose_config": "tmgg.experiment_utils.compose",
     "make_runner": "tmgg.experiment_utils.cloud.factory",

@@ -9,19 +9,26 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from tmgg.errors import RunExistsError
+from tmgg.errors import BackendError, ConfigError, RunExistsError
+from tmgg.experiment_utils.artifacts import check_url
 from tmgg.experiment_utils.cloud import checks, waiting
+from tmgg.experiment_utils.cloud.dispatch import Dispatcher, SeparateDispatcher
 from tmgg.experiment_utils.cloud.runs import (
     ExperimentResult,
     OnUpdate,
     RunState,
+    SpawnedSweep,
     SpawnedTask,
     Status,
+    SweepMode,
     TaskRequest,
 )
+from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges, SweepPolicy
+from tmgg.experiment_utils.cloud.sweeping import Sweep, SweepPlan, refuse_twins
 from tmgg.experiment_utils.paths import check_run_id
 from tmgg.experiment_utils.task import ConfigLike, TaskInput, prepare_config, target_of
 
@@ -31,6 +38,8 @@ class CloudRunner(ABC):
 
     backend: str
     """Name in the factory and on records."""
+    sweep_modes: ClassVar[tuple[SweepMode, ...]] = ("separate",)
+    """Those it has."""
 
     @abstractmethod
     def spawn(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
@@ -64,9 +73,56 @@ class CloudRunner(ABC):
         """Those of the ids that new runs cannot have, as far as can be told before submitting."""
         return []
 
+    def cancel_all(self, run_ids: Sequence[str], *, why: str = "") -> list[bool]:
+        """As `cancel` for each; `why` is kept on the records."""
+        return [self.cancel(run_id) for run_id in run_ids]
+
+    def retry(self, run_id: str, changes: RetryChanges | None = None) -> SpawnedTask:
+        """Submit a run that failed again, with the same task.
+
+        Raises RunExistsError when it has not failed.
+        """
+        raise BackendError(f"the {self.backend} backend cannot submit run {run_id!r} again")
+
+    def bad_nodes(self, state: RunState) -> list[str]:
+        """Nodes to keep out of the next try of a run that a node failed."""
+        return []
+
+    @property
+    def default_sweep_mode(self) -> SweepMode:
+        """The mode of sweeps for which none was given."""
+        return "separate"
+
+    @property
+    def submit_patience_s(self) -> float:
+        """How long a backend that takes no more is asked again while nothing is under way."""
+        return 300.0
+
+    def dispatcher(self, plan: SweepPlan, *, gpu_type: str | None, resume: bool) -> Dispatcher:
+        """What submits the runs of a sweep in its mode, which is one of `sweep_modes`."""
+        return SeparateDispatcher(
+            lambda request: self.spawn(request, gpu_type=gpu_type, resume=resume),
+            parallelism=plan.parallelism,
+        )
+
+    def match_earlier(self, requests: Sequence[TaskRequest]) -> list[TaskRequest]:
+        """The requests, with the run ids of earlier runs that have the same content."""
+        return list(requests)
+
+    def note_sweep(self, plan: SweepPlan) -> None:
+        """Keep on record which runs a sweep has, before the first is submitted."""
+        return
+
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         """Folders where something appears when one of the runs ends; watched between polls."""
         return set()
+
+    def go_on(self, state: RunState) -> bool:
+        """Submit a `resumable` run again, so that it goes on from its saved state.
+
+        False where the backend cannot, or the run has no restart left.
+        """
+        return False
 
     def spawn_experiment(
         self,
@@ -113,7 +169,9 @@ class CloudRunner(ABC):
         self,
         configs: Sequence[ConfigLike | TaskRequest],
         *,
+        mode: SweepMode | None = None,
         parallelism: int = 4,
+        policy: SweepPolicy | None = None,
         gpu_type: str | None = None,
         timeout_seconds: int | None = None,
         resume: bool = False,
@@ -122,17 +180,94 @@ class CloudRunner(ABC):
         """Run all, at most `parallelism` at once; one result per config, in order.
 
         All configs are checked before the first is submitted. A run that fails, or that the
-        backend refuses, is a failed result; the others go on.
+        backend refuses, is a failed result; the others go on, unless `policy` says otherwise.
+        `mode` is how the runs are submitted; None takes the runner's own. `resume=True` runs only
+        what is missing or failed: a run of an earlier sweep that has the same content, whatever it
+        is called, takes the place of a new one.
         """
-        requests = [as_request(config, timeout_seconds=timeout_seconds) for config in configs]
-        if not resume:
+        plan = self._plan(configs, mode, parallelism, policy, timeout_seconds, resume=resume)
+        if not plan.requests:
+            return []
+        return self._sweep(plan, gpu_type=gpu_type, resume=resume, on_update=on_update).run()
+
+    def spawn_sweep(
+        self,
+        configs: Sequence[ConfigLike | TaskRequest],
+        *,
+        mode: SweepMode | None = None,
+        parallelism: int = 4,
+        gpu_type: str | None = None,
+        timeout_seconds: int | None = None,
+        resume: bool = False,
+        on_update: OnUpdate | None = None,
+    ) -> SpawnedSweep:
+        """As `run_sweep`, but return once all are submitted; `tmgg-jobs wait SWEEP` waits.
+
+        `parallelism` is kept by the scheduler where it can be (`array`, `packed`); `separate` runs
+        are all submitted at once. A policy needs somebody who waits, so there is none.
+        """
+        plan = self._plan(configs, mode, parallelism, None, timeout_seconds, resume=resume)
+        if plan.mode == "separate":
+            plan = replace(plan, parallelism=max(1, len(plan.requests)))
+        run_ids = [str(request.run_id) for request in plan.requests]
+        if not run_ids:
+            return SpawnedSweep(sweep_id=plan.sweep_id, run_ids=[])
+        sweep = self._sweep(plan, gpu_type=gpu_type, resume=resume, on_update=on_update)
+        sweep.submit()
+        return SpawnedSweep(sweep_id=plan.sweep_id, run_ids=run_ids, refused=sweep.results)
+
+    def _plan(
+        self,
+        configs: Sequence[ConfigLike | TaskRequest],
+        mode: SweepMode | None,
+        parallelism: int,
+        policy: SweepPolicy | None,
+        timeout_seconds: int | None,
+        *,
+        resume: bool,
+    ) -> SweepPlan:
+        """What is to be done, checked, before anything is written."""
+        chosen = self.default_sweep_mode if mode is None else mode
+        if chosen not in self.sweep_modes:
+            raise ConfigError(
+                f"mode={chosen!r} cannot be: the {self.backend} backend has "
+                f"{', '.join(self.sweep_modes)}"
+            )
+        new_id = new_run_id()
+        requests = [
+            as_request(config, timeout_seconds=timeout_seconds, default_run_id=f"{new_id}-{number}")
+            for number, config in enumerate(configs)
+        ]
+        if requests:
+            checks.integer("parallelism", parallelism, least=1)
+        refuse_twins(requests)
+        if resume:
+            requests = self.match_earlier(requests)
+        else:
             self._refuse_existing(requests)
-        return waiting.sweep(
-            self,
-            requests,
+        sweeps = {sweep_of(str(request.run_id)) for request in requests}
+        sweep_id = sweeps.pop() if len(sweeps) == 1 else None
+        return SweepPlan(
+            sweep_id=sweep_id or new_id,
+            mode=chosen,
             parallelism=parallelism,
-            spawn=lambda request: self.spawn(request, gpu_type=gpu_type, resume=resume),
-            on_update=on_update,
+            policy=policy or SweepPolicy(),
+            requests=requests,
+        )
+
+    def _sweep(
+        self, plan: SweepPlan, *, gpu_type: str | None, resume: bool, on_update: OnUpdate | None
+    ) -> Sweep:
+        dispatcher = self.dispatcher(plan, gpu_type=gpu_type, resume=resume)
+        self.note_sweep(plan)
+        clock = waiting.Clock()
+        return Sweep(
+            self,
+            plan.requests,
+            dispatcher,
+            policy=plan.policy,
+            watch=waiting.Watch(self, on_update=on_update, clock=clock),
+            clock=clock,
         )
 
     def _refuse_existing(self, requests: Sequence[TaskRequest]) -> None:
@@ -149,6 +284,7 @@ def as_request(
     *,
     timeout_seconds: int | None = None,
     run_id: str | None = None,
+    default_run_id: str | None = None,
 ) -> TaskRequest:
     """A checked request with a plain config and a run id; raises TaskError or ConfigError."""
     given = config if isinstance(config, TaskRequest) else TaskRequest(config=config)
@@ -158,12 +294,15 @@ def as_request(
     timeout = given.timeout_seconds if timeout_seconds is None else timeout_seconds
     if timeout is not None:
         checks.integer("timeout_seconds", timeout, least=1)
+    url = given.artifact_url
     return TaskRequest(
         config=plain,
-        run_id=_first_run_id(run_id, given.run_id, plain.get("run_id")),
+        run_id=_first_run_id(run_id, given.run_id, plain.get("run_id"), default_run_id),
         target=given.target,
         payload=given.payload,
         timeout_seconds=timeout,
+        artifact_url=None if url is None else check_url("artifact_url", url),
+        title=given.title,
     )
 
 
@@ -181,6 +320,7 @@ def task_of(request: TaskRequest, *, default_timeout_s: int | None) -> TaskInput
         target=request.target or target_of(request.config),
         config=dict(request.config),
         timeout_seconds=default_timeout_s if timeout is None else timeout,
+        artifact_url=request.artifact_url,
     )
 
 

@@ -9,6 +9,7 @@ import socket
 import time
 
 from tmgg.experiment_utils.atomic_file import write_json
+from tmgg.experiment_utils.batches import make_run_folder
 from tmgg.experiment_utils.evidence import Evidence
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, SubmissionPaths
 
@@ -36,6 +37,7 @@ class Patience:
                 paths.missing.unlink(missing_ok=True)
             elif paths not in self._since:
                 self._since[paths] = time.monotonic()
+                make_run_folder(paths)
                 if not paths.missing.exists():
                     write_json(paths.missing, _record())
         except OSError as error:

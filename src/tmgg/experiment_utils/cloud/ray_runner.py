@@ -144,8 +144,8 @@ class RayRunner(RecordedRunner):
         if client is not None:
             client.stop([_name_in_ray(job_id) for job_id in job_ids if self._is_asked_here(job_id)])
 
-    def _note_cancellation(self, submission: SubmissionPaths) -> str | None:
-        job_id = super()._note_cancellation(submission)
+    def _note_cancellation(self, submission: SubmissionPaths, why: str) -> str | None:
+        job_id = super()._note_cancellation(submission, why)
         # Ray ends a waiting job only when its turn has come: it must not begin then.
         forbid(submission)
         return job_id

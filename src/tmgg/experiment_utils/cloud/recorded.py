@@ -6,27 +6,32 @@ concerns records, evidence and verdicts is here, once.
 
 import contextlib
 import logging
+import os
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tmgg.errors import (
     BackendError,
-    RecordError,
     RunError,
     RunExistsError,
     SubmissionError,
     SubmissionUnknownError,
+    SubmitLimitError,
     UnknownRunError,
 )
 from tmgg.experiment_utils import ownership
 from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.attempt_log import read_attempt_log
+from tmgg.experiment_utils.batches import (
+    batched_runs,
+    has_runs_left,
+    make_run_folder,
+    packed_batch,
+)
+from tmgg.experiment_utils.cloud import sweep_records
 from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
-from tmgg.experiment_utils.cloud.diagnosis import LogTails
-from tmgg.experiment_utils.cloud.patience import Patience
+from tmgg.experiment_utils.cloud.judging import JobOrRefusal, Judge
 from tmgg.experiment_utils.cloud.polling import (
     Begun,
     Found,
@@ -34,12 +39,18 @@ from tmgg.experiment_utils.cloud.polling import (
     as_run_error,
     poll_together,
 )
-from tmgg.experiment_utils.cloud.results import load_verdict, make_result, save_verdict
+from tmgg.experiment_utils.cloud.results import make_result
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
-from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end, is_missing, reach_verdict
-from tmgg.experiment_utils.evidence import Evidence, read_evidence, read_job_id
-from tmgg.experiment_utils.failures import Failure, failure
-from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
+from tmgg.experiment_utils.cloud.sweeping import SweepPlan
+from tmgg.experiment_utils.cloud.verdict import JobView
+from tmgg.experiment_utils.evidence import read_job_id
+from tmgg.experiment_utils.paths import (
+    LAYOUT_VERSION,
+    BatchPaths,
+    RunPaths,
+    SubmissionPaths,
+)
 from tmgg.experiment_utils.registry import (
     RunRecord,
     WriteSubmission,
@@ -47,6 +58,8 @@ from tmgg.experiment_utils.registry import (
     create_run,
     find_run,
     load_run,
+    runs_in,
+    withdraw_submission,
 )
 
 log = logging.getLogger(__name__)
@@ -59,14 +72,19 @@ class RecordedRunner(CloudRunner):
         self.output_dir = output_dir
         """Where new runs go; absolute."""
         self._found: dict[str, RunPaths] = {}
-        self._ended: dict[SubmissionPaths, RunState] = {}
-        self._patience = Patience()
+        self._judge = Judge(self)
 
     @abstractmethod
     def write_submission(
         self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
     ) -> None:
         """Write intent and script of a submission into `draft`; they will be read at `final`."""
+
+    def write_retry(
+        self, draft: SubmissionPaths, final: SubmissionPaths, changes: RetryChanges
+    ) -> None:
+        """As `write_submission` for a run that failed; a backend overrides it for the changes."""
+        self.write_submission(draft, final, gpu_type=None)
 
     def check_submission(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
         """Raise ConfigError or BackendError for what cannot be submitted; writes nothing."""
@@ -82,6 +100,10 @@ class RecordedRunner(CloudRunner):
 
         Raises SubmissionError once it is certain that there is no job and never will be.
         """
+
+    def adopt_batch(self, batch: BatchPaths) -> str | None:
+        """As `adopt`, for a batch; only asked of a backend that submits some."""
+        raise NotImplementedError
 
     @abstractmethod
     def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
@@ -132,12 +154,7 @@ class RecordedRunner(CloudRunner):
         def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
             self.write_submission(draft, final, gpu_type=gpu_type)
 
-        record = RunRecord(
-            run_id=task.run_id,
-            backend=self.backend,
-            base_dir=str(self.base_dir),
-            settings=self.record_settings() | ({"gpu_type": gpu_type} if gpu_type else {}),
-        )
+        record = self.new_record(task.run_id, gpu_type=gpu_type)
         try:
             with _recording(paths):
                 submission = create_run(paths, record, task, request.payload, write)
@@ -147,19 +164,26 @@ class RecordedRunner(CloudRunner):
             return self._resume(paths, write)
         return self._spawned(paths, self._start(submission))
 
+    def new_record(self, run_id: str, *, gpu_type: str | None) -> RunRecord:
+        """What is asked for in a new run."""
+        return RunRecord(
+            run_id=run_id,
+            backend=self.backend,
+            base_dir=str(self.base_dir),
+            settings=self.record_settings() | ({"gpu_type": gpu_type} if gpu_type else {}),
+        )
+
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
         return [_raised(found) for found in poll_together([(self, run_ids)], strict=True)[0]]
 
     def begin_poll(self, run_ids: Sequence[str]) -> list[Begun]:
         """See `polling.Inquirer`."""
-        return [self._begin(run_id) for run_id in run_ids]
+        adopted: dict[BatchPaths, JobOrRefusal] = {}
+        return [self._begin(run_id, adopted) for run_id in run_ids]
 
     def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
         """See `polling.Inquirer`."""
-        try:
-            return self._judge(question.submission, self._view(question.job_id, views))
-        except (RunError, OSError) as error:
-            return as_run_error(question.submission.run_paths.run_id, error)
+        return self._judge.end(question, views)
 
     def collect(self, run_id: str) -> ExperimentResult:
         state = self.poll([run_id])[0]
@@ -171,22 +195,30 @@ class RecordedRunner(CloudRunner):
     def cancel(self, run_id: str) -> bool:
         return self.cancel_all([run_id])[0]
 
-    def cancel_all(self, run_ids: Sequence[str]) -> list[bool]:
-        """As `cancel` for each, with one question and one request to the backend for all."""
+    def cancel_all(self, run_ids: Sequence[str], *, why: str = "") -> list[bool]:
+        """With one question and one request to the backend for all."""
         open_ids = [state.run_id for state in self.poll(run_ids) if not state.final]
-        found = [self._note_cancellation(self._submission(run_id)) for run_id in open_ids]
-        jobs = [job_id for job_id in found if job_id is not None]
-        if jobs:
-            self.cancel_jobs(jobs)
+        jobs: dict[str, BatchPaths | None] = {}
+        for submission in map(self._submission, open_ids):
+            job_id = self._note_cancellation(submission, why)
+            if job_id is not None:
+                jobs[job_id] = packed_batch(submission)
+        # A job that others share goes on for them; it looks for such notes itself.
+        doomed = [job for job, batch in jobs.items() if batch is None or not has_runs_left(batch)]
+        if doomed:
+            self.cancel_jobs(doomed)
         return [run_id in open_ids for run_id in run_ids]
 
-    def _note_cancellation(self, submission: SubmissionPaths) -> str | None:
+    def _note_cancellation(self, submission: SubmissionPaths, why: str) -> str | None:
         """Before the backend is asked: a job that begins in this moment ends unused. The job."""
-        note = {"version": LAYOUT_VERSION, "at": time.time(), "why": "cancel"}
+        note = {"version": LAYOUT_VERSION, "at": time.time(), "why": why or "cancel"}
         try:
+            make_run_folder(submission)
             write_json(submission.cancel, note)
-            job_id = self._job_id(submission)
-            return self.forbid(submission) if job_id is None else _known(job_id)
+            job_id = self._judge.job_id(submission)
+            if job_id is None or packed_batch(submission) is not None:
+                return self.forbid(submission) or _known(job_id)
+            return _known(job_id)
         except OSError as error:
             job_id = read_job_id(submission)
             if job_id is None:
@@ -198,25 +230,52 @@ class RecordedRunner(CloudRunner):
         self._found[paths.run_id] = paths
 
     def existing(self, run_ids: Sequence[str]) -> list[str]:
-        return [run_id for run_id in run_ids if RunPaths(self.output_dir, run_id).folder.exists()]
+        try:
+            # One listing: a sweep may ask about a thousand.
+            there = set(os.listdir(self.output_dir))  # noqa: PTH208
+        except OSError:
+            return []
+        there.update(batched_runs(self.output_dir))
+        return [run_id for run_id in run_ids if run_id in there]
+
+    def match_earlier(self, requests: Sequence[TaskRequest]) -> list[TaskRequest]:
+        recorded = {paths.run_id for paths in runs_in(self.output_dir)}
+        return sweep_records.match_earlier(self.output_dir, requests, recorded)
+
+    def note_sweep(self, plan: SweepPlan) -> None:
+        sweep_records.note_sweep(self.output_dir, self.backend, plan)
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         return {self._paths(run_id).ended_folder for run_id in run_ids}
 
-    def retry(self, run_id: str) -> SpawnedTask:
-        """Submit a run that failed again, with the same task.
-
-        Raises RunExistsError when it has not failed.
-        """
+    def retry(self, run_id: str, changes: RetryChanges | None = None) -> SpawnedTask:
         paths = self._paths(run_id)
         state = self.poll([run_id])[0]
         if not (state.final and state.status == "failed"):
             raise RunExistsError(f"run {run_id!r} is {state.status}; only a failed run is retried")
 
         def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
-            self.write_submission(draft, final, gpu_type=None)
+            self.write_retry(draft, final, changes or RetryChanges())
 
         return self._submit_again(paths, state, write)
+
+    def go_on(self, state: RunState) -> bool:
+        if state.attempt > self.restarts_of(load_run(self._paths(state.run_id))):
+            return False
+        try:
+            self.retry(state.run_id)
+        except RunExistsError:
+            return True  # another process that waits for it was first
+        except SubmissionUnknownError:
+            return True  # whoever asks next finds out
+        except BackendError as error:
+            log.warning("run %s cannot go on from its saved state: %s", state.run_id, error)
+            return False
+        return True
+
+    def restarts_of(self, record: RunRecord) -> int:
+        """How often a run may begin again after an interruption."""
+        return 0
 
     def _resume(self, paths: RunPaths, write: WriteSubmission) -> SpawnedTask:
         state = self.poll([paths.run_id])[0]
@@ -228,9 +287,23 @@ class RecordedRunner(CloudRunner):
         self, paths: RunPaths, state: RunState, write: WriteSubmission
     ) -> SpawnedTask:
         with _recording(paths):
+            make_run_folder(self._submission(paths.run_id))
             self._close(self._submission(paths.run_id), state)
             submission = add_submission(paths, write)
         return self._spawned(paths, self._start(submission))
+
+    def begin_again(self, state: RunState) -> SubmissionPaths:
+        """The next submission of a run that failed, as yet empty."""
+        paths = self._paths(state.run_id)
+        earlier = self._submission(state.run_id)
+        with _recording(paths):
+            make_run_folder(earlier)
+            self._close(earlier, state)
+            return add_submission(paths, lambda _draft, _final: None)
+
+    def end_again(self, run_id: str) -> None:
+        """Take back what `begin_again` began."""
+        withdraw_submission(self._submission(run_id))
 
     def _close(self, submission: SubmissionPaths, state: RunState) -> None:
         """A job that was only concluded to be over must not run beside the new one."""
@@ -247,20 +320,13 @@ class RecordedRunner(CloudRunner):
             return self.start(submission)
         except SubmissionUnknownError:
             raise  # the job may be in; whoever asks later finds out
+        except SubmitLimitError:
+            withdraw_submission(submission)
+            raise
         except SubmissionError as error:
             # A refusal is an outcome too: without it the record would look half-submitted.
-            self._save_refusal(submission, error)
+            self._judge.save_refusal(submission, error)
             raise
-
-    def _save_refusal(self, submission: SubmissionPaths, error: SubmissionError) -> RunState:
-        state = RunState(
-            run_id=submission.run_paths.run_id,
-            status="failed",
-            final=True,
-            attempt=submission.number,
-            failure=_refusal(submission, error),
-        )
-        return self._keep(submission, state)
 
     def _spawned(self, paths: RunPaths, job_id: str | None) -> SpawnedTask:
         self._found[paths.run_id] = paths
@@ -280,67 +346,16 @@ class RecordedRunner(CloudRunner):
             self._found[run_id] = paths
         return self._found[run_id]
 
+    def _begin(self, run_id: str, adopted: dict[BatchPaths, JobOrRefusal]) -> Begun:
+        try:
+            submission = self._submission(run_id)
+        except (RunError, OSError) as error:
+            return as_run_error(run_id, error)
+        return self._judge.begin(submission, adopted)
+
     def _submission(self, run_id: str) -> SubmissionPaths:
         paths = self._paths(run_id)
         return paths.submission(max(paths.submission_numbers(), default=1))
-
-    def _begin(self, run_id: str) -> Begun:
-        try:
-            submission = self._submission(run_id)
-            verdict = self._ended.get(submission) or _kept_verdict(submission)
-            if verdict is not None:
-                return verdict
-            if submission.ended.exists() and _ended_by_itself(submission):
-                return self._judge(submission, None)
-            job_id = self._job_id(submission)
-            if isinstance(job_id, SubmissionError):
-                return self._save_refusal(submission, job_id)
-        except (RunError, OSError) as error:
-            return as_run_error(run_id, error)
-        return Question(submission, job_id)
-
-    def _job_id(self, submission: SubmissionPaths) -> str | SubmissionError | None:
-        job_id = read_job_id(submission)
-        if job_id is not None:
-            return job_id
-        try:
-            return self.adopt(submission)
-        except SubmissionError as error:
-            return error
-
-    def _judge(self, submission: SubmissionPaths, view: JobView | None) -> RunState:
-        over = view is not None and view.phase in ("ended", "unknown")
-        evidence = read_evidence(submission, ended=over)
-        missing_s = self._patience.missing_since_s(submission, evidence)
-        evidence = replace(evidence, missing_since_s=missing_s)
-        state = reach_verdict(evidence, view, LogTails(), grace_s=self.grace_s)
-        if state.final:
-            return self._keep(submission, self._with_logs(submission, evidence, view, state))
-        if view is not None:  # no answer says neither that it is missing nor that it is there
-            self._patience.note(submission, missing=is_missing(evidence, view))
-        return state
-
-    def _with_logs(
-        self, submission: SubmissionPaths, evidence: Evidence, view: JobView | None, state: RunState
-    ) -> RunState:
-        if state.status == "completed":
-            return state
-        logs = LogTails(*read_attempt_log(submission))
-        return reach_verdict(evidence, view, logs, grace_s=self.grace_s)
-
-    def _keep(self, submission: SubmissionPaths, state: RunState) -> RunState:
-        self._ended[submission] = state
-        try:
-            save_verdict(submission, state)
-        except OSError as error:
-            # Any other process reaches the same verdict from the same evidence.
-            log.warning("could not note the end of run %s: %s", state.run_id, error)
-        return state
-
-    def _view(self, job_id: str | None, views: Mapping[str, JobView | None]) -> JobView | None:
-        if job_id is None:
-            return JobView(phase="pending", reason="being submitted")
-        return views[job_id]
 
 
 @contextlib.contextmanager
@@ -356,27 +371,8 @@ def _recording(paths: RunPaths) -> Iterator[None]:
         ) from error
 
 
-def _known(job_id: str | SubmissionError) -> str | None:
+def _known(job_id: JobOrRefusal) -> str | None:
     return job_id if isinstance(job_id, str) else None
-
-
-def _ended_by_itself(submission: SubmissionPaths) -> bool:
-    return has_trusted_end(read_evidence(submission, ended=False))
-
-
-def _refusal(submission: SubmissionPaths, error: SubmissionError) -> Failure:
-    if submission.cancel.exists():
-        return failure("cancelled", "It was cancelled before the backend took it.")
-    return failure("submission", str(error))
-
-
-def _kept_verdict(submission: SubmissionPaths) -> RunState | None:
-    try:
-        return load_verdict(submission)
-    except RecordError as error:
-        # What the verdict was reached from is still there.
-        log.warning("%s; judging run %s again", error, submission.run_paths.run_id)
-        return None
 
 
 def _raised(found: Found) -> RunState:

@@ -7,31 +7,14 @@ out.
 """
 
 import contextlib
-import logging
 import os
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from tmgg.errors import BackendError, ConfigError, RunError, SubmissionUnknownError
-from tmgg.experiment_utils.cloud import checks
-from tmgg.experiment_utils.cloud.runs import (
-    ExperimentResult,
-    OnUpdate,
-    RunState,
-    SpawnedTask,
-    TaskRequest,
-)
-from tmgg.experiment_utils.failures import Failure, failure
+from tmgg.experiment_utils.cloud.runs import OnUpdate, RunState
 from tmgg.experiment_utils.paths import run_id_of_exit_record
-
-if TYPE_CHECKING:
-    from tmgg.experiment_utils.cloud.base import CloudRunner
-
-
-log = logging.getLogger(__name__)
 
 
 class Pollable(Protocol):
@@ -50,10 +33,14 @@ class Pollable(Protocol):
         """As in CloudRunner."""
         ...
 
+    def go_on(self, state: RunState) -> bool:
+        """As in CloudRunner."""
+        ...
+
 
 LISTEN_INTERVAL_S = 0.2
 FIRST_POLL_INTERVAL_S = 1.0
-POLL_GROWTH = 1.6
+POLL_GROWTH = 2.0
 # A change promises others, but a sweep changes all the time: it must not ask all the time.
 POLL_INTERVAL_AFTER_CHANGE_S = 10.0
 
@@ -101,6 +88,7 @@ class Watch:
         self._on_update = on_update
         self._clock = clock or Clock()
         self._states: dict[str, RunState] = {}
+        self._held: dict[str, RunState] = {}
         self._heard: set[str] = set()
         self._interval_s = min(FIRST_POLL_INTERVAL_S, runner.poll_interval_s)
         self._due_s = self._clock.monotonic()
@@ -114,6 +102,25 @@ class Watch:
     def open_ids(self) -> list[str]:
         """Those that have not ended."""
         return list(self._states)
+
+    @property
+    def pending_ids(self) -> list[str]:
+        """Those that have not begun, as far as is known."""
+        return [run_id for run_id, state in self._states.items() if state.status == "pending"]
+
+    def show_held(self, run_ids: Sequence[str], *, note: str) -> None:
+        """Tell of runs that are not submitted yet, and why; they are not watched."""
+        before = self._held
+        self._held = {
+            run_id: RunState(run_id=run_id, status="pending", final=False, note=note)
+            for run_id in run_ids
+        }
+        if self._held and self._held != before:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._on_update is not None:
+            self._on_update([*self._states.values(), *self._held.values()])
 
     def drop(self, run_id: str) -> None:
         """Watch a run no more."""
@@ -132,9 +139,8 @@ class Watch:
             self._states.update({state.run_id: state for state in states})
             if len(asked) == len(self._states):
                 self._plan_next_question(changed=changed)
-            if self._on_update is not None:
-                self._on_update(list(self._states.values()))
-            ended = [state for state in states if state.final]
+            self._tell()
+            ended = [state for state in states if state.final and not self._goes_on(state)]
             for state in ended:
                 del self._states[state.run_id]
             if ended:
@@ -144,11 +150,12 @@ class Watch:
     def _listen(self) -> list[str]:
         """The runs to poll: those that left an exit record, or all when it is time to ask."""
         while (left_s := self._due_s - self._clock.monotonic()) > 0:
-            heard = self._exit_records() & self._states.keys()
+            heard = self._exit_records()
             # A job that is started again takes its record away and leaves another.
             new, self._heard = heard - self._heard, heard
-            if new:
-                return [run_id for run_id in self._states if run_id in new]
+            ended = {run_id_of_exit_record(name) for name in new}
+            if ended & self._states.keys():
+                return [run_id for run_id in self._states if run_id in ended]
             self._clock.sleep(min(LISTEN_INTERVAL_S, left_s))
         return list(self._states)
 
@@ -158,7 +165,14 @@ class Watch:
             # A listing, not a stat: opening a folder makes an NFS client ask the server again.
             with contextlib.suppress(OSError), os.scandir(folder) as entries:
                 names.update(entry.name for entry in entries if entry.name.endswith(".json"))
-        return {run_id_of_exit_record(name) for name in names}
+        return names
+
+    def _goes_on(self, state: RunState) -> bool:
+        """Submit a run again that saved its state before it was interrupted, if it may be."""
+        if not (state.resumable and self._runner.go_on(state)):
+            return False
+        self.add(state.run_id)
+        return True
 
     def _plan_next_question(self, *, changed: bool) -> None:
         if changed:
@@ -180,91 +194,3 @@ def wait(
         watch.add(run_id)
     while watch.open_count:
         yield from watch.next_ended()
-
-
-def sweep(
-    runner: "CloudRunner",
-    requests: Sequence[TaskRequest],
-    *,
-    parallelism: int,
-    spawn: Callable[[TaskRequest], SpawnedTask],
-    on_update: OnUpdate | None = None,
-    clock: Clock | None = None,
-) -> list[ExperimentResult]:
-    """Submit as room appears, collect as runs end; one result per request, in order."""
-    if not requests:
-        return []
-    checks.integer("parallelism", parallelism, least=1)
-    _refuse_twins(requests)
-    watch = Watch(runner, on_update=on_update, clock=clock)
-    queue = deque(requests)
-    results: dict[str, ExperimentResult] = {}
-    while queue or watch.open_count:
-        while queue and watch.open_count < parallelism:
-            request = queue.popleft()
-            refusal = _submit(watch, request, spawn)
-            if refusal is not None:
-                results[refusal.run_id] = refusal
-        results |= {result.run_id: result for result in _next_results(watch, runner, requests)}
-    return [results[str(request.run_id)] for request in requests]
-
-
-def _next_results(
-    watch: Watch, runner: "CloudRunner", requests: Sequence[TaskRequest]
-) -> Iterator[ExperimentResult]:
-    """The results of runs that have ended; a record that cannot be read ends its own run only."""
-    try:
-        ended = [state.run_id for state in watch.next_ended()]
-    except RunError:
-        ended = [run_id for run_id in watch.open_ids if _poll_error(runner, run_id) is not None]
-        if not ended:
-            raise
-    for run_id in ended:
-        watch.drop(run_id)
-        try:
-            yield runner.collect(run_id)
-        except RunError as error:
-            (request,) = (each for each in requests if each.run_id == run_id)
-            yield _failed(request, failure("lost", str(error)))
-
-
-def _poll_error(runner: "CloudRunner", run_id: str) -> RunError | None:
-    try:
-        runner.poll([run_id])
-    except RunError as error:
-        return error
-    return None
-
-
-def _submit(
-    watch: Watch, request: TaskRequest, spawn: Callable[[TaskRequest], SpawnedTask]
-) -> ExperimentResult | None:
-    """Spawn one run and watch it; its result when the backend refuses it."""
-    assert request.run_id is not None
-    try:
-        watch.add(request.run_id, spawn(request).job_id)
-    except SubmissionUnknownError as error:
-        log.warning("%s", error)  # the job may be in; polling finds out
-        watch.add(request.run_id)
-    except (BackendError, RunError) as error:
-        return _failed(request, failure("submission", str(error)))
-    return None
-
-
-def _refuse_twins(requests: Sequence[TaskRequest]) -> None:
-    counts = Counter(str(request.run_id) for request in requests)
-    twins = sorted(run_id for run_id, count in counts.items() if count > 1)
-    if twins:
-        raise ConfigError(
-            f"run ids given twice in one sweep: {', '.join(twins)}. Make them unique."
-        )
-
-
-def _failed(request: TaskRequest, why: Failure) -> ExperimentResult:
-    return ExperimentResult(
-        run_id=str(request.run_id),
-        config=dict(request.config),
-        status="failed",
-        error_message=f"{why.message}\nHINT: {why.hint}",
-        failure=why,
-    )

@@ -7,8 +7,13 @@ After a change that is meant, write them anew and look at the difference:
 from pathlib import Path
 
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
-from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_script
-from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.cloud.slurm.script import (
+    Interpreter,
+    render_array_script,
+    render_packed_script,
+    render_script,
+)
+from tmgg.experiment_utils.paths import BatchPaths, RunPaths
 
 FOLDER = Path(__file__).parent / "goldens"
 SPEC_SETUP = ("module load cuda/12.1", "source activate tmgg")
@@ -62,14 +67,31 @@ CONFIGS = {
         max_worker_port=29_999,
     ),
 }
+CONFIGS |= {
+    "array.sh": SlurmConfig(ray_bootstrap="none", gpus_per_task=0),
+    "array_with_ray.sh": SlurmConfig(exclusive=False, nodes=2),
+}
+CONFIGS |= {
+    "packed.sh": SlurmConfig(exclusive=False, nodes=2, runs_per_node=4, gpus_per_task=2),
+}
+PACKED = {"packed.sh"}
+ARRAYS = {"array.sh": "0-99%4", "array_with_ray.sh": "0-1"}
 
 
 def render(name: str) -> str:
     """The script of a golden, as it is rendered today."""
     config = CONFIGS[name]
     base = Path("/home/alice/project")
-    paths = RunPaths(config.resolved_output_dir(base), "run-1").submission(1)
+    output_dir = config.resolved_output_dir(base)
     interpreter = Interpreter(folder=Path("/home/alice/venv/bin"))
+    batch = BatchPaths(output_dir, "20261123-120000-0a1b2c3d.1")
+    if name in PACKED:
+        return render_packed_script(config, batch, base=base, interpreter=interpreter)
+    if name in ARRAYS:
+        return render_array_script(
+            config, batch, array=ARRAYS[name], base=base, interpreter=interpreter
+        )
+    paths = RunPaths(output_dir, "run-1").submission(1)
     return render_script(config, paths, base=base, interpreter=interpreter)
 
 

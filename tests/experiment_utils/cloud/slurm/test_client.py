@@ -62,7 +62,11 @@ def test_nothing_of_an_enclosing_job_reaches_slurms_commands(
     job_id = client.submit(script, comment="c", cwd=script.parent)
     client.queue([job_id])
     for call in slurm.calls():
-        assert call.env == {"SLURM_CONF": "/site/slurm.conf", "SLURM_TIME_FORMAT": "standard"}
+        assert call.env == {
+            "SLURM_CONF": "/site/slurm.conf",
+            "SLURM_TIME_FORMAT": "standard",
+            "SLURM_BITSTR_LEN": "0",
+        }
     assert slurm.only_job["environment"]["SLURMISH"] == "kept"
 
 

@@ -61,7 +61,7 @@ def test_squeues_answer() -> None:
 
 def test_sacctss_answer_with_its_steps_folded_in() -> None:
     entries = {entry.job_id: entry for entry in parse_accounting(ACCOUNTS)}
-    assert list(entries) == ["1", "3", "4", "1336", "1304", "1302"]
+    assert list(entries) == ["1", "3", "4", "1336", "1302_0", "1302_[6-9]"]
     assert entries["1"].submit_line == "sbatch --parsable --comment=tmgg:aaa a.sh"
     assert entries["3"].step_states == ("FAILED",)
     assert entries["4"].state == "CANCELLED by 5001"

@@ -25,6 +25,7 @@ from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import load_intent
 
 CONFIG = {"experiment": {"_target_": "lab:run"}}
+BASE = Path.cwd()
 LOST = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"
 
 
@@ -189,7 +190,7 @@ def test_a_controller_that_does_not_answer_is_asked_ever_more_rarely(
     paths: SubmissionPaths, slurm: FakeSlurm, clock: FakeClock
 ) -> None:
     slurm.break_command("sbatch", times=6, exit_code=1, stderr=LOST)
-    job_id = submitter(clock).submit(paths)
+    job_id = submitter(clock).submit(paths, base=BASE)
     assert slurm.only_job["id"] == job_id
     assert clock.naps_s == [2, 4, 8, 16, 30, 30]
 
@@ -199,7 +200,9 @@ def test_waits_differ_between_processes(paths: SubmissionPaths, slurm: FakeSlurm
     for jitter in (0.0, 0.999):
         clock = FakeClock()
         slurm.break_command("sbatch", exit_code=1, stderr=LOST)
-        Submitter(SlurmClient(), 300, clock, jitter=iter([jitter]).__next__).submit(paths)
+        Submitter(SlurmClient(), 300, clock, jitter=iter([jitter]).__next__).submit(
+            paths, base=BASE
+        )
         naps += clock.naps_s
         slurm.configure(jobs={})
     assert naps == [pytest.approx(1.0), pytest.approx(2.998)]
@@ -210,7 +213,7 @@ def test_nothing_is_submitted_again_while_it_cannot_be_looked_up(
 ) -> None:
     slurm.break_command("sbatch", perform=True, exit_code=1, stderr=LOST)
     slurm.break_command("squeue", times=3, exit_code=1, stderr="Unable to contact slurm controller")
-    job_id = submitter(clock).submit(paths)
+    job_id = submitter(clock).submit(paths, base=BASE)
     assert slurm.only_job["id"] == job_id
     assert [call.argv[0] for call in slurm.calls()] == ["sbatch"] + ["squeue"] * 4
     assert clock.naps_s == [2, 4, 8]
@@ -222,7 +225,7 @@ def test_when_the_budget_is_over_and_no_job_is_in_none_may_run_any_more(
     slurm.break_command("sbatch", times=None, exit_code=1, stderr=LOST)
     began_s = clock.now_s
     with pytest.raises(SubmissionError, match="Socket timed out") as caught:
-        submitter(clock, budget_s=60).submit(paths)
+        submitter(clock, budget_s=60).submit(paths, base=BASE)
     assert not isinstance(caught.value, SubmissionUnknownError)
     assert "should one arrive after all, it ends unused" in str(caught.value)
     assert clock.now_s - began_s == 60

@@ -144,7 +144,7 @@ class ModalRunner(RecordedRunner):
             raise BackendUnavailableError(str(error)) from error
 
     def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
-        view = self._view(question.job_id, views)
+        view = None if question.job_id is None else views[question.job_id]
         if question.job_id is None or view is None:
             return super().end_poll(question, views)
         try:

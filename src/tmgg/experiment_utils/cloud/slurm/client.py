@@ -7,6 +7,7 @@ options). A question that got no answer is a QueryError and says nothing about a
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tmgg.errors import BackendUnavailableError, QueryError, SubmissionError, SubmissionUnknownError
+from tmgg.errors import (
+    BackendUnavailableError,
+    QueryError,
+    SubmissionError,
+    SubmissionUnknownError,
+    SubmitLimitError,
+)
 from tmgg.experiment_utils.cloud.slurm import parsing
 from tmgg.experiment_utils.cloud.slurm.parsing import AccountingEntry, QueueEntry
 
@@ -29,6 +36,9 @@ _KEPT = ("SLURM_CONF",)
 
 # sbatch's words before the reason for which the controller refused a job.
 REFUSED = "Batch job submission failed:"
+# Its words for limits on the jobs that a user may have in the queue: there is room again later.
+SUBMIT_LIMIT = re.compile(r"\b(QOS|Assoc)\w*Submit\w*Limit\w*")
+NO_SUCH_ARRAY = "Invalid job array specification"
 # The controller did not answer, or its answer was lost: the job may or may not be in.
 UNCERTAIN = (
     "Unable to contact slurm controller",
@@ -96,7 +106,8 @@ class SlurmClient:
     def submit(self, script: Path, *, comment: str, cwd: Path) -> str:
         """One sbatch; the job's id.
 
-        Raises SubmissionError when Slurm refused, ControllerSilentError when the controller did
+        Raises SubmissionError when Slurm refused (SubmitLimitError when it only has no room for
+        more jobs of this user now), ControllerSilentError when the controller did
         not answer, SubmissionUnknownError when the answer is none of Slurm's (a site's wrapper may
         fail after the real sbatch succeeded): in both cases the job may be in.
         """
@@ -117,37 +128,47 @@ class SlurmClient:
         if any(phrase in answer.stderr for phrase in UNCERTAIN):
             raise ControllerSilentError(said)
         if REFUSED in answer.stderr and answer.exit_code > 0:
-            raise SubmissionError(said)
+            full = SUBMIT_LIMIT.search(answer.stderr)
+            raise SubmitLimitError(said) if full else SubmissionError(said)
         raise SubmissionUnknownError(said)
 
     def queue(self, job_ids: Sequence[str]) -> dict[str, QueueEntry]:
-        """What the controller knows of these jobs, finished ones included."""
+        """What the controller knows of these jobs, finished ones included.
+
+        An element of an array is found by its place in the array, and by the number that Slurm gave
+        it when it began.
+        """
         found: dict[str, QueueEntry] = {}
-        for chunk in _chunks(job_ids):
-            found.update(
-                {entry.job_id: entry for entry in self._squeue(f"--jobs={','.join(chunk)}")}
-            )
+        for chunk in _chunks(_whole_arrays(job_ids)):
+            for entry in self._squeue(f"--jobs={','.join(chunk)}"):
+                for name in (entry.job_id, *parsing.parse_elements(entry.array_id)):
+                    found[name] = entry
         return found
 
     def find_by_comment(self, comment: str) -> str | None:
         """The job of this user whose comment is `comment`; the newest, should there be several."""
         entries = self._squeue(f"--user={os.getuid()}")
-        matching = [entry.job_id for entry in entries if entry.comment == comment]
+        matching = [_base(entry.array_id) for entry in entries if entry.comment == comment]
         return max(matching, key=int, default=None)
 
     def accounting(self, job_ids: Sequence[str]) -> dict[str, AccountingEntry]:
         """What the database knows of these jobs; AccountingAbsentError where there is none."""
         found: dict[str, AccountingEntry] = {}
-        for chunk in _chunks(job_ids):
-            entries = self._sacct(f"--jobs={','.join(chunk)}")
-            found.update({entry.job_id: entry for entry in entries})
+        for chunk in _chunks(_whole_arrays(job_ids)):
+            for entry in self._sacct(f"--jobs={','.join(chunk)}"):
+                elements = parsing.parse_elements(entry.job_id)
+                if elements == [entry.job_id]:
+                    found[entry.job_id] = entry
+                # The line about those that have not begun is old: their own lines count.
+                for name in elements:
+                    found.setdefault(name, entry)
         return found
 
     def find_by_submit_line(self, text: str, *, since: float) -> str | None:
         """The job of this user whose sbatch command line holds `text`, submitted after `since`."""
         start = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(since))
         entries = self._sacct(f"--user={os.getuid()}", f"--starttime={start}")
-        matching = [entry.job_id for entry in entries if text in entry.submit_line]
+        matching = [_base(entry.job_id) for entry in entries if text in entry.submit_line]
         return max(matching, key=int, default=None)
 
     def job_details(self, job_id: str) -> dict[str, str]:
@@ -159,7 +180,7 @@ class SlurmClient:
 
     def cancel(self, job_ids: Sequence[str]) -> None:
         """Ask Slurm to end jobs; ones that have ended are no error. Raises QueryError otherwise."""
-        for chunk in _chunks(job_ids):
+        for chunk in _chunks(parsing.render_elements(job_ids)):
             answer = self._call(["scancel", *chunk])
             complaints = [
                 line
@@ -301,7 +322,8 @@ def scrubbed_environment(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if name in _KEPT or not name.startswith(_INHERITED)
     }
-    return kept | {"SLURM_TIME_FORMAT": "standard"}
+    # Lists of an array's elements are cut after 64 characters otherwise.
+    return kept | {"SLURM_TIME_FORMAT": "standard", "SLURM_BITSTR_LEN": "0"}
 
 
 def missing_commands() -> list[str]:
@@ -333,6 +355,16 @@ def _no_command(command: str) -> str:
 def _chunks(job_ids: Sequence[str]) -> Iterable[Sequence[str]]:
     for start in range(0, len(job_ids), IDS_PER_QUERY):
         yield job_ids[start : start + IDS_PER_QUERY]
+
+
+def _base(job_id: str) -> str:
+    """The job as sbatch named it: the array, for one of its elements."""
+    return job_id.partition("_")[0]
+
+
+def _whole_arrays(job_ids: Sequence[str]) -> list[str]:
+    # A question about a whole array is short, however many of its elements are meant.
+    return list(dict.fromkeys(_base(job_id) for job_id in job_ids))
 
 
 def user_name() -> str:

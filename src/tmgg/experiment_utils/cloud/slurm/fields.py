@@ -1,5 +1,6 @@
 """Checks of settings as Slurm and the job script take them; see `cloud.checks` for the others."""
 
+import math
 import re
 import subprocess
 from collections.abc import Sequence
@@ -65,6 +66,15 @@ def parse_time_limit_s(value: str) -> int | None:
 def memory(name: str, value: object) -> None:
     if not isinstance(value, str) or not value.isascii() or not _MEMORY.fullmatch(value):
         raise ConfigError(f"{name}={value!r} is no amount of memory; write for example '4GB'")
+
+
+def scale_memory(value: str, factor: float) -> str:
+    """So many times an amount of memory, in whole megabytes."""
+    found = _MEMORY.fullmatch(value)
+    assert found is not None
+    unit = (found["unit"] or "M")[0].upper()
+    megabytes = int(found["amount"]) * {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}[unit]
+    return f"{max(1, math.ceil(megabytes * factor))}MB"
 
 
 def setup_commands(name: str, commands: Sequence[str]) -> None:

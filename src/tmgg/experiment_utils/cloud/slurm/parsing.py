@@ -1,12 +1,23 @@
 """Slurm's answers as values. Pure; whatever the text, the outcome is a value or a QueryError."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tmgg.errors import QueryError
 
 # sbatch --parsable prints "id" or "id;cluster"; banners of login scripts may surround it.
 _SUBMITTED = re.compile(r"(?P<id>[1-9][0-9]{0,9})(;[A-Za-z0-9_.-]+)?")
+
+# The elements of an array that one line is about: 1302_[1,3,6-99%4], steps as in 6-98:2.
+_ELEMENTS = re.compile(
+    r"(?P<array>[1-9][0-9]{0,9})_(\[(?P<list>[0-9,:-]+)(%[0-9]+)?\]|(?P<one>[0-9]+))"
+)
+_RANGE = re.compile(r"(?P<first>[0-9]{1,7})(-(?P<last>[0-9]{1,7})(:(?P<step>[1-9][0-9]{0,6}))?)?")
+# Slurm's own limit on an array's index.
+_LARGEST_INDEX = 4_000_000
+JOB_ID = re.compile(r"[0-9]+(_[0-9]+)?")
+"""A job, or one element of an array: what TMGG asks about."""
 
 QUEUE_SEPARATOR = "|"
 QUEUE_FIELDS = (
@@ -25,7 +36,7 @@ class QueueEntry:
 
     job_id: str
     array_id: str
-    """`123` or `123_4`."""
+    """`123`, `123_4`, or `123_[5-7]` for elements that have not begun."""
     state: str
     reason: str
     restarts: int
@@ -75,9 +86,12 @@ def parse_accounting(stdout: str) -> list[AccountingEntry]:
         if len(cells) != len(ACCOUNTING_FIELDS):
             continue
         shown, raw, state, exit_code, _derived, nodes, submit_line = cells
-        job, dot, _step = raw.partition(".")
-        if not job.isascii() or not job.isdigit():
+        number, dot, _step = raw.partition(".")
+        if not number.isascii() or not number.isdigit():
             continue
+        # An element is known by its place in the array; what it is part of else, by its number.
+        name = shown.partition(".")[0]
+        job = name if _ELEMENTS.match(name) else number
         steps.setdefault(job, []).append(cells)
         if not dot and shown:
             jobs[job] = AccountingEntry(
@@ -100,6 +114,53 @@ def parse_key_values(text: str) -> dict[str, str]:
         match.group(1): line[match.end() : end].strip()
         for match, end in zip(starts, ends, strict=False)
     }
+
+
+def parse_elements(array_id: str) -> list[str]:
+    """The jobs that `123`, `123_4` or `123_[5-7,9%2]` stands for, one by one.
+
+    A list that Slurm cut short (`123_[1,3,...]`) stands for those that it still names.
+    """
+    text = re.sub(r",?\.\.\.", "", array_id)
+    found = _ELEMENTS.fullmatch(text)
+    if not found:
+        return [array_id]
+    ranges = found["list"] or found["one"]
+    return [f"{found['array']}_{index}" for item in ranges.split(",") for index in _indices(item)]
+
+
+def _indices(item: str) -> range:
+    found = _RANGE.fullmatch(item)
+    if not found:
+        return range(0)
+    first = int(found["first"])
+    last = min(int(found["last"] or first), _LARGEST_INDEX)
+    return range(first, last + 1, int(found["step"] or 1))
+
+
+def render_elements(job_ids: Iterable[str]) -> list[str]:
+    """The jobs in as few words as Slurm takes: the elements of an array are one, `123_[0-4,7]`."""
+    arrays: dict[str, list[int]] = {}
+    words = []
+    for job_id in job_ids:
+        array, underscore, index = job_id.partition("_")
+        if underscore:
+            arrays.setdefault(array, []).append(int(index))
+        else:
+            words.append(job_id)
+    return words + [f"{array}_{render_indices(indices)}" for array, indices in arrays.items()]
+
+
+def render_indices(indices: Iterable[int]) -> str:
+    """`[0-4,7]`; a single one as it is."""
+    runs: list[list[int]] = []
+    for index in sorted(set(indices)):
+        if runs and runs[-1][1] == index - 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    text = ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+    return text if text.isdigit() else f"[{text}]"
 
 
 def check_answer(stdout: str, *, command: str) -> str:

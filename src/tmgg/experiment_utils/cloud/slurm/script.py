@@ -4,7 +4,7 @@ import re
 import shlex
 import string
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -15,12 +15,13 @@ from tmgg.experiment_utils.cloud.slurm.config import (
     RAY_PORT,
     SlurmConfig,
 )
-from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.paths import BatchPaths, SubmissionPaths
 
 ENTRYPOINT = (
     "import sys; from tmgg.experiment_utils.execute import execute_task; "
     "sys.exit(execute_task(sys.argv[1]))"
 )
+PACKED_MODULE = "tmgg.experiment_utils.packed.main"
 # How long srun leaves the workers once the first task has ended; they would linger for a minute.
 WORKER_WAIT_S = 2
 
@@ -46,6 +47,25 @@ class _Template(string.Template):
     pattern = r"@(?:(?P<escaped>@)|(?P<named>(?!))|\{(?P<braced>[a-z_]+)\}|(?P<invalid>\{))"  # type: ignore[assignment]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    """What differs between the job of one run and the jobs of an array."""
+
+    stdout: str
+    """As an sbatch pattern."""
+    stderr: str
+    run: str
+    """Shell that says which run the job is, and where its files are."""
+    folder: str = ""
+    """For templates of a site's own that were written before there were arrays."""
+    ended: str = ""
+    array: str | None = None
+    outlives_nodes: bool = False
+    """The allocation goes on when one of its nodes is lost."""
+    entrypoint: str = ""
+    """What the managed bootstrap runs in place of the experiment, with its arguments."""
+
+
 def render_script(
     config: SlurmConfig, paths: SubmissionPaths, *, base: Path, interpreter: Interpreter
 ) -> str:
@@ -53,25 +73,116 @@ def render_script(
 
     Raises ConfigError when the site's own template cannot be read or filled.
     """
+    job = _job_of_run(paths, base)
+    return _render_job(config, job, _template_text(config), base=base, interpreter=interpreter)
+
+
+def render_array_script(
+    config: SlurmConfig, batch: BatchPaths, *, array: str, base: Path, interpreter: Interpreter
+) -> str:
+    """The job script of all runs of a batch; `array` is sbatch's, as in `0-99%4`.
+
+    Raises ConfigError as `render_script`, and when the site's own template is for single runs.
+    """
+    template = _template_text(config, needs_run=True)
+    job = _job_of_array(config, batch, array, base)
+    return _render_job(config, job, template, base=base, interpreter=interpreter)
+
+
+def render_packed_script(
+    config: SlurmConfig, batch: BatchPaths, *, base: Path, interpreter: Interpreter
+) -> str:
+    """The script of the one job that runs all runs of a batch.
+
+    Raises ConfigError as `render_array_script`, and where Ray is to start otherwise than managed.
+    """
+    if config.ray_bootstrap not in ("auto", "managed"):
+        raise ConfigError(
+            f"ray_bootstrap={config.ray_bootstrap!r} cannot be: sweep_mode=packed needs the "
+            "managed bootstrap. Set ray_bootstrap to managed or auto."
+        )
+    template = _template_text(config, needs_run=True)
+    job = _job_of_batch(config, batch, base)
+    config = replace(config, ray_bootstrap="managed")
+    return _render_job(config, job, template, base=base, interpreter=interpreter)
+
+
+def _render_job(
+    config: SlurmConfig, job: _Job, template: str, *, base: Path, interpreter: Interpreter
+) -> str:
     command = _python_command(config, interpreter, base)
     python = _command_word(command)
     bootstrap = config.resolved_ray_bootstrap
     return _fill(
-        _template_text(config),
-        directives=render_directives(config, paths, base=base),
-        folder=shlex.quote(str(paths.folder)),
-        ended=shlex.quote(str(paths.ended)),
+        template,
+        directives=_render_directives(config, job),
+        run=job.run.rstrip("\n"),
+        folder=job.folder,
+        ended=job.ended,
         path=_render_path(Path(command).parent if "/" in command else interpreter.folder),
         setup="\n".join(config.setup_commands),
         python=python,
+        max_restarts=str(config.restarts),
         preflight="--ray" if bootstrap == "symmetric-run" else "--no-ray",
-        launch=_LAUNCHERS[bootstrap](config, python),
+        launch=_LAUNCHERS[bootstrap](config, python, job.entrypoint),
     )
+
+
+def _job_of_run(paths: SubmissionPaths, base: Path) -> _Job:
+    folder, ended = shlex.quote(str(paths.folder)), shlex.quote(str(paths.ended))
+    return _Job(
+        stdout=_log_pattern(paths.run_paths.stdout, base),
+        stderr=_log_pattern(paths.run_paths.stderr, base),
+        run=_fill(_packaged("run_alone.sh.template"), folder=folder, ended=ended),
+        folder=folder,
+        ended=ended,
+    )
+
+
+def _job_of_array(config: SlurmConfig, batch: BatchPaths, array: str, base: Path) -> _Job:
+    needs_token = config.resolved_ray_bootstrap != "none"
+    return _Job(
+        stdout=_log_pattern(batch.logs, base, name="%a.out"),
+        stderr=_log_pattern(batch.logs, base, name="%a.err"),
+        run=_fill(
+            _packaged("run_of_array.sh.template"),
+            batch=shlex.quote(str(batch.folder)),
+            output=shlex.quote(str(batch.output_dir)),
+            token=_packaged("ray_token.sh.template") if needs_token else "",
+        ),
+        array=array,
+    )
+
+
+def _job_of_batch(config: SlurmConfig, batch: BatchPaths, base: Path) -> _Job:
+    return _Job(
+        stdout=_log_pattern(batch.job_stdout, base),
+        stderr=_log_pattern(batch.job_stderr, base),
+        run=_fill(
+            _packaged("run_packed.sh.template"),
+            folder=shlex.quote(str(batch.folder)),
+            token=_packaged("ray_token.sh.template"),
+        ),
+        outlives_nodes=True,
+        entrypoint=_packed_entrypoint(config),
+    )
+
+
+def _packed_entrypoint(config: SlurmConfig) -> str:
+    words = [PACKED_MODULE]
+    if config.runs_per_node is not None:
+        words.append(f"--runs-per-node={config.runs_per_node}")
+    if config.time_limit_s is not None:
+        words.append(f"--limit={config.time_limit_s}")
+    return " ".join(words)
 
 
 def render_directives(config: SlurmConfig, paths: SubmissionPaths, *, base: Path) -> str:
     """The `#SBATCH` lines: the spec's in the spec's order, then what else was asked for."""
-    run = paths.run_paths
+    return _render_directives(config, _job_of_run(paths, base))
+
+
+def _render_directives(config: SlurmConfig, job: _Job) -> str:
     options = [
         f"--job-name={quoted_directive(config.job_name)}",
         f"--nodes={config.nodes}",
@@ -82,9 +193,11 @@ def render_directives(config: SlurmConfig, paths: SubmissionPaths, *, base: Path
         f"--mem-per-cpu={config.mem_per_cpu}",
         f"--time={config.time_limit}",
         f"--partition={config.partition}",
-        f"--output={_log_pattern(run.stdout, base)}",
-        f"--error={_log_pattern(run.stderr, base)}",
+        f"--output={job.stdout}",
+        f"--error={job.stderr}",
         "--open-mode=append",
+        f"--array={job.array}" if job.array else "",
+        "--no-kill" if job.outlives_nodes else "",
         *_optional(config),
         *(_extra(option) for option in config.extra_args),
     ]
@@ -114,6 +227,10 @@ def _optional(config: SlurmConfig) -> list[str]:
         "mail-type": config.mail_type,
     }
     options = [f"--{name}={value}" for name, value in named.items() if value is not None]
+    if config.resolved_signal_lead_s:
+        options.append(f"--signal=B:USR2@{config.resolved_signal_lead_s}")
+    if config.no_kill:
+        options.append("--no-kill")
     if config.requeue is not None:
         options.append("--requeue" if config.requeue else "--no-requeue")
     return options
@@ -132,10 +249,11 @@ def _gpus(config: SlurmConfig) -> str:
     )
 
 
-def _log_pattern(log: Path, base: Path) -> str:
+def _log_pattern(log: Path, base: Path, *, name: str = "") -> str:
+    """The log, or the one of this name (a pattern) in a folder."""
     # Relative where it can be, as people write it; a per cent sign would begin a pattern (%j).
     shown = log.relative_to(base) if log.is_relative_to(base) else log
-    return quoted_directive(str(shown).replace("%", "%%"))
+    return quoted_directive(str(shown).replace("%", "%%") + (f"/{name}" if name else ""))
 
 
 def _python_command(config: SlurmConfig, interpreter: Interpreter, base: Path) -> str:
@@ -161,7 +279,7 @@ def _render_path(folder: Path | None) -> str:
     return f'export PATH={shlex.quote(str(folder))}:"$PATH"\n'
 
 
-def _render_symmetric_run(config: SlurmConfig, python: str) -> str:
+def _render_symmetric_run(config: SlurmConfig, python: str, _entrypoint: str) -> str:
     default_ports = (RAY_MIN_WORKER_PORT, RAY_MAX_WORKER_PORT)
     ports = (config.min_worker_port, config.max_worker_port)
     lines = "    --min-worker-port={} --max-worker-port={} \\\n".format(*ports)
@@ -176,7 +294,7 @@ def _render_symmetric_run(config: SlurmConfig, python: str) -> str:
     )
 
 
-def _render_managed(config: SlurmConfig, python: str) -> str:
+def _render_managed(config: SlurmConfig, python: str, entrypoint: str) -> str:
     options = [f"--ports={config.min_job_port}-{config.max_job_port}"]
     workers = (config.min_worker_port, config.max_worker_port)
     if config.ray_port != RAY_PORT:
@@ -190,6 +308,7 @@ def _render_managed(config: SlurmConfig, python: str) -> str:
     options += [
         f"--scratch={config.node_scratch}",
         f"--start-timeout={config.ray_start_timeout_s:g}",
+        *([f"-- {entrypoint}"] if entrypoint else []),
     ]
     return _fill(
         _packaged("launch_managed.sh.template"),
@@ -200,7 +319,7 @@ def _render_managed(config: SlurmConfig, python: str) -> str:
     )
 
 
-def _render_plain(_config: SlurmConfig, python: str) -> str:
+def _render_plain(_config: SlurmConfig, python: str, _entrypoint: str) -> str:
     return _fill(_packaged("launch_plain.sh.template"), python=python, entrypoint=ENTRYPOINT)
 
 
@@ -216,15 +335,22 @@ def _shell_gpus(config: SlurmConfig) -> str:
     return "${SLURM_GPUS_PER_TASK##*:}" if config.gpus_per_task else "0"
 
 
-def _template_text(config: SlurmConfig) -> str:
+def _template_text(config: SlurmConfig, *, needs_run: bool = False) -> str:
+    """The template; with `needs_run`, one that is not for single runs only."""
     if config.script_template is None:
         return _packaged("job.sh.template")
     try:
-        return Path(config.script_template).expanduser().read_text()
+        text = Path(config.script_template).expanduser().read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"script_template={config.script_template!r} cannot be read: {error}"
         ) from error
+    if needs_run and "@{run}" not in text:
+        raise ConfigError(
+            f"script_template={config.script_template!r} has no @{{run}}, which says which runs a "
+            "job has. Add it where tmgg_dir is set, or use sweep_mode=separate."
+        )
+    return text
 
 
 def _packaged(name: str) -> str:

@@ -24,11 +24,10 @@ from tmgg.experiment_utils.cloud.slurm.client import (
 )
 from tmgg.experiment_utils.cloud.waiting import Clock
 from tmgg.experiment_utils.ownership import forbid, is_forbidden, read_owner
-from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.paths import JobFolder
 from tmgg.experiment_utils.registry import (
     Intent,
     load_intent,
-    load_run,
     save_job,
     seconds_since_given_up,
 )
@@ -52,14 +51,14 @@ class Submitter:
     clock: Clock
     jitter: Callable[[], float] = random.random
 
-    def submit(self, paths: SubmissionPaths) -> str:
-        """The id of the one job of this submission, noted in its record.
+    def submit(self, paths: JobFolder, *, base: Path) -> str:
+        """The id of the one job of this submission, noted in its record; `base` is its directory.
 
         Raises SubmissionError when Slurm refuses, SubmissionUnknownError when it cannot be told
         within the budget whether a job is in; the record stays, and whoever asks later finds out.
         """
         try:
-            job_id = self._submit(paths, load_intent(paths))
+            job_id = self._submit(paths, load_intent(paths), base)
         except (SubmissionUnknownError, KeyboardInterrupt):
             # Whoever asks later need not wait for this process any more.
             note_job(paths, None)
@@ -69,8 +68,7 @@ class Submitter:
             self._withdraw(job_id)
         return job_id
 
-    def _submit(self, paths: SubmissionPaths, intent: Intent) -> str:
-        base = Path(load_run(paths.run_paths).base_dir)
+    def _submit(self, paths: JobFolder, intent: Intent, base: Path) -> str:
         deadline = self.clock.monotonic() + self.budget_s
         retry_s = FIRST_RETRY_S
         while True:
@@ -88,7 +86,7 @@ class Submitter:
             retry_s = self._back_off(retry_s, deadline)
 
     def _look_up(
-        self, paths: SubmissionPaths, intent: Intent, deadline: float, cause: SubmissionError
+        self, paths: JobFolder, intent: Intent, deadline: float, cause: SubmissionError
     ) -> str | None:
         """The job of an unanswered sbatch; None once it is certain that there is none."""
         retry_s = FIRST_RETRY_S
@@ -99,8 +97,8 @@ class Submitter:
                 if self.clock.monotonic() >= deadline:
                     raise SubmissionUnknownError(
                         f"{cause}. Whether the job was accepted cannot be told: {error}. Its "
-                        f"record is in {paths.folder}; `tmgg-jobs show {paths.run_paths.run_id}` "
-                        "finds out once the controller answers. Do not submit it again before."
+                        f"record is in {paths.folder}; `{paths.shown_by}` finds "
+                        "out once the controller answers. Do not submit it again before."
                     ) from cause
             retry_s = self._back_off(retry_s, deadline)
 
@@ -110,7 +108,7 @@ class Submitter:
         self.clock.sleep(min(retry_s * (0.5 + self.jitter()), left_s))
         return min(retry_s * 2, LONGEST_RETRY_S)
 
-    def _give_up(self, paths: SubmissionPaths, cause: SubmissionError) -> str:
+    def _give_up(self, paths: JobFolder, cause: SubmissionError) -> str:
         """Raise SubmissionError, unless a job begins in this very moment: then its id."""
         begun = forbid(paths)
         if begun is not None:
@@ -127,7 +125,7 @@ class Submitter:
             log.warning("job %s was cancelled before it was submitted: %s", job_id, error)
 
 
-def find_job(client: SlurmClient, paths: SubmissionPaths, intent: Intent) -> str | None:
+def find_job(client: SlurmClient, paths: JobFolder, intent: Intent) -> str | None:
     """The job that carries the token, wherever it can be seen; None when it certainly is nowhere.
 
     Raises QueryError when the controller does not answer: then nothing is certain.
@@ -148,12 +146,12 @@ def find_job(client: SlurmClient, paths: SubmissionPaths, intent: Intent) -> str
         return None
 
 
-def note_job(paths: SubmissionPaths, job_id: str | None) -> None:
+def note_job(paths: JobFolder, job_id: str | None) -> None:
     """As `save_job`; a disk that is full only means that the job is looked up again next time."""
     try:
         save_job(paths, job_id)
     except OSError as error:
-        log.warning("could not note job %s of run %s: %s", job_id, paths.run_paths.run_id, error)
+        log.warning("could not note job %s of run %s: %s", job_id, paths.name, error)
 
 
 def comment_of(intent: Intent) -> str:
@@ -161,9 +159,7 @@ def comment_of(intent: Intent) -> str:
     return f"tmgg:{intent.token}"
 
 
-def adopt(
-    client: SlurmClient, paths: SubmissionPaths, *, budget_s: float, settle_s: float
-) -> str | None:
+def adopt(client: SlurmClient, paths: JobFolder, *, budget_s: float, settle_s: float) -> str | None:
     """The job of a submission whose submitter ended before it could note the id.
 
     None while the submitter may still be at work, or while nobody can tell. Raises SubmissionError
@@ -187,7 +183,7 @@ def adopt(
 
 
 def _may_still_submit(
-    paths: SubmissionPaths, intent: Intent, *, budget_s: float, settle_s: float
+    paths: JobFolder, intent: Intent, *, budget_s: float, settle_s: float
 ) -> bool:
     ended_ago_s = seconds_since_given_up(paths)
     if ended_ago_s is not None:
@@ -201,10 +197,10 @@ def _may_still_submit(
     return age_s < budget_s + LAST_TRY_S + settle_s
 
 
-def _no_job(paths: SubmissionPaths) -> SubmissionError:
+def _no_job(paths: JobFolder) -> SubmissionError:
     return SubmissionError(
         "the submitting process ended before Slurm took the job; no job carries this submission's "
-        f"token. `tmgg-jobs retry {paths.run_paths.run_id}` submits it."
+        f"token. `tmgg-jobs retry {paths.name}` submits it."
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from tmgg.errors import QueryError
 from tmgg.experiment_utils.cloud.slurm.client import AccountingAbsentError, SlurmClient
 from tmgg.experiment_utils.cloud.slurm.parsing import (
+    JOB_ID,
     AccountingEntry,
     QueueEntry,
     parse_exit_status,
@@ -25,7 +26,7 @@ def view_jobs(client: SlurmClient, job_ids: Sequence[str]) -> Mapping[str, JobVi
     """
     unknown = JobView(phase="unknown")
     # A damaged record's id would make Slurm refuse the question about all the others, too.
-    numbers = [job_id for job_id in job_ids if job_id.isascii() and job_id.isdigit()]
+    numbers = [job_id for job_id in job_ids if JOB_ID.fullmatch(job_id)]
     views: dict[str, JobView | None] = dict.fromkeys(job_ids, unknown)
     queue = _ask_queue(client, numbers) if numbers else {}
     for job_id in numbers:

@@ -9,13 +9,19 @@
 #SBATCH --output=slurm_outputs/run-1.out
 #SBATCH --error=slurm_outputs/run-1.err
 #SBATCH --open-mode=append
+#SBATCH --signal=B:USR2@120
 
 # TMGG: this run's files, its phases and its exit record
 tmgg_dir=/home/alice/project/slurm_outputs/run-1/1
 tmgg_ended=/home/alice/project/slurm_outputs/.ended/run-1.1.json
-export TMGG_JOB_ID=$SLURM_JOB_ID TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
+tmgg_script=$tmgg_dir/job.sh
+tmgg_job=$SLURM_JOB_ID
+tmgg_enter() { :; }
+export TMGG_JOB_ID=$tmgg_job TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
 tmgg_stage=claim
 tmgg_signal=
+tmgg_asked=
+tmgg_interrupted=
 
 tmgg_now() { # bash before 5.0 has no EPOCHREALTIME; some locales write it with a comma
     local now=${EPOCHREALTIME:-$(date +%s.%N)}
@@ -31,17 +37,23 @@ tmgg_fail() { # message, exit code
     exit "$2"
 }
 
-# The first job to link its id runs; a duplicate left by a lost answer ends here, unused.
-tmgg_claim() {
-    local mine=$tmgg_dir/.owner.$SLURM_JOB_ID owner
-    printf '%s\n' "$SLURM_JOB_ID" > "$mine" || tmgg_fail "cannot write to $tmgg_dir" 74
-    ln "$mine" "$tmgg_dir/owner" 2> /dev/null
-    read -r owner < "$tmgg_dir/owner" || tmgg_fail "cannot write to $tmgg_dir" 74
-    if [ "$owner" != "$SLURM_JOB_ID" ]; then
+# The first job to link its id owns a folder; a duplicate left by a lost answer ends here, unused.
+tmgg_own() { # folder, job
+    local mine=$1/.owner.$SLURM_JOB_ID owner
+    printf '%s\n' "$2" > "$mine" || tmgg_fail "cannot write to $1" 74
+    ln "$mine" "$1/owner" 2> /dev/null
+    rm -f "$mine"
+    read -r owner < "$1/owner" || tmgg_fail "cannot write to $1" 74
+    if [ "$owner" != "$2" ]; then
         # "nobody" owns what was given up before a job began it.
-        echo "tmgg: job $SLURM_JOB_ID is not needed, this submission belongs to $owner"
+        echo "tmgg: job $2 is not needed, this submission belongs to $owner"
         exit 0
     fi
+}
+
+tmgg_claim() {
+    tmgg_enter
+    tmgg_own "$tmgg_dir" "$tmgg_job"
     if [ -e "$tmgg_dir/cancel.json" ]; then
         echo "tmgg: cancelled before it began; nothing to do"
         tmgg_stage=cancelled
@@ -71,7 +83,7 @@ tmgg_set_aside() {
     # A process of an earlier start, on a node that lost touch, sees by this that it is too late.
     printf '%s\n' "$TMGG_RESTART" > "$tmgg_dir/restart" || tmgg_fail "cannot write to $tmgg_dir" 74
     # All starts of all submissions append to the same logs.
-    tmgg_mark="tmgg: submission ${tmgg_dir##*/}, restart $TMGG_RESTART, job $SLURM_JOB_ID on $HOSTNAME"
+    tmgg_mark="tmgg: submission ${tmgg_dir##*/}, restart $TMGG_RESTART, job $tmgg_job on $HOSTNAME"
     echo "$tmgg_mark"
     echo "$tmgg_mark" >&2
 }
@@ -80,27 +92,86 @@ tmgg_set_aside() {
 tmgg_check_setup() { # exit code, line of this script, depth of sourcing, command as bash has it
     local line
     if [ "$3" -gt 1 ]; then return; fi
-    line=$(sed -n "$2p" "$tmgg_dir/job.sh" 2> /dev/null)
+    line=$(sed -n "$2p" "$tmgg_script" 2> /dev/null)
     tmgg_fail "setup command failed with exit code $1: ${line:-$4}" 71
 }
 
-tmgg_exit() {
-    local code=$? entrypoint=null temporary=$tmgg_ended.$SLURM_JOB_ID.tmp
-    trap - EXIT
-    trap '' TERM # the record must still be written
-    if [ "$tmgg_stage" = claim ]; then return; fi
+tmgg_record() { # exit code
+    local entrypoint=null temporary=$tmgg_ended.$SLURM_JOB_ID.tmp
     if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then read -r entrypoint < "$tmgg_dir/entrypoint_exit_code"; fi
-    tmgg_phase batch_end
     printf '{"version": 1, "job_id": "%s", "restart": %s, "stage": "%s", "signal": "%s", "exit_code": %s, "entrypoint_exit_code": %s, "ended_at": %s}\n' \
-        "$SLURM_JOB_ID" "$TMGG_RESTART" "$tmgg_stage" "$tmgg_signal" "$code" "$entrypoint" "$(tmgg_now)" > "$temporary" &&
+        "$tmgg_job" "$TMGG_RESTART" "$tmgg_stage" "$tmgg_signal" "$1" "$entrypoint" "$(tmgg_now)" > "$temporary" &&
         sync "$temporary" && mv -f "$temporary" "$tmgg_ended"
+}
+
+tmgg_exit() {
+    local code=$?
+    trap - EXIT
+    trap '' TERM USR2 # the record must still be written
+    if [ "$tmgg_stage" = claim ]; then return; fi
+    tmgg_phase batch_end
+    tmgg_record "$code"
+}
+
+tmgg_preempted() {
+    case " $(timeout 20 scontrol --oneliner show job "$SLURM_JOB_ID" 2> /dev/null) " in
+        *' PreemptTime=2'*) return 0 ;;
+    esac
+    return 1
+}
+
+# Slurm's signal ahead of the time limit; at some sites also ahead of preemption.
+tmgg_ask() {
+    tmgg_interrupted=1
+    tmgg_asked=time_limit
+    printf '%s\n' "$tmgg_asked" > "$tmgg_dir/stop"
+    if tmgg_preempted; then
+        tmgg_asked=preemption
+        printf '%s\n' "$tmgg_asked" > "$tmgg_dir/stop"
+    fi
+    echo "tmgg: the experiment is asked to save its state and end ($tmgg_asked)" >&2
+}
+
+tmgg_wait() { # process id; the signal above only interrupts the waiting
+    local code
+    wait "$1"
+    tmgg_srun_code=$?
+    while [ -n "$tmgg_interrupted" ] && [ "$tmgg_srun_code" -gt 128 ]; do
+        tmgg_interrupted=
+        wait "$1"
+        code=$?
+        if [ "$code" -eq 127 ]; then break; fi # it had ended, of a signal of its own
+        tmgg_srun_code=$code
+    done
+}
+
+# The experiment saved its state because it was asked to: the job goes back into the queue. Where it
+# cannot do so by itself, whoever waits for the run submits it again.
+tmgg_go_on() {
+    if [ -z "$tmgg_asked" ] && tmgg_preempted; then tmgg_asked=preemption; fi
+    if [ -z "$tmgg_asked" ]; then return; fi # somebody stopped it by hand
+    if [ "$TMGG_RESTART" -ge 100 ]; then
+        echo "tmgg: this run has no restart left (slurm_max_restarts, slurm_requeue)" >&2
+        return
+    fi
+    tmgg_signal=USR2 # not an end by itself: the next start of this job must run
+    tmgg_record 85
+    if timeout 60 scontrol requeue "$SLURM_JOB_ID"; then
+        sleep 60 &
+        wait $! # for the TERM by which Slurm ends this start
+    fi
 }
 trap tmgg_exit EXIT
 trap 'tmgg_signal=TERM; exit 143' TERM
+trap tmgg_ask USR2
 
 tmgg_claim
-tmgg_stage=setup
+tmgg_stage=restart
 tmgg_set_aside
+if [ "$TMGG_RESTART" -gt 100 ]; then
+    tmgg_fail "restarted $TMGG_RESTART times, which is more than slurm_max_restarts allows" 76
+fi
+tmgg_stage=setup
 tmgg_phase batch_start
 export PATH=/home/alice/venv/bin:"$PATH"
 
@@ -116,10 +187,13 @@ tmgg_phase environment_ready
 tmgg_stage=entrypoint
 srun --nodes=1 --ntasks=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" \
     python -u -c 'import sys; from tmgg.experiment_utils.execute import execute_task; sys.exit(execute_task(sys.argv[1]))' "$tmgg_dir" &
-wait $!
-tmgg_srun_code=$?
+tmgg_wait $!
 
 # Only the experiment itself knows how it ended: symmetric-run exits 0 when Ray never started, and
 # srun ends otherwise than 0 when a worker lingers.
-if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then exit "$(cat "$tmgg_dir/entrypoint_exit_code")"; fi
+if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then
+    read -r tmgg_code < "$tmgg_dir/entrypoint_exit_code"
+    if [ "$tmgg_code" = 85 ]; then tmgg_go_on; fi
+    exit "$tmgg_code"
+fi
 tmgg_fail "the experiment left no exit code; srun ended with $tmgg_srun_code" "$((tmgg_srun_code ? tmgg_srun_code : 97))"

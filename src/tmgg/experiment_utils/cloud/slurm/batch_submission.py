@@ -1,0 +1,162 @@
+"""Many runs with one sbatch: write the batch, submit it, note what came of it.
+
+The forms that a batch can take (`array`, `packed`) differ in their script.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tmgg.errors import RunExistsError, SubmissionError, SubmissionUnknownError, SubmitLimitError
+from tmgg.experiment_utils.atomic_file import write_atomic, write_json
+from tmgg.experiment_utils.batches import (
+    BatchedTask,
+    BatchKind,
+    BatchRecord,
+    create_batch,
+    withdraw_batch,
+)
+from tmgg.experiment_utils.cloud.base import task_of
+from tmgg.experiment_utils.cloud.judging import save_batch_refusal
+from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.sweeping import SweepPlan
+from tmgg.experiment_utils.paths import BatchPaths, RunPaths
+from tmgg.experiment_utils.registry import new_intent, remember_folder
+
+if TYPE_CHECKING:
+    from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+
+log = logging.getLogger(__name__)
+
+RenderScript = Callable[[SlurmConfig, BatchPaths], str]
+EXECUTABLE_BY_OWNER = 0o700
+
+
+class BatchSubmitter:
+    """Of one sweep."""
+
+    def __init__(
+        self, runner: "SlurmRunner", plan: SweepPlan, *, gpu_type: str | None, resume: bool
+    ) -> None:
+        self._runner = runner
+        self._sweep_id = plan.sweep_id
+        self._gpu_type = gpu_type
+        self._resume = resume
+        self._failed: dict[str, RunState] = {}
+        self._begun: list[str] = []
+        self._number = _last_number(runner.output_dir, plan.sweep_id)
+
+    def take_up(self, requests: Sequence[TaskRequest]) -> dict[str, str | None]:
+        """When a sweep is resumed: its runs that need not be submitted, with their jobs."""
+        if not self._resume:
+            return {}
+        run_ids = self._runner.existing([str(request.run_id) for request in requests])
+        states = self._runner.poll(run_ids)
+        failed = [state for state in states if state.final and state.status == "failed"]
+        self._failed = {state.run_id: state for state in failed}
+        return {state.run_id: state.job_id for state in states if state not in failed}
+
+    def continue_from(self, failed: Sequence[RunState]) -> None:
+        """Runs that failed in this sweep: they get their next submission."""
+        self._failed.update({state.run_id: state for state in failed})
+
+    def submit(
+        self, requests: Sequence[TaskRequest], kind: BatchKind, render: RenderScript
+    ) -> tuple[BatchPaths, str | None]:
+        """One sbatch for all; the batch and its job, None when nobody can tell its id yet.
+
+        Raises SubmitLimitError, and then it is as if nothing had been tried; SubmissionError when
+        Slurm refuses for good, which is then the end of these runs; ConfigError and RunExistsError.
+        """
+        self._number += 1
+        batch = BatchPaths(self._runner.output_dir, f"{self._sweep_id}.{self._number}")
+        self._write(batch, requests, kind, render)
+        try:
+            self._continue_failed(batch, requests)
+            return batch, self._runner.submit_folder(batch, base=self._runner.base_dir)
+        except SubmissionUnknownError as error:
+            log.warning("%s", error)  # the job may be in; polling finds out
+            return batch, None
+        except (SubmitLimitError, RunExistsError):
+            self._withdraw(batch)
+            raise
+        except SubmissionError as error:
+            save_batch_refusal(batch, error)
+            raise
+
+    def _write(
+        self,
+        batch: BatchPaths,
+        requests: Sequence[TaskRequest],
+        kind: BatchKind,
+        render: RenderScript,
+    ) -> None:
+        runner = self._runner
+        config = runner.config if self._gpu_type is None else self._with_gpu()
+        script = render(config, batch)
+        run = runner.new_record("", gpu_type=self._gpu_type).to_json()
+        del run["run_id"], run["version"]
+
+        def write_script(draft: BatchPaths, _final: BatchPaths) -> None:
+            write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
+            write_json(draft.intent, new_intent().to_json())
+
+        remember_folder(runner.output_dir)
+        tasks = (self._batched(request) for request in requests)
+        try:
+            create_batch(batch, BatchRecord(kind=kind, run=run), tasks, write_script)
+        except OSError as error:
+            raise SubmissionError(
+                f"the batch {batch.batch_id} cannot be written in {batch.output_dir}: {error}. "
+                "Nothing was submitted; make room there, or set another output_dir."
+            ) from error
+
+    def _with_gpu(self) -> SlurmConfig:
+        return replace(self._runner.config, gpu_type=self._gpu_type)
+
+    def _batched(self, request: TaskRequest) -> BatchedTask:
+        task = task_of(request, default_timeout_s=self._runner.default_timeout_s)
+        return BatchedTask(
+            run_id=task.run_id,
+            submission=self._submission_number(task.run_id),
+            task=task.to_json(),
+            payload=request.payload,
+        )
+
+    def _submission_number(self, run_id: str) -> int:
+        if run_id not in self._failed:
+            return 1
+        numbers = RunPaths(self._runner.output_dir, run_id).submission_numbers()
+        return max(numbers, default=1) + 1
+
+    def _continue_failed(self, batch: BatchPaths, requests: Sequence[TaskRequest]) -> None:
+        """Give those that failed before their next submission, and Slurm the log they have."""
+        self._begun = []
+        for index, request in enumerate(requests):
+            state = self._failed.get(str(request.run_id))
+            if state is None:
+                continue
+            run = self._runner.begin_again(state).run_paths
+            self._begun.append(state.run_id)
+            for log_file, suffix in ((run.stdout, "out"), (run.stderr, "err")):
+                with contextlib.suppress(OSError):  # then the job script appends to it
+                    os.link(log_file, batch.logs / f"{index}.{suffix}")
+
+    def _withdraw(self, batch: BatchPaths) -> None:
+        withdraw_batch(batch)
+        for run_id in self._begun:
+            self._runner.end_again(run_id)
+
+
+def _last_number(output_dir: Path, sweep_id: str) -> int:
+    try:
+        names = os.listdir(output_dir / BatchPaths.FOLDER_NAME)  # noqa: PTH208 - names only
+    except OSError:
+        return 0
+    numbers = [name.rpartition(".")[2] for name in names if name.startswith(f"{sweep_id}.")]
+    return max((int(number) for number in numbers if number.isdigit()), default=0)

@@ -1,0 +1,285 @@
+"""A sweep on its way: submit as room appears, collect as runs end, do what the policy says.
+
+The modes differ in their dispatcher only; waiting, retries, and stopping after failures are here,
+once.
+"""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tmgg.errors import (
+    BackendError,
+    ConfigError,
+    RunError,
+    SubmissionError,
+    SubmissionUnknownError,
+    SubmitLimitError,
+)
+from tmgg.experiment_utils.cloud.dispatch import Dispatched, Dispatcher, GroupDispatcher
+from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SweepMode, TaskRequest
+from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges, SweepPolicy
+from tmgg.experiment_utils.cloud.waiting import Clock, Watch
+from tmgg.experiment_utils.failures import Failure, failure
+
+if TYPE_CHECKING:
+    from tmgg.experiment_utils.cloud.base import CloudRunner
+
+log = logging.getLogger(__name__)
+
+FIRST_HOLD_S = 2.0
+LONGEST_HOLD_S = 30.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepPlan:
+    """A sweep as it is asked for, checked."""
+
+    sweep_id: str
+    mode: SweepMode
+    parallelism: int
+    policy: SweepPolicy
+    requests: list[TaskRequest]
+    """With run ids, each once."""
+
+
+class Sweep:
+    """One sweep in one process. `requests` have run ids, each once."""
+
+    def __init__(
+        self,
+        runner: "CloudRunner",
+        requests: Sequence[TaskRequest],
+        dispatcher: Dispatcher,
+        *,
+        policy: SweepPolicy,
+        watch: Watch,
+        clock: Clock,
+    ) -> None:
+        self._runner = runner
+        self._requests = {str(request.run_id): request for request in requests}
+        self._dispatcher = dispatcher
+        self._policy = policy
+        self._watch = watch
+        self._clock = clock
+        self._waiting = deque(requests)
+        self._retrying: deque[str] = deque()
+        self._last_state: dict[str, RunState] = {}
+        """Of those that are to be submitted again: how they ended."""
+        self._begun_count = 0
+        """Runs that ended after they had begun."""
+        self._begun_before: dict[str, int] = {}
+        """That count when a run that had not begun was last submitted again."""
+        self._changes: dict[str, RetryChanges] = {}
+        self._tries: Counter[str] = Counter()
+        self._failures = 0
+        self._stopped = False
+        self._held = ""
+        self.results: dict[str, ExperimentResult] = {}
+
+    def run(self) -> list[ExperimentResult]:
+        """Until the last has ended; the results, in order."""
+        while self._waiting or self._retrying or self._watch.open_count:
+            self._dispatch()
+            self._take_results()
+        return [self.results[run_id] for run_id in self._requests]
+
+    def submit(self) -> None:
+        """Until the last is submitted. Runs that end meanwhile are left to whoever collects."""
+        while self._waiting:
+            self._dispatch()
+            if self._waiting:
+                for _ended in self._watch.next_ended():
+                    continue
+
+    def _dispatch(self) -> None:
+        """One attempt, and another for as long as nothing is under way that could make room."""
+        held_s, wait_s = 0.0, FIRST_HOLD_S
+        while True:
+            held = self._retry_waiting() or self._dispatch_waiting()
+            self._say_held(held)
+            if not held or self._watch.open_count:
+                return
+            if held_s >= self._runner.submit_patience_s:
+                self._refuse_waiting(held)
+                return
+            self._clock.sleep(wait_s)
+            held_s, wait_s = held_s + wait_s, min(wait_s * 2, LONGEST_HOLD_S)
+
+    def _dispatch_waiting(self) -> str:
+        if not self._waiting:
+            return ""
+        done = self._dispatcher.dispatch(list(self._waiting), open_count=self._watch.open_count)
+        for run_id, job_id in done.launched.items():
+            self._watch.add(run_id, job_id)
+        for run_id, words in done.refused.items():
+            self._end(run_id, _failed(self._requests[run_id], failure("submission", words)))
+        gone = done.run_ids
+        self._waiting = deque(each for each in self._waiting if str(each.run_id) not in gone)
+        return done.held if self._waiting else ""
+
+    def _say_held(self, words: str) -> None:
+        if words and words != self._held:
+            log.warning("%d runs are held back: %s", len(self._waiting), words)
+        self._held = words
+        held = [str(request.run_id) for request in self._waiting] if words else []
+        self._watch.show_held([*held, *self._retrying], note=f"held back: {words}")
+
+    def _refuse_waiting(self, words: str) -> None:
+        why = failure("submission", f"Nothing of the sweep is under way, and still: {words}")
+        for request in self._waiting:
+            self._end(str(request.run_id), _failed(request, why))
+        for run_id in self._retrying:
+            self._end(run_id, self._collect(run_id))
+        self._waiting.clear()
+        self._retrying.clear()
+        self._watch.show_held([], note="")
+
+    def _take_results(self) -> None:
+        for state in self._next_ended():
+            why = state.failure
+            self._begun_count += why is None or why.kind != "not_started"
+            if why is not None and self._may_retry(state.run_id, why):
+                self._plan_retry(state, why)
+            else:
+                self._end(state.run_id, self._collect(state.run_id))
+
+    def _next_ended(self) -> Iterator[RunState]:
+        """Runs that have ended; a record that cannot be read ends its own run only."""
+        try:
+            ended = self._watch.next_ended()
+        except RunError:
+            broken = [run_id for run_id in self._watch.open_ids if self._is_broken(run_id)]
+            if not broken:
+                raise
+            for run_id in broken:
+                self._watch.drop(run_id)
+                self._end(run_id, self._collect(run_id))
+            return
+        yield from ended
+
+    def _is_broken(self, run_id: str) -> bool:
+        try:
+            self._runner.poll([run_id])
+        except RunError:
+            return True
+        return False
+
+    def _collect(self, run_id: str) -> ExperimentResult:
+        try:
+            return self._runner.collect(run_id)
+        except RunError as error:
+            return _failed(self._requests[run_id], failure("lost", str(error)))
+
+    def _may_retry(self, run_id: str, why: Failure) -> bool:
+        if self._stopped:
+            return False
+        if why.kind == "not_started":
+            # It has not been tried. Whether there is hope shows when the others have ended.
+            return self._policy.retries > 0
+        return self._policy.retries_failure(why.kind) and self._tries[run_id] < self._policy.retries
+
+    def _plan_retry(self, state: RunState, why: Failure) -> None:
+        run_id = state.run_id
+        self._tries[run_id] += why.kind != "not_started"
+        self._last_state[run_id] = state
+        before = self._changes.get(run_id, RetryChanges())
+        bad = tuple(self._runner.bad_nodes(state)) if why.kind == "node_fail" else ()
+        self._changes[run_id] = before.after(why.kind, bad, self._policy)
+        log.info("run %s failed (%s); it is submitted again", run_id, why.kind)
+        self._retrying.append(run_id)
+
+    def _retry_waiting(self) -> str:
+        if isinstance(self._dispatcher, GroupDispatcher):
+            return self._retry_together(self._dispatcher)
+        while self._retrying:
+            run_id = self._retrying[0]
+            try:
+                job_id = self._runner.retry(run_id, self._changes[run_id]).job_id
+            except SubmitLimitError as error:
+                return str(error)
+            except SubmissionUnknownError as error:
+                log.warning("%s", error)  # the job may be in; polling finds out
+                job_id = None
+            except (BackendError, RunError) as error:
+                log.warning("run %s could not be submitted again: %s", run_id, error)
+                if isinstance(error, SubmissionError) and self._changes[run_id].exclude_nodes:
+                    # Without the bad node there may be too few.
+                    self._changes[run_id] = replace(self._changes[run_id], exclude_nodes=())
+                    continue
+                self._retrying.popleft()
+                self._end(run_id, self._collect(run_id))
+                continue
+            self._retrying.popleft()
+            self._watch.add(run_id, job_id)
+        return ""
+
+    def _retry_together(self, dispatcher: GroupDispatcher) -> str:
+        if not self._retrying or self._watch.open_count:
+            return ""
+        self._end_hopeless()
+        states = [self._last_state[run_id] for run_id in self._retrying]
+        changes = [self._changes[run_id] for run_id in self._retrying]
+        done = dispatcher.retry(states, changes) if states else Dispatched()
+        for run_id, job_id in done.launched.items():
+            self._begun_before[run_id] = self._begun_count
+            self._watch.add(run_id, job_id)
+        for run_id, words in done.refused.items():
+            log.warning("run %s could not be submitted again: %s", run_id, words)
+            self._end(run_id, self._collect(run_id))
+        self._retrying = deque(each for each in self._retrying if each not in done.run_ids)
+        return done.held
+
+    def _end_hopeless(self) -> None:
+        """What did not begin, although all else had ended, would not begin the next time either."""
+        for run_id in list(self._retrying):
+            why = self._last_state[run_id].failure
+            unbegun = why is not None and why.kind == "not_started"
+            if unbegun and self._begun_count <= self._begun_before.get(run_id, 0):
+                self._retrying.remove(run_id)
+                self._end(run_id, self._collect(run_id))
+
+    def _end(self, run_id: str, result: ExperimentResult) -> None:
+        self.results[run_id] = result
+        self._failures += result.status == "failed"
+        limit = self._policy.max_failures
+        if limit is not None and self._failures >= limit and not self._stopped:
+            self._stop(f"the sweep ended after {self._failures} failed runs (max_failures={limit})")
+
+    def _stop(self, why: str) -> None:
+        """Start nothing more; what runs goes on to its end."""
+        self._stopped = True
+        log.warning("%s", why)
+        for request in self._waiting:
+            words = f"It was not started: {why}."
+            self.results[str(request.run_id)] = _failed(request, failure("cancelled", words))
+        for run_id in self._retrying:
+            self.results[run_id] = self._collect(run_id)
+        self._waiting.clear()
+        self._retrying.clear()
+        try:
+            self._runner.cancel_all(self._watch.pending_ids, why=why)
+        except (BackendError, RunError) as error:
+            log.warning("%s, but what waits in the queue could not be cancelled: %s", why, error)
+
+
+def refuse_twins(requests: Sequence[TaskRequest]) -> None:
+    """Raises ConfigError when a run id is given twice."""
+    counts = Counter(str(request.run_id) for request in requests)
+    twins = sorted(run_id for run_id, count in counts.items() if count > 1)
+    if twins:
+        raise ConfigError(
+            f"run ids given twice in one sweep: {', '.join(twins)}. Make them unique."
+        )
+
+
+def _failed(request: TaskRequest, why: Failure) -> ExperimentResult:
+    return ExperimentResult(
+        run_id=str(request.run_id),
+        config=dict(request.config),
+        status="failed",
+        error_message=f"{why.message}\nHINT: {why.hint}",
+        failure=why,
+    )
