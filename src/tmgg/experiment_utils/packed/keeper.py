@@ -55,10 +55,10 @@ def be_keeper(order: Order, *, parent: int) -> NoReturn:
         processes.adopt_orphans()
         _take_streams(order.paths)
         code = _keep(order)
-    except BaseException:  # the top of a process: nothing above it but the warm parent's own code
+    except BaseException as error:  # the top of a process; above it is the warm parent's own code
         with contextlib.suppress(OSError):
             traceback.print_exc()
-        code = os.EX_IOERR
+        code = os.EX_IOERR if isinstance(error, OSError) else os.EX_SOFTWARE
     finally:
         os._exit(code)
 
