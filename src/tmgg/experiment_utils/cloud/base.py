@@ -196,7 +196,8 @@ class CloudRunner(ABC):
     ) -> SpawnedSweep:
         """As `run_sweep`, but return once all are submitted; `tmgg-jobs wait SWEEP` waits.
 
-        `parallelism` is kept by the scheduler in `array`; `separate` runs are all submitted at once. A policy needs somebody who waits, so there is none.
+        `parallelism` is kept by the scheduler in `array`; `separate` runs are all submitted at
+        once. A policy needs somebody who waits, so there is none.
         """
         plan = self._plan(configs, mode, parallelism, None, timeout_seconds, resume=resume)
         if plan.mode == "separate":
