@@ -163,3 +163,18 @@ def test_the_clock_is_the_real_one_unless_another_is_given() -> None:
     clock.sleep(0.001)
     assert clock.monotonic() > before
     assert isinstance(RunState(run_id="a", status="pending", final=False), RunState)
+
+
+def test_a_run_that_was_interrupted_goes_on_until_it_is_done(runner: ScriptedRunner) -> None:
+    runner.begin("a", duration_s=20, interruptions=2, leaves_record=True)
+    ((run_id, took_s),) = wait(runner, "a")
+    assert run_id == "a"
+    assert 60 <= took_s < 62
+    assert runner.resubmitted == ["a", "a"]
+
+
+def test_a_run_with_no_restart_left_has_ended(runner: ScriptedRunner) -> None:
+    runner.begin("a", duration_s=20, interruptions=2, leaves_record=True)
+    runner.restarts = 1
+    (state,) = waiting.wait(runner, ["a"], clock=runner.clock)
+    assert (state.status, state.resumable) == ("failed", True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tmgg.errors import BackendError, ConfigError, RunExistsError
+from tmgg.experiment_utils.artifacts import check_url
 from tmgg.experiment_utils.cloud import checks, waiting
 from tmgg.experiment_utils.cloud.dispatch import Dispatcher, SeparateDispatcher
 from tmgg.experiment_utils.cloud.runs import (
@@ -115,6 +116,13 @@ class CloudRunner(ABC):
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         """Folders where something appears when one of the runs ends; watched between polls."""
         return set()
+
+    def go_on(self, state: RunState) -> bool:
+        """Submit a `resumable` run again, so that it goes on from its saved state.
+
+        False where the backend cannot, or the run has no restart left.
+        """
+        return False
 
     def spawn_experiment(
         self,
@@ -287,12 +295,14 @@ def as_request(
     timeout = given.timeout_seconds if timeout_seconds is None else timeout_seconds
     if timeout is not None:
         checks.integer("timeout_seconds", timeout, least=1)
+    url = given.artifact_url
     return TaskRequest(
         config=plain,
         run_id=_first_run_id(run_id, given.run_id, plain.get("run_id"), default_run_id),
         target=given.target,
         payload=given.payload,
         timeout_seconds=timeout,
+        artifact_url=None if url is None else check_url("artifact_url", url),
         title=given.title,
     )
 
@@ -311,6 +321,7 @@ def task_of(request: TaskRequest, *, default_timeout_s: int | None) -> TaskInput
         target=request.target or target_of(request.config),
         config=dict(request.config),
         timeout_seconds=default_timeout_s if timeout is None else timeout,
+        artifact_url=request.artifact_url,
     )
 
 

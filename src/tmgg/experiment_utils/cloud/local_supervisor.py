@@ -10,23 +10,28 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.experiment_utils.cloud import processes
+from tmgg.experiment_utils.cloud.room import Wish, wait_for_room
 from tmgg.experiment_utils.exit_record import End, leave_exit_record
 from tmgg.experiment_utils.job_start import mark_logs, set_aside_earlier
 from tmgg.experiment_utils.ownership import claim
 from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
 from tmgg.experiment_utils.phases import write_phase
-from tmgg.experiment_utils.registry import process_name
+from tmgg.experiment_utils.registry import load_run, process_name
 
 KILL_AFTER_S = 10.0
 _SWEEP_TIMEOUT_S = 5.0
 _WATCHED = {signal.SIGTERM, signal.SIGCHLD}
 # Of an enclosing job: not this run's own.
 _FOREIGN = "TMGG_RAY_ADDRESS"
+
+
+Prepare = Callable[[], Mapping[str, str] | None]
+"""What the experiment's environment has besides this process's; None when SIGTERM came first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,13 @@ class Start:
 
 
 def main(folder: Path) -> int:
-    return supervise(Start(submission_paths(folder), process_name(os.getpid())), {})
+    paths = submission_paths(folder)
+    wish = Wish.of_settings(load_run(paths.run_paths).settings)
+    return supervise(Start(paths, process_name(os.getpid())), lambda: wait_for_room(wish))
 
 
-def supervise(start: Start, environment: Mapping[str, str]) -> int:
-    """Run the experiment, with `environment` added to this process's; its exit code."""
+def supervise(start: Start, prepare: Prepare) -> int:
+    """Run the experiment; its exit code."""
     # Blocked and waited for, not handled: no moment is left in which a signal could get lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     processes.adopt_orphans()
@@ -66,15 +73,18 @@ def supervise(start: Start, environment: Mapping[str, str]) -> int:
         set_aside_earlier(start.paths, restart=start.restart)
     write_phase(start.paths, "batch_start")
     mark_logs(start.paths, restart=start.restart, job_id=start.job_id)
-    end = start.end(0, stage="cancelled")
-    if not start.paths.cancel.exists():
-        end = _run(start, environment)
+    end = _run(start, prepare)
     write_phase(start.paths, "batch_end")
     leave_exit_record(start.paths, end)
     return end.exit_code
 
 
-def _run(start: Start, environment: Mapping[str, str]) -> End:
+def _run(start: Start, prepare: Prepare) -> End:
+    if start.paths.cancel.exists():
+        return start.end(0, stage="cancelled")
+    environment = prepare()
+    if environment is None:
+        return start.end(_shell_code(-signal.SIGTERM), stage="cancelled", received="TERM")
     process = _start(start, environment)
     try:
         code = _wait(process.pid)
