@@ -10,6 +10,7 @@ from benchmarks._table import render_ratio, render_spread, render_table
 BIN = Path(sys.executable).parent
 ROUNDS = 5
 HEAVY = ("torch", "ray", "modal", "pytorch_lightning")
+HYDRA_APP = "import hydra; hydra.main(version_base='1.3', config_path=None)(lambda config: None)()"
 PAIRS = [
     (
         "import the submit side",
@@ -21,7 +22,7 @@ PAIRS = [
         "tmgg-experiment --help",
         [str(BIN / "tmgg-experiment"), "--help"],
         "a Hydra app --help",
-        [sys.executable, "-c", "import hydra; hydra.main(version_base='1.3')(print)()", "--help"],
+        [sys.executable, "-c", HYDRA_APP, "--help"],
     ),
     (
         "tmgg-jobs --help",

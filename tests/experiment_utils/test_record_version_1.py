@@ -141,7 +141,7 @@ def test_every_file_of_a_run_is_in_the_documents_tree() -> None:
     paths = RunPaths(Path("/o"), "r").submission(1)
     batch, sweep = BatchPaths(Path("/o"), "<batch_id>"), SweepPaths(Path("/o"), "<sweep_id>")
     for item in (paths.run_paths, paths, batch, sweep):
-        kinds = vars(type(item)).items()
+        kinds = [pair for cls in type(item).__mro__ for pair in vars(cls).items()]
         for name in (name for name, value in kinds if isinstance(value, property)):
             path = getattr(item, name)
             if not isinstance(path, Path):

@@ -27,6 +27,8 @@ class Script:
     """How long it is pending."""
     leaves_record: bool = False
     """An exit record appears in the shared folder when it ends."""
+    interruptions: int = 0
+    """How often it ends with its state saved before it can reach its outcome."""
     spawn_error: Exception | None = None
     collect_error: RunError | None = None
     began_s: float | None = None
@@ -44,6 +46,8 @@ class ScriptedRunner(CloudRunner):
         self.polls: list[tuple[float, list[str]]] = []
         self.spawned: list[str] = []
         self.most_at_once = 0
+        self.restarts = 9
+        self.resubmitted: list[str] = []
         self.vanished: set[str] = set()
         self.retried: list[tuple[str, RetryChanges]] = []
         self.retry_errors: list[SubmissionError] = []
@@ -112,9 +116,19 @@ class ScriptedRunner(CloudRunner):
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         return {self.ended_folder}
 
+    def go_on(self, state: RunState) -> bool:
+        script = self.scripts[state.run_id]
+        self.resubmitted.append(state.run_id)
+        if script.interruptions > self.restarts:
+            return False
+        script.interruptions -= 1
+        self._begin(state.run_id)
+        return True
+
     def write_record(self, run_id: str) -> None:
         """As a job does in its last act."""
-        (self.ended_folder / f"{run_id}.1.json").touch()
+        number = 1 + self.resubmitted.count(run_id)
+        (self.ended_folder / f"{run_id}.{number}.json").touch()
 
     def at(self, delay_s: float, action: Callable[[], None]) -> None:
         """Let something happen later."""
@@ -134,6 +148,8 @@ class ScriptedRunner(CloudRunner):
         if self.clock.now_s < script.began_s + script.duration_s:
             begun = self.clock.now_s >= script.began_s + script.begins_s
             return RunState(run_id=run_id, status="running" if begun else "pending", final=False)
+        if script.interruptions:
+            return RunState(run_id=run_id, status="failed", final=True, resumable=True)
         if script.failures:
             why = failure(script.failures[0], "as the script says")
             return RunState(

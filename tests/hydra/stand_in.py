@@ -40,6 +40,11 @@ class StandIn(LocalRunner):
             raise SubmissionError("Invalid partition specified: gpu. Existing: batch, debug")
         return super().spawn(request, gpu_type=gpu_type, resume=resume)
 
+    def note(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
+        """Takes the place of `spawn` where the jobs do not matter."""
+        self.requests.append(request)
+        return SpawnedTask(run_id=str(request.run_id), job_id=None, backend=self.backend)
+
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
         self._polls += 1
         if self._polls == self.interrupt_at_poll:

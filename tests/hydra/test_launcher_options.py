@@ -65,7 +65,11 @@ def test_every_field_of_slurm_config_is_a_key_that_reaches_the_runner() -> None:
         "mem_per_cpu": "8GB",
         "mail_type": "END",
         "dependency": "afterok:1",
-        "ray_bootstrap": "none",
+        "ray_bootstrap": "managed",
+        "no_kill": True,
+        "signal_lead_s": 300,
+        "sweep_mode": "packed",
+        "runs_per_node": 2,
         "object_store_memory_mb": 500,
         "node_scratch": "/local",
     }

@@ -2,13 +2,15 @@
 
 import json
 import logging
+from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
 from tests.hydra import stand_in
-from tests.hydra.conftest import Lab
+from tests.hydra.conftest import EXPERIMENT, Lab
 from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.sweep_policy import SweepPolicy
 
 
 def test_each_config_is_a_run_and_a_row_of_the_table(lab: Lab) -> None:
@@ -304,3 +306,89 @@ def test_a_second_ctrl_c_just_leaves(lab: Lab, monkeypatch: pytest.MonkeyPatch) 
 
     assert ended.code == 130
     assert "Traceback" not in ended.err
+
+
+def test_a_sweep_that_is_resumed_runs_only_what_failed(lab: Lab) -> None:
+    arguments = ["-m", "hydra/launcher=tmgg_slurm", "x=1,die,3"]
+    lab.run(*arguments, "hydra.sweep.dir=first")
+    failed_once = lab.slurm
+    lab.write("tiny_experiment.py", EXPERIMENT.replace('"die"', '"live"'))
+
+    ended = lab.run(*arguments, "hydra.sweep.dir=second", "hydra.launcher.resume=true")
+
+    assert len(failed_once.requests) == 3
+    again = [str(request.run_id) for request in lab.slurm.requests]
+    assert set(again) <= {str(request.run_id) for request in failed_once.requests}
+    assert len(lab.find("slurm_outputs/*/2")) == 1
+    assert ended.out.count("completed") == 2
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_after_max_failures_nothing_more_is_started(lab: Lab, limit: int) -> None:
+    ended = lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        f"hydra.launcher.max_failures={limit}",
+        "hydra.launcher.parallelism=1",
+        "x=raise,raise,3,4",
+    )
+
+    assert ended.code == 1
+    assert len(lab.slurm.requests) == limit
+    assert f"max_failures={limit}" in ended.out + ended.err
+    assert "4 of 4 runs failed" in ended.err
+
+
+def test_a_policy_reaches_the_sweep(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+    run_sweep = stand_in.StandIn.run_sweep
+
+    def noted(runner: stand_in.StandIn, requests: Any, **options: Any) -> Any:
+        given.append(options["policy"])
+        return run_sweep(runner, requests, **options)
+
+    monkeypatch.setattr(stand_in.StandIn, "run_sweep", noted)
+    lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "hydra.launcher.retries=3",
+        "hydra.launcher.retry_kinds=[timeout]",
+        "hydra.launcher.memory_growth=1.5",
+        "x=1,2",
+    )
+
+    assert given == [SweepPolicy(retries=3, retry_kinds=("timeout",), memory_growth=1.5)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["hydra.launcher.retry_kinds=[bad_luck]"],
+        ["hydra.launcher.retry_kinds=timeout"],
+        ["hydra.launcher.memory_growth=0.5"],
+        ["hydra.launcher.max_failures=0"],
+        ["hydra.launcher.max_failures=1", "hydra.launcher.detach=true"],
+        ["hydra.launcher.slurm_sweep_mode=bundle"],
+    ],
+)
+def test_a_policy_that_cannot_be_is_refused_before_anything_is_submitted(
+    lab: Lab, options: list[str]
+) -> None:
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "x=1,2", *options)
+
+    assert ended.code == 2
+    assert options[0].partition("=")[0].rpartition(".")[2] in ended.err
+    assert not lab.find("slurm_outputs")
+
+
+def test_hundreds_of_detached_runs_are_named_by_their_sweep(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stand_in.StandIn, "spawn", stand_in.StandIn.note)
+
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "hydra.launcher.detach=true", "x=range(100)")
+
+    assert ended.code == 0, ended.err
+    sweep_id = str(lab.slurm.requests[0].run_id).rpartition("-")[0]
+    assert f"tmgg-jobs wait {sweep_id}\n" in ended.err
+    assert "... and 50 more" in ended.out

@@ -81,13 +81,17 @@ def submit(run: SingleRun) -> None:
 
     options = run.options
     runner = options.make_runner()
-    request = as_request(TaskRequest(config=run.config, timeout_seconds=options.timeout_seconds))
+    request = as_request(
+        TaskRequest(
+            config=run.config,
+            timeout_seconds=options.timeout_seconds,
+            artifact_url=options.artifact_url,
+        )
+    )
     if options.dry_run or is_dry_run():
         print_dry_run(runner, [request])
     elif options.detach:
-        for task in detach(runner, [request]):
-            if isinstance(task, Exception):
-                raise task
+        detach(runner, request)
     else:
         _report(wait_for_run(runner, request, cancel=options.cancel_on_interrupt))
 

@@ -17,6 +17,7 @@ from tmgg.experiment_utils.batches import (
     load_batch,
     names_in,
     removed_from,
+    runs_of_batch,
 )
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, BatchPaths, RunPaths, SubmissionPaths
 
@@ -39,6 +40,23 @@ def _noted(paths: SubmissionPaths) -> Member | None:
         return Member(BatchPaths(paths.run_paths.output_dir, batch_id), int(index))
     except (OSError, ValueError):
         return None
+
+
+def packed_batch(paths: SubmissionPaths) -> BatchPaths | None:
+    """The batch whose one job runs this submission among others; None when it has its own job."""
+    # Without an intent of its own it was submitted as part of something.
+    member = None if paths.intent.exists() else find_member(paths)
+    if member is None or load_batch(member.batch).kind != "packed":
+        return None
+    return member.batch
+
+
+def has_runs_left(batch: BatchPaths) -> bool:
+    """Whether a run of a packed batch has neither ended nor been cancelled."""
+    return any(
+        not (paths.cancel.exists() or paths.ended.exists() or paths.verdict.exists())
+        for paths in runs_of_batch(batch)
+    )
 
 
 def batched_runs(output_dir: Path) -> list[str]:

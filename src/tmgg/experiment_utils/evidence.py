@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json
+from tmgg.experiment_utils.failures import Failure
 from tmgg.experiment_utils.ownership import is_forbidden, read_owner
 from tmgg.experiment_utils.paths import JobFolder, SubmissionPaths
 from tmgg.experiment_utils.records import as_time
@@ -33,6 +34,12 @@ class ExitRecord:
     """None when the experiment left no result."""
     age_s: float
     """How long ago it was written."""
+    scope: str = "job"
+    """`run`: of one run of a job that goes on with others."""
+    host: str = ""
+    """Where it ran, when the job's first node is not meant."""
+    failure: Failure | None = None
+    """Why it failed, where its supervisor knew."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +61,10 @@ class Evidence:
     cancel_requested: bool
     cancel_why: str = ""
     """What is said about the reason; empty for a plain cancel."""
+    shares_job: bool = False
+    """Its job runs many such submissions, one after the other and several at once."""
+    job_record: ExitRecord | None = None
+    """The last words of the job that it shares."""
     missing_since_s: float | None
     """How long something that should be there has been missing, by the first who noticed."""
 
@@ -136,8 +147,11 @@ def read_exit_record(path: Path) -> ExitRecord | None:
             exit_code=int(value["exit_code"]),
             entrypoint_exit_code=None if entrypoint is None else int(entrypoint),
             age_s=max(0.0, time.time() - path.stat().st_mtime),
+            scope=str(value.get("scope", "job")),
+            host=str(value.get("host", "")),
+            failure=Failure.from_json(cause) if (cause := value.get("failure")) else None,
         )
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+    except (RecordError, KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
 
 

@@ -13,10 +13,12 @@ FailureKind = Literal[
     "preempted",
     "node_fail",
     "cancelled",
+    "not_started",
     "ray_start",
     "environment",
     "submission",
     "bad_result",
+    "artifacts",
     "lost",
 ]
 FAILURE_KINDS: tuple[FailureKind, ...] = get_args(FailureKind)
@@ -52,6 +54,9 @@ HINTS: dict[FailureKind, str] = {
     "node_fail": "A node died; nothing is wrong with the experiment. Submit again (tmgg-jobs "
     "retry); slurm_exclude keeps a bad node out.",
     "cancelled": "Somebody cancelled the job. tmgg-jobs retry submits it again.",
+    "not_started": "Its turn did not come; nothing is wrong with the experiment. Submit it again "
+    "(resume the sweep, or tmgg-jobs retry), with a longer slurm_time_limit, more slurm_nodes or "
+    "more slurm_runs_per_node.",
     "ray_start": "Ray did not come up. Check that the nodes reach each other on Ray's ports (srun "
     "--nodes=1 ping -c 1 <other_node>), that no other Ray holds the ports (slurm_ray_port, "
     "slurm_min_worker_port, slurm_max_worker_port), and Ray's own words in the .err file.",
@@ -62,6 +67,9 @@ HINTS: dict[FailureKind, str] = {
     "option and submit again.",
     "bad_result": "Look for the TMGG_RESULT: line and Python exceptions in the .out and .err "
     "files; the experiment must return a mapping of names to numbers.",
+    "artifacts": "The experiment completed and its metrics are kept; its files are not where they "
+    "should be. See that artifact_url can be written to from where the run runs (credentials, "
+    "bucket), then tmgg-jobs retry: what has arrived is not sent again.",
     "lost": "No source knows the job any more and it left no record. Look into the .out and .err "
     "files and sacct, then tmgg-jobs retry.",
 }
@@ -77,6 +85,14 @@ LOG_FOLDER_HINT = (
     "The node could not open the log file: the output folder is not there, or not writable, on it. "
     "Set slurm_output_dir to a folder on the file system that all nodes share (tmgg-jobs doctor "
     "tries it)."
+)
+STOPPED_HINT = (
+    "Its state is saved: tmgg-jobs retry goes on from there. To have that done by itself, let "
+    "Slurm requeue it (slurm_requeue=true) and raise slurm_max_restarts if they are used up."
+)
+RESTARTS_HINT = (
+    "See in the .err file why it was started so often; then raise slurm_max_restarts, or go on "
+    "with tmgg-jobs retry."
 )
 CUDA_HINT = (
     "CUDA was not found. Add the module load to slurm_setup_commands (for example 'module load "

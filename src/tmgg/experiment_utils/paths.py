@@ -12,10 +12,13 @@
             refused.json               Slurm's words, when it did not take the batch
             removed                    runs that gc removed, one a line
             logs/<index>.out, .err     what Slurm opens; the same files as <run_id>.out, .err
+            logs/job.out, .err         of the job of a packed batch; its runs have logs of their own
+            ended.json, phases, ...    of a packed batch: as in a submission, of the one job
         <run_id>/                      0700; of a run in a batch: once its job begins
             run.json                   what was asked for; written once, before submission
             task.json, payload.pkl     what to run (0600)
             output/                    the experiment's own files: checkpoints, logs
+            checkpoint                 path of the newest checkpoint that the experiment noted
             <n>/                       submission n (1, 2, ...): `retry` makes the next one
                 batch                  the batch it was submitted with, and its place in it; then
                                        intent.json, job.sh and job.json are there, not here
@@ -27,11 +30,11 @@
                 phases                 "name seconds host" lines, as the job gets on
                 restart                how often Slurm had restarted the job when it last began
                 result.json            what the experiment returned
-                entrypoint_exit_code   0 or 1, for the job script
+                entrypoint_exit_code   0, 1, or 85 (stopped, to go on later), for the job script
                 *.before-restart-<k>   what an earlier start of the job left
                 missing.json           since when something that should be there is not
                 cancel.json            somebody asked for an end
-                stop                   dropped to ask the experiment to checkpoint and end
+                stop                   dropped to ask the experiment to checkpoint and end; why
                 ray_token              secret of this job's Ray cluster (0600)
                 ray_logs/<node>/       ends of Ray's logs, where Ray failed (managed bootstrap)
                 ray_head               where the head's supervisor listens (managed bootstrap)
@@ -128,6 +131,10 @@ class RunPaths:
         return self.folder / "output"
 
     @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint"
+
+    @property
     def stdout(self) -> Path:
         return self.output_dir / f"{self.run_id}.out"
 
@@ -153,8 +160,47 @@ class RunPaths:
         return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
 
+class JobFiles:
+    """What the script of a job, its Ray and their supervisors leave in the job's folder."""
+
+    @property
+    def folder(self) -> Path:
+        raise NotImplementedError
+
+    @property
+    def phases(self) -> Path:
+        return self.folder / "phases"
+
+    @property
+    def entrypoint_exit_code(self) -> Path:
+        return self.folder / "entrypoint_exit_code"
+
+    @property
+    def ray_token(self) -> Path:
+        return self.folder / "ray_token"
+
+    @property
+    def ray_logs(self) -> Path:
+        return self.folder / "ray_logs"
+
+    @property
+    def ray_head(self) -> Path:
+        return self.folder / "ray_head"
+
+
+@dataclass(frozen=True)
+class JobFilesIn(JobFiles):
+    """Those in a folder of which nothing else is known."""
+
+    path: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.path
+
+
 @dataclass(frozen=True, slots=True)
-class SubmissionPaths:
+class SubmissionPaths(JobFiles):
     """The files of one submission of a run."""
 
     run_paths: RunPaths
@@ -199,10 +245,6 @@ class SubmissionPaths:
         return self.folder / "owner"
 
     @property
-    def phases(self) -> Path:
-        return self.folder / "phases"
-
-    @property
     def restart(self) -> Path:
         """A process of an earlier start that lives on sees by it that its result is stale."""
         return self.folder / "restart"
@@ -210,10 +252,6 @@ class SubmissionPaths:
     @property
     def result(self) -> Path:
         return self.folder / "result.json"
-
-    @property
-    def entrypoint_exit_code(self) -> Path:
-        return self.folder / "entrypoint_exit_code"
 
     @property
     def missing(self) -> Path:
@@ -229,18 +267,6 @@ class SubmissionPaths:
         return self.folder / "stop"
 
     @property
-    def ray_token(self) -> Path:
-        return self.folder / "ray_token"
-
-    @property
-    def ray_logs(self) -> Path:
-        return self.folder / "ray_logs"
-
-    @property
-    def ray_head(self) -> Path:
-        return self.folder / "ray_head"
-
-    @property
     def verdict(self) -> Path:
         return self.folder / "verdict.json"
 
@@ -252,7 +278,7 @@ class SubmissionPaths:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchPaths:
+class BatchPaths(JobFiles):
     """The files of many runs that are submitted with one sbatch; `output_dir` is absolute."""
 
     FOLDER_NAME: ClassVar[str] = ".batches"
@@ -322,6 +348,19 @@ class BatchPaths:
     @property
     def logs(self) -> Path:
         return self.folder / "logs"
+
+    @property
+    def job_stdout(self) -> Path:
+        return self.logs / "job.out"
+
+    @property
+    def job_stderr(self) -> Path:
+        return self.logs / "job.err"
+
+    @property
+    def ended(self) -> Path:
+        """The exit record of a packed batch's one job."""
+        return self.folder / "ended.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import socket
 import time
 from dataclasses import dataclass
 
-from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.paths import JobFiles
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def parse_phases(text: str) -> list[Phase]:
     return [phase for phase in phases if math.isfinite(phase.at)]
 
 
-def write_phase(paths: SubmissionPaths, name: str) -> None:
+def write_phase(paths: JobFiles, name: str) -> None:
     """Append one mark; a phase is a convenience, so a full disk does not end the run."""
     line = f"{name} {time.time():.6f} {socket.gethostname()}\n"
     try:

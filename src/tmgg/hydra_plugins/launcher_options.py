@@ -18,9 +18,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tmgg.cli.ranking import Ranking, RankingMode
 from tmgg.errors import ConfigError
+from tmgg.experiment_utils.artifacts import check_url
 from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.base import CloudRunner
 from tmgg.experiment_utils.cloud.factory import make_runner
+from tmgg.experiment_utils.cloud.sweep_policy import SweepPolicy
+from tmgg.experiment_utils.failures import FailureKind
 
 TARGET = "tmgg.hydra_plugins.tmgg_launcher.TmggLauncher"
 CONFIG_CLASSES = {
@@ -48,9 +51,24 @@ class LauncherOptions:
     the time limit."""
     gpu_type: str | None = None
     """GPU model as the site names it; null takes any."""
+    artifact_url: str | None = None
+    """Where the files of each run go when it has completed, as in `s3://bucket/folder`: into a
+    folder named like the run. null leaves them where they are."""
+    max_failures: int | None = None
+    """Failed runs after which a sweep starts nothing more; 1 is fail fast, null runs all."""
+    retries: int = 1
+    """How often each run of a sweep is submitted again when it fails in one of the ways below."""
+    retry_kinds: tuple[FailureKind, ...] = ("node_fail", "preempted")
+    """Kinds of failures that another try may cure."""
+    memory_growth: float | None = None
+    """Retry runs of a sweep that were out of memory, too, with so many times the memory, as in 1.5;
+    null does not."""
+    resume: bool = False
+    """Run only what is missing or failed: runs of earlier sweeps with the same config take the
+    places of new ones."""
     detach: bool = False
-    """Return once everything is submitted, without waiting. Nothing then holds runs back, so a
-    sweep is submitted at once, whatever `parallelism` says."""
+    """Return once everything is submitted, without waiting. Separate runs are then all submitted
+    at once, whatever `parallelism` says, and nothing is retried."""
     dry_run: bool = False
     """Print what would be submitted; submit nothing."""
     cancel_on_interrupt: bool = False
@@ -67,16 +85,36 @@ class LauncherOptions:
         checks.integer("parallelism", self.parallelism, least=1)
         if self.timeout_seconds is not None:
             checks.integer("timeout_seconds", self.timeout_seconds, least=1)
-        for name in ("detach", "dry_run", "cancel_on_interrupt"):
+        for name in ("resume", "detach", "dry_run", "cancel_on_interrupt"):
             checks.boolean(name, getattr(self, name))
+        if self.artifact_url is not None:
+            check_url("artifact_url", self.artifact_url)
         if self.gpu_type is not None:
             checks.printable("gpu_type", self.gpu_type)
         Ranking(self.metric, self.metric_mode)
+        self._check_policy()
         closer = self.backend_options.get("gpu_type")
         if None not in (closer, self.gpu_type) and closer != self.gpu_type:
             raise ConfigError(
                 f"gpu_type={self.gpu_type!r} and {self.backend}_gpu_type={closer!r} differ; set one"
             )
+
+    def _check_policy(self) -> None:
+        if self.policy.max_failures is not None and self.detach:
+            raise ConfigError(
+                f"max_failures={self.max_failures} needs somebody who waits; set it or "
+                "detach=true, not both"
+            )
+
+    @property
+    def policy(self) -> SweepPolicy:
+        """What a sweep does about runs that fail."""
+        return SweepPolicy(
+            max_failures=self.max_failures,
+            retries=self.retries,
+            retry_kinds=self.retry_kinds,
+            memory_growth=self.memory_growth,
+        )
 
     @property
     def ranking(self) -> Ranking:
@@ -202,7 +240,7 @@ def _general() -> dict[str, Any]:
         for item in dataclasses.fields(LauncherOptions)
         if item.name not in ("backend", "backend_options")
     ]
-    return {item.name: item.default for item in own}
+    return {item.name: _default(item) for item in own}
 
 
 def _keys(backend: str) -> dict[str, str]:

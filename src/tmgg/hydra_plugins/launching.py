@@ -7,10 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from tmgg.cli import exit_codes
 from tmgg.cli.live import LiveView
 from tmgg.cli.progress import SweepProgress
-from tmgg.errors import BackendError, RunError, TmggError
-from tmgg.experiment_utils.cloud.base import CloudRunner
-from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
+from tmgg.errors import RunError, SubmissionError, TmggError
+from tmgg.experiment_utils.cloud.base import CloudRunner, sweep_of
+from tmgg.experiment_utils.cloud.runs import (
+    NOT_SUBMITTED,
+    ExperimentResult,
+    RunState,
+    SpawnedTask,
+    TaskRequest,
+)
 from tmgg.hydra_plugins.launcher_options import LauncherOptions
+
+NAMES_SHOWN = 20
 
 
 def wait_for_run(runner: CloudRunner, request: TaskRequest, *, cancel: bool) -> ExperimentResult:
@@ -24,41 +32,63 @@ def wait_for_run(runner: CloudRunner, request: TaskRequest, *, cancel: bool) -> 
 
 
 def wait_for_sweep(
-    runner: CloudRunner,
-    requests: Sequence[TaskRequest],
-    *,
-    titles: Sequence[str],
-    options: LauncherOptions,
+    runner: CloudRunner, requests: Sequence[TaskRequest], options: LauncherOptions
 ) -> list[ExperimentResult]:
     """Submit all as room appears and wait for the last."""
+    requests = _matched(runner, requests, options)
     run_ids = [str(request.run_id) for request in requests]
     progress = SweepProgress(
         total=len(requests),
         ranking=options.ranking,
         read_metrics=lambda run_id: runner.collect(run_id).metrics,
     )
-    view = LiveView(progress, titles=dict(zip(run_ids, titles, strict=True)))
+    view = LiveView(progress, titles={str(each.run_id): each.title for each in requests})
     cancel = options.cancel_on_interrupt
     with _interruptible(runner, run_ids, progress.seen, cancel=cancel), view:
-        return runner.run_sweep(requests, parallelism=options.parallelism, on_update=view)
+        return runner.run_sweep(
+            requests,
+            parallelism=options.parallelism,
+            policy=options.policy,
+            resume=options.resume,
+            on_update=view,
+        )
 
 
-def detach(runner: CloudRunner, requests: Sequence[TaskRequest]) -> list[SpawnedTask | TmggError]:
+def detach(runner: CloudRunner, request: TaskRequest) -> SpawnedTask:
+    """Submit one run and wait for nothing. Raises TmggError when it cannot be submitted."""
+    task = runner.spawn_experiment(request)
+    _say_submitted(task)
+    _say_how_to_come_back([task.run_id])
+    return task
+
+
+def detach_sweep(
+    runner: CloudRunner, requests: Sequence[TaskRequest], options: LauncherOptions
+) -> list[SpawnedTask | SubmissionError]:
     """Submit all and wait for none. One that the backend refuses does not stop the others."""
-    spawned: list[SpawnedTask | TmggError] = []
-    for request in requests:
-        try:
-            task = runner.spawn_experiment(request)
-        except (BackendError, RunError) as error:
-            _say(f"run {request.run_id} was not submitted: {error}")
-            spawned.append(error)
+    requests = _matched(runner, requests, options)
+    sweep = runner.spawn_sweep(requests, parallelism=options.parallelism, resume=options.resume)
+    spawned: list[SpawnedTask | SubmissionError] = []
+    for run_id in sweep.run_ids:
+        refusal = sweep.refused.get(run_id)
+        if refusal is None:
+            spawned.append(SpawnedTask(run_id=run_id, job_id=None, backend=runner.backend))
         else:
-            _say_submitted(task)
-            spawned.append(task)
-    run_ids = [task.run_id for task in spawned if isinstance(task, SpawnedTask)]
-    if run_ids:
-        _say_how_to_come_back(run_ids)
+            error = SubmissionError(f"run {run_id} was not submitted: {refusal.error_message}")
+            _say(str(error))
+            spawned.append(error)
+    submitted = [run_id for run_id in sweep.run_ids if run_id not in sweep.refused]
+    if submitted:
+        _say(f"{len(submitted)} runs are submitted (sweep {sweep.sweep_id})")
+        _say_how_to_come_back(submitted)
     return spawned
+
+
+def _matched(
+    runner: CloudRunner, requests: Sequence[TaskRequest], options: LauncherOptions
+) -> Sequence[TaskRequest]:
+    """With the ids of earlier runs of the same content, where the sweep is a resumed one."""
+    return runner.match_earlier(requests) if options.resume else requests
 
 
 @contextlib.contextmanager
@@ -92,16 +122,20 @@ def _take_leave(
 def _submitted(
     runner: CloudRunner, run_ids: Sequence[str], seen: Mapping[str, RunState]
 ) -> list[str]:
-    """Runs are submitted in order, so only those after the last one seen are in doubt."""
-    last = max((index for index, run_id in enumerate(run_ids) if run_id in seen), default=-1)
-    submitted = list(run_ids[: last + 1])
-    for run_id in run_ids[last + 1 :]:
+    """Those that are in, whatever the last look told."""
+    submitted = [run_id for run_id in run_ids if _is_in(seen.get(run_id))]
+    for run_id in (run_id for run_id in run_ids if not _is_in(seen.get(run_id))):
         try:
-            runner.poll([run_id])
+            (state,) = runner.poll([run_id])
         except RunError:
             break
-        submitted.append(run_id)
+        if _is_in(state):
+            submitted.append(run_id)
     return submitted
+
+
+def _is_in(state: RunState | None) -> bool:
+    return state is not None and state.reason != NOT_SUBMITTED
 
 
 def _cancelled(runner: CloudRunner, run_id: str) -> bool:
@@ -121,7 +155,10 @@ def _say_submitted(task: SpawnedTask) -> None:
 
 
 def _say_how_to_come_back(run_ids: Sequence[str]) -> None:
+    sweeps = {sweep_of(run_id) for run_id in run_ids}
     names = " ".join(run_ids)
+    if len(run_ids) > NAMES_SHOWN and None not in sweeps:
+        names = " ".join(sorted(map(str, sweeps)))
     _say(f"  tmgg-jobs wait {names}")
     _say(f"  tmgg-jobs cancel {names}")
 

@@ -3,6 +3,8 @@
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,12 @@ from tmgg.experiment_utils.cloud.runs import ExperimentResult, TaskRequest
 from tmgg.hydra_plugins import hydra_job, job_returns
 from tmgg.hydra_plugins.dry_run import is_dry_run, print_dry_run
 from tmgg.hydra_plugins.launcher_options import LauncherOptions, parse_options
-from tmgg.hydra_plugins.launching import detach, wait_for_sweep
+from tmgg.hydra_plugins.launching import detach_sweep, wait_for_sweep
 from tmgg.hydra_plugins.resolving import as_in_job, config_for_record
 from tmgg.hydra_plugins.sweep_composition import for_sweeps
 
 log = logging.getLogger(__name__)
+JOBS_LOGGED = 50
 
 
 class LaunchError(CompactHydraException, TmggError):
@@ -76,54 +79,70 @@ class TmggLauncher(Launcher):
         setup_globals()
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
         with _as_hydra_error():
-            configs = [
-                self._compose(overrides, initial_job_idx + index)
-                for index, overrides in enumerate(job_overrides)
-            ]
-            requests = self._requests(configs)
+            jobs = self._jobs(job_overrides, initial_job_idx)
+            requests = [job.request for job in jobs]
+            configs = [partial(self._compose, job) for job in jobs]
             if self._options.dry_run or is_dry_run():
-                print_dry_run(self._runner, requests, [_title(config) for config in configs])
-                return [job_returns.completed(config, None) for config in configs]
-            return self._run(configs, requests)
+                print_dry_run(self._runner, requests, [job.title for job in jobs])
+                return [job_returns.completed(config(), None) for config in configs]
+            jobs[0].sweep_dir.mkdir(parents=True, exist_ok=True)
+            _log_launch(jobs, self._runner.backend)
+            if self._options.detach:
+                spawned = detach_sweep(self._runner, requests, self._options)
+                return job_returns.of_spawned(configs, spawned)
+            results = wait_for_sweep(self._runner, requests, self._options)
+            self._report(jobs, results)
+            return job_returns.of_results(configs, results, metric=self._options.metric)
 
-    def _run(
-        self, configs: Sequence[DictConfig], requests: Sequence[TaskRequest]
-    ) -> list[JobReturn]:
-        assert self._options is not None
-        assert self._runner is not None
-        Path(str(configs[0].hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-        numbers = [int(config.hydra.job.num) for config in configs]
-        titles = [_title(config) for config in configs]
-        log.info("Launching %d jobs (%s)", len(configs), self._runner.backend)
-        for number, title, request in zip(numbers, titles, requests, strict=True):
-            log.info("\t#%d : %s (run %s)", number, title, request.run_id)
-        if self._options.detach:
-            return job_returns.of_spawned(configs, detach(self._runner, requests))
-        results = wait_for_sweep(self._runner, requests, titles=titles, options=self._options)
-        self._report(numbers, titles, results, Path(str(configs[0].hydra.sweep.dir)))
-        return job_returns.of_results(configs, results)
-
-    def _report(
-        self,
-        numbers: Sequence[int],
-        titles: Sequence[str],
-        results: Sequence[ExperimentResult],
-        sweep_dir: Path,
-    ) -> None:
+    def _report(self, jobs: "Sequence[_Job]", results: Sequence[ExperimentResult]) -> None:
         """The table of this launch; files about all launches of the sweep so far."""
         assert self._options is not None
         rows = [
-            SweepRow(number=number, title=title, result=result)
-            for number, title, result in zip(numbers, titles, results, strict=True)
+            SweepRow(number=job.number, title=job.title, result=result)
+            for job, result in zip(jobs, results, strict=True)
         ]
         report.print_sweep(rows, self._options.ranking)
         self._rows += rows
+        folder = jobs[0].sweep_dir
         try:
-            save_summary(self._rows, self._options.ranking, sweep_dir)
+            save_summary(self._rows, self._options.ranking, folder)
         except OSError as error:
-            log.warning("the summary of the sweep cannot be written in %s: %s", sweep_dir, error)
+            log.warning("the summary of the sweep cannot be written in %s: %s", folder, error)
 
-    def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
+    def _jobs(self, job_overrides: Sequence[Sequence[str]], first_number: int) -> "list[_Job]":
+        assert self._task_function is not None
+        assert self._hydra_context is not None
+        app = hydra_job.pack_app(self._task_function, self._hydra_context)
+        sweep_id = new_run_id()
+        return [
+            self._job(overrides, number, app=app, sweep_id=sweep_id)
+            for number, overrides in enumerate(job_overrides, first_number)
+        ]
+
+    def _job(self, overrides: Sequence[str], number: int, *, app: bytes, sweep_id: str) -> "_Job":
+        """The job without its config: a thousand configs take more memory than all the rest."""
+        assert self._options is not None
+        config = self._load(overrides, number)
+        record = self._record(config)
+        title = " ".join(filter_overrides(config.hydra.overrides.task))
+        request = TaskRequest(
+            config=record,
+            run_id=record.get("run_id") or f"{sweep_id}-{number}",
+            target=hydra_job.TARGET,
+            payload=hydra_job.pack_job(app, config),
+            timeout_seconds=self._options.timeout_seconds,
+            artifact_url=self._options.artifact_url,
+            title=title,
+        )
+        sweep_dir = Path(str(config.hydra.sweep.dir))
+        return _Job(number, list(overrides), title, sweep_dir, as_request(request))
+
+    def _compose(self, job: "_Job") -> DictConfig:
+        config = self._load(job.overrides, job.number)
+        with as_in_job(config, hydra_job.JOB_DIR_KEY, hydra_job.JOB_SUBDIR_KEY):
+            return config
+
+    def _load(self, overrides: Sequence[str], number: int) -> DictConfig:
         assert self._hydra_context is not None
         assert self._config is not None
         config = self._hydra_context.config_loader.load_sweep_config(self._config, list(overrides))
@@ -132,26 +151,6 @@ class TmggLauncher(Launcher):
             # The backend's own id is known in the job only, where it takes this one's place.
             config.hydra.job.id = str(number)
         return config
-
-    def _requests(self, configs: Sequence[DictConfig]) -> list[TaskRequest]:
-        assert self._options is not None
-        assert self._task_function is not None
-        assert self._hydra_context is not None
-        records = [self._record(config) for config in configs]
-        app = hydra_job.pack_app(self._task_function, self._hydra_context)
-        sweep_id = new_run_id()
-        return [
-            as_request(
-                TaskRequest(
-                    config=record,
-                    run_id=record.get("run_id") or f"{sweep_id}-{config.hydra.job.num}",
-                    target=hydra_job.TARGET,
-                    payload=hydra_job.pack_job(app, config),
-                    timeout_seconds=self._options.timeout_seconds,
-                )
-            )
-            for config, record in zip(configs, records, strict=True)
-        ]
 
     def _record(self, config: DictConfig) -> dict[str, Any]:
         with as_in_job(config, hydra_job.JOB_DIR_KEY, hydra_job.JOB_SUBDIR_KEY):
@@ -165,8 +164,21 @@ class TmggLauncher(Launcher):
             return config_for_record(config)
 
 
-def _title(config: DictConfig) -> str:
-    return " ".join(filter_overrides(config.hydra.overrides.task))
+@dataclass(frozen=True, slots=True)
+class _Job:
+    number: int
+    overrides: list[str]
+    title: str
+    sweep_dir: Path
+    request: TaskRequest
+
+
+def _log_launch(jobs: Sequence[_Job], backend: str) -> None:
+    log.info("Launching %d jobs (%s)", len(jobs), backend)
+    for job in jobs[:JOBS_LOGGED]:
+        log.info("\t#%d : %s (run %s)", job.number, job.title, job.request.run_id)
+    if len(jobs) > JOBS_LOGGED:
+        log.info("\t... and %d more", len(jobs) - JOBS_LOGGED)
 
 
 @contextlib.contextmanager

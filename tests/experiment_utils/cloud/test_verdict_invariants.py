@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.experiment_utils.cloud.evidence_cases import GRACE_S, verdict
 from tmgg.experiment_utils.cloud.verdict import JobView, is_missing
 from tmgg.experiment_utils.evidence import Evidence, ExitRecord
-from tmgg.experiment_utils.failures import FAILURE_KINDS
+from tmgg.experiment_utils.failures import FAILURE_KINDS, failure
 from tmgg.experiment_utils.task import TaskOutput
 
 restarts = st.integers(0, 2)
@@ -16,7 +16,8 @@ ages_s = st.sampled_from([0.0, 1.0, GRACE_S - 1, GRACE_S, GRACE_S + 1, 1e9])
 results = st.builds(
     TaskOutput,
     run_id=st.just("run"),
-    status=st.sampled_from(["completed", "failed", "timeout"]),
+    status=st.sampled_from(["completed", "failed", "timeout", "stopped"]),
+    stop_reason=st.sampled_from([None, "time_limit", "preemption", "terminated"]),
     restart=restarts,
     stage=st.sampled_from([None, "load", "ray", "run", "result"]),
     error_type=st.sampled_from([None, "MemoryError", "ModuleNotFoundError"]),
@@ -26,10 +27,12 @@ records = st.builds(
     job_id=st.just("77"),
     restart=restarts,
     stage=st.sampled_from(["setup", "preflight", "ray", "entrypoint", "cancelled", "?"]),
-    signal=st.sampled_from(["", "TERM"]),
+    signal=st.sampled_from(["", "TERM", "USR2"]),
     exit_code=st.sampled_from([0, 1, 71, 97, 137, 143]),
     entrypoint_exit_code=st.sampled_from([None, 0, 1]),
     age_s=ages_s,
+    scope=st.sampled_from(["job", "run"]),
+    failure=st.none() | st.just(failure("timeout", "The allocation's time is over.")),
 )
 evidences = st.builds(
     Evidence,
@@ -41,6 +44,9 @@ evidences = st.builds(
     result_problem=st.sampled_from([None, "it is cut"]),
     exit_record=st.none() | records,
     cancel_requested=st.booleans(),
+    forbidden=st.booleans(),
+    shares_job=st.booleans(),
+    job_record=st.none() | records,
     missing_since_s=st.none() | ages_s,
 )
 views = st.builds(
@@ -62,17 +68,16 @@ def current_restart(evidence: Evidence, view: JobView | None) -> int:
 
 
 def ended_by_itself(evidence: Evidence) -> bool:
-    """Its record says so, and the result of that very start is there.
+    """Its record says so, and the result of that very start is there, or none will come.
 
     No later start of the job can change that: the job script then does nothing.
     """
     record, result = evidence.exit_record, evidence.result
-    return (
-        record is not None
-        and result is not None
-        and record.signal == ""
-        and record.restart == result.restart
-    )
+    if record is None or record.signal:
+        return False
+    if result is not None and record.restart == result.restart:
+        return True
+    return record.scope == "run" and record.entrypoint_exit_code is None
 
 
 @given(evidences, answers)
@@ -101,9 +106,19 @@ def test_a_state_is_final_exactly_when_it_is_completed_or_failed(
 
 def cancelled_unused(evidence: Evidence, view: JobView | None) -> bool:
     record = evidence.exit_record
+    if record is None or record.restart != current_restart(evidence, view):
+        return evidence.shares_job and evidence.forbidden and evidence.cancel_requested
+    return record.stage == "cancelled"
+
+
+def its_last_words_will_do(evidence: Evidence, view: JobView | None) -> bool:
+    """Of a run that ended long ago within a job that goes on."""
+    record = evidence.exit_record
     return (
         record is not None
-        and record.stage == "cancelled"
+        and record.scope == "run"
+        and not record.signal
+        and record.age_s >= GRACE_S
         and record.restart == current_restart(evidence, view)
     )
 
@@ -113,16 +128,17 @@ def test_a_job_that_waits_or_runs_is_not_over_unless_it_said_so_itself(
     evidence: Evidence, view: JobView
 ) -> None:
     if view.phase in ("pending", "running") and not cancelled_unused(evidence, view):
-        assert verdict(evidence, view).final == ended_by_itself(evidence)
+        over = ended_by_itself(evidence) or its_last_words_will_do(evidence, view)
+        assert verdict(evidence, view).final == over
 
 
 @given(evidences)
 def test_no_answer_ends_nothing_but_what_its_own_record_ends(evidence: Evidence) -> None:
     record = evidence.exit_record
-    if verdict(evidence, None).final:
+    if verdict(evidence, None).final and not cancelled_unused(evidence, None):
         assert record is not None
         late = record.age_s >= GRACE_S and not record.signal
-        assert ended_by_itself(evidence) or late or record.stage == "cancelled"
+        assert ended_by_itself(evidence) or late
 
 
 @given(evidences, views, st.sampled_from([GRACE_S, GRACE_S + 1, 1e9]))
@@ -167,3 +183,18 @@ def test_a_final_state_stays_when_the_backend_then_forgets_the_job(
         after = replace(evidence, missing_since_s=GRACE_S)
         forgotten = JobView(phase="unknown", restarts=view.restarts)
         assert verdict(after, forgotten).status == "completed"
+
+
+@given(evidences, answers)
+def test_only_a_failed_run_whose_state_is_saved_and_that_nobody_ended_is_to_go_on(
+    evidence: Evidence, view: JobView | None
+) -> None:
+    state = verdict(evidence, view)
+    if not state.resumable:
+        return
+    assert state.final
+    assert state.failure is not None
+    assert state.failure.kind in ("timeout", "preempted", "node_fail")
+    assert evidence.result is not None
+    assert evidence.result.status == "stopped"
+    assert evidence.result.restart == current_restart(evidence, view)

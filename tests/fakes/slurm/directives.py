@@ -6,7 +6,15 @@ character literally, inside quotes too; an unquoted `#` begins a comment. Compar
 sbatch by tests/slurm/test_quoting.py.
 """
 
-_FLAGS = ("--exclusive", "--requeue", "--no-requeue", "--hold", "--parsable", "--contiguous")
+_FLAGS = (
+    "--exclusive",
+    "--requeue",
+    "--no-requeue",
+    "--no-kill",
+    "--hold",
+    "--parsable",
+    "--contiguous",
+)
 
 
 def parse_directives(script: str) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tmgg.errors import BackendError, ConfigError, RunExistsError
+from tmgg.experiment_utils.artifacts import check_url
 from tmgg.experiment_utils.cloud import checks, waiting
 from tmgg.experiment_utils.cloud.dispatch import Dispatcher, SeparateDispatcher
 from tmgg.experiment_utils.cloud.runs import (
@@ -125,6 +126,13 @@ class CloudRunner(ABC):
         """Folders where something appears when one of the runs ends; watched between polls."""
         return set()
 
+    def go_on(self, state: RunState) -> bool:
+        """Submit a `resumable` run again, so that it goes on from its saved state.
+
+        False where the backend cannot, or the run has no restart left.
+        """
+        return False
+
     def spawn_experiment(
         self,
         config: ConfigLike | TaskRequest,
@@ -182,7 +190,8 @@ class CloudRunner(ABC):
 
         All configs are checked before the first is submitted. A run that fails, or that the
         backend refuses, is a failed result; the others go on, unless `policy` says otherwise.
-        `mode` is how the runs are submitted; None takes the runner's own. `resume=True` runs only
+        `mode` is how the runs are submitted; None takes the runner's own. In `packed` there is one
+        job, and how many runs are under way at once follows from its size. `resume=True` runs only
         what is missing or failed: a run of an earlier sweep that has the same content, whatever it
         is called, takes the place of a new one.
         """
@@ -204,8 +213,8 @@ class CloudRunner(ABC):
     ) -> SpawnedSweep:
         """As `run_sweep`, but return once all are submitted; `tmgg-jobs wait SWEEP` waits.
 
-        `parallelism` is kept by the scheduler where it can be (`array`, `packed`); `separate` runs
-        are all submitted at once. A policy needs somebody who waits, so there is none.
+        `parallelism` is kept by the scheduler in `array`; `separate` runs are all submitted at
+        once. A policy needs somebody who waits, so there is none.
         """
         plan = self._plan(configs, mode, parallelism, None, timeout_seconds, resume=resume)
         if plan.mode == "separate":
@@ -295,12 +304,14 @@ def as_request(
     timeout = given.timeout_seconds if timeout_seconds is None else timeout_seconds
     if timeout is not None:
         checks.integer("timeout_seconds", timeout, least=1)
+    url = given.artifact_url
     return TaskRequest(
         config=plain,
         run_id=_first_run_id(run_id, given.run_id, plain.get("run_id"), default_run_id),
         target=given.target,
         payload=given.payload,
         timeout_seconds=timeout,
+        artifact_url=None if url is None else check_url("artifact_url", url),
         title=given.title,
     )
 
@@ -319,6 +330,7 @@ def task_of(request: TaskRequest, *, default_timeout_s: int | None) -> TaskInput
         target=request.target or target_of(request.config),
         config=dict(request.config),
         timeout_seconds=default_timeout_s if timeout is None else timeout,
+        artifact_url=request.artifact_url,
     )
 
 

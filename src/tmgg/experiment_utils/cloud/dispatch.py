@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tmgg.errors import BackendError, RunError, SubmissionUnknownError, SubmitLimitError
-from tmgg.experiment_utils.cloud.runs import SpawnedTask, TaskRequest
+from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
+from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,18 @@ class Dispatcher(Protocol):
 
     def dispatch(self, waiting: Sequence[TaskRequest], *, open_count: int) -> Dispatched:
         """Submit what can be submitted now; `open_count` runs of the sweep are under way."""
+        ...
+
+
+@runtime_checkable
+class GroupDispatcher(Dispatcher, Protocol):
+    """One that submits runs again together, once nothing of the sweep is under way.
+
+    Where it is not, each goes by itself and at once.
+    """
+
+    def retry(self, failed: Sequence[RunState], changes: Sequence[RetryChanges]) -> Dispatched:
+        """Submit these again, which ended so; `changes` are for all of them."""
         ...
 
 

@@ -14,18 +14,20 @@ from typing import Protocol, TypeVar
 from tmgg.errors import RecordError, RunError, SubmissionError
 from tmgg.experiment_utils.atomic_file import read_json, write_json
 from tmgg.experiment_utils.attempt_log import read_attempt_log
-from tmgg.experiment_utils.batch_index import find_member, make_run_folder
+from tmgg.experiment_utils.batch_index import find_member, make_run_folder, packed_batch
 from tmgg.experiment_utils.batches import Member
 from tmgg.experiment_utils.cloud.diagnosis import LogTails
 from tmgg.experiment_utils.cloud.patience import Patience
 from tmgg.experiment_utils.cloud.polling import Begun, Found, Question, as_run_error
 from tmgg.experiment_utils.cloud.results import load_verdict, save_verdict
-from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState
 from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end, is_missing, reach_verdict
 from tmgg.experiment_utils.evidence import (
     Evidence,
+    log_tail,
     read_cancel_reason,
     read_evidence,
+    read_exit_record,
     read_job_id,
 )
 from tmgg.experiment_utils.failures import Failure, failure
@@ -77,6 +79,14 @@ class Judge:
             job_id = self.job_id(submission, adopted)
             if isinstance(job_id, Failure):
                 return self.save_refusal(submission, job_id)
+            if job_id is None and _waits(submission):
+                return RunState(
+                    run_id=submission.run_paths.run_id,
+                    status="pending",
+                    final=False,
+                    reason=NOT_SUBMITTED,
+                    attempt=submission.number,
+                )
         except (RunError, OSError) as error:
             return as_run_error(submission.run_paths.run_id, error)
         return Question(submission, job_id)
@@ -99,7 +109,9 @@ class Judge:
             if job_id is not None:
                 return job_id
             if is_forbidden(submission) and submission.cancel.exists():
-                return _cancelled(submission)
+                return _not_started(submission) or failure(
+                    "cancelled", "It was cancelled before it began."
+                )
         member = None if submission.intent.exists() else find_member(submission)
         if member is None:
             return _or_refusal(self._backend.adopt, submission)
@@ -136,9 +148,12 @@ class Judge:
     ) -> RunState:
         over = view is not None and view.phase in ("ended", "unknown")
         evidence = read_evidence(submission, ended=over)
+        packed = packed_batch(submission)
         evidence = replace(
             evidence,
             job_id=evidence.job_id or job_id,
+            shares_job=packed is not None,
+            job_record=read_exit_record(packed.ended) if packed is not None and over else None,
             missing_since_s=self._patience.missing_since_s(submission, evidence),
         )
         state = reach_verdict(evidence, view, LogTails(), grace_s=self._backend.grace_s)
@@ -153,7 +168,12 @@ class Judge:
     ) -> RunState:
         if state.status == "completed":
             return state
-        logs = LogTails(*read_attempt_log(submission))
+        packed = packed_batch(submission)
+        if packed is not None and not evidence.claimed:
+            # It has no logs; why its turn did not come is in those of the job.
+            logs = LogTails(log_tail(packed.job_stdout), log_tail(packed.job_stderr))
+        else:
+            logs = LogTails(*read_attempt_log(submission))
         return reach_verdict(evidence, view, logs, grace_s=self._backend.grace_s)
 
     def _keep(self, submission: SubmissionPaths, state: RunState) -> RunState:
@@ -204,6 +224,12 @@ def read_refusal(batch: BatchPaths) -> Failure | None:
         return None
 
 
+def _waits(submission: SubmissionPaths) -> bool:
+    """Whether the launcher of a sweep has yet to submit it."""
+    member = None if submission.intent.exists() else find_member(submission)
+    return member is not None and member.batch.is_waiting
+
+
 def _view(question: Question, views: Mapping[str, JobView | None]) -> JobView | None:
     if question.job_id is None:
         return JobView(phase="pending", reason="being submitted")
@@ -215,13 +241,16 @@ def _ended_by_itself(submission: SubmissionPaths) -> bool:
 
 
 def _refusal(submission: SubmissionPaths, why: Failure) -> Failure:
-    return _cancelled(submission) if submission.cancel.exists() else why
+    if not submission.cancel.exists():
+        return why
+    return _not_started(submission) or failure(
+        "cancelled", "It was cancelled before the backend took it."
+    )
 
 
-def _cancelled(submission: SubmissionPaths) -> Failure:
+def _not_started(submission: SubmissionPaths) -> Failure | None:
     why = read_cancel_reason(submission)
-    told = f"It was not started: {why}." if why else "It was cancelled before the backend took it."
-    return failure("cancelled", told)
+    return failure("cancelled", f"It was not started: {why}.") if why else None
 
 
 def _kept_verdict(submission: SubmissionPaths) -> RunState | None:

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -21,7 +22,9 @@ from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.adoption import adopt_or_close
 from tmgg.experiment_utils.cloud.factory import unknown_name
+from tmgg.experiment_utils.cloud.gpus import find_gpus
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
+from tmgg.experiment_utils.cloud.room import available_cpus, is_waiting
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.paths import SubmissionPaths
 from tmgg.experiment_utils.registry import (
@@ -45,11 +48,21 @@ class LocalConfig:
     """Folder of logs and records, relative to the working directory."""
     timeout_seconds: int | None = None
     """Limit for runs that state none, in seconds; None is no limit."""
+    cpus_per_run: int | None = None
+    """CPUs kept for each run, and its number of threads; a run waits until as many are free of the
+    user's other local runs. None keeps none and leaves the number to the run."""
+    gpus_per_run: int | None = None
+    """GPUs kept for each run; it sees no others. 0 hides them all, None shows all and keeps
+    none."""
 
     def __post_init__(self) -> None:
         checks.path("output_dir", self.output_dir)
         if self.timeout_seconds is not None:
             checks.integer("timeout_seconds", self.timeout_seconds, least=1)
+        if self.cpus_per_run is not None:
+            checks.integer("cpus_per_run", self.cpus_per_run, least=1)
+        if self.gpus_per_run is not None:
+            checks.integer("gpus_per_run", self.gpus_per_run, least=0)
 
 
 class LocalRunner(RecordedRunner):
@@ -81,6 +94,15 @@ class LocalRunner(RecordedRunner):
     def record_settings(self) -> dict[str, object]:
         return asdict(self.config)
 
+    def check_submission(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
+        there = {"cpus_per_run": len(available_cpus()), "gpus_per_run": len(find_gpus())}
+        for name, count in there.items():
+            asked = getattr(self.config, name)
+            if asked is not None and asked > count:
+                raise ConfigError(
+                    f"{name}={asked} is more than this machine has for this process: {count}"
+                )
+
     def write_submission(
         self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
     ) -> None:
@@ -102,7 +124,7 @@ class LocalRunner(RecordedRunner):
         except OSError as error:
             raise SubmissionError(f"cannot start {sys.executable}: {error}") from error
         job_id = process_name(process.pid)
-        _reap_later(process)
+        _reap_when_over(process)
         try:
             save_job(submission, job_id)
         except OSError as error:
@@ -134,7 +156,11 @@ def view_process(job_id: str) -> JobView | None:
     """
     if not _is_here(job_id):
         return None
-    if _live_pid(job_id) is not None:
+    pid = _live_pid(job_id)
+    if pid is not None and is_waiting(pid):
+        reason = "waiting for CPUs or GPUs of this machine"
+        return JobView(phase="pending", state="WAITING", reason=reason, restarts=0)
+    if pid is not None:
         return JobView(phase="running", state="RUNNING", restarts=0)
     return JobView(phase="ended", state="ENDED", restarts=0)
 
@@ -146,9 +172,15 @@ def _is_here(job_id: str) -> bool:
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
-def _reap_later(process: subprocess.Popen[bytes]) -> None:
-    # A dead supervisor stays a zombie of the process that spawned it until somebody waits for it.
+def _reap_when_over(process: subprocess.Popen[bytes]) -> None:
+    """A dead supervisor stays a zombie of the process that spawned it until somebody waits."""
     _children[process.pid] = process
+
+    def wait() -> None:
+        process.wait()
+        _children.pop(process.pid, None)
+
+    threading.Thread(target=wait, name=f"tmgg-{process.pid}", daemon=True).start()
 
 
 def _live_pid(job_id: str) -> int | None:
@@ -157,8 +189,6 @@ def _live_pid(job_id: str) -> int | None:
     if host != socket.gethostname() or not pid_text.isdigit():
         return None
     pid = int(pid_text)
-    if pid in _children and _children[pid].poll() is not None:
-        del _children[pid]
     return pid if start and process_start(pid) == start else None
 
 

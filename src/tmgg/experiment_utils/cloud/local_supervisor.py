@@ -5,30 +5,33 @@ experiment's whole session; TERM first, KILL after a grace. Whatever the experim
 whatever session, ends with it.
 """
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tmgg.experiment_utils.atomic_file import write_atomic
-from tmgg.experiment_utils.attempt_log import render_mark
 from tmgg.experiment_utils.cloud import processes
+from tmgg.experiment_utils.cloud.room import Wish, wait_for_room
+from tmgg.experiment_utils.exit_record import End, leave_exit_record
+from tmgg.experiment_utils.job_start import mark_logs, set_aside_earlier
 from tmgg.experiment_utils.ownership import claim
 from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
 from tmgg.experiment_utils.phases import write_phase
-from tmgg.experiment_utils.registry import process_name
+from tmgg.experiment_utils.registry import load_run, process_name
 
 KILL_AFTER_S = 10.0
 _SWEEP_TIMEOUT_S = 5.0
 _WATCHED = {signal.SIGTERM, signal.SIGCHLD}
 # Of an enclosing job: not this run's own.
 _FOREIGN = "TMGG_RAY_ADDRESS"
+
+
+Prepare = Callable[[], Mapping[str, str] | None]
+"""What the experiment's environment has besides this process's; None when SIGTERM came first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +43,25 @@ class Start:
     restart: int = 0
     """How often the backend had started the job before."""
 
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    stage: str
-    exit_code: int
-    received: str = ""
-    """The signal that asked for the end."""
+    def end(self, exit_code: int, *, stage: str = "entrypoint", received: str = "") -> End:
+        """How this start ended."""
+        return End(
+            job_id=self.job_id,
+            restart=self.restart,
+            stage=stage,
+            exit_code=exit_code,
+            received=received,
+        )
 
 
 def main(folder: Path) -> int:
-    return supervise(Start(submission_paths(folder), process_name(os.getpid())), {})
+    paths = submission_paths(folder)
+    wish = Wish.of_settings(load_run(paths.run_paths).settings)
+    return supervise(Start(paths, process_name(os.getpid())), lambda: wait_for_room(wish))
 
 
-def supervise(start: Start, environment: Mapping[str, str]) -> int:
-    """Run the experiment, with `environment` added to this process's; its exit code."""
+def supervise(start: Start, prepare: Prepare) -> int:
+    """Run the experiment; its exit code."""
     # Blocked and waited for, not handled: no moment is left in which a signal could get lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     processes.adopt_orphans()
@@ -62,45 +69,30 @@ def supervise(start: Start, environment: Mapping[str, str]) -> int:
     if owner != start.job_id:
         sys.stdout.write(f"tmgg: not needed, this submission belongs to {owner}\n")
         return 0
-    _set_aside(start)
+    if start.restart > 0:
+        set_aside_earlier(start.paths, restart=start.restart)
     write_phase(start.paths, "batch_start")
-    _mark_logs(start)
-    end = _End("cancelled", 0) if start.paths.cancel.exists() else _run(start, environment)
-    _leave_record(start, end)
+    mark_logs(start.paths, restart=start.restart, job_id=start.job_id)
+    end = _run(start, prepare)
+    write_phase(start.paths, "batch_end")
+    leave_exit_record(start.paths, end)
     return end.exit_code
 
 
-def _set_aside(start: Start) -> None:
-    """What an earlier start left must not be taken for this one's; as in the job script."""
-    if start.restart == 0:
-        return
-    paths = start.paths
-    for left in (paths.phases, paths.result, paths.entrypoint_exit_code):
-        if left.exists():
-            left.rename(left.with_name(f"{left.name}.before-restart-{start.restart}"))
-    for left in (paths.ended, paths.stop):
-        left.unlink(missing_ok=True)
-    write_atomic(paths.restart, f"{start.restart}\n".encode())
-
-
-def _mark_logs(start: Start) -> None:
-    mark = render_mark(
-        start.paths.number, restart=start.restart, job_id=start.job_id, host=socket.gethostname()
-    )
-    for stream in (sys.stdout, sys.stderr):
-        stream.write(f"{mark}\n")
-        stream.flush()
-
-
-def _run(start: Start, environment: Mapping[str, str]) -> _End:
+def _run(start: Start, prepare: Prepare) -> End:
+    if start.paths.cancel.exists():
+        return start.end(0, stage="cancelled")
+    environment = prepare()
+    if environment is None:
+        return start.end(_shell_code(-signal.SIGTERM), stage="cancelled", received="TERM")
     process = _start(start, environment)
     try:
         code = _wait(process.pid)
         if code is None:
             process.returncode = _end(process.pid)
-            return _End("entrypoint", _shell_code(process.returncode), received="TERM")
+            return start.end(_shell_code(process.returncode), received="TERM")
         process.returncode = code  # reaped here, not by Popen
-        return _End("entrypoint", _shell_code(code))
+        return start.end(_shell_code(code))
     finally:
         # What the experiment started and left behind, daemons included.
         processes.kill_descendants(timeout_s=_SWEEP_TIMEOUT_S)
@@ -159,26 +151,6 @@ def _signal_session(leader: int, number: signal.Signals) -> None:
 def _shell_code(returncode: int) -> int:
     """As a shell has it: 128 and the signal's number for a process that was killed."""
     return returncode if returncode >= 0 else 128 - returncode
-
-
-def _leave_record(start: Start, end: _End) -> None:
-    paths = start.paths
-    write_phase(paths, "batch_end")
-    try:
-        entrypoint = int(paths.entrypoint_exit_code.read_text())
-    except (OSError, ValueError):
-        entrypoint = None
-    record = {
-        "version": 1,
-        "job_id": start.job_id,
-        "restart": start.restart,
-        "stage": end.stage,
-        "signal": end.received,
-        "exit_code": end.exit_code,
-        "entrypoint_exit_code": entrypoint,
-        "ended_at": time.time(),
-    }
-    write_atomic(paths.ended, json.dumps(record).encode())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 _SET_PARENT_DEATH_SIGNAL = 1
+_SET_NAME = 15
 _SET_CHILD_SUBREAPER = 36
 _PAUSE_S = 0.01
 
@@ -27,6 +28,16 @@ def end_with_parent(parent: int, number: signal.Signals) -> None:
     _prctl(_SET_PARENT_DEATH_SIGNAL, number)
     if os.getppid() != parent:
         os.kill(os.getpid(), number)
+
+
+def read_name() -> str:
+    """Of this process, as `ps` shows it."""
+    return Path("/proc/self/comm").read_text().strip()
+
+
+def set_name(name: str) -> None:
+    """At most 15 letters."""
+    _prctl(_SET_NAME, ctypes.create_string_buffer(name.encode()))
 
 
 def descendants(root: int | None = None) -> dict[int, str]:
@@ -99,7 +110,7 @@ def _process_table() -> dict[int, tuple[int, str]]:
     return table
 
 
-def _prctl(option: int, value: int) -> None:
+def _prctl(option: int, value: "int | ctypes.Array[ctypes.c_char]") -> None:
     library = ctypes.CDLL(None, use_errno=True)
     if library.prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), f"prctl({option})")

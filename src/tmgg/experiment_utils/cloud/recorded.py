@@ -4,12 +4,11 @@ A subclass says how to start a submission and what its backend knows about jobs;
 concerns records, evidence and verdicts is here, once.
 """
 
-import contextlib
 import logging
 import os
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tmgg.errors import (
@@ -27,7 +26,9 @@ from tmgg.experiment_utils.batch_index import (
     batched_runs,
     fill_run_folder,
     find_member,
+    has_runs_left,
     make_run_folder,
+    packed_batch,
 )
 from tmgg.experiment_utils.cloud import sweep_records
 from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
@@ -39,6 +40,7 @@ from tmgg.experiment_utils.cloud.polling import (
     as_run_error,
     poll_together,
 )
+from tmgg.experiment_utils.cloud.recording import recording
 from tmgg.experiment_utils.cloud.results import make_result
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
@@ -59,7 +61,6 @@ from tmgg.experiment_utils.registry import (
     create_run,
     find_run,
     load_run,
-    remember_folder,
     runs_in,
     withdraw_submission,
 )
@@ -158,7 +159,7 @@ class RecordedRunner(CloudRunner):
 
         record = self.new_record(task.run_id, gpu_type=gpu_type)
         try:
-            with _recording(paths):
+            with recording(paths):
                 submission = create_run(paths, record, task, request.payload, write)
         except RunExistsError:
             if resume:
@@ -202,10 +203,15 @@ class RecordedRunner(CloudRunner):
     def cancel_all(self, run_ids: Sequence[str], *, why: str = "") -> list[bool]:
         """With one question and one request to the backend for all."""
         open_ids = [state.run_id for state in self.poll(run_ids) if not state.final]
-        found = [self._note_cancellation(self._submission(run_id), why) for run_id in open_ids]
-        jobs = [job_id for job_id in found if job_id is not None]
-        if jobs:
-            self.cancel_jobs(jobs)
+        jobs: dict[str, BatchPaths | None] = {}
+        for submission in map(self._submission, open_ids):
+            job_id = self._note_cancellation(submission, why)
+            if job_id is not None:
+                jobs[job_id] = packed_batch(submission)
+        # A job that others share goes on for them; it looks for such notes itself.
+        doomed = [job for job, batch in jobs.items() if batch is None or not has_runs_left(batch)]
+        if doomed:
+            self.cancel_jobs(doomed)
         return [run_id in open_ids for run_id in run_ids]
 
     def _note_cancellation(self, submission: SubmissionPaths, why: str) -> str | None:
@@ -215,9 +221,8 @@ class RecordedRunner(CloudRunner):
             make_run_folder(submission)
             write_json(submission.cancel, note)
             job_id = self._judge.job_id(submission)
-            if job_id is None:
-                return self.forbid(submission)
-            if not submission.intent.exists() and find_member(submission) is not None:
+            is_member = not submission.intent.exists() and find_member(submission) is not None
+            if job_id is None or is_member:
                 # Slurm forgets an element that never began; so it is known why it never will.
                 return self.forbid(submission) or _known(job_id)
             return _known(job_id)
@@ -247,11 +252,12 @@ class RecordedRunner(CloudRunner):
     def note_sweep(self, plan: SweepPlan, *, gpu_type: str | None) -> None:
         existing = set(self.existing([str(request.run_id) for request in plan.requests]))
         new = [request for request in plan.requests if request.run_id not in existing]
-        tasks = [task_of(request, default_timeout_s=self.default_timeout_s) for request in new]
-        payloads = [request.payload for request in new]
+        tasks = [
+            (task_of(request, default_timeout_s=self.default_timeout_s), request.payload)
+            for request in new
+        ]
         record = self.new_record("", gpu_type=gpu_type)
-        remember_folder(self.output_dir)
-        sweep_records.note_sweep(self.output_dir, record, plan, tasks, payloads)
+        sweep_records.note_sweep(self.output_dir, record, plan, tasks)
 
     def end_sweep(self, sweep_id: str, why: Failure) -> None:
         sweep_records.end_waiting(self.output_dir, sweep_id, why)
@@ -270,6 +276,24 @@ class RecordedRunner(CloudRunner):
 
         return self._submit_again(paths, state, write)
 
+    def go_on(self, state: RunState) -> bool:
+        if state.attempt > self.restarts_of(load_run(self._paths(state.run_id))):
+            return False
+        try:
+            self.retry(state.run_id)
+        except RunExistsError:
+            return True  # another process that waits for it was first
+        except SubmissionUnknownError:
+            return True  # whoever asks next finds out
+        except BackendError as error:
+            log.warning("run %s cannot go on from its saved state: %s", state.run_id, error)
+            return False
+        return True
+
+    def restarts_of(self, record: RunRecord) -> int:
+        """How often a run may begin again after an interruption."""
+        return 0
+
     def _resume(self, paths: RunPaths, write: WriteSubmission) -> SpawnedTask:
         state = self.poll([paths.run_id])[0]
         if state.final and state.status == "failed":
@@ -279,7 +303,7 @@ class RecordedRunner(CloudRunner):
     def _submit_again(
         self, paths: RunPaths, state: RunState, write: WriteSubmission
     ) -> SpawnedTask:
-        with _recording(paths):
+        with recording(paths):
             fill_run_folder(self._submission(paths.run_id))
             self._close(self._submission(paths.run_id), state)
             submission = add_submission(paths, write)
@@ -289,7 +313,7 @@ class RecordedRunner(CloudRunner):
         """The next submission of a run that failed, as yet empty."""
         paths = self._paths(state.run_id)
         earlier = self._submission(state.run_id)
-        with _recording(paths):
+        with recording(paths):
             fill_run_folder(earlier)
             self._close(earlier, state)
             return add_submission(paths, lambda _draft, _final: None)
@@ -349,19 +373,6 @@ class RecordedRunner(CloudRunner):
     def _submission(self, run_id: str) -> SubmissionPaths:
         paths = self._paths(run_id)
         return paths.submission(max(paths.submission_numbers(), default=1))
-
-
-@contextlib.contextmanager
-def _recording(paths: RunPaths) -> Iterator[None]:
-    try:
-        yield
-    except RunExistsError:
-        raise
-    except OSError as error:
-        raise SubmissionError(
-            f"the record of run {paths.run_id!r} cannot be written in {paths.output_dir}: {error}. "
-            "Nothing was submitted; make room there, or set another output_dir."
-        ) from error
 
 
 def _cancelled_before(submission: SubmissionPaths) -> bool:

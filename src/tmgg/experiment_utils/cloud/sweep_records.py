@@ -15,7 +15,7 @@ from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.sweeping import SweepPlan
 from tmgg.experiment_utils.failures import Failure
 from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SweepPaths
-from tmgg.experiment_utils.registry import RunRecord, load_task, new_intent
+from tmgg.experiment_utils.registry import RunRecord, load_task, new_intent, remember_folder
 from tmgg.experiment_utils.sweeps import (
     SweepRecord,
     SweepRun,
@@ -34,13 +34,13 @@ def note_sweep(
     output_dir: Path,
     record: RunRecord,
     plan: SweepPlan,
-    tasks: Sequence[TaskInput],
-    payloads: Sequence[bytes | None],
+    tasks: Sequence[tuple[TaskInput, bytes | None]],
 ) -> None:
-    """Write the sweep's record, and the tasks of runs that are to be submitted for the first time.
+    """Write the sweep's record, and the tasks of its new runs with what travels beside them.
 
     Raises SubmissionError when they cannot be written.
     """
+    remember_folder(output_dir)
     runs = [
         SweepRun(run_id=str(request.run_id), key=key_of(request), title=request.title)
         for request in plan.requests
@@ -57,7 +57,7 @@ def note_sweep(
         save_sweep(SweepPaths(output_dir, plan.sweep_id), sweep)
         waiting = waiting_batch(output_dir, plan.sweep_id)
         if tasks and not waiting.folder.exists():
-            _note_waiting(waiting, record, tasks, payloads)
+            _note_waiting(waiting, record, tasks)
     except OSError as error:
         raise SubmissionError(
             f"the record of sweep {plan.sweep_id} cannot be written in {output_dir}: {error}. "
@@ -95,17 +95,14 @@ def common_record(record: RunRecord) -> JsonDict:
 
 
 def _note_waiting(
-    waiting: BatchPaths,
-    record: RunRecord,
-    tasks: Sequence[TaskInput],
-    payloads: Sequence[bytes | None],
+    waiting: BatchPaths, record: RunRecord, tasks: Sequence[tuple[TaskInput, bytes | None]]
 ) -> None:
     def write_intent(draft: BatchPaths, _final: BatchPaths) -> None:
         write_json(draft.intent, new_intent().to_json())
 
     batched = (
         BatchedTask(run_id=task.run_id, submission=1, task=task.to_json(), payload=payload)
-        for task, payload in zip(tasks, payloads, strict=True)
+        for task, payload in tasks
     )
     batch = BatchRecord(kind="waiting", run=common_record(record))
     create_batch(waiting, batch, batched, write_intent)

@@ -18,7 +18,7 @@ from tmgg.errors import (
     SubmissionUnknownError,
     SubmitLimitError,
 )
-from tmgg.experiment_utils.cloud.dispatch import Dispatcher
+from tmgg.experiment_utils.cloud.dispatch import Dispatched, Dispatcher, GroupDispatcher
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SweepMode, TaskRequest
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges, SweepPolicy
 from tmgg.experiment_utils.cloud.waiting import Clock, Watch
@@ -66,6 +66,12 @@ class Sweep:
         self._clock = clock
         self._waiting = deque(plan.requests)
         self._retrying: deque[str] = deque()
+        self._last_state: dict[str, RunState] = {}
+        """Of those that are to be submitted again: how they ended."""
+        self._begun_count = 0
+        """Runs that ended after they had begun."""
+        self._begun_before: dict[str, int] = {}
+        """That count when a run that had not begun was last submitted again."""
         self._changes: dict[str, RetryChanges] = {}
         self._tries: Counter[str] = Counter()
         self._failures = 0
@@ -135,8 +141,8 @@ class Sweep:
     def _take_results(self) -> None:
         for state in self._next_ended():
             why = state.failure
-            again = why is not None and self._policy.retries_failure(why.kind) and not self._stopped
-            if why is not None and again and self._tries[state.run_id] < self._policy.retries:
+            self._begun_count += why is None or why.kind != "not_started"
+            if why is not None and self._may_retry(state.run_id, why):
                 self._plan_retry(state, why)
             else:
                 self._end(state.run_id, self._collect(state.run_id))
@@ -168,9 +174,18 @@ class Sweep:
         except RunError as error:
             return _failed(self._requests[run_id], failure("lost", str(error)))
 
+    def _may_retry(self, run_id: str, why: Failure) -> bool:
+        if self._stopped:
+            return False
+        if why.kind == "not_started":
+            # It has not been tried. Whether there is hope shows when the others have ended.
+            return self._policy.retries > 0
+        return self._policy.retries_failure(why.kind) and self._tries[run_id] < self._policy.retries
+
     def _plan_retry(self, state: RunState, why: Failure) -> None:
         run_id = state.run_id
-        self._tries[run_id] += 1
+        self._tries[run_id] += why.kind != "not_started"
+        self._last_state[run_id] = state
         before = self._changes.get(run_id, RetryChanges())
         bad = tuple(self._runner.bad_nodes(state)) if why.kind == "node_fail" else ()
         self._changes[run_id] = before.after(why.kind, bad, self._policy)
@@ -178,6 +193,8 @@ class Sweep:
         self._retrying.append(run_id)
 
     def _retry_waiting(self) -> str:
+        if isinstance(self._dispatcher, GroupDispatcher):
+            return self._retry_together(self._dispatcher)
         while self._retrying:
             run_id = self._retrying[0]
             try:
@@ -199,6 +216,31 @@ class Sweep:
             self._retrying.popleft()
             self._watch.add(run_id, job_id)
         return ""
+
+    def _retry_together(self, dispatcher: GroupDispatcher) -> str:
+        if not self._retrying or self._watch.open_count:
+            return ""
+        self._end_hopeless()
+        states = [self._last_state[run_id] for run_id in self._retrying]
+        changes = [self._changes[run_id] for run_id in self._retrying]
+        done = dispatcher.retry(states, changes) if states else Dispatched()
+        for run_id, job_id in done.launched.items():
+            self._begun_before[run_id] = self._begun_count
+            self._watch.add(run_id, job_id)
+        for run_id, words in done.refused.items():
+            log.warning("run %s could not be submitted again: %s", run_id, words)
+            self._end(run_id, self._collect(run_id))
+        self._retrying = deque(each for each in self._retrying if each not in done.run_ids)
+        return done.held
+
+    def _end_hopeless(self) -> None:
+        """What did not begin, although all else had ended, would not begin the next time either."""
+        for run_id in list(self._retrying):
+            why = self._last_state[run_id].failure
+            unbegun = why is not None and why.kind == "not_started"
+            if unbegun and self._begun_count <= self._begun_before.get(run_id, 0):
+                self._retrying.remove(run_id)
+                self._end(run_id, self._collect(run_id))
 
     def _end(self, run_id: str, result: ExperimentResult) -> None:
         self.results[run_id] = result

@@ -12,9 +12,11 @@ from typing import Literal
 from tmgg.experiment_utils.cloud.diagnosis import LogTails, diagnose_exit, diagnose_output
 from tmgg.experiment_utils.cloud.runs import RunState, Status
 from tmgg.experiment_utils.evidence import Evidence, ExitRecord
-from tmgg.experiment_utils.failures import Failure, FailureKind, failure
+from tmgg.experiment_utils.failures import STOPPED_HINT, Failure, FailureKind, failure
 from tmgg.experiment_utils.task import TaskOutput, nodes_of
 
+# What ends a run that has done nothing wrong, and that nobody meant to end.
+_INTERRUPTIONS = ("timeout", "preempted", "node_fail")
 JobPhase = Literal["pending", "running", "ended", "unknown"]
 
 
@@ -48,11 +50,15 @@ def reach_verdict(
     was true (see `is_missing`).
     """
     current = _of_current_restart(evidence, view)
-    state = _base_state(current, view)
-    if current.exit_record is not None and current.exit_record.stage == "cancelled":
+    # Of a run that ended within its job, which goes on with others, the backend knows nothing.
+    told = None if _ended_within_its_job(current) else view
+    state = _base_state(current, told)
+    if _cancelled_before_it_began(current):
         return _failed(state, _cancelled(current, begun=False))
     if _over(current, view, grace_s=grace_s):
-        return _final(state, current, view, logs)
+        return _final(state, current, told, logs)
+    if _ended_within_its_job(current):
+        return replace(state, status="running", note="its result is on its way")
     if view is None:
         running = current.claimed or current.result is not None
         note = "the backend does not answer; this is the last that is known"
@@ -62,7 +68,17 @@ def reach_verdict(
         return replace(state, status="pending")
     if view.phase == "unknown" and not current.claimed:
         return replace(state, status="pending", note="not yet known to the backend")
+    if current.shares_job and not current.claimed:
+        return replace(state, status="pending", reason="waits for its turn in its job")
     return replace(state, status="running")
+
+
+def _cancelled_before_it_began(evidence: Evidence) -> bool:
+    record = evidence.exit_record
+    if record is not None:
+        return record.stage == "cancelled"
+    # A job of its own would be asked about first: it may have begun before it was forbidden.
+    return evidence.shares_job and evidence.forbidden and evidence.cancel_requested
 
 
 def is_missing(evidence: Evidence, view: JobView | None) -> bool:
@@ -76,21 +92,31 @@ def _over(evidence: Evidence, view: JobView | None, *, grace_s: float) -> bool:
     if has_trusted_end(evidence):
         return True
     waited = evidence.missing_since_s is not None and evidence.missing_since_s >= grace_s
-    if view is None:
-        # The job's own last words will do if the backend stays silent.
+    if view is None or _ended_within_its_job(evidence):
+        # The own last words will do if the backend stays silent, or does not know of this run.
         record = evidence.exit_record
-        return record is not None and not record.signal and record.age_s >= grace_s
+        if record is not None and not record.signal and record.age_s >= grace_s:
+            return True
+    if view is None:
+        return False
     if view.phase == "unknown":
         return waited or (evidence.exit_record is not None and _nothing_to_wait_for(evidence, view))
     return view.phase == "ended" and (waited or _nothing_to_wait_for(evidence, view))
 
 
 def has_trusted_end(evidence: Evidence) -> bool:
-    """The job ended by itself and its result is there: the backend need not be asked."""
+    """It ended by itself and what it leaves is there: the backend need not be asked."""
     record, result = evidence.exit_record, evidence.result
-    if record is None or result is None or record.signal:
+    if record is None or record.signal:
         return False
-    return record.restart == result.restart
+    if result is not None and record.restart == result.restart:
+        return True
+    return record.scope == "run" and record.entrypoint_exit_code is None
+
+
+def _ended_within_its_job(evidence: Evidence) -> bool:
+    record = evidence.exit_record
+    return record is not None and record.scope == "run" and not record.signal
 
 
 def _nothing_to_wait_for(evidence: Evidence, view: JobView) -> bool:
@@ -103,7 +129,10 @@ def _nothing_to_wait_for(evidence: Evidence, view: JobView) -> bool:
     if record is not None:
         return record.entrypoint_exit_code is None
     # Ended from outside, before it could write: nothing is to be expected.
-    return view.kind is not None or not evidence.claimed or _was_killed(view)
+    if view.kind is not None or _was_killed(view):
+        return True
+    # The end of a job says of each of its runs only that it must have left something.
+    return not evidence.claimed and (not evidence.shares_job or evidence.job_record is not None)
 
 
 def _was_killed(view: JobView) -> bool:
@@ -117,7 +146,8 @@ def _final(state: RunState, evidence: Evidence, view: JobView | None, logs: LogT
     if result is not None and result.status == "completed":
         return replace(state, status="completed", final=True)
     why = _why(evidence, result, view, logs)
-    return _failed(state, why)
+    saved = result is not None and result.status == "stopped"
+    return replace(_failed(state, why), resumable=saved and why.kind in _INTERRUPTIONS)
 
 
 def _why(
@@ -125,6 +155,10 @@ def _why(
 ) -> Failure:
     if evidence.cancel_requested and (view is None or view.kind in (None, "cancelled")):
         return _cancelled(evidence, begun=evidence.claimed)
+    if _never_began(evidence):
+        return _why_unbegun(evidence, view, logs)
+    if evidence.exit_record is not None and evidence.exit_record.failure is not None:
+        return evidence.exit_record.failure
     # An unknown job's kind is only a guess at why it never began.
     guess = view is not None and view.phase == "unknown" and evidence.claimed
     if view is not None and view.kind is not None and not guess:
@@ -148,6 +182,22 @@ def _why(
     return diagnose_exit(evidence.exit_record, exit_code, view.state if view else "", logs)
 
 
+def _never_began(evidence: Evidence) -> bool:
+    return evidence.shares_job and not evidence.claimed and evidence.exit_record is None
+
+
+def _why_unbegun(evidence: Evidence, view: JobView | None, logs: LogTails) -> Failure:
+    """Of a run whose turn had not come when its job ended; the logs are the job's."""
+    if view is not None and view.kind in ("cancelled", "node_fail", "preempted"):
+        return _from_state(view, None)
+    exit_code = view.exit_code if view is not None else None
+    state = view.state if view is not None else ""
+    found = diagnose_exit(evidence.job_record, exit_code, state, logs)
+    if found.kind in ("environment", "ray_start"):
+        return found
+    return failure("not_started", f"Job {evidence.job_id} ended before its turn. {found.message}")
+
+
 def _cancelled(evidence: Evidence, *, begun: bool) -> Failure:
     why = evidence.cancel_why
     if not begun:
@@ -166,6 +216,9 @@ def _from_state(view: JobView, result: TaskOutput | None) -> Failure:
     words = f"The backend says {view.state}" if view.state else "The backend ended it"
     if view.reason:
         words += f" ({view.reason})"
+    if result is not None and result.status == "stopped":
+        words += f"; its state was saved before ({result.error_message})"
+        return failure(view.kind, f"{words}.", hint=STOPPED_HINT)
     if result is not None and result.error_message:
         words += f"; the experiment's last words: {result.error_type}: {result.error_message}"
     return failure(view.kind, words + ".")
@@ -217,7 +270,9 @@ def _own_exit_code(evidence: Evidence) -> str | None:
 
 
 def _own_nodes(evidence: Evidence) -> str:
-    return "" if evidence.result is None else ",".join(nodes_of(evidence.result))
+    if evidence.result is not None:
+        return ",".join(nodes_of(evidence.result))
+    return evidence.exit_record.host if evidence.exit_record is not None else ""
 
 
 def _failed(state: RunState, why: Failure) -> RunState:

@@ -10,6 +10,7 @@ from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.script import (
     Interpreter,
     render_array_script,
+    render_packed_script,
     render_script,
 )
 from tmgg.experiment_utils.paths import BatchPaths, RunPaths
@@ -70,6 +71,10 @@ CONFIGS |= {
     "array.sh": SlurmConfig(ray_bootstrap="none", gpus_per_task=0),
     "array_with_ray.sh": SlurmConfig(exclusive=False, nodes=2),
 }
+CONFIGS |= {
+    "packed.sh": SlurmConfig(exclusive=False, nodes=2, runs_per_node=4, gpus_per_task=2),
+}
+PACKED = {"packed.sh"}
 ARRAYS = {"array.sh": "0-99%4", "array_with_ray.sh": "0-1"}
 
 
@@ -79,8 +84,10 @@ def render(name: str) -> str:
     base = Path("/home/alice/project")
     output_dir = config.resolved_output_dir(base)
     interpreter = Interpreter(folder=Path("/home/alice/venv/bin"))
+    batch = BatchPaths(output_dir, "20261123-120000-0a1b2c3d.1")
+    if name in PACKED:
+        return render_packed_script(config, batch, base=base, interpreter=interpreter)
     if name in ARRAYS:
-        batch = BatchPaths(output_dir, "20261123-120000-0a1b2c3d.1")
         return render_array_script(
             config, batch, array=ARRAYS[name], base=base, interpreter=interpreter
         )

@@ -158,7 +158,7 @@ def _without_room(result: JsonDict, left_out: list[str], limit_bytes: int) -> Js
     return result | {
         "status": "failed",
         "stage": "artifacts",
-        "error_type": "ArtifactError",
+        "error_type": "tmgg.errors.ArtifactError",
         "error_message": f"{shown} did not fit into artifacts_limit_mb={limit_bytes >> 20}",
     }
 

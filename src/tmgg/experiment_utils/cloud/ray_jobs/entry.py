@@ -16,7 +16,7 @@ def main(folder: str, job_id: str, restarts: str, *options: str) -> int:
     # Ray's own variable: the cluster that runs this job.
     address = os.environ.get("RAY_ADDRESS", "")
     connect = {"TMGG_RAY_ADDRESS": address} if "--connect" in options and address else {}
-    return supervise(Start(paths, job_id, int(restarts)), connect)
+    return supervise(Start(paths, job_id, int(restarts)), lambda: connect)
 
 
 def _write_to_the_runs_logs(paths: SubmissionPaths) -> None:

@@ -50,20 +50,24 @@ class BatchSubmitter:
         self._runner = runner
         self._sweep_id = plan.sweep_id
         self._gpu_type = gpu_type
-        self._resume = resume
+        # Before the sweep notes those that are new.
+        run_ids = [str(request.run_id) for request in plan.requests]
+        self._existing = set(runner.existing(run_ids)) if resume else set()
         self._failed: dict[str, RunState] = {}
         self._begun: list[str] = []
         self._number = _last_number(runner.output_dir, plan.sweep_id)
 
     def take_up(self, requests: Sequence[TaskRequest]) -> dict[str, str | None]:
         """When a sweep is resumed: its runs that need not be submitted, with their jobs."""
-        if not self._resume:
-            return {}
-        run_ids = self._runner.existing([str(request.run_id) for request in requests])
-        states = self._runner.poll(run_ids)
+        run_ids = [str(request.run_id) for request in requests]
+        states = self._runner.poll([run_id for run_id in run_ids if run_id in self._existing])
         failed = [state for state in states if state.final and state.status == "failed"]
         self._failed = {state.run_id: state for state in failed}
         return {state.run_id: state.job_id for state in states if state not in failed}
+
+    def continue_from(self, failed: Sequence[RunState]) -> None:
+        """Runs that failed in this sweep: they get their next submission."""
+        self._failed.update({state.run_id: state for state in failed})
 
     def submit(
         self, requests: Sequence[TaskRequest], kind: BatchKind, render: RenderScript

@@ -10,6 +10,7 @@ from typing import Any
 
 from tmgg.errors import SubmissionError, SubmissionUnknownError, SubmitLimitError
 from tmgg.experiment_utils.atomic_file import write_atomic, write_json
+from tmgg.experiment_utils.batch_index import packed_batch
 from tmgg.experiment_utils.cloud.base import as_request
 from tmgg.experiment_utils.cloud.dispatch import Dispatcher
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
@@ -17,6 +18,7 @@ from tmgg.experiment_utils.cloud.runs import RunState, SweepMode, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.array_dispatch import ArrayDispatcher
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient, require_commands, submit_argv
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.packed_dispatch import PackedDispatcher
 from tmgg.experiment_utils.cloud.slurm.retrying import bad_nodes, changed
 from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_script
 from tmgg.experiment_utils.cloud.slurm.submission import Submitter, adopt, explain_refusal
@@ -26,7 +28,7 @@ from tmgg.experiment_utils.cloud.sweeping import SweepPlan
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.cloud.waiting import Clock
 from tmgg.experiment_utils.paths import BatchPaths, JobFolder, RunPaths, SubmissionPaths
-from tmgg.experiment_utils.registry import load_run, new_intent
+from tmgg.experiment_utils.registry import RunRecord, load_run, new_intent
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ class SlurmRunner(RecordedRunner):
     """
 
     backend = "slurm"
-    sweep_modes = ("separate", "array")
+    sweep_modes = ("separate", "array", "packed")
 
     def __init__(
         self,
@@ -157,10 +159,16 @@ class SlurmRunner(RecordedRunner):
     def cancel_jobs(self, job_ids: Sequence[str]) -> None:
         self.client.cancel(job_ids)
 
+    def restarts_of(self, record: RunRecord) -> int:
+        return SlurmConfig.from_mapping(record.settings).restarts
+
     def dispatcher(self, plan: SweepPlan, *, gpu_type: str | None, resume: bool) -> Dispatcher:
         if plan.mode == "array":
             require_commands()
             return ArrayDispatcher(self, plan, gpu_type=gpu_type, resume=resume)
+        if plan.mode == "packed":
+            require_commands()
+            return PackedDispatcher(self, plan, gpu_type=gpu_type, resume=resume)
         return super().dispatcher(plan, gpu_type=gpu_type, resume=resume)
 
     def bad_nodes(self, state: RunState) -> list[str]:
@@ -171,6 +179,9 @@ class SlurmRunner(RecordedRunner):
         if paths.run.exists():
             # A retry keeps the settings of the record, whatever this runner was made with.
             config = SlurmConfig.from_mapping(load_run(paths).settings)
+            if any(packed_batch(paths.submission(each)) for each in paths.submission_numbers()):
+                # It never needed more than a part of a node.
+                config = replace(config, nodes=1, nodelist=None, ray_bootstrap="none")
         return config if gpu_type is None else replace(config, gpu_type=gpu_type)
 
     def _render(self, config: SlurmConfig, paths: SubmissionPaths) -> str:

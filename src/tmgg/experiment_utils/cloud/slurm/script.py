@@ -4,7 +4,7 @@ import re
 import shlex
 import string
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -21,6 +21,7 @@ ENTRYPOINT = (
     "import sys; from tmgg.experiment_utils.execute import execute_task; "
     "sys.exit(execute_task(sys.argv[1]))"
 )
+PACKED_MODULE = "tmgg.experiment_utils.packed.main"
 # How long srun leaves the workers once the first task has ended; they would linger for a minute.
 WORKER_WAIT_S = 2
 
@@ -59,6 +60,10 @@ class _Job:
     """For templates of a site's own that were written before there were arrays."""
     ended: str = ""
     array: str | None = None
+    outlives_nodes: bool = False
+    """The allocation goes on when one of its nodes is lost."""
+    entrypoint: str = ""
+    """What the managed bootstrap runs in place of the experiment, with its arguments."""
 
 
 def render_script(
@@ -79,13 +84,26 @@ def render_array_script(
 
     Raises ConfigError as `render_script`, and when the site's own template is for single runs.
     """
-    template = _template_text(config)
-    if "@{run}" not in template:
-        raise ConfigError(
-            f"script_template={config.script_template!r} has no @{{run}}, which says which run of "
-            "an array a job is. Add it where tmgg_dir is set, or use sweep_mode=separate."
-        )
+    template = _template_text(config, needs_run=True)
     job = _job_of_array(config, batch, array, base)
+    return _render_job(config, job, template, base=base, interpreter=interpreter)
+
+
+def render_packed_script(
+    config: SlurmConfig, batch: BatchPaths, *, base: Path, interpreter: Interpreter
+) -> str:
+    """The script of the one job that runs all runs of a batch.
+
+    Raises ConfigError as `render_array_script`, and where Ray is to start otherwise than managed.
+    """
+    if config.ray_bootstrap not in ("auto", "managed"):
+        raise ConfigError(
+            f"ray_bootstrap={config.ray_bootstrap!r} cannot be: sweep_mode=packed needs the "
+            "managed bootstrap. Set ray_bootstrap to managed or auto."
+        )
+    template = _template_text(config, needs_run=True)
+    job = _job_of_batch(config, batch, base)
+    config = replace(config, ray_bootstrap="managed")
     return _render_job(config, job, template, base=base, interpreter=interpreter)
 
 
@@ -104,8 +122,9 @@ def _render_job(
         path=_render_path(Path(command).parent if "/" in command else interpreter.folder),
         setup="\n".join(config.setup_commands),
         python=python,
+        max_restarts=str(config.restarts),
         preflight="--ray" if bootstrap == "symmetric-run" else "--no-ray",
-        launch=_LAUNCHERS[bootstrap](config, python),
+        launch=_LAUNCHERS[bootstrap](config, python, job.entrypoint),
     )
 
 
@@ -135,6 +154,29 @@ def _job_of_array(config: SlurmConfig, batch: BatchPaths, array: str, base: Path
     )
 
 
+def _job_of_batch(config: SlurmConfig, batch: BatchPaths, base: Path) -> _Job:
+    return _Job(
+        stdout=_log_pattern(batch.job_stdout, base),
+        stderr=_log_pattern(batch.job_stderr, base),
+        run=_fill(
+            _packaged("run_packed.sh.template"),
+            folder=shlex.quote(str(batch.folder)),
+            token=_packaged("ray_token.sh.template"),
+        ),
+        outlives_nodes=True,
+        entrypoint=_packed_entrypoint(config),
+    )
+
+
+def _packed_entrypoint(config: SlurmConfig) -> str:
+    words = [PACKED_MODULE]
+    if config.runs_per_node is not None:
+        words.append(f"--runs-per-node={config.runs_per_node}")
+    if config.time_limit_s is not None:
+        words.append(f"--limit={config.time_limit_s}")
+    return " ".join(words)
+
+
 def render_directives(config: SlurmConfig, paths: SubmissionPaths, *, base: Path) -> str:
     """The `#SBATCH` lines: the spec's in the spec's order, then what else was asked for."""
     return _render_directives(config, _job_of_run(paths, base))
@@ -155,6 +197,7 @@ def _render_directives(config: SlurmConfig, job: _Job) -> str:
         f"--error={job.stderr}",
         "--open-mode=append",
         f"--array={job.array}" if job.array else "",
+        "--no-kill" if job.outlives_nodes else "",
         *_optional(config),
         *(_extra(option) for option in config.extra_args),
     ]
@@ -184,6 +227,10 @@ def _optional(config: SlurmConfig) -> list[str]:
         "mail-type": config.mail_type,
     }
     options = [f"--{name}={value}" for name, value in named.items() if value is not None]
+    if config.resolved_signal_lead_s:
+        options.append(f"--signal=B:USR2@{config.resolved_signal_lead_s}")
+    if config.no_kill:
+        options.append("--no-kill")
     if config.requeue is not None:
         options.append("--requeue" if config.requeue else "--no-requeue")
     return options
@@ -232,7 +279,7 @@ def _render_path(folder: Path | None) -> str:
     return f'export PATH={shlex.quote(str(folder))}:"$PATH"\n'
 
 
-def _render_symmetric_run(config: SlurmConfig, python: str) -> str:
+def _render_symmetric_run(config: SlurmConfig, python: str, _entrypoint: str) -> str:
     default_ports = (RAY_MIN_WORKER_PORT, RAY_MAX_WORKER_PORT)
     ports = (config.min_worker_port, config.max_worker_port)
     lines = "    --min-worker-port={} --max-worker-port={} \\\n".format(*ports)
@@ -247,7 +294,7 @@ def _render_symmetric_run(config: SlurmConfig, python: str) -> str:
     )
 
 
-def _render_managed(config: SlurmConfig, python: str) -> str:
+def _render_managed(config: SlurmConfig, python: str, entrypoint: str) -> str:
     options = [f"--ports={config.min_job_port}-{config.max_job_port}"]
     workers = (config.min_worker_port, config.max_worker_port)
     if config.ray_port != RAY_PORT:
@@ -261,6 +308,7 @@ def _render_managed(config: SlurmConfig, python: str) -> str:
     options += [
         f"--scratch={config.node_scratch}",
         f"--start-timeout={config.ray_start_timeout_s:g}",
+        *([f"-- {entrypoint}"] if entrypoint else []),
     ]
     return _fill(
         _packaged("launch_managed.sh.template"),
@@ -271,7 +319,7 @@ def _render_managed(config: SlurmConfig, python: str) -> str:
     )
 
 
-def _render_plain(_config: SlurmConfig, python: str) -> str:
+def _render_plain(_config: SlurmConfig, python: str, _entrypoint: str) -> str:
     return _fill(_packaged("launch_plain.sh.template"), python=python, entrypoint=ENTRYPOINT)
 
 
@@ -287,15 +335,22 @@ def _shell_gpus(config: SlurmConfig) -> str:
     return "${SLURM_GPUS_PER_TASK##*:}" if config.gpus_per_task else "0"
 
 
-def _template_text(config: SlurmConfig) -> str:
+def _template_text(config: SlurmConfig, *, needs_run: bool = False) -> str:
+    """The template; with `needs_run`, one that is not for single runs only."""
     if config.script_template is None:
         return _packaged("job.sh.template")
     try:
-        return Path(config.script_template).expanduser().read_text()
+        text = Path(config.script_template).expanduser().read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"script_template={config.script_template!r} cannot be read: {error}"
         ) from error
+    if needs_run and "@{run}" not in text:
+        raise ConfigError(
+            f"script_template={config.script_template!r} has no @{{run}}, which says which runs a "
+            "job has. Add it where tmgg_dir is set, or use sweep_mode=separate."
+        )
+    return text
 
 
 def _packaged(name: str) -> str:

@@ -20,13 +20,20 @@ STEP = {
 
 def test_the_least_that_the_job_script_says() -> None:
     options = parse_options(["/shared/out/run/1", "--ports=20000-31999"], STEP)
-    assert options.paths.run_paths.run_id == "run"
+    assert options.paths.folder == Path("/shared/out/run/1")
+    assert options.entrypoint == ()
     assert (options.rank, options.nodes, options.is_head) == (1, 3, False)
     assert options.start == "77.0"
     assert options.memory_bytes == 1000 * MEBIBYTE
     assert options.ports.range == (20000, 31999)
     assert (options.ports.gcs, options.ports.workers) == (None, None)
     assert options.scratch_parent == Path("/tmp")
+
+
+def test_what_follows_two_dashes_runs_in_place_of_the_experiment() -> None:
+    options = parse_options(["/out/.batches/s.1", "--ports=1-9", "--", "a.module", "--x=1"], STEP)
+    assert options.entrypoint == ("a.module", "--x=1")
+    assert options.ports.range == (1, 9)
 
 
 def test_all_that_the_job_script_may_say() -> None:

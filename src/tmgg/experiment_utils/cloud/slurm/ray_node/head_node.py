@@ -130,7 +130,10 @@ class HeadNode(Node):
     def _prepare_entrypoint(self) -> None:
         reading, self._go = os.pipe()
         self._entrypoint = self.children.spawn(
-            [sys.executable, "-u", "-m", _ENTRYPOINT, str(reading), str(self.options.paths.folder)],
+            [
+                *(sys.executable, "-u", "-m", _ENTRYPOINT, str(reading)),
+                *(str(self.options.paths.folder), *self.options.entrypoint),
+            ],
             environment=self.environment,
             on_exit=self._entrypoint_ended,
             pass_fds=[reading],

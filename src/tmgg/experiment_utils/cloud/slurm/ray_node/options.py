@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.experiment_utils.cloud.slurm.ray_node.ports import PortWishes
-from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
+from tmgg.experiment_utils.paths import JobFiles, JobFilesIn
 
 _MEBIBYTE = 1024**2
 
@@ -15,7 +15,10 @@ _MEBIBYTE = 1024**2
 class NodeOptions:
     """One node's part in the job."""
 
-    paths: SubmissionPaths
+    paths: JobFiles
+    entrypoint: tuple[str, ...]
+    """Module whose `main` gets the folder and these arguments, in place of `execute_task`; empty
+    for that."""
     scratch_parent: Path
     start_timeout_s: float
     ports: PortWishes
@@ -49,10 +52,12 @@ class NodeOptions:
 
 def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> NodeOptions:
     """Raises KeyError or ValueError when Slurm's environment is not that of a step."""
-    told = _parser().parse_args(arguments)
+    own, entrypoint = _split(arguments)
+    told = _parser().parse_args(own)
     cpus = int(environment["SLURM_CPUS_PER_TASK"])
     return NodeOptions(
-        paths=submission_paths(told.folder),
+        paths=JobFilesIn(told.folder.absolute()),
+        entrypoint=entrypoint,
         scratch_parent=told.scratch,
         start_timeout_s=told.start_timeout,
         ports=PortWishes(range=told.ports, gcs=told.ray_port, workers=told.worker_ports),
@@ -85,6 +90,13 @@ def parse_range(text: str) -> tuple[int, int]:
     """`first-last`."""
     first, _, last = text.partition("-")
     return int(first), int(last)
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """This program's own arguments, and what follows `--`."""
+    given = list(arguments)
+    cut = given.index("--") if "--" in given else len(given)
+    return given[:cut], tuple(given[cut + 1 :])
 
 
 def _parser() -> argparse.ArgumentParser:

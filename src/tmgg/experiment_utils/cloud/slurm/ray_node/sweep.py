@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import remove_abandoned, scratch_of_start
-from tmgg.experiment_utils.paths import submission_paths
+from tmgg.experiment_utils.paths import JobFilesIn
 
 _PATIENCE_S = 5.0
 
 
 def main(arguments: Sequence[str]) -> int:
     folder, parent = map(Path, arguments)
-    secret = submission_paths(folder).ray_token.read_bytes().strip()
+    secret = JobFilesIn(folder).ray_token.read_bytes().strip()
     path = scratch_of_start(parent, os.environ, secret=secret)
     deadline = time.monotonic() + _PATIENCE_S
     while path.exists() and time.monotonic() < deadline:

@@ -1,0 +1,94 @@
+"""A sweep as one job: all of its runs in one allocation, several on each node at once."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tmgg.errors import RunExistsError, SubmissionError, SubmitLimitError
+from tmgg.experiment_utils.cloud.dispatch import Dispatched
+from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
+from tmgg.experiment_utils.cloud.slurm.batch_submission import BatchSubmitter
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.retrying import changed
+from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_packed_script
+from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
+from tmgg.experiment_utils.cloud.sweeping import SweepPlan
+from tmgg.experiment_utils.paths import BatchPaths
+
+if TYPE_CHECKING:
+    from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+
+log = logging.getLogger(__name__)
+
+
+class PackedDispatcher:
+    """See `dispatch.Dispatcher`. Raises ConfigError for what cannot be packed.
+
+    How many runs are under way at once follows from the allocation; `parallelism`, which limits
+    jobs, limits nothing where there is one.
+    """
+
+    def __init__(
+        self, runner: "SlurmRunner", plan: SweepPlan, *, gpu_type: str | None, resume: bool
+    ) -> None:
+        self._runner = runner
+        self._submitter = BatchSubmitter(runner, plan, gpu_type=gpu_type, resume=resume)
+        self._requests = {str(request.run_id): request for request in plan.requests}
+        self._is_taken_up = False
+        # A template that cannot be used is refused before anything is written.
+        self._render(runner.config, BatchPaths(runner.output_dir, f"{plan.sweep_id}.0"))
+
+    def dispatch(self, waiting: Sequence[TaskRequest], *, open_count: int) -> Dispatched:
+        done = Dispatched()
+        if not self._is_taken_up:
+            done.launched.update(self._submitter.take_up(waiting))
+            self._is_taken_up = True
+        rest = [request for request in waiting if str(request.run_id) not in done.launched]
+        if rest:
+            self._submit(rest, done, RetryChanges())
+        return done
+
+    def retry(self, failed: Sequence[RunState], changes: Sequence[RetryChanges]) -> Dispatched:
+        done = Dispatched()
+        self._submitter.continue_from(failed)
+        requests = [self._requests[state.run_id] for state in failed]
+        self._submit(requests, done, combined(changes))
+        return done
+
+    def _submit(
+        self, requests: Sequence[TaskRequest], done: Dispatched, changes: RetryChanges
+    ) -> None:
+        def render(config: SlurmConfig, batch: BatchPaths) -> str:
+            return self._render(fitting(changed(config, changes), len(requests)), batch)
+
+        try:
+            batch, job_id = self._submitter.submit(requests, "packed", render)
+        except SubmitLimitError as error:
+            done.held = str(error)
+        except (SubmissionError, RunExistsError) as error:
+            done.refused.update({str(request.run_id): str(error) for request in requests})
+        else:
+            log.info("batch %s: %d runs in Slurm job %s", batch.batch_id, len(requests), job_id)
+            done.launched.update({str(request.run_id): job_id for request in requests})
+
+    def _render(self, config: SlurmConfig, batch: BatchPaths) -> str:
+        return render_packed_script(
+            config, batch, base=self._runner.base_dir, interpreter=Interpreter.submitting()
+        )
+
+
+def combined(changes: Sequence[RetryChanges]) -> RetryChanges:
+    """What suits all of them: without any of the bad nodes, and the largest memory."""
+    nodes = [node for each in changes for node in each.exclude_nodes]
+    return RetryChanges(
+        exclude_nodes=tuple(dict.fromkeys(nodes)),
+        memory_factor=max((each.memory_factor for each in changes), default=1.0),
+    )
+
+
+def fitting(config: SlurmConfig, runs: int) -> SlurmConfig:
+    """No more nodes than runs; nodes that were named are taken as they are."""
+    if config.nodelist is not None or config.nodes <= runs:
+        return config
+    return replace(config, nodes=runs)

@@ -1,0 +1,54 @@
+"""The beginning of a packed run: claim it, and set aside what an earlier start left.
+
+The job script does the same in bash for a run that has a job of its own.
+"""
+
+from dataclasses import dataclass
+
+from tmgg.experiment_utils.batch_index import fill_run_folder
+from tmgg.experiment_utils.evidence import read_exit_record
+from tmgg.experiment_utils.job_start import set_aside_earlier
+from tmgg.experiment_utils.ownership import claim
+from tmgg.experiment_utils.paths import SubmissionPaths
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A start of a run that is this job's to make."""
+
+    restart: int
+    """Grows with every start: with those of the allocation, and with those inside it."""
+    is_cancelled: bool
+
+
+def begin(paths: SubmissionPaths, *, job_id: str, restart: int) -> Begun | str:
+    """Claim the run for this job; why it is not to be run otherwise.
+
+    `restart` says how often the allocation was restarted. Raises OSError when the folder cannot be
+    written.
+    """
+    fill_run_folder(paths)
+    owner = claim(paths, job_id)
+    if owner != job_id:
+        # "nobody" owns what was cancelled before its turn.
+        return f"this submission belongs to {owner}"
+    if paths.verdict.exists():
+        return "the end of this run was told"
+    record = read_exit_record(paths.ended)
+    if record is not None and not record.signal:
+        return "this run has ended"
+    earlier = last_start(paths)
+    begun = Begun(
+        restart=restart if earlier is None else max(earlier + 1, restart),
+        is_cancelled=paths.cancel.exists(),
+    )
+    set_aside_earlier(paths, restart=begun.restart)
+    return begun
+
+
+def last_start(paths: SubmissionPaths) -> int | None:
+    """The number of the last start; None when there was none."""
+    try:
+        return int(paths.restart.read_text())
+    except (OSError, ValueError):
+        return None
