@@ -20,6 +20,8 @@ class Script:
     outcome: Literal["completed", "failed"] = "completed"
     leaves_record: bool = False
     """An exit record appears in the shared folder when it ends."""
+    interruptions: int = 0
+    """How often it ends with its state saved before it can reach its outcome."""
     spawn_error: Exception | None = None
     collect_error: RunError | None = None
     began_s: float | None = None
@@ -37,6 +39,8 @@ class ScriptedRunner(CloudRunner):
         self.polls: list[tuple[float, list[str]]] = []
         self.spawned: list[str] = []
         self.most_at_once = 0
+        self.restarts = 9
+        self.resubmitted: list[str] = []
         self.vanished: set[str] = set()
         self._poll_interval_s = poll_interval_s
 
@@ -78,9 +82,19 @@ class ScriptedRunner(CloudRunner):
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         return {self.ended_folder}
 
+    def go_on(self, state: RunState) -> bool:
+        script = self.scripts[state.run_id]
+        self.resubmitted.append(state.run_id)
+        if script.interruptions > self.restarts:
+            return False
+        script.interruptions -= 1
+        self._begin(state.run_id)
+        return True
+
     def write_record(self, run_id: str) -> None:
         """As a job does in its last act."""
-        (self.ended_folder / f"{run_id}.1.json").touch()
+        number = 1 + self.resubmitted.count(run_id)
+        (self.ended_folder / f"{run_id}.{number}.json").touch()
 
     def at(self, delay_s: float, action: Callable[[], None]) -> None:
         """Let something happen later."""
@@ -99,6 +113,8 @@ class ScriptedRunner(CloudRunner):
         assert script.began_s is not None
         if self.clock.now_s < script.began_s + script.duration_s:
             return RunState(run_id=run_id, status="running", final=False)
+        if script.interruptions:
+            return RunState(run_id=run_id, status="failed", final=True, resumable=True)
         return RunState(run_id=run_id, status=script.outcome, final=True)
 
     def _open(self) -> list[str]:

@@ -86,6 +86,14 @@ LOG_FOLDER_HINT = (
     "Set slurm_output_dir to a folder on the file system that all nodes share (tmgg-jobs doctor "
     "tries it)."
 )
+STOPPED_HINT = (
+    "Its state is saved: tmgg-jobs retry goes on from there. To have that done by itself, let "
+    "Slurm requeue it (slurm_requeue=true) and raise slurm_max_restarts if they are used up."
+)
+RESTARTS_HINT = (
+    "See in the .err file why it was started so often; then raise slurm_max_restarts, or go on "
+    "with tmgg-jobs retry."
+)
 CUDA_HINT = (
     "CUDA was not found. Add the module load to slurm_setup_commands (for example 'module load "
     "cuda/12.1'; 'module avail cuda' lists them) and ask for a GPU with slurm_gpus_per_task."

@@ -209,6 +209,16 @@ def test_a_run_that_was_interrupted_runs_again_as_a_later_start(batch: Batch) ->
     assert (batch.submission("stops").folder / "phases.before-restart-1").exists()
 
 
+def test_a_run_that_slurm_tells_before_its_keeper_was_interrupted_too(batch: Batch) -> None:
+    running = Running(batch, "holds")
+    os.kill(holder(batch), signal.SIGTERM)
+    batch.parent.signal_all(signal.SIGTERM)
+    assert running.ended() == RECORDED
+    record = batch.record("holds")
+    assert record is not None
+    assert record.signal == "TERM"
+
+
 def test_a_run_that_outlasts_the_allocation_says_so(batch: Batch) -> None:
     running = Running(batch, "holds")
     batch.parent.signal_all(OUT_OF_TIME)

@@ -117,6 +117,13 @@ class CloudRunner(ABC):
         """Folders where something appears when one of the runs ends; watched between polls."""
         return set()
 
+    def go_on(self, state: RunState) -> bool:
+        """Submit a `resumable` run again, so that it goes on from its saved state.
+
+        False where the backend cannot, or the run has no restart left.
+        """
+        return False
+
     def spawn_experiment(
         self,
         config: ConfigLike | TaskRequest,
@@ -174,7 +181,8 @@ class CloudRunner(ABC):
 
         All configs are checked before the first is submitted. A run that fails, or that the
         backend refuses, is a failed result; the others go on, unless `policy` says otherwise.
-        `mode` is how the runs are submitted; None takes the runner's own. `resume=True` runs only
+        `mode` is how the runs are submitted; None takes the runner's own. In `packed` there is one
+        job, and how many runs are under way at once follows from its size. `resume=True` runs only
         what is missing or failed: a run of an earlier sweep that has the same content, whatever it
         is called, takes the place of a new one.
         """
@@ -196,8 +204,8 @@ class CloudRunner(ABC):
     ) -> SpawnedSweep:
         """As `run_sweep`, but return once all are submitted; `tmgg-jobs wait SWEEP` waits.
 
-        `parallelism` is kept by the scheduler where it can be (`array`, `packed`); `separate` runs
-        are all submitted at once. A policy needs somebody who waits, so there is none.
+        `parallelism` is kept by the scheduler in `array`; `separate` runs are all submitted at
+        once. A policy needs somebody who waits, so there is none.
         """
         plan = self._plan(configs, mode, parallelism, None, timeout_seconds, resume=resume)
         if plan.mode == "separate":

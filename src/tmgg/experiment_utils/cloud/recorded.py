@@ -259,6 +259,24 @@ class RecordedRunner(CloudRunner):
 
         return self._submit_again(paths, state, write)
 
+    def go_on(self, state: RunState) -> bool:
+        if state.attempt > self.restarts_of(load_run(self._paths(state.run_id))):
+            return False
+        try:
+            self.retry(state.run_id)
+        except RunExistsError:
+            return True  # another process that waits for it was first
+        except SubmissionUnknownError:
+            return True  # whoever asks next finds out
+        except BackendError as error:
+            log.warning("run %s cannot go on from its saved state: %s", state.run_id, error)
+            return False
+        return True
+
+    def restarts_of(self, record: RunRecord) -> int:
+        """How often a run may begin again after an interruption."""
+        return 0
+
     def _resume(self, paths: RunPaths, write: WriteSubmission) -> SpawnedTask:
         state = self.poll([paths.run_id])[0]
         if state.final and state.status == "failed":

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tmgg.experiment_utils.atomic_file import JsonDict
 from tmgg.experiment_utils.failures import Failure
-from tmgg.experiment_utils.task import ConfigLike, Metrics
+from tmgg.experiment_utils.task import ConfigLike, Metrics, Worker
 
 Status = Literal["pending", "running", "completed", "failed"]
 SweepMode = Literal["separate", "array", "packed"]
@@ -75,6 +75,8 @@ class ExperimentResult:
     job_id: str | None = None
     nodes: list[str] = field(default_factory=list)
     """Hosts of the Ray cluster the experiment had, or the one host it ran on."""
+    workers: list[Worker] = field(default_factory=list)
+    """The processes that took part, by rank, and the host of each, where the experiment says."""
     output_path: str | None = None
     """The log."""
 
@@ -99,6 +101,8 @@ class RunState:
     failure: Failure | None = None
     answered: bool = True
     """False when the backend did not answer: the rest is then the last that is known."""
+    resumable: bool = False
+    """It failed, but saved its state first, so that submitting it again goes on from there."""
     note: str = ""
     """What could not be found out just now, for example that a query failed."""
 

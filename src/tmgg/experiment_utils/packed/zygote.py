@@ -10,6 +10,7 @@ One thread, and no CUDA: neither survives a fork.
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -91,6 +92,7 @@ class Zygote:
         if has_started_cuda():
             sys.stderr.write("tmgg: an import starts CUDA; the runs of this job start cold\n")
             raise SystemExit(COLD)
+        gc.freeze()  # what is never looked at again stays shared with the runs
         self._tell({"ready": True})
 
     def _fork(self, name: Any, order: Order) -> None:
