@@ -38,7 +38,7 @@ def test_a_mistyped_gpu_is_named_with_its_nearest() -> None:
         ({"requirements": "scipy"}, "must be a list"),
         ({"app_name": "a b"}, "app_name="),
         ({"cpus_per_task": 0}, "cpus_per_task=0"),
-        ({"gpu": "T4"}, "Did you mean"),
+        ({"gpu_typ": "T4"}, "Did you mean .gpu_type"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(options: dict[str, object], words: str) -> None:
