@@ -18,8 +18,8 @@ pytestmark = pytest.mark.long
 WISHES = {"ray_port": 16380, "min_worker_port": 17000, "max_worker_port": 17200}
 _CONFIG = SlurmConfig()
 
-# `beforehand` takes the ports at once. `meanwhile` does so when the job has looked at them, which is
-# right after it has begun to listen on the first of its block, and before Ray, which is still being
+# `beforehand` takes the ports at once. `meanwhile` does so when the job has looked at them, right
+# after it has begun to listen on the first of its block, and before Ray, which is still being
 # imported, takes them.
 _HOLD = """
 import contextlib, socket, sys, time
