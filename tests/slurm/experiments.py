@@ -153,7 +153,7 @@ def train_paced(config: Config) -> dict[str, float | str]:
 
     _note_start()
     assert isinstance(config, DictConfig)
-    settings = OmegaConf.masked_copy(config, [key for key in config if key != "pace_s"])
+    settings = OmegaConf.masked_copy(config, [str(key) for key in config if key != "pace_s"])
     run = current_run()
     assert run is not None
     steps = itertools.count(_step_of(run.previous_checkpoint) + 1)
