@@ -39,7 +39,7 @@ class Pollable(Protocol):
 
 
 LISTEN_INTERVAL_S = 0.2
-FIRST_POLL_INTERVAL_S = 1.0
+FIRST_POLL_INTERVAL_S = 2.0
 POLL_GROWTH = 2.0
 # A change promises others, but a sweep changes all the time: it must not ask all the time.
 POLL_INTERVAL_AFTER_CHANGE_S = 10.0

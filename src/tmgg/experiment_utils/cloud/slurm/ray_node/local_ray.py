@@ -13,7 +13,7 @@ from typing import Protocol
 
 from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.cloud.slurm.preflight import EXIT_CODE as NO_RAY
-from tmgg.experiment_utils.cloud.slurm.ray_node import ports
+from tmgg.experiment_utils.cloud.slurm.ray_node import addresses, ports
 from tmgg.experiment_utils.cloud.slurm.ray_node.children import Children
 from tmgg.experiment_utils.cloud.slurm.ray_node.loop import Loop
 from tmgg.experiment_utils.cloud.slurm.ray_node.ray_command import Share, render_start
@@ -131,16 +131,24 @@ class LocalRay:
             ray_client=importlib.util.find_spec("grpc") is not None,
             dashboard=self._dashboard,
         )
-        metrics = {
+        environment = {
+            **self._collectives(),
             "AUTOSCALER_METRIC_PORT": str(plan.components["autoscaler_metrics"]),
             "DASHBOARD_METRIC_PORT": str(plan.components["dashboard_metrics"]),
         }
-        order = json.dumps({"arguments": arguments, "environment": metrics})
+        order = json.dumps({"arguments": arguments, "environment": environment})
         assert self._starter is not None
         assert self._starter.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended; its exit code tells why
             self._starter.stdin.write(order.encode() + b"\n")
             self._starter.stdin.flush()
+
+    def _collectives(self) -> dict[str, str]:
+        """Gloo asks for the node's own name, which may lead to 127.0.1.1; it is told instead."""
+        name = addresses.interface_of_address(self._own_address)
+        if name is None or "GLOO_SOCKET_IFNAME" in self._environment:
+            return {}
+        return {"GLOO_SOCKET_IFNAME": name}
 
     @property
     def _workers(self) -> int:
