@@ -39,7 +39,7 @@ COMMON: dict[str, Any] = {
 
 def main() -> None:
     array_runs = int(os.environ.get("TMGG_BENCH_ARRAY_RUNS", RUNS))
-    with lab("bench", nodes=NODES) as cluster:
+    with lab("bench", nodes=NODES, cpus=RUNS_PER_NODE, memory_mb=8000) as cluster:
         cluster.write("lab_experiment.py", EXPERIMENT)
 
         def sweep(mode: str, runs: int, parallelism: int, **settings: Any) -> float:

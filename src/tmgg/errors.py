@@ -6,7 +6,9 @@ here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submis
     TmggError
     ├── ConfigError (ValueError)         a setting that cannot be; nothing was submitted
     ├── TaskError (ValueError)           what to run cannot be sent: not JSON, unresolved
+    ├── ArtifactError                    a run's files could not be brought to where they should be
     ├── MissingExtraError (ImportError)  an optional dependency is not installed
+    ├── StoppedEarlyError                an experiment ends because it was asked to, its state saved
     ├── RunError
     │   ├── UnknownRunError (LookupError)   no record of this run id
     │   ├── RunExistsError (FileExistsError)  this run id was already submitted
@@ -20,6 +22,7 @@ here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submis
 """
 
 __all__ = [
+    "ArtifactError",
     "BackendError",
     "BackendUnavailableError",
     "ConfigError",
@@ -28,6 +31,7 @@ __all__ = [
     "RecordError",
     "RunError",
     "RunExistsError",
+    "StoppedEarlyError",
     "SubmissionError",
     "SubmissionUnknownError",
     "SubmitLimitError",
@@ -49,8 +53,25 @@ class TaskError(TmggError, ValueError):
     """What to run cannot be sent to where it should run."""
 
 
+class ArtifactError(TmggError):
+    """A run's files could not be brought to where they should be."""
+
+
 class MissingExtraError(TmggError, ImportError):
     """An optional dependency is not installed; the message names the install command."""
+
+
+class StoppedEarlyError(TmggError):
+    """An experiment ends before it is done because it was asked to, and can go on from its state.
+
+    An experiment raises it once `current_run().stop_requested()` says so and its state is saved.
+    It is no failure: where the backend can, the run goes on later.
+    """
+
+    def __init__(self, message: str, *, checkpoint_path: str | None = None) -> None:
+        super().__init__(message)
+        self.checkpoint_path = checkpoint_path
+        """What to go on from, if it is a file."""
 
 
 class RunError(TmggError):

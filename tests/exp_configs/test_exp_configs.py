@@ -111,7 +111,7 @@ def test_the_command_line_wins_over_stage_and_scale(stage: str) -> None:
 
 
 def test_the_experiment_is_a_key_anyone_can_replace() -> None:
-    assert composed()["experiment"] == {"_target_": "tmgg.training.experiment:run"}
+    assert composed()["experiment"] == {"_target_": "tmgg.experiments.denoising:run"}
     override = "experiment._target_=my_package.my_module:my_function"
     assert composed(override)["experiment"] == {"_target_": "my_package.my_module:my_function"}
 

@@ -18,6 +18,8 @@ calls={calls}
 {{ printf '%s\\0' "${{0##*/}}" "$@"; printf '\\n\\0'; }} >> "$calls"
 case " $* " in
     *" show hostnames "*) printf '%s\\n' node1 node2 ;;
+    *" show job "*) echo {job} ;;
+    *" requeue "*) {requeue} ;;
     *head_address*) echo 10.0.0.1 ;;
     *preflight*) exit {preflight} ;;
 esac
@@ -45,12 +47,22 @@ class JobCommands:
         names: tuple[str, ...] = NAMES,
         preflight: int = 0,
         experiment: str = SUCCESS,
+        job: str = "JobState=RUNNING PreemptTime=None",
+        requeue: str = "exit 1",
     ) -> "JobCommands":
-        """Write the stand-ins; `experiment` is the shell that runs where the experiment would."""
+        """Write the stand-ins.
+
+        `experiment` is the shell that runs where the experiment would, `requeue` where Slurm would
+        put the job back into the queue; `job` is what Slurm says of the job.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         commands = cls(folder)
         text = _STAND_IN.format(
-            calls=shlex.quote(str(commands._log)), preflight=preflight, experiment=experiment
+            calls=shlex.quote(str(commands._log)),
+            preflight=preflight,
+            experiment=experiment,
+            job=job,
+            requeue=requeue,
         )
         for name in names:
             (folder / name).write_text(text)

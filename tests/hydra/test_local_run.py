@@ -86,6 +86,8 @@ def test_a_result_that_is_no_number_is_an_error_in_words(lab: Lab) -> None:
         ("x=???", "x"),
         ("unknown=1", "Could not override 'unknown'"),
         ("experiment._target_=tiny_experiment:absent", "has no 'absent'"),
+        ("experiment._target_=no_such_lab:run", "there is no module 'no_such_lab'"),
+        ("experiment._target_=tiny_experiment.below.run", "there is no module"),
         ("experiment._target_=not-a-name", "does not name a callable"),
         ("hydra/launcher=tmgg_slrm", "tmgg_slurm"),
         ("hydra.launcher.slurm_nodes=2", "hydra/launcher=tmgg_slurm"),

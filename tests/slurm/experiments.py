@@ -4,6 +4,7 @@ Copied beside the user's runs; every start leaves one line in `starts.log`, so t
 what ran how often.
 """
 
+import itertools
 import os
 import signal
 import time
@@ -139,6 +140,60 @@ def import_absent(config: Config) -> dict[str, float]:
     import a_module_that_is_not_installed  # type: ignore[import-not-found]
 
     return {"value": float(a_module_that_is_not_installed.value)}
+
+
+def train_paced(config: Config) -> dict[str, float | str]:
+    """The built-in training, with at least `config.pace_s` for each step.
+
+    Notes each step it has done, and the attempt, in `steps.log`.
+    """
+    from omegaconf import DictConfig, OmegaConf
+
+    from tmgg.experiments import denoising
+
+    _note_start()
+    assert isinstance(config, DictConfig)
+    settings = OmegaConf.masked_copy(config, [str(key) for key in config if key != "pace_s"])
+    run = current_run()
+    assert run is not None
+    steps = itertools.count(_step_of(run.previous_checkpoint) + 1)
+
+    def paced(stop: Path) -> bool:
+        with Path("steps.log").open("a") as stream:
+            stream.write(f"{run.attempt} {next(steps)}\n")
+        time.sleep(config["pace_s"])
+        return stop.exists()
+
+    vars(denoising).update(_is_there=paced)
+    return denoising.run(settings)
+
+
+def count_to(config: Config) -> dict[str, float]:
+    """An experiment that knows nothing of Slurm: counts, saves, and ends when it is asked to."""
+    from tmgg.errors import StoppedEarlyError
+
+    run = current_run()
+    assert run is not None
+    saved = run.output_dir / "count"
+    before = run.previous_checkpoint
+    first = int(before.read_text()) if before is not None else 0
+    _note_start()
+    for number in range(first + 1, int(config["number"]) + 1):
+        time.sleep(0.05)
+        saved.write_text(str(number))
+        run.note_checkpoint(saved)
+        if run.stop_requested():
+            raise StoppedEarlyError(f"at {number}", checkpoint_path=str(saved))
+    cpus = run.resources["CPU"]
+    return {"first": float(first), "attempt": float(run.attempt), "cpus": cpus}
+
+
+def _step_of(checkpoint: Path | None) -> int:
+    if checkpoint is None:
+        return 0
+    import torch
+
+    return int(torch.load(checkpoint, weights_only=True)["global_step"])
 
 
 def environment(config: Config) -> dict[str, float]:

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from slurm_cluster import Cluster
+from slurm_cluster import Cluster, ClusterError
+from slurm_cluster.cgroups import require_memory_controller
 from tests.slurm.login import Login
-from tests.slurm.outages import power_off
+from tests.slurm.outages import memory_limits, power_off
 from tests.slurm.trial import SMALL, Reply, Trial, config, new_id
 from tmgg.experiment_utils.paths import BatchPaths
 
@@ -98,6 +99,16 @@ def test_each_run_has_its_own_end_in_a_job_that_all_share(packed: Trial) -> None
     assert sweep.starts() == [1] * 12
     assert len(packed.jobs()) == 1
     assert {each["job_id"] for each in results} == set(packed.jobs())
+
+
+@pytest.mark.long
+def test_a_run_sees_itself_as_one_process_not_as_a_task_of_several(packed: Trial) -> None:
+    names = ["SLURM_NTASKS", "SLURM_PROCID", "SLURM_NNODES", "SLURM_JOB_ID", "TMGG_RAY_ADDRESS",
+             "RAY_ADDRESS", "SLURMD_NODENAME", "OMP_NUM_THREADS"]  # fmt: skip
+    sweep = Sweep(packed, *[("environment", {"names": names})] * 3, **THREE_NODES)
+    there = {"SLURM_JOB_ID", "SLURMD_NODENAME", "OMP_NUM_THREADS"}
+    for result in sweep.run():
+        assert {name for name, value in result["metrics"].items() if value} == there
 
 
 @pytest.mark.long
@@ -193,3 +204,51 @@ def _batch_node(trial: Trial) -> str:
     (job,) = trial.jobs()
     shown = trial.login.run("squeue", "--noheader", "--format=%B", f"--jobs={job}")
     return shown.stdout.strip()
+
+
+@pytest.mark.long
+def test_a_job_that_slurm_starts_again_goes_on_where_it_was(packed: Trial) -> None:
+    sweep = Sweep(packed, ("quick", {}), ("exit_process", {"code": 3}), *[("hold", {})] * 3,
+                  requeue=True)  # fmt: skip
+    waiting = sweep.start()
+    sweep.started(0, 1, 2, 3)
+    (job,) = packed.jobs()
+    packed.login.run("scontrol", "requeue", job)
+    packed.go()
+    results = answer(packed.finish(waiting, timeout_s=250))
+    assert outcomes(results) == ["completed", "user_error", *["completed"] * 3], sweep.job_log()
+    assert sweep.starts() == [1, 1, 2, 2, 1]
+    assert [each["attempts"] for each in results] == [1, 1, 2, 2, 2]
+
+
+@pytest.mark.long
+def test_a_packed_run_is_retried_by_itself_as_a_job_of_one_node(packed: Trial) -> None:
+    sweep = Sweep(packed, ("hold", {}), ("quick", {}), **THREE_NODES)
+    waiting = sweep.start()
+    sweep.started(0)
+    packed.call("cancel", sweep.run_id(0))
+    assert outcomes(answer(packed.finish(waiting))) == ["cancelled", "completed"]
+    packed.go()
+    assert packed.call("retry", sweep.run_id(0)).error is None
+    result = packed.call("result", sweep.run_id(0)).answer
+    assert (result["status"], result["attempts"]) == ("completed", 2)
+    script = packed.files(sweep.run_id(0), 2).script.read_text()
+    assert "#SBATCH --nodes=1\n" in script
+    assert "ray" not in script.partition("# No Ray")[2].replace("array", "")
+
+
+@pytest.mark.long
+def test_a_run_that_takes_the_jobs_memory_is_the_one_that_is_killed(
+    packed: Trial, cluster: Cluster
+) -> None:
+    try:
+        require_memory_controller()
+    except ClusterError as error:
+        pytest.skip(str(error))
+    with memory_limits(cluster):
+        runs = [("quick", {}), ("allocate", {"megabytes": 4000}), *[("quick", {})] * 3]
+        sweep = Sweep(packed, *runs, mem_per_cpu="1GB", runs_per_node=1)
+        results = sweep.run()
+    kinds = ["completed", "out_of_memory", *["completed"] * 3]
+    assert outcomes(results) == kinds, sweep.job_log()
+    assert len(packed.jobs()) == 1

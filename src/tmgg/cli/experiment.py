@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -17,6 +18,7 @@ from tmgg.cli import report
 from tmgg.cli.arguments import dry_run_arguments, gather_overrides, split_dry_run
 from tmgg.cli.errors import exit_with
 from tmgg.cli.single_run import find_single_run, submit
+from tmgg.errors import TaskError
 from tmgg.experiment_utils.atomic_file import JsonDict
 from tmgg.experiment_utils.compose import SEARCH_PATH
 from tmgg.experiment_utils.context import current_run
@@ -67,9 +69,23 @@ def run_here(config: DictConfig) -> Mapping[str, Any]:
     if runtime.cwd not in sys.path:
         # hydra.job.chdir=true moves the working directory, but not where the user's modules are.
         sys.path.append(runtime.cwd)
-    returned = call_experiment(load_target(target_of(plain)), OmegaConf.create(plain))
+    returned = call_experiment(_load(target_of(plain)), OmegaConf.create(plain))
     metrics, checkpoint = parse_returned(returned)
     return {**metrics, **({"checkpoint_path": checkpoint} if checkpoint else {})}
+
+
+def _load(target: str) -> Experiment:
+    """As `load_target`; at a terminal a module that is not there is a word, not a traceback."""
+    try:
+        return load_target(target)
+    except ModuleNotFoundError as error:
+        is_its_own = f"{target.partition(':')[0]}.".startswith(f"{error.name}.")
+        if current_run() is not None or not is_its_own:
+            raise
+        raise TaskError(
+            f"experiment._target_={target!r}: there is no module {error.name!r}, neither in "
+            f"{Path.cwd()} nor in this environment"
+        ) from error
 
 
 def call_experiment(experiment: Experiment, config: DictConfig) -> Mapping[str, Any]:

@@ -81,7 +81,13 @@ def submit(run: SingleRun) -> None:
 
     options = run.options
     runner = options.make_runner()
-    request = as_request(TaskRequest(config=run.config, timeout_seconds=options.timeout_seconds))
+    request = as_request(
+        TaskRequest(
+            config=run.config,
+            timeout_seconds=options.timeout_seconds,
+            artifact_url=options.artifact_url,
+        )
+    )
     if options.dry_run or is_dry_run():
         print_dry_run(runner, [request])
     elif options.detach:

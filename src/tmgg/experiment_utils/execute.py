@@ -11,19 +11,27 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from tmgg.errors import RecordError, TaskError
+from tmgg.errors import RecordError, StoppedEarlyError, TaskError
+from tmgg.experiment_utils.artifacts import UPLOAD_WITHIN_S, Upload, url_of
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
-from tmgg.experiment_utils.batches import make_run_folder
-from tmgg.experiment_utils.context import RunContext, set_current_run
+from tmgg.experiment_utils.batch_index import fill_run_folder
+from tmgg.experiment_utils.context import (
+    RunContext,
+    RunNode,
+    reported_workers,
+    set_current_run,
+    this_machine,
+)
 from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
 from tmgg.experiment_utils.phases import write_phase
+from tmgg.experiment_utils.stopping import TERMINATED, heeding_term, read_stop_reason
 from tmgg.experiment_utils.task import (
     Metrics,
     TaskInput,
@@ -36,6 +44,9 @@ from tmgg.experiment_utils.timeout import ExperimentTimeout, time_limit
 log = logging.getLogger(__name__)
 
 TRACEBACK_LINES = 30
+STOPPED_EXIT_CODE = 85
+"""For the job script: the experiment stopped with its state saved. HTCondor's users know it so."""
+_EXIT_CODES = {"completed": 0, "stopped": STOPPED_EXIT_CODE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +73,50 @@ def execute_task(submission_folder: str | None = None) -> int:
 
 def _attempt(paths: SubmissionPaths, started: float) -> TaskOutput:
     outcome: TaskOutput | _Failed
-    ray_nodes: list[JsonDict] = []
+    ray_nodes: list[RunNode] = []
+    metrics: Metrics = {}
+    checkpoint: str | None = None
     stage = "load"
     try:
         task = _load(paths)
         stage = "ray"
         ray_nodes = _connect_ray()
         stage = "load"
+        set_current_run(_context(paths, ray_nodes))
         experiment = load_target(task.target)
         config = OmegaConf.create(_with_output_dir(task.config, paths))
         stage = "run"
-        with time_limit(task.timeout_seconds, on_deadline=lambda: _deadline(paths, started)):
+        # After Ray has connected: it sets a handler of its own.
+        with heeding_term(paths), _limit(task, paths, started):
             returned = experiment(config)
         stage = "result"
         metrics, checkpoint = parse_returned(returned)
+        if task.artifact_url is not None:
+            stage = "artifacts"
+            with time_limit(UPLOAD_WITHIN_S, on_deadline=lambda: _deadline(paths, started)):
+                checkpoint = _send_artifacts(paths, task, checkpoint)
         log.info("Experiment completed")
         outcome = TaskOutput(
             run_id=task.run_id, status="completed", metrics=metrics, checkpoint_path=checkpoint
         )
+    except StoppedEarlyError as stopped:
+        outcome = _stopped_output(paths, stopped)
     except BaseException as error:  # the job-side top level: everything becomes a result
         with contextlib.suppress(OSError):  # stderr on a full disk
             traceback.print_exc()
-        outcome = _failed_output(paths, _Failed(stage, error))
-    finally:
-        set_current_run(None)
-    return _stamped(replace(outcome, ray_nodes=ray_nodes), paths, started)
+        failed = _failed_output(paths, _Failed(stage, error))
+        # What the experiment found is not lost with its files.
+        outcome = replace(failed, metrics=metrics, checkpoint_path=checkpoint)
+    nodes = [node.to_json() for node in ray_nodes]
+    outcome = replace(outcome, ray_nodes=nodes, workers=list(reported_workers()))
+    set_current_run(None)
+    return _stamped(outcome, paths, started)
+
+
+def _limit(
+    task: TaskInput, paths: SubmissionPaths, started: float
+) -> contextlib.AbstractContextManager[None]:
+    return time_limit(task.timeout_seconds, on_deadline=lambda: _deadline(paths, started))
 
 
 def _stamped(output: TaskOutput, paths: SubmissionPaths, started: float) -> TaskOutput:
@@ -137,25 +167,34 @@ def _number(name: str, value: Any) -> float:
 
 
 def _load(paths: SubmissionPaths) -> TaskInput:
-    make_run_folder(paths)
+    fill_run_folder(paths)
     found = read_json(paths.run_paths.task)
     if found is None:
         raise RecordError(f"no task file {paths.run_paths.task}")
     task = TaskInput.from_json(found, what=str(paths.run_paths.task))
-    artifacts = paths.run_paths.artifacts
-    artifacts.mkdir(parents=True, exist_ok=True)
-    payload = paths.run_paths.payload
-    set_current_run(
-        RunContext(
-            run_id=task.run_id,
-            output_dir=artifacts,
-            attempt=paths.number + _restart(),
-            payload_path=payload if payload.exists() else None,
-            stop_path=paths.stop,
-            ray_address=os.environ.get("TMGG_RAY_ADDRESS"),
-        )
-    )
+    paths.run_paths.artifacts.mkdir(parents=True, exist_ok=True)
     return task
+
+
+def _context(paths: SubmissionPaths, ray_nodes: Sequence[RunNode]) -> RunContext:
+    run = paths.run_paths
+    return RunContext(
+        run_id=run.run_id,
+        output_dir=run.artifacts,
+        attempt=paths.number + _restart(),
+        payload_path=run.payload if run.payload.exists() else None,
+        stop_path=paths.stop,
+        ray_address=os.environ.get("TMGG_RAY_ADDRESS"),
+        nodes=tuple(ray_nodes) or (this_machine(),),
+        checkpoint_note=run.checkpoint,
+    )
+
+
+def _send_artifacts(paths: SubmissionPaths, task: TaskInput, checkpoint: str | None) -> str | None:
+    """Bring the experiment's files to the task's URL; where its checkpoint is then."""
+    folder = paths.run_paths.artifacts
+    url = f"{task.artifact_url}/{task.run_id}"
+    return url_of(checkpoint, folder, url, Upload(folder, url).run())
 
 
 def _with_output_dir(config: JsonDict, paths: SubmissionPaths) -> JsonDict:
@@ -164,7 +203,7 @@ def _with_output_dir(config: JsonDict, paths: SubmissionPaths) -> JsonDict:
     return {**config, "output_dir": str(paths.run_paths.artifacts)}
 
 
-def _connect_ray() -> list[JsonDict]:
+def _connect_ray() -> list[RunNode]:
     address = os.environ.get("TMGG_RAY_ADDRESS")
     if not address:
         return []
@@ -172,12 +211,12 @@ def _connect_ray() -> list[JsonDict]:
 
     ray.init(address=address, logging_level="WARNING", log_to_driver=True)
     return [
-        {
-            "hostname": node["NodeManagerHostname"],
-            "address": node["NodeManagerAddress"],
-            "cpus": node["Resources"].get("CPU", 0),
-            "gpus": node["Resources"].get("GPU", 0),
-        }
+        RunNode(
+            hostname=node["NodeManagerHostname"],
+            address=node["NodeManagerAddress"],
+            cpus=node["Resources"].get("CPU", 0),
+            gpus=node["Resources"].get("GPU", 0),
+        )
         for node in ray.nodes()
         if node["Alive"]
     ]
@@ -202,6 +241,17 @@ def _failed_output(paths: SubmissionPaths, failed: _Failed) -> TaskOutput:
     )
 
 
+def _stopped_output(paths: SubmissionPaths, stopped: StoppedEarlyError) -> TaskOutput:
+    log.info("Experiment stopped to go on later: %s", stopped)
+    return TaskOutput(
+        run_id=paths.run_paths.run_id,
+        status="stopped",
+        checkpoint_path=stopped.checkpoint_path,
+        error_message=str(stopped),
+        stop_reason=read_stop_reason(paths) or TERMINATED,
+    )
+
+
 def _words_of(error: BaseException) -> str:
     try:
         return str(error)
@@ -217,11 +267,11 @@ def _deadline(paths: SubmissionPaths, started: float) -> None:
 
 
 def _publish(paths: SubmissionPaths, output: TaskOutput) -> int:
-    """Write result file and result line; the exit code of a result on file is 0 or 1."""
+    """Write result file and result line; the exit code by which the job script knows the result."""
     if _is_stale(paths):
         log.error("the job was started again meanwhile; this result is not written")
         return os.EX_TEMPFAIL
-    exit_code = 0 if output.status == "completed" else 1
+    exit_code = _EXIT_CODES.get(output.status, 1)
     try:
         write_json(paths.result, output.to_json())
         write_atomic(paths.entrypoint_exit_code, f"{exit_code}\n".encode())

@@ -18,6 +18,7 @@ FailureKind = Literal[
     "environment",
     "submission",
     "bad_result",
+    "artifacts",
     "lost",
 ]
 FAILURE_KINDS: tuple[FailureKind, ...] = get_args(FailureKind)
@@ -66,6 +67,9 @@ HINTS: dict[FailureKind, str] = {
     "option and submit again.",
     "bad_result": "Look for the TMGG_RESULT: line and Python exceptions in the .out and .err "
     "files; the experiment must return a mapping of names to numbers.",
+    "artifacts": "The experiment completed and its metrics are kept; its files are not where they "
+    "should be. See that artifact_url can be written to from where the run runs (credentials, "
+    "bucket), then tmgg-jobs retry: what has arrived is not sent again.",
     "lost": "No source knows the job any more and it left no record. Look into the .out and .err "
     "files and sacct, then tmgg-jobs retry.",
 }
@@ -81,6 +85,14 @@ LOG_FOLDER_HINT = (
     "The node could not open the log file: the output folder is not there, or not writable, on it. "
     "Set slurm_output_dir to a folder on the file system that all nodes share (tmgg-jobs doctor "
     "tries it)."
+)
+STOPPED_HINT = (
+    "Its state is saved: tmgg-jobs retry goes on from there. To have that done by itself, let "
+    "Slurm requeue it (slurm_requeue=true) and raise slurm_max_restarts if they are used up."
+)
+RESTARTS_HINT = (
+    "See in the .err file why it was started so often; then raise slurm_max_restarts, or go on "
+    "with tmgg-jobs retry."
 )
 CUDA_HINT = (
     "CUDA was not found. Add the module load to slurm_setup_commands (for example 'module load "

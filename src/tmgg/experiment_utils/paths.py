@@ -18,6 +18,7 @@
             run.json                   what was asked for; written once, before submission
             task.json, payload.pkl     what to run (0600)
             output/                    the experiment's own files: checkpoints, logs
+            checkpoint                 path of the newest checkpoint that the experiment noted
             <n>/                       submission n (1, 2, ...): `retry` makes the next one
                 batch                  the batch it was submitted with, and its place in it; then
                                        intent.json, job.sh and job.json are there, not here
@@ -29,11 +30,11 @@
                 phases                 "name seconds host" lines, as the job gets on
                 restart                how often Slurm had restarted the job when it last began
                 result.json            what the experiment returned
-                entrypoint_exit_code   0 or 1, for the job script
+                entrypoint_exit_code   0, 1, or 85 (stopped, to go on later), for the job script
                 *.before-restart-<k>   what an earlier start of the job left
                 missing.json           since when something that should be there is not
                 cancel.json            somebody asked for an end
-                stop                   dropped to ask the experiment to checkpoint and end
+                stop                   dropped to ask the experiment to checkpoint and end; why
                 ray_token              secret of this job's Ray cluster (0600)
                 ray_logs/<node>/       ends of Ray's logs, where Ray failed (managed bootstrap)
                 ray_head               where the head's supervisor listens (managed bootstrap)
@@ -128,6 +129,10 @@ class RunPaths:
     @property
     def artifacts(self) -> Path:
         return self.folder / "output"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint"
 
     @property
     def stdout(self) -> Path:
@@ -280,9 +285,13 @@ class BatchPaths(JobFiles):
 
     output_dir: Path
     batch_id: str
-    """`SWEEP.NUMBER`."""
+    """`SWEEP.NUMBER`; number 0 holds what its launcher has not submitted yet."""
     folder_name: str | None = None
     """None is the id; another while the folder is being made."""
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.batch_id.endswith(".0")
 
     @property
     def folder(self) -> Path:

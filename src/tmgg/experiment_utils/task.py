@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tmgg.errors import RecordError, TaskError
 from tmgg.experiment_utils.atomic_file import JsonDict
-from tmgg.experiment_utils.records import parse_record
+from tmgg.experiment_utils.records import parse_fields, parse_record
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 TASK_VERSION = 1
 RESULT_PREFIX = "TMGG_RESULT:"
-DEFAULT_TARGET = "tmgg.training.experiment:run"
+DEFAULT_TARGET = "tmgg.experiments.denoising:run"
 
 _INTERPOLATION = re.compile(r"(\\*)\$\{")
 
@@ -46,6 +46,8 @@ class TaskInput:
     """Resolved, without the `hydra` node."""
     timeout_seconds: int | None = None
     """Python-level limit on the callable in seconds; None is no limit."""
+    artifact_url: str | None = None
+    """Where the experiment's files go when it has completed, in a folder named like the run."""
 
     def to_json(self) -> JsonDict:
         return {"version": TASK_VERSION, **dataclasses.asdict(self)}
@@ -56,11 +58,21 @@ class TaskInput:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Worker:
+    """One process of a distributed computation, and where it ran."""
+
+    rank: int
+    node: str
+    """Host name."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TaskOutput:
     """What one attempt returned; the content of `result.json` and of the `TMGG_RESULT:` line."""
 
     run_id: str
-    status: Literal["completed", "failed", "timeout"]
+    status: Literal["completed", "failed", "timeout", "stopped"]
+    """`stopped`: it was asked to end before it was done, saved its state, and can go on."""
     metrics: Metrics = field(default_factory=dict)
     checkpoint_path: str | None = None
     error_type: str | None = None
@@ -69,7 +81,9 @@ class TaskOutput:
     traceback: str | None = None
     """The last lines of the traceback."""
     stage: str | None = None
-    """Where it failed: `load`, `ray`, `run` or `result`; None when it did not."""
+    """Where it failed: `load`, `ray`, `run`, `result` or `artifacts`; None when it did not."""
+    stop_reason: str | None = None
+    """Why it was asked to end, when it stopped: `time_limit`, `preemption`, or `terminated`."""
     submission: int = 1
     restart: int = 0
     """How often the backend had restarted the job; a result of an older restart is stale."""
@@ -77,6 +91,8 @@ class TaskOutput:
     hostname: str = ""
     ray_nodes: list[JsonDict] = field(default_factory=list)
     """Alive nodes of the Ray cluster when the experiment began: hostname, address, resources."""
+    workers: list[Worker] = field(default_factory=list)
+    """The processes of a distributed experiment; empty when it had but one."""
     started_at: float = 0.0
     """Unix time."""
     completed_at: float = 0.0
@@ -87,6 +103,10 @@ class TaskOutput:
 
     @classmethod
     def from_json(cls, value: JsonDict, *, what: str = "result") -> "TaskOutput":
+        workers = value.get("workers", [])
+        if isinstance(workers, list) and all(isinstance(item, dict) for item in workers):
+            parsed = [parse_fields(Worker, item, what=f"{what}, workers") for item in workers]
+            value = {**value, "workers": parsed}
         return parse_record(cls, value, what=what, newest_version=TASK_VERSION)
 
 

@@ -92,7 +92,7 @@ class TmggLauncher(Launcher):
                 return job_returns.of_spawned(configs, spawned)
             results = wait_for_sweep(self._runner, requests, self._options)
             self._report(jobs, results)
-            return job_returns.of_results(configs, results)
+            return job_returns.of_results(configs, results, metric=self._options.metric)
 
     def _report(self, jobs: "Sequence[_Job]", results: Sequence[ExperimentResult]) -> None:
         """The table of this launch; files about all launches of the sweep so far."""
@@ -131,6 +131,7 @@ class TmggLauncher(Launcher):
             target=hydra_job.TARGET,
             payload=hydra_job.pack_job(app, config),
             timeout_seconds=self._options.timeout_seconds,
+            artifact_url=self._options.artifact_url,
             title=title,
         )
         sweep_dir = Path(str(config.hydra.sweep.dir))

@@ -1,6 +1,7 @@
 """Checkpoints: which are kept, where, and how they reach the disk."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from tmgg.errors import ConfigError
+from tmgg.training.durable import write_durably
 
 
 class CheckpointFiles:
@@ -22,8 +24,8 @@ class CheckpointFiles:
         self.last = self.folder / "last.ckpt"
         """Newest weights, and everything needed to go on from them."""
 
-    def callbacks(self, *, every_steps: int) -> list[Checkpoint]:
-        """What makes Lightning write them."""
+    def callbacks(self, *, every_steps: int, saved: Callable[[Path], None]) -> list[Checkpoint]:
+        """What makes Lightning write them; `saved` is told of each `last`."""
         best = ModelCheckpoint(
             dirpath=self.folder,
             filename=self.best.stem,
@@ -31,7 +33,7 @@ class CheckpointFiles:
             save_top_k=1,
             enable_version_counter=False,
         )
-        return [best, LastCheckpoint(self.last, every_steps=every_steps)]
+        return [best, LastCheckpoint(self.last, every_steps=every_steps, saved=saved)]
 
     def keep_best(self, trainer: pl.Trainer, *, val_loss: float) -> float:
         """Count in the final weights, whose validation no callback sees; the lowest loss."""
@@ -54,9 +56,10 @@ class LastCheckpoint(Checkpoint):
     to save may change when a run is resumed.
     """
 
-    def __init__(self, path: Path, *, every_steps: int) -> None:
+    def __init__(self, path: Path, *, every_steps: int, saved: Callable[[Path], None]) -> None:
         self._path = path
         self._every_steps = every_steps
+        self._saved = saved
         self._saved_step = -1
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
@@ -74,6 +77,8 @@ class LastCheckpoint(Checkpoint):
     def _save(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(self._path)
         self._saved_step = trainer.global_step
+        if trainer.is_global_zero:
+            self._saved(self._path)
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
@@ -83,17 +88,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
         """Write one checkpoint; `storage_options` has no meaning for local files."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with partial.open("wb") as stream:
-                torch.save(checkpoint, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_durably(Path(path), lambda stream: torch.save(checkpoint, stream))
 
 
 def require_checkpoint(path: Path | None) -> None:

@@ -44,6 +44,10 @@ class DataConfig(SbmConfig):
 
 
 _DATA = {"sbm": DataConfig}
+_COUNTS = ("steps", "batch_size", "validate_every", "checkpoint_every")
+_NOT_SCIENTIFIC = (
+    "validate_every", "checkpoint_every", "logger", "accelerator", "workers", "cpu_threads",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +72,16 @@ class TrainerConfig:
     """Where curves go besides the CSV file, which is always written."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """`auto` is the GPU where PyTorch sees one, else the CPU."""
+    workers: int | None = None
+    """Processes that train together, each on its part of every batch. null is one for each GPU of
+    the run's Ray cluster, or one for each node where PyTorch sees no GPU, and 1 without a cluster;
+    1 trains in the experiment's own process."""
     cpu_threads: int | None = 1
     """Threads PyTorch computes with. 1 makes CPU results equal bit by bit on any number of
     cores; null leaves PyTorch's own choice."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "validate_every", "checkpoint_every", "cpu_threads"):
+        for name in (*_COUNTS, "workers", "cpu_threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"trainer.{name} is {value}; give 1 or more")
@@ -116,7 +124,7 @@ class Settings:
     def scientific(self) -> dict[str, object]:
         """The settings that results depend on, as plain values; the rest may change on resume."""
         trainer = dataclasses.asdict(self.trainer)
-        for name in ("validate_every", "checkpoint_every", "logger", "accelerator", "cpu_threads"):
+        for name in _NOT_SCIENTIFIC:
             del trainer[name]
         return {
             "data": dataclasses.asdict(self.data),

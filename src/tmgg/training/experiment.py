@@ -1,30 +1,54 @@
 """The built-in experiment: a config in, metrics and files out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
 from tmgg.training.checkpoint import CheckpointFiles
-from tmgg.training.config import parse_settings
-from tmgg.training.loop import train
+from tmgg.training.config import Settings, parse_settings
+from tmgg.training.distributed import Outcome, train_distributed
+from tmgg.training.hooks import Hooks
+from tmgg.training.loop import choose_accelerator, train
+from tmgg.training.placement import Machine, Placement, place_workers
 
 
 def run(config: Mapping[str, object] | DictConfig) -> dict[str, float | str]:
-    """Train a denoiser as `config` says and return what it is worth.
+    """Train a denoiser in this process, as `config` says, and return what it is worth.
 
     `config` has the shape of `tmgg/exp_configs/config.yaml`, all parts optional.
     Returns numbers, defined in docs/experiments.md, and under `checkpoint_path` the file with
     the weights they belong to. Raises ConfigError, before anything is written, if a setting is
     unknown or cannot be.
     """
-    settings = parse_settings(_plain(config))
-    metrics = train(settings)
+    settings = read_settings(config)
+    return result(settings, train(settings))
+
+
+def read_settings(config: Mapping[str, object] | DictConfig) -> Settings:
+    """The settings in a config of any kind; raises ConfigError."""
+    if isinstance(config, DictConfig):
+        plain = OmegaConf.to_container(config, resolve=True)
+        assert isinstance(plain, dict)
+        config = {str(key): value for key, value in plain.items()}
+    return parse_settings(config)
+
+
+def place(settings: Settings, machines: Sequence[Machine]) -> Placement:
+    """The workers that the settings want on these machines; raises ConfigError."""
+    wanted = settings.trainer.workers
+    if settings.data.protocol == "fixed_pair" and wanted is None:
+        wanted = 1  # there is one graph
+    use_gpus = choose_accelerator(settings.trainer.accelerator) == "gpu"
+    return place_workers(wanted, machines, use_gpus=use_gpus)
+
+
+def train_placed(settings: Settings, placement: Placement, *, hooks: Hooks) -> Outcome:
+    """Train with these workers: in this process where it is one, else with Ray Train."""
+    if placement.workers == 1:
+        return Outcome(train(settings, hooks=hooks), [])
+    return train_distributed(settings, placement, hooks=hooks)
+
+
+def result(settings: Settings, metrics: Mapping[str, float]) -> dict[str, float | str]:
+    """What a run returns."""
     return {**metrics, "checkpoint_path": str(CheckpointFiles(settings.output_dir).last)}
-
-
-def _plain(config: Mapping[str, object] | DictConfig) -> Mapping[str, object]:
-    if not isinstance(config, DictConfig):
-        return config
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}

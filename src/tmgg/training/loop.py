@@ -1,7 +1,6 @@
 """One training from settings to metrics.
 
-`train` is the whole of it. Its parts are public so that a worker of a distributed training can
-call the same ones with its own Lightning strategy, plugins and callbacks.
+`train` is the whole of it, `train_part` what each worker of a distributed training does.
 """
 
 import logging
@@ -15,10 +14,11 @@ from pytorch_lightning.plugins.environments import (  # type: ignore[attr-define
     LightningEnvironment,
 )
 
-from tmgg.errors import ConfigError
+from tmgg.errors import ConfigError, StoppedEarlyError
 from tmgg.training.checkpoint import CheckpointFiles, DurableCheckpointIO, require_checkpoint
 from tmgg.training.config import Settings
 from tmgg.training.data import DenoisingData
+from tmgg.training.hooks import Hooks, StopWhenAsked
 from tmgg.training.loggers import build_loggers, close_loggers
 from tmgg.training.module import DenoiserModule, score_references
 from tmgg.training.process import cpu_threads, own_random_state, quiet_lightning
@@ -27,33 +27,54 @@ from tmgg.training.progress import build_progress
 log = logging.getLogger(__name__)
 
 
-def train(settings: Settings, *, callbacks: Sequence[Callback] = ()) -> dict[str, float]:
+def train(
+    settings: Settings, *, hooks: Hooks | None = None, callbacks: Sequence[Callback] = ()
+) -> dict[str, float]:
     """Train in this process, on one device, and return the metrics of the final weights.
 
-    A callback may end the training early (`trainer.should_stop = True`); `steps` then tells how
-    far it came, and `CheckpointFiles.last` resumes it.
+    Raises StoppedEarlyError once the hooks ask for an end and `CheckpointFiles.last` is written. A
+    callback may end the training early, too (`trainer.should_stop = True`); `steps` then tells how
+    far it came.
     """
+    return train_part(
+        settings,
+        hooks=hooks or Hooks(),
+        callbacks=callbacks,
+        devices=1,
+        # Lightning must not guess: within a Slurm job it would take the job's task count for its
+        # own and install requeue handlers.
+        plugins=[LightningEnvironment(), DurableCheckpointIO()],
+    )
+
+
+def train_part(
+    settings: Settings, *, hooks: Hooks, callbacks: Sequence[Callback] = (), **placement: Any
+) -> dict[str, float]:
+    """As `train`, for one of the workers that `placement` describes; see `build_trainer`."""
     require_checkpoint(settings.resume_from)
+    stop = StopWhenAsked(hooks.stop)
     with quiet_lightning(), cpu_threads(settings.trainer.cpu_threads), own_random_state():
-        trainer = build_trainer(
-            settings,
-            callbacks=callbacks,
-            devices=1,
-            # Lightning must not guess: within a Slurm job it would take the job's task count for
-            # its own and install requeue handlers.
-            plugins=[LightningEnvironment(), DurableCheckpointIO()],
-        )
+        trainer = build_trainer(settings, hooks=hooks, callbacks=[*callbacks, stop], **placement)
         module = DenoiserModule(settings, score_references(settings))
         data = DenoisingData(settings)
         try:
             fit(trainer, module, data, settings)
+            if stop.stopped:
+                raise StoppedEarlyError(
+                    f"stopped at step {trainer.global_step} of {settings.trainer.steps}",
+                    checkpoint_path=str(CheckpointFiles(settings.output_dir).last),
+                )
             return measure(trainer, module, data, settings)
         finally:
             close_loggers(trainer.loggers)
 
 
 def build_trainer(
-    settings: Settings, *, callbacks: Sequence[Callback] = (), **placement: Any
+    settings: Settings,
+    *,
+    hooks: Hooks | None = None,
+    callbacks: Sequence[Callback] = (),
+    **placement: Any,
 ) -> pl.Trainer:
     """A Lightning trainer for these settings.
 
@@ -61,9 +82,10 @@ def build_trainer(
     `plugins`.
     """
     config, files = settings.trainer, CheckpointFiles(settings.output_dir)
+    saved = (hooks or Hooks()).saved
     progress = build_progress()
     return pl.Trainer(
-        accelerator=_accelerator(config.accelerator),
+        accelerator=choose_accelerator(config.accelerator),
         max_steps=config.steps,
         max_epochs=-1,
         val_check_interval=config.validate_every,
@@ -78,7 +100,7 @@ def build_trainer(
         default_root_dir=settings.output_dir,
         logger=build_loggers(config, settings.output_dir),
         callbacks=[
-            *files.callbacks(every_steps=config.checkpoint_every),
+            *files.callbacks(every_steps=config.checkpoint_every, saved=saved),
             Timer(),
             progress,
             *callbacks,
@@ -118,7 +140,8 @@ def measure(
     }
 
 
-def _accelerator(wanted: str) -> str:
+def choose_accelerator(wanted: str) -> str:
+    """`cpu` or `gpu`, for `TrainerConfig.accelerator`, by what PyTorch sees here."""
     available = torch.cuda.is_available()
     if wanted == "gpu" and not available:
         raise ConfigError(

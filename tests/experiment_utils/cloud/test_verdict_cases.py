@@ -321,3 +321,49 @@ def test_the_backends_own_words_are_kept() -> None:
 
 def test_a_silent_backend_is_noted() -> None:
     assert "does not answer" in verdict(evidence(claimed=True), None).note
+
+
+STOPPED = result("stopped", stop_reason="time_limit", error_type=None, error_message="at step 7")
+WENT_BACK = record(signal="USR2", exit_code=85, entrypoint_exit_code=85)
+SENT_BACK_FAILED = replace(FAILED, exit_code="85:0")
+
+
+def test_a_job_that_went_back_into_the_queue_is_pending() -> None:
+    saved = evidence(claimed=True, result=STOPPED, exit_record=WENT_BACK)
+    assert verdict(saved, replace(PENDING, restarts=1)).status == "pending"
+    assert verdict(saved, COMPLETING).status == "running"
+    assert not verdict(saved, None).final
+
+
+def test_a_job_that_could_not_go_back_is_to_be_submitted_again() -> None:
+    state = verdict(evidence(claimed=True, result=STOPPED, exit_record=WENT_BACK), SENT_BACK_FAILED)
+    assert (state.status, state.resumable) == ("failed", True)
+    assert state.failure is not None
+    assert state.failure.kind == "timeout"
+    assert "saved its state and ended because its time limit was near" in state.failure.message
+    assert "tmgg-jobs retry goes on from there" in state.failure.hint
+
+
+def test_a_job_that_slurm_ended_after_it_saved_its_state_is_to_be_submitted_again() -> None:
+    preempted = JobView(phase="ended", state="PREEMPTED", kind="preempted", restarts=0)
+    stopped = replace(STOPPED, stop_reason="terminated")
+    saved = evidence(claimed=True, result=stopped, exit_record=record(signal="TERM"))
+    state = verdict(saved, preempted)
+    assert state.resumable
+    assert state.failure is not None
+    assert "PREEMPTED; its state was saved before (at step 7)" in state.failure.message
+
+
+@pytest.mark.parametrize(
+    ("found", "view"),
+    [
+        (evidence(result=replace(STOPPED, stop_reason="terminated")), FAILED),
+        (evidence(result=STOPPED, cancel_requested=True), FAILED),
+        (evidence(result=STOPPED, exit_record=record(signal="TERM")), CANCELLED),
+    ],
+)
+def test_what_somebody_ended_is_not_submitted_again(found: Evidence, view: JobView) -> None:
+    state = verdict(found, view)
+    assert (state.status, state.resumable) == ("failed", False)
+    assert state.failure is not None
+    assert state.failure.kind == "cancelled"

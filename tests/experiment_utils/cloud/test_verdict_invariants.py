@@ -16,7 +16,8 @@ ages_s = st.sampled_from([0.0, 1.0, GRACE_S - 1, GRACE_S, GRACE_S + 1, 1e9])
 results = st.builds(
     TaskOutput,
     run_id=st.just("run"),
-    status=st.sampled_from(["completed", "failed", "timeout"]),
+    status=st.sampled_from(["completed", "failed", "timeout", "stopped"]),
+    stop_reason=st.sampled_from([None, "time_limit", "preemption", "terminated"]),
     restart=restarts,
     stage=st.sampled_from([None, "load", "ray", "run", "result"]),
     error_type=st.sampled_from([None, "MemoryError", "ModuleNotFoundError"]),
@@ -26,7 +27,7 @@ records = st.builds(
     job_id=st.just("77"),
     restart=restarts,
     stage=st.sampled_from(["setup", "preflight", "ray", "entrypoint", "cancelled", "?"]),
-    signal=st.sampled_from(["", "TERM"]),
+    signal=st.sampled_from(["", "TERM", "USR2"]),
     exit_code=st.sampled_from([0, 1, 71, 97, 137, 143]),
     entrypoint_exit_code=st.sampled_from([None, 0, 1]),
     age_s=ages_s,
@@ -182,3 +183,18 @@ def test_a_final_state_stays_when_the_backend_then_forgets_the_job(
         after = replace(evidence, missing_since_s=GRACE_S)
         forgotten = JobView(phase="unknown", restarts=view.restarts)
         assert verdict(after, forgotten).status == "completed"
+
+
+@given(evidences, answers)
+def test_only_a_failed_run_whose_state_is_saved_and_that_nobody_ended_is_to_go_on(
+    evidence: Evidence, view: JobView | None
+) -> None:
+    state = verdict(evidence, view)
+    if not state.resumable:
+        return
+    assert state.final
+    assert state.failure is not None
+    assert state.failure.kind in ("timeout", "preempted", "node_fail")
+    assert evidence.result is not None
+    assert evidence.result.status == "stopped"
+    assert evidence.result.restart == current_restart(evidence, view)

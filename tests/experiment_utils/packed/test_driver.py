@@ -1,5 +1,6 @@
 """A batch on nodes that do as the test says, on a clock that nobody waits for."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -153,6 +154,12 @@ def test_a_run_that_is_lost_again_and_again_is_given_up(trial_of: Make) -> None:
     assert record is not None
     assert record.host in ("node1", "node2")
     assert trial.nodes.started.count("r2") == 1
+
+
+def test_a_run_whose_folder_cannot_be_written_is_said_to_be_so(trial_of: Make) -> None:
+    trial = trial_of(2, codes={"r1": os.EX_IOERR})
+    assert trial.driver.run() == 0
+    assert trial.kind("r1") == "environment"
 
 
 def test_without_nodes_what_is_left_is_said_not_to_have_begun(trial_of: Make) -> None:

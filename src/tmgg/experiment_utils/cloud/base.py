@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tmgg.errors import BackendError, ConfigError, RunExistsError
+from tmgg.experiment_utils.artifacts import check_url
 from tmgg.experiment_utils.cloud import checks, waiting
 from tmgg.experiment_utils.cloud.dispatch import Dispatcher, SeparateDispatcher
 from tmgg.experiment_utils.cloud.runs import (
@@ -28,6 +29,7 @@ from tmgg.experiment_utils.cloud.runs import (
 )
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges, SweepPolicy
 from tmgg.experiment_utils.cloud.sweeping import Sweep, SweepPlan, refuse_twins
+from tmgg.experiment_utils.failures import Failure
 from tmgg.experiment_utils.paths import check_run_id
 from tmgg.experiment_utils.task import ConfigLike, TaskInput, prepare_config, target_of
 
@@ -108,13 +110,28 @@ class CloudRunner(ABC):
         """The requests, with the run ids of earlier runs that have the same content."""
         return list(requests)
 
-    def note_sweep(self, plan: SweepPlan) -> None:
+    def note_sweep(self, plan: SweepPlan, *, gpu_type: str | None) -> None:
         """Keep on record which runs a sweep has, before the first is submitted."""
+        return
+
+    def end_sweep(self, sweep_id: str, why: Failure) -> None:
+        """Keep on record that what waits to be submitted will not be."""
+        return
+
+    def show_alive(self, sweep_id: str) -> None:
+        """Let others see that this process still submits the runs of a sweep."""
         return
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         """Folders where something appears when one of the runs ends; watched between polls."""
         return set()
+
+    def go_on(self, state: RunState) -> bool:
+        """Submit a `resumable` run again, so that it goes on from its saved state.
+
+        False where the backend cannot, or the run has no restart left.
+        """
+        return False
 
     def spawn_experiment(
         self,
@@ -173,7 +190,8 @@ class CloudRunner(ABC):
 
         All configs are checked before the first is submitted. A run that fails, or that the
         backend refuses, is a failed result; the others go on, unless `policy` says otherwise.
-        `mode` is how the runs are submitted; None takes the runner's own. `resume=True` runs only
+        `mode` is how the runs are submitted; None takes the runner's own. In `packed` there is one
+        job, and how many runs are under way at once follows from its size. `resume=True` runs only
         what is missing or failed: a run of an earlier sweep that has the same content, whatever it
         is called, takes the place of a new one.
         """
@@ -195,8 +213,8 @@ class CloudRunner(ABC):
     ) -> SpawnedSweep:
         """As `run_sweep`, but return once all are submitted; `tmgg-jobs wait SWEEP` waits.
 
-        `parallelism` is kept by the scheduler where it can be (`array`, `packed`); `separate` runs
-        are all submitted at once. A policy needs somebody who waits, so there is none.
+        `parallelism` is kept by the scheduler in `array`; `separate` runs are all submitted at
+        once. A policy needs somebody who waits, so there is none.
         """
         plan = self._plan(configs, mode, parallelism, None, timeout_seconds, resume=resume)
         if plan.mode == "separate":
@@ -251,16 +269,16 @@ class CloudRunner(ABC):
         self, plan: SweepPlan, *, gpu_type: str | None, resume: bool, on_update: OnUpdate | None
     ) -> Sweep:
         dispatcher = self.dispatcher(plan, gpu_type=gpu_type, resume=resume)
-        self.note_sweep(plan)
+        self.note_sweep(plan, gpu_type=gpu_type)
         clock = waiting.Clock()
-        return Sweep(
-            self,
-            plan.requests,
-            dispatcher,
-            policy=plan.policy,
-            watch=waiting.Watch(self, on_update=on_update, clock=clock),
-            clock=clock,
-        )
+
+        def seen(states: Sequence[RunState]) -> None:
+            self.show_alive(plan.sweep_id)
+            if on_update is not None:
+                on_update(states)
+
+        watch = waiting.Watch(self, on_update=seen, clock=clock)
+        return Sweep(self, plan, dispatcher, watch=watch, clock=clock)
 
     def _refuse_existing(self, requests: Sequence[TaskRequest]) -> None:
         existing = self.existing([str(request.run_id) for request in requests])
@@ -286,12 +304,14 @@ def as_request(
     timeout = given.timeout_seconds if timeout_seconds is None else timeout_seconds
     if timeout is not None:
         checks.integer("timeout_seconds", timeout, least=1)
+    url = given.artifact_url
     return TaskRequest(
         config=plain,
         run_id=_first_run_id(run_id, given.run_id, plain.get("run_id"), default_run_id),
         target=given.target,
         payload=given.payload,
         timeout_seconds=timeout,
+        artifact_url=None if url is None else check_url("artifact_url", url),
         title=given.title,
     )
 
@@ -310,6 +330,7 @@ def task_of(request: TaskRequest, *, default_timeout_s: int | None) -> TaskInput
         target=request.target or target_of(request.config),
         config=dict(request.config),
         timeout_seconds=default_timeout_s if timeout is None else timeout,
+        artifact_url=request.artifact_url,
     )
 
 

@@ -11,6 +11,8 @@ from tmgg.experiment_utils.failures import (
     DISK_HINT,
     KILLED_HINT,
     LOG_FOLDER_HINT,
+    RESTARTS_HINT,
+    STOPPED_HINT,
     Failure,
     FailureKind,
     failure,
@@ -80,6 +82,7 @@ _LOG_PATTERNS = (
         r"No space left on device|Read-only file system|Disk quota exceeded|^tmgg: cannot write to",
         DISK_HINT,
     ),
+    _pattern("preempted", r"^tmgg: restarted \d+ times", RESTARTS_HINT),
     _pattern("node_fail", r"^tmgg: .*\bsupervisor\b.* was killed", _KILLED_HINT),
     _pattern("node_fail", r"^tmgg: \S+: Ray's (raylet|gcs_server) ", _KILLED_HINT),
     _MEMORY,
@@ -98,6 +101,8 @@ def diagnose_output(output: TaskOutput) -> Failure:
     """Why an experiment failed that could still say so itself."""
     error = f"{output.error_type}: {output.error_message}"
     text = f"{error}\n{output.traceback or ''}"
+    if output.status == "stopped":
+        return diagnose_stop(output)
     message = _message("The experiment raised", output)
     if output.status == "timeout":
         return failure("timeout", f"timeout_seconds is over: {output.error_message}.")
@@ -105,6 +110,8 @@ def diagnose_output(output: TaskOutput) -> Failure:
         return failure("ray_start", _message("The experiment could not reach Ray", output))
     if output.stage == "result":
         return failure("bad_result", f"{output.error_message}")
+    if output.stage == "artifacts":
+        return failure("artifacts", f"{output.error_message}")
     for pattern in (_MEMORY, _CUDA):
         if pattern.expression.search(error):
             return failure(pattern.kind, message, hint=pattern.hint)
@@ -113,6 +120,28 @@ def diagnose_output(output: TaskOutput) -> Failure:
     if _CUDA.expression.search(text):
         return failure("environment", message, hint=CUDA_HINT)
     return failure("user_error", message)
+
+
+_STOP_KINDS: dict[str | None, FailureKind] = {
+    "time_limit": "timeout",
+    "preemption": "preempted",
+}
+_STOP_WORDS = {
+    "time_limit": "its time limit was near",
+    "preemption": "another job took its nodes",
+}
+
+
+def diagnose_stop(output: TaskOutput) -> Failure:
+    """Why an experiment that stopped with its state saved has not gone on."""
+    reason = output.stop_reason or ""
+    kind = _STOP_KINDS.get(reason, "cancelled")
+    why = _STOP_WORDS.get(reason, "somebody asked it to end")
+    return failure(
+        kind,
+        f"It saved its state and ended because {why} ({output.error_message}).",
+        hint=STOPPED_HINT,
+    )
 
 
 def diagnose_exit(
@@ -147,6 +176,7 @@ def _message(what: str, output: TaskOutput) -> str:
 
 
 _STAGES = {
+    "restart": "The job was started again too often",
     "setup": "A setup command ended the job",
     "preflight": "The environment of the node is not what the run needs",
     "ray": "Ray did not start the experiment",

@@ -84,6 +84,10 @@ class Reattached:
         """Submit a failed run again; see `RecordedRunner.retry`."""
         return self._runner(self._run(run_id)).retry(run_id)
 
+    def go_on(self, state: RunState) -> bool:
+        """As in CloudRunner."""
+        return self._runner(self._run(state.run_id)).go_on(state)
+
     @property
     def poll_interval_s(self) -> float:
         """The shortest of the runs' own."""

@@ -26,6 +26,7 @@ class _Verdict:
     nodes: str
     attempt: int
     failure: JsonDict | None = None
+    resumable: bool = False
 
 
 def save_verdict(paths: SubmissionPaths, state: RunState) -> None:
@@ -55,6 +56,7 @@ def load_verdict(paths: SubmissionPaths) -> RunState | None:
         exit_code=kept.exit_code,
         nodes=kept.nodes,
         attempt=kept.attempt,
+        resumable=kept.resumable,
         failure=None if kept.failure is None else Failure.from_json(kept.failure, what=what),
     )
 
@@ -76,6 +78,7 @@ def make_result(paths: RunPaths, submission: SubmissionPaths, state: RunState) -
         attempts=state.attempt,
         job_id=state.job_id,
         nodes=nodes_of(output) if output else [],
+        workers=output.workers if output else [],
         output_path=str(paths.stdout),
     )
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tmgg.experiment_utils.atomic_file import JsonDict
 from tmgg.experiment_utils.failures import Failure
-from tmgg.experiment_utils.task import ConfigLike, Metrics
+from tmgg.experiment_utils.task import ConfigLike, Metrics, Worker
 
 Status = Literal["pending", "running", "completed", "failed"]
 SweepMode = Literal["separate", "array", "packed"]
@@ -28,6 +28,9 @@ class TaskRequest:
     """Travels beside the task; the experiment finds it at `current_run().payload_path`."""
     timeout_seconds: int | None = None
     """None takes the backend's default."""
+    artifact_url: str | None = None
+    """Where the files of the experiment go when it has completed (`s3://bucket/folder`): into a
+    folder named like the run. None leaves them where they are."""
     title: str = ""
     """In what it differs from the other runs of its sweep, for people."""
 
@@ -72,8 +75,14 @@ class ExperimentResult:
     job_id: str | None = None
     nodes: list[str] = field(default_factory=list)
     """Hosts of the Ray cluster the experiment had, or the one host it ran on."""
+    workers: list[Worker] = field(default_factory=list)
+    """The processes that took part, by rank, and the host of each, where the experiment says."""
     output_path: str | None = None
     """The log."""
+
+
+NOT_SUBMITTED = "not submitted yet"
+"""`RunState.reason` of a run whose turn has not come in its sweep."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +105,8 @@ class RunState:
     failure: Failure | None = None
     answered: bool = True
     """False when the backend did not answer: the rest is then the last that is known."""
+    resumable: bool = False
+    """It failed, but saved its state first, so that submitting it again goes on from there."""
     note: str = ""
     """What could not be found out just now, for example that a query failed."""
 

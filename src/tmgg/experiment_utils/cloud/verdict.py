@@ -12,9 +12,11 @@ from typing import Literal
 from tmgg.experiment_utils.cloud.diagnosis import LogTails, diagnose_exit, diagnose_output
 from tmgg.experiment_utils.cloud.runs import RunState, Status
 from tmgg.experiment_utils.evidence import Evidence, ExitRecord
-from tmgg.experiment_utils.failures import Failure, FailureKind, failure
+from tmgg.experiment_utils.failures import STOPPED_HINT, Failure, FailureKind, failure
 from tmgg.experiment_utils.task import TaskOutput, nodes_of
 
+# What ends a run that has done nothing wrong, and that nobody meant to end.
+_INTERRUPTIONS = ("timeout", "preempted", "node_fail")
 JobPhase = Literal["pending", "running", "ended", "unknown"]
 
 
@@ -144,7 +146,8 @@ def _final(state: RunState, evidence: Evidence, view: JobView | None, logs: LogT
     if result is not None and result.status == "completed":
         return replace(state, status="completed", final=True)
     why = _why(evidence, result, view, logs)
-    return _failed(state, why)
+    saved = result is not None and result.status == "stopped"
+    return replace(_failed(state, why), resumable=saved and why.kind in _INTERRUPTIONS)
 
 
 def _why(
@@ -156,7 +159,9 @@ def _why(
         return _why_unbegun(evidence, view, logs)
     if evidence.exit_record is not None and evidence.exit_record.failure is not None:
         return evidence.exit_record.failure
-    if view is not None and view.kind is not None:
+    # An unknown job's kind is only a guess at why it never began.
+    guess = view is not None and view.phase == "unknown" and evidence.claimed
+    if view is not None and view.kind is not None and not guess:
         return _from_state(view, result)
     if result is not None:
         return diagnose_output(result)
@@ -211,6 +216,9 @@ def _from_state(view: JobView, result: TaskOutput | None) -> Failure:
     words = f"The backend says {view.state}" if view.state else "The backend ended it"
     if view.reason:
         words += f" ({view.reason})"
+    if result is not None and result.status == "stopped":
+        words += f"; its state was saved before ({result.error_message})"
+        return failure(view.kind, f"{words}.", hint=STOPPED_HINT)
     if result is not None and result.error_message:
         words += f"; the experiment's last words: {result.error_type}: {result.error_message}"
     return failure(view.kind, words + ".")

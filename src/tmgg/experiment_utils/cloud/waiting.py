@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from tmgg.experiment_utils.cloud.runs import OnUpdate, RunState
+from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, OnUpdate, RunState
 from tmgg.experiment_utils.paths import run_id_of_exit_record
 
 
@@ -33,9 +33,13 @@ class Pollable(Protocol):
         """As in CloudRunner."""
         ...
 
+    def go_on(self, state: RunState) -> bool:
+        """As in CloudRunner."""
+        ...
+
 
 LISTEN_INTERVAL_S = 0.2
-FIRST_POLL_INTERVAL_S = 1.0
+FIRST_POLL_INTERVAL_S = 2.0
 POLL_GROWTH = 2.0
 # A change promises others, but a sweep changes all the time: it must not ask all the time.
 POLL_INTERVAL_AFTER_CHANGE_S = 10.0
@@ -108,7 +112,9 @@ class Watch:
         """Tell of runs that are not submitted yet, and why; they are not watched."""
         before = self._held
         self._held = {
-            run_id: RunState(run_id=run_id, status="pending", final=False, note=note)
+            run_id: RunState(
+                run_id=run_id, status="pending", final=False, reason=NOT_SUBMITTED, note=note
+            )
             for run_id in run_ids
         }
         if self._held and self._held != before:
@@ -136,7 +142,7 @@ class Watch:
             if len(asked) == len(self._states):
                 self._plan_next_question(changed=changed)
             self._tell()
-            ended = [state for state in states if state.final]
+            ended = [state for state in states if state.final and not self._goes_on(state)]
             for state in ended:
                 del self._states[state.run_id]
             if ended:
@@ -146,11 +152,12 @@ class Watch:
     def _listen(self) -> list[str]:
         """The runs to poll: those that left an exit record, or all when it is time to ask."""
         while (left_s := self._due_s - self._clock.monotonic()) > 0:
-            heard = self._exit_records() & self._states.keys()
+            heard = self._exit_records()
             # A job that is started again takes its record away and leaves another.
             new, self._heard = heard - self._heard, heard
-            if new:
-                return [run_id for run_id in self._states if run_id in new]
+            ended = {run_id_of_exit_record(name) for name in new}
+            if ended & self._states.keys():
+                return [run_id for run_id in self._states if run_id in ended]
             self._clock.sleep(min(LISTEN_INTERVAL_S, left_s))
         return list(self._states)
 
@@ -160,7 +167,14 @@ class Watch:
             # A listing, not a stat: opening a folder makes an NFS client ask the server again.
             with contextlib.suppress(OSError), os.scandir(folder) as entries:
                 names.update(entry.name for entry in entries if entry.name.endswith(".json"))
-        return {run_id_of_exit_record(name) for name in names}
+        return names
+
+    def _goes_on(self, state: RunState) -> bool:
+        """Submit a run again that saved its state before it was interrupted, if it may be."""
+        if not (state.resumable and self._runner.go_on(state)):
+            return False
+        self.add(state.run_id)
+        return True
 
     def _plan_next_question(self, *, changed: bool) -> None:
         if changed:

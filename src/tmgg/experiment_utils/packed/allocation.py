@@ -1,6 +1,6 @@
 """What a packed batch knows of the job it runs in, from the job's environment."""
 
-import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +10,11 @@ _STOP_BEFORE_S = 60.0
 _END_BEFORE_S = 30.0
 # A short allocation spends at most this share of its time on its end.
 _LARGEST_SHARE = 0.2
+
+_OF_A_TASK = re.compile(
+    r"SLURM_(NTASKS|NPROCS|TASKS_PER_NODE|NTASKS_PER_NODE|NNODES|JOB_NUM_NODES|PROCID|LOCALID|NODEID"
+    r"|GTIDS|TASK_PID|STEPID|STEP_\w+|CPUS_PER_TASK|SRUN_COMM_\w+|LAUNCH_NODE_IPADDR)"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,10 +56,11 @@ def read_allocation(
     )
 
 
-def environment_names() -> list[str]:
-    """Variables that the runs share with this process: all but what leads to this job's Ray.
+def is_shared_with_runs(name: str) -> bool:
+    """Whether the runs have this variable of the driver's.
 
-    A run has no Ray of its own: hundreds of short runs would spend their time connecting, and the
-    nodes belong to the batch.
+    Not what leads to the job's Ray: a run has none of its own, since hundreds of short runs would
+    spend their time connecting. Nor what describes the driver as one of several tasks: Lightning,
+    for one, would take its rank and the number of nodes from there.
     """
-    return [name for name in os.environ if not name.startswith(("RAY_", "TMGG_RAY_"))]
+    return not name.startswith(("RAY_", "TMGG_RAY_")) and not _OF_A_TASK.fullmatch(name)

@@ -2,13 +2,19 @@
 
 import contextlib
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable, Mapping
 
 from tmgg.experiment_utils.packed.allocation import Allocation
 from tmgg.experiment_utils.packed.keeper import NOT_NEEDED, RECORDED
-from tmgg.experiment_utils.packed.last_words import leave_last_words, lost, not_begun
+from tmgg.experiment_utils.packed.last_words import (
+    leave_last_words,
+    lost,
+    not_begun,
+    unwritable,
+)
 from tmgg.experiment_utils.packed.nodes import Event, Nodes
 from tmgg.experiment_utils.packed.order import KILL_AFTER_S, Order
 from tmgg.experiment_utils.packed.schedule import STARTS, Schedule
@@ -114,7 +120,8 @@ class Driver:
         if again and self._is_stopping:
             self._leave_unbegun("the allocation's time was nearly over when its node was lost")
         elif not again:
-            words = lost(event.node, why, starts=STARTS)
+            disk = event.code == os.EX_IOERR
+            words = unwritable(event.node) if disk else lost(event.node, why, starts=STARTS)
             paths = self._runs[event.run]
             leave_last_words(paths, self._allocation, words, host=event.node)
 

@@ -55,10 +55,10 @@ def be_keeper(order: Order, *, parent: int) -> NoReturn:
         processes.adopt_orphans()
         _take_streams(order.paths)
         code = _keep(order)
-    except BaseException:  # the top of a process: nothing above it but the warm parent's own code
+    except BaseException as error:  # the top of a process; above it is the warm parent's own code
         with contextlib.suppress(OSError):
             traceback.print_exc()
-        code = os.EX_IOERR
+        code = os.EX_IOERR if isinstance(error, OSError) else os.EX_SOFTWARE
     finally:
         os._exit(code)
 
@@ -121,21 +121,33 @@ def _wait(child: int, order: Order) -> _Ended:
     """Until the run's process has ended, by itself or because it has to."""
     timeout_s = load_task(order.paths.run_paths).timeout_seconds
     limit_s = math.inf if timeout_s is None else timeout_s + order.hard_limit_after_s
-    deadline = time.monotonic() + limit_s
+    now_s = time.monotonic()
+    deadline_s, look_at_s = now_s + limit_s, now_s + LOOK_EVERY_S
     while True:
         code = _reap(child)
         if code is not None:
-            return _Ended(code)
-        found = signal.sigtimedwait(_WATCHED, LOOK_EVERY_S)
+            return _Ended(code, received="TERM" if _was_told_too(code) else "")
+        found = signal.sigtimedwait(_WATCHED, max(0.0, look_at_s - time.monotonic()))
         asked = found.si_signo if found is not None else None
         if asked == signal.SIGTERM:
             return _Ended(_end(child, order.kill_after_s), received="TERM")
         if asked == OUT_OF_TIME:
             return _Ended(_end(child, order.kill_after_s), why=_out_of_time())
-        if asked is None and _is_cancelled(order.paths):
+        if time.monotonic() < look_at_s:
+            continue  # a process that the run left behind has ended
+        if _is_cancelled(order.paths):
             return _Ended(_end(child, order.kill_after_s))
-        if time.monotonic() >= deadline:
+        if time.monotonic() >= deadline_s:
             return _Ended(_end(child, order.kill_after_s), why=_timed_out(timeout_s))
+        look_at_s = time.monotonic() + LOOK_EVERY_S
+
+
+def _was_told_too(code: int) -> bool:
+    """Whether what ended the run by SIGTERM means this process, too: the end of the allocation."""
+    if code != _shell_code(-signal.SIGTERM):
+        return False
+    # Slurm signals one process after the other.
+    return signal.sigtimedwait({signal.SIGTERM}, LOOK_EVERY_S) is not None
 
 
 def _is_cancelled(paths: SubmissionPaths) -> bool:

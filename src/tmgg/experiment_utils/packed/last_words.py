@@ -3,7 +3,7 @@
 import logging
 
 from tmgg.experiment_utils.exit_record import End, leave_exit_record
-from tmgg.experiment_utils.failures import Failure, failure
+from tmgg.experiment_utils.failures import DISK_HINT, Failure, failure
 from tmgg.experiment_utils.packed.allocation import Allocation
 from tmgg.experiment_utils.packed.begin import last_start
 from tmgg.experiment_utils.paths import SubmissionPaths
@@ -19,6 +19,11 @@ def not_begun(allocation: Allocation, why: str) -> Failure:
 def lost(node: str, why: str, *, starts: int) -> Failure:
     """Of a run that was started as often as it may be."""
     return failure("node_fail", f"It was lost {starts} times, last on {node}: {why}.")
+
+
+def unwritable(node: str) -> Failure:
+    """Of a run whose folder cannot be written."""
+    return failure("environment", f"Its files cannot be written on {node}.", hint=DISK_HINT)
 
 
 def leave_last_words(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tmgg.experiment_utils.atomic_file import write_atomic
 from tmgg.experiment_utils.batches import runs_of_batch
-from tmgg.experiment_utils.packed.allocation import environment_names, read_allocation
+from tmgg.experiment_utils.packed.allocation import is_shared_with_runs, read_allocation
 from tmgg.experiment_utils.packed.driver import Driver
 from tmgg.experiment_utils.packed.nodes import RayNodes
 from tmgg.experiment_utils.packed.warm_parent import Warmth
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 def _drive(batch: BatchPaths, options: argparse.Namespace) -> int:
     import ray  # over a second
 
-    names = environment_names()
+    names = [name for name in os.environ if is_shared_with_runs(name)]
     ray.init(address=os.environ["TMGG_RAY_ADDRESS"], logging_level="WARNING", log_to_driver=True)
     warmth = Warmth(
         folder=str(Path.cwd()),

@@ -10,6 +10,7 @@ One thread, and no CUDA: neither survives a fork.
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -21,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tmgg.experiment_utils.batches import batched_runs
+from tmgg.experiment_utils.batch_index import batched_runs
 from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.packed.keeper import be_keeper
 from tmgg.experiment_utils.packed.order import Order
@@ -91,6 +92,7 @@ class Zygote:
         if has_started_cuda():
             sys.stderr.write("tmgg: an import starts CUDA; the runs of this job start cold\n")
             raise SystemExit(COLD)
+        gc.freeze()  # what is never looked at again stays shared with the runs
         self._tell({"ready": True})
 
     def _fork(self, name: Any, order: Order) -> None:

@@ -79,6 +79,15 @@ def test_a_time_limit_of_nothing_is_not_taken_as_unlimited(value: str) -> None:
     assert message == f"time_limit={value!r} is no time at all (Slurm reads 0 as unlimited)"
 
 
+def test_a_signal_that_would_come_too_early() -> None:
+    message = refusal(time_limit="10", signal_lead_s=301)
+    assert message.startswith("signal_lead_s=301 is more than half of time_limit='10'")
+
+
+def test_going_on_without_a_node_needs_the_managed_bootstrap() -> None:
+    assert "needs ray_bootstrap=managed; it is 'symmetric-run'" in refusal(no_kill=True)
+
+
 def test_a_time_limit_that_yaml_made_a_number() -> None:
     message = refusal(time_limit=43_200)
     assert "time_limit=43200 is a number" in message

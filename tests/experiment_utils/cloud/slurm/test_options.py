@@ -38,6 +38,8 @@ IN_SCRIPT: dict[str, tuple[Any, list[str]]] = {
     "exclude": ("node7", ["#SBATCH --exclude=node7"]),
     "gpu_type": ("a100", ["#SBATCH --gpus-per-task=a100:1"]),
     "requeue": (True, ["#SBATCH --requeue"]),
+    "max_restarts": (7, ['if [ "$TMGG_RESTART" -ge 7 ]; then']),
+    "signal_lead_s": (300, ["#SBATCH --signal=B:USR2@300"]),
     "dependency": ("afterok:12", ["#SBATCH --dependency=afterok:12"]),
     "mail_user": ("a@b.org", ["#SBATCH --mail-user=a@b.org"]),
     "mail_type": ("END,FAIL", ["#SBATCH --mail-type=END,FAIL"]),
@@ -78,8 +80,8 @@ MANAGED = {
 }
 # Options whose effect is that a line is not there, or that is seen elsewhere (tests below).
 ELSEWHERE = {
-    "exclusive", "script_template", "poll_interval_s", "submit_timeout_s", "lost_grace_s",
-    "sweep_mode", "runs_per_node",
+    "exclusive", "no_kill", "script_template", "poll_interval_s", "submit_timeout_s",
+    "lost_grace_s", "sweep_mode", "runs_per_node",
 }  # fmt: skip
 
 
@@ -138,6 +140,25 @@ def test_jobs_share_nodes_only_when_asked_to() -> None:
 
 def test_a_requeue_can_be_forbidden() -> None:
     assert "#SBATCH --no-requeue" in lines(requeue=False)
+    assert 'if [ "$TMGG_RESTART" -ge 0 ]; then' in lines(requeue=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "lead"),
+    [({}, "120"), ({"time_limit": "UNLIMITED"}, "120"), ({"time_limit": "10"}, "120")],
+)
+def test_a_job_is_told_ahead_of_its_time_limit(options: dict[str, Any], lead: str) -> None:
+    assert f"#SBATCH --signal=B:USR2@{lead}" in lines(**options)
+
+
+@pytest.mark.parametrize("options", [{"signal_lead_s": 0}, {"time_limit": "9"}])
+def test_a_short_job_or_one_that_wants_none_gets_no_signal(options: dict[str, Any]) -> None:
+    assert "--signal" not in script(**options)
+
+
+def test_a_job_goes_on_without_a_node_only_when_asked_to() -> None:
+    assert "#SBATCH --no-kill" in lines(ray_bootstrap="managed", no_kill=True)
+    assert "#SBATCH --no-kill" not in lines(ray_bootstrap="managed")
 
 
 def test_no_gpus_means_no_gpu_directive_and_none_for_ray() -> None:
@@ -178,7 +199,7 @@ def test_poll_interval_is_the_longest_time_between_two_questions(
     clock.after(100, lambda: slurm.change_job(job_id, state="CANCELLED"))
     (state,) = waiting.wait(runner, [run_id], clock=clock)
     assert state.status == "failed"
-    # 3 questions in the first 3 seconds, then one every 4 seconds.
+    # 2 questions in the first 2 seconds, then one every 4 seconds.
     assert 26 <= len(slurm.calls("squeue")) <= 34
 
 

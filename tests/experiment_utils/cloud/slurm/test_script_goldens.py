@@ -53,12 +53,12 @@ def test_the_script_has_the_specifications_lines_in_the_specifications_order() -
         assert not expected or expected in rendered, f"not there, or not in order: {expected}"
 
 
-def test_the_directives_are_the_specifications_and_one_more() -> None:
+def test_the_directives_are_the_specifications_and_two_more() -> None:
     excerpt = (golden_scripts.FOLDER / "specification_excerpt.sh").read_text()
     wanted = parse_directives(excerpt.replace("<run_id>", "run-1"))
     found = parse_directives(golden_scripts.render("specification.sh"))
-    # Slurm truncates the logs at a requeue otherwise.
-    assert found == [*wanted, "--open-mode=append"]
+    # Slurm truncates the logs at a requeue otherwise; the time limit is told ahead.
+    assert found == [*wanted, "--open-mode=append", "--signal=B:USR2@120"]
 
 
 def test_symmetric_run_gets_the_specifications_options_and_two_for_srun() -> None:

@@ -25,6 +25,8 @@ RAY_MAX_WORKER_PORT = 19999
 RAY_PORT = 6379
 LEAST_JOB_PORTS = 50
 _PORTS = ("ray_port", "min_worker_port", "max_worker_port", "min_job_port", "max_job_port")
+SIGNAL_LEAD_S = 120
+LEAST_SIGNALLED_S = 600
 # Slurm keeps counts in 16 bits, and the two highest values have meanings of their own.
 LARGEST_COUNT = 65_533
 
@@ -69,6 +71,16 @@ class SlurmConfig:
     requeue: bool | None = None
     """Whether Slurm may restart the job after a node failure or preemption; None is the site's
     default."""
+    max_restarts: int = 100
+    """How often the job may begin again after a time limit, preemption or a lost node, by itself or
+    by Slurm; 0 with `requeue=false`."""
+    signal_lead_s: int | None = None
+    """How long before its time limit the job is told, in seconds, at least; Slurm may be a minute
+    early. An experiment that heeds it saves its state, and the job goes back into the queue. None
+    is 120 where the time limit is 10 minutes or more, else off; 0 is off."""
+    no_kill: bool = False
+    """Go on with the nodes that are left when one but the first dies (managed bootstrap). Otherwise
+    the whole job ends, and begins again where it may be requeued."""
     dependency: str | None = None
     """Jobs to wait for, as in `afterok:123`."""
     mail_user: str | None = None
@@ -156,11 +168,13 @@ class SlurmConfig:
             checks.integer(name, getattr(self, name), least=1024, most=65535)
         for name in ("poll_interval_s", "submit_timeout_s", "lost_grace_s", "ray_start_timeout_s"):
             checks.positive(name, getattr(self, name))
-        for name in ("exclusive",):
+        for name in ("exclusive", "no_kill"):
             checks.boolean(name, getattr(self, name))
         if self._is_set("requeue"):
             checks.boolean("requeue", self.requeue)
+        checks.integer("max_restarts", self.max_restarts, least=0, most=LARGEST_COUNT)
         fields.time_limit("time_limit", self.time_limit)
+        self._check_signal()
         fields.memory("mem_per_cpu", self.mem_per_cpu)
         for name, pattern in _PATTERNS.items():
             if self._is_set(name):
@@ -172,6 +186,11 @@ class SlurmConfig:
             if self._is_set(name):
                 checks.path(name, getattr(self, name))
         self._check_ports()
+        if self.no_kill and self.resolved_ray_bootstrap != "managed":
+            raise ConfigError(
+                f"no_kill=True needs ray_bootstrap=managed; it is {self.resolved_ray_bootstrap!r}, "
+                "which cannot go on without a node"
+            )
         fields.setup_commands("setup_commands", self.setup_commands)
         fields.scratch_folder("node_scratch", self.node_scratch)
         check_extra_args("extra_args", self.extra_args)
@@ -182,6 +201,17 @@ class SlurmConfig:
     def _is_set(self, name: str) -> bool:
         """False for None where None is the default; anywhere else None is a mistake."""
         return getattr(self, name) is not None or _DEFAULTS[name] is not None
+
+    def _check_signal(self) -> None:
+        if self.signal_lead_s is None:
+            return
+        checks.integer("signal_lead_s", self.signal_lead_s, least=0, most=LARGEST_COUNT)
+        limit_s = self.time_limit_s
+        if limit_s is not None and 2 * self.signal_lead_s > limit_s:
+            raise ConfigError(
+                f"signal_lead_s={self.signal_lead_s} is more than half of time_limit="
+                f"{self.time_limit!r}; the job would end before it got anywhere"
+            )
 
     def _check_ports(self) -> None:
         first, last = self.min_worker_port, self.max_worker_port
@@ -204,6 +234,19 @@ class SlurmConfig:
         if self.ray_bootstrap == "auto":
             return "symmetric-run" if self.exclusive else "managed"
         return self.ray_bootstrap
+
+    @property
+    def resolved_signal_lead_s(self) -> int:
+        """How long before the time limit the job is told, the default decided; 0 is never."""
+        if self.signal_lead_s is not None:
+            return self.signal_lead_s
+        limit_s = self.time_limit_s
+        return SIGNAL_LEAD_S if limit_s is None or limit_s >= LEAST_SIGNALLED_S else 0
+
+    @property
+    def restarts(self) -> int:
+        """How often the job may begin again."""
+        return 0 if self.requeue is False else self.max_restarts
 
     def _check_python(self) -> None:
         if self.python is None:

@@ -23,6 +23,7 @@ _OWNED = {
     "mail_type": ("--mail-type",),
     "mail_user": ("--mail-user",),
     "mem_per_cpu": ("--mem-per-cpu", "--mem", "--mem-per-gpu"),
+    "no_kill": ("--no-kill", "-k"),
     "nodelist": ("--nodelist", "-w", "--nodefile", "-F"),
     "nodes": (
         "--nodes", "-N", "--ntasks", "-n", "--ntasks-per-node", "--tasks-per-node",
@@ -33,6 +34,7 @@ _OWNED = {
     "qos": ("--qos", "-q"),
     "requeue": ("--requeue", "--no-requeue"),
     "reservation": ("--reservation",),
+    "signal_lead_s": ("--signal",),
     "time_limit": ("--time", "-t"),
     "": (
         "--array", "-a", "--clusters", "-M", "--comment", "--export", "--export-file", "--help",

@@ -10,7 +10,7 @@ from typing import Any
 
 from tmgg.errors import SubmissionError, SubmissionUnknownError, SubmitLimitError
 from tmgg.experiment_utils.atomic_file import write_atomic, write_json
-from tmgg.experiment_utils.batches import packed_batch
+from tmgg.experiment_utils.batch_index import packed_batch
 from tmgg.experiment_utils.cloud.base import as_request
 from tmgg.experiment_utils.cloud.dispatch import Dispatcher
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
@@ -28,7 +28,7 @@ from tmgg.experiment_utils.cloud.sweeping import SweepPlan
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.cloud.waiting import Clock
 from tmgg.experiment_utils.paths import BatchPaths, JobFolder, RunPaths, SubmissionPaths
-from tmgg.experiment_utils.registry import load_run, new_intent
+from tmgg.experiment_utils.registry import RunRecord, load_run, new_intent
 
 log = logging.getLogger(__name__)
 
@@ -158,6 +158,9 @@ class SlurmRunner(RecordedRunner):
 
     def cancel_jobs(self, job_ids: Sequence[str]) -> None:
         self.client.cancel(job_ids)
+
+    def restarts_of(self, record: RunRecord) -> int:
+        return SlurmConfig.from_mapping(record.settings).restarts
 
     def dispatcher(self, plan: SweepPlan, *, gpu_type: str | None, resume: bool) -> Dispatcher:
         if plan.mode == "array":

@@ -122,6 +122,7 @@ def _render_job(
         path=_render_path(Path(command).parent if "/" in command else interpreter.folder),
         setup="\n".join(config.setup_commands),
         python=python,
+        max_restarts=str(config.restarts),
         preflight="--ray" if bootstrap == "symmetric-run" else "--no-ray",
         launch=_LAUNCHERS[bootstrap](config, python, job.entrypoint),
     )
@@ -226,6 +227,10 @@ def _optional(config: SlurmConfig) -> list[str]:
         "mail-type": config.mail_type,
     }
     options = [f"--{name}={value}" for name, value in named.items() if value is not None]
+    if config.resolved_signal_lead_s:
+        options.append(f"--signal=B:USR2@{config.resolved_signal_lead_s}")
+    if config.no_kill:
+        options.append("--no-kill")
     if config.requeue is not None:
         options.append("--requeue" if config.requeue else "--no-requeue")
     return options

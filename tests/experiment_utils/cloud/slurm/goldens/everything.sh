@@ -19,6 +19,7 @@
 #SBATCH --dependency=afterok:123
 #SBATCH --mail-user=alice@example.org
 #SBATCH --mail-type=END,FAIL
+#SBATCH --signal=B:USR2@120
 #SBATCH --no-requeue
 #SBATCH --licenses=matlab:2
 #SBATCH --hold
@@ -32,6 +33,8 @@ tmgg_enter() { :; }
 export TMGG_JOB_ID=$tmgg_job TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
 tmgg_stage=claim
 tmgg_signal=
+tmgg_asked=
+tmgg_interrupted=
 
 tmgg_now() { # bash before 5.0 has no EPOCHREALTIME; some locales write it with a comma
     local now=${EPOCHREALTIME:-$(date +%s.%N)}
@@ -106,23 +109,82 @@ tmgg_check_setup() { # exit code, line of this script, depth of sourcing, comman
     tmgg_fail "setup command failed with exit code $1: ${line:-$4}" 71
 }
 
-tmgg_exit() {
-    local code=$? entrypoint=null temporary=$tmgg_ended.$SLURM_JOB_ID.tmp
-    trap - EXIT
-    trap '' TERM # the record must still be written
-    if [ "$tmgg_stage" = claim ]; then return; fi
+tmgg_record() { # exit code
+    local entrypoint=null temporary=$tmgg_ended.$SLURM_JOB_ID.tmp
     if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then read -r entrypoint < "$tmgg_dir/entrypoint_exit_code"; fi
-    tmgg_phase batch_end
     printf '{"version": 1, "job_id": "%s", "restart": %s, "stage": "%s", "signal": "%s", "exit_code": %s, "entrypoint_exit_code": %s, "ended_at": %s}\n' \
-        "$tmgg_job" "$TMGG_RESTART" "$tmgg_stage" "$tmgg_signal" "$code" "$entrypoint" "$(tmgg_now)" > "$temporary" &&
+        "$tmgg_job" "$TMGG_RESTART" "$tmgg_stage" "$tmgg_signal" "$1" "$entrypoint" "$(tmgg_now)" > "$temporary" &&
         sync "$temporary" && mv -f "$temporary" "$tmgg_ended"
+}
+
+tmgg_exit() {
+    local code=$?
+    trap - EXIT
+    trap '' TERM USR2 # the record must still be written
+    if [ "$tmgg_stage" = claim ]; then return; fi
+    tmgg_phase batch_end
+    tmgg_record "$code"
+}
+
+tmgg_preempted() {
+    case " $(timeout 20 scontrol --oneliner show job "$SLURM_JOB_ID" 2> /dev/null) " in
+        *' PreemptTime=2'*) return 0 ;;
+    esac
+    return 1
+}
+
+# Slurm's signal ahead of the time limit; at some sites also ahead of preemption.
+tmgg_ask() {
+    tmgg_interrupted=1
+    tmgg_asked=time_limit
+    printf '%s\n' "$tmgg_asked" > "$tmgg_dir/stop"
+    if tmgg_preempted; then
+        tmgg_asked=preemption
+        printf '%s\n' "$tmgg_asked" > "$tmgg_dir/stop"
+    fi
+    echo "tmgg: the experiment is asked to save its state and end ($tmgg_asked)" >&2
+}
+
+tmgg_wait() { # process id; the signal above only interrupts the waiting
+    local code
+    wait "$1"
+    tmgg_srun_code=$?
+    while [ -n "$tmgg_interrupted" ] && [ "$tmgg_srun_code" -gt 128 ]; do
+        tmgg_interrupted=
+        wait "$1"
+        code=$?
+        if [ "$code" -eq 127 ]; then break; fi # it had ended, of a signal of its own
+        tmgg_srun_code=$code
+    done
+}
+
+# The experiment saved its state because it was asked to: the job goes back into the queue. Where it
+# cannot do so by itself, whoever waits for the run submits it again.
+tmgg_go_on() {
+    if [ -z "$tmgg_asked" ] && tmgg_preempted; then tmgg_asked=preemption; fi
+    if [ -z "$tmgg_asked" ]; then return; fi # somebody stopped it by hand
+    if [ "$TMGG_RESTART" -ge 0 ]; then
+        echo "tmgg: this run has no restart left (slurm_max_restarts, slurm_requeue)" >&2
+        return
+    fi
+    tmgg_signal=USR2 # not an end by itself: the next start of this job must run
+    tmgg_record 85
+    if timeout 60 scontrol requeue "$SLURM_JOB_ID"; then
+        sleep 60 &
+        wait $! # for the TERM by which Slurm ends this start
+    fi
 }
 trap tmgg_exit EXIT
 trap 'tmgg_signal=TERM; exit 143' TERM
+trap tmgg_ask USR2
 
 tmgg_claim
-tmgg_stage=setup
+tmgg_stage=restart
 tmgg_set_aside
+if [ "$TMGG_RESTART" -gt 0 ]; then
+    tmgg_fail "restarted $TMGG_RESTART times, which is more than slurm_max_restarts allows" 76
+fi
+tmgg_stage=setup
 tmgg_phase batch_start
 export PATH='/opt/my env/bin':"$PATH"
 
@@ -164,13 +226,16 @@ srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" \
     --min-worker-port=20002 --max-worker-port=29999 \
     -- \
     '/opt/my env/bin/python3' -u -c 'import sys; from tmgg.experiment_utils.execute import execute_task; sys.exit(execute_task(sys.argv[1]))' "$tmgg_dir" &
-wait $!
-tmgg_srun_code=$?
+tmgg_wait $!
 if grep -q '^entrypoint_start ' "$tmgg_dir/phases"; then tmgg_stage=entrypoint; fi
 tmgg_phase ray_end
 srun --overlap --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 rm -rf "$RAY_TMPDIR"
 
 # Only the experiment itself knows how it ended: symmetric-run exits 0 when Ray never started, and
 # srun ends otherwise than 0 when a worker lingers.
-if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then exit "$(cat "$tmgg_dir/entrypoint_exit_code")"; fi
+if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then
+    read -r tmgg_code < "$tmgg_dir/entrypoint_exit_code"
+    if [ "$tmgg_code" = 85 ]; then tmgg_go_on; fi
+    exit "$tmgg_code"
+fi
 tmgg_fail "the experiment left no exit code; srun ended with $tmgg_srun_code" "$((tmgg_srun_code ? tmgg_srun_code : 97))"

@@ -1,0 +1,55 @@
+"""Asking an experiment to save its state and end: the file `stop`, and SIGTERM, which drops it."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+from tmgg.experiment_utils.context import heeds_stop
+from tmgg.experiment_utils.paths import SubmissionPaths
+
+TERMINATED = "terminated"
+"""Somebody asked for the end with SIGTERM; the job script tells the other reasons."""
+_REASONS = ("time_limit", "preemption", TERMINATED)
+
+
+def read_stop_reason(paths: SubmissionPaths) -> str | None:
+    """Why the experiment was asked to end; None when it was not, or by hand."""
+    try:
+        reason = paths.stop.read_text(errors="replace").strip()
+    except OSError:
+        return None
+    return reason if reason in _REASONS else None
+
+
+@contextlib.contextmanager
+def heeding_term(paths: SubmissionPaths) -> Iterator[None]:
+    """While it runs, SIGTERM leaves an experiment that asks about stopping the time to save.
+
+    Any other experiment it ends at once, as ever. Main thread only.
+    """
+    heeded: list[int] = []
+
+    def on_term(number: int, _frame: FrameType | None) -> None:
+        if heeds_stop():
+            heeded.append(number)
+            drop_stop(paths, TERMINATED)
+        else:
+            signal.signal(signal.SIGTERM, previous)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    previous = signal.signal(signal.SIGTERM, on_term)
+    try:
+        yield
+    finally:
+        # Slurm sends it twice: what was saved must still be told.
+        if signal.getsignal(signal.SIGTERM) is on_term:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN if heeded else previous)
+
+
+def drop_stop(paths: SubmissionPaths, reason: str) -> None:
+    """Ask the experiment to save its state and end, unless it was asked already."""
+    # A disk that cannot be written is the experiment's trouble, too; SIGKILL follows.
+    with contextlib.suppress(OSError), paths.stop.open("x") as stream:
+        stream.write(f"{reason}\n")

@@ -1,0 +1,1 @@
+"""The built-in experiments: the science of `tmgg.training`, joined to the run that executes it."""

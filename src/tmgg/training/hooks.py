@@ -1,0 +1,46 @@
+"""What a training asks of, and tells, whoever runs it; plain functions, so it need not know who."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+
+def _never() -> bool:
+    return False
+
+
+def _ignore(_path: Path) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """Both functions travel to the workers of a distributed training: they must be picklable."""
+
+    stop: Callable[[], bool] = _never
+    """Whether to save and end before all steps are done; asked after every step."""
+    saved: Callable[[Path], None] = _ignore
+    """Told the checkpoint to go on from whenever it has been written."""
+
+
+class StopWhenAsked(Callback):
+    """Ends the training, at the same step on all workers, once `stop` says so."""
+
+    def __init__(self, stop: Callable[[], bool]) -> None:
+        self._stop = stop
+        self.stopped = False
+        """Whether it ended the training before its last step."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
+        """Ask; what one worker is told counts for all, as files reach some nodes later."""
+        if trainer.global_step == trainer.max_steps:
+            return
+        asked = self._stop()
+        if trainer.world_size > 1:
+            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
+        if asked:
+            self.stopped = True
+            trainer.should_stop = True
