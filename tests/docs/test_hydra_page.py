@@ -73,7 +73,7 @@ def _check(argv: list[str], said: str) -> None:
     elif "hydra.launcher.detach=true" in argv:
         assert "tmgg-jobs wait" in said
     elif "--cfg" not in argv:
-        assert "val_loss" in said or "loss" in said
+        assert "loss" in said or "steps" in said
 
 
 def _local(argument: str) -> str:

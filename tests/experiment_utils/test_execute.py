@@ -19,7 +19,7 @@ from tmgg.experiment_utils import execute
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.execute import execute_task, parse_returned
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
-from tmgg.experiment_utils.task import TaskInput, TaskOutput, parse_result_line
+from tmgg.experiment_utils.task import TaskInput, TaskOutput, Worker, parse_result_line
 
 LAB = """
 import os, sys, time
@@ -61,6 +61,32 @@ def slow(config):
 
 def text(config):
     return {"x": "abc"}
+
+def heeding(config):
+    from tmgg.errors import StoppedEarlyError
+    run = current_run()
+    before = run.previous_checkpoint
+    if before is not None:
+        return {"before": int(before.read_text())}
+    saved = run.output_dir / "saved"
+    saved.write_text("7")
+    run.note_checkpoint(saved)
+    while not run.stop_requested():
+        print("asked", flush=True)
+        time.sleep(0.01)
+    raise StoppedEarlyError("at 7", checkpoint_path=str(saved))
+
+def deaf(config):
+    print("asked", flush=True)
+    time.sleep(60)
+
+def several(config):
+    from tmgg.experiment_utils.context import Worker
+    run = current_run()
+    run.report_workers([Worker(rank=0, node="a"), Worker(rank=1, node="b")])
+    (node,) = run.nodes
+    assert (node.cpus, node.gpus) == (run.resources["CPU"], run.resources["GPU"])
+    return {"cpus": node.cpus, "gpus": node.gpus}
 """
 
 
@@ -349,3 +375,69 @@ def test_anything_else_is_refused_by_name_and_type(returned: object, words: str)
     assert words in message
     assert "Return a mapping of names to numbers" in message
     assert len(message) < 1_000
+
+
+def ask_to_end(paths: SubmissionPaths) -> int:
+    """SIGTERM to a job once its experiment runs; the exit code."""
+    code = "from tmgg.experiment_utils.execute import execute_task; import sys; "
+    code += "sys.exit(execute_task(sys.argv[1]))"
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", code, str(paths.folder)],
+        cwd=paths.run_paths.output_dir.parent,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as job:
+        assert job.stdout is not None
+        assert "asked" in job.stdout.readline()
+        job.send_signal(signal.SIGTERM)
+        job.send_signal(signal.SIGTERM)  # as Slurm does
+        job.stdout.read()
+        return job.wait(timeout=30)
+
+
+def test_an_experiment_that_heeds_stops_saves_its_state_when_it_is_told_to_end(
+    paths: SubmissionPaths,
+) -> None:
+    write_task(paths, "heeding")
+    assert ask_to_end(paths) == execute.STOPPED_EXIT_CODE
+    found = result(paths)
+    assert (found.status, found.stop_reason) == ("stopped", "terminated")
+    assert (found.error_message, found.stage) == ("at 7", None)
+    assert found.checkpoint_path == str(paths.run_paths.artifacts / "saved")
+    assert paths.entrypoint_exit_code.read_text() == "85\n"
+    assert run_job(paths, TMGG_RESTART="1").returncode == 0
+    assert result(paths).metrics == {"before": 7}
+
+
+def test_the_job_scripts_reason_for_a_stop_is_kept(paths: SubmissionPaths) -> None:
+    write_task(paths, "heeding")
+    paths.stop.write_text("time_limit\n")
+    assert run_job(paths).returncode == execute.STOPPED_EXIT_CODE
+    assert result(paths).stop_reason == "time_limit"
+
+
+def test_an_experiment_that_never_asks_is_ended_at_once(paths: SubmissionPaths) -> None:
+    write_task(paths, "deaf")
+    assert ask_to_end(paths) == -signal.SIGTERM
+    assert not paths.result.exists()
+
+
+def test_a_noted_checkpoint_that_is_gone_is_none(paths: SubmissionPaths) -> None:
+    write_task(paths, "heeding")
+    paths.run_paths.checkpoint.write_text("/no/such/checkpoint\n")
+    paths.stop.touch()
+    assert run_job(paths).returncode == execute.STOPPED_EXIT_CODE
+
+
+def test_reported_workers_are_in_the_result(paths: SubmissionPaths) -> None:
+    write_task(paths, "several")
+    assert run_job(paths, CUDA_VISIBLE_DEVICES="0,1").returncode == 0
+    found = result(paths)
+    assert found.workers == [Worker(rank=0, node="a"), Worker(rank=1, node="b")]
+    assert found.metrics == {"cpus": len(os.sched_getaffinity(0)), "gpus": 2}
+
+
+def test_a_job_that_slurm_gives_no_gpu_has_none(paths: SubmissionPaths) -> None:
+    write_task(paths, "several")
+    run_job(paths, CUDA_VISIBLE_DEVICES="NoDevFiles")
+    assert result(paths).metrics["gpus"] == 0

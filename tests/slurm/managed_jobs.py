@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from slurm_cluster import Cluster
@@ -18,13 +19,19 @@ def describe():
             "job": os.environ["SLURM_JOB_ID"], "pid": os.getpid(), "tmp": os.environ["TMPDIR"]}
 
 
-def hold(config):
+def ask_every_node(gpus):
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
     alive = [node for node in ray.nodes() if node["Alive"]]
-    task = ray.remote(num_gpus=config.gpus)(describe)
+    task = ray.remote(num_gpus=gpus)(describe)
     seen = ray.get([task.options(scheduling_strategy=On(node["NodeID"], soft=False)).remote()
                     for node in alive])
+    return alive, seen
+
+
+def hold(config):
+    import ray
+    alive, seen = ask_every_node(config.gpus)
     view = {"head": describe(), "tasks": seen, "resources": ray.cluster_resources(),
             "nodes": [[node["NodeManagerHostname"], node["Resources"]] for node in alive],
             "gcs": ray.get_runtime_context().gcs_address,
@@ -41,8 +48,8 @@ def hold(config):
 
 
 def plain(config):
-    import ray
-    return {"nodes": len([node for node in ray.nodes() if node["Alive"]])}
+    _alive, seen = ask_every_node(config.gpus)
+    return {"nodes": len({task["node"] for task in seen})}
 """
 SETTINGS = {
     "exclusive": False,
@@ -164,6 +171,12 @@ def wait_for_clean_nodes(
         what="nodes without leftovers",
         explain=lambda: str({node: leftovers(cluster, node, user=user) for node in nodes}),
     )
+
+
+def files_with(text: str, folder: Path) -> list[Path]:
+    """Files below a folder that hold this text."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return sorted(path for path in files if text.encode() in path.read_bytes())
 
 
 def pids(cluster: Cluster, node: str, pattern: str) -> list[int]:

@@ -8,9 +8,6 @@ from slurm_cluster import Cluster
 from tests.slurm.login import Login
 from tests.slurm.managed_jobs import ManagedJob, wait_for_clean_nodes
 
-# Minutes in all on two cores.
-pytestmark = pytest.mark.long
-
 NODES = ["node1", "node2", "node3"]
 
 
@@ -40,6 +37,7 @@ def test_every_node_joins_with_the_jobs_share_and_nothing_stays(
     assert phases["batch_end"] - phases["entrypoint_end"] < 3
 
 
+@pytest.mark.long
 def test_two_users_and_one_user_twice_share_nodes_without_noticing(
     alice: Login, bob: Login, cluster: Cluster
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from slurm_cluster import Cluster
 from tests.slurm.login import PYTHON, Login
-from tests.slurm.managed_jobs import ManagedJob, wait_until
+from tests.slurm.managed_jobs import ManagedJob, files_with, wait_until
 from tests.slurm.test_managed_ports import expected_plan
 
 # Minutes in all on two cores.
@@ -67,10 +67,13 @@ def besieged(cluster: Cluster) -> Iterator[Besieged]:
         time_limit="00:15:00",
     )  # fmt: skip
     yield Besieged(job, job.started())
+    token = alice.read(f"slurm_outputs/{job.run_id}/1/ray_token").strip()
     job.release()
     result = job.result()
     alice.cancel_all()
     assert result["status"] == "completed", result
+    # Nor did the job's end, or its result, write it anywhere.
+    assert [path.name for path in files_with(token, alice.host_folder)] == ["ray_token"]
 
 
 @pytest.fixture
@@ -128,6 +131,32 @@ def test_only_the_owner_reads_what_the_job_is_told(besieged: Besieged) -> None:
         path = str(run / name)
         assert "refused" in besieged.enter("read_file", path, user="bob", token=None), name
         assert besieged.enter("read_file", path, user="alice", token=None)["read"] > 0
+
+
+def test_the_token_is_in_its_file_and_nowhere_else(besieged: Besieged, cluster: Cluster) -> None:
+    login, job = besieged.job.login, besieged.job
+    token_file = login.host_folder / f"slurm_outputs/{job.run_id}/1/ray_token"
+    token = token_file.read_text().strip()
+    assert len(token) == 64
+    assert files_with(token, login.host_folder) == [token_file]
+    for node in ("login", "node1", "node2"):
+        assert not shown_by(cluster, node, _PROCESSES, token), node
+        assert not shown_by(cluster, node, _FILES, token), node
+    # The same search finds what may be known: the name of the file.
+    assert shown_by(cluster, "node2", _PROCESSES, str(besieged.token))
+    for command in (["show", "job", job.job_id], ["write", "batch_script", job.job_id, "-"]):
+        shown = login.run("scontrol", *command).stdout
+        assert "tmgg" in shown
+        assert token not in shown
+
+
+_PROCESSES = "grep -aslF -f - /proc/[0-9]*/cmdline /proc/[0-9]*/environ"
+_FILES = "grep -rslF -f - /tmp /dev/shm"
+
+
+def shown_by(cluster: Cluster, machine: str, search: str, text: str) -> str:
+    """Where root finds a text; it is given on standard input, not on a command line."""
+    return cluster.run(["bash", "-c", search], user="root", machine=machine, stdin=text).stdout
 
 
 def test_no_ray_client_and_no_dashboard_listens(besieged: Besieged, cluster: Cluster) -> None:

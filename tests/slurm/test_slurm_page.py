@@ -1,7 +1,7 @@
-"""docs/slurm.md on a real cluster, as printed; only what a site must have is given to it.
+"""docs/slurm.md, and the README's Python, on a real cluster, as printed.
 
-That is the `module` command, an environment to activate, and a number of nodes that exist. The
-experiment is the page's own, with few steps of training.
+Only what a site must have is added: the `module` command, an environment to activate, and a number
+of nodes that exist. The experiment is the page's own, with few steps of training.
 """
 
 import json
@@ -15,7 +15,8 @@ from tests.slurm.login import PYTHON, Login
 # Ray on all nodes for each of them: minutes on two cores.
 pytestmark = [pytest.mark.long, pytest.mark.ray, pytest.mark.timeout(900)]
 
-PAGE = Path(__file__).parents[2] / "docs" / "slurm.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "slurm.md"
 STEPS = parse_examples(PAGE)
 FEW_STEPS = (
     "trainer.steps=10", "trainer.validate_every=10", "trainer.checkpoint_every=10",
@@ -71,6 +72,12 @@ def test_a_launcher_file_of_ones_own_works_unchanged(site: Login) -> None:
     (script,) = site.host_folder.glob("slurm_outputs/*/1/job.sh")
     for line in ("--nodes=2", "--cpus-per-task=16", "--gpus-per-task=4", "--partition=ml-gpu"):
         assert f"#SBATCH {line}\n" in script.read_text()
+
+
+def test_the_readmes_python_runs_as_printed(site: Login) -> None:
+    (example,) = [step for step in parse_examples(ROOT / "README.md") if isinstance(step, Script)]
+    done = site.run(str(PYTHON), "-c", example.text, timeout_s=RUN_S)
+    assert done.stdout.startswith("completed {'val_loss': ")
 
 
 def test_the_python_examples_run_as_printed(site: Login) -> None:

@@ -203,6 +203,7 @@ def test_a_node_without_power_comes_back_and_its_job_is_requeued(own: Cluster) -
     assert own.run(["srun", "-w", "node2", "hostname"], check=True).stdout == "node2\n"
 
 
+@pytest.mark.long
 def test_slurm_gives_a_silent_node_up(own: Cluster) -> None:
     own.power_off("node3", silent=True)
     try:

@@ -5,6 +5,7 @@ is still room for. What Ray's own checkpoints would be for is left to ours: the 
 lies where every node sees it, so a start after a loss goes on from there.
 """
 
+import contextlib
 import os
 import pickle
 import shutil
@@ -65,6 +66,8 @@ def train_distributed(settings: Settings, placement: Placement, *, hooks: Hooks)
         answer = work.answer()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # one left by a killed attempt
+            folder.parent.rmdir()
     if isinstance(answer, TmggError):
         raise answer
     return answer

@@ -46,7 +46,7 @@ CASES: dict[str, tuple[Callable[[], object], type[TmggError], list[str]]] = {
     "unknown local option": (
         lambda: make_runner("local", {"nodes": 2}),
         ConfigError,
-        ["'nodes'", "unknown local option", "Known: output_dir"],
+        ["'nodes'", "unknown local option", "Known: cpus_per_run"],
     ),
     "local time limit": (
         lambda: make_runner("local", {"timeout_seconds": 0}),

@@ -9,6 +9,8 @@ import pytest
 from tmgg.experiment_utils.cloud import LocalRunner
 from tmgg.experiment_utils.registry import process_start
 
+# Folders of records beside those of the runs.
+KEPT = {".ended", ".sweeps", ".batches"}
 LAB = """
 import subprocess
 
@@ -43,7 +45,7 @@ def test_many_runs_leave_no_process_no_open_file_and_no_temporary_file(
     until_none(folder)
     assert open_files() == before
     assert list(temporary.iterdir()) == []
-    left = {path.name for path in runner.output_dir.rglob(".*") if path.name != ".ended"}
+    left = {path.name for path in runner.output_dir.rglob(".*") if path.name not in KEPT}
     left |= {path.name for path in runner.output_dir.rglob("*tmp*")}
     assert left == set()
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from tmgg.experiment_utils.cloud.runs import OnUpdate, RunState
+from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, OnUpdate, RunState
 from tmgg.experiment_utils.paths import run_id_of_exit_record
 
 
@@ -39,7 +39,7 @@ class Pollable(Protocol):
 
 
 LISTEN_INTERVAL_S = 0.2
-FIRST_POLL_INTERVAL_S = 1.0
+FIRST_POLL_INTERVAL_S = 2.0
 POLL_GROWTH = 2.0
 # A change promises others, but a sweep changes all the time: it must not ask all the time.
 POLL_INTERVAL_AFTER_CHANGE_S = 10.0
@@ -112,7 +112,9 @@ class Watch:
         """Tell of runs that are not submitted yet, and why; they are not watched."""
         before = self._held
         self._held = {
-            run_id: RunState(run_id=run_id, status="pending", final=False, note=note)
+            run_id: RunState(
+                run_id=run_id, status="pending", final=False, reason=NOT_SUBMITTED, note=note
+            )
             for run_id in run_ids
         }
         if self._held and self._held != before:

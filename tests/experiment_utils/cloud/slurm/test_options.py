@@ -199,7 +199,7 @@ def test_poll_interval_is_the_longest_time_between_two_questions(
     clock.after(100, lambda: slurm.change_job(job_id, state="CANCELLED"))
     (state,) = waiting.wait(runner, [run_id], clock=clock)
     assert state.status == "failed"
-    # 3 questions in the first 3 seconds, then one every 4 seconds.
+    # 2 questions in the first 2 seconds, then one every 4 seconds.
     assert 26 <= len(slurm.calls("squeue")) <= 34
 
 

@@ -4,6 +4,7 @@ A name will not do: many sites map a node's own name to 127.0.1.1, and an unreac
 costs 40 s per look-up.
 """
 
+import contextlib
 import fcntl
 import socket
 import struct
@@ -17,6 +18,15 @@ def address_of_interface(name: str) -> str:
         request = struct.pack("256s", name.encode()[:15])
         answer = fcntl.ioctl(probe.fileno(), _GET_INTERFACE_ADDRESS, request)
     return socket.inet_ntoa(answer[20:24])
+
+
+def interface_of_address(address: str) -> str | None:
+    """The network interface that has this IPv4 address as its first; None when none has."""
+    for _index, name in socket.if_nameindex():
+        with contextlib.suppress(OSError):
+            if address_of_interface(name) == address:
+                return name
+    return None
 
 
 def address_towards(target: str) -> str:

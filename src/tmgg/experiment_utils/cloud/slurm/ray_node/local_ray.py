@@ -13,7 +13,7 @@ from typing import Protocol
 
 from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.cloud.slurm.preflight import EXIT_CODE as NO_RAY
-from tmgg.experiment_utils.cloud.slurm.ray_node import ports
+from tmgg.experiment_utils.cloud.slurm.ray_node import addresses, ports
 from tmgg.experiment_utils.cloud.slurm.ray_node.children import Children
 from tmgg.experiment_utils.cloud.slurm.ray_node.loop import Loop
 from tmgg.experiment_utils.cloud.slurm.ray_node.ray_command import Share, render_start
@@ -89,7 +89,8 @@ class LocalRay:
                 pass_fds=[writing],
             )
         os.close(writing)
-        self._loop.watch(reading, lambda: self._starter_said(reading))
+        starter = self._starter
+        self._loop.watch(reading, lambda: self._starter_said(reading, starter))
 
     def claim_block(self) -> ports.Block:
         """Take the ports of the next attempt. Raises PortsTakenError."""
@@ -130,26 +131,34 @@ class LocalRay:
             ray_client=importlib.util.find_spec("grpc") is not None,
             dashboard=self._dashboard,
         )
-        metrics = {
+        environment = {
+            **self._collectives(),
             "AUTOSCALER_METRIC_PORT": str(plan.components["autoscaler_metrics"]),
             "DASHBOARD_METRIC_PORT": str(plan.components["dashboard_metrics"]),
         }
-        order = json.dumps({"arguments": arguments, "environment": metrics})
+        order = json.dumps({"arguments": arguments, "environment": environment})
         assert self._starter is not None
         assert self._starter.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended; its exit code tells why
             self._starter.stdin.write(order.encode() + b"\n")
             self._starter.stdin.flush()
 
+    def _collectives(self) -> dict[str, str]:
+        """Gloo asks for the node's own name, which may lead to 127.0.1.1; it is told instead."""
+        name = addresses.interface_of_address(self._own_address)
+        if name is None or "GLOO_SOCKET_IFNAME" in self._environment:
+            return {}
+        return {"GLOO_SOCKET_IFNAME": name}
+
     @property
     def _workers(self) -> int:
         return ports.worker_ports_needed(self._share.cpus)
 
-    def _starter_said(self, pipe: int) -> None:
+    def _starter_said(self, pipe: int, starter: subprocess.Popen[bytes]) -> None:
         said = os.read(pipe, 64)
         self._loop.unwatch(pipe)
         os.close(pipe)
-        if said:
+        if said and starter is self._starter:  # not one that was given up meanwhile
             self._up()
 
     def _starter_ended(self, code: int) -> None:
@@ -174,10 +183,12 @@ class LocalRay:
 
     def _retry(self, code: int) -> None:
         why = self._last_words()
-        if code == NO_RAY or len(self._blocks) >= ATTEMPTS:
+        # Without a plan no port can be to blame: Ray could not even be imported.
+        if code == NO_RAY or self._plan is None or len(self._blocks) >= ATTEMPTS:
             self._reports.ray_failed(why, no_ray=code == NO_RAY)
             return
         self._reports.notice(f"Ray did not start (exit code {code}); trying other ports:\n{why}")
+        self.settle()
         processes.kill_descendants(timeout_s=_KILL_TIMEOUT_S, spare=self._reports.spared())
         try:
             self.claim_block()

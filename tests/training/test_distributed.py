@@ -1,0 +1,140 @@
+"""Training by several workers; the first tests need no Ray."""
+
+import dataclasses
+import pickle
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tmgg.errors import ConfigError, StoppedEarlyError
+from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
+from tmgg.experiment_utils.context import RunContext, Worker, set_current_run
+from tmgg.experiments.denoising import run
+from tmgg.training.checkpoint import CheckpointFiles
+from tmgg.training.config import parse_settings
+from tmgg.training.distributed import Outcome, Work
+from tmgg.training.hooks import Hooks
+from tmgg.training.loop import train
+
+Config = dict[str, Any]
+
+
+class AskedAfter:
+    """Says stop from its `calls`-th call on, as a stop file that appears meanwhile."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left <= 0
+
+
+@pytest.fixture
+def work(small: Config, tmp_path: Path) -> Work:
+    return Work(parse_settings(small), Hooks(), tmp_path)
+
+
+def test_workers_begin_as_they_are_told_until_the_training_has_a_checkpoint_of_its_own(
+    work: Work,
+) -> None:
+    last = CheckpointFiles(work.settings.output_dir).last
+    last.parent.mkdir(parents=True)
+    last.touch()  # of some other training in the same folder
+    assert work.next_settings() == work.settings
+    work.saved(last)
+    assert work.next_settings() == dataclasses.replace(work.settings, resume_from=last)
+
+
+def test_whoever_runs_the_training_is_told_of_its_checkpoints(work: Work, tmp_path: Path) -> None:
+    told: list[Path] = []
+    dataclasses.replace(work, hooks=Hooks(saved=told.append)).saved(tmp_path / "last.ckpt")
+    assert told == [tmp_path / "last.ckpt"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Outcome({"val_loss": 0.5}, [(0, "node1"), (1, "node2")]),
+        ConfigError("no"),
+        StoppedEarlyError("at step 3", checkpoint_path="/c/last.ckpt"),
+    ],
+)
+def test_what_it_came_to_reaches_the_driver_whole(work: Work, answer: Any) -> None:
+    answered = [work.is_answered]
+    work.leave_answer(answer)
+    answered.append(work.is_answered)
+    assert answered == [False, True]
+    found = work.answer()
+    assert (type(found), str(found)) == (type(answer), str(answer))
+    assert getattr(found, "checkpoint_path", None) == getattr(answer, "checkpoint_path", None)
+
+
+def test_work_travels_to_the_workers(work: Work) -> None:
+    assert pickle.loads(pickle.dumps(work)) == work
+
+
+def test_a_training_that_is_asked_to_stop_saves_and_goes_on_as_if_it_had_not(
+    small: Config,
+) -> None:
+    whole = train(parse_settings({**small, "output_dir": small["output_dir"] + "-whole"}))
+    saved: list[Path] = []
+    settings = parse_settings(small)
+    with pytest.raises(StoppedEarlyError, match="stopped at step 7 of 24") as stopped:
+        train(settings, hooks=Hooks(stop=AskedAfter(7), saved=saved.append))
+    last = CheckpointFiles(settings.output_dir).last
+    assert stopped.value.checkpoint_path == str(last)
+    assert saved == [last]
+    resumed = train(dataclasses.replace(settings, resume_from=last))
+    assert resumed["val_loss"] == whole["val_loss"]
+
+
+def test_a_training_that_is_asked_to_stop_at_its_last_step_is_done(small: Config) -> None:
+    assert train(parse_settings(small), hooks=Hooks(stop=AskedAfter(24)))["steps"] == 24
+
+
+@pytest.fixture
+def context(small: Config, tmp_path: Path) -> Any:
+    """A run of this process, as a backend would give it."""
+    run = RunContext(
+        run_id="r",
+        output_dir=Path(small["output_dir"]),
+        stop_path=tmp_path / "stop",
+        checkpoint_note=tmp_path / "checkpoint",
+    )
+    set_current_run(run)
+    yield run
+    set_current_run(None)
+
+
+def test_a_second_attempt_goes_on_from_what_the_first_noted(
+    context: RunContext, small: Config
+) -> None:
+    assert context.stop_path is not None
+    context.stop_path.touch()
+    with pytest.raises(StoppedEarlyError, match="stopped at step 1 of 24"):
+        run(small)
+    context.stop_path.unlink()
+    assert context.previous_checkpoint == CheckpointFiles(Path(small["output_dir"])).last
+    resumed = run(small)
+    set_current_run(None)
+    assert (
+        resumed["val_loss"] == run({**small, "output_dir": small["output_dir"] + "2"})["val_loss"]
+    )
+
+
+@pytest.mark.ray
+def test_two_workers_come_to_what_one_comes_to(small: Config, tmp_path: Path) -> None:
+    alone = train(parse_settings({**small, "output_dir": small["output_dir"] + "-alone"}))
+    runner = LocalRunner(LocalConfig(output_dir=str(tmp_path / "runs")))
+    result = runner.run_experiment({**small, "trainer": {**small["trainer"], "workers": 2}})
+    assert result.status == "completed", result.error_message
+    assert result.metrics["val_loss"] == pytest.approx(alone["val_loss"], abs=1e-6)
+    assert result.metrics["steps"] == alone["steps"]
+    here = socket.gethostname()
+    assert result.workers == [Worker(rank=0, node=here), Worker(rank=1, node=here)]
+    noted = (tmp_path / "runs" / result.run_id / "checkpoint").read_text()
+    assert noted == f"{result.checkpoint_path}\n"
+    assert not (Path(small["output_dir"]) / "ray_train").exists()
