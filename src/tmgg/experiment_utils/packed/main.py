@@ -65,14 +65,23 @@ def _began_at(batch: BatchPaths) -> float:
 
 
 def preloads(tasks: Path) -> list[str]:
-    """The modules of the runs' targets, each once."""
+    """The modules of the runs' targets, each once.
+
+    A Hydra app's task names what opens it; its config may name the experiment.
+    """
     found: dict[str, None] = {}
     with tasks.open() as stream:
         for _, line in zip(range(_TASKS_LOOKED_AT), stream, strict=False):
-            target = str(json.loads(line).get("target", ""))
-            module = target.partition(":")[0] if ":" in target else target.rpartition(".")[0]
-            found[module] = None
+            task = json.loads(line)
+            experiment = task.get("config", {}).get("experiment")
+            named = experiment.get("_target_") if isinstance(experiment, dict) else None
+            for target in (task.get("target"), named):
+                found[_module_of(str(target or ""))] = None
     return [module for module in found if module]
+
+
+def _module_of(target: str) -> str:
+    return target.partition(":")[0] if ":" in target else target.rpartition(".")[0]
 
 
 def _parser() -> argparse.ArgumentParser:
