@@ -147,10 +147,13 @@ def train_paced(config: Config) -> dict[str, float | str]:
 
     Notes each step it has done, and the attempt, in `steps.log`.
     """
+    from omegaconf import DictConfig, OmegaConf
+
     from tmgg.experiments import denoising
 
     _note_start()
-    settings = {key: value for key, value in config.items() if key not in ("pace_s", "experiment")}
+    assert isinstance(config, DictConfig)
+    settings = OmegaConf.masked_copy(config, [str(key) for key in config if key != "pace_s"])
     run = current_run()
     assert run is not None
     steps = itertools.count(_step_of(run.previous_checkpoint) + 1)

@@ -13,6 +13,10 @@ from slurm_cluster.processes import run_host
 from slurm_cluster.users import find_user
 from tests.slurm.login import Login
 
+# For clients: Slurm's own commands try for 9 to 18 s before they say that the controller does not
+# answer.
+IMPATIENT = {"query_timeout_s": 2}
+
 
 @contextlib.contextmanager
 def without(cluster: Cluster, daemon: str) -> Iterator[None]:

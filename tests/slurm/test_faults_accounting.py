@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from slurm_cluster import Cluster
-from tests.slurm.outages import settings, without
+from tests.slurm.outages import IMPATIENT, settings, without
 from tests.slurm.trial import Trial, kill_batch_script, within
 
 NO_ACCOUNTING = {
@@ -18,8 +18,6 @@ NO_ACCOUNTING = {
     "MinJobAge": "2",
 }
 FORGETFUL = {"MinJobAge": "2"}
-# Slurm's own commands try for 9 to 18 s before they say that the controller does not answer.
-IMPATIENT = {"query_timeout_s": 2}
 
 
 @pytest.fixture(scope="module", params=["without accounting", "with accounting"])

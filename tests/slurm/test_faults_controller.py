@@ -5,11 +5,9 @@ import time
 import pytest
 
 from slurm_cluster import Cluster
-from tests.slurm.outages import without
+from tests.slurm.outages import IMPATIENT, without
 from tests.slurm.trial import Trial, config, new_id, within
 
-# Slurm's own commands try for 9 to 18 s before they say that the controller does not answer.
-IMPATIENT = {"query_timeout_s": 2}
 OUTAGES_S = [12, pytest.param(60, marks=[pytest.mark.long])]
 
 

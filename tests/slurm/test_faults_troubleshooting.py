@@ -134,12 +134,12 @@ def test_an_experiment_that_returns_no_result_is_told(trial: Trial) -> None:
 @pytest.mark.long
 def test_ray_whose_port_is_taken_is_told(trial: Trial) -> None:
     holder = (
-        "python -c 'import socket, time; s = socket.create_server((\"\", 6399)); time.sleep(90)'"
+        "python -c 'import socket, time; s = socket.create_server((\"\", 6399)); time.sleep(180)'"
     )
     port_taken = f"({holder} > /dev/null 2>&1 &) ; sleep 2"
     run_id = trial.spawn(slurm={**RAY, "ray_port": 6399, "setup_commands": [port_taken]})
-    with within(90):
-        result = trial.result(run_id)
+    with within(180):
+        result = trial.result(run_id, timeout_s=200)
     assert result["failure"]["kind"] == "ray_start", result["failure"]
     assert "slurm_ray_port" in result["failure"]["hint"]
     assert trial.starts(run_id) == []

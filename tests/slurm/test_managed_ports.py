@@ -1,7 +1,7 @@
 """Whatever port of a managed job somebody else has, the job runs."""
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -18,19 +18,31 @@ pytestmark = pytest.mark.long
 WISHES = {"ray_port": 16380, "min_worker_port": 17000, "max_worker_port": 17200}
 _CONFIG = SlurmConfig()
 
-# A socket that is bound and does not listen looks free to whoever allows addresses to be reused,
-# as a server that begins between the look and Ray's own start would.
+# `beforehand` takes the ports at once. `meanwhile` does so when the job has looked at them, right
+# after it has begun to listen on the first of its block, and before Ray, which is still being
+# imported, takes them.
 _HOLD = """
-import socket, sys
-held = []
-for port in map(int, sys.argv[2:]):
+import contextlib, socket, sys, time
+when, first, *numbers = sys.argv[1], *map(int, sys.argv[2:])
+
+def listen(port):
     server = socket.socket(socket.AF_INET6)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     server.bind(("::", port))
-    if sys.argv[1] == "listening":
-        server.listen()
-    held.append(server)
+    server.listen()
+    return server
+
+if when == "meanwhile":
+    print("ready", flush=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", first), timeout=1).close()
+            break
+        time.sleep(0.005)
+    time.sleep(0.1)
+held = [listen(number) for number in numbers]
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -52,16 +64,19 @@ def expected_plan(job: ManagedJob) -> tuple[int, ports.PortPlan]:
     return block[0], ports.plan_ports(block, wishes, workers=workers, free=lambda _port: True)
 
 
-def ends_well_although_taken(job: ManagedJob, node: str, how: str, numbers: Iterable[int]) -> None:
-    """Let the job run while bob has these ports on one of its nodes."""
+def run_although_taken(job: ManagedJob, node: str, when: str, numbers: Sequence[int]) -> None:
+    """Let the job run, and well, while bob takes these ports on one of its nodes."""
+    first, _plan = expected_plan(job)
     with job.login.cluster.popen(
-        [str(PYTHON), "-c", _HOLD, how, *map(str, numbers)],
+        [str(PYTHON), "-c", _HOLD, when, *map(str, [first, *numbers])],
         user="bob", machine=node, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as holder:  # fmt: skip
         assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
+        assert holder.stdout.readline() == ("held\n" if when == "beforehand" else "ready\n")
         job.login.run("scontrol", "release", job.job_id)
         result = job.result(timeout_s=240)
+        if when == "meanwhile":
+            assert holder.stdout.readline() == "held\n", "the port was not taken in time"
     assert result["status"] == "completed", job.log()
     assert result["metrics"] == {"nodes": job.settings["nodes"]}
 
@@ -92,26 +107,32 @@ def test_the_ports_are_as_these_tests_expect(alice: Login, cluster: Cluster) -> 
     assert job.result()["status"] == "completed"
 
 
-@pytest.mark.parametrize("how", ["listening", "bound"])
 @pytest.mark.parametrize("name", ["claim", *ports.COMPONENTS, "workers"])
-def test_a_taken_port_of_the_head_is_survived(alice: Login, name: str, how: str) -> None:
+def test_a_taken_port_of_the_head_is_survived(alice: Login, name: str) -> None:
     job = submit_held(alice, function="plain")
-    ends_well_although_taken(job, "node1", how, ports_called(name, job))
+    run_although_taken(job, "node1", "beforehand", ports_called(name, job))
 
 
-@pytest.mark.parametrize("how", ["listening", "bound"])
+@pytest.mark.parametrize("name", [*ports.COMPONENTS, "workers"])
+def test_a_port_of_the_head_that_is_taken_while_ray_starts_is_survived(
+    alice: Login, name: str
+) -> None:
+    job = submit_held(alice, function="plain")
+    run_although_taken(job, "node1", "meanwhile", ports_called(name, job))
+    if name in ("gcs", "node_manager", "object_manager"):
+        assert "trying other ports" in job.log()
+
+
 @pytest.mark.parametrize("name", ["claim", "node_manager", "workers"])
-def test_a_taken_port_of_another_node_is_survived(alice: Login, name: str, how: str) -> None:
+def test_a_taken_port_of_another_node_is_survived(alice: Login, name: str) -> None:
     job = submit_held(alice, function="plain", nodes=2)
-    ends_well_although_taken(job, "node2", how, ports_called(name, job))
+    run_although_taken(job, "node2", "beforehand", ports_called(name, job))
 
 
-@pytest.mark.parametrize("how", ["listening", "bound"])
 @pytest.mark.parametrize(
     "numbers", [[16380], list(range(17000, 17190))], ids=["ray_port", "worker_ports"]
 )
-def test_a_taken_port_that_was_asked_for_is_survived(
-    alice: Login, numbers: list[int], how: str
-) -> None:
+def test_a_taken_port_that_was_asked_for_is_survived(alice: Login, numbers: list[int]) -> None:
     job = submit_held(alice, function="plain", **WISHES)
-    ends_well_although_taken(job, "node1", how, numbers)
+    run_although_taken(job, "node1", "beforehand", numbers)
+    assert "taking others" in job.log()

@@ -2,18 +2,15 @@
 
 import dataclasses
 import pickle
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tmgg.errors import ConfigError, StoppedEarlyError
-from tmgg.experiment_utils.context import (
-    RunContext,
-    Worker,
-    reported_workers,
-    set_current_run,
-)
+from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
+from tmgg.experiment_utils.context import RunContext, Worker, set_current_run
 from tmgg.experiments.denoising import run
 from tmgg.training.checkpoint import CheckpointFiles
 from tmgg.training.config import parse_settings
@@ -129,12 +126,28 @@ def test_a_second_attempt_goes_on_from_what_the_first_noted(
 
 
 @pytest.mark.ray
-def test_two_workers_come_to_what_one_comes_to(context: RunContext, small: Config) -> None:
+def test_two_workers_come_to_what_one_comes_to(small: Config, tmp_path: Path) -> None:
     alone = train(parse_settings({**small, "output_dir": small["output_dir"] + "-alone"}))
-    together = run({**small, "trainer": {**small["trainer"], "workers": 2}})
-    assert together["val_loss"] == pytest.approx(alone["val_loss"], abs=1e-6)
-    assert together["steps"] == alone["steps"]
-    assert [worker.rank for worker in reported_workers()] == [0, 1]
-    assert all(isinstance(worker, Worker) and worker.node for worker in reported_workers())
-    assert context.previous_checkpoint == Path(str(together["checkpoint_path"]))
+    runner = LocalRunner(LocalConfig(output_dir=str(tmp_path / "runs")))
+    result = runner.run_experiment({**small, "trainer": {**small["trainer"], "workers": 2}})
+    assert result.status == "completed", result.error_message
+    assert result.metrics["val_loss"] == pytest.approx(alone["val_loss"], abs=1e-6)
+    assert result.metrics["steps"] == alone["steps"]
+    here = socket.gethostname()
+    assert result.workers == [Worker(rank=0, node=here), Worker(rank=1, node=here)]
+    noted = (tmp_path / "runs" / result.run_id / "checkpoint").read_text()
+    assert noted == f"{result.checkpoint_path}\n"
     assert not (Path(small["output_dir"]) / "ray_train").exists()
+
+
+@pytest.mark.ray
+@pytest.mark.long
+def test_settings_that_do_not_fit_the_workers_are_refused_in_words(
+    small: Config, tmp_path: Path
+) -> None:
+    """Ray itself would only say that workers failed."""
+    few = {**small, "trainer": {**small["trainer"], "workers": 2, "batch_size": 1}}
+    result = LocalRunner(LocalConfig(output_dir=str(tmp_path / "runs"))).run_experiment(few)
+    assert result.status == "failed"
+    assert result.error_message is not None
+    assert "trainer.batch_size is 1, the batch of all workers together" in result.error_message

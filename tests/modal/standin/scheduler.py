@@ -39,6 +39,8 @@ class Scheduler:
     async def release(self) -> None:
         """End a `hold`."""
         self.hold = False
+        async with self._world.changed:
+            self._world.changed.notify_all()
         for function_id in list(self._world.queues):
             await self._add_containers(function_id)
 

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tmgg.experiment_utils.batches import batched_runs
+from tmgg.experiment_utils.batch_index import batched_runs
 from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.packed.keeper import be_keeper
 from tmgg.experiment_utils.packed.order import Order

@@ -17,6 +17,7 @@ from tmgg.experiment_utils.cloud.modal.container import (
     CLAIM_WITHIN_S,
     claim,
     current_call_id,
+    report_end,
     run_claimed,
 )
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel
@@ -53,9 +54,9 @@ def _run_as_head(parcel: Parcel, host: str, nodes: int) -> Envelope:
         return Envelope(owner=owner)
     try:
         with ray_head(host, nodes=nodes) as address:
-            return run_claimed(parcel, call_id, {"TMGG_RAY_ADDRESS": address})
+            return run_claimed(parcel, call_id, address)
     except RayStartError as error:
-        return _without_ray(call_id, error)
+        return report_end(parcel, call_id, stage="ray", words=str(error))
 
 
 @contextmanager
@@ -115,20 +116,6 @@ def _reachable(host: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _without_ray(call_id: str, error: RayStartError) -> Envelope:
-    record = {
-        "version": 1,
-        "job_id": call_id,
-        "restart": 0,
-        "stage": "ray",
-        "signal": "",
-        "exit_code": 1,
-        "entrypoint_exit_code": None,
-        "ended_at": time.time(),
-    }
-    return Envelope(owner=call_id, exit_record=record, stderr=f"tmgg: {error}\n".encode())
 
 
 def main(address: str, nodes: int) -> None:

@@ -1,7 +1,7 @@
 """What a container does: claim the submission, run it as any backend would, pack what is left.
 
-The experiment runs in a process of its own under the local supervisor, so one that dies (out of
-memory, a signal, `os._exit`) leaves an exit record like everywhere else and not just a dead
+The experiment runs in a process of its own under the supervisor of local runs, so one that dies
+(out of memory, a signal, `os._exit`) leaves an exit record like everywhere else and not just a dead
 container.
 """
 
@@ -9,25 +9,28 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
+from tmgg.experiment_utils.attempt_log import render_mark
 from tmgg.experiment_utils.cloud.modal import parcel as formats
 from tmgg.experiment_utils.cloud.modal.bounded import within
 from tmgg.experiment_utils.cloud.modal.claims import Claims
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel
+from tmgg.experiment_utils.exit_record import End, leave_exit_record
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
 
 # The supervisor gives the experiment ten seconds to end.
 END_WITHIN_S = 15.0
 CLAIM_WITHIN_S = 120.0
-_SUPERVISOR = ("-m", "tmgg.experiment_utils.cloud.local_supervisor")
+_SUPERVISOR = "tmgg.experiment_utils.cloud.modal.supervisor"
 
 
 def run_parcel(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,7 +40,7 @@ def run_parcel(plain: Mapping[str, Any]) -> dict[str, Any]:
     owner = within(CLAIM_WITHIN_S, claim(parcel.token, call_id))
     if owner != call_id:
         return Envelope(owner=owner).to_plain()
-    return run_claimed(parcel, call_id, {}).to_plain()
+    return run_claimed(parcel, call_id).to_plain()
 
 
 def current_call_id() -> str:
@@ -55,12 +58,29 @@ async def claim(token: str, call_id: str) -> str:
     return owner
 
 
-def run_claimed(parcel: Parcel, call_id: str, environment: Mapping[str, str]) -> Envelope:
-    """Run the submission in a folder that is gone afterwards: the container may serve others."""
+def run_claimed(parcel: Parcel, call_id: str, *arguments: str) -> Envelope:
+    """Run the submission in a folder that is gone afterwards: the container may serve others.
+
+    Further `arguments` are the supervisor's.
+    """
     root = Path(tempfile.mkdtemp(prefix="tmgg-"))
     try:
         submission = _write_run(parcel, root)
-        _supervise(submission, parcel.base_dir, environment)
+        _supervise(submission, parcel.base_dir, (call_id, *arguments))
+        return _pack(submission, parcel, call_id)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def report_end(parcel: Parcel, call_id: str, *, stage: str, words: str) -> Envelope:
+    """What a submission leaves that ended before its experiment could begin."""
+    root = Path(tempfile.mkdtemp(prefix="tmgg-"))
+    try:
+        submission = _write_run(parcel, root)
+        host = socket.gethostname()
+        mark = render_mark(parcel.submission, restart=0, job_id=call_id, host=host)
+        submission.run_paths.stderr.write_text(f"{mark}\ntmgg: {words}\n")
+        leave_exit_record(submission, End(job_id=call_id, stage=stage, exit_code=1))
         return _pack(submission, parcel, call_id)
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -78,16 +98,16 @@ def _write_run(parcel: Parcel, root: Path) -> SubmissionPaths:
     return submission
 
 
-def _supervise(submission: SubmissionPaths, base_dir: str, environment: Mapping[str, str]) -> None:
+def _supervise(submission: SubmissionPaths, base_dir: str, arguments: Sequence[str]) -> None:
     Path(base_dir).mkdir(parents=True, exist_ok=True)
     run = submission.run_paths
     process = subprocess.Popen(
-        [sys.executable, *_SUPERVISOR, str(submission.folder)],
+        [sys.executable, "-m", _SUPERVISOR, str(submission.folder), *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=base_dir,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | dict(environment),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert process.stdout is not None
     assert process.stderr is not None

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tmgg.experiment_utils.atomic_file import JsonDict, write_atomic, write_json
-from tmgg.experiment_utils.attempt_log import render_mark
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, unpack_folder
 from tmgg.experiment_utils.ownership import claim
 from tmgg.experiment_utils.paths import SubmissionPaths
@@ -26,15 +25,14 @@ def deliver(submission: SubmissionPaths, call_id: str, envelope: Envelope) -> No
         claim(submission, call_id)
         if envelope.artifacts:
             unpack_folder(envelope.artifacts, submission.run_paths.artifacts)
-        _append_logs(submission, call_id, envelope)
+        _append_logs(submission, envelope)
         write_atomic(submission.phases, envelope.phases.encode())
         if envelope.result is not None:
-            write_json(submission.result, _at_home(envelope, submission, call_id))
+            write_json(submission.result, _at_home(envelope, submission))
             code = 0 if envelope.result.get("status") == "completed" else 1
             write_atomic(submission.entrypoint_exit_code, f"{code}\n".encode())
         if envelope.exit_record is not None:
-            record = envelope.exit_record | {"job_id": call_id}
-            write_atomic(submission.ended, json.dumps(record).encode())
+            write_atomic(submission.ended, json.dumps(envelope.exit_record).encode())
 
 
 @contextlib.contextmanager
@@ -48,10 +46,10 @@ def _alone(submission: SubmissionPaths) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _at_home(envelope: Envelope, submission: SubmissionPaths, call_id: str) -> JsonDict:
-    """The result with the job's name as this side knows it, and a checkpoint's path here."""
+def _at_home(envelope: Envelope, submission: SubmissionPaths) -> JsonDict:
+    """The result, with the checkpoint's path on this side."""
     assert envelope.result is not None
-    result = envelope.result | {"job_id": call_id}
+    result = dict(envelope.result)
     checkpoint = result.get("checkpoint_path")
     if isinstance(checkpoint, str) and Path(checkpoint).is_relative_to(envelope.artifacts_root):
         inside = Path(checkpoint).relative_to(envelope.artifacts_root)
@@ -59,10 +57,8 @@ def _at_home(envelope: Envelope, submission: SubmissionPaths, call_id: str) -> J
     return result
 
 
-def _append_logs(submission: SubmissionPaths, call_id: str, envelope: Envelope) -> None:
+def _append_logs(submission: SubmissionPaths, envelope: Envelope) -> None:
     run = submission.run_paths
-    host = str((envelope.result or {}).get("hostname") or "modal")
-    mark = render_mark(submission.number, restart=0, job_id=call_id, host=host)
     for path, text in ((run.stdout, envelope.stdout), (run.stderr, envelope.stderr)):
         with path.open("ab") as stream:
-            stream.write(f"{mark}\n".encode() + text)
+            stream.write(text)

@@ -166,7 +166,7 @@ class ModalRunner(RecordedRunner):
             envelope = Envelope.from_plain(view.returned)
             if envelope.owner == call_id:
                 deliver(submission, call_id, envelope)
-                return JobView(phase="ended", state=view.state)
+                return _view_of_delivered(envelope)
         except RecordError as error:
             return JobView(phase="ended", state=view.state, kind="bad_result", reason=str(error))
         return self._unused(submission, envelope.owner)
@@ -215,6 +215,13 @@ def make_parcel(submission: SubmissionPaths, config: ModalConfig) -> Parcel:
         artifacts=pack_folder(run.artifacts, limit_bytes=limit_bytes)[0],
         artifacts_limit_bytes=limit_bytes,
     )
+
+
+def _view_of_delivered(envelope: Envelope) -> JobView:
+    if envelope.exit_record is None and envelope.result is None:
+        reason = "the supervisor in the container left neither a result nor an exit record"
+        return JobView(phase="ended", state="SUCCESS", kind="node_fail", reason=reason)
+    return JobView(phase="ended", state="SUCCESS")
 
 
 def _may_still_show(submission: SubmissionPaths, intent: Intent) -> bool:

@@ -26,6 +26,8 @@ from tmgg.experiment_utils.phases import write_phase
 
 _SWEEP_TIMEOUT_S = 20.0
 _LAST_WORDS_S = 10.0
+# For whoever connects to prove that he belongs to the job.
+_PROOF_TIMEOUT_S = 60.0
 _ENTRYPOINT = "tmgg.experiment_utils.cloud.slurm.ray_node.entrypoint"
 
 
@@ -64,8 +66,7 @@ class HeadNode(Node):
         rendezvous.publish(self.options.paths.ray_head, (self._own, port), start=self.options.start)
         self.ray.start(self._own, None)
         code = self.loop.run()
-        for guest in self._guests:
-            self._tell(guest, {"order": "stop"})
+        self._tell_all({"order": "stop"})
         # The job script takes a file that is still there for a head that was killed.
         if not self.is_orphan:
             self.options.paths.ray_head.unlink(missing_ok=True)
@@ -74,7 +75,7 @@ class HeadNode(Node):
     def ray_up(self, plan: ports.PortPlan) -> None:
         write_phase(self.options.paths, "ray_head_up")
         self._gcs_address = f"{self._own}:{plan.components['gcs']}"
-        for guest in self._guests:
+        for guest in list(self._guests):
             if guest.rank is not None:
                 self._tell_start(guest)
         self._check_complete()
@@ -153,7 +154,14 @@ class HeadNode(Node):
             on_close=lambda: self._on_close(guest),
         )
         self._guests.append(guest)
+        self.loop.after(_PROOF_TIMEOUT_S, lambda: self._turn_away_stranger(guest))
         self._tell(guest, {"nonce": guest.nonce})
+
+    def _turn_away_stranger(self, guest: _Guest) -> None:
+        if guest.rank is None and guest in self._guests:
+            assert guest.channel is not None
+            guest.channel.close()
+            self._guests.remove(guest)
 
     def _on_message(self, guest: _Guest, message: channel.Message) -> None:
         if guest.rank is None:
@@ -170,9 +178,7 @@ class HeadNode(Node):
     def _shake_hands(self, guest: _Guest, message: channel.Message) -> None:
         proven = channel.is_proof(message.get("proof"), self.secret, role="node", nonce=guest.nonce)
         if not proven:
-            assert guest.channel is not None
-            guest.channel.close()
-            self._guests.remove(guest)
+            self._turn_away_stranger(guest)
             return
         guest.rank, guest.name = int(message["rank"]), str(message["node"])
         self._tell(
@@ -221,8 +227,7 @@ class HeadNode(Node):
             pipe.write(json.dumps({"TMGG_RAY_ADDRESS": self._gcs_address}) + "\n")
         self._go = -1
         self.ray.settle()
-        for guest in self._guests:
-            self._tell(guest, {"order": "settle"})
+        self._tell_all({"order": "settle"})
 
     def _entrypoint_ended(self, code: int) -> None:
         self.loop.end(code if code >= 0 else 128 - code)
@@ -246,6 +251,10 @@ class HeadNode(Node):
         self._tell(
             guest, {"order": "start", "address": self._gcs_address, "kill_wait_s": self.kill_wait_s}
         )
+
+    def _tell_all(self, message: channel.Message) -> None:
+        for guest in list(self._guests):  # one that is found to be gone leaves the list
+            self._tell(guest, message)
 
     def _tell(self, guest: _Guest, message: channel.Message) -> None:
         assert guest.channel is not None

@@ -89,7 +89,8 @@ class LocalRay:
                 pass_fds=[writing],
             )
         os.close(writing)
-        self._loop.watch(reading, lambda: self._starter_said(reading))
+        starter = self._starter
+        self._loop.watch(reading, lambda: self._starter_said(reading, starter))
 
     def claim_block(self) -> ports.Block:
         """Take the ports of the next attempt. Raises PortsTakenError."""
@@ -153,11 +154,11 @@ class LocalRay:
     def _workers(self) -> int:
         return ports.worker_ports_needed(self._share.cpus)
 
-    def _starter_said(self, pipe: int) -> None:
+    def _starter_said(self, pipe: int, starter: subprocess.Popen[bytes]) -> None:
         said = os.read(pipe, 64)
         self._loop.unwatch(pipe)
         os.close(pipe)
-        if said:
+        if said and starter is self._starter:  # not one that was given up meanwhile
             self._up()
 
     def _starter_ended(self, code: int) -> None:
@@ -182,10 +183,12 @@ class LocalRay:
 
     def _retry(self, code: int) -> None:
         why = self._last_words()
-        if code == NO_RAY or len(self._blocks) >= ATTEMPTS:
+        # Without a plan no port can be to blame: Ray could not even be imported.
+        if code == NO_RAY or self._plan is None or len(self._blocks) >= ATTEMPTS:
             self._reports.ray_failed(why, no_ray=code == NO_RAY)
             return
         self._reports.notice(f"Ray did not start (exit code {code}); trying other ports:\n{why}")
+        self.settle()
         processes.kill_descendants(timeout_s=_KILL_TIMEOUT_S, spare=self._reports.spared())
         try:
             self.claim_block()

@@ -1,0 +1,19 @@
+"""The job script of a container: `python -m tmgg.experiment_utils.cloud.modal.supervisor`.
+
+Its arguments are the submission's folder, the call's id and, in a cluster, Ray's address.
+"""
+
+import sys
+from pathlib import Path
+
+from tmgg.experiment_utils.cloud.local_supervisor import Start, supervise
+from tmgg.experiment_utils.paths import submission_paths
+
+
+def main(folder: str, call_id: str, ray_address: str | None = None) -> int:
+    environment = {} if ray_address is None else {"TMGG_RAY_ADDRESS": ray_address}
+    return supervise(Start(submission_paths(Path(folder)), call_id), lambda: environment)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(*sys.argv[1:]))

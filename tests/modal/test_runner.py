@@ -1,0 +1,267 @@
+"""What only the Modal backend has: options, files brought home, lost answers, silence."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from grpclib import Status
+
+from tmgg.errors import (
+    BackendUnavailableError,
+    SubmissionError,
+    SubmissionUnknownError,
+)
+from tmgg.experiment_utils.cloud import ExperimentResult, ModalConfig, ModalRunner
+from tmgg.experiment_utils.cloud.modal import calls
+from tmgg.experiment_utils.cloud.modal import runner as runner_module
+
+if TYPE_CHECKING:
+    from tests.modal.standin.server import StandIn
+
+PATIENCE_S = 60.0
+
+
+def config(experiment: str, **values: Any) -> dict[str, Any]:
+    return {"experiment": {"_target_": f"tests.modal.lab:{experiment}"}, **values}
+
+
+@pytest.fixture
+def make(
+    modal_server: "StandIn", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., ModalRunner]:
+    monkeypatch.setenv("TMGG_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    given = {"output_dir": str(tmp_path / "runs"), "local_packages": ("tests.modal.lab",)}
+    return lambda **options: ModalRunner(ModalConfig(**{**given, **options}))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def kind_of(result: ExperimentResult) -> str | None:
+    return None if result.failure is None else result.failure.kind
+
+
+def test_options_reach_the_container(
+    make: Callable[..., ModalRunner], modal_server: "StandIn", tmp_path: Path
+) -> None:
+    modal_server.world.named_secrets["lab"] = "st-lab"
+    modal_server.world.secrets["st-lab"] = {"LAB_KEY": "s3cret"}
+    volume = tmp_path / "volume"
+    options: dict[str, Any] = {"secrets": ("lab",), "volumes": {str(volume): "lab-data"}}
+    runner = make(gpus_per_task=4, cpus_per_task=2.0, memory_mb=512, retries=2, **options)
+    given = config("surroundings", volume=str(volume), cwd=str(tmp_path))
+
+    spawned = runner.spawn_experiment(given, gpu_type="a100-80gb", timeout_seconds=100)
+    result = runner.get_result(spawned)
+
+    assert result.metrics == {"secret": True, "cwd": True}
+    assert spawned.job_id is not None
+    call = modal_server.world.calls[spawned.job_id]
+    definition = modal_server.world.functions[call.function_id].definition
+    gpu = definition.resources.gpu_config
+    assert (gpu.gpu_type, gpu.count) == ("A100-80GB", 4)
+    assert (definition.resources.milli_cpu, definition.resources.memory_mb) == (2000, 512)
+    assert (definition.timeout_secs, definition.retry_policy.retries) == (700, 2)
+    (there,) = modal_server.world.volumes.values()
+    assert (there / "left.txt").read_text() == "by the run"
+
+
+def test_a_checkpoint_is_brought_home(make: Callable[..., ModalRunner], tmp_path: Path) -> None:
+    result = make().run_experiment(config("train", size_bytes=3 << 20))
+
+    assert result.checkpoint_path is not None
+    assert Path(result.checkpoint_path).is_relative_to(tmp_path / "runs")
+    assert Path(result.checkpoint_path).read_bytes() == b"w" * (3 << 20)
+
+
+def test_files_that_do_not_fit_fail_the_run_and_lose_no_metrics(
+    make: Callable[..., ModalRunner],
+) -> None:
+    result = make(artifacts_limit_mb=1).run_experiment(config("train", size_bytes=2 << 20))
+
+    assert (result.status, kind_of(result), result.metrics) == ("failed", "artifacts", {"steps": 0})
+    assert "artifacts_limit_mb=1" in str(result.error_message)
+
+
+def test_a_retry_goes_on_from_what_the_failed_attempt_left(
+    make: Callable[..., ModalRunner],
+) -> None:
+    runner = make()
+    first = runner.run_experiment(config("train", size_bytes=10, fail_until=1))
+    assert kind_of(first) == "user_error"
+
+    second = runner.get_result(runner.retry(first.run_id))
+
+    assert (second.status, second.metrics, second.attempts) == ("completed", {"steps": 1}, 2)
+
+
+def test_a_container_that_dies_is_a_failure_of_its_node(make: Callable[..., ModalRunner]) -> None:
+    result = make().run_experiment(config("last_breath"))
+
+    assert (result.status, kind_of(result)) == ("failed", "node_fail")
+
+
+def test_a_run_waits_in_the_queue_until_there_is_room(
+    make: Callable[..., ModalRunner], modal_server: "StandIn"
+) -> None:
+    runner = make()
+    modal_server.scheduler.hold = True
+    spawned = runner.spawn_experiment(config("train", size_bytes=1))
+    (state,) = runner.poll([spawned.run_id])
+    assert (state.status, state.reason) == ("pending", "in Modal's queue")
+
+    modal_server.release()
+
+    assert runner.get_result(spawned).status == "completed"
+
+
+def test_an_unanswered_spawn_is_found_by_what_the_call_claims(
+    make: Callable[..., ModalRunner], modal_server: "StandIn"
+) -> None:
+    runner = make(submit_timeout_s=1.0)
+    runner.deploy()
+    modal_server.unanswered.add("FunctionMap")
+    with pytest.raises(SubmissionUnknownError, match="Do not submit it again"):
+        runner.spawn_experiment(config("train", size_bytes=1), run_id="unanswered")
+
+    assert runner.get_result("unanswered").status == "completed"
+
+
+def test_a_call_that_comes_after_its_run_was_given_up_ends_unused(
+    make: Callable[..., ModalRunner],
+    modal_server: "StandIn",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runner = make(submit_timeout_s=1.0)
+    runner.deploy()
+    modal_server.scheduler.hold = True
+    modal_server.unanswered.add("FunctionMap")
+    counted = tmp_path / "counted"
+    with pytest.raises(SubmissionUnknownError):
+        runner.spawn_experiment(config("count_runs", file=str(counted)), run_id="late")
+    assert runner.get_status("late") == "pending"
+
+    monkeypatch.setattr(runner_module, "SHOWS_ITSELF_WITHIN_S", 0.0)
+    result = runner.get_result("late")
+    modal_server.unanswered.clear()
+    again = runner.retry("late")
+    modal_server.release()
+
+    assert (result.status, kind_of(result)) == ("failed", "submission")
+    assert runner.get_result(again).status == "completed"
+    wait_until(lambda: all(one.result for one in modal_server.world.inputs.values()))
+    assert counted.read_text() == "ran\n"
+
+
+def test_a_silent_modal_says_nothing_about_a_run(
+    make: Callable[..., ModalRunner], modal_server: "StandIn", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = make()
+    modal_server.scheduler.hold = True
+    spawned = runner.spawn_experiment(config("train", size_bytes=1))
+    monkeypatch.setattr(calls, "ASK_WITHIN_S", 1.0)
+    modal_server.unanswered.add("FunctionGetOutputs")
+    began = time.monotonic()
+    (state,) = runner.poll([spawned.run_id])
+    assert (state.status, state.final, state.answered) == ("pending", False, False)
+    assert time.monotonic() - began < 20
+
+    modal_server.unanswered.clear()
+    modal_server.release()
+
+    assert runner.get_result(spawned).status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (Status.UNAUTHENTICATED, BackendUnavailableError),
+        (Status.INVALID_ARGUMENT, SubmissionError),
+        (Status.PERMISSION_DENIED, SubmissionError),
+    ],
+)
+def test_a_refusal_records_nothing(
+    make: Callable[..., ModalRunner],
+    modal_server: "StandIn",
+    tmp_path: Path,
+    status: Status,
+    error: type[Exception],
+) -> None:
+    modal_server.refused["FunctionGet"] = status
+    with pytest.raises(error, match="could not be deployed"):
+        make().spawn_experiment(config("train", size_bytes=1), run_id="refused")
+    assert not (tmp_path / "runs" / "refused").exists()
+
+
+def test_an_app_is_deployed_once_for_an_image_and_again_for_another(
+    make: Callable[..., ModalRunner], modal_server: "StandIn"
+) -> None:
+    first = make(app_name="once").deploy()
+    published = modal_server.asked["AppPublish"]
+
+    assert make(app_name="once", gpu_type="T4").deploy() == first
+    assert modal_server.asked["AppPublish"] == published
+    assert make(app_name="once", apt_packages=("git",)).deploy() != first
+    assert modal_server.asked["AppPublish"] == published + 1
+
+
+def test_an_image_has_the_versions_that_are_installed_here(
+    make: Callable[..., ModalRunner], modal_server: "StandIn"
+) -> None:
+    import omegaconf
+
+    make(app_name="versions", requirements=("scipy==1.16.0",), apt_packages=("git",)).deploy()
+
+    commands = " ".join(
+        command
+        for image in modal_server.world.images.values()
+        for command in image.dockerfile_commands
+    )
+    assert f"omegaconf=={omegaconf.__version__}" in commands
+    assert "scipy==1.16.0" in commands
+    assert "git" in commands
+
+
+def test_what_came_back_is_written_once(make: Callable[..., ModalRunner], tmp_path: Path) -> None:
+    runner = make()
+    result = runner.run_experiment(config("train", size_bytes=1))
+    assert result.output_path is not None
+    log = Path(result.output_path).read_text()
+    (tmp_path / "runs" / result.run_id / "1" / "verdict.json").unlink()
+
+    again = make().get_result(result.run_id)
+
+    assert dataclasses.replace(again, output_path=None) == dataclasses.replace(
+        result, output_path=None
+    )
+    assert Path(result.output_path).read_text() == log
+
+
+def test_a_dry_run_asks_nobody(make: Callable[..., ModalRunner], modal_server: "StandIn") -> None:
+    from tmgg.experiment_utils.cloud import TaskRequest
+
+    asked = modal_server.asked.total()
+    shown = make(gpu_type="H100").render_dry_run(TaskRequest(config=config("train"), run_id="r"))
+    assert modal_server.asked.total() == asked
+    assert "tests.modal.lab:train" in shown
+    assert "H100" in shown
+
+
+def test_the_record_says_what_was_asked_for(
+    make: Callable[..., ModalRunner], tmp_path: Path
+) -> None:
+    spawned = make(memory_mb=256).spawn_experiment(config("train", size_bytes=1), gpu_type="L4")
+    record = json.loads((tmp_path / "runs" / spawned.run_id / "run.json").read_text())
+    assert (record["settings"]["gpu_type"], record["settings"]["memory_mb"]) == ("L4", 256)
+    assert spawned.job_id is not None
+    assert spawned.job_id.startswith("fc-")
