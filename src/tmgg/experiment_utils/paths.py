@@ -285,9 +285,13 @@ class BatchPaths(JobFiles):
 
     output_dir: Path
     batch_id: str
-    """`SWEEP.NUMBER`."""
+    """`SWEEP.NUMBER`; number 0 holds what its launcher has not submitted yet."""
     folder_name: str | None = None
     """None is the id; another while the folder is being made."""
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.batch_id.endswith(".0")
 
     @property
     def folder(self) -> Path:

@@ -46,25 +46,25 @@ class SweepPlan:
 
 
 class Sweep:
-    """One sweep in one process. `requests` have run ids, each once."""
+    """One sweep in one process."""
 
     def __init__(
         self,
         runner: "CloudRunner",
-        requests: Sequence[TaskRequest],
+        plan: SweepPlan,
         dispatcher: Dispatcher,
         *,
-        policy: SweepPolicy,
         watch: Watch,
         clock: Clock,
     ) -> None:
         self._runner = runner
-        self._requests = {str(request.run_id): request for request in requests}
+        self._sweep_id = plan.sweep_id
+        self._requests = {str(request.run_id): request for request in plan.requests}
         self._dispatcher = dispatcher
-        self._policy = policy
+        self._policy = plan.policy
         self._watch = watch
         self._clock = clock
-        self._waiting = deque(requests)
+        self._waiting = deque(plan.requests)
         self._retrying: deque[str] = deque()
         self._last_state: dict[str, RunState] = {}
         """Of those that are to be submitted again: how they ended."""
@@ -129,6 +129,7 @@ class Sweep:
 
     def _refuse_waiting(self, words: str) -> None:
         why = failure("submission", f"Nothing of the sweep is under way, and still: {words}")
+        self._runner.end_sweep(self._sweep_id, why)
         for request in self._waiting:
             self._end(str(request.run_id), _failed(request, why))
         for run_id in self._retrying:
@@ -252,9 +253,11 @@ class Sweep:
         """Start nothing more; what runs goes on to its end."""
         self._stopped = True
         log.warning("%s", why)
+        not_started = failure("cancelled", f"It was not started: {why}.")
+        if self._waiting:
+            self._runner.end_sweep(self._sweep_id, not_started)
         for request in self._waiting:
-            words = f"It was not started: {why}."
-            self.results[str(request.run_id)] = _failed(request, failure("cancelled", words))
+            self.results[str(request.run_id)] = _failed(request, not_started)
         for run_id in self._retrying:
             self.results[run_id] = self._collect(run_id)
         self._waiting.clear()
