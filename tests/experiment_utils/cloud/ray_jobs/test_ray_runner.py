@@ -265,7 +265,7 @@ def test_every_error_that_ray_knows_is_in_the_table() -> None:
         ({"resources": {"gpu": "all"}}, "resources.gpu='all' must be a number"),
         ({"runtime_env": {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "1"}}}, "TMGG's own"),
         ({"max_retries": -1}, "max_retries=-1 cannot be"),
-        ({"adress": "x"}, "unknown Ray option 'adress'. Did you mean 'address'"),
+        ({"max_retry": 1}, "unknown Ray option 'max_retry'. Did you mean 'max_retries'"),
     ],
 )
 def test_what_cannot_be_is_refused(options: dict[str, Any], message: str) -> None:
