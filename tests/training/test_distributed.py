@@ -138,3 +138,16 @@ def test_two_workers_come_to_what_one_comes_to(small: Config, tmp_path: Path) ->
     noted = (tmp_path / "runs" / result.run_id / "checkpoint").read_text()
     assert noted == f"{result.checkpoint_path}\n"
     assert not (Path(small["output_dir"]) / "ray_train").exists()
+
+
+@pytest.mark.ray
+@pytest.mark.long
+def test_settings_that_do_not_fit_the_workers_are_refused_in_words(
+    small: Config, tmp_path: Path
+) -> None:
+    """Ray itself would only say that workers failed."""
+    few = {**small, "trainer": {**small["trainer"], "workers": 2, "batch_size": 1}}
+    result = LocalRunner(LocalConfig(output_dir=str(tmp_path / "runs"))).run_experiment(few)
+    assert result.status == "failed"
+    assert result.error_message is not None
+    assert "trainer.batch_size is 1, the batch of all workers together" in result.error_message

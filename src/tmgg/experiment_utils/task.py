@@ -196,6 +196,11 @@ def target_of(config: Mapping[str, Any]) -> str:
     return str(target)
 
 
+def module_of(target: str) -> str:
+    """The module that holds the callable; raises TaskError when the name does not say."""
+    return _split_target(target)[0]
+
+
 def load_target(target: str) -> Experiment:
     """Import the callable; modules beside the working directory count, as they do for `python -m`.
 
