@@ -215,6 +215,17 @@ def kill_batch_script(trial: Trial, run_id: str) -> None:
     machine.run_as_root(["pkill", "--signal", "KILL", "--full", f"job0*{job_id}/slurm_script"])
 
 
+def wait_for_end(trial: Trial, run_id: str, *, timeout_s: float = 120) -> None:
+    """Wait until the run's end is on record, by whoever asks about it."""
+    verdict = trial.files(run_id).verdict
+    ended = trial.files(run_id).ended
+    trial.wait_until(
+        lambda: verdict.exists() or ended.exists() or trial.state(run_id)["final"],
+        f"the end of {run_id}",
+        timeout_s,
+    )
+
+
 def new_id() -> str:
     return f"run-{secrets.token_hex(4)}"
 

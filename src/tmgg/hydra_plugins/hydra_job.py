@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
@@ -52,6 +53,13 @@ def pack_job(app: bytes, config: DictConfig) -> bytes:
         "config": _dump(config, what="the config"),
     }
     return pickle.dumps(envelope)
+
+
+def warm_up() -> None:
+    """Import what opening a payload imports; many jobs are then forked from this process."""
+    import tmgg.cli.experiment  # noqa: F401 - the task function of most
+
+    Plugins.instance()
 
 
 def run(_config: DictConfig) -> dict[str, Any]:
