@@ -89,7 +89,7 @@ def main() -> None:
 
 def _compare() -> None:
     samples: dict[str, list[dict[str, float]]] = {"TMGG, array": [], "submitit, map_array": []}
-    with lab("bench-sweeps", nodes=3) as cluster:
+    with lab("bench", nodes=3) as cluster:
         for _ in range(ROUNDS):
             for found, code in zip(samples.values(), (_TMGG, _SUBMITIT), strict=True):
                 printed = cluster.run("python", "-c", code, str(RUNS))

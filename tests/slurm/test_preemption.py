@@ -1,5 +1,6 @@
 """Runs that are interrupted: by a time limit, by other jobs, again and again."""
 
+import json
 import re
 from itertools import pairwise
 
@@ -48,6 +49,9 @@ def test_a_run_preempted_twice_and_timed_out_ends_as_if_nothing_had_been(trial: 
     assert list(reached) == list(range(1, result["attempts"] + 1))
     for before, after in pairwise(reached):
         assert 0 <= reached[before] - begins[after] + 1 <= EVERY
+    aside = sorted(trial.files(run_id).folder.glob("result.json.before-restart-*"))
+    statuses = [json.loads(path.read_text())["status"] for path in aside]
+    assert statuses == ["stopped"] * (result["attempts"] - 1)
     alone = uninterrupted(steps=STEPS)
     assert result["metrics"]["steps"] == STEPS
     assert result["metrics"]["val_loss"] == pytest.approx(alone["val_loss"], abs=1e-6)

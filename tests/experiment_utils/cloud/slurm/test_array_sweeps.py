@@ -1,6 +1,8 @@
 """A sweep's way to Slurm as job arrays, and how its runs are found before any has begun."""
 
 import json
+import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,9 +12,11 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import ConfigError, RunExistsError
 from tmgg.experiment_utils.atomic_file import write_json
+from tmgg.experiment_utils.cloud import waiting
 from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+from tmgg.experiment_utils.cloud.sweep_policy import SweepPolicy
 from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SweepPaths
 from tmgg.experiment_utils.registry import load_run, load_task, remove_run, runs_in
 from tmgg.experiment_utils.sweeps import load_sweep
@@ -249,3 +253,47 @@ def test_the_record_says_how_the_sweep_was_launched(runner: SlurmRunner) -> None
 
 def _size(array: str) -> int:
     return int(array.partition("%")[0].partition("-")[2]) + 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "silent_s", "expected"),
+    [
+        ({}, 0, "pending"),
+        ({"process_start": "1"}, 0, "failed"),
+        ({"host": "elsewhere"}, 600, "pending"),
+        ({"host": "elsewhere"}, 1000, "failed"),
+    ],
+    ids=["alive", "dead", "alive-elsewhere", "silent-elsewhere"],
+)
+def test_what_waits_is_given_up_once_its_launcher_is_gone(
+    runner: SlurmRunner, changes: dict[str, str], silent_s: float, expected: str
+) -> None:
+    plan = runner._plan(requests(2), "separate", 1, None, None, resume=False)
+    runner.note_sweep(plan, gpu_type=None)
+    intent = BatchPaths(runner.output_dir, f"{plan.sweep_id}.0").intent
+    write_json(intent, json.loads(intent.read_text()) | changes)
+    silent_since = time.time() - silent_s
+    os.utime(intent, (silent_since, silent_since))
+    (state, _other) = SlurmRunner(ARRAY).poll(["r0", "r1"])
+    assert state.status == expected
+    if expected == "failed":
+        assert state.failure is not None
+        assert "the launcher of the sweep ended before this run's turn" in state.failure.message
+        assert SlurmRunner(ARRAY).retry("r0").job_id is not None
+
+
+def test_a_sweep_that_ended_early_says_so_to_whoever_asks_later(
+    slurm: FakeSlurm, folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "Clock", lambda: clock)
+    slurm.configure(partitions=["other"])  # every sbatch is refused
+    runner = SlurmRunner(SlurmConfig(ray_bootstrap="none"), clock=clock)
+    results = runner.run_sweep(requests(4), parallelism=1, policy=SweepPolicy(max_failures=2))
+    told = [SlurmRunner(ARRAY).collect(f"r{number}") for number in range(4)]
+    for mine, theirs in zip(results, told, strict=True):
+        assert mine.failure is not None
+        assert theirs.failure is not None
+        assert mine.failure.kind == theirs.failure.kind
+    assert [each.failure.kind for each in told if each.failure] == [
+        "submission", "submission", "cancelled", "cancelled",
+    ]  # fmt: skip
