@@ -186,7 +186,8 @@ def _log_launch(jobs: Sequence[_Job], backend: str) -> None:
 @contextlib.contextmanager
 def _collector_spared() -> Iterator[None]:
     """Keep the garbage collector off what is there already: each config that comes and goes would
-    have it look again, which takes as long as all the rest."""
+    have it look again, which takes as long as all the rest.
+    """
     gc.freeze()
     try:
         yield
