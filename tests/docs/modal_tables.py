@@ -9,6 +9,7 @@ from typing import Any
 
 from tmgg.experiment_utils.cloud import ModalConfig
 from tmgg.experiment_utils.cloud.modal.gpus import GPUS
+from tmgg.experiment_utils.cloud.modal.hints import MODAL_HINTS
 from tmgg.experiment_utils.cloud.slurm.reference import field_meanings
 
 PAGE = Path(__file__).parents[2] / "docs" / "modal.md"
@@ -28,7 +29,11 @@ def render_gpus() -> str:
     return "\n".join(["| `gpu_type` | memory | most in a container |", "|---|---|---|", *rows])
 
 
-TABLES = {"options": render_options, "gpus": render_gpus}
+def render_hints() -> str:
+    return "\n".join(f"- {hint}" for hint in MODAL_HINTS.values())
+
+
+TABLES = {"options": render_options, "gpus": render_gpus, "hints": render_hints}
 
 
 def with_tables(page: str) -> str:

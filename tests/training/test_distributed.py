@@ -1,7 +1,10 @@
 """Training by several workers; the first tests need no Ray."""
 
 import dataclasses
+import itertools
+import os
 import pickle
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -89,6 +92,26 @@ def test_a_training_that_is_asked_to_stop_saves_and_goes_on_as_if_it_had_not(
     assert saved == [last]
     resumed = train(dataclasses.replace(settings, resume_from=last))
     assert resumed["val_loss"] == whole["val_loss"]
+
+
+def test_sigterm_is_left_to_whoever_runs_the_training(small: Config) -> None:
+    """Lightning's own handler would end it before it has saved."""
+    told: list[int] = []
+    asked = itertools.count(1)
+
+    def stop() -> bool:
+        step = next(asked)
+        if step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step == 9
+
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: told.append(number))
+    try:
+        with pytest.raises(StoppedEarlyError, match="stopped at step 9"):
+            train(parse_settings(small), hooks=Hooks(stop=stop))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert told == [signal.SIGTERM]
 
 
 def test_a_training_that_is_asked_to_stop_at_its_last_step_is_done(small: Config) -> None:

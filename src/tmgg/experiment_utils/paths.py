@@ -9,7 +9,7 @@
             runs                       one line a run: which, and where its task is
             tasks.jsonl, payloads      what to run (0600)
             intent.json, job.sh, job.json, owner   as in a submission, below
-            refused.json               Slurm's words, when it did not take the batch
+            refused.json               why none of its runs will be run, if that is so
             removed                    runs that gc removed, one a line
             logs/<index>.out, .err     what Slurm opens; the same files as <run_id>.out, .err
             logs/job.out, .err         of the job of a packed batch; its runs have logs of their own

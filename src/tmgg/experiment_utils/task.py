@@ -50,7 +50,9 @@ class TaskInput:
     """Where the experiment's files go when it has completed, in a folder named like the run."""
 
     def to_json(self) -> JsonDict:
-        return {"version": TASK_VERSION, **dataclasses.asdict(self)}
+        # Not asdict, which copies the config part by part: a sweep has thousands.
+        fields = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        return {"version": TASK_VERSION, **fields}
 
     @classmethod
     def from_json(cls, value: JsonDict, *, what: str = "task") -> "TaskInput":

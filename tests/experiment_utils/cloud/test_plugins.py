@@ -109,7 +109,7 @@ def test_exactly_one_switch_is_asked_for(install: Install) -> None:
     install("mine = mine_runner:make_runner", "")
 
     for chosen in ({}, {"use_modal": True, "use_mine": True}, {"use_slurm": False}):
-        with pytest.raises(ConfigError, match="exactly one of use_slurm, .*use_mine"):
+        with pytest.raises(ConfigError, match=r"exactly one of use_slurm, .*use_mine"):
             parse_options(chosen)
 
 

@@ -51,6 +51,9 @@ class Backend(Protocol):
     @property
     def grace_s(self) -> float: ...
 
+    @property
+    def hints(self) -> Mapping[str, str]: ...
+
     def adopt(self, submission: SubmissionPaths) -> str | None: ...
 
     def adopt_batch(self, batch: BatchPaths) -> str | None: ...
@@ -177,6 +180,9 @@ class Judge:
         return reach_verdict(evidence, view, logs, grace_s=self._backend.grace_s)
 
     def _keep(self, submission: SubmissionPaths, state: RunState) -> RunState:
+        if state.failure is not None:
+            hint = self._backend.hints.get(state.failure.hint, state.failure.hint)
+            state = replace(state, failure=replace(state.failure, hint=hint))
         self._ended[submission] = state
         try:
             make_run_folder(submission)

@@ -130,6 +130,11 @@ class RecordedRunner(CloudRunner):
         """The backend's config for the record."""
 
     @property
+    def hints(self) -> Mapping[str, str]:
+        """Hints in the words of this backend's options, by those of `failures` they replace."""
+        return {}
+
+    @property
     @abstractmethod
     def grace_s(self) -> float:
         """How long to wait for a result or a job that should be there."""

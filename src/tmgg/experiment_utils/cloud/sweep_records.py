@@ -15,7 +15,13 @@ from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.sweeping import SweepPlan
 from tmgg.experiment_utils.failures import Failure
 from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SweepPaths
-from tmgg.experiment_utils.registry import RunRecord, load_task, new_intent, remember_folder
+from tmgg.experiment_utils.registry import (
+    RunRecord,
+    is_recorded,
+    load_task,
+    new_intent,
+    remember_folder,
+)
 from tmgg.experiment_utils.sweeps import (
     SweepRecord,
     SweepRun,
@@ -85,6 +91,17 @@ def show_alive(output_dir: Path, sweep_id: str) -> None:
     """Tell other machines that the launcher of what waits is at work."""
     with contextlib.suppress(OSError):
         os.utime(waiting_batch(output_dir, sweep_id).intent)
+
+
+def remove_empty(output_dir: Path) -> None:
+    """Remove the records of sweeps of which no run is left."""
+    for sweep_id in sweeps_in(output_dir):
+        paths = SweepPaths(output_dir, sweep_id)
+        with contextlib.suppress(RecordError, OSError):
+            record = load_sweep(paths)
+            runs = [] if record is None else record.runs
+            if not any(is_recorded(RunPaths(output_dir, run.run_id)) for run in runs):
+                paths.record.unlink(missing_ok=True)
 
 
 def common_record(record: RunRecord) -> JsonDict:

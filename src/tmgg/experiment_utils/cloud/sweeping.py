@@ -109,16 +109,18 @@ class Sweep:
             held_s, wait_s = held_s + wait_s, min(wait_s * 2, LONGEST_HOLD_S)
 
     def _dispatch_waiting(self) -> str:
-        if not self._waiting:
-            return ""
-        done = self._dispatcher.dispatch(list(self._waiting), open_count=self._watch.open_count)
-        for run_id, job_id in done.launched.items():
-            self._watch.add(run_id, job_id)
-        for run_id, words in done.refused.items():
-            self._end(run_id, _failed(self._requests[run_id], failure("submission", words)))
-        gone = done.run_ids
-        self._waiting = deque(each for each in self._waiting if str(each.run_id) not in gone)
-        return done.held if self._waiting else ""
+        while self._waiting:
+            done = self._dispatcher.dispatch(list(self._waiting), open_count=self._watch.open_count)
+            if gone := done.run_ids:
+                left = (each for each in self._waiting if str(each.run_id) not in gone)
+                self._waiting = deque(left)
+            for run_id, job_id in done.launched.items():
+                self._watch.add(run_id, job_id)
+            for run_id, words in done.refused.items():
+                self._end(run_id, _failed(self._requests[run_id], failure("submission", words)))
+            if not done.refused:
+                return done.held if self._waiting else ""
+        return ""
 
     def _say_held(self, words: str) -> None:
         if words and words != self._held:

@@ -87,7 +87,8 @@ def merge(queue: JobView | None, account: JobView) -> JobView | None:
         return account if _is_over(account) else None
     if queue.phase == "unknown":
         # Accounts can hold a job as running for ever when its end was lost ("runaway jobs").
-        return account if account.phase == "ended" else replace(account, phase="unknown")
+        known = account if queue.kind is None else queue
+        return account if account.phase == "ended" else replace(known, phase="unknown")
     if account.phase != "ended" or queue.kind is not None:
         return queue
     return replace(queue, kind=account.kind)
