@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from tests.fakes.clock import FakeClock
-from tmgg.errors import RunError, UnknownRunError
+from tmgg.errors import RunError, SubmissionError, SubmitLimitError, UnknownRunError
 from tmgg.experiment_utils.cloud.base import CloudRunner
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
+from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
+from tmgg.experiment_utils.failures import Failure, FailureKind, failure
 
 
 @dataclass
@@ -18,6 +20,11 @@ class Script:
 
     duration_s: float = 5.0
     outcome: Literal["completed", "failed"] = "completed"
+    failures: list[FailureKind] = field(default_factory=list)
+    """How its first tries fail; after them comes `outcome`."""
+    nodes: str = ""
+    begins_s: float = 0.0
+    """How long it is pending."""
     leaves_record: bool = False
     """An exit record appears in the shared folder when it ends."""
     interruptions: int = 0
@@ -42,6 +49,11 @@ class ScriptedRunner(CloudRunner):
         self.restarts = 9
         self.resubmitted: list[str] = []
         self.vanished: set[str] = set()
+        self.retried: list[tuple[str, RetryChanges]] = []
+        self.retry_errors: list[SubmissionError] = []
+        self.cancelled: list[str] = []
+        self.ended_sweeps = 0
+        self.most_in_queue: int | None = None
         self._poll_interval_s = poll_interval_s
 
     @property
@@ -57,6 +69,8 @@ class ScriptedRunner(CloudRunner):
     def spawn(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
         run_id = str(request.run_id)
         script = self.scripts.setdefault(run_id, Script())
+        if self.most_in_queue is not None and len(self._open()) >= self.most_in_queue:
+            raise SubmitLimitError("QOSMaxSubmitJobPerUserLimit")
         self.spawned.append(run_id)
         if script.spawn_error is None or script.spawn_error.args == ("but it runs",):
             self._begin(run_id)
@@ -74,10 +88,30 @@ class ScriptedRunner(CloudRunner):
         script = self.scripts[run_id]
         if script.collect_error is not None:
             raise script.collect_error
-        return ExperimentResult(run_id=run_id, config={}, status=script.outcome)
+        state = self._state(run_id)
+        why = state.failure
+        return ExperimentResult(
+            run_id=run_id, config={}, status="failed" if why else script.outcome, failure=why
+        )
 
     def cancel(self, run_id: str) -> bool:
-        return False
+        self.cancelled.append(run_id)
+        self.scripts[run_id] = Script(outcome="failed", duration_s=0, began_s=self.clock.now_s)
+        return True
+
+    def retry(self, run_id: str, changes: RetryChanges | None = None) -> SpawnedTask:
+        if self.retry_errors:
+            raise self.retry_errors.pop()
+        self.retried.append((run_id, changes or RetryChanges()))
+        self.scripts[run_id].failures.pop(0)
+        self._begin(run_id)
+        return SpawnedTask(run_id=run_id, job_id=f"again-{run_id}", backend=self.backend)
+
+    def bad_nodes(self, state: RunState) -> list[str]:
+        return [state.nodes] if state.nodes else []
+
+    def end_sweep(self, sweep_id: str, why: Failure) -> None:
+        self.ended_sweeps += 1
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         return {self.ended_folder}
@@ -112,9 +146,15 @@ class ScriptedRunner(CloudRunner):
         script = self.scripts[run_id]
         assert script.began_s is not None
         if self.clock.now_s < script.began_s + script.duration_s:
-            return RunState(run_id=run_id, status="running", final=False)
+            begun = self.clock.now_s >= script.began_s + script.begins_s
+            return RunState(run_id=run_id, status="running" if begun else "pending", final=False)
         if script.interruptions:
             return RunState(run_id=run_id, status="failed", final=True, resumable=True)
+        if script.failures:
+            why = failure(script.failures[0], "as the script says")
+            return RunState(
+                run_id=run_id, status="failed", final=True, failure=why, nodes=script.nodes
+            )
         return RunState(run_id=run_id, status=script.outcome, final=True)
 
     def _open(self) -> list[str]:

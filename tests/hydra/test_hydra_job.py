@@ -1,6 +1,7 @@
 """What travels to a job of a Hydra app and back."""
 
 import pickle
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
+from tests.hydra.conftest import Lab
 from tmgg.errors import TaskError
 from tmgg.experiment_utils.context import RunContext, set_current_run
 from tmgg.hydra_plugins import hydra_job, job_returns
@@ -135,3 +137,22 @@ def _run_payload(folder: Path, payload: bytes) -> None:
         hydra_job.run(OmegaConf.create())
     finally:
         set_current_run(None)
+
+
+def test_after_a_warm_up_opening_a_payload_imports_nothing(lab: Lab) -> None:
+    lab.run("-m", "hydra/launcher=tmgg_local", "x=1")
+    (payload,) = lab.find("local_outputs/*/payload.pkl")
+    code = (
+        "import pickle, sys, tmgg.hydra_plugins.hydra_job as job\n"
+        "job.warm_up()\n"
+        "before = set(sys.modules)\n"
+        f"envelope = pickle.load(open({str(payload)!r}, 'rb'))\n"
+        "pickle.loads(envelope['app']), pickle.loads(envelope['config'])\n"
+        "print(sorted(set(sys.modules) - before))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert done.stdout == "[]\n"

@@ -2,7 +2,10 @@
 
 import importlib.util
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,12 +25,14 @@ def can_use_modal() -> None:
 
 @pytest.fixture(scope="session")
 def running_modal(
-    can_use_modal: None, tmp_path_factory: pytest.TempPathFactory
+    can_use_modal: None,
 ) -> Iterator["StandIn"]:
     """One server for the session, for the SDK connects to one only in its life."""
     from tests.modal.standin.server import TOKEN, StandIn
 
-    stand_in = StandIn(tmp_path_factory.mktemp("modal"))
+    # Short: Ray's sockets are below the containers' temporary folders.
+    root = Path(tempfile.mkdtemp(prefix="m-", dir="/tmp"))
+    stand_in = StandIn(root)
     stand_in.start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODAL_SERVER_URL", stand_in.url)
@@ -36,6 +41,7 @@ def running_modal(
         patch.setenv("MODAL_CONFIG_PATH", "/nonexistent")
         yield stand_in
     stand_in.stop()
+    shutil.rmtree(root)
 
 
 @pytest.fixture

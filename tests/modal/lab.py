@@ -54,3 +54,10 @@ def _container_of(pid: int) -> int:
         pid = int(status["PPid"])
         if b"modal._container_entrypoint" in Path(f"/proc/{pid}/cmdline").read_bytes():
             return pid
+
+
+def nodes(_config: Config) -> dict[str, Any]:
+    """How many nodes the run's Ray cluster has."""
+    import ray
+
+    return {"nodes": sum(bool(node["Alive"]) for node in ray.nodes())}

@@ -108,6 +108,8 @@ def test_a_container_that_dies_is_a_failure_of_its_node(make: Callable[..., Moda
     result = make().run_experiment(config("last_breath"))
 
     assert (result.status, kind_of(result)) == ("failed", "node_fail")
+    assert "modal_retries" in str(result.error_message)
+    assert "slurm" not in str(result.error_message)
 
 
 def test_a_run_waits_in_the_queue_until_there_is_room(

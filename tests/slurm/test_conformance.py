@@ -1,7 +1,6 @@
 """SlurmRunner passes the tests that every backend passes, as an ordinary user of a real cluster."""
 
 import json
-from typing import Any
 
 import pytest
 
@@ -24,9 +23,9 @@ LIMIT_S = 900
 
 
 @pytest.mark.timeout(LIMIT_S + 60)
-@pytest.mark.parametrize("mode", [{}], ids=["separate"])
-def test_slurm_passes_the_suite_of_every_backend(alice: Login, mode: dict[str, Any]) -> None:
-    options = json.loads(json.dumps(SMALL | {"poll_interval_s": 1} | mode))
+@pytest.mark.parametrize("sweep_mode", ["separate", "array"])
+def test_slurm_passes_the_suite_of_every_backend(alice: Login, sweep_mode: str) -> None:
+    options = json.loads(json.dumps(SMALL | {"poll_interval_s": 1, "sweep_mode": sweep_mode}))
     alice.write("test_suite.py", SUITE.format(options=options))
     done = alice.run(
         str(PYTHON), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=10",

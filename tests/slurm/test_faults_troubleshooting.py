@@ -53,7 +53,9 @@ def test_a_request_that_no_node_can_meet_is_refused_at_once(trial: Trial) -> Non
 
 @pytest.mark.parametrize("experiment", ["use_cuda", "train_on_gpu"])
 def test_cuda_that_is_missing_is_told(trial: Trial, experiment: str) -> None:
-    run_id = trial.spawn(experiment, slurm={"gpus_per_task": 1})
+    # torch leaves its cache in the temporary folder; others' tests look for leftovers in /tmp.
+    own_folder = {"setup_commands": ["export TMPDIR=$PWD"]}
+    run_id = trial.spawn(experiment, slurm={"gpus_per_task": 1, **own_folder})
     with within(60):
         result = trial.result(run_id)
     assert result["failure"]["kind"] == "environment", result["failure"]

@@ -214,6 +214,7 @@ def test_a_job_that_slurm_starts_again_goes_on_where_it_was(packed: Trial) -> No
     sweep.started(0, 1, 2, 3)
     (job,) = packed.jobs()
     packed.login.run("scontrol", "requeue", job)
+    packed.wait_for_slurm(job, "PENDING", timeout_s=90)
     packed.go()
     results = answer(packed.finish(waiting, timeout_s=250))
     assert outcomes(results) == ["completed", "user_error", *["completed"] * 3], sweep.job_log()

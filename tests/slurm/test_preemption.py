@@ -1,5 +1,7 @@
 """Runs that are interrupted: by a time limit, by other jobs, again and again."""
 
+import json
+import re
 from itertools import pairwise
 
 import pytest
@@ -41,12 +43,15 @@ def test_a_run_preempted_twice_and_timed_out_ends_as_if_nothing_had_been(trial: 
     assert result["status"] == "completed", said
     assert result["attempts"] >= 4
     assert "asked to save its state and end (time_limit)" in said
-    assert said.count("DUE TO PREEMPTION") == 2
+    assert len(re.findall(r"\*\*\* JOB .* DUE TO PREEMPTION", said)) == 2
     reached = progress(trial)
     begins = firsts(trial)
     assert list(reached) == list(range(1, result["attempts"] + 1))
     for before, after in pairwise(reached):
         assert 0 <= reached[before] - begins[after] + 1 <= EVERY
+    aside = sorted(trial.files(run_id).folder.glob("result.json.before-restart-*"))
+    statuses = [json.loads(path.read_text())["status"] for path in aside]
+    assert statuses == ["stopped"] * (result["attempts"] - 1)
     alone = uninterrupted(steps=STEPS)
     assert result["metrics"]["steps"] == STEPS
     assert result["metrics"]["val_loss"] == pytest.approx(alone["val_loss"], abs=1e-6)

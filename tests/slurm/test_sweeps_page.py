@@ -22,8 +22,8 @@ def test_the_command_packs_the_sweep(alice: Login) -> None:
     assert "packed" in script.read_text()
 
 
-def test_the_python_example_runs(alice: Login) -> None:
-    (script,) = [step.text for step in STEPS if isinstance(step, Script)]
+def test_the_python_examples_run(alice: Login) -> None:
+    script = "\n".join(step.text for step in STEPS if isinstance(step, Script))
     stage = ("+stage=stage1_poc", *FEW_STEPS)
     few = script.replace('"+stage=stage1_poc"', ", ".join(map(repr, stage)))
     assert few != script

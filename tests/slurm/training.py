@@ -59,7 +59,8 @@ def log(trial: Trial, run_id: str) -> str:
 
 
 def nodes_of(trial: Trial, run_id: str) -> list[str]:
-    """The nodes of the run's job; the first is the head."""
+    """The nodes of the run's job, once it has begun; the first is the head."""
+    trial.wait_for_slurm(trial.job_id(run_id), "RUNNING")
     shown = trial.login.run(
         "squeue", "--noheader", "--format=%N", f"--jobs={trial.job_id(run_id)}"
     ).stdout.strip()

@@ -209,10 +209,21 @@ def config(experiment: str, **values: Any) -> dict[str, Any]:
 
 def kill_batch_script(trial: Trial, run_id: str) -> None:
     """SIGKILL to the shell that runs the job script, on its node."""
-    node = trial.starts(run_id)[-1].split()[3]
+    # The number that Slurm gave it: an element of an array has one of its own.
+    job_id, node = trial.starts(run_id)[-1].split()[2:4]
     machine = trial.login.cluster.machine(node)
-    job_id = trial.job_id(run_id)
     machine.run_as_root(["pkill", "--signal", "KILL", "--full", f"job0*{job_id}/slurm_script"])
+
+
+def wait_for_end(trial: Trial, run_id: str, *, timeout_s: float = 120) -> None:
+    """Wait until the run's end is on record, by whoever asks about it."""
+    verdict = trial.files(run_id).verdict
+    ended = trial.files(run_id).ended
+    trial.wait_until(
+        lambda: verdict.exists() or ended.exists() or trial.state(run_id)["final"],
+        f"the end of {run_id}",
+        timeout_s,
+    )
 
 
 def new_id() -> str:

@@ -1,7 +1,10 @@
 """Training by several workers; the first tests need no Ray."""
 
 import dataclasses
+import itertools
+import os
 import pickle
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -91,6 +94,26 @@ def test_a_training_that_is_asked_to_stop_saves_and_goes_on_as_if_it_had_not(
     assert resumed["val_loss"] == whole["val_loss"]
 
 
+def test_sigterm_is_left_to_whoever_runs_the_training(small: Config) -> None:
+    """Lightning's own handler would end it before it has saved."""
+    told: list[int] = []
+    asked = itertools.count(1)
+
+    def stop() -> bool:
+        step = next(asked)
+        if step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step == 9
+
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: told.append(number))
+    try:
+        with pytest.raises(StoppedEarlyError, match="stopped at step 9"):
+            train(parse_settings(small), hooks=Hooks(stop=stop))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert told == [signal.SIGTERM]
+
+
 def test_a_training_that_is_asked_to_stop_at_its_last_step_is_done(small: Config) -> None:
     assert train(parse_settings(small), hooks=Hooks(stop=AskedAfter(24)))["steps"] == 24
 
@@ -138,3 +161,16 @@ def test_two_workers_come_to_what_one_comes_to(small: Config, tmp_path: Path) ->
     noted = (tmp_path / "runs" / result.run_id / "checkpoint").read_text()
     assert noted == f"{result.checkpoint_path}\n"
     assert not (Path(small["output_dir"]) / "ray_train").exists()
+
+
+@pytest.mark.ray
+@pytest.mark.long
+def test_settings_that_do_not_fit_the_workers_are_refused_in_words(
+    small: Config, tmp_path: Path
+) -> None:
+    """Ray itself would only say that workers failed."""
+    few = {**small, "trainer": {**small["trainer"], "workers": 2, "batch_size": 1}}
+    result = LocalRunner(LocalConfig(output_dir=str(tmp_path / "runs"))).run_experiment(few)
+    assert result.status == "failed"
+    assert result.error_message is not None
+    assert "trainer.batch_size is 1, the batch of all workers together" in result.error_message

@@ -29,6 +29,7 @@ OPAQUE = {
     "tmgg/experiment_utils/cloud/polling.py:_ask": "a BackendUnavailableError, told again",
     "tmgg/experiment_utils/cloud/judging.py": "a SubmissionError or RecordError, told again",
     "tmgg/experiment_utils/cloud/dispatch.py": "a SubmissionError, told again",
+    "tmgg/experiment_utils/cloud/recorded.py:_start": "a SubmissionError, told again",
     "tmgg/experiment_utils/cloud/slurm/batch_submission.py": "a SubmissionError, told again",
     "tmgg/experiment_utils/cloud/sweeping.py": "another TmggError, told again",
     "tmgg/experiment_utils/cloud/ray_jobs/host.py:main": "a ScratchError, told again",

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tmgg.errors import ConfigError, UnknownRunError
+from tmgg.errors import ConfigError, RecordError, UnknownRunError
 from tmgg.experiment_utils.cloud.base import sweep_of
 from tmgg.experiment_utils.cloud.reattach import KnownRun, read_known_run
-from tmgg.experiment_utils.paths import RunPaths
-from tmgg.experiment_utils.registry import known_folders, runs_in
+from tmgg.experiment_utils.paths import RunPaths, SweepPaths
+from tmgg.experiment_utils.registry import is_recorded, known_folders, runs_in
+from tmgg.experiment_utils.sweeps import load_sweep
 
 COMPLETIONS_SHOWN = 200
 _NAMES_SHOWN = 5
@@ -43,11 +44,27 @@ def find_several(texts: Iterable[str], chosen: Sequence[Path] | None) -> list[Kn
     folders = folders_to_search(chosen)
     paths: dict[RunPaths, None] = {}
     for text in texts:
-        matches = _matches(text, folders)
-        if len(matches) > 1 and not _is_one_sweep(matches):
+        sweep = recorded_sweep(text, folders)
+        matches = sweep or _matches(text, folders)
+        if not sweep and len(matches) > 1 and not _is_one_sweep(matches):
             raise ConfigError(_ambiguous(text, matches))
         paths.update(dict.fromkeys(matches))
     return [read_known_run(found) for found in paths]
+
+
+def recorded_sweep(text: str, folders: Sequence[Path]) -> list[RunPaths]:
+    """The runs of the sweep of this id, in the order of its configs, but for those removed."""
+    if sweep_of(f"{text}-0") != text:
+        return []
+    for folder in folders:
+        try:
+            record = load_sweep(SweepPaths(folder, text))
+        except (RecordError, OSError):
+            continue  # the runs are found by their names
+        if record is not None:
+            runs = [RunPaths(folder, run.run_id) for run in record.runs]
+            return [paths for paths in runs if is_recorded(paths)]
+    return []
 
 
 def complete_run(incomplete: str) -> list[str]:

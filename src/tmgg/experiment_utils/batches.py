@@ -1,16 +1,18 @@
-"""Many runs submitted with one sbatch: their records in a handful of files, not in a thousand.
+"""Many runs in a handful of files, not in a thousand: those of a sweep, and of one sbatch.
 
-A run of a batch has no folder before its job begins. Until then what a run's folder would hold is
-read from the batch: `find_member` finds it by the run's name, and `make_run_folder` makes the
-folder when somebody has something to write in it: its job, who cancels it, who keeps its verdict.
+Batch 0 of a sweep is written before anything is submitted and holds all of its runs; as they are
+submitted they become runs of their own, or members of the batches 1, 2, ..., one for each sbatch.
+
+Here is what is in a batch's files; `batch_index` tells which run is in which batch.
 """
 
+import contextlib
 import functools
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -27,10 +29,11 @@ from tmgg.experiment_utils.atomic_file import (
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, BatchPaths, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.records import parse_record
 
-_OWNER_ONLY_FOLDER = 0o700
+OWNER_ONLY_FOLDER = 0o700
 
-BatchKind = Literal["array", "packed"]
-"""`array`: each run is an element of one job array. `packed`: all are parts of one job."""
+BatchKind = Literal["waiting", "array", "packed"]
+"""`waiting`: not submitted yet. `array`: each run is an element of one job array. `packed`: all are
+parts of one job."""
 WriteScript = Callable[[BatchPaths, BatchPaths], None]
 """Writes a batch's script and intent into the first; they will be read at the second."""
 
@@ -118,177 +121,55 @@ def create_batch(
     paths: BatchPaths, record: BatchRecord, tasks: Iterable[BatchedTask], write_script: WriteScript
 ) -> None:
     """Write all of a batch, or nothing; raises OSError when the folder cannot be written."""
-    draft = replace(paths, folder_name=f".{paths.batch_id}.{secrets.token_hex(4)}.tmp")
-    try:
-        draft.folder.parent.mkdir(parents=True, mode=_OWNER_ONLY_FOLDER, exist_ok=True)
-        draft.folder.mkdir(mode=_OWNER_ONLY_FOLDER)
-        draft.logs.mkdir(mode=_OWNER_ONLY_FOLDER)
+    with _draft(paths) as draft:
         _write_tasks(draft, tasks)
         write_json(draft.record, record.to_json())
         write_script(draft, paths)
+
+
+def create_part(
+    paths: BatchPaths,
+    record: BatchRecord,
+    whole: BatchPaths,
+    submissions: Iterable[SubmissionPaths],
+    write_script: WriteScript,
+) -> bool:
+    """As `create_batch`, of runs that another batch has: its tasks are not written again.
+
+    False, and nothing is written, when it does not have them all.
+    """
+    places = _by_name(whole)
+    names = [f"{each.run_paths.run_id}/{each.number}" for each in submissions]
+    if not places.keys() >= set(names):
+        return False
+    with _draft(paths) as draft:
+        for source, target in ((whole.tasks, draft.tasks), (whole.payloads, draft.payloads)):
+            _share(source, target)
+        _write_places(draft, [places[name] for name in names])
+        write_json(draft.record, record.to_json())
+        write_script(draft, paths)
+    return True
+
+
+@contextlib.contextmanager
+def _draft(paths: BatchPaths) -> Iterator[BatchPaths]:
+    draft = replace(paths, folder_name=f".{paths.batch_id}.{secrets.token_hex(4)}.tmp")
+    try:
+        draft.folder.parent.mkdir(parents=True, mode=OWNER_ONLY_FOLDER, exist_ok=True)
+        draft.folder.mkdir(mode=OWNER_ONLY_FOLDER)
+        draft.logs.mkdir(mode=OWNER_ONLY_FOLDER)
+        yield draft
         draft.folder.rename(paths.folder)
     except BaseException:
         shutil.rmtree(draft.folder, ignore_errors=True)
         raise
 
 
-def withdraw_batch(paths: BatchPaths) -> None:
-    """Remove a batch that the backend certainly did not take, as if it had never been written."""
-    shutil.rmtree(paths.folder, ignore_errors=True)
-    _index(paths.output_dir).drop(paths.batch_id)
-
-
-def find_member(paths: SubmissionPaths) -> Member | None:
-    """The batch a submission belongs to; None when it was submitted by itself."""
-    index = _index(paths.run_paths.output_dir)
-    name = (paths.run_paths.run_id, paths.number)
-    if name in index.members:
-        return index.members[name]
-    noted = _noted(paths)
-    if noted is None:
-        index.refresh()
-    return noted or index.members.get(name)
-
-
-def _noted(paths: SubmissionPaths) -> Member | None:
-    """What the job wrote down, so that it need not read all batches there are."""
-    try:
-        batch_id, index = paths.batch.read_text().split()
-        return Member(BatchPaths(paths.run_paths.output_dir, batch_id), int(index))
-    except (OSError, ValueError):
-        return None
-
-
-def packed_batch(paths: SubmissionPaths) -> BatchPaths | None:
-    """The batch whose one job runs this submission among others; None when it has its own job."""
-    # Without an intent of its own it was submitted as part of something.
-    member = None if paths.intent.exists() else find_member(paths)
-    if member is None or load_batch(member.batch).kind != "packed":
-        return None
-    return member.batch
-
-
-def has_runs_left(batch: BatchPaths) -> bool:
-    """Whether a run of a packed batch has neither ended nor been cancelled."""
-    return any(
-        not (paths.cancel.exists() or paths.ended.exists() or paths.verdict.exists())
-        for paths in runs_of_batch(batch)
-    )
-
-
-def batched_runs(output_dir: Path) -> list[str]:
-    """The runs of all batches of a folder, each once."""
-    index = _index(output_dir)
-    index.refresh()
-    return list(dict.fromkeys(run_id for run_id, _number in index.members))
-
-
 def runs_of_batch(paths: BatchPaths) -> list[SubmissionPaths]:
     """The submissions that are in a batch, by index."""
     return [
-        RunPaths(paths.output_dir, run_id).submission(number) for run_id, number in _names(paths)
+        RunPaths(paths.output_dir, run_id).submission(number) for run_id, number in names_in(paths)
     ]
-
-
-def read_batched_run(paths: RunPaths) -> JsonDict | None:
-    """What `run.json` would say of a run that is in a batch; None when it is in none."""
-    member = find_member(paths.submission(1))
-    if member is None:
-        return None
-    return {"version": LAYOUT_VERSION, **load_batch(member.batch).run, "run_id": paths.run_id}
-
-
-def read_batched_task(paths: RunPaths) -> JsonDict | None:
-    """What `task.json` would say of a run that is in a batch; None when it is in none."""
-    member = find_member(paths.submission(1))
-    return None if member is None else member.task()
-
-
-def make_run_folder(paths: SubmissionPaths) -> None:
-    """The folder of a run in a batch, as a run that is submitted by itself has from the start.
-
-    Whoever comes first makes it, and what several write at the same time is the same. Does nothing
-    for a run that has its folder, or that is in no batch. Raises OSError.
-    """
-    run = paths.run_paths
-    if paths.folder.exists() and run.run.exists():
-        return
-    member = find_member(paths)
-    if member is None:
-        return
-    run.folder.mkdir(mode=_OWNER_ONLY_FOLDER, exist_ok=True)
-    paths.folder.mkdir(mode=_OWNER_ONLY_FOLDER, exist_ok=True)
-    payload = member.payload()
-    if payload is not None:
-        write_atomic(run.payload, payload)
-    write_json(run.task, member.task())
-    record = read_batched_run(run)
-    if record is not None and not run.run.exists():
-        write_json(run.run, record)
-
-
-def note_removed(paths: RunPaths) -> None:
-    """Let a run that was removed not come back from its batch; the last one takes the batch."""
-    index = _index(paths.output_dir)
-    for batch in index.batches_of(paths.run_id):
-        with batch.removed.open("a") as stream:
-            stream.write(f"{paths.run_id}\n")
-        if {run_id for run_id, _number in _names(batch)} <= _removed(batch):
-            shutil.rmtree(batch.folder, ignore_errors=True)
-        index.drop(batch.batch_id)
-
-
-class _Index:
-    """Which run is in which batch, of one folder. Batches do not change; new ones are added."""
-
-    def __init__(self, output_dir: Path) -> None:
-        self.members: dict[tuple[str, int], Member] = {}
-        self._output_dir = output_dir
-        self._known: set[str] = set()
-
-    def refresh(self) -> None:
-        """See which batches there are. A listing: it makes an NFS client ask the server again."""
-        try:
-            names = set(os.listdir(self._output_dir / BatchPaths.FOLDER_NAME))  # noqa: PTH208
-        except OSError:
-            names = set()
-        for gone in self._known - names:
-            self.drop(gone)
-        for name in sorted(names - self._known):
-            if not name.startswith("."):
-                self._add(BatchPaths(self._output_dir, name))
-
-    def batches_of(self, run_id: str) -> list[BatchPaths]:
-        """Those that hold a submission of the run."""
-        self.refresh()
-        found = (member.batch for (name, _), member in self.members.items() if name == run_id)
-        return list(dict.fromkeys(found))
-
-    def drop(self, batch_id: str) -> None:
-        """Forget a batch; it is read again if it is still there."""
-        self._known.discard(batch_id)
-        self.members = {
-            name: member
-            for name, member in self.members.items()
-            if member.batch.batch_id != batch_id
-        }
-
-    def _add(self, batch: BatchPaths) -> None:
-        try:
-            removed = _removed(batch)
-            names = _names(batch)
-        except (OSError, ValueError):
-            return  # another user's, or being removed
-        self._known.add(batch.batch_id)
-        for number, name in enumerate(names):
-            # Of two submitters of one run the first counts; the job of the other ends unused.
-            if name[0] not in removed:
-                self.members.setdefault(name, Member(batch, number))
-
-
-@functools.cache
-def _index(output_dir: Path) -> _Index:
-    return _Index(output_dir)
 
 
 @functools.lru_cache(maxsize=64)
@@ -306,13 +187,18 @@ def _places(paths: BatchPaths) -> list[_Place]:
         return [_Place.parse(line) for line in stream]
 
 
-def _names(paths: BatchPaths) -> list[tuple[str, int]]:
+@functools.lru_cache(maxsize=2)
+def _by_name(paths: BatchPaths) -> dict[str, _Place]:
+    return {place.name: place for place in _places(paths)}
+
+
+def names_in(paths: BatchPaths) -> list[tuple[str, int]]:
     """Run and submission of each line of `runs`."""
     with paths.runs.open() as stream:
         return [_split(line.partition(" ")[0]) for line in stream]
 
 
-def _removed(paths: BatchPaths) -> set[str]:
+def removed_from(paths: BatchPaths) -> set[str]:
     try:
         return set(paths.removed.read_text().split())
     except FileNotFoundError:
@@ -321,7 +207,7 @@ def _removed(paths: BatchPaths) -> set[str]:
 
 def _write_tasks(draft: BatchPaths, tasks: Iterable[BatchedTask]) -> None:
     # One file after the other, each synced once: the folder's rename makes them whole together.
-    places = []
+    places: list[_Place] = []
     with _new_file(draft.tasks) as stream, _new_file(draft.payloads) as payloads:
         for item in tasks:
             line = (json.dumps(item.task) + "\n").encode()
@@ -332,11 +218,23 @@ def _write_tasks(draft: BatchPaths, tasks: Iterable[BatchedTask]) -> None:
                 )
                 payloads.write(item.payload)
             stream.write(line)
-            places.append(place.render())
+            places.append(place)
         for each in (stream, payloads):
             each.flush()
             os.fsync(each.fileno())
-    write_atomic(draft.runs, "".join(places).encode())
+    _write_places(draft, places)
+
+
+def _write_places(draft: BatchPaths, places: Iterable[_Place]) -> None:
+    write_atomic(draft.runs, "".join(place.render() for place in places).encode())
+
+
+def _share(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
+        target.chmod(OWNER_ONLY)
 
 
 def _new_file(path: Path) -> BinaryIO:

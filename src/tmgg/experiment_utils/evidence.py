@@ -76,6 +76,8 @@ def read_evidence(paths: SubmissionPaths, *, ended: bool) -> Evidence:
     job left its exit record, is the log searched for a result line (a thousand running jobs have
     long logs).
     """
+    if not paths.folder.exists():
+        return _nothing(paths)  # a run in a batch whose job has not begun
     exit_record = read_exit_record(paths.ended)
     result, problem = read_result(paths, search_log=ended or exit_record is not None)
     missing = _read_record(paths.missing)
@@ -89,8 +91,22 @@ def read_evidence(paths: SubmissionPaths, *, ended: bool) -> Evidence:
         result_problem=problem,
         exit_record=exit_record,
         cancel_requested=paths.cancel.exists(),
-        cancel_why=_cancel_why(paths),
+        cancel_why=read_cancel_reason(paths),
         missing_since_s=_missing_since_s(missing),
+    )
+
+
+def _nothing(paths: SubmissionPaths) -> Evidence:
+    return Evidence(
+        run_id=paths.run_paths.run_id,
+        submission=paths.number,
+        job_id=None,
+        claimed=False,
+        result=None,
+        result_problem=None,
+        exit_record=None,
+        cancel_requested=False,
+        missing_since_s=None,
     )
 
 
@@ -186,7 +202,8 @@ def _read_record(path: Path) -> JsonDict:
         return {}
 
 
-def _cancel_why(paths: SubmissionPaths) -> str:
+def read_cancel_reason(paths: SubmissionPaths) -> str:
+    """Why a run was cancelled, if more is to be said than that it was."""
     why = _text(_read_record(paths.cancel).get("why")) or ""
     return "" if why == "cancel" else why
 

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from tmgg.errors import RecordError, StoppedEarlyError, TaskError
 from tmgg.experiment_utils.artifacts import UPLOAD_WITHIN_S, Upload, url_of
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
-from tmgg.experiment_utils.batches import make_run_folder
+from tmgg.experiment_utils.batch_index import fill_run_folder
 from tmgg.experiment_utils.context import (
     RunContext,
     RunNode,
@@ -167,7 +167,7 @@ def _number(name: str, value: Any) -> float:
 
 
 def _load(paths: SubmissionPaths) -> TaskInput:
-    make_run_folder(paths)
+    fill_run_folder(paths)
     found = read_json(paths.run_paths.task)
     if found is None:
         raise RecordError(f"no task file {paths.run_paths.task}")

@@ -9,7 +9,7 @@
             runs                       one line a run: which, and where its task is
             tasks.jsonl, payloads      what to run (0600)
             intent.json, job.sh, job.json, owner   as in a submission, below
-            refused.json               Slurm's words, when it did not take the batch
+            refused.json               why none of its runs will be run, if that is so
             removed                    runs that gc removed, one a line
             logs/<index>.out, .err     what Slurm opens; the same files as <run_id>.out, .err
             logs/job.out, .err         of the job of a packed batch; its runs have logs of their own
@@ -285,9 +285,13 @@ class BatchPaths(JobFiles):
 
     output_dir: Path
     batch_id: str
-    """`SWEEP.NUMBER`."""
+    """`SWEEP.NUMBER`; number 0 holds what its launcher has not submitted yet."""
     folder_name: str | None = None
     """None is the id; another while the folder is being made."""
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.batch_id.endswith(".0")
 
     @property
     def folder(self) -> Path:

@@ -17,7 +17,7 @@ from pathlib import Path
 from tmgg import __version__
 from tmgg.errors import RecordError, RunExistsError, UnknownRunError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
-from tmgg.experiment_utils.batches import (
+from tmgg.experiment_utils.batch_index import (
     batched_runs,
     find_member,
     note_removed,

@@ -10,8 +10,9 @@ from tmgg.experiment_utils.context import heeds_stop
 from tmgg.experiment_utils.paths import SubmissionPaths
 
 TERMINATED = "terminated"
-"""Somebody asked for the end with SIGTERM; the job script tells the other reasons."""
-_REASONS = ("time_limit", "preemption", TERMINATED)
+"""Somebody asked for the end with SIGTERM."""
+TIME_LIMIT = "time_limit"
+_REASONS = (TIME_LIMIT, "preemption", TERMINATED)
 
 
 def read_stop_reason(paths: SubmissionPaths) -> str | None:
@@ -50,6 +51,6 @@ def heeding_term(paths: SubmissionPaths) -> Iterator[None]:
 
 def drop_stop(paths: SubmissionPaths, reason: str) -> None:
     """Ask the experiment to save its state and end, unless it was asked already."""
-    # A disk that cannot be written is the experiment's trouble, too; SIGKILL follows.
+    # A run that only just begins has no folder; a full disk is the experiment's trouble, too.
     with contextlib.suppress(OSError), paths.stop.open("x") as stream:
         stream.write(f"{reason}\n")

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tmgg.errors import RecordError
-from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_json
+from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, SweepPaths
 from tmgg.experiment_utils.records import parse_fields, parse_record
 
@@ -67,7 +67,8 @@ def save_sweep(paths: SweepPaths, record: SweepRecord) -> None:
         known = {run.run_id for run in record.runs}
         kept = [asdict(run) for run in earlier.runs if run.run_id not in known]
         value |= {"runs": [*kept, *value["runs"]], "created_at": earlier.created_at}
-    write_json(paths.record, value)
+    # Without indents, which take Python's slow encoder: there may be thousands of runs.
+    write_atomic(paths.record, (json.dumps(value) + "\n").encode())
 
 
 def load_sweep(paths: SweepPaths) -> SweepRecord | None:

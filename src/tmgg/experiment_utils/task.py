@@ -50,7 +50,9 @@ class TaskInput:
     """Where the experiment's files go when it has completed, in a folder named like the run."""
 
     def to_json(self) -> JsonDict:
-        return {"version": TASK_VERSION, **dataclasses.asdict(self)}
+        # Not asdict, which copies the config part by part: a sweep has thousands.
+        fields = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        return {"version": TASK_VERSION, **fields}
 
     @classmethod
     def from_json(cls, value: JsonDict, *, what: str = "task") -> "TaskInput":
@@ -194,6 +196,11 @@ def target_of(config: Mapping[str, Any]) -> str:
         return DEFAULT_TARGET
     _split_target(target)
     return str(target)
+
+
+def module_of(target: str) -> str:
+    """The module that holds the callable; raises TaskError when the name does not say."""
+    return _split_target(target)[0]
 
 
 def load_target(target: str) -> Experiment:

@@ -1,12 +1,14 @@
 """The launcher table: every key of `hydra.launcher`, with its default and its check.
 
 Keys of a backend are the fields of its config class behind a prefix: field `nodes` of `SlurmConfig`
-is `slurm_nodes`. The YAML files in `exp_configs/hydra/launcher` show the same table.
+is `slurm_nodes`. The YAML files in `exp_configs/hydra/launcher` show the same table. Backends of
+other packages (see `cloud.plugins`) have their switch, and keys where they bring a config class.
 """
 
 import dataclasses
 import difflib
 import importlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,11 +21,13 @@ from omegaconf.errors import OmegaConfBaseException
 from tmgg.cli.ranking import Ranking, RankingMode
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.artifacts import check_url
-from tmgg.experiment_utils.cloud import checks
+from tmgg.experiment_utils.cloud import checks, plugins
 from tmgg.experiment_utils.cloud.base import CloudRunner
-from tmgg.experiment_utils.cloud.factory import make_runner
+from tmgg.experiment_utils.cloud.factory import known_backends, make_runner
 from tmgg.experiment_utils.cloud.sweep_policy import SweepPolicy
 from tmgg.experiment_utils.failures import FailureKind
+
+log = logging.getLogger(__name__)
 
 TARGET = "tmgg.hydra_plugins.tmgg_launcher.TmggLauncher"
 CONFIG_CLASSES = {
@@ -33,9 +37,9 @@ CONFIG_CLASSES = {
     "ray": "tmgg.experiment_utils.cloud.ray_jobs.config:RayConfig",
 }
 """Backend, which is also the name of its switch (`use_slurm`) and the prefix of its keys."""
+# Said once for every backend, as the launcher's own key.
+_NOT_PREFIXED = "timeout_seconds"
 NEAREST_SHOWN = 3
-# Said once for every backend, as the launcher's own `timeout_seconds`.
-_NOT_PREFIXED = {(backend, "timeout_seconds") for backend in ("local", "modal", "ray")}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,8 +159,7 @@ def parse_options(given: Mapping[str, Any]) -> LauncherOptions:
 
 def launcher_table(backend: str) -> dict[str, Any]:
     """The whole of `hydra/launcher=tmgg_<backend>`, defaults filled in."""
-    config_class = _config_class(backend)
-    defaults = {item.name: _default(item) for item in dataclasses.fields(config_class)}
+    defaults = {item.name: _default(item) for item in _fields(backend)}
     return {
         "_target_": TARGET,
         f"use_{backend}": True,
@@ -167,7 +170,7 @@ def launcher_table(backend: str) -> dict[str, Any]:
 
 def known_keys() -> list[str]:
     """Every key any launcher of TMGG takes."""
-    return [*_switches(), *_general(), *(key for name in CONFIG_CLASSES for key in _keys(name))]
+    return [*_switches(), *_general(), *(key for name in _backends() for key in _keys(name))]
 
 
 def unknown_key(key: str) -> str:
@@ -182,7 +185,7 @@ def unknown_key(key: str) -> str:
 
 def store_tables() -> None:
     """Make `hydra/launcher=tmgg_<backend>` known to every Hydra app of this environment."""
-    for backend in CONFIG_CLASSES:
+    for backend in _backends():
         ConfigStore.instance().store(
             group="hydra/launcher",
             name=f"tmgg_{backend}",
@@ -220,7 +223,7 @@ def _chosen_backend(plain: Mapping[str, Any]) -> str:
     for switch in _switches():
         if switch in plain:
             checks.boolean(switch, plain[switch])
-    chosen = [backend for backend in CONFIG_CLASSES if plain.get(f"use_{backend}") is True]
+    chosen = [backend for backend in _backends() if plain.get(f"use_{backend}") is True]
     if len(chosen) == 1:
         return chosen[0]
     found = "none is" if not chosen else f"{' and '.join(f'use_{name}' for name in chosen)} are"
@@ -230,8 +233,12 @@ def _chosen_backend(plain: Mapping[str, Any]) -> str:
     )
 
 
+def _backends() -> list[str]:
+    return [*CONFIG_CLASSES, *(name for name in known_backends() if name not in CONFIG_CLASSES)]
+
+
 def _switches() -> list[str]:
-    return [f"use_{backend}" for backend in CONFIG_CLASSES]
+    return [f"use_{backend}" for backend in _backends()]
 
 
 def _general() -> dict[str, Any]:
@@ -247,13 +254,26 @@ def _keys(backend: str) -> dict[str, str]:
     """Launcher key to field name."""
     return {
         f"{backend}_{item.name}": item.name
-        for item in dataclasses.fields(_config_class(backend))
-        if (backend, item.name) not in _NOT_PREFIXED
+        for item in _fields(backend)
+        if item.name != _NOT_PREFIXED
     }
 
 
-def _config_class(backend: str) -> Any:
-    module, _, name = CONFIG_CLASSES[backend].partition(":")
+def _fields(backend: str) -> tuple["dataclasses.Field[Any]", ...]:
+    """Of the backend's config class; none where another package brings no class that loads."""
+    if backend in CONFIG_CLASSES:
+        return dataclasses.fields(_load(CONFIG_CLASSES[backend]))
+    target = plugins.found(plugins.CONFIGS).get(backend)
+    try:
+        return () if target is None else dataclasses.fields(_load(target))
+    except (ImportError, AttributeError, TypeError) as error:
+        # Every Hydra app of the environment comes by here; one bad package must not break them.
+        log.warning("the config class of the backend %s (%s) is no use: %s", backend, target, error)
+        return ()
+
+
+def _load(target: str) -> Any:
+    module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)
 
 

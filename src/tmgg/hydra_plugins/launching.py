@@ -9,7 +9,13 @@ from tmgg.cli.live import LiveView
 from tmgg.cli.progress import SweepProgress
 from tmgg.errors import RunError, SubmissionError, TmggError
 from tmgg.experiment_utils.cloud.base import CloudRunner, sweep_of
-from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
+from tmgg.experiment_utils.cloud.runs import (
+    NOT_SUBMITTED,
+    ExperimentResult,
+    RunState,
+    SpawnedTask,
+    TaskRequest,
+)
 from tmgg.hydra_plugins.launcher_options import LauncherOptions
 
 NAMES_SHOWN = 20
@@ -116,16 +122,20 @@ def _take_leave(
 def _submitted(
     runner: CloudRunner, run_ids: Sequence[str], seen: Mapping[str, RunState]
 ) -> list[str]:
-    """Runs are submitted in order, so only those after the last one seen are in doubt."""
-    last = max((index for index, run_id in enumerate(run_ids) if run_id in seen), default=-1)
-    submitted = list(run_ids[: last + 1])
-    for run_id in run_ids[last + 1 :]:
+    """Those that are in, whatever the last look told."""
+    submitted = [run_id for run_id in run_ids if _is_in(seen.get(run_id))]
+    for run_id in (run_id for run_id in run_ids if not _is_in(seen.get(run_id))):
         try:
-            runner.poll([run_id])
+            (state,) = runner.poll([run_id])
         except RunError:
             break
-        submitted.append(run_id)
+        if _is_in(state):
+            submitted.append(run_id)
     return submitted
+
+
+def _is_in(state: RunState | None) -> bool:
+    return state is not None and state.reason != NOT_SUBMITTED
 
 
 def _cancelled(runner: CloudRunner, run_id: str) -> bool:

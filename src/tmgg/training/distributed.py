@@ -26,8 +26,9 @@ from tmgg.training.placement import Placement
 
 FOLDER = "ray_train"
 """Of the output directory: what Ray Train and the workers need while they train."""
-MOST_LOSSES = 8
-"""How often workers may be lost in one training before it is given up."""
+MOST_LOSSES = 4
+"""How often the workers of one training are started again. An error of the training's own, such as
+too little GPU memory, looks to Ray like a lost worker, too."""
 _ENVIRONMENT = {
     # How long to wait for a node that Ray does not yet know to be dead.
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "20",
@@ -116,7 +117,7 @@ class Work:
 
 
 def _fit(work: Work, placement: Placement) -> None:
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -141,7 +142,7 @@ def _fit(work: Work, placement: Placement) -> None:
     )
     try:
         trainer.fit()
-    except Exception:
+    except TrainingFailedError:
         # Workers that refused their settings have said why; Ray's error only says that they did.
         if not work.is_answered:
             raise

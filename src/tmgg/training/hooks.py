@@ -1,5 +1,7 @@
 """What a training asks of, and tells, whoever runs it; plain functions, so it need not know who."""
 
+import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +33,14 @@ class StopWhenAsked(Callback):
 
     def __init__(self, stop: Callable[[], bool]) -> None:
         self._stop = stop
+        self._on_term = signal.getsignal(signal.SIGTERM)
         self.stopped = False
         """Whether it ended the training before its last step."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave SIGTERM to whoever runs the training: Lightning would end it between two saves."""
+        if threading.current_thread() is threading.main_thread() and callable(self._on_term):
+            signal.signal(signal.SIGTERM, self._on_term)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
         """Ask; what one worker is told counts for all, as files reach some nodes later."""
@@ -44,3 +52,4 @@ class StopWhenAsked(Callback):
         if asked:
             self.stopped = True
             trainer.should_stop = True
+            trainer.limit_val_batches = 0  # there may be no time

@@ -11,7 +11,7 @@ from tests.fakes.scripted_runner import ScriptedRunner
 from tmgg.experiment_utils.cloud.dispatch import Dispatched
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, TaskRequest
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges, SweepPolicy
-from tmgg.experiment_utils.cloud.sweeping import Sweep
+from tmgg.experiment_utils.cloud.sweeping import Sweep, SweepPlan
 from tmgg.experiment_utils.cloud.waiting import Watch
 from tmgg.experiment_utils.failures import FailureKind, failure
 
@@ -90,14 +90,15 @@ def run(tmp_path: Path) -> Run:
         runner = Runner(clock, tmp_path, dict(ends))
         runner.kinds = {}
         dispatcher = OneJob(runner, refuse=refuse)
-        found = Sweep(
-            runner,
-            [TaskRequest(config={}, run_id=run_id) for run_id in ends],
-            dispatcher,
+        plan = SweepPlan(
+            sweep_id="sweep",
+            mode="packed",
+            parallelism=1,
             policy=policy or SweepPolicy(),
-            watch=Watch(runner, clock=clock),
-            clock=clock,
-        ).run()
+            requests=[TaskRequest(config={}, run_id=run_id) for run_id in ends],
+        )
+        watch = Watch(runner, clock=clock)
+        found = Sweep(runner, plan, dispatcher, watch=watch, clock=clock).run()
         return dispatcher, [each.failure.kind if each.failure else each.status for each in found]
 
     return sweep

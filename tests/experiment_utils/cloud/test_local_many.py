@@ -10,7 +10,7 @@ from tmgg.experiment_utils.cloud import LocalRunner
 from tmgg.experiment_utils.registry import process_start
 
 # Folders of records beside those of the runs.
-KEPT = {".ended", ".sweeps"}
+KEPT = {".ended", ".sweeps", ".batches"}
 LAB = """
 import subprocess
 

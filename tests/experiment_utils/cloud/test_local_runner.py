@@ -435,7 +435,7 @@ def test_a_sweep_leaves_neither_processes_nor_open_files(runner: LocalRunner) ->
 
 
 def supervisors() -> list[str]:
-    """Those of this process, dead ones that it did not look after included."""
+    """Those of this process that live."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return [pid for pid in children if "local_supervisor" in command_of(pid)]
 

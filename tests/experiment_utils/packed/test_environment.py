@@ -1,10 +1,15 @@
 """What a packed run's process has of the job's environment."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tmgg.experiment_utils.packed.allocation import is_shared_with_runs
+from tmgg.experiment_utils.packed.main import preloads
 from tmgg.experiment_utils.packed.node_agent import render_environment, visible_gpus
 from tmgg.experiment_utils.packed.share import Share
+from tmgg.experiment_utils.task import DEFAULT_TARGET, module_of
 
 SHARE = Share(cpus=(), threads=2, gpus=())
 
@@ -45,3 +50,17 @@ def test_gpus_are_named_as_cuda_names_them() -> None:
     assert visible_gpus("0,1") == ["0", "1"]
     assert visible_gpus("GPU-8932f937,MIG-1") == ["GPU-8932f937", "MIG-1"]
     assert visible_gpus("") == visible_gpus(None) == visible_gpus("NoDevFiles") == []
+
+
+def test_the_modules_that_runs_begin_with_are_imported_once(tmp_path: Path) -> None:
+    tasks = tmp_path / "tasks.jsonl"
+    lines = [
+        {"target": "lab:run", "config": {}},
+        {"target": "lab:other", "config": {"experiment": {"_target_": "my.lab:run"}}},
+        {"target": "tmgg.hydra_plugins.hydra_job:run", "config": {"experiment": None}},
+        {"target": "lab:run", "config": {"experiment": {"_target_": "no callable"}}},
+    ]
+    tasks.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert preloads(tasks) == [
+        "lab", "my.lab", "tmgg.hydra_plugins.hydra_job", module_of(DEFAULT_TARGET),
+    ]  # fmt: skip

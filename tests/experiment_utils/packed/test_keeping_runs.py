@@ -11,7 +11,7 @@ import pytest
 
 from tests.experiment_utils.packed.conftest import JOB, Batch
 from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.batches import make_run_folder
+from tmgg.experiment_utils.batch_index import fill_run_folder
 from tmgg.experiment_utils.ownership import forbid
 from tmgg.experiment_utils.packed.keeper import NOT_NEEDED, OUT_OF_TIME, RECORDED
 from tmgg.experiment_utils.packed.warm_parent import WarmParentLostError
@@ -161,7 +161,7 @@ def test_a_run_that_ignores_sigterm_is_killed(batch: Batch) -> None:
 
 def test_a_run_cancelled_before_its_turn_does_not_begin(batch: Batch) -> None:
     paths = batch.submission("ok")
-    make_run_folder(paths)
+    fill_run_folder(paths)
     write_json(paths.cancel, {"version": 1})
     assert batch.run("ok") == RECORDED
     record = batch.record("ok")
@@ -171,7 +171,7 @@ def test_a_run_cancelled_before_its_turn_does_not_begin(batch: Batch) -> None:
 
 
 def test_a_run_that_was_given_up_does_not_begin(batch: Batch) -> None:
-    make_run_folder(batch.submission("ok"))
+    fill_run_folder(batch.submission("ok"))
     forbid(batch.submission("ok"))
     assert batch.run("ok") == NOT_NEEDED
     assert batch.record("ok") is None
@@ -186,7 +186,7 @@ def test_a_run_that_has_ended_is_not_run_again(batch: Batch) -> None:
 
 
 def test_a_run_whose_end_was_told_is_not_run_again(batch: Batch) -> None:
-    make_run_folder(batch.submission("ok"))
+    fill_run_folder(batch.submission("ok"))
     write_json(batch.submission("ok").verdict, {"version": 1})
     assert batch.run("ok") == NOT_NEEDED
 

@@ -124,8 +124,30 @@ def _refuse(now: state.State, options: dict[str, str]) -> None:
                 f"sbatch: error: invalid partition specified: {partition}\n"
                 f"{failed}Invalid partition name specified",
             )
+    size = _array_size(options)
+    if size > now["max_array_size"]:
+        raise EndError(1, f"{failed}Invalid job array specification")
+    waiting = sum(_array_size(job["options"]) for job in now["jobs"].values() if _is_open(job))
+    if now["max_submit"] is not None and waiting + size > now["max_submit"]:
+        raise EndError(
+            1,
+            "sbatch: error: QOSMaxSubmitJobPerUserLimit\n"
+            f"{failed}Job violates accounting/QOS policy (job submit limit, user's size and/or "
+            "time limits)",
+        )
     if options.get("account", now["accounts"][0]) not in now["accounts"]:
         raise EndError(1, f"{failed}Invalid account or account/partition combination specified")
+
+
+def _array_size(options: dict[str, str]) -> int:
+    """How many jobs it is; the fake's arrays count from 0."""
+    return (
+        int(options["array"].partition("%")[0].partition("-")[2]) + 1 if "array" in options else 1
+    )
+
+
+def _is_open(job: Job) -> bool:
+    return job["state"] in ("PENDING", "RUNNING")
 
 
 def _squeue(folder: str, arguments: list[str]) -> str:
@@ -156,6 +178,8 @@ def _scontrol(folder: str, arguments: list[str]) -> str:
     match words:
         case ["show", "hostnames", expression]:
             return "".join(f"{name}\n" for name in jobs.expand_nodes(expression))
+        case ["show", "config"]:
+            return f"Configuration data\nMaxArraySize            = {now['max_array_size']}\n"
         case ["show", "node", name]:
             return f"NodeName={name} Arch=x86_64\n   NodeAddr={now.get('address', name)} \n"
         case ["show", "job", job_id]:
@@ -170,8 +194,12 @@ def _scancel(folder: str, arguments: list[str]) -> str:
         with state.locked(folder) as now:
             if now["controller"] != "up":
                 raise EndError(8, f"scancel: error: {_NO_CONTROLLER}")
-            job = now["jobs"].get(job_id)
-            if job is None or job["state"] not in ("PENDING", "RUNNING"):
+            array, underscore, elements = job_id.partition("_")
+            job = now["jobs"].get(array)
+            if job is None or not _is_open(job):
+                continue
+            if underscore:
+                job["taken_out"] += jobs.expand_numbers(elements.strip("[]"))
                 continue
             job.update(state="CANCELLED", cancelled_by=os.getuid())
         jobs.end(job)

@@ -42,6 +42,7 @@ def new_job(job_id: str, script: str, options: dict[str, str], *, submit_line: s
         "in_queue": True,
         "in_accounts": True,
         "steps": [],
+        "taken_out": [],
         "pid": 0,
         "environment": dict(os.environ),
     }
@@ -141,6 +142,15 @@ def srun(arguments: list[str]) -> int:
     except FileNotFoundError:
         os.write(2, f"slurmstepd-node1: error: execve(): {command[0]}: No such file\n".encode())
         return 2
+
+
+def expand_numbers(ranges: str) -> list[int]:
+    """`1-3,7` as a list of numbers."""
+    numbers: list[int] = []
+    for item in ranges.split(","):
+        first, _, last = item.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
 
 
 def expand_nodes(expression: str) -> list[str]:

@@ -31,9 +31,20 @@ def squeue(now: State, options: dict[str, str]) -> str:
     else:
         chosen = _by_id(known, options["--jobs"])
     columns = [column.partition(":") for column in options["--Format"].split(",")]
+    lines = [element for job in chosen for element in _elements(job)]
     return "".join(
-        "".join(_cell(job, name) + suffix for name, _, suffix in columns) + "\n" for job in chosen
+        "".join(_cell(job, name) + suffix for name, _, suffix in columns) + "\n" for job in lines
     )
+
+
+def _elements(job: Job) -> list[Job]:
+    """A job array's elements, none of which has begun; they share the array's number."""
+    array = job["options"].get("array")
+    if array is None:
+        return [job]
+    first, _, last = array.partition("%")[0].partition("-")
+    indices = [index for index in range(int(first), int(last) + 1) if index not in job["taken_out"]]
+    return [job | {"array_id": f"{job['id']}_{index}"} for index in indices]
 
 
 def _by_id(known: list[Job], ids: str) -> list[Job]:
@@ -52,7 +63,7 @@ def _cell(job: Job, name: str) -> str:
     ended = job["state"] in _ENDED
     cells = {
         "JobID": job["id"],
-        "JobArrayID": job["id"],
+        "JobArrayID": job.get("array_id", job["id"]),
         "State": job["state"],
         "Reason": job["reason"],
         "RestartCnt": str(job["restarts"]),
@@ -88,8 +99,9 @@ def _rows(job: Job, columns: list[str]) -> list[list[str]]:
     state = job["state"]
     if state == "CANCELLED":
         state = f"CANCELLED by {job.get('cancelled_by', os.getuid())}"
+    array = job["options"].get("array")
     cells = {
-        "JobID": job["id"],
+        "JobID": job["id"] if array is None else f"{job['id']}_[{array}]",
         "JobIDRaw": job["id"],
         "State": state,
         "ExitCode": exit_code,

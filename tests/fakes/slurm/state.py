@@ -24,6 +24,8 @@ EMPTY: State = {
     "controller": "up",
     "accounting": "on",
     "run_jobs": False,
+    "max_array_size": 1001,
+    "max_submit": None,
 }
 
 

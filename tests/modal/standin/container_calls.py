@@ -1,6 +1,7 @@
 """The calls that come from inside a container; its socket tells which one it is."""
 
 import asyncio
+import socket
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
@@ -86,9 +87,19 @@ class ContainerCalls:
             cluster_id=f"cu-{container.cluster[0].task_id}",
             cluster_rank=container.rank,
             container_ips=[each.address for each in container.cluster],
-            container_ipv4_ips=["127.0.0.1" for _each in container.cluster],
+            container_ipv4_ips=[_own_address() for _each in container.cluster],
         )
 
     def _container(self, task: str | None) -> Container:
         assert task is not None
         return self.world.containers[task]
+
+
+def _own_address() -> str:
+    """Of this machine; no packet is sent. Ray takes the loopback for this one anyway."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])

@@ -23,7 +23,7 @@ async def start_container(
 ) -> Container:
     function = world.functions[function_id]
     task_id = world.new_id("ta")
-    folder = Path(tempfile.mkdtemp(prefix=f"{task_id}-", dir=world.root))
+    folder = Path(tempfile.mkdtemp(prefix=task_id[-4:], dir=world.root))
     code = _unpack_mounts(world, function, folder)
     (folder / "arguments").write_bytes(_arguments(world, task_id, function_id))
     # Requests do not name the container they come from, so each has a socket of its own.

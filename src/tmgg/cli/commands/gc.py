@@ -34,6 +34,7 @@ def gc(
     from tmgg.cli.selection import folders_to_search
     from tmgg.cli.time_words import parse_duration_s, render_age
     from tmgg.errors import ConfigError
+    from tmgg.experiment_utils.cloud.sweep_records import remove_empty
     from tmgg.experiment_utils.registry import remove_run
 
     age_s = parse_duration_s(older_than)
@@ -45,6 +46,8 @@ def gc(
     if not dry_run:
         for run in ended:
             remove_run(run.paths, with_output=with_output)
+        for output_dir in {run.paths.output_dir for run in ended}:
+            remove_empty(output_dir)
     if as_json:
         names = [{"run_id": run.run_id, "folder": str(run.paths.output_dir)} for run in ended]
         put_json({"removed": [] if dry_run else names, "would_remove": names if dry_run else []})

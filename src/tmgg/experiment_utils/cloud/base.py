@@ -29,6 +29,7 @@ from tmgg.experiment_utils.cloud.runs import (
 )
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges, SweepPolicy
 from tmgg.experiment_utils.cloud.sweeping import Sweep, SweepPlan, refuse_twins
+from tmgg.experiment_utils.failures import Failure
 from tmgg.experiment_utils.paths import check_run_id
 from tmgg.experiment_utils.task import ConfigLike, TaskInput, prepare_config, target_of
 
@@ -109,8 +110,16 @@ class CloudRunner(ABC):
         """The requests, with the run ids of earlier runs that have the same content."""
         return list(requests)
 
-    def note_sweep(self, plan: SweepPlan) -> None:
+    def note_sweep(self, plan: SweepPlan, *, gpu_type: str | None) -> None:
         """Keep on record which runs a sweep has, before the first is submitted."""
+        return
+
+    def end_sweep(self, sweep_id: str, why: Failure) -> None:
+        """Keep on record that what waits to be submitted will not be."""
+        return
+
+    def show_alive(self, sweep_id: str) -> None:
+        """Let others see that this process still submits the runs of a sweep."""
         return
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
@@ -260,16 +269,16 @@ class CloudRunner(ABC):
         self, plan: SweepPlan, *, gpu_type: str | None, resume: bool, on_update: OnUpdate | None
     ) -> Sweep:
         dispatcher = self.dispatcher(plan, gpu_type=gpu_type, resume=resume)
-        self.note_sweep(plan)
+        self.note_sweep(plan, gpu_type=gpu_type)
         clock = waiting.Clock()
-        return Sweep(
-            self,
-            plan.requests,
-            dispatcher,
-            policy=plan.policy,
-            watch=waiting.Watch(self, on_update=on_update, clock=clock),
-            clock=clock,
-        )
+
+        def seen(states: Sequence[RunState]) -> None:
+            self.show_alive(plan.sweep_id)
+            if on_update is not None:
+                on_update(states)
+
+        watch = waiting.Watch(self, on_update=seen, clock=clock)
+        return Sweep(self, plan, dispatcher, watch=watch, clock=clock)
 
     def _refuse_existing(self, requests: Sequence[TaskRequest]) -> None:
         existing = self.existing([str(request.run_id) for request in requests])

@@ -59,7 +59,8 @@ class SeparateDispatcher:
     def dispatch(self, waiting: Sequence[TaskRequest], *, open_count: int) -> Dispatched:
         done = Dispatched()
         for request in waiting:
-            if open_count + len(done.launched) >= self._parallelism:
+            # After a refusal the policy has its say first.
+            if done.refused or open_count + len(done.launched) >= self._parallelism:
                 break
             try:
                 self._submit(request, done)

@@ -1,4 +1,7 @@
-"""Backend name to runner: one visible table, nothing imported until it is asked for."""
+"""Backend name to runner: one visible table, and what other packages bring (see `plugins`).
+
+Nothing is imported until it is asked for.
+"""
 
 import difflib
 import importlib
@@ -6,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tmgg.errors import ConfigError
+from tmgg.experiment_utils.cloud import plugins
 from tmgg.experiment_utils.cloud.base import CloudRunner
 
 BACKENDS: dict[str, str] = {
@@ -21,12 +25,37 @@ def make_runner(backend: str, options: Mapping[str, Any] | None = None) -> Cloud
 
     Raises ConfigError for an unknown backend or option, naming the known ones.
     """
-    if backend not in BACKENDS:
-        raise ConfigError(unknown_name("backend", backend, BACKENDS))
-    module, _, function = BACKENDS[backend].partition(":")
-    runner = getattr(importlib.import_module(module), function)(dict(options or {}))
-    assert isinstance(runner, CloudRunner)
+    make = _load(_target_of(backend), backend)
+    runner = make(dict(options or {}))
+    if not isinstance(runner, CloudRunner):
+        raise ConfigError(
+            f"the backend {backend!r} makes a {type(runner).__name__}, which is no CloudRunner"
+        )
     return runner
+
+
+def known_backends() -> list[str]:
+    """Our own first; a package cannot take one of their names."""
+    return [*BACKENDS, *(name for name in plugins.found(plugins.RUNNERS) if name not in BACKENDS)]
+
+
+def _target_of(backend: str) -> str:
+    if backend in BACKENDS:
+        return BACKENDS[backend]
+    brought = plugins.found(plugins.RUNNERS)
+    if backend not in brought:
+        raise ConfigError(unknown_name("backend", backend, known_backends()))
+    return brought[backend]
+
+
+def _load(target: str, backend: str) -> Any:
+    module, _, function = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"the backend {backend!r} ({target}) cannot be loaded: {error}"
+        ) from error
 
 
 def unknown_name(what: str, given: str, known: Mapping[str, Any] | list[str]) -> str:

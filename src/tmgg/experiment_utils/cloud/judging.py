@@ -5,34 +5,43 @@ logs say, since when something is missing.
 """
 
 import logging
+import socket
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from tmgg.errors import RecordError, RunError, SubmissionError
-from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_json
+from tmgg.experiment_utils.atomic_file import read_json, write_json
 from tmgg.experiment_utils.attempt_log import read_attempt_log
-from tmgg.experiment_utils.batches import Member, find_member, make_run_folder, packed_batch
+from tmgg.experiment_utils.batch_index import find_member, make_run_folder, packed_batch
+from tmgg.experiment_utils.batches import Member
 from tmgg.experiment_utils.cloud.diagnosis import LogTails
 from tmgg.experiment_utils.cloud.patience import Patience
 from tmgg.experiment_utils.cloud.polling import Begun, Found, Question, as_run_error
 from tmgg.experiment_utils.cloud.results import load_verdict, save_verdict
-from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState
 from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end, is_missing, reach_verdict
 from tmgg.experiment_utils.evidence import (
     Evidence,
     log_tail,
+    read_cancel_reason,
     read_evidence,
     read_exit_record,
     read_job_id,
 )
 from tmgg.experiment_utils.failures import Failure, failure
+from tmgg.experiment_utils.ownership import is_forbidden
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, BatchPaths, SubmissionPaths
+from tmgg.experiment_utils.registry import load_intent
 
 log = logging.getLogger(__name__)
 
+# Several times the longest interval between two questions to the scheduler, and clocks may differ.
+LAUNCHER_SILENT_S = 900.0
+
 _Folder = TypeVar("_Folder")
-JobOrRefusal = str | SubmissionError | None
+JobOrRefusal = str | Failure | None
 """The job; or why there is none and never will be; None while that is open."""
 
 
@@ -41,6 +50,9 @@ class Backend(Protocol):
 
     @property
     def grace_s(self) -> float: ...
+
+    @property
+    def hints(self) -> Mapping[str, str]: ...
 
     def adopt(self, submission: SubmissionPaths) -> str | None: ...
 
@@ -68,8 +80,16 @@ class Judge:
             if submission.ended.exists() and _ended_by_itself(submission):
                 return self._judge(submission, None, None)
             job_id = self.job_id(submission, adopted)
-            if isinstance(job_id, SubmissionError):
+            if isinstance(job_id, Failure):
                 return self.save_refusal(submission, job_id)
+            if job_id is None and _waits(submission):
+                return RunState(
+                    run_id=submission.run_paths.run_id,
+                    status="pending",
+                    final=False,
+                    reason=NOT_SUBMITTED,
+                    attempt=submission.number,
+                )
         except (RunError, OSError) as error:
             return as_run_error(submission.run_paths.run_id, error)
         return Question(submission, job_id)
@@ -87,23 +107,28 @@ class Judge:
         adopted: dict[BatchPaths, JobOrRefusal] | None = None,
     ) -> JobOrRefusal:
         """The job that runs the submission, or will."""
-        job_id = read_job_id(submission)
-        if job_id is not None:
-            return job_id
+        if submission.folder.exists():
+            job_id = read_job_id(submission)
+            if job_id is not None:
+                return job_id
+            if is_forbidden(submission) and submission.cancel.exists():
+                return _not_started(submission) or failure(
+                    "cancelled", "It was cancelled before it began."
+                )
         member = None if submission.intent.exists() else find_member(submission)
         if member is None:
             return _or_refusal(self._backend.adopt, submission)
         batch_job = self._job_of_batch(member, {} if adopted is None else adopted)
         return member.job_id(batch_job) if isinstance(batch_job, str) else batch_job
 
-    def save_refusal(self, submission: SubmissionPaths, error: SubmissionError) -> RunState:
+    def save_refusal(self, submission: SubmissionPaths, why: Failure) -> RunState:
         """Note that the backend did not take a submission; its state."""
         state = RunState(
             run_id=submission.run_paths.run_id,
             status="failed",
             final=True,
             attempt=submission.number,
-            failure=_refusal(submission, error),
+            failure=_refusal(submission, why),
         )
         return self._keep(submission, state)
 
@@ -113,7 +138,8 @@ class Judge:
         batch = member.batch
         if batch not in self._batch_jobs and batch not in adopted:
             refused = read_refusal(batch)
-            found = read_job_id(batch) or refused or _or_refusal(self._backend.adopt_batch, batch)
+            adopt = adopt_waiting if batch.is_waiting else self._backend.adopt_batch
+            found = read_job_id(batch) or refused or _or_refusal(adopt, batch)
             if isinstance(found, str):
                 self._batch_jobs[batch] = found
             else:
@@ -154,6 +180,9 @@ class Judge:
         return reach_verdict(evidence, view, logs, grace_s=self._backend.grace_s)
 
     def _keep(self, submission: SubmissionPaths, state: RunState) -> RunState:
+        if state.failure is not None:
+            hint = self._backend.hints.get(state.failure.hint, state.failure.hint)
+            state = replace(state, failure=replace(state.failure, hint=hint))
         self._ended[submission] = state
         try:
             make_run_folder(submission)
@@ -168,22 +197,43 @@ def _or_refusal(adopt: Callable[[_Folder], str | None], folder: _Folder) -> JobO
     try:
         return adopt(folder)
     except SubmissionError as error:
-        return error
+        return failure("submission", str(error))
 
 
-def save_batch_refusal(batch: BatchPaths, error: SubmissionError) -> None:
-    """Note that the backend did not take a batch, for all of its runs. Raises OSError."""
-    write_json(batch.refusal, {"version": LAYOUT_VERSION, "message": str(error)})
+def adopt_waiting(batch: BatchPaths) -> None:
+    """Raises SubmissionError once whoever launched a sweep will submit no more of it."""
+    intent = load_intent(batch)
+    if intent.host == socket.gethostname():
+        alive = intent.submitter_alive()
+    else:
+        # A launcher shows that it lives by touching the file; see `sweep_records`.
+        alive = time.time() - batch.intent.stat().st_mtime < LAUNCHER_SILENT_S
+    if not alive:
+        raise SubmissionError(
+            "the launcher of the sweep ended before this run's turn came. `tmgg-jobs retry "
+            f"{batch.name}` submits it."
+        )
 
 
-def read_refusal(batch: BatchPaths) -> SubmissionError | None:
-    """Why the backend did not take the batch, if that is so."""
+def save_batch_refusal(batch: BatchPaths, why: Failure) -> None:
+    """Note that what a batch holds will not be run as part of it. Raises OSError."""
+    write_json(batch.refusal, {"version": LAYOUT_VERSION, **why.to_json()})
+
+
+def read_refusal(batch: BatchPaths) -> Failure | None:
+    """Why nothing will run what a batch holds, if that is so."""
     try:
-        note: JsonDict = read_json(batch.refusal) or {}
-    except (RecordError, OSError):
+        value = read_json(batch.refusal)
+        return None if value is None else Failure.from_json(value, what=str(batch.refusal))
+    except (RecordError, OSError) as error:
+        log.warning("%s", error)
         return None
-    message = note.get("message")
-    return SubmissionError(message) if isinstance(message, str) else None
+
+
+def _waits(submission: SubmissionPaths) -> bool:
+    """Whether the launcher of a sweep has yet to submit it."""
+    member = None if submission.intent.exists() else find_member(submission)
+    return member is not None and member.batch.is_waiting
 
 
 def _view(question: Question, views: Mapping[str, JobView | None]) -> JobView | None:
@@ -196,10 +246,17 @@ def _ended_by_itself(submission: SubmissionPaths) -> bool:
     return has_trusted_end(read_evidence(submission, ended=False))
 
 
-def _refusal(submission: SubmissionPaths, error: SubmissionError) -> Failure:
-    if submission.cancel.exists():
-        return failure("cancelled", "It was cancelled before the backend took it.")
-    return failure("submission", str(error))
+def _refusal(submission: SubmissionPaths, why: Failure) -> Failure:
+    if not submission.cancel.exists():
+        return why
+    return _not_started(submission) or failure(
+        "cancelled", "It was cancelled before the backend took it."
+    )
+
+
+def _not_started(submission: SubmissionPaths) -> Failure | None:
+    why = read_cancel_reason(submission)
+    return failure("cancelled", f"It was not started: {why}.") if why else None
 
 
 def _kept_verdict(submission: SubmissionPaths) -> RunState | None:

@@ -9,7 +9,7 @@ import socket
 import time
 
 from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.batches import make_run_folder
+from tmgg.experiment_utils.batch_index import make_run_folder
 from tmgg.experiment_utils.evidence import Evidence
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, SubmissionPaths
 

@@ -1,6 +1,7 @@
 """Runs as jobs of a Ray cluster, or of a Ray on this machine."""
 
 import contextlib
+import json
 import logging
 import os
 import socket
@@ -70,14 +71,11 @@ class RayRunner(RecordedRunner):
 
     def render_dry_run(self, request: TaskRequest) -> str:
         """Exactly what `spawn` would ask Ray for. Writes nothing."""
-        import json  # for this alone
-
         checked = as_request(request)
         assert checked.run_id is not None
         paths = RunPaths(self.output_dir, checked.run_id).submission(1)
-        body = requests.render_request(
-            self.config, paths, job_id=self._job_id_of(requests.submission_id("TOKEN"))
-        )
+        job_id = self._job_id_of(requests.submission_id("TOKEN"))
+        body = requests.render_request(self.config, paths, job_id=job_id)
         where = self.config.address or "the Ray of this machine"
         return f"# POST /api/jobs/ of {where}\n{json.dumps(body, indent=2)}\n"
 

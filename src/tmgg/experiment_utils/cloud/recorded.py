@@ -4,12 +4,11 @@ A subclass says how to start a submission and what its backend knows about jobs;
 concerns records, evidence and verdicts is here, once.
 """
 
-import contextlib
 import logging
 import os
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tmgg.errors import (
@@ -23,8 +22,10 @@ from tmgg.errors import (
 )
 from tmgg.experiment_utils import ownership
 from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.batches import (
+from tmgg.experiment_utils.batch_index import (
     batched_runs,
+    fill_run_folder,
+    find_member,
     has_runs_left,
     make_run_folder,
     packed_batch,
@@ -39,12 +40,14 @@ from tmgg.experiment_utils.cloud.polling import (
     as_run_error,
     poll_together,
 )
+from tmgg.experiment_utils.cloud.recording import recording
 from tmgg.experiment_utils.cloud.results import make_result
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 from tmgg.experiment_utils.cloud.sweeping import SweepPlan
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.evidence import read_job_id
+from tmgg.experiment_utils.failures import Failure, failure
 from tmgg.experiment_utils.paths import (
     LAYOUT_VERSION,
     BatchPaths,
@@ -127,6 +130,11 @@ class RecordedRunner(CloudRunner):
         """The backend's config for the record."""
 
     @property
+    def hints(self) -> Mapping[str, str]:
+        """Hints in the words of this backend's options, by those of `failures` they replace."""
+        return {}
+
+    @property
     @abstractmethod
     def grace_s(self) -> float:
         """How long to wait for a result or a job that should be there."""
@@ -156,12 +164,14 @@ class RecordedRunner(CloudRunner):
 
         record = self.new_record(task.run_id, gpu_type=gpu_type)
         try:
-            with _recording(paths):
+            with recording(paths):
                 submission = create_run(paths, record, task, request.payload, write)
         except RunExistsError:
-            if not resume:
-                raise
-            return self._resume(paths, write)
+            if resume:
+                return self._resume(paths, write)
+            if _cancelled_before(paths.submission(1)):
+                return self._spawned(paths, None)
+            raise
         return self._spawned(paths, self._start(submission))
 
     def new_record(self, run_id: str, *, gpu_type: str | None) -> RunRecord:
@@ -216,7 +226,9 @@ class RecordedRunner(CloudRunner):
             make_run_folder(submission)
             write_json(submission.cancel, note)
             job_id = self._judge.job_id(submission)
-            if job_id is None or packed_batch(submission) is not None:
+            is_member = not submission.intent.exists() and find_member(submission) is not None
+            if job_id is None or is_member:
+                # Slurm forgets an element that never began; so it is known why it never will.
                 return self.forbid(submission) or _known(job_id)
             return _known(job_id)
         except OSError as error:
@@ -242,11 +254,21 @@ class RecordedRunner(CloudRunner):
         recorded = {paths.run_id for paths in runs_in(self.output_dir)}
         return sweep_records.match_earlier(self.output_dir, requests, recorded)
 
-    def note_sweep(self, plan: SweepPlan) -> None:
-        sweep_records.note_sweep(self.output_dir, self.backend, plan)
+    def note_sweep(self, plan: SweepPlan, *, gpu_type: str | None) -> None:
+        existing = set(self.existing([str(request.run_id) for request in plan.requests]))
+        new = [request for request in plan.requests if request.run_id not in existing]
+        tasks = [
+            (task_of(request, default_timeout_s=self.default_timeout_s), request.payload)
+            for request in new
+        ]
+        record = self.new_record("", gpu_type=gpu_type)
+        sweep_records.note_sweep(self.output_dir, record, plan, tasks)
 
-    def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
-        return {self._paths(run_id).ended_folder for run_id in run_ids}
+    def end_sweep(self, sweep_id: str, why: Failure) -> None:
+        sweep_records.end_waiting(self.output_dir, sweep_id, why)
+
+    def show_alive(self, sweep_id: str) -> None:
+        sweep_records.show_alive(self.output_dir, sweep_id)
 
     def retry(self, run_id: str, changes: RetryChanges | None = None) -> SpawnedTask:
         paths = self._paths(run_id)
@@ -286,8 +308,8 @@ class RecordedRunner(CloudRunner):
     def _submit_again(
         self, paths: RunPaths, state: RunState, write: WriteSubmission
     ) -> SpawnedTask:
-        with _recording(paths):
-            make_run_folder(self._submission(paths.run_id))
+        with recording(paths):
+            fill_run_folder(self._submission(paths.run_id))
             self._close(self._submission(paths.run_id), state)
             submission = add_submission(paths, write)
         return self._spawned(paths, self._start(submission))
@@ -296,8 +318,8 @@ class RecordedRunner(CloudRunner):
         """The next submission of a run that failed, as yet empty."""
         paths = self._paths(state.run_id)
         earlier = self._submission(state.run_id)
-        with _recording(paths):
-            make_run_folder(earlier)
+        with recording(paths):
+            fill_run_folder(earlier)
             self._close(earlier, state)
             return add_submission(paths, lambda _draft, _final: None)
 
@@ -325,7 +347,7 @@ class RecordedRunner(CloudRunner):
             raise
         except SubmissionError as error:
             # A refusal is an outcome too: without it the record would look half-submitted.
-            self._judge.save_refusal(submission, error)
+            self._judge.save_refusal(submission, failure("submission", str(error)))
             raise
 
     def _spawned(self, paths: RunPaths, job_id: str | None) -> SpawnedTask:
@@ -358,17 +380,9 @@ class RecordedRunner(CloudRunner):
         return paths.submission(max(paths.submission_numbers(), default=1))
 
 
-@contextlib.contextmanager
-def _recording(paths: RunPaths) -> Iterator[None]:
-    try:
-        yield
-    except RunExistsError:
-        raise
-    except OSError as error:
-        raise SubmissionError(
-            f"the record of run {paths.run_id!r} cannot be written in {paths.output_dir}: {error}. "
-            "Nothing was submitted; make room there, or set another output_dir."
-        ) from error
+def _cancelled_before(submission: SubmissionPaths) -> bool:
+    """Whether somebody cancelled a run of a sweep while it waited for its turn."""
+    return submission.cancel.exists() and not submission.intent.exists()
 
 
 def _known(job_id: JobOrRefusal) -> str | None:

@@ -81,6 +81,10 @@ class ExperimentResult:
     """The log."""
 
 
+NOT_SUBMITTED = "not submitted yet"
+"""`RunState.reason` of a run whose turn has not come in its sweep."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunState:
     """The finer truth about one run at one moment."""

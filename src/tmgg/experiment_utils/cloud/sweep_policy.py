@@ -15,7 +15,9 @@ class SweepPolicy:
     max_failures: int | None = None
     """Failed runs after which nothing more is started; 1 is fail fast, None runs all."""
     retries: int = 1
-    """How often each run is submitted again when it fails in one of the ways below."""
+    """How often each run is submitted again when it fails in one of the ways below. A packed run
+    whose turn did not come (`not_started`) has not had a try: unless this is 0, it is submitted
+    again as long as that gets the sweep on."""
     retry_kinds: tuple[FailureKind, ...] = ("node_fail", "preempted")
     """Failures that another try may cure."""
     memory_growth: float | None = None

@@ -1,15 +1,27 @@
 """Sweeps on record: noting one before it is submitted, and finding its runs again by content."""
 
+import contextlib
 import logging
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from tmgg.errors import RecordError, RunExistsError, SubmissionError
+from tmgg.experiment_utils.atomic_file import JsonDict, write_json
+from tmgg.experiment_utils.batches import BatchedTask, BatchRecord, create_batch
+from tmgg.experiment_utils.cloud.judging import save_batch_refusal
 from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.sweeping import SweepPlan
-from tmgg.experiment_utils.paths import RunPaths, SweepPaths
-from tmgg.experiment_utils.registry import load_task
+from tmgg.experiment_utils.failures import Failure
+from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SweepPaths
+from tmgg.experiment_utils.registry import (
+    RunRecord,
+    is_recorded,
+    load_task,
+    new_intent,
+    remember_folder,
+)
 from tmgg.experiment_utils.sweeps import (
     SweepRecord,
     SweepRun,
@@ -19,31 +31,98 @@ from tmgg.experiment_utils.sweeps import (
     save_sweep,
     sweeps_in,
 )
-from tmgg.experiment_utils.task import target_of
+from tmgg.experiment_utils.task import TaskInput, target_of
 
 log = logging.getLogger(__name__)
 
 
-def note_sweep(output_dir: Path, backend: str, plan: SweepPlan) -> None:
-    """Write the sweep's record; raises SubmissionError when it cannot be written."""
-    record = SweepRecord(
+def note_sweep(
+    output_dir: Path,
+    record: RunRecord,
+    plan: SweepPlan,
+    tasks: Sequence[tuple[TaskInput, bytes | None]],
+) -> None:
+    """Write the sweep's record, and the tasks of its new runs with what travels beside them.
+
+    Raises SubmissionError when they cannot be written.
+    """
+    remember_folder(output_dir)
+    runs = [
+        SweepRun(run_id=str(request.run_id), key=key_of(request), title=request.title)
+        for request in plan.requests
+    ]
+    sweep = SweepRecord(
         sweep_id=plan.sweep_id,
-        backend=backend,
+        backend=record.backend,
         mode=plan.mode,
         parallelism=plan.parallelism,
         policy=asdict(plan.policy),
-        runs=[
-            SweepRun(run_id=str(request.run_id), key=key_of(request), title=request.title)
-            for request in plan.requests
-        ],
+        runs=runs,
     )
     try:
-        save_sweep(SweepPaths(output_dir, plan.sweep_id), record)
+        save_sweep(SweepPaths(output_dir, plan.sweep_id), sweep)
+        waiting = waiting_batch(output_dir, plan.sweep_id)
+        if tasks and not waiting.folder.exists():
+            _note_waiting(waiting, record, tasks)
     except OSError as error:
         raise SubmissionError(
             f"the record of sweep {plan.sweep_id} cannot be written in {output_dir}: {error}. "
             "Nothing was submitted; make room there, or set another output_dir."
         ) from error
+
+
+def waiting_batch(output_dir: Path, sweep_id: str) -> BatchPaths:
+    """Where a sweep's runs are before they are submitted."""
+    return BatchPaths(output_dir, f"{sweep_id}.0")
+
+
+def end_waiting(output_dir: Path, sweep_id: str, why: Failure) -> None:
+    """Note that what still waits will not be submitted."""
+    waiting = waiting_batch(output_dir, sweep_id)
+    try:
+        if waiting.folder.exists():
+            save_batch_refusal(waiting, why)
+    except OSError as error:
+        # Whoever asks finds, once this process has ended, that nobody will submit them.
+        log.warning("could not note why runs of sweep %s were not started: %s", sweep_id, error)
+
+
+def show_alive(output_dir: Path, sweep_id: str) -> None:
+    """Tell other machines that the launcher of what waits is at work."""
+    with contextlib.suppress(OSError):
+        os.utime(waiting_batch(output_dir, sweep_id).intent)
+
+
+def remove_empty(output_dir: Path) -> None:
+    """Remove the records of sweeps of which no run is left."""
+    for sweep_id in sweeps_in(output_dir):
+        paths = SweepPaths(output_dir, sweep_id)
+        with contextlib.suppress(RecordError, OSError):
+            record = load_sweep(paths)
+            runs = [] if record is None else record.runs
+            if not any(is_recorded(RunPaths(output_dir, run.run_id)) for run in runs):
+                paths.record.unlink(missing_ok=True)
+
+
+def common_record(record: RunRecord) -> JsonDict:
+    """What the runs of a batch have in common, as `batch.json` has it."""
+    value = record.to_json()
+    del value["run_id"], value["version"]
+    return value
+
+
+def _note_waiting(
+    waiting: BatchPaths, record: RunRecord, tasks: Sequence[tuple[TaskInput, bytes | None]]
+) -> None:
+    def write_intent(draft: BatchPaths, _final: BatchPaths) -> None:
+        write_json(draft.intent, new_intent().to_json())
+
+    batched = (
+        BatchedTask(run_id=task.run_id, submission=1, task=task.to_json(), payload=payload)
+        for task, payload in tasks
+    )
+    batch = BatchRecord(kind="waiting", run=common_record(record))
+    create_batch(waiting, batch, batched, write_intent)
 
 
 def match_earlier(

@@ -46,25 +46,25 @@ class SweepPlan:
 
 
 class Sweep:
-    """One sweep in one process. `requests` have run ids, each once."""
+    """One sweep in one process."""
 
     def __init__(
         self,
         runner: "CloudRunner",
-        requests: Sequence[TaskRequest],
+        plan: SweepPlan,
         dispatcher: Dispatcher,
         *,
-        policy: SweepPolicy,
         watch: Watch,
         clock: Clock,
     ) -> None:
         self._runner = runner
-        self._requests = {str(request.run_id): request for request in requests}
+        self._sweep_id = plan.sweep_id
+        self._requests = {str(request.run_id): request for request in plan.requests}
         self._dispatcher = dispatcher
-        self._policy = policy
+        self._policy = plan.policy
         self._watch = watch
         self._clock = clock
-        self._waiting = deque(requests)
+        self._waiting = deque(plan.requests)
         self._retrying: deque[str] = deque()
         self._last_state: dict[str, RunState] = {}
         """Of those that are to be submitted again: how they ended."""
@@ -109,16 +109,18 @@ class Sweep:
             held_s, wait_s = held_s + wait_s, min(wait_s * 2, LONGEST_HOLD_S)
 
     def _dispatch_waiting(self) -> str:
-        if not self._waiting:
-            return ""
-        done = self._dispatcher.dispatch(list(self._waiting), open_count=self._watch.open_count)
-        for run_id, job_id in done.launched.items():
-            self._watch.add(run_id, job_id)
-        for run_id, words in done.refused.items():
-            self._end(run_id, _failed(self._requests[run_id], failure("submission", words)))
-        gone = done.run_ids
-        self._waiting = deque(each for each in self._waiting if str(each.run_id) not in gone)
-        return done.held if self._waiting else ""
+        while self._waiting:
+            done = self._dispatcher.dispatch(list(self._waiting), open_count=self._watch.open_count)
+            if gone := done.run_ids:
+                left = (each for each in self._waiting if str(each.run_id) not in gone)
+                self._waiting = deque(left)
+            for run_id, job_id in done.launched.items():
+                self._watch.add(run_id, job_id)
+            for run_id, words in done.refused.items():
+                self._end(run_id, _failed(self._requests[run_id], failure("submission", words)))
+            if not done.refused:
+                return done.held if self._waiting else ""
+        return ""
 
     def _say_held(self, words: str) -> None:
         if words and words != self._held:
@@ -129,6 +131,7 @@ class Sweep:
 
     def _refuse_waiting(self, words: str) -> None:
         why = failure("submission", f"Nothing of the sweep is under way, and still: {words}")
+        self._runner.end_sweep(self._sweep_id, why)
         for request in self._waiting:
             self._end(str(request.run_id), _failed(request, why))
         for run_id in self._retrying:
@@ -252,9 +255,11 @@ class Sweep:
         """Start nothing more; what runs goes on to its end."""
         self._stopped = True
         log.warning("%s", why)
+        not_started = failure("cancelled", f"It was not started: {why}.")
+        if self._waiting:
+            self._runner.end_sweep(self._sweep_id, not_started)
         for request in self._waiting:
-            words = f"It was not started: {why}."
-            self.results[str(request.run_id)] = _failed(request, failure("cancelled", words))
+            self.results[str(request.run_id)] = _failed(request, not_started)
         for run_id in self._retrying:
             self.results[run_id] = self._collect(run_id)
         self._waiting.clear()

@@ -159,7 +159,9 @@ def _why(
         return _why_unbegun(evidence, view, logs)
     if evidence.exit_record is not None and evidence.exit_record.failure is not None:
         return evidence.exit_record.failure
-    if view is not None and view.kind is not None:
+    # An unknown job's kind is only a guess at why it never began.
+    guess = view is not None and view.phase == "unknown" and evidence.claimed
+    if view is not None and view.kind is not None and not guess:
         return _from_state(view, result)
     if result is not None:
         return diagnose_output(result)

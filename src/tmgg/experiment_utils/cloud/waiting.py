@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from tmgg.experiment_utils.cloud.runs import OnUpdate, RunState
+from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, OnUpdate, RunState
 from tmgg.experiment_utils.paths import run_id_of_exit_record
 
 
@@ -112,7 +112,9 @@ class Watch:
         """Tell of runs that are not submitted yet, and why; they are not watched."""
         before = self._held
         self._held = {
-            run_id: RunState(run_id=run_id, status="pending", final=False, note=note)
+            run_id: RunState(
+                run_id=run_id, status="pending", final=False, reason=NOT_SUBMITTED, note=note
+            )
             for run_id in run_ids
         }
         if self._held and self._held != before:

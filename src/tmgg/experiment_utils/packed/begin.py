@@ -5,7 +5,7 @@ The job script does the same in bash for a run that has a job of its own.
 
 from dataclasses import dataclass
 
-from tmgg.experiment_utils.batches import make_run_folder
+from tmgg.experiment_utils.batch_index import fill_run_folder
 from tmgg.experiment_utils.evidence import read_exit_record
 from tmgg.experiment_utils.job_start import set_aside_earlier
 from tmgg.experiment_utils.ownership import claim
@@ -27,7 +27,7 @@ def begin(paths: SubmissionPaths, *, job_id: str, restart: int) -> Begun | str:
     `restart` says how often the allocation was restarted. Raises OSError when the folder cannot be
     written.
     """
-    make_run_folder(paths)
+    fill_run_folder(paths)
     owner = claim(paths, job_id)
     if owner != job_id:
         # "nobody" owns what was cancelled before its turn.

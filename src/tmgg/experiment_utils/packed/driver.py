@@ -1,6 +1,5 @@
 """Every run of a batch started somewhere and its end seen, as long as there is time and a node."""
 
-import contextlib
 import logging
 import os
 import signal
@@ -19,6 +18,7 @@ from tmgg.experiment_utils.packed.nodes import Event, Nodes
 from tmgg.experiment_utils.packed.order import KILL_AFTER_S, Order
 from tmgg.experiment_utils.packed.schedule import STARTS, Schedule
 from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.stopping import TIME_LIMIT, drop_stop
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,7 @@ class Driver:
             self._is_stopping = True
             self._leave_unbegun("the allocation's time was nearly over")
             for run in self._schedule.running:
-                with contextlib.suppress(OSError):  # one that is only just beginning has no folder
-                    self._runs[run].stop.touch()
+                drop_stop(self._runs[run], TIME_LIMIT)
         if not self._is_ending and self._allocation.is_time_to_end(now):
             self._is_ending = True
             self._nodes.end_for_time()

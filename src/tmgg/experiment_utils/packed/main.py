@@ -5,6 +5,7 @@ process that has imported Ray while Ray was starting.
 """
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -14,7 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tmgg.experiment_utils.atomic_file import write_atomic
+from tmgg.errors import TaskError
+from tmgg.experiment_utils.atomic_file import JsonDict, write_atomic
 from tmgg.experiment_utils.batches import runs_of_batch
 from tmgg.experiment_utils.packed.allocation import is_shared_with_runs, read_allocation
 from tmgg.experiment_utils.packed.driver import Driver
@@ -22,6 +24,7 @@ from tmgg.experiment_utils.packed.nodes import RayNodes
 from tmgg.experiment_utils.packed.warm_parent import Warmth
 from tmgg.experiment_utils.paths import BatchPaths
 from tmgg.experiment_utils.phases import parse_phases, write_phase
+from tmgg.experiment_utils.task import module_of, target_of
 
 # The runs of a sweep mostly share one target; a file of a million lines is not read for it.
 _TASKS_LOOKED_AT = 1000
@@ -65,14 +68,22 @@ def _began_at(batch: BatchPaths) -> float:
 
 
 def preloads(tasks: Path) -> list[str]:
-    """The modules of the runs' targets, each once."""
+    """The modules that the runs begin with, each once."""
     found: dict[str, None] = {}
     with tasks.open() as stream:
         for _, line in zip(range(_TASKS_LOOKED_AT), stream, strict=False):
-            target = str(json.loads(line).get("target", ""))
-            module = target.partition(":")[0] if ":" in target else target.rpartition(".")[0]
-            found[module] = None
-    return [module for module in found if module]
+            found.update(dict.fromkeys(_modules_of(json.loads(line))))
+    return list(found)
+
+
+def _modules_of(task: JsonDict) -> list[str]:
+    modules = [module_of(task["target"])]
+    # A Hydra app's job is opened by TMGG's own callable; what it then runs, its config may say. Or
+    # it has something else of that name.
+    if "experiment" in task["config"]:
+        with contextlib.suppress(TaskError):
+            modules.append(module_of(target_of(task["config"])))
+    return modules
 
 
 def _parser() -> argparse.ArgumentParser:

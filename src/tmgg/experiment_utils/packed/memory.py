@@ -1,33 +1,56 @@
 """Whether the kernel killed for want of memory in this job; Linux control groups, 1 and 2."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 _COUNT = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
 
-def count_oom_kills(
-    *, root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
-) -> int:
+def count_oom_kills(proc: Path = Path("/proc/self")) -> int:
     """Processes of this process's control group killed so far; 0 where nothing is told."""
     try:
-        found = [_count(root / path) for path in event_files(own.read_text())]
+        groups, mounts = (proc / "cgroup").read_text(), (proc / "mountinfo").read_text()
+        return max(map(_count, event_files(groups, mounts)), default=0)
     except OSError:
         return 0
-    return max(found, default=0)
 
 
-def event_files(text: str) -> list[str]:
-    """Where the counter may be, below the mount point, by cgroups(7)'s /proc/PID/cgroup."""
-    files = []
+def event_files(groups: str, mounts: str) -> list[Path]:
+    """Where the counter may be, by /proc/PID/cgroup and mountinfo; see cgroups(7) and proc(5).
+
+    A container sees a part of the hierarchy, whose own place in it mountinfo tells.
+    """
+    own = dict(_groups(groups))
+    found = []
+    for version, root, mount in _hierarchies(mounts):
+        if version in own:
+            inside = own[version].removeprefix(root.rstrip("/")).strip("/")
+            name = "memory.events" if version == 2 else "memory.oom_control"
+            found.append(Path(mount) / inside / name)
+    return found
+
+
+def _groups(text: str) -> Iterator[tuple[int, str]]:
+    """This process's group in the hierarchies that know of memory, by the version of each."""
     for line in text.splitlines():
         _number, controllers, path = line.split(":", 2)
-        group = path.strip("/")
         if controllers == "":
-            files.append(f"{group}/memory.events")
+            yield 2, path
         elif "memory" in controllers.split(","):
-            files.append(f"memory/{group}/memory.oom_control")
-    return files
+            yield 1, path
+
+
+def _hierarchies(text: str) -> Iterator[tuple[int, str, str]]:
+    """Version, what of it is seen, and where."""
+    for line in text.splitlines():
+        mounted, _, filesystem = line.partition(" - ")
+        kind, _source, options = filesystem.split(" ", 2)
+        root, mount = mounted.split(" ")[3:5]
+        if kind == "cgroup2":
+            yield 2, root, mount
+        elif kind == "cgroup" and "memory" in options.split(","):
+            yield 1, root, mount
 
 
 def _count(path: Path) -> int:

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tmgg.experiment_utils.batches import batched_runs
+from tmgg.experiment_utils.batch_index import batched_runs
 from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.packed.keeper import be_keeper
 from tmgg.experiment_utils.packed.order import Order
@@ -127,13 +127,20 @@ class Zygote:
 
 
 def preload(modules: Sequence[str]) -> None:
-    """Import what the runs will import; what fails here fails again, and is told, in the run."""
+    """Import what the runs will import; what fails here fails again, and is told, in the run.
+
+    A module that has a function `warm_up` says by it what else its runs will need.
+    """
     sys.path.append(str(Path.cwd()))
     for name in modules:
         try:
-            importlib.import_module(name)
+            getattr(importlib.import_module(name), "warm_up", _nothing)()
         except BaseException:  # the job-side top level: the experiments' own code
             traceback.print_exc()
+
+
+def _nothing() -> None:
+    """What most modules need beyond their import."""
 
 
 def has_started_cuda() -> bool:

@@ -4,12 +4,15 @@ Every container of the cluster gets the same parcel. The first starts Ray's head
 experiment as a single container would; the others are Ray's workers until the head is gone.
 """
 
+import hashlib
+import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from tmgg.experiment_utils.cloud.modal.bounded import within
@@ -22,7 +25,8 @@ from tmgg.experiment_utils.cloud.modal.container import (
 )
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel
 
-RAY_PORT = 6379
+# One for each submission, the same in all its containers: below the kernel's own ports.
+FIRST_PORT, PORTS = 20_000, 10_000
 START_WITHIN_S = 180.0
 STOP_WITHIN_S = 30.0
 LOOK_EVERY_S = 1.0
@@ -35,64 +39,95 @@ class RayStartError(Exception):
     """Ray's nodes did not become one cluster in time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where Ray's head listens."""
+
+    host: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
 def run_parcel_on_cluster(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The deployed function of a cluster; Modal returns what the first container returns."""
     import modal  # see container
 
+    parcel = Parcel.from_plain(plain)
     cluster = modal.Cluster.from_context()
-    addresses = list(cluster.container_ips(family="ipv4"))
+    hosts = list(cluster.container_ips(family="ipv4"))
+    head = Head(hosts[0], FIRST_PORT + int(parcel.token[:8], 16) % PORTS)
+    os.environ.update(_secured(parcel))
     if cluster.container_rank() > 0:
-        work_for(addresses[0])
+        work_for(head)
         return {}
-    return _run_as_head(Parcel.from_plain(plain), addresses[0], len(addresses)).to_plain()
+    return _run_as_head(parcel, head, nodes=len(hosts)).to_plain()
 
 
-def _run_as_head(parcel: Parcel, host: str, nodes: int) -> Envelope:
+def _run_as_head(parcel: Parcel, head: Head, *, nodes: int) -> Envelope:
     call_id = current_call_id()
     owner = within(CLAIM_WITHIN_S, claim(parcel.token, call_id))
     if owner != call_id:
         return Envelope(owner=owner)
     try:
-        with ray_head(host, nodes=nodes) as address:
-            return run_claimed(parcel, call_id, address)
+        with ray_head(head, nodes=nodes):
+            return run_claimed(parcel, call_id, head.address)
     except RayStartError as error:
         return report_end(parcel, call_id, stage="ray", words=str(error))
 
 
+def _secured(parcel: Parcel) -> dict[str, str]:
+    """Ray's token, which every container of the submission can tell and nobody else."""
+    token = hashlib.sha256(f"ray {parcel.token}".encode()).hexdigest()
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
+
+
 @contextmanager
-def ray_head(host: str, *, nodes: int) -> Iterator[str]:
-    """Ray's head in this container, once all nodes have joined; its address."""
-    address = f"{host}:{RAY_PORT}"
-    options = ["--head", f"--port={RAY_PORT}", f"--node-ip-address={host}"]
-    head = _start_ray(*options, "--include-dashboard=false")
+def ray_head(head: Head, *, nodes: int) -> Iterator[None]:
+    """Ray's head in this container, once all nodes have joined."""
+    options = ["--head", f"--port={head.port}", f"--node-ip-address={head.host}"]
+    ray = _start_ray(*options, "--include-dashboard=false")
     try:
-        _wait_for_nodes(address, nodes)
-        yield address
+        _wait_for_nodes(ray, head.address, nodes)
+        yield
     finally:
-        _stop(head)
+        _stop(ray)
 
 
-def _wait_for_nodes(address: str, nodes: int) -> None:
+def _wait_for_nodes(ray: subprocess.Popen[bytes], address: str, nodes: int) -> None:
+    what = f"Ray's {nodes} nodes did not come together"
+    deadline = time.monotonic() + START_WITHIN_S
     argv = [sys.executable, "-m", __name__, address, str(nodes)]
+    watcher = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
     try:
-        subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=START_WITHIN_S, check=True)
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
-        raise RayStartError(f"Ray's {nodes} nodes did not come together: {error}") from error
+        while watcher.poll() is None:
+            if ray.poll() is not None:
+                raise RayStartError(f"{what}: the head ended with code {ray.returncode}")
+            if time.monotonic() > deadline:
+                raise RayStartError(f"{what} within {START_WITHIN_S:.0f} seconds")
+            time.sleep(LOOK_EVERY_S)
+    finally:
+        watcher.kill()
+        watcher.wait()
+    if watcher.returncode != 0:
+        raise RayStartError(f"{what}: who looked for them ended with code {watcher.returncode}")
 
 
-def work_for(host: str) -> None:
+def work_for(head: Head) -> None:
     """Be a worker of the head there until it is gone."""
     deadline = time.monotonic() + START_WITHIN_S
-    while not _reachable(host):
+    while not _reachable(head):
         if time.monotonic() > deadline:
             return
         time.sleep(LOOK_EVERY_S)
-    worker = _start_ray(f"--address={host}:{RAY_PORT}")
+    worker = _start_ray(f"--address={head.address}")
     try:
         missed = 0
         while missed < GONE_AFTER and worker.poll() is None:
             time.sleep(LOOK_EVERY_S)
-            missed = 0 if _reachable(host) else missed + 1
+            missed = 0 if _reachable(head) else missed + 1
     finally:
         _stop(worker)
 
@@ -110,9 +145,9 @@ def _stop(ray: subprocess.Popen[bytes]) -> None:
         ray.wait()
 
 
-def _reachable(host: str) -> bool:
+def _reachable(head: Head) -> bool:
     try:
-        socket.create_connection((host, RAY_PORT), timeout=LOOK_EVERY_S).close()
+        socket.create_connection((head.host, head.port), timeout=LOOK_EVERY_S).close()
     except OSError:
         return False
     return True

@@ -26,6 +26,7 @@ from tmgg.experiment_utils.cloud.base import as_request
 from tmgg.experiment_utils.cloud.modal.calls import CallView, ModalCalls
 from tmgg.experiment_utils.cloud.modal.config import ModalConfig
 from tmgg.experiment_utils.cloud.modal.delivery import deliver
+from tmgg.experiment_utils.cloud.modal.hints import MODAL_HINTS
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel, pack_folder
 from tmgg.experiment_utils.cloud.polling import Found, Question
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
@@ -71,6 +72,10 @@ class ModalRunner(RecordedRunner):
     @property
     def grace_s(self) -> float:
         return self.config.lost_grace_s
+
+    @property
+    def hints(self) -> Mapping[str, str]:
+        return MODAL_HINTS
 
     @property
     def default_timeout_s(self) -> int | None:
@@ -156,7 +161,7 @@ class ModalRunner(RecordedRunner):
 
     def _settle(self, submission: SubmissionPaths, call_id: str, view: JobView) -> JobView | None:
         """Write down what a view brought; the view as the verdict takes it."""
-        if view.phase == "running":
+        if view.phase == "running" and ownership.read_owner(submission) is None:
             ownership.claim(submission, call_id)
         if view.kind == "node_fail" and submission.cancel.exists():
             return replace(view, kind="cancelled")

@@ -64,7 +64,8 @@ class ArrayDispatcher:
             if not size:
                 done.held = "the queue takes no more of this user's jobs at present"
             open_count += taken
-            rest = [request for request in rest if str(request.run_id) not in done.run_ids]
+            gone = done.run_ids
+            rest = [request for request in rest if str(request.run_id) not in gone]
         return done
 
     def _plan(self, count: int) -> Room:

@@ -60,8 +60,8 @@ class Room:
     def taken(self, size: int, open_count: int) -> None:
         """The site took so many; `open_count` includes them."""
         self._next = size * 2
-        if self._full_at is not None:
-            self._full_at = max(self._full_at, open_count)
+        if self._full_at is not None and open_count > self._full_at:
+            self._full_at = None  # others' jobs have gone
 
     def refused(self, size: int, open_count: int) -> bool:
         """The site has no room for so many; False when there is none for a single one."""

@@ -13,20 +13,24 @@ from typing import TYPE_CHECKING
 
 from tmgg.errors import RunExistsError, SubmissionError, SubmissionUnknownError, SubmitLimitError
 from tmgg.experiment_utils.atomic_file import write_atomic, write_json
+from tmgg.experiment_utils.batch_index import withdraw_batch
 from tmgg.experiment_utils.batches import (
     BatchedTask,
     BatchKind,
     BatchRecord,
+    WriteScript,
     create_batch,
-    withdraw_batch,
+    create_part,
 )
 from tmgg.experiment_utils.cloud.base import task_of
 from tmgg.experiment_utils.cloud.judging import save_batch_refusal
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.sweep_records import common_record, waiting_batch
 from tmgg.experiment_utils.cloud.sweeping import SweepPlan
+from tmgg.experiment_utils.failures import failure
 from tmgg.experiment_utils.paths import BatchPaths, RunPaths
-from tmgg.experiment_utils.registry import new_intent, remember_folder
+from tmgg.experiment_utils.registry import new_intent
 
 if TYPE_CHECKING:
     from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
@@ -46,17 +50,17 @@ class BatchSubmitter:
         self._runner = runner
         self._sweep_id = plan.sweep_id
         self._gpu_type = gpu_type
-        self._resume = resume
+        # Before the sweep notes those that are new.
+        run_ids = [str(request.run_id) for request in plan.requests]
+        self._existing = set(runner.existing(run_ids)) if resume else set()
         self._failed: dict[str, RunState] = {}
         self._begun: list[str] = []
         self._number = _last_number(runner.output_dir, plan.sweep_id)
 
     def take_up(self, requests: Sequence[TaskRequest]) -> dict[str, str | None]:
         """When a sweep is resumed: its runs that need not be submitted, with their jobs."""
-        if not self._resume:
-            return {}
-        run_ids = self._runner.existing([str(request.run_id) for request in requests])
-        states = self._runner.poll(run_ids)
+        run_ids = [str(request.run_id) for request in requests]
+        states = self._runner.poll([run_id for run_id in run_ids if run_id in self._existing])
         failed = [state for state in states if state.final and state.status == "failed"]
         self._failed = {state.run_id: state for state in failed}
         return {state.run_id: state.job_id for state in states if state not in failed}
@@ -86,7 +90,7 @@ class BatchSubmitter:
             self._withdraw(batch)
             raise
         except SubmissionError as error:
-            save_batch_refusal(batch, error)
+            save_batch_refusal(batch, failure("submission", str(error)))
             raise
 
     def _write(
@@ -99,22 +103,39 @@ class BatchSubmitter:
         runner = self._runner
         config = runner.config if self._gpu_type is None else self._with_gpu()
         script = render(config, batch)
-        run = runner.new_record("", gpu_type=self._gpu_type).to_json()
-        del run["run_id"], run["version"]
+        record = BatchRecord(
+            kind=kind, run=common_record(runner.new_record("", gpu_type=self._gpu_type))
+        )
 
         def write_script(draft: BatchPaths, _final: BatchPaths) -> None:
             write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
             write_json(draft.intent, new_intent().to_json())
 
-        remember_folder(runner.output_dir)
-        tasks = (self._batched(request) for request in requests)
         try:
-            create_batch(batch, BatchRecord(kind=kind, run=run), tasks, write_script)
+            if not self._write_part(batch, record, requests, write_script):
+                tasks = (self._batched(request) for request in requests)
+                create_batch(batch, record, tasks, write_script)
         except OSError as error:
             raise SubmissionError(
                 f"the batch {batch.batch_id} cannot be written in {batch.output_dir}: {error}. "
                 "Nothing was submitted; make room there, or set another output_dir."
             ) from error
+
+    def _write_part(
+        self,
+        batch: BatchPaths,
+        record: BatchRecord,
+        requests: Sequence[TaskRequest],
+        write_script: WriteScript,
+    ) -> bool:
+        whole = waiting_batch(batch.output_dir, self._sweep_id)
+        submissions = [
+            RunPaths(batch.output_dir, run_id).submission(self._submission_number(run_id))
+            for run_id in (str(request.run_id) for request in requests)
+        ]
+        return whole.folder.exists() and create_part(
+            batch, record, whole, submissions, write_script
+        )
 
     def _with_gpu(self) -> SlurmConfig:
         return replace(self._runner.config, gpu_type=self._gpu_type)

@@ -22,7 +22,7 @@ Each is a field of `SlurmConfig` and the key `hydra.launcher.slurm_<field>`.
 
 def render_reference() -> str:
     """The page in Markdown; a test compares it with the one in docs."""
-    meanings = field_meanings()
+    meanings = field_meanings(SlurmConfig)
     rows = [
         f"| `{item.name}` | `{_shown(item.default)}` | {meanings[item.name]} |"
         for item in dataclasses.fields(SlurmConfig)
@@ -30,9 +30,9 @@ def render_reference() -> str:
     return _HEADER + "\n".join(rows) + "\n"
 
 
-def field_meanings() -> dict[str, str]:
-    """The text under each field of SlurmConfig, on one line; Python keeps it only in the source."""
-    (cls,) = ast.parse(inspect.getsource(SlurmConfig)).body
+def field_meanings(config_class: type) -> dict[str, str]:
+    """The text under each field of a class, on one line; Python keeps it only in the source."""
+    (cls,) = ast.parse(inspect.getsource(config_class)).body
     assert isinstance(cls, ast.ClassDef)
     meanings: dict[str, str] = {}
     for field, text in zip(cls.body, cls.body[1:], strict=False):

@@ -10,7 +10,7 @@ from typing import Any
 
 from tmgg.errors import SubmissionError, SubmissionUnknownError, SubmitLimitError
 from tmgg.experiment_utils.atomic_file import write_atomic, write_json
-from tmgg.experiment_utils.batches import packed_batch
+from tmgg.experiment_utils.batch_index import packed_batch
 from tmgg.experiment_utils.cloud.base import as_request
 from tmgg.experiment_utils.cloud.dispatch import Dispatcher
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner

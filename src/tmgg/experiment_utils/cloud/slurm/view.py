@@ -17,6 +17,8 @@ from tmgg.experiment_utils.cloud.verdict import JobView
 
 log = logging.getLogger(__name__)
 
+TAKEN_OUT = "taken out of its array before it began"
+
 
 def view_jobs(client: SlurmClient, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
     """The view of each job; None for one about which nobody could be asked.
@@ -25,15 +27,20 @@ def view_jobs(client: SlurmClient, job_ids: Sequence[str]) -> Mapping[str, JobVi
     what only its steps tell (an out-of-memory kill leaves the job itself FAILED).
     """
     unknown = JobView(phase="unknown")
+    # Slurm forgets at once an element that is cancelled before it begins; the others it knows.
+    taken_out = replace(unknown, state="CANCELLED", reason=TAKEN_OUT, kind="cancelled")
     # A damaged record's id would make Slurm refuse the question about all the others, too.
     numbers = [job_id for job_id in job_ids if JOB_ID.fullmatch(job_id)]
     views: dict[str, JobView | None] = dict.fromkeys(job_ids, unknown)
     queue = _ask_queue(client, numbers) if numbers else {}
+    arrays = {entry.array_id.partition("_")[0] for entry in (queue or {}).values()}
     for job_id in numbers:
         if queue is None:
             views[job_id] = None
         elif job_id in queue:
             views[job_id] = view_of_queue(queue[job_id])
+        elif "_" in job_id and job_id.partition("_")[0] in arrays:
+            views[job_id] = taken_out
     unclear = [job_id for job_id in numbers if _is_unclear(views[job_id])]
     accounts = _ask_accounts(client, unclear) if unclear else {}
     # The accounts alone never say "no such job": a job reaches them with a delay.
@@ -80,7 +87,8 @@ def merge(queue: JobView | None, account: JobView) -> JobView | None:
         return account if _is_over(account) else None
     if queue.phase == "unknown":
         # Accounts can hold a job as running for ever when its end was lost ("runaway jobs").
-        return account if account.phase == "ended" else replace(account, phase="unknown")
+        known = account if queue.kind is None else queue
+        return account if account.phase == "ended" else replace(known, phase="unknown")
     if account.phase != "ended" or queue.kind is not None:
         return queue
     return replace(queue, kind=account.kind)

@@ -1,0 +1,183 @@
+"""Which run is in which batch, and what a run has there until it has a folder of its own.
+
+A run of a batch has no folder before its job begins. Until then what a run's folder would hold is
+read from the batch: `find_member` finds it by the run's name, and `make_run_folder` makes the
+folder when somebody has something to write in it: its job, who cancels it, who keeps its verdict.
+"""
+
+import functools
+import os
+import shutil
+from pathlib import Path
+
+from tmgg.experiment_utils.atomic_file import JsonDict, write_atomic, write_json
+from tmgg.experiment_utils.batches import (
+    OWNER_ONLY_FOLDER,
+    Member,
+    load_batch,
+    names_in,
+    removed_from,
+    runs_of_batch,
+)
+from tmgg.experiment_utils.paths import LAYOUT_VERSION, BatchPaths, RunPaths, SubmissionPaths
+
+
+def find_member(paths: SubmissionPaths) -> Member | None:
+    """The batch a submission belongs to; None when it was submitted by itself."""
+    index = _index(paths.run_paths.output_dir)
+    name = (paths.run_paths.run_id, paths.number)
+    known = index.submitted.get(name) or _noted(paths)
+    if known is None:
+        index.refresh()
+        known = index.submitted.get(name) or index.waiting.get(name)
+    return known
+
+
+def _noted(paths: SubmissionPaths) -> Member | None:
+    """What the job wrote down, so that it need not read all batches there are."""
+    try:
+        batch_id, index = paths.batch.read_text().split()
+        return Member(BatchPaths(paths.run_paths.output_dir, batch_id), int(index))
+    except (OSError, ValueError):
+        return None
+
+
+def packed_batch(paths: SubmissionPaths) -> BatchPaths | None:
+    """The batch whose one job runs this submission among others; None when it has its own job."""
+    # Without an intent of its own it was submitted as part of something.
+    member = None if paths.intent.exists() else find_member(paths)
+    if member is None or load_batch(member.batch).kind != "packed":
+        return None
+    return member.batch
+
+
+def has_runs_left(batch: BatchPaths) -> bool:
+    """Whether a run of a packed batch has neither ended nor been cancelled."""
+    return any(
+        not (paths.cancel.exists() or paths.ended.exists() or paths.verdict.exists())
+        for paths in runs_of_batch(batch)
+    )
+
+
+def batched_runs(output_dir: Path) -> list[str]:
+    """The runs of all batches of a folder, each once."""
+    index = _index(output_dir)
+    index.refresh()
+    names = (*index.submitted, *index.waiting)
+    return list(dict.fromkeys(run_id for run_id, _number in names))
+
+
+def read_batched_run(paths: RunPaths) -> JsonDict | None:
+    """What `run.json` would say of a run that is in a batch; None when it is in none."""
+    member = find_member(paths.submission(1))
+    if member is None:
+        return None
+    return {"version": LAYOUT_VERSION, **load_batch(member.batch).run, "run_id": paths.run_id}
+
+
+def read_batched_task(paths: RunPaths) -> JsonDict | None:
+    """What `task.json` would say of a run that is in a batch; None when it is in none."""
+    member = find_member(paths.submission(1))
+    return None if member is None else member.task()
+
+
+def make_run_folder(paths: SubmissionPaths) -> None:
+    """The folders of a run in a batch. Does nothing for a run that has them. Raises OSError."""
+    if paths.folder.exists() or find_member(paths) is None:
+        return
+    paths.run_paths.folder.mkdir(mode=OWNER_ONLY_FOLDER, exist_ok=True)
+    paths.folder.mkdir(mode=OWNER_ONLY_FOLDER, exist_ok=True)
+
+
+def fill_run_folder(paths: SubmissionPaths) -> None:
+    """Make the folder of a run in a batch hold what that of any other run holds.
+
+    What several write at the same time is the same. Raises OSError.
+    """
+    run = paths.run_paths
+    member = None if run.run.exists() else find_member(paths)
+    if member is None:
+        return
+    make_run_folder(paths)
+    payload = member.payload()
+    if payload is not None:
+        write_atomic(run.payload, payload)
+    write_json(run.task, member.task())
+    record = {"version": LAYOUT_VERSION, **load_batch(member.batch).run, "run_id": run.run_id}
+    write_json(run.run, record)
+
+
+def note_removed(paths: RunPaths) -> None:
+    """Let a run that was removed not come back from its batch; the last one takes the batch."""
+    index = _index(paths.output_dir)
+    for batch in index.batches_of(paths.run_id):
+        with batch.removed.open("a") as stream:
+            stream.write(f"{paths.run_id}\n")
+        if {run_id for run_id, _number in names_in(batch)} <= removed_from(batch):
+            shutil.rmtree(batch.folder, ignore_errors=True)
+        index.drop(batch.batch_id)
+
+
+def withdraw_batch(paths: BatchPaths) -> None:
+    """Remove a batch that the backend certainly did not take, as if it had never been written."""
+    shutil.rmtree(paths.folder, ignore_errors=True)
+    _index(paths.output_dir).drop(paths.batch_id)
+
+
+_Members = dict[tuple[str, int], Member]
+
+
+class _Index:
+    """Which run is in which batch, of one folder. Batches do not change; new ones are added."""
+
+    def __init__(self, output_dir: Path) -> None:
+        self.submitted: _Members = {}
+        self.waiting: _Members = {}
+        """In batches that hold what is to be submitted; may be in the others meanwhile."""
+        self._output_dir = output_dir
+        self._known: set[str] = set()
+
+    def refresh(self) -> None:
+        """See which batches there are. A listing: it makes an NFS client ask the server again."""
+        try:
+            names = set(os.listdir(self._output_dir / BatchPaths.FOLDER_NAME))  # noqa: PTH208
+        except OSError:
+            names = set()
+        for gone in self._known - names:
+            self.drop(gone)
+        for name in sorted(names - self._known):
+            if not name.startswith("."):
+                self._add(BatchPaths(self._output_dir, name))
+
+    def batches_of(self, run_id: str) -> list[BatchPaths]:
+        """Those that hold a submission of the run."""
+        self.refresh()
+        pairs = (*self.submitted.items(), *self.waiting.items())
+        found = (member.batch for (name, _), member in pairs if name == run_id)
+        return list(dict.fromkeys(found))
+
+    def drop(self, batch_id: str) -> None:
+        """Forget a batch; it is read again if it is still there."""
+        self._known.discard(batch_id)
+        for members in (self.submitted, self.waiting):
+            gone = [name for name, member in members.items() if member.batch.batch_id == batch_id]
+            for name in gone:
+                del members[name]
+
+    def _add(self, batch: BatchPaths) -> None:
+        try:
+            removed = removed_from(batch)
+            names = names_in(batch)
+        except (OSError, ValueError):
+            return  # another user's, or being removed
+        self._known.add(batch.batch_id)
+        members = self.waiting if batch.is_waiting else self.submitted
+        for number, name in enumerate(names):
+            # Of two submitters of one run the first counts; the job of the other ends unused.
+            if name[0] not in removed:
+                members.setdefault(name, Member(batch, number))
+
+
+@functools.cache
+def _index(output_dir: Path) -> _Index:
+    return _Index(output_dir)

@@ -1,0 +1,128 @@
+"""Backends that other packages bring, and what is said when they are not there."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tmgg.errors import ConfigError, MissingExtraError
+from tmgg.experiment_utils.cloud import LocalRunner, make_runner, plugins
+from tmgg.experiment_utils.extras import require
+from tmgg.hydra_plugins.launcher_options import launcher_table, parse_options
+
+MODULE = """
+from dataclasses import dataclass
+from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
+
+@dataclass(frozen=True, kw_only=True)
+class MineConfig:
+    output_dir: str = "mine_outputs"
+    timeout_seconds: int = 5
+
+class MineRunner(LocalRunner):
+    backend = "mine"
+
+def make_runner(options):
+    return MineRunner(LocalConfig(**options))
+
+def make_text(options):
+    return "no runner"
+"""
+Install = Callable[[str, str], None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """A package on the path with entry points, as pip leaves them."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine_runner.py").write_text(MODULE)
+    info = tmp_path / "mine-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+
+    def write(runners: str, configs: str) -> None:
+        text = f"[{plugins.RUNNERS}]\n{runners}\n[{plugins.CONFIGS}]\n{configs}\n"
+        (info / "entry_points.txt").write_text(text)
+        plugins.found.cache_clear()
+
+    yield write
+    plugins.found.cache_clear()
+    sys.modules.pop("mine_runner", None)
+
+
+def test_a_package_brings_a_backend_with_its_launcher_keys(install: Install) -> None:
+    install("mine = mine_runner:make_runner", "mine = mine_runner:MineConfig")
+
+    assert make_runner("mine").backend == "mine"
+    options = parse_options({"use_mine": True, "mine_output_dir": "there"})
+    runner = options.make_runner()
+    assert isinstance(runner, LocalRunner)
+    assert runner.output_dir.name == "there"
+    table = launcher_table("mine")
+    assert (table["use_mine"], table["mine_output_dir"]) == (True, "mine_outputs")
+    assert "mine_timeout_seconds" not in table
+
+
+def test_a_config_class_is_optional(install: Install) -> None:
+    install("mine = mine_runner:make_runner", "")
+
+    assert parse_options({"use_mine": True}).make_runner().backend == "mine"
+    with pytest.raises(ConfigError, match="unknown launcher key 'mine_output_dir'"):
+        parse_options({"use_mine": True, "mine_output_dir": "there"})
+
+
+def test_an_unknown_backend_is_answered_with_all_there_are(install: Install) -> None:
+    install("mine = mine_runner:make_runner", "")
+
+    with pytest.raises(ConfigError, match=r"Known: local, mine, modal, ray, slurm"):
+        make_runner("yours")
+
+
+def test_a_package_cannot_take_the_place_of_a_built_in_backend(install: Install) -> None:
+    install("local = mine_runner:make_runner", "")
+
+    assert type(make_runner("local")) is LocalRunner
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("absent_module:make_runner", "cannot be loaded: No module named 'absent_module'"),
+        ("mine_runner:absent", "cannot be loaded"),
+        ("mine_runner:make_text", "makes a str, which is no CloudRunner"),
+    ],
+)
+def test_a_broken_package_is_named_and_breaks_nothing_else(
+    install: Install, caplog: pytest.LogCaptureFixture, target: str, words: str
+) -> None:
+    install(f"mine = {target}", "mine = absent_module:Config")
+
+    with pytest.raises(ConfigError, match=words):
+        make_runner("mine")
+    assert parse_options({"use_local": True}).backend == "local"
+    assert "absent_module:Config" in caplog.text
+
+
+def test_exactly_one_switch_is_asked_for(install: Install) -> None:
+    install("mine = mine_runner:make_runner", "")
+
+    for chosen in ({}, {"use_modal": True, "use_mine": True}, {"use_slurm": False}):
+        with pytest.raises(ConfigError, match=r"exactly one of use_slurm, .*use_mine"):
+            parse_options(chosen)
+
+
+def test_a_missing_extra_names_the_install_command() -> None:
+    with pytest.raises(MissingExtraError, match=r'pip install "tmgg\[modal\]"'):
+        require("a_module_that_is_absent", extra="modal", purpose="the modal backend")
+
+
+def test_a_runner_of_modal_without_the_sdk_names_the_install_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "modal", None)
+    runner = make_runner("modal", {"output_dir": str(tmp_path)})
+    with pytest.raises(MissingExtraError, match=r'pip install "tmgg\[modal\]"'):
+        runner.spawn_experiment({}, run_id="never")
+    assert not (tmp_path / "never").exists()
