@@ -5,8 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tmgg.experiment_utils.cloud.ray_jobs.own_ray import end_own_ray
+from tmgg.experiment_utils.cloud import RayConfig, RayRunner
+from tmgg.experiment_utils.cloud.processes import descendants
+from tmgg.experiment_utils.cloud.ray_jobs.own_ray import (
+    end_own_ray,
+    find_own_ray,
+    note_path,
+    state_folder,
+)
+from tmgg.experiment_utils.registry import process_start
 from tmgg.testing import BackendUnderTest, CloudRunnerSuite
+from tmgg.testing.backend import config
 
 pytestmark = pytest.mark.ray
 
@@ -25,3 +34,29 @@ class TestRayOfThisMachine(CloudRunnerSuite):
         }
         yield BackendUnderTest("ray", options, patience_s=240)
         end_own_ray()
+
+
+def test_a_ray_of_ones_own_ends_when_it_is_idle_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMGG_HOME", str(tmp_path / "home"))
+    scratch_before = set(Path("/tmp").glob("tmgg-ray-*"))
+    runner = RayRunner(RayConfig(connect=False, local_cpus=1, local_idle_s=12))
+    assert runner.run_experiment(config("square", x=3)).metrics == {"square": 9}
+    ray = find_own_ray()
+    assert ray is not None
+    assert note_path(state_folder()).stat().st_mode & 0o077 == 0
+    host = int(ray.process.partition(".")[0])
+    (scratch,) = set(Path("/tmp").glob("tmgg-ray-*")) - scratch_before
+    assert scratch.stat().st_mode & 0o077 == 0
+    names = descendants(host)
+    assert "raylet" in names.values()
+
+    wait = BackendUnderTest("ray", patience_s=90).wait_until
+    wait(lambda: find_own_ray() is None, "the idle Ray to end")
+    wait(lambda: not [pid for pid in [host, *names] if process_start(pid)], "its processes to end")
+    assert not scratch.exists()
+    assert runner.run_experiment(config("square", x=4)).metrics == {"square": 16}
+    assert end_own_ray() is True
+    assert end_own_ray() is False
