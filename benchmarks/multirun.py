@@ -45,8 +45,14 @@ END_TO_END = {
         SLURM, *SMALL, "hydra.launcher.slurm_nodes=1", "hydra.launcher.slurm_ray_bootstrap=none",
         "hydra.launcher.slurm_sweep_mode=array",
     ),
-    "tmgg, packed": (
+    "tmgg, packed on all nodes": (
         SLURM, *SMALL, f"hydra.launcher.slurm_nodes={NODES}",
+        "hydra.launcher.slurm_ray_bootstrap=managed", "hydra.launcher.slurm_sweep_mode=packed",
+    ),
+    # Trivial runs are over before Ray has found more nodes.
+    "tmgg, packed on one node": (
+        SLURM, *SMALL, "hydra.launcher.slurm_nodes=1", "hydra.launcher.slurm_cpus_per_task=2",
+        "hydra.launcher.slurm_runs_per_node=3",
         "hydra.launcher.slurm_ray_bootstrap=managed", "hydra.launcher.slurm_sweep_mode=packed",
     ),
     "hydra-submitit": (
@@ -65,13 +71,14 @@ def main() -> None:
         "tmgg, array": (SLURM, "hydra.launcher.slurm_sweep_mode=array"),
         PEER: (SUBMITIT,),
     }
-    _report(
-        f"{CONFIGS} configs until the first sbatch",
-        {
-            name: [_until_first_sbatch(*given) for _ in range(rounds)]
-            for name, given in first.items()
-        },
-    )
+    until = {
+        name: [_until_first_sbatch(*given) for _ in range(rounds)] for name, given in first.items()
+    }
+    for index, kind in enumerate(("on the clock", "CPU time")):
+        _report(
+            f"{CONFIGS} configs until the first sbatch, {kind}",
+            {name: [figures[index] for figures in taken] for name, taken in until.items()},
+        )
     with lab("bench", nodes=NODES) as cluster:
         cluster.write("lab_experiment.py", EXPERIMENT)
         cluster.write("own.yaml", CONFIG)
@@ -84,8 +91,11 @@ def main() -> None:
         )
 
 
-def _until_first_sbatch(*launcher: str) -> float:
-    """Seconds from the command to its first sbatch."""
+def _until_first_sbatch(*launcher: str) -> tuple[float, float]:
+    """Seconds from the command to its first sbatch, and of its CPU time.
+
+    The CPU time tells more where other work shares the machine.
+    """
     with tempfile.TemporaryDirectory() as folder:
         note = Path(folder) / "called_at"
         fake = Path(folder) / "bin" / "sbatch"
@@ -117,10 +127,16 @@ def _until_first_sbatch(*launcher: str) -> float:
         )
         try:
             _wait(note.exists, process)
-            return float(note.read_text()) - began
+            return float(note.read_text()) - began, _cpu_time_s(process.pid)
         finally:
             process.kill()
             process.wait()
+
+
+def _cpu_time_s(pid: int) -> float:
+    """User and system time of a living process (proc(5): fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _wait(done: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:

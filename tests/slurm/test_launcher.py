@@ -1,5 +1,6 @@
 """tmgg-experiment and TmggLauncher on a real cluster, as an ordinary user."""
 
+import json
 import re
 import signal
 import time
@@ -122,6 +123,44 @@ def test_a_sweep_is_one_sbatch_for_each_config_and_outputs_land_where_hydra_says
     assert [lab.read(f"sweep/{number}/note.txt") for number in (0, 2)] == ["1", "3"]
     assert lab.read("sweep/2/.hydra/overrides.yaml") == "- x=3\n"
     assert len(list(lab.host_folder.glob("slurm_outputs/*/1/job.sh"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("array", ()),
+        (
+            "packed",
+            ("hydra.launcher.slurm_ray_bootstrap=managed", "hydra.launcher.slurm_runs_per_node=2"),
+        ),
+    ],
+)
+def test_a_sweep_that_is_one_job_ends_like_separate_jobs(
+    lab: Login, mode: str, options: tuple[str, ...]
+) -> None:
+    done = lab.run(
+        *TMGG_EXPERIMENT,
+        *OWN,
+        "-m",
+        "x=1,13,3",
+        "hydra.sweep.dir=sweep",
+        "hydra/launcher=tmgg_slurm",
+        *PLAIN,
+        f"hydra.launcher.slurm_sweep_mode={mode}",
+        "hydra.launcher.metric=loss",
+        *options,
+        check=False,
+        timeout_s=240,
+    )
+
+    assert done.returncode == 1
+    assert "1 of 3 runs failed" in done.stderr
+    assert "best loss: 1 (#0 x=1)" in done.stdout
+    assert [lab.read(f"sweep/{number}/note.txt") for number in (0, 2)] == ["1", "3"]
+    assert lab.read("sweep/2/.hydra/overrides.yaml") == "- x=3\n"
+    summary = json.loads(lab.read("sweep/sweep_summary.json"))
+    assert summary["counts"] == {"completed": 2, "failed": 1}
+    assert len({run["job_id"].partition("_")[0] for run in summary["runs"]}) == 1
 
 
 def test_ctrl_c_leaves_the_job_to_slurm(lab: Login) -> None:

@@ -209,9 +209,9 @@ def config(experiment: str, **values: Any) -> dict[str, Any]:
 
 def kill_batch_script(trial: Trial, run_id: str) -> None:
     """SIGKILL to the shell that runs the job script, on its node."""
-    node = trial.starts(run_id)[-1].split()[3]
+    # The number that Slurm gave it: an element of an array has one of its own.
+    job_id, node = trial.starts(run_id)[-1].split()[2:4]
     machine = trial.login.cluster.machine(node)
-    job_id = trial.job_id(run_id)
     machine.run_as_root(["pkill", "--signal", "KILL", "--full", f"job0*{job_id}/slurm_script"])
 
 

@@ -5,6 +5,7 @@ file, which only its owner can read, together with its composed config and Hydra
 Hydra's `run_job` does in the job is then what it would have done at home.
 """
 
+import contextlib
 import os
 import pickle
 import sys
@@ -50,7 +51,7 @@ def pack_job(app: bytes, config: DictConfig) -> bytes:
         "cwd": str(config.hydra.runtime.cwd),
         "sys_path": _own_sys_path(),
         "app": app,
-        "config": _dump(config, what="the config"),
+        "config": _dump_config(config),
     }
     return pickle.dumps(envelope)
 
@@ -116,6 +117,16 @@ def _own_sys_path() -> list[str]:
         for path in absolute
         if not any(path.is_relative_to(prefix) for prefix in prefixes)
     ]
+
+
+def _dump_config(config: DictConfig) -> bytes:
+    """As `_dump`; twice as fast, and the same, where nothing has to travel by value."""
+    if not cloudpickle.list_registry_pickle_by_value():
+        with contextlib.suppress(*PICKLING_ERRORS):
+            pickled = pickle.dumps(config)
+            if b"__main__" not in pickled:
+                return pickled
+    return _dump(config, what="the config")
 
 
 def _dump(value: object, *, what: str) -> bytes:

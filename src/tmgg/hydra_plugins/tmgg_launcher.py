@@ -1,6 +1,7 @@
 """TmggLauncher: Hydra's jobs as TMGG's runs. Translation only; the runner does the work."""
 
 import contextlib
+import gc
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -79,22 +80,26 @@ class TmggLauncher(Launcher):
         setup_globals()
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
         with _as_hydra_error():
-            jobs = self._jobs(job_overrides, initial_job_idx)
+            with _collector_spared():
+                jobs = self._jobs(job_overrides, initial_job_idx)
             requests = [job.request for job in jobs]
             configs = [partial(self._compose, job) for job in jobs]
             if self._options.dry_run or is_dry_run():
                 print_dry_run(self._runner, requests, [job.title for job in jobs])
                 return [job_returns.completed(config(), None) for config in configs]
-            jobs[0].sweep_dir.mkdir(parents=True, exist_ok=True)
+            sweep_dir = Path(str(self._compose(jobs[0]).hydra.sweep.dir))
+            sweep_dir.mkdir(parents=True, exist_ok=True)
             _log_launch(jobs, self._runner.backend)
             if self._options.detach:
                 spawned = detach_sweep(self._runner, requests, self._options)
                 return job_returns.of_spawned(configs, spawned)
             results = wait_for_sweep(self._runner, requests, self._options)
-            self._report(jobs, results)
+            self._report(jobs, results, sweep_dir)
             return job_returns.of_results(configs, results, metric=self._options.metric)
 
-    def _report(self, jobs: "Sequence[_Job]", results: Sequence[ExperimentResult]) -> None:
+    def _report(
+        self, jobs: "Sequence[_Job]", results: Sequence[ExperimentResult], folder: Path
+    ) -> None:
         """The table of this launch; files about all launches of the sweep so far."""
         assert self._options is not None
         rows = [
@@ -103,7 +108,6 @@ class TmggLauncher(Launcher):
         ]
         report.print_sweep(rows, self._options.ranking)
         self._rows += rows
-        folder = jobs[0].sweep_dir
         try:
             save_summary(self._rows, self._options.ranking, folder)
         except OSError as error:
@@ -134,8 +138,7 @@ class TmggLauncher(Launcher):
             artifact_url=self._options.artifact_url,
             title=title,
         )
-        sweep_dir = Path(str(config.hydra.sweep.dir))
-        return _Job(number, list(overrides), title, sweep_dir, as_request(request))
+        return _Job(number, list(overrides), title, as_request(request))
 
     def _compose(self, job: "_Job") -> DictConfig:
         config = self._load(job.overrides, job.number)
@@ -169,7 +172,6 @@ class _Job:
     number: int
     overrides: list[str]
     title: str
-    sweep_dir: Path
     request: TaskRequest
 
 
@@ -179,6 +181,18 @@ def _log_launch(jobs: Sequence[_Job], backend: str) -> None:
         log.info("\t#%d : %s (run %s)", job.number, job.title, job.request.run_id)
     if len(jobs) > JOBS_LOGGED:
         log.info("\t... and %d more", len(jobs) - JOBS_LOGGED)
+
+
+@contextlib.contextmanager
+def _collector_spared() -> Iterator[None]:
+    """Keep the garbage collector off what is there already: each config that comes and goes would
+    have it look again, which takes as long as all the rest.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from tmgg.experiment_utils.paths import RunPaths
 from tmgg.experiment_utils.registry import RunRecord, load_run, runs_in
 
 # The rest of the settings concerns submitting; a retry takes it from the record itself.
-_POLL_SETTINGS = ("lost_grace_s", "poll_interval_s", "address", "token_path")
+_POLL_SETTINGS = ("lost_grace_s", "poll_interval_s", "address", "token_path", "environment")
 
 
 @dataclass(frozen=True, slots=True)

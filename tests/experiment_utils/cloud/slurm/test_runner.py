@@ -45,6 +45,17 @@ def once(config):
         Path("tried").touch()
         raise RuntimeError("the first time")
     return 7
+def interrupted(config):
+    from tmgg.errors import StoppedEarlyError
+    from tmgg.experiment_utils.context import current_run
+    run = current_run()
+    if run.previous_checkpoint is not None:
+        return {"began_at": int(run.previous_checkpoint.read_text())}
+    saved = run.output_dir / "saved"
+    saved.write_text("7")
+    run.note_checkpoint(saved)
+    run.stop_path.write_text("time_limit\\n")
+    raise StoppedEarlyError("at 7")
 """
 PLAIN = SlurmConfig(nodes=1, ray_bootstrap="none")
 
@@ -436,3 +447,34 @@ def test_waiting_survives_a_controller_that_is_away(
     (state,) = waiting.wait(runner, ["run"], clock=clock)
     assert state.failure is not None
     assert state.failure.kind == "cancelled"
+
+
+def test_whoever_waits_for_an_interrupted_run_submits_it_again_once(
+    runner: SlurmRunner, slurm: FakeSlurm
+) -> None:
+    first = spawn(runner, "interrupted")
+    slurm.run(first)
+    slurm.wait_for(first, "FAILED")
+    (state,) = runner.poll(["run"])
+    assert (state.status, state.resumable) == ("failed", True)
+    assert state.failure is not None
+    assert state.failure.kind == "timeout"
+    assert runner.go_on(state)
+    assert SlurmRunner(PLAIN).go_on(state), "another process that waits for it"
+    _first, second = slurm.jobs
+    slurm.run(second)
+    result = runner.get_result("run")
+    assert (result.status, result.attempts) == ("completed", 2)
+    assert result.metrics == {"began_at": 7}
+
+
+def test_an_interrupted_run_without_restarts_left_has_failed(
+    slurm: FakeSlurm, runner: SlurmRunner
+) -> None:
+    config = SlurmConfig(nodes=1, ray_bootstrap="none", max_restarts=0)
+    last = SlurmRunner(config)
+    slurm.run(spawn(last, "interrupted"))
+    result = last.get_result("run")
+    assert result.failure is not None
+    assert (result.failure.kind, len(slurm.jobs)) == ("timeout", 1)
+    assert "tmgg-jobs retry goes on from there" in result.failure.hint

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from threading import Thread
 from typing import Any, TypeVar
 
 _Answer = TypeVar("_Answer")
@@ -10,9 +11,18 @@ _Answer = TypeVar("_Answer")
 
 def within(limit_s: float, question: Coroutine[Any, Any, _Answer]) -> _Answer:
     """The answer; raises TimeoutError when there is none in time, and the question is given up."""
-    # A thread of its own: in a notebook this one already runs an event loop.
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        return executor.submit(asyncio.run, _limited(limit_s, question)).result()
+    answer: Future[_Answer] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(asyncio.run(_limited(limit_s, question)))
+        except BaseException as error:  # raised where it was asked
+            answer.set_exception(error)
+
+    # A thread of its own: in a notebook this one already runs an event loop. A daemon, so that
+    # Ctrl-C does not wait for an answer.
+    Thread(target=ask, daemon=True).start()
+    return answer.result()
 
 
 async def _limited(limit_s: float, question: Coroutine[Any, Any, _Answer]) -> _Answer:

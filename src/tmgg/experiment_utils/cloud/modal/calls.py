@@ -52,7 +52,7 @@ class ModalCalls:
         Modal refuses.
         """
         _sdk()
-        plan = self._plans.setdefault(repr(config), plan_app(config))
+        plan = self._plan(config)
         key = (plan.app_name, plan.function_name)
         if key not in self._functions:
             try:
@@ -60,6 +60,11 @@ class ModalCalls:
             except sdk_errors() as error:
                 raise refusal(f"the app {plan.app_name} could not be deployed", error) from error
         return plan
+
+    def _plan(self, config: ModalConfig) -> AppPlan:
+        if repr(config) not in self._plans:
+            self._plans[repr(config)] = plan_app(config)
+        return self._plans[repr(config)]
 
     def spawn(self, config: ModalConfig, parcel: Parcel, *, timeout_s: int | None) -> str:
         """Hand a run over; its call's id.

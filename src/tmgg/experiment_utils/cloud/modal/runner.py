@@ -161,7 +161,7 @@ class ModalRunner(RecordedRunner):
 
     def _settle(self, submission: SubmissionPaths, call_id: str, view: JobView) -> JobView | None:
         """Write down what a view brought; the view as the verdict takes it."""
-        if view.phase == "running":
+        if view.phase == "running" and ownership.read_owner(submission) is None:
             ownership.claim(submission, call_id)
         if view.kind == "node_fail" and submission.cancel.exists():
             return replace(view, kind="cancelled")

@@ -1,0 +1,98 @@
+"""The suite fails for a backend that breaks the contract; each fault has a test that finds it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+FAULTS = {
+    "IgnoresParallelism": "test_no_more_runs_than_allowed_are_under_way",
+    "CancelsWhatHasEnded": "test_a_run_that_has_ended_cannot_be_cancelled",
+    "ShufflesResults": "test_a_sweep_has_one_result_for_each_config_in_order",
+    "LosesOddNumbers": "test_numbers_that_are_none_come_back",
+    "CallsEverythingLost": "test_an_experiment_that_raises_is_a_user_error_with_its_traceback",
+    "ForgetsTheConfig": "test_a_run_goes_from_spawn_to_its_result",
+    "KeepsRunsInMemory": "test_a_runner_may_be_thrown_away_and_made_again",
+    "KnowsEveryRun": "test_a_run_that_nobody_asked_for_is_unknown[get_status]",
+}
+FAULTY = """
+import dataclasses, sys
+import pytest
+from tmgg.errors import UnknownRunError
+from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.factory import BACKENDS
+from tmgg.experiment_utils.failures import failure
+from tmgg.testing import BackendUnderTest, CloudRunnerSuite
+
+class IgnoresParallelism(LocalRunner):
+    def run_sweep(self, configs, *, parallelism=4, **options):
+        return super().run_sweep(configs, parallelism=99, **options)
+
+class CancelsWhatHasEnded(LocalRunner):
+    def cancel(self, run_id):
+        super().cancel(run_id)
+        return True
+
+class ShufflesResults(LocalRunner):
+    def run_sweep(self, configs, **options):
+        return super().run_sweep(configs, **options)[::-1]
+
+class LosesOddNumbers(LocalRunner):
+    def collect(self, run_id):
+        result = super().collect(run_id)
+        kept = {name: value for name, value in result.metrics.items() if value == value}
+        return dataclasses.replace(result, metrics=kept)
+
+class CallsEverythingLost(LocalRunner):
+    def collect(self, run_id):
+        result = super().collect(run_id)
+        lost = failure("lost", result.failure.message) if result.failure else None
+        return dataclasses.replace(result, failure=lost)
+
+class ForgetsTheConfig(LocalRunner):
+    def collect(self, run_id):
+        return dataclasses.replace(super().collect(run_id), config={})
+
+class KeepsRunsInMemory(LocalRunner):
+    def _paths(self, run_id):
+        if run_id not in self._found:
+            raise UnknownRunError(run_id)
+        return super()._paths(run_id)
+
+class KnowsEveryRun(LocalRunner):
+    def get_status(self, run_id):
+        return "pending"
+
+def suite_for(runner):
+    name = runner.__name__
+    BACKENDS[name] = f"{__name__}:make_{name}"
+    globals()[f"make_{name}"] = lambda options: runner(LocalConfig(**options))
+    runner.backend = name
+
+    class Suite(CloudRunnerSuite):
+        @pytest.fixture(scope="class")
+        @classmethod
+        def backend(cls, tmp_path_factory):
+            return BackendUnderTest(name, {"output_dir": str(tmp_path_factory.mktemp("runs"))})
+
+    return Suite
+
+for runner in LocalRunner.__subclasses__():
+    globals()[f"Test{runner.__name__}"] = suite_for(runner)
+"""
+
+
+def test_each_fault_is_found_by_the_test_for_it(tmp_path: Path) -> None:
+    (tmp_path / "test_faulty.py").write_text(FAULTY)
+    tests = [f"test_faulty.py::Test{fault}::{test}" for fault, test in FAULTS.items()]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider", *tests],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    failed = re.findall(r"^FAILED test_faulty.py::Test(\w+)::", done.stdout, re.MULTILINE)
+    assert set(failed) == set(FAULTS), done.stdout
+    assert f"{len(FAULTS)} failed" in done.stdout.splitlines()[-1]
