@@ -1,5 +1,6 @@
 """A real Slurm cluster for benchmarks, with an ordinary user at its login node."""
 
+import compileall
 import contextlib
 import json
 import os
@@ -70,6 +71,8 @@ def lab(name: str, **options: Any) -> Iterator[Lab]:
     """A cluster of its own (root on Debian), ended afterwards unless it was up before."""
     cluster = Cluster(ClusterOptions(name=name, **options))
     was_up = cluster.status().is_up
+    # As pip does for an installed package; the cluster's users cannot write here.
+    compileall.compile_dir(PROJECT / "src", quiet=1)
     cluster.up(expose=[PROJECT, Path(sys.prefix), Path(sys.base_prefix)])
     try:
         yield Lab(cluster, cluster.make_folder(user="alice", prefix="bench"))

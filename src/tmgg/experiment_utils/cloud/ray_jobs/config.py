@@ -13,7 +13,7 @@ from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.factory import unknown_name
 
-# Ray cannot say what it was never asked to: these two are TMGG's.
+# How long Ray waits for the end of a job it stops; see request.py.
 _OWN_VARIABLES = ("RAY_JOB_STOP_WAIT_TIME_S",)
 
 

@@ -75,6 +75,7 @@ class Host:
         self._ray.settle()
         address = f"http://{_ADDRESS}:{plan.components['dashboard']}"
         self._client = RayJobsClient(address, self._token)
+        self._busy_at = time.monotonic()  # starting is not idling
         guard = os.getppid()
         write_json(
             note_path(self._folder),

@@ -81,7 +81,7 @@ def shortened(node_class: Any, *, dashboard: bool = False) -> Any:
 
 def test_what_can_wait_comes_after_the_node_has_registered() -> None:
     node = shortened(make_node_class())
-    assert node.done == ["raylet", "registered", "monitor", "log monitor"]
+    assert node.done == ["log monitor", "raylet", "registered", "monitor"]
     assert node.client.asked == 3
 
 

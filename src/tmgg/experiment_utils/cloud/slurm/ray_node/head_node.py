@@ -66,7 +66,8 @@ class HeadNode(Node):
         rendezvous.publish(self.options.paths.ray_head, (self._own, port), start=self.options.start)
         self.ray.start(self._own, None)
         code = self.loop.run()
-        self._tell_all({"order": "stop"})
+        for guest in list(self._guests):  # one that is found to be gone leaves the list
+            self._tell(guest, {"order": "stop"})
         # The job script takes a file that is still there for a head that was killed.
         if not self.is_orphan:
             self.options.paths.ray_head.unlink(missing_ok=True)
@@ -227,7 +228,6 @@ class HeadNode(Node):
             pipe.write(json.dumps({"TMGG_RAY_ADDRESS": self._gcs_address}) + "\n")
         self._go = -1
         self.ray.settle()
-        self._tell_all({"order": "settle"})
 
     def _entrypoint_ended(self, code: int) -> None:
         self.loop.end(code if code >= 0 else 128 - code)
@@ -251,10 +251,6 @@ class HeadNode(Node):
         self._tell(
             guest, {"order": "start", "address": self._gcs_address, "kill_wait_s": self.kill_wait_s}
         )
-
-    def _tell_all(self, message: channel.Message) -> None:
-        for guest in list(self._guests):  # one that is found to be gone leaves the list
-            self._tell(guest, message)
 
     def _tell(self, guest: _Guest, message: channel.Message) -> None:
         assert guest.channel is not None

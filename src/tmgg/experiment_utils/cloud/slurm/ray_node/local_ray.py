@@ -111,7 +111,7 @@ class LocalRay:
         self._attempt()
 
     def settle(self) -> None:
-        """Every node is up: the time for what can wait."""
+        """The time for what could wait until Ray was up."""
         if self._starter is not None and self._starter.stdin is not None:
             self._starter.stdin.close()
 

@@ -2,10 +2,11 @@
 
 It waits half a second for an API server that has nothing to serve without a dashboard, looks only
 once a second whether the node has registered, and for half a minute although the raylet has died.
-Its monitors, which nobody needs before the experiment runs, import Ray on cores that the raylet
-needs now. Ray Client (ray://), a door for drivers from outside, has no use in a job. All that is in
-methods of a private class. Where one of them is gone nothing is replaced, and Ray starts as it
-always does, only more slowly.
+The head's monitor, which nobody needs before the experiment runs, imports Ray on a core that the
+raylets need now. Ray Client (ray://), a door for drivers from outside, has no use in a job.
+
+All that is in methods of a private class. Where one of them is gone nothing is replaced, and Ray
+starts as it always does, only more slowly.
 """
 
 import functools
@@ -18,10 +19,9 @@ _LOOK_EVERY_S = 0.02
 _ANSWER_TIMEOUT_S = 10.0
 # Ray's own wait, with its own message, comes after this one.
 _REGISTER_TIMEOUT_S = 30.0
-_POSTPONED = ("start_monitor", "start_log_monitor")
 _USED = (
-    *_POSTPONED,
     "start_api_server",
+    "start_monitor",
     "start_ray_client_server",
     "start_ray_processes",
     "get_gcs_client",
@@ -52,8 +52,7 @@ def take_shortcuts(node_class: Any, *, registered: Callable[[], None]) -> None:
         for start in postponed:
             start()
 
-    for name in _POSTPONED:
-        setattr(node_class, name, _postpone(getattr(node_class, name), postponed))
+    node_class.start_monitor = _postpone(node_class.start_monitor, postponed)
     node_class.start_ray_processes = start_and_register
     node_class.start_ray_client_server = _start_nothing
     node_class.start_api_server = _unless_useless(node_class.start_api_server)

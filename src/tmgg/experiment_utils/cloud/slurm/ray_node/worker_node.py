@@ -29,6 +29,7 @@ class WorkerNode(Node):
         return self.loop.run()
 
     def ray_up(self, plan: ports.PortPlan) -> None:
+        self.ray.settle()
         self._tell({"event": "up"})
 
     def ray_failed(self, why: str, *, no_ray: bool) -> None:
@@ -71,8 +72,6 @@ class WorkerNode(Node):
             self.kill_wait_s = float(message["kill_wait_s"])
             own = self.own_address(addresses.address_towards(self._head_host))
             self.ray.start(own, str(message["address"]))
-        elif message.get("order") == "settle":
-            self.ray.settle()
         elif message.get("order") == "stop":
             self.loop.end(0)
 
