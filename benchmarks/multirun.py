@@ -45,8 +45,14 @@ END_TO_END = {
         SLURM, *SMALL, "hydra.launcher.slurm_nodes=1", "hydra.launcher.slurm_ray_bootstrap=none",
         "hydra.launcher.slurm_sweep_mode=array",
     ),
-    "tmgg, packed": (
+    "tmgg, packed on all nodes": (
         SLURM, *SMALL, f"hydra.launcher.slurm_nodes={NODES}",
+        "hydra.launcher.slurm_ray_bootstrap=managed", "hydra.launcher.slurm_sweep_mode=packed",
+    ),
+    # Trivial runs are over before Ray has found more nodes.
+    "tmgg, packed on one node": (
+        SLURM, *SMALL, "hydra.launcher.slurm_nodes=1", "hydra.launcher.slurm_cpus_per_task=2",
+        "hydra.launcher.slurm_runs_per_node=3",
         "hydra.launcher.slurm_ray_bootstrap=managed", "hydra.launcher.slurm_sweep_mode=packed",
     ),
     "hydra-submitit": (

@@ -1,5 +1,6 @@
 """Why a run failed, in one word, in a sentence, and what to do about it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
@@ -103,3 +104,8 @@ CUDA_HINT = (
 def failure(kind: FailureKind, message: str, *, hint: str | None = None) -> Failure:
     """A failure with its kind's hint unless a closer one is given."""
     return Failure(kind=kind, message=message, hint=hint or HINTS[kind])
+
+
+def hints_instead(by_kind: Mapping[FailureKind, str], closer: Mapping[str, str]) -> dict[str, str]:
+    """Hints of a backend by those they replace: of a kind, or a closer one of this module."""
+    return {HINTS[kind]: hint for kind, hint in by_kind.items()} | dict(closer)

@@ -23,6 +23,7 @@ from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.adoption import adopt_or_close
 from tmgg.experiment_utils.cloud.factory import unknown_name
 from tmgg.experiment_utils.cloud.gpus import find_gpus
+from tmgg.experiment_utils.cloud.local_hints import LOCAL_HINTS
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
 from tmgg.experiment_utils.cloud.room import available_cpus, is_waiting
 from tmgg.experiment_utils.cloud.verdict import JobView
@@ -86,6 +87,10 @@ class LocalRunner(RecordedRunner):
     @property
     def grace_s(self) -> float:
         return GRACE_S
+
+    @property
+    def hints(self) -> Mapping[str, str]:
+        return LOCAL_HINTS
 
     @property
     def default_timeout_s(self) -> int | None:

@@ -18,6 +18,7 @@ from tmgg.experiment_utils.cloud.polling import Found, Question
 from tmgg.experiment_utils.cloud.ray_jobs import request as requests
 from tmgg.experiment_utils.cloud.ray_jobs.client import RayJobsClient, latest_start
 from tmgg.experiment_utils.cloud.ray_jobs.config import RayConfig
+from tmgg.experiment_utils.cloud.ray_jobs.hints import RAY_HINTS
 from tmgg.experiment_utils.cloud.ray_jobs.own_ray import find_own_ray, hold_own_ray
 from tmgg.experiment_utils.cloud.ray_jobs.states import view_of
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
@@ -61,6 +62,10 @@ class RayRunner(RecordedRunner):
     @property
     def grace_s(self) -> float:
         return self.config.lost_grace_s
+
+    @property
+    def hints(self) -> Mapping[str, str]:
+        return RAY_HINTS
 
     @property
     def default_timeout_s(self) -> int | None:

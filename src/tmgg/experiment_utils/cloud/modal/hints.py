@@ -3,9 +3,10 @@
 from tmgg.experiment_utils.failures import (
     CUDA_HINT,
     DISK_HINT,
-    HINTS,
     KILLED_HINT,
+    STOPPED_HINT,
     FailureKind,
+    hints_instead,
 )
 
 _BY_KIND: dict[FailureKind, str] = {
@@ -13,6 +14,9 @@ _BY_KIND: dict[FailureKind, str] = {
     "batch size.",
     "timeout": "Raise timeout_seconds (a day is Modal's limit), or let the experiment save "
     "checkpoints and go on from them with tmgg-jobs retry.",
+    "preempted": "Submit again (tmgg-jobs retry), or let Modal do that with modal_retries.",
+    "not_started": "Its turn did not come; nothing is wrong with the experiment. Submit it again "
+    "(resume the sweep, or tmgg-jobs retry).",
     "node_fail": "The container died, or was cancelled outside TMGG; nothing is wrong with the "
     "experiment. tmgg-jobs retry submits it again; modal_retries lets Modal do that.",
     "ray_start": "Ray did not come up in the containers; its own words are in the .err file. "
@@ -30,6 +34,7 @@ _OF_CLOSER_ONES = {
     DISK_HINT: "The container's disk is full, or a volume of modal_volumes cannot be written.",
     KILLED_HINT: "SIGKILL comes from outside: mostly from a container that ran out of memory "
     "(raise modal_memory_mb). tmgg-jobs retry submits it again.",
+    STOPPED_HINT: "Its state is saved: tmgg-jobs retry goes on from there.",
 }
-MODAL_HINTS = {HINTS[kind]: hint for kind, hint in _BY_KIND.items()} | _OF_CLOSER_ONES
+MODAL_HINTS = hints_instead(_BY_KIND, _OF_CLOSER_ONES)
 """A hint of every backend to Modal's own."""
