@@ -137,7 +137,7 @@ def test_a_refusal_of_a_job_that_cannot_be_looked_up_leaves_the_question_open(
     ray.refusal = "already exists"
     ray.cut_off = {"GET /api/jobs/tmgg-x"}
     client = RayJobsClient(address, None, clock=FakeClock())
-    with pytest.raises(SubmissionUnknownError, match="tmgg-x: Ray at .* did not answer"):
+    with pytest.raises(SubmissionUnknownError, match=r"tmgg-x: Ray at .* did not answer"):
         client.submit({}, "tmgg-x", budget_s=1)
 
 
