@@ -75,6 +75,11 @@ class Intent:
             and process_start(self.pid) == self.process_start
         )
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this very process is the submitter."""
+        return self.pid == os.getpid() and self.submitter_alive()
+
 
 def new_intent() -> Intent:
     return Intent(token=secrets.token_hex(16))

@@ -122,6 +122,9 @@ def test_a_limit_that_slurm_does_not_tell_is_found_by_trying(
     slurm.break_command("scontrol", exit_code=1, stderr="slurm_load_ctl_conf error")
     runner.spawn_sweep(requests(10), parallelism=10)
     assert sum(_size(job["options"]["array"]) for job in slurm.jobs.values()) == 10
+    # Nobody takes the refusal of the long array for the end of its runs.
+    told = SlurmRunner(ARRAY).poll([f"r{number}" for number in range(10)])
+    assert {state.status for state in told} == {"pending"}
 
 
 class EnoughSeenError(Exception):
@@ -280,6 +283,19 @@ def test_what_waits_is_given_up_once_its_launcher_is_gone(
         assert state.failure is not None
         assert "the launcher of the sweep ended before this run's turn" in state.failure.message
         assert SlurmRunner(ARRAY).retry("r0").job_id is not None
+
+
+def test_only_the_launcher_of_what_waits_says_that_it_is_alive(runner: SlurmRunner) -> None:
+    plan = runner._plan(requests(2), "separate", 1, None, None, resume=False)
+    runner.note_sweep(plan, gpu_type=None)
+    intent = BatchPaths(runner.output_dir, f"{plan.sweep_id}.0").intent
+    os.utime(intent, (1000, 1000))
+    runner.show_alive(plan.sweep_id)
+    assert intent.stat().st_mtime > 1000
+    write_json(intent, json.loads(intent.read_text()) | {"host": "elsewhere"})
+    os.utime(intent, (1000, 1000))
+    runner.show_alive(plan.sweep_id)
+    assert intent.stat().st_mtime == 1000
 
 
 def test_a_sweep_that_ended_early_says_so_to_whoever_asks_later(

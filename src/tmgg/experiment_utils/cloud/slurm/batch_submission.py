@@ -25,6 +25,7 @@ from tmgg.experiment_utils.batches import (
 from tmgg.experiment_utils.cloud.base import task_of
 from tmgg.experiment_utils.cloud.judging import save_batch_refusal
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
+from tmgg.experiment_utils.cloud.slurm.client import NO_SUCH_ARRAY
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.sweep_records import common_record, waiting_batch
 from tmgg.experiment_utils.cloud.sweeping import SweepPlan
@@ -75,8 +76,10 @@ class BatchSubmitter:
         """One sbatch for all; the batch and its job, None when nobody can tell its id yet.
 
         Raises SubmitLimitError, and then it is as if nothing had been tried; SubmissionError when
-        Slurm refuses for good, which is then the end of these runs; ConfigError and RunExistsError.
+        Slurm refuses for good, which is then the end of these runs, unless it only takes no array
+        that long (NO_SUCH_ARRAY); ConfigError and RunExistsError.
         """
+        self._runner.show_alive(self._sweep_id)
         self._number += 1
         batch = BatchPaths(self._runner.output_dir, f"{self._sweep_id}.{self._number}")
         self._write(batch, requests, kind, render)
@@ -90,6 +93,10 @@ class BatchSubmitter:
             self._withdraw(batch)
             raise
         except SubmissionError as error:
+            if NO_SUCH_ARRAY in str(error) and len(requests) > 1:
+                # They are submitted again as shorter arrays.
+                self._withdraw(batch)
+                raise
             save_batch_refusal(batch, failure("submission", str(error)))
             raise
 
