@@ -31,9 +31,9 @@ from tmgg.experiment_utils.paths import SubmissionPaths
 from tmgg.experiment_utils.registry import (
     load_run,
     new_intent,
+    note_job,
     process_name,
     process_start,
-    save_job,
 )
 
 log = logging.getLogger(__name__)
@@ -130,10 +130,7 @@ class LocalRunner(RecordedRunner):
             raise SubmissionError(f"cannot start {sys.executable}: {error}") from error
         job_id = process_name(process.pid)
         _reap_when_over(process)
-        try:
-            save_job(submission, job_id)
-        except OSError as error:
-            log.warning("could not note process %s: %s", job_id, error)  # it notes itself
+        note_job(submission, job_id)
         return job_id
 
     def adopt(self, submission: SubmissionPaths) -> str | None:

@@ -26,7 +26,7 @@ from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.ownership import forbid, is_forbidden
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
-from tmgg.experiment_utils.registry import load_intent, load_run, new_intent, save_job
+from tmgg.experiment_utils.registry import load_intent, load_run, new_intent, note_job
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +98,7 @@ class RayRunner(RecordedRunner):
         job_id = self._job_id_of(name)
         with self._cluster() as client:
             client.submit(_request(submission), name, budget_s=self.config.submit_timeout_s)
-        with contextlib.suppress(OSError):  # the job claims the submission by itself
-            save_job(submission, job_id)
+        note_job(submission, job_id)
         return job_id
 
     def adopt(self, submission: SubmissionPaths) -> str | None:
@@ -113,7 +112,7 @@ class RayRunner(RecordedRunner):
         if not known:
             return adopt_or_close(submission)
         job_id = self._job_id_of(name)
-        save_job(submission, job_id)
+        note_job(submission, job_id)
         return job_id
 
     def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:

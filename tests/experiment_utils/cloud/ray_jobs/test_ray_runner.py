@@ -121,6 +121,26 @@ def test_a_cluster_that_does_not_answer_leaves_the_question_open(
     assert (state.status, state.final) == ("pending", False)
 
 
+def test_an_answer_that_ends_in_the_middle_is_no_answer(
+    folder: Path, ray: FakeRay, address: str
+) -> None:
+    runner = runner_at(address)
+    runner.spawn_experiment(CONFIG, run_id="run")
+    ray.cut_off = {"GET /api/jobs/"}
+    (state,) = runner.poll(["run"])
+    assert (state.status, state.final, state.answered) == ("pending", False, False)
+
+
+def test_a_refusal_of_a_job_that_cannot_be_looked_up_leaves_the_question_open(
+    folder: Path, ray: FakeRay, address: str
+) -> None:
+    ray.refusal = "already exists"
+    ray.cut_off = {"GET /api/jobs/tmgg-x"}
+    client = RayJobsClient(address, None, clock=FakeClock())
+    with pytest.raises(SubmissionUnknownError, match=r"tmgg-x: Ray at .* did not answer"):
+        client.submit({}, "tmgg-x", budget_s=1)
+
+
 def test_a_submitter_that_ended_in_between_has_its_job_found_by_its_token(
     folder: Path, ray: FakeRay, address: str
 ) -> None:
