@@ -5,9 +5,12 @@ read from the batch: `find_member` finds it by the run's name, and `make_run_fol
 folder when somebody has something to write in it: its job, who cancels it, who keeps its verdict.
 """
 
+import contextlib
 import functools
 import os
+import secrets
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from tmgg.experiment_utils.atomic_file import JsonDict, write_atomic, write_json
@@ -120,7 +123,16 @@ def note_removed(paths: RunPaths) -> None:
 
 def withdraw_batch(paths: BatchPaths) -> None:
     """Remove a batch that the backend certainly did not take, as if it had never been written."""
-    shutil.rmtree(paths.folder, ignore_errors=True)
+    doomed = replace(paths, folder_name=f".{paths.batch_id}.{secrets.token_hex(4)}.tmp").folder
+    with contextlib.suppress(OSError):
+        paths.folder.rename(doomed)  # so that nobody sees half of it
+    for folder in (doomed, paths.folder):
+        shutil.rmtree(folder, ignore_errors=True)
+    forget_batch(paths)
+
+
+def forget_batch(paths: BatchPaths) -> None:
+    """See again where its runs are."""
     _index(paths.output_dir).drop(paths.batch_id)
 
 

@@ -78,6 +78,11 @@ class Intent:
             and process_start(self.pid) == self.process_start
         )
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this very process is the submitter."""
+        return self.pid == os.getpid() and self.submitter_alive()
+
 
 def new_intent() -> Intent:
     return Intent(token=secrets.token_hex(16))
@@ -113,9 +118,12 @@ def create_run(
     return paths.submission(1)
 
 
-def add_submission(paths: RunPaths, write_submission: WriteSubmission) -> SubmissionPaths:
-    """The next submission of a run that exists; all of its files or none."""
-    number = max(paths.submission_numbers(), default=0) + 1
+def add_submission(earlier: SubmissionPaths, write_submission: WriteSubmission) -> SubmissionPaths:
+    """The submission after one that has ended; all of its files or none.
+
+    Raises RunExistsError when somebody else was first.
+    """
+    paths, number = earlier.run_paths, earlier.number + 1
     final = paths.submission(number)
     draft = replace(final, folder_name=f".{number}.{secrets.token_hex(4)}.tmp")
     try:

@@ -18,6 +18,7 @@ from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SweepPaths
 from tmgg.experiment_utils.registry import (
     RunRecord,
     is_recorded,
+    load_intent,
     load_task,
     new_intent,
     remember_folder,
@@ -88,9 +89,14 @@ def end_waiting(output_dir: Path, sweep_id: str, why: Failure) -> None:
 
 
 def show_alive(output_dir: Path, sweep_id: str) -> None:
-    """Tell other machines that the launcher of what waits is at work."""
-    with contextlib.suppress(OSError):
-        os.utime(waiting_batch(output_dir, sweep_id).intent)
+    """Tell other machines that the launcher of what waits is at work, if this process is that one.
+
+    Whoever resumes a sweep waits for what its launcher still submits: it must see that one's end.
+    """
+    waiting = waiting_batch(output_dir, sweep_id)
+    with contextlib.suppress(OSError, RecordError):
+        if load_intent(waiting).is_own:
+            os.utime(waiting.intent)
 
 
 def remove_empty(output_dir: Path) -> None:

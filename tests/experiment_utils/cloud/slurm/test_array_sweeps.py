@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -122,6 +123,9 @@ def test_a_limit_that_slurm_does_not_tell_is_found_by_trying(
     slurm.break_command("scontrol", exit_code=1, stderr="slurm_load_ctl_conf error")
     runner.spawn_sweep(requests(10), parallelism=10)
     assert sum(_size(job["options"]["array"]) for job in slurm.jobs.values()) == 10
+    # Nobody takes the refusal of the long array for the end of its runs.
+    told = SlurmRunner(ARRAY).poll([f"r{number}" for number in range(10)])
+    assert {state.status for state in told} == {"pending"}
 
 
 class EnoughSeenError(Exception):
@@ -280,6 +284,54 @@ def test_what_waits_is_given_up_once_its_launcher_is_gone(
         assert state.failure is not None
         assert "the launcher of the sweep ended before this run's turn" in state.failure.message
         assert SlurmRunner(ARRAY).retry("r0").job_id is not None
+
+
+def test_runs_of_an_array_that_was_taken_back_wait_again(
+    runner: SlurmRunner, slurm: FakeSlurm
+) -> None:
+    for command in ("sbatch", "squeue"):
+        slurm.break_command(command, exit_code=1, stderr=LOST, times=None)
+    sweep = runner.spawn_sweep(requests(3))
+    (batch,) = batches(runner)
+    assert SlurmRunner(ARRAY).poll(sweep.run_ids)[0].reason == "being submitted"
+    shutil.rmtree(batch.folder)  # by another process
+    states = SlurmRunner(ARRAY).poll(sweep.run_ids)
+    assert {state.status for state in states} == {"pending"}
+    states = SlurmRunner(ARRAY).poll(sweep.run_ids)
+    assert {state.reason for state in states} == {NOT_SUBMITTED}
+
+
+def test_a_run_that_was_retried_by_itself_is_not_in_the_next_array(
+    runner: SlurmRunner, slurm: FakeSlurm
+) -> None:
+    runner.spawn_sweep(requests(3))
+    for number in range(3):
+        end(runner, f"r{number}", completed=False)
+    plan = runner._plan(requests(3), None, 4, None, None, resume=True)
+    dispatcher = runner.dispatcher(plan, gpu_type=None, resume=True)
+    slurm.configure(max_submit=0)
+    assert dispatcher.dispatch(plan.requests, open_count=0).held
+    slurm.configure(max_submit=None)
+    alone = SlurmRunner(ARRAY).retry("r1").job_id
+    done = dispatcher.dispatch(plan.requests, open_count=0)
+    assert done.launched["r1"] == alone
+    arrays = [job["options"]["array"] for job in slurm.jobs.values() if job["id"] != alone]
+    assert [_size(array) for array in arrays] == [3, 1, 1]
+    assert RunPaths(runner.output_dir, "r1").submission_numbers() == [1, 2]
+    assert RunPaths(runner.output_dir, "r0").submission_numbers() == [1, 2]
+
+
+def test_only_the_launcher_of_what_waits_says_that_it_is_alive(runner: SlurmRunner) -> None:
+    plan = runner._plan(requests(2), "separate", 1, None, None, resume=False)
+    runner.note_sweep(plan, gpu_type=None)
+    intent = BatchPaths(runner.output_dir, f"{plan.sweep_id}.0").intent
+    os.utime(intent, (1000, 1000))
+    runner.show_alive(plan.sweep_id)
+    assert intent.stat().st_mtime > 1000
+    write_json(intent, json.loads(intent.read_text()) | {"host": "elsewhere"})
+    os.utime(intent, (1000, 1000))
+    runner.show_alive(plan.sweep_id)
+    assert intent.stat().st_mtime == 1000
 
 
 def test_a_sweep_that_ended_early_says_so_to_whoever_asks_later(
