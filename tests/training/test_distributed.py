@@ -14,6 +14,7 @@ import pytest
 from tmgg.errors import ConfigError, StoppedEarlyError
 from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
 from tmgg.experiment_utils.context import RunContext, Worker, set_current_run
+from tmgg.experiments import denoising
 from tmgg.experiments.denoising import run
 from tmgg.training import distributed
 from tmgg.training.checkpoint import CheckpointFiles
@@ -94,6 +95,20 @@ def test_no_node_looks_for_a_mark_that_is_not_there(
     outcome = train_distributed(parse_settings(small), placement, hooks=Hooks())
     assert outcome.metrics == {"val_loss": 0.5}
     assert seen == [["answer.pkl", "saved"]]
+
+
+def test_sigterm_is_left_to_the_run_by_a_ray_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray, "init", lambda **_: signal.signal(signal.SIGTERM, signal.SIG_IGN))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    told: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: told.append(number))
+    try:
+        with denoising._own_ray(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert told == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_work_travels_to_the_workers(work: Work) -> None:
