@@ -12,6 +12,7 @@ import pytest
 from tests.fakes.clock import FakeClock
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import ConfigError, RunExistsError
+from tmgg.experiment_utils import batch_index
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.cloud import waiting
 from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState, TaskRequest
@@ -245,6 +246,24 @@ def test_the_last_run_removed_takes_its_batches_with_it(runner: SlurmRunner) -> 
         left = [paths.run_id for paths in runs_in(runner.output_dir)]
         assert left == ["r1"][: 1 - number]
     assert list((runner.output_dir / BatchPaths.FOLDER_NAME).iterdir()) == []
+
+
+def test_removing_many_runs_does_not_read_their_batches_for_each(
+    runner: SlurmRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    names_in = batch_index.names_in
+
+    def counted(batch: BatchPaths) -> list[tuple[str, int]]:
+        read.append(batch.batch_id)
+        return names_in(batch)
+
+    monkeypatch.setattr(batch_index, "names_in", counted)
+    for run_id in runner.spawn_sweep(requests(20)).run_ids:
+        end(runner, run_id, completed=True)
+        remove_run(RunPaths(runner.output_dir, run_id), with_output=True)
+    assert list((runner.output_dir / BatchPaths.FOLDER_NAME).iterdir()) == []
+    assert len(read) <= 6
 
 
 def test_the_record_says_how_the_sweep_was_launched(runner: SlurmRunner) -> None:
