@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import ConfigError, RunExistsError
 from tmgg.experiment_utils import batch_index
 from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.cloud import waiting
+from tmgg.experiment_utils.cloud import sweep_records, waiting
 from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
@@ -246,6 +247,20 @@ def test_the_last_run_removed_takes_its_batches_with_it(runner: SlurmRunner) -> 
         left = [paths.run_id for paths in runs_in(runner.output_dir)]
         assert left == ["r1"][: 1 - number]
     assert list((runner.output_dir / BatchPaths.FOLDER_NAME).iterdir()) == []
+
+
+def test_a_sweep_that_is_just_being_noted_is_not_taken_for_an_empty_one(
+    runner: SlurmRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_batch = sweep_records.create_batch
+
+    def with_gc_beside(*arguments: Any) -> None:
+        sweep_records.remove_empty(runner.output_dir)
+        create_batch(*arguments)
+
+    monkeypatch.setattr(sweep_records, "create_batch", with_gc_beside)
+    sweep = runner.spawn_sweep(requests(2))
+    assert load_sweep(SweepPaths(runner.output_dir, sweep.sweep_id)) is not None
 
 
 def test_removing_many_runs_does_not_read_their_batches_for_each(
