@@ -14,6 +14,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import ConfigError, RunExistsError
 from tmgg.experiment_utils import batch_index
+from tmgg.experiment_utils import batches as batches_
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.cloud import sweep_records, waiting
 from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState, TaskRequest
@@ -252,11 +253,9 @@ def test_the_last_run_removed_takes_its_batches_with_it(runner: SlurmRunner) -> 
 def test_a_sweep_that_is_just_being_noted_is_not_taken_for_an_empty_one(
     runner: SlurmRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create_batch = sweep_records.create_batch
-
     def with_gc_beside(*arguments: Any) -> None:
         sweep_records.remove_empty(runner.output_dir)
-        create_batch(*arguments)
+        batches_.create_batch(*arguments)
 
     monkeypatch.setattr(sweep_records, "create_batch", with_gc_beside)
     sweep = runner.spawn_sweep(requests(2))
@@ -267,11 +266,10 @@ def test_removing_many_runs_does_not_read_their_batches_for_each(
     runner: SlurmRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    names_in = batch_index.names_in
 
     def counted(batch: BatchPaths) -> list[tuple[str, int]]:
         read.append(batch.batch_id)
-        return names_in(batch)
+        return batches_.names_in(batch)
 
     monkeypatch.setattr(batch_index, "names_in", counted)
     for run_id in runner.spawn_sweep(requests(20)).run_ids:
