@@ -6,14 +6,17 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import ConfigError, RunExistsError
+from tmgg.experiment_utils import batch_index
+from tmgg.experiment_utils import batches as batches_
 from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.cloud import waiting
+from tmgg.experiment_utils.cloud import sweep_records, waiting
 from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
@@ -245,6 +248,35 @@ def test_the_last_run_removed_takes_its_batches_with_it(runner: SlurmRunner) -> 
         left = [paths.run_id for paths in runs_in(runner.output_dir)]
         assert left == ["r1"][: 1 - number]
     assert list((runner.output_dir / BatchPaths.FOLDER_NAME).iterdir()) == []
+
+
+def test_a_sweep_that_is_just_being_noted_is_not_taken_for_an_empty_one(
+    runner: SlurmRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_gc_beside(*arguments: Any) -> None:
+        sweep_records.remove_empty(runner.output_dir)
+        batches_.create_batch(*arguments)
+
+    monkeypatch.setattr(sweep_records, "create_batch", with_gc_beside)
+    sweep = runner.spawn_sweep(requests(2))
+    assert load_sweep(SweepPaths(runner.output_dir, sweep.sweep_id)) is not None
+
+
+def test_removing_many_runs_does_not_read_their_batches_for_each(
+    runner: SlurmRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(batch: BatchPaths) -> list[tuple[str, int]]:
+        read.append(batch.batch_id)
+        return batches_.names_in(batch)
+
+    monkeypatch.setattr(batch_index, "names_in", counted)
+    for run_id in runner.spawn_sweep(requests(20)).run_ids:
+        end(runner, run_id, completed=True)
+        remove_run(RunPaths(runner.output_dir, run_id), with_output=True)
+    assert list((runner.output_dir / BatchPaths.FOLDER_NAME).iterdir()) == []
+    assert len(read) <= 6
 
 
 def test_the_record_says_how_the_sweep_was_launched(runner: SlurmRunner) -> None:
