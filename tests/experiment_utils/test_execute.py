@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +258,26 @@ def test_the_time_limit_ends_even_an_experiment_that_catches_exceptions(
     assert found.duration_seconds < 30
     assert signal.getsignal(signal.SIGALRM) is before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_files_that_take_too_long_to_send_are_not_the_experiments_time_limit(
+    paths: SubmissionPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SlowUpload:
+        def __init__(self, _folder: Path, _url: str) -> None: ...
+
+        def run(self) -> list[str]:
+            time.sleep(60)
+            return []
+
+    monkeypatch.setattr(execute, "Upload", SlowUpload)
+    monkeypatch.setattr(execute, "UPLOAD_WITHIN_S", 0.1)
+    url = "memory://there"
+    task = TaskInput(run_id="run", target="lab:good", config={"x": 3}, artifact_url=url)
+    write_json(paths.run_paths.task, task.to_json())
+    found = attempt(paths)
+    assert (found.status, found.stage, found.metrics["loss"]) == ("failed", "artifacts", 1.5)
+    assert "to memory://there/run took longer than 0.1 s" in str(found.error_message)
 
 
 def test_an_experiment_that_ignores_its_time_limit_is_ended_with_a_result(

@@ -66,7 +66,9 @@ def test_a_submission_is_written_beside_and_read_in_its_place(folder: Path) -> N
     record = RunRecord(run_id="run", backend="local", base_dir="/", settings={})
     task = TaskInput(run_id="run", target="lab:run", config={})
     first = create_run(paths, record, task, None, write)
-    second = add_submission(paths, write)
+    second = add_submission(first, write)
+    with pytest.raises(RunExistsError, match="submission 2 of 'run'"):
+        add_submission(first, lambda draft, _final: draft.intent.touch())
     for submission, (draft, final) in zip((first, second), seen, strict=True):
         assert submission.script.read_text() == str(final)
         assert submission.folder == final
@@ -90,7 +92,7 @@ def test_whatever_goes_wrong_while_it_is_written_leaves_no_run(
     assert [path.name for path in folder.iterdir()] == [".ended"]
     create(folder)
     with pytest.raises(type(error)):
-        add_submission(paths, fail)
+        add_submission(paths.submission(1), fail)
     assert paths.submission_numbers() == [1]
     assert not list(paths.folder.glob(".*"))
 

@@ -23,6 +23,8 @@ class FakeRay:
         self.answers_lost = 0
         """So many submissions are taken, and their answers are lost."""
         self.refusal: str | None = None
+        self.cut_off: set[str] = set()
+        """To a question of one of these, `METHOD path`, it answers by half."""
 
     def end(self, submission_id: str, status: str, **more: Any) -> None:
         self.jobs[submission_id] |= {"status": status, **more}
@@ -74,6 +76,8 @@ def serve(ray: FakeRay) -> Iterator[str]:
                 return
             text = answer if isinstance(answer, str) else json.dumps(answer)
             self.send_response(code)
+            if f"{self.command} {self.path}" in ray.cut_off:
+                self.send_header("Content-Length", str(2 * len(text) + 1))
             self.end_headers()
             self.wfile.write(text.encode())
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.fakes.clock import FakeClock
-from tmgg.errors import RunError, SubmissionError, SubmitLimitError, UnknownRunError
+from tmgg.errors import BackendError, RunError, SubmissionError, SubmitLimitError, UnknownRunError
 from tmgg.experiment_utils.cloud.base import CloudRunner
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
@@ -53,6 +53,8 @@ class ScriptedRunner(CloudRunner):
         self.retry_errors: list[SubmissionError] = []
         self.cancelled: list[str] = []
         self.ended_sweeps = 0
+        self.shown_alive_after: list[int] = []
+        """How many runs had been spawned each time."""
         self.most_in_queue: int | None = None
         self._poll_interval_s = poll_interval_s
 
@@ -89,6 +91,8 @@ class ScriptedRunner(CloudRunner):
         if script.collect_error is not None:
             raise script.collect_error
         state = self._state(run_id)
+        if not state.final:
+            raise BackendError(f"run {run_id!r} has not ended")
         why = state.failure
         return ExperimentResult(
             run_id=run_id, config={}, status="failed" if why else script.outcome, failure=why
@@ -112,6 +116,9 @@ class ScriptedRunner(CloudRunner):
 
     def end_sweep(self, sweep_id: str, why: Failure) -> None:
         self.ended_sweeps += 1
+
+    def show_alive(self, sweep_id: str) -> None:
+        self.shown_alive_after.append(len(self.spawned))
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         return {self.ended_folder}

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from tests.hydra import stand_in
 from tests.hydra.conftest import EXPERIMENT, Lab
 from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.sweep_policy import SweepPolicy
 
 
@@ -289,13 +290,36 @@ def test_ctrl_c_before_the_first_look_still_knows_what_was_submitted(
     assert f"tmgg-jobs wait {first}\n" in ended.err
 
 
+def test_ctrl_c_cancels_all_with_one_request(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stand_in.StandIn, "interrupt_at_poll", 1)
+    polled: list[int] = []
+    poll = stand_in.StandIn.poll
+
+    def counted(runner: stand_in.StandIn, run_ids: list[str]) -> list[RunState]:
+        polled.append(len(run_ids))
+        return poll(runner, run_ids)
+
+    monkeypatch.setattr(stand_in.StandIn, "poll", counted)
+    ended = lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "hydra.launcher.cancel_on_interrupt=true",
+        "x=1,2,3",
+        "+duration_s=60",
+    )
+    assert ended.code == 130
+    assert polled == [3, 3, 3]
+    for request in lab.slurm.requests:
+        assert f"run {request.run_id} is being cancelled" in ended.err
+
+
 def test_a_second_ctrl_c_just_leaves(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stand_in.StandIn, "interrupt_at_poll", 1)
 
-    def interrupted_again(runner: object, run_id: str) -> bool:
+    def interrupted_again(runner: object, run_ids: list[str]) -> list[bool]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stand_in.StandIn, "cancel", interrupted_again)
+    monkeypatch.setattr(stand_in.StandIn, "cancel_all", interrupted_again)
 
     ended = lab.run(
         "-m",

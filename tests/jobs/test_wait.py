@@ -12,6 +12,8 @@ import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, submit
+from tmgg.experiment_utils.paths import SweepPaths
+from tmgg.experiment_utils.sweeps import SweepRecord, SweepRun, save_sweep
 
 LIMIT_S = 30
 
@@ -133,6 +135,23 @@ def test_collect_sorts_by_a_metric_tells_the_best_and_saves_a_summary(
     assert (summary["best"], summary["metric_mode"]) == (GOOD, "max")
     assert [run["run_id"] for run in summary["runs"]] == [DIVERGING, GOOD, BAD]
     assert (here / "out" / "sweep_summary.csv").read_text().count("\n") >= 4
+
+
+def test_collect_tells_in_what_the_runs_of_a_sweep_differ(here: Path, tmgg_jobs: Jobs) -> None:
+    sweep = "20261123-120000-0123abcd"
+    runs = [SweepRun(run_id=GOOD, key="1", title="lr=1"), SweepRun(run_id=BAD, key="2")]
+    record = SweepRecord(
+        sweep_id=sweep, backend="local", mode="separate", parallelism=1, policy={}, runs=runs
+    )
+    save_sweep(SweepPaths(here / "local_outputs", sweep), record)
+
+    collected = tmgg_jobs("collect", sweep, "--save", "out")
+
+    head, first, *_ = (line.split() for line in collected.out.splitlines())
+    assert head[:3] == ["run", "overrides", "status"]
+    assert first[:3] == [GOOD, "lr=1", "completed"]
+    summary = json.loads((here / "out" / "sweep_summary.json").read_text())
+    assert [run["title"] for run in summary["runs"]] == ["lr=1", ""]
 
 
 def test_collecting_a_run_that_goes_on_is_misuse(slow_run: str, tmgg_jobs: Jobs) -> None:

@@ -1,13 +1,17 @@
 import dataclasses
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from tmgg.denoising.metrics import score_pairs
 from tmgg.denoising.noise import NOISES
+from tmgg.errors import ConfigError
 from tmgg.models import MODELS, EvidenceReadout, build_model
 from tmgg.training.config import Settings, parse_settings
-from tmgg.training.data import GraphSource, Shard
+from tmgg.training.data import DenoisingData, GraphSource, Shard
 
 CPU = torch.device("cpu")
 WHOLE = Shard()
@@ -92,3 +96,18 @@ def test_a_fixed_pair_is_the_same_at_every_step_and_in_validation() -> None:
     assert torch.equal(training(settings, 0), validation(settings))
     other = dataclasses.replace(settings, data=dataclasses.replace(settings.data, pair_seed=1))
     assert not torch.equal(training(settings, 0), training(other, 0))
+
+
+@pytest.mark.parametrize(
+    ("workers", "message"),
+    [
+        (8, "trainer.batch_size is 7, .* 8 workers"),
+        (6, "data.validation_graphs is 5, .* 6 workers"),
+    ],
+)
+def test_a_split_that_leaves_a_worker_without_graphs_is_refused(workers: int, message: str) -> None:
+    data = dataclasses.replace(SETTINGS.data, validation_graphs=5)
+    graphs = DenoisingData(dataclasses.replace(SETTINGS, data=data))
+    graphs.trainer = cast(pl.Trainer, SimpleNamespace(global_rank=0, world_size=workers))
+    with pytest.raises(ConfigError, match=message):
+        graphs.setup("fit")

@@ -14,12 +14,15 @@ import pytest
 from tmgg.errors import ConfigError, StoppedEarlyError
 from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
 from tmgg.experiment_utils.context import RunContext, Worker, set_current_run
+from tmgg.experiments import denoising
 from tmgg.experiments.denoising import run
+from tmgg.training import distributed
 from tmgg.training.checkpoint import CheckpointFiles
 from tmgg.training.config import parse_settings
-from tmgg.training.distributed import Outcome, Work
+from tmgg.training.distributed import Outcome, Work, train_distributed
 from tmgg.training.hooks import Hooks
 from tmgg.training.loop import train
+from tmgg.training.placement import Placement
 
 Config = dict[str, Any]
 
@@ -73,6 +76,39 @@ def test_what_it_came_to_reaches_the_driver_whole(work: Work, answer: Any) -> No
     found = work.answer()
     assert (type(found), str(found)) == (type(answer), str(answer))
     assert getattr(found, "checkpoint_path", None) == getattr(answer, "checkpoint_path", None)
+
+
+def test_no_node_looks_for_a_mark_that_is_not_there(
+    small: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file system would go on saying that it is not there."""
+    seen: list[list[str]] = []
+
+    def fit(work: Work, _placement: Placement) -> None:
+        seen.append(sorted(path.name for path in work.folder.iterdir()))
+        assert not work.is_answered
+        assert work.next_settings() == work.settings
+        work.leave_answer(Outcome({"val_loss": 0.5}, []))
+
+    monkeypatch.setattr(distributed, "_fit", fit)
+    placement = Placement(workers=2, cpus_each=1, gpus_each=0, spread=True)
+    outcome = train_distributed(parse_settings(small), placement, hooks=Hooks())
+    assert outcome.metrics == {"val_loss": 0.5}
+    assert seen == [["answer.pkl", "saved"]]
+
+
+def test_sigterm_is_left_to_the_run_by_a_ray_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray, "init", lambda **_: signal.signal(signal.SIGTERM, signal.SIG_IGN))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    told: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: told.append(number))
+    try:
+        with denoising._own_ray(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert told == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_work_travels_to_the_workers(work: Work) -> None:

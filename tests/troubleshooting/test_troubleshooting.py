@@ -26,6 +26,7 @@ MESSAGES = Source().messages()
 OPAQUE = {
     "tmgg/experiment_utils/cloud/diagnosis.py": "made of _STAGES and the fixed beginnings, below",
     "tmgg/experiment_utils/cloud/modal/runner.py": "an error of the calls, told again",
+    "tmgg/experiment_utils/cloud/local.py:start": "a ConfigError, told again",
     "tmgg/experiment_utils/cloud/polling.py:_ask": "a BackendUnavailableError, told again",
     "tmgg/experiment_utils/cloud/judging.py": "a SubmissionError or RecordError, told again",
     "tmgg/experiment_utils/cloud/dispatch.py": "a SubmissionError, told again",

@@ -1,5 +1,6 @@
 """From what was typed to the runs it means."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -65,6 +66,25 @@ def recorded_sweep(text: str, folders: Sequence[Path]) -> list[RunPaths]:
             runs = [RunPaths(folder, run.run_id) for run in record.runs]
             return [paths for paths in runs if is_recorded(paths)]
     return []
+
+
+def titles_of(runs: Sequence[KnownRun], texts: Iterable[str]) -> dict[RunPaths, str]:
+    """In what runs differ from their siblings, as the records of their sweeps have it.
+
+    `texts` are what was typed: a run with a name of its own is known by its sweep's id only.
+    """
+    named = {sweep_of(f"{text}-0") for text in texts}
+    sweeps = {(run.paths.output_dir, sweep_of(run.run_id)) for run in runs}
+    sweeps |= {(folder, sweep) for folder, _ in sweeps for sweep in named}
+    titles: dict[RunPaths, str] = {}
+    for folder, sweep in sweeps:
+        if sweep is None:
+            continue
+        with contextlib.suppress(RecordError, OSError):
+            record = load_sweep(SweepPaths(folder, sweep))
+            members = [] if record is None else record.runs
+            titles.update({RunPaths(folder, run.run_id): run.title for run in members})
+    return titles
 
 
 def complete_run(incomplete: str) -> list[str]:

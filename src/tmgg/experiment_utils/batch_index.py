@@ -5,9 +5,12 @@ read from the batch: `find_member` finds it by the run's name, and `make_run_fol
 folder when somebody has something to write in it: its job, who cancels it, who keeps its verdict.
 """
 
+import contextlib
 import functools
 import os
+import secrets
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from tmgg.experiment_utils.atomic_file import JsonDict, write_atomic, write_json
@@ -110,17 +113,33 @@ def fill_run_folder(paths: SubmissionPaths) -> None:
 def note_removed(paths: RunPaths) -> None:
     """Let a run that was removed not come back from its batch; the last one takes the batch."""
     index = _index(paths.output_dir)
-    for batch in index.batches_of(paths.run_id):
+    for batch in index.batches_of(paths):
         with batch.removed.open("a") as stream:
             stream.write(f"{paths.run_id}\n")
-        if {run_id for run_id, _number in names_in(batch)} <= removed_from(batch):
+            size = stream.tell()
+        index.forget_run(batch, paths)
+        # Of thousands only the last need look at all the others.
+        if size >= index.size_when_all_are_removed(batch) and _all_are_removed(batch):
             shutil.rmtree(batch.folder, ignore_errors=True)
-        index.drop(batch.batch_id)
+            index.drop(batch.batch_id)
+
+
+def _all_are_removed(batch: BatchPaths) -> bool:
+    return {run_id for run_id, _number in names_in(batch)} <= removed_from(batch)
 
 
 def withdraw_batch(paths: BatchPaths) -> None:
     """Remove a batch that the backend certainly did not take, as if it had never been written."""
-    shutil.rmtree(paths.folder, ignore_errors=True)
+    doomed = replace(paths, folder_name=f".{paths.batch_id}.{secrets.token_hex(4)}.tmp").folder
+    with contextlib.suppress(OSError):
+        paths.folder.rename(doomed)  # so that nobody sees half of it
+    for folder in (doomed, paths.folder):
+        shutil.rmtree(folder, ignore_errors=True)
+    forget_batch(paths)
+
+
+def forget_batch(paths: BatchPaths) -> None:
+    """See again where its runs are."""
     _index(paths.output_dir).drop(paths.batch_id)
 
 
@@ -136,6 +155,8 @@ class _Index:
         """In batches that hold what is to be submitted; may be in the others meanwhile."""
         self._output_dir = output_dir
         self._known: set[str] = set()
+        self._sizes: dict[str, int] = {}
+        """By batch: see `size_when_all_are_removed`."""
 
     def refresh(self) -> None:
         """See which batches there are. A listing: it makes an NFS client ask the server again."""
@@ -149,17 +170,36 @@ class _Index:
             if not name.startswith("."):
                 self._add(BatchPaths(self._output_dir, name))
 
-    def batches_of(self, run_id: str) -> list[BatchPaths]:
+    def batches_of(self, run: RunPaths) -> list[BatchPaths]:
         """Those that hold a submission of the run."""
         self.refresh()
-        pairs = (*self.submitted.items(), *self.waiting.items())
-        found = (member.batch for (name, _), member in pairs if name == run_id)
-        return list(dict.fromkeys(found))
+        names = self._names_of(run)
+        found = [members[name] for members in self._both for name in names if name in members]
+        return list(dict.fromkeys(member.batch for member in found))
+
+    def forget_run(self, batch: BatchPaths, run: RunPaths) -> None:
+        """It is in the batch no more."""
+        for members in self._both:
+            for name in self._names_of(run):
+                if name in members and members[name].batch == batch:
+                    del members[name]
+
+    def size_when_all_are_removed(self, batch: BatchPaths) -> int:
+        """Of its file `removed`, at least."""
+        return self._sizes.get(batch.batch_id, 0)
+
+    @property
+    def _both(self) -> tuple[_Members, _Members]:
+        return self.submitted, self.waiting
+
+    def _names_of(self, run: RunPaths) -> list[tuple[str, int]]:
+        # The first has no folder before its job begins; the later ones are made with theirs.
+        return [(run.run_id, number) for number in {1, *run.submission_numbers()}]
 
     def drop(self, batch_id: str) -> None:
         """Forget a batch; it is read again if it is still there."""
         self._known.discard(batch_id)
-        for members in (self.submitted, self.waiting):
+        for members in self._both:
             gone = [name for name, member in members.items() if member.batch.batch_id == batch_id]
             for name in gone:
                 del members[name]
@@ -171,6 +211,7 @@ class _Index:
         except (OSError, ValueError):
             return  # another user's, or being removed
         self._known.add(batch.batch_id)
+        self._sizes[batch.batch_id] = sum(len(run_id) + 1 for run_id in {name for name, _ in names})
         members = self.waiting if batch.is_waiting else self.submitted
         for number, name in enumerate(names):
             # Of two submitters of one run the first counts; the job of the other ends unused.

@@ -18,7 +18,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from tmgg.errors import RecordError, StoppedEarlyError, TaskError
+from tmgg.errors import ArtifactError, RecordError, StoppedEarlyError, TaskError
 from tmgg.experiment_utils.artifacts import UPLOAD_WITHIN_S, Upload, url_of
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
 from tmgg.experiment_utils.batch_index import fill_run_folder
@@ -91,14 +91,14 @@ def _attempt(paths: SubmissionPaths, started: float) -> TaskOutput:
             returned = experiment(config)
         stage = "result"
         metrics, checkpoint = parse_returned(returned)
-        if task.artifact_url is not None:
-            stage = "artifacts"
-            with time_limit(UPLOAD_WITHIN_S, on_deadline=lambda: _deadline(paths, started)):
-                checkpoint = _send_artifacts(paths, task, checkpoint)
-        log.info("Experiment completed")
         outcome = TaskOutput(
             run_id=task.run_id, status="completed", metrics=metrics, checkpoint_path=checkpoint
         )
+        if task.artifact_url is not None:
+            stage = "artifacts"
+            sent = _send_artifacts(paths, task, outcome, started)
+            outcome = replace(outcome, checkpoint_path=sent)
+        log.info("Experiment completed")
     except StoppedEarlyError as stopped:
         outcome = _stopped_output(paths, stopped)
     except BaseException as error:  # the job-side top level: everything becomes a result
@@ -190,11 +190,27 @@ def _context(paths: SubmissionPaths, ray_nodes: Sequence[RunNode]) -> RunContext
     )
 
 
-def _send_artifacts(paths: SubmissionPaths, task: TaskInput, checkpoint: str | None) -> str | None:
+def _send_artifacts(
+    paths: SubmissionPaths, task: TaskInput, found: TaskOutput, started: float
+) -> str | None:
     """Bring the experiment's files to the task's URL; where its checkpoint is then."""
     folder = paths.run_paths.artifacts
     url = f"{task.artifact_url}/{task.run_id}"
-    return url_of(checkpoint, folder, url, Upload(folder, url).run())
+    late = ArtifactError(
+        f"bringing the files to {url} took longer than {UPLOAD_WITHIN_S:g} s. What has arrived is "
+        "noted there; the rest follows when the run is submitted again."
+    )
+
+    def give_up() -> None:
+        failed = _failed_output(paths, _Failed("artifacts", late))
+        kept = replace(failed, metrics=found.metrics, checkpoint_path=found.checkpoint_path)
+        _end_now(paths, kept, started)
+
+    try:
+        with time_limit(UPLOAD_WITHIN_S, on_deadline=give_up):
+            return url_of(found.checkpoint_path, folder, url, Upload(folder, url).run())
+    except ExperimentTimeout as error:  # its words are about the experiment's own limit
+        raise late from error
 
 
 def _with_output_dir(config: JsonDict, paths: SubmissionPaths) -> JsonDict:
@@ -262,8 +278,11 @@ def _words_of(error: BaseException) -> str:
 def _deadline(paths: SubmissionPaths, started: float) -> None:
     """The experiment ignored its time limit (native code that never returns): end the process."""
     error = ExperimentTimeout("the experiment ignored its time limit and was ended")
-    output = _stamped(_failed_output(paths, _Failed("run", error)), paths, started)
-    os._exit(_publish(paths, output))
+    _end_now(paths, _failed_output(paths, _Failed("run", error)), started)
+
+
+def _end_now(paths: SubmissionPaths, output: TaskOutput, started: float) -> None:
+    os._exit(_publish(paths, _stamped(output, paths, started)))
 
 
 def _publish(paths: SubmissionPaths, output: TaskOutput) -> int:

@@ -5,6 +5,7 @@ remembered in `~/.tmgg/folders` (`TMGG_HOME` moves it), so commands work from an
 """
 
 import getpass
+import logging
 import os
 import secrets
 import shutil
@@ -27,6 +28,8 @@ from tmgg.experiment_utils.batch_index import (
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, JobFolder, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.records import as_time, parse_record
 from tmgg.experiment_utils.task import TaskInput
+
+log = logging.getLogger(__name__)
 
 OWNER_ONLY_FOLDER = 0o700
 WriteSubmission = Callable[[SubmissionPaths, SubmissionPaths], None]
@@ -75,6 +78,11 @@ class Intent:
             and process_start(self.pid) == self.process_start
         )
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this very process is the submitter."""
+        return self.pid == os.getpid() and self.submitter_alive()
+
 
 def new_intent() -> Intent:
     return Intent(token=secrets.token_hex(16))
@@ -110,9 +118,12 @@ def create_run(
     return paths.submission(1)
 
 
-def add_submission(paths: RunPaths, write_submission: WriteSubmission) -> SubmissionPaths:
-    """The next submission of a run that exists; all of its files or none."""
-    number = max(paths.submission_numbers(), default=0) + 1
+def add_submission(earlier: SubmissionPaths, write_submission: WriteSubmission) -> SubmissionPaths:
+    """The submission after one that has ended; all of its files or none.
+
+    Raises RunExistsError when somebody else was first.
+    """
+    paths, number = earlier.run_paths, earlier.number + 1
     final = paths.submission(number)
     draft = replace(final, folder_name=f".{number}.{secrets.token_hex(4)}.tmp")
     try:
@@ -166,6 +177,14 @@ def save_job(paths: JobFolder, job_id: str | None) -> None:
     write_json(
         paths.job, {"version": LAYOUT_VERSION, "job_id": job_id, "submitted_at": time.time()}
     )
+
+
+def note_job(paths: JobFolder, job_id: str | None) -> None:
+    """As `save_job`; a disk that is full only means that the job is looked up again next time."""
+    try:
+        save_job(paths, job_id)
+    except OSError as error:
+        log.warning("could not note job %s of run %s: %s", job_id, paths.name, error)
 
 
 def submitted_at(paths: JobFolder) -> float | None:

@@ -3,7 +3,9 @@
 import contextlib
 import functools
 import importlib.util
+import signal
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +86,7 @@ def _own_ray(workers: int) -> Iterator[None]:
         )
     import ray  # over a second to import
 
+    on_term = signal.getsignal(signal.SIGTERM)
     ray.init(
         address="local",
         num_cpus=max(workers, int(this_machine().cpus)),
@@ -91,6 +94,8 @@ def _own_ray(workers: int) -> Iterator[None]:
         log_to_driver=True,
         logging_level="WARNING",
     )
+    if threading.current_thread() is threading.main_thread() and callable(on_term):
+        signal.signal(signal.SIGTERM, on_term)  # Ray's own would end the training unsaved
     try:
         yield
     finally:

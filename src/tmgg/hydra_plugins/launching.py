@@ -113,7 +113,7 @@ def _take_leave(
     if len(submitted) < len(run_ids):
         _say(f"{len(run_ids) - len(submitted)} of {len(run_ids)} runs were not submitted yet")
     if cancel:
-        left = [run_id for run_id in left if not _cancelled(runner, run_id)]
+        left = _cancel(runner, left)
     if left:
         _say(f"{len(left)} of {len(run_ids)} runs go on without this process")
         _say_how_to_come_back(left)
@@ -124,28 +124,39 @@ def _submitted(
 ) -> list[str]:
     """Those that are in, whatever the last look told."""
     submitted = [run_id for run_id in run_ids if _is_in(seen.get(run_id))]
-    for run_id in (run_id for run_id in run_ids if not _is_in(seen.get(run_id))):
-        try:
-            (state,) = runner.poll([run_id])
-        except RunError:
-            break
-        if _is_in(state):
-            submitted.append(run_id)
-    return submitted
+    unsure = [run_id for run_id in run_ids if not _is_in(seen.get(run_id))]
+    return [*submitted, *(state.run_id for state in _known(runner, unsure) if _is_in(state))]
+
+
+def _known(runner: CloudRunner, run_ids: Sequence[str]) -> list[RunState]:
+    """The states of those that are on record, which were written in this order."""
+    try:
+        return runner.poll(run_ids)  # one question for all
+    except RunError:
+        states: list[RunState] = []
+        with contextlib.suppress(RunError):
+            for run_id in run_ids:
+                states += runner.poll([run_id])
+        return states
 
 
 def _is_in(state: RunState | None) -> bool:
     return state is not None and state.reason != NOT_SUBMITTED
 
 
-def _cancelled(runner: CloudRunner, run_id: str) -> bool:
+def _cancel(runner: CloudRunner, run_ids: Sequence[str]) -> list[str]:
+    """With one request for all; those that could not be cancelled."""
     try:
-        asked = runner.cancel(run_id)
+        asked = runner.cancel_all(run_ids)
     except TmggError as error:
-        _say(f"run {run_id} could not be cancelled: {error}")
-        return False
-    _say(f"run {run_id} {'is being cancelled' if asked else 'had already ended'}")
-    return True
+        if isinstance(error, RunError) and len(run_ids) > 1:  # of one of them
+            return [left for run_id in run_ids for left in _cancel(runner, [run_id])]
+        which = f"run {run_ids[0]}" if len(run_ids) == 1 else f"{len(run_ids)} runs"
+        _say(f"{which} could not be cancelled: {error}")
+        return list(run_ids)
+    for run_id, is_asked in zip(run_ids, asked, strict=True):
+        _say(f"run {run_id} {'is being cancelled' if is_asked else 'had already ended'}")
+    return []
 
 
 def _say_submitted(task: SpawnedTask) -> None:

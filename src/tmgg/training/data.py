@@ -100,6 +100,12 @@ class DenoisingData(pl.LightningDataModule):
                 f"trainer.batch_size is {batch_size}, the batch of all workers together, but "
                 f"there are {world_size} workers; give each at least one graph"
             )
+        graphs = self._settings.data.validation_graphs
+        if world_size > graphs:
+            raise ConfigError(
+                f"data.validation_graphs is {graphs}, but there are {world_size} workers; give "
+                "each at least one graph to validate on"
+            )
 
     def train_dataloader(self) -> DataLoader[int]:
         """Ticks of a clock, one per optimiser step; the graphs are made on the device."""

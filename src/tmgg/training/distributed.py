@@ -63,6 +63,7 @@ def train_distributed(settings: Settings, placement: Placement, *, hooks: Hooks)
     folder = Path(tempfile.mkdtemp(dir=output_dir / FOLDER))
     work = Work(replace(settings, output_dir=output_dir), hooks, folder)
     try:
+        work.lay_out()
         _fit(work, placement)
         answer = work.answer()
     finally:
@@ -83,6 +84,15 @@ class Work:
     folder: Path
     """Shared; the workers of one training leave their marks here."""
 
+    def lay_out(self) -> None:
+        """Make the marks, empty.
+
+        A name that was missing once may stay missing in a node's cache for a minute, while a file
+        that is there is asked for anew at every open (close-to-open consistency, nfs(5)).
+        """
+        self._answer_file.touch()
+        self._saved_file.touch()
+
     def answer(self) -> Outcome | TmggError:
         """What the training came to, once it has ended."""
         found: Outcome | TmggError = pickle.loads(self._answer_file.read_bytes())
@@ -91,20 +101,21 @@ class Work:
     @property
     def is_answered(self) -> bool:
         """Whether an earlier start of the workers already came to an end."""
-        return self._answer_file.exists()
+        return _is_written(self._answer_file)
 
     def leave_answer(self, answer: Outcome | TmggError) -> None:
         write_durably(self._answer_file, lambda stream: pickle.dump(answer, stream))
 
     def next_settings(self) -> Settings:
         """The settings to begin with: from this training's own checkpoint once there is one."""
-        if not self._saved_file.exists():
+        if not _is_written(self._saved_file):
             return self.settings
         return replace(self.settings, resume_from=CheckpointFiles(self.settings.output_dir).last)
 
     def saved(self, path: Path) -> None:
         """Note that `last` is this training's own: another may have left one in the folder."""
-        self._saved_file.touch()
+        if not _is_written(self._saved_file):
+            self._saved_file.write_text("yes\n")
         self.hooks.saved(path)
 
     @property
@@ -114,6 +125,13 @@ class Work:
     @property
     def _saved_file(self) -> Path:
         return self.folder / "saved"
+
+
+def _is_written(mark: Path) -> bool:
+    try:
+        return bool(mark.read_bytes())
+    except FileNotFoundError:
+        return False
 
 
 def _fit(work: Work, placement: Placement) -> None:

@@ -153,3 +153,9 @@ def test_nothing_is_tried_again_when_nothing_should_be(run: Run) -> None:
 def test_a_retry_that_is_refused_leaves_the_failure_as_it_was(run: Run) -> None:
     _, ended = run(refuse="no such partition", a=[], b=["not_started"])
     assert ended == ["completed", "not_started"]
+
+
+def test_runs_without_hope_may_be_the_last_failure(run: Run) -> None:
+    policy = SweepPolicy(max_failures=1)
+    _, ended = run(policy, a=["not_started"] * 9, b=["not_started"] * 9)
+    assert ended == ["not_started"] * 2

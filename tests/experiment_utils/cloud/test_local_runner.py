@@ -280,7 +280,7 @@ from tmgg.experiment_utils.cloud import local
 if sys.argv[1] == "before":
     LocalRunner.start = lambda runner, submission: os.kill(os.getpid(), signal.SIGKILL)
 else:
-    local.save_job = lambda submission, job_id: os.kill(os.getpid(), signal.SIGKILL)
+    local.note_job = lambda submission, job_id: os.kill(os.getpid(), signal.SIGKILL)
 LocalRunner().spawn_experiment({"experiment": {"_target_": "lab:gated"}}, run_id="run")
 """
 

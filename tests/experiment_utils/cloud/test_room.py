@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tmgg.errors import ConfigError
+from tmgg.errors import ConfigError, SubmissionError
 from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
 from tmgg.experiment_utils.cloud.gpus import visible_gpus
 
@@ -129,6 +129,19 @@ def test_more_than_the_machine_has_is_refused(lab: Path) -> None:
         LocalRunner(LocalConfig(gpus_per_run=3)).spawn_experiment(HOLD)
     with pytest.raises(ConfigError, match="cpus_per_run=100000 is more"):
         LocalRunner(LocalConfig(cpus_per_run=100_000)).spawn_experiment(HOLD)
+
+
+def test_a_retry_where_there_is_less_is_refused_and_does_not_wait_for_ever(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = LocalRunner(LocalConfig(gpus_per_run=2))
+    run_id = runner.spawn_experiment(HOLD).run_id
+    assert runner.cancel(run_id)
+    assert runner.get_result(run_id).status == "failed"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    with pytest.raises(SubmissionError, match=r"gpus_per_run=2 is more than .*: 1"):
+        runner.retry(run_id)
+    assert runner.get_result(run_id).status == "failed"
 
 
 @pytest.mark.parametrize(

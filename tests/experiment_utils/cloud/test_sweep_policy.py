@@ -7,7 +7,7 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_runner import Script, ScriptedRunner
-from tmgg.errors import ConfigError, SubmissionError
+from tmgg.errors import ConfigError, RunExistsError, SubmissionError
 from tmgg.experiment_utils.cloud import waiting
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges, SweepPolicy
@@ -150,3 +150,29 @@ def test_a_spawned_sweep_is_submitted_whole_and_left(runner: ScriptedRunner) -> 
     assert sweep.run_ids == ["a", "b", "c"]
     assert runner.spawned == ["a", "b", "c"]
     assert runner.polls == []
+
+
+def test_runs_that_nothing_makes_room_for_may_be_the_last_failure(runner: ScriptedRunner) -> None:
+    runner.most_in_queue = 0
+    results = runner.run_sweep(requests(*"abc"), policy=SweepPolicy(max_failures=2))
+    assert [result.failure.kind for result in results if result.failure] == ["submission"] * 3
+
+
+def test_a_run_that_somebody_else_tried_again_first_is_waited_for(
+    runner: ScriptedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retry = runner.retry
+
+    def taken(run_id: str, changes: RetryChanges | None = None) -> None:
+        retry(run_id)
+        raise RunExistsError(f"run {run_id!r} is running; only a failed run is retried")
+
+    runner.scripts["a"] = failing("node_fail")
+    monkeypatch.setattr(runner, "retry", taken)
+    (result,) = runner.run_sweep(requests("a"))
+    assert result.status == "completed"
+
+
+def test_others_see_that_a_launcher_is_alive_while_it_submits(runner: ScriptedRunner) -> None:
+    runner.run_sweep(requests(*"abc"), parallelism=3)
+    assert {1, 2} <= set(runner.shown_alive_after)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tmgg.experiment_utils.evidence import ExitRecord, read_exit_record
+from tmgg.experiment_utils.exit_record import End, leave_exit_record
 from tmgg.experiment_utils.packed.allocation import Allocation
 from tmgg.experiment_utils.packed.driver import NO_NODES, TERMINATED, Driver
 from tmgg.experiment_utils.packed.keeper import NOT_NEEDED
@@ -221,3 +222,14 @@ def test_the_end_of_an_allocation_does_not_wait_for_ever(trial_of: Make) -> None
     trial.nodes.on_wait = trial.driver.terminate
     assert trial.driver.run() == TERMINATED
     assert trial.nodes.now_s < 60
+
+
+def test_a_run_that_left_its_own_record_keeps_it_when_its_node_is_lost_after(
+    trial_of: Make,
+) -> None:
+    trial = trial_of(1, codes={"r0": -9})
+    leave_exit_record(trial.runs["r0"], End(job_id="77", exit_code=1, scope="run"))
+    assert trial.driver.run() == 0
+    record = trial.record("r0")
+    assert record is not None
+    assert (record.exit_code, record.failure) == (1, None)

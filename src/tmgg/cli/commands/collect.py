@@ -48,16 +48,21 @@ def collect(
     from tmgg.cli.printing import put_json, say
     from tmgg.cli.ranking import Ranking
     from tmgg.cli.run_json import poll_or_raise
-    from tmgg.cli.selection import find_several
+    from tmgg.cli.selection import find_several, titles_of
     from tmgg.cli.sweep_summary import SweepRow, save_summary, sort_rows
     from tmgg.experiment_utils.cloud.reattach import Reattached
 
     ranking = Ranking(sort, "max" if largest else "min")
     reattached = Reattached(find_several(runs, folder))
     states = poll_or_raise(reattached)
+    titles = titles_of(reattached.runs, runs)
     rows = [
-        SweepRow(number=number, title="", result=reattached.collect(state.run_id))
-        for number, state in enumerate(states)
+        SweepRow(
+            number=number,
+            title=titles.get(run.paths, ""),
+            result=reattached.collect(state.run_id),
+        )
+        for number, (run, state) in enumerate(zip(reattached.runs, states, strict=True))
         if state.final
     ]
     open_ids = [state.run_id for state in states if not state.final]

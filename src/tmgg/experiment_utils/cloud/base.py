@@ -101,10 +101,13 @@ class CloudRunner(ABC):
 
     def dispatcher(self, plan: SweepPlan, *, gpu_type: str | None, resume: bool) -> Dispatcher:
         """What submits the runs of a sweep in its mode, which is one of `sweep_modes`."""
-        return SeparateDispatcher(
-            lambda request: self.spawn(request, gpu_type=gpu_type, resume=resume),
-            parallelism=plan.parallelism,
-        )
+
+        def spawn(request: TaskRequest) -> SpawnedTask:
+            # Thousands take longer to submit than a launcher may be silent.
+            self.show_alive(plan.sweep_id)
+            return self.spawn(request, gpu_type=gpu_type, resume=resume)
+
+        return SeparateDispatcher(spawn, parallelism=plan.parallelism)
 
     def match_earlier(self, requests: Sequence[TaskRequest]) -> list[TaskRequest]:
         """The requests, with the run ids of earlier runs that have the same content."""

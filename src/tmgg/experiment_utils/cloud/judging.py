@@ -14,7 +14,12 @@ from typing import Protocol, TypeVar
 from tmgg.errors import RecordError, RunError, SubmissionError
 from tmgg.experiment_utils.atomic_file import read_json, write_json
 from tmgg.experiment_utils.attempt_log import read_attempt_log
-from tmgg.experiment_utils.batch_index import find_member, make_run_folder, packed_batch
+from tmgg.experiment_utils.batch_index import (
+    find_member,
+    forget_batch,
+    make_run_folder,
+    packed_batch,
+)
 from tmgg.experiment_utils.batches import Member
 from tmgg.experiment_utils.cloud.diagnosis import LogTails
 from tmgg.experiment_utils.cloud.patience import Patience
@@ -137,14 +142,25 @@ class Judge:
     ) -> JobOrRefusal:
         batch = member.batch
         if batch not in self._batch_jobs and batch not in adopted:
-            refused = read_refusal(batch)
-            adopt = adopt_waiting if batch.is_waiting else self._backend.adopt_batch
-            found = read_job_id(batch) or refused or _or_refusal(adopt, batch)
+            found = self._look_for_job(batch)
             if isinstance(found, str):
                 self._batch_jobs[batch] = found
             else:
                 adopted[batch] = found
         return self._batch_jobs.get(batch) or adopted[batch]
+
+    def _look_for_job(self, batch: BatchPaths) -> JobOrRefusal:
+        refused = read_refusal(batch)
+        adopt = adopt_waiting if batch.is_waiting else self._backend.adopt_batch
+        try:
+            return read_job_id(batch) or refused or _or_refusal(adopt, batch)
+        except RecordError:
+            if batch.folder.exists():
+                raise
+            # Its launcher took it back, for want of room in the queue: its runs wait, or are in
+            # another.
+            forget_batch(batch)
+            return None
 
     def _judge(
         self, submission: SubmissionPaths, job_id: str | None, view: JobView | None

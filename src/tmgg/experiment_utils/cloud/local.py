@@ -25,15 +25,15 @@ from tmgg.experiment_utils.cloud.factory import unknown_name
 from tmgg.experiment_utils.cloud.gpus import find_gpus
 from tmgg.experiment_utils.cloud.local_hints import LOCAL_HINTS
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
-from tmgg.experiment_utils.cloud.room import available_cpus, is_waiting
+from tmgg.experiment_utils.cloud.room import Wish, available_cpus, is_waiting
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.paths import SubmissionPaths
 from tmgg.experiment_utils.registry import (
     load_run,
     new_intent,
+    note_job,
     process_name,
     process_start,
-    save_job,
 )
 
 log = logging.getLogger(__name__)
@@ -100,13 +100,7 @@ class LocalRunner(RecordedRunner):
         return asdict(self.config)
 
     def check_submission(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
-        there = {"cpus_per_run": len(available_cpus()), "gpus_per_run": len(find_gpus())}
-        for name, count in there.items():
-            asked = getattr(self.config, name)
-            if asked is not None and asked > count:
-                raise ConfigError(
-                    f"{name}={asked} is more than this machine has for this process: {count}"
-                )
+        _check_room(asdict(self.config))
 
     def write_submission(
         self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
@@ -115,6 +109,11 @@ class LocalRunner(RecordedRunner):
 
     def start(self, submission: SubmissionPaths) -> str:
         run = submission.run_paths
+        record = load_run(run)
+        try:
+            _check_room(record.settings)  # a retry may come where there is less
+        except ConfigError as error:
+            raise SubmissionError(str(error)) from error
         argv = [sys.executable, "-m", "tmgg.experiment_utils.cloud.local_supervisor"]
         try:
             with run.stdout.open("ab") as stdout, run.stderr.open("ab") as stderr:
@@ -123,17 +122,14 @@ class LocalRunner(RecordedRunner):
                     stdin=subprocess.DEVNULL,
                     stdout=stdout,
                     stderr=stderr,
-                    cwd=load_run(run).base_dir,
+                    cwd=record.base_dir,
                     start_new_session=True,
                 )
         except OSError as error:
             raise SubmissionError(f"cannot start {sys.executable}: {error}") from error
         job_id = process_name(process.pid)
         _reap_when_over(process)
-        try:
-            save_job(submission, job_id)
-        except OSError as error:
-            log.warning("could not note process %s: %s", job_id, error)  # it notes itself
+        note_job(submission, job_id)
         return job_id
 
     def adopt(self, submission: SubmissionPaths) -> str | None:
@@ -152,6 +148,20 @@ class LocalRunner(RecordedRunner):
         if pid is not None:
             # The supervisor ends the experiment's whole session and leaves the exit record.
             os.kill(pid, signal.SIGTERM)
+
+
+def _check_room(settings: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a run that would wait for ever here."""
+    wish = Wish.of_settings(settings)
+    there = {
+        "cpus_per_run": (wish.cpus, available_cpus()),
+        "gpus_per_run": (wish.gpus, find_gpus()),
+    }
+    for name, (asked, names) in there.items():
+        if asked is not None and asked > len(names):
+            raise ConfigError(
+                f"{name}={asked} is more than this machine has for this process: {len(names)}"
+            )
 
 
 def view_process(job_id: str) -> JobView | None:

@@ -23,10 +23,11 @@ from tmgg.experiment_utils.cloud.ray_jobs.own_ray import find_own_ray, hold_own_
 from tmgg.experiment_utils.cloud.ray_jobs.states import view_of
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
-from tmgg.experiment_utils.cloud.verdict import JobView
+from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end
+from tmgg.experiment_utils.evidence import read_evidence
 from tmgg.experiment_utils.ownership import forbid, is_forbidden
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
-from tmgg.experiment_utils.registry import load_intent, load_run, new_intent, save_job
+from tmgg.experiment_utils.registry import load_intent, load_run, new_intent, note_job
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +99,7 @@ class RayRunner(RecordedRunner):
         job_id = self._job_id_of(name)
         with self._cluster() as client:
             client.submit(_request(submission), name, budget_s=self.config.submit_timeout_s)
-        with contextlib.suppress(OSError):  # the job claims the submission by itself
-            save_job(submission, job_id)
+        note_job(submission, job_id)
         return job_id
 
     def adopt(self, submission: SubmissionPaths) -> str | None:
@@ -113,7 +113,7 @@ class RayRunner(RecordedRunner):
         if not known:
             return adopt_or_close(submission)
         job_id = self._job_id_of(name)
-        save_job(submission, job_id)
+        note_job(submission, job_id)
         return job_id
 
     def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
@@ -135,7 +135,7 @@ class RayRunner(RecordedRunner):
             view = JobView(
                 phase="ended", state=view.state, kind="cancelled", restarts=view.restarts
             )
-        elif view.kind == "node_fail" and not submission.cancel.exists():
+        elif view.kind == "node_fail" and not _is_over(submission):
             view = self._started_again(submission, job_id, view)
         return super().end_poll(question, {job_id: view})
 
@@ -229,6 +229,13 @@ def find_token(token_path: str | None) -> str | None:
         if given is None:
             return None
         raise QueryError(f"the token of the Ray cluster cannot be read: {error}") from error
+
+
+def _is_over(submission: SubmissionPaths) -> bool:
+    """Whether it must not begin again: its node may be lost just after it has ended."""
+    if submission.cancel.exists():
+        return True
+    return has_trusted_end(read_evidence(submission, ended=False))
 
 
 def _request(submission: SubmissionPaths) -> JsonDict:

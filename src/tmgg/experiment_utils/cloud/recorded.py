@@ -271,7 +271,8 @@ class RecordedRunner(CloudRunner):
         sweep_records.show_alive(self.output_dir, sweep_id)
 
     def retry(self, run_id: str, changes: RetryChanges | None = None) -> SpawnedTask:
-        paths = self._paths(run_id)
+        # Before the poll: whatever is newer than what was found failed must not run beside it.
+        earlier = self._submission(run_id)
         state = self.poll([run_id])[0]
         if not (state.final and state.status == "failed"):
             raise RunExistsError(f"run {run_id!r} is {state.status}; only a failed run is retried")
@@ -279,7 +280,7 @@ class RecordedRunner(CloudRunner):
         def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
             self.write_retry(draft, final, changes or RetryChanges())
 
-        return self._submit_again(paths, state, write)
+        return self._submit_again(earlier, state, write)
 
     def go_on(self, state: RunState) -> bool:
         if state.attempt > self.restarts_of(load_run(self._paths(state.run_id))):
@@ -300,28 +301,33 @@ class RecordedRunner(CloudRunner):
         return 0
 
     def _resume(self, paths: RunPaths, write: WriteSubmission) -> SpawnedTask:
+        earlier = self._submission(paths.run_id)
         state = self.poll([paths.run_id])[0]
         if state.final and state.status == "failed":
-            return self._submit_again(paths, state, write)
+            return self._submit_again(earlier, state, write)
         return self._spawned(paths, state.job_id)
 
     def _submit_again(
-        self, paths: RunPaths, state: RunState, write: WriteSubmission
+        self, earlier: SubmissionPaths, state: RunState, write: WriteSubmission
     ) -> SpawnedTask:
-        with recording(paths):
-            fill_run_folder(self._submission(paths.run_id))
-            self._close(self._submission(paths.run_id), state)
-            submission = add_submission(paths, write)
-        return self._spawned(paths, self._start(submission))
+        submission = self._add_submission(earlier, state, write)
+        return self._spawned(earlier.run_paths, self._start(submission))
 
-    def begin_again(self, state: RunState) -> SubmissionPaths:
-        """The next submission of a run that failed, as yet empty."""
-        paths = self._paths(state.run_id)
-        earlier = self._submission(state.run_id)
-        with recording(paths):
+    def begin_again(self, state: RunState, number: int) -> SubmissionPaths:
+        """Submission `number` of a run whose one before failed, as yet empty.
+
+        Raises RunExistsError when somebody else was first.
+        """
+        earlier = self._paths(state.run_id).submission(number - 1)
+        return self._add_submission(earlier, state, lambda _draft, _final: None)
+
+    def _add_submission(
+        self, earlier: SubmissionPaths, state: RunState, write: WriteSubmission
+    ) -> SubmissionPaths:
+        with recording(earlier.run_paths):
             fill_run_folder(earlier)
             self._close(earlier, state)
-            return add_submission(paths, lambda _draft, _final: None)
+            return add_submission(earlier, write)
 
     def end_again(self, run_id: str) -> None:
         """Take back what `begin_again` began."""

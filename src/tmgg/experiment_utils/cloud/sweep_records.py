@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tmgg.errors import RecordError, RunExistsError, SubmissionError
 from tmgg.experiment_utils.atomic_file import JsonDict, write_json
+from tmgg.experiment_utils.batch_index import withdraw_batch
 from tmgg.experiment_utils.batches import BatchedTask, BatchRecord, create_batch
 from tmgg.experiment_utils.cloud.judging import save_batch_refusal
 from tmgg.experiment_utils.cloud.runs import TaskRequest
@@ -18,6 +19,7 @@ from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SweepPaths
 from tmgg.experiment_utils.registry import (
     RunRecord,
     is_recorded,
+    load_intent,
     load_task,
     new_intent,
     remember_folder,
@@ -59,12 +61,18 @@ def note_sweep(
         policy=asdict(plan.policy),
         runs=runs,
     )
+    waiting = waiting_batch(output_dir, plan.sweep_id)
+    is_new = bool(tasks) and not waiting.folder.exists()
     try:
-        save_sweep(SweepPaths(output_dir, plan.sweep_id), sweep)
-        waiting = waiting_batch(output_dir, plan.sweep_id)
-        if tasks and not waiting.folder.exists():
+        # First the runs: `remove_empty`, in another process, removes a record that has none.
+        if is_new:
             _note_waiting(waiting, record, tasks)
-    except OSError as error:
+        save_sweep(SweepPaths(output_dir, plan.sweep_id), sweep)
+    except (OSError, RecordError) as error:
+        if is_new:
+            withdraw_batch(waiting)
+        if isinstance(error, RecordError):
+            raise
         raise SubmissionError(
             f"the record of sweep {plan.sweep_id} cannot be written in {output_dir}: {error}. "
             "Nothing was submitted; make room there, or set another output_dir."
@@ -88,9 +96,14 @@ def end_waiting(output_dir: Path, sweep_id: str, why: Failure) -> None:
 
 
 def show_alive(output_dir: Path, sweep_id: str) -> None:
-    """Tell other machines that the launcher of what waits is at work."""
-    with contextlib.suppress(OSError):
-        os.utime(waiting_batch(output_dir, sweep_id).intent)
+    """Tell other machines that the launcher of what waits is at work, if this process is that one.
+
+    Whoever resumes a sweep waits for what its launcher still submits: it must see that one's end.
+    """
+    waiting = waiting_batch(output_dir, sweep_id)
+    with contextlib.suppress(OSError, RecordError):
+        if load_intent(waiting).is_own:
+            os.utime(waiting.intent)
 
 
 def remove_empty(output_dir: Path) -> None:

@@ -14,6 +14,7 @@ from tmgg.errors import (
     BackendError,
     ConfigError,
     RunError,
+    RunExistsError,
     SubmissionError,
     SubmissionUnknownError,
     SubmitLimitError,
@@ -98,6 +99,7 @@ class Sweep:
         """One attempt, and another for as long as nothing is under way that could make room."""
         held_s, wait_s = 0.0, FIRST_HOLD_S
         while True:
+            self._runner.show_alive(self._sweep_id)
             held = self._retry_waiting() or self._dispatch_waiting()
             self._say_held(held)
             if not held or self._watch.open_count:
@@ -132,13 +134,15 @@ class Sweep:
     def _refuse_waiting(self, words: str) -> None:
         why = failure("submission", f"Nothing of the sweep is under way, and still: {words}")
         self._runner.end_sweep(self._sweep_id, why)
-        for request in self._waiting:
-            self._end(str(request.run_id), _failed(request, why))
-        for run_id in self._retrying:
-            self._end(run_id, self._collect(run_id))
+        # Not while looping over them: the policy may end the sweep with any of these.
+        waiting, retrying = list(self._waiting), list(self._retrying)
         self._waiting.clear()
         self._retrying.clear()
         self._watch.show_held([], note="")
+        for request in waiting:
+            self._end(str(request.run_id), _failed(request, why))
+        for run_id in retrying:
+            self._end(run_id, self._collect(run_id))
 
     def _take_results(self) -> None:
         for state in self._next_ended():
@@ -206,6 +210,9 @@ class Sweep:
             except SubmissionUnknownError as error:
                 log.warning("%s", error)  # the job may be in; polling finds out
                 job_id = None
+            except RunExistsError as error:
+                log.info("%s", error)  # somebody else was first; polling finds out
+                job_id = None
             except (BackendError, RunError) as error:
                 log.warning("run %s could not be submitted again: %s", run_id, error)
                 if isinstance(error, SubmissionError) and self._changes[run_id].exclude_nodes:
@@ -237,12 +244,15 @@ class Sweep:
 
     def _end_hopeless(self) -> None:
         """What did not begin, although all else had ended, would not begin the next time either."""
-        for run_id in list(self._retrying):
-            why = self._last_state[run_id].failure
-            unbegun = why is not None and why.kind == "not_started"
-            if unbegun and self._begun_count <= self._begun_before.get(run_id, 0):
-                self._retrying.remove(run_id)
-                self._end(run_id, self._collect(run_id))
+        hopeless = {run_id: None for run_id in self._retrying if self._is_hopeless(run_id)}
+        self._retrying = deque(each for each in self._retrying if each not in hopeless)
+        for run_id in hopeless:
+            self._end(run_id, self._collect(run_id))
+
+    def _is_hopeless(self, run_id: str) -> bool:
+        why = self._last_state[run_id].failure
+        unbegun = why is not None and why.kind == "not_started"
+        return unbegun and self._begun_count <= self._begun_before.get(run_id, 0)
 
     def _end(self, run_id: str, result: ExperimentResult) -> None:
         self.results[run_id] = result

@@ -2,6 +2,7 @@
 
 import logging
 
+from tmgg.experiment_utils.evidence import read_exit_record
 from tmgg.experiment_utils.exit_record import End, leave_exit_record
 from tmgg.experiment_utils.failures import DISK_HINT, Failure, failure
 from tmgg.experiment_utils.packed.allocation import Allocation
@@ -29,7 +30,13 @@ def unwritable(node: str) -> Failure:
 def leave_last_words(
     paths: SubmissionPaths, allocation: Allocation, why: Failure, *, host: str = ""
 ) -> None:
-    """Record the end of a run in its stead; a disk that is full is no reason to end the others."""
+    """Record the end of a run in its stead, unless it did: its node may be lost just after that.
+
+    A disk that is full is no reason to end the others.
+    """
+    own = read_exit_record(paths.ended)
+    if own is not None and not own.signal:
+        return
     end = End(
         job_id=allocation.job_id,
         restart=max(allocation.restart, last_start(paths) or 0),

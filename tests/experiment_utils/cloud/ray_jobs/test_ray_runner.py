@@ -18,12 +18,16 @@ from tmgg.errors import (
     SubmissionError,
     SubmissionUnknownError,
 )
-from tmgg.experiment_utils.cloud import RayConfig, RayRunner, TaskRequest
+from tmgg.experiment_utils.atomic_file import write_atomic, write_json
+from tmgg.experiment_utils.cloud import RayConfig, RayRunner, RunState, TaskRequest
+from tmgg.experiment_utils.cloud.polling import Question
 from tmgg.experiment_utils.cloud.ray_jobs import own_ray
 from tmgg.experiment_utils.cloud.ray_jobs.client import RayJobsClient
 from tmgg.experiment_utils.cloud.ray_jobs.states import view_of
 from tmgg.experiment_utils.cloud.reattach import Reattached, read_known_run
+from tmgg.experiment_utils.exit_record import End, leave_exit_record
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.task import TaskOutput
 
 CONFIG = {"experiment": {"_target_": "lab:run"}}
 NODE_LOST = {
@@ -121,6 +125,26 @@ def test_a_cluster_that_does_not_answer_leaves_the_question_open(
     assert (state.status, state.final) == ("pending", False)
 
 
+def test_an_answer_that_ends_in_the_middle_is_no_answer(
+    folder: Path, ray: FakeRay, address: str
+) -> None:
+    runner = runner_at(address)
+    runner.spawn_experiment(CONFIG, run_id="run")
+    ray.cut_off = {"GET /api/jobs/"}
+    (state,) = runner.poll(["run"])
+    assert (state.status, state.final, state.answered) == ("pending", False, False)
+
+
+def test_a_refusal_of_a_job_that_cannot_be_looked_up_leaves_the_question_open(
+    folder: Path, ray: FakeRay, address: str
+) -> None:
+    ray.refusal = "already exists"
+    ray.cut_off = {"GET /api/jobs/tmgg-x"}
+    client = RayJobsClient(address, None, clock=FakeClock())
+    with pytest.raises(SubmissionUnknownError, match=r"tmgg-x: Ray at .* did not answer"):
+        client.submit({}, "tmgg-x", budget_s=1)
+
+
 def test_a_submitter_that_ended_in_between_has_its_job_found_by_its_token(
     folder: Path, ray: FakeRay, address: str
 ) -> None:
@@ -165,6 +189,27 @@ def test_a_lost_node_starts_the_run_again_as_often_as_allowed_and_once_only(
     assert result.failure is not None
     assert (result.failure.kind, result.attempts) == ("node_fail", 2)
     assert "its node has died" in result.failure.message
+
+
+def test_a_run_that_ended_just_before_its_node_was_lost_is_not_started_again(
+    folder: Path, ray: FakeRay, address: str
+) -> None:
+    runner = runner_at(address, max_retries=2)
+    job_id = runner.spawn_experiment(CONFIG, run_id="run").job_id
+    assert job_id is not None
+    submission = files(runner, "run")
+    (question,) = runner.begin_poll(["run"])
+    assert isinstance(question, Question)
+    # Meanwhile:
+    output = TaskOutput(run_id="run", status="completed", metrics={"value": 5}, submission=1)
+    write_json(submission.result, output.to_json())
+    write_atomic(submission.entrypoint_exit_code, b"0\n")
+    leave_exit_record(submission, End(job_id=job_id))
+    ray.end(job_id, "FAILED", **NODE_LOST)
+    state = runner.end_poll(question, runner.view_jobs([job_id]))
+    assert isinstance(state, RunState)
+    assert (state.status, state.final) == ("completed", True)
+    assert list(ray.jobs) == [job_id]
 
 
 def test_a_run_that_failed_by_itself_is_not_started_again(

@@ -2,17 +2,21 @@
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import ConfigError, RunExistsError
+from tmgg.experiment_utils import batch_index
+from tmgg.experiment_utils import batches as batches_
 from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.cloud import waiting
+from tmgg.experiment_utils.cloud import sweep_records, waiting
 from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
@@ -122,6 +126,9 @@ def test_a_limit_that_slurm_does_not_tell_is_found_by_trying(
     slurm.break_command("scontrol", exit_code=1, stderr="slurm_load_ctl_conf error")
     runner.spawn_sweep(requests(10), parallelism=10)
     assert sum(_size(job["options"]["array"]) for job in slurm.jobs.values()) == 10
+    # Nobody takes the refusal of the long array for the end of its runs.
+    told = SlurmRunner(ARRAY).poll([f"r{number}" for number in range(10)])
+    assert {state.status for state in told} == {"pending"}
 
 
 class EnoughSeenError(Exception):
@@ -243,6 +250,35 @@ def test_the_last_run_removed_takes_its_batches_with_it(runner: SlurmRunner) -> 
     assert list((runner.output_dir / BatchPaths.FOLDER_NAME).iterdir()) == []
 
 
+def test_a_sweep_that_is_just_being_noted_is_not_taken_for_an_empty_one(
+    runner: SlurmRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_gc_beside(*arguments: Any) -> None:
+        sweep_records.remove_empty(runner.output_dir)
+        batches_.create_batch(*arguments)
+
+    monkeypatch.setattr(sweep_records, "create_batch", with_gc_beside)
+    sweep = runner.spawn_sweep(requests(2))
+    assert load_sweep(SweepPaths(runner.output_dir, sweep.sweep_id)) is not None
+
+
+def test_removing_many_runs_does_not_read_their_batches_for_each(
+    runner: SlurmRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(batch: BatchPaths) -> list[tuple[str, int]]:
+        read.append(batch.batch_id)
+        return batches_.names_in(batch)
+
+    monkeypatch.setattr(batch_index, "names_in", counted)
+    for run_id in runner.spawn_sweep(requests(20)).run_ids:
+        end(runner, run_id, completed=True)
+        remove_run(RunPaths(runner.output_dir, run_id), with_output=True)
+    assert list((runner.output_dir / BatchPaths.FOLDER_NAME).iterdir()) == []
+    assert len(read) <= 6
+
+
 def test_the_record_says_how_the_sweep_was_launched(runner: SlurmRunner) -> None:
     sweep = runner.spawn_sweep(requests(2), parallelism=2)
     path = SweepPaths(runner.output_dir, sweep.sweep_id).record
@@ -280,6 +316,54 @@ def test_what_waits_is_given_up_once_its_launcher_is_gone(
         assert state.failure is not None
         assert "the launcher of the sweep ended before this run's turn" in state.failure.message
         assert SlurmRunner(ARRAY).retry("r0").job_id is not None
+
+
+def test_runs_of_an_array_that_was_taken_back_wait_again(
+    runner: SlurmRunner, slurm: FakeSlurm
+) -> None:
+    for command in ("sbatch", "squeue"):
+        slurm.break_command(command, exit_code=1, stderr=LOST, times=None)
+    sweep = runner.spawn_sweep(requests(3))
+    (batch,) = batches(runner)
+    assert SlurmRunner(ARRAY).poll(sweep.run_ids)[0].reason == "being submitted"
+    shutil.rmtree(batch.folder)  # by another process
+    states = SlurmRunner(ARRAY).poll(sweep.run_ids)
+    assert {state.status for state in states} == {"pending"}
+    states = SlurmRunner(ARRAY).poll(sweep.run_ids)
+    assert {state.reason for state in states} == {NOT_SUBMITTED}
+
+
+def test_a_run_that_was_retried_by_itself_is_not_in_the_next_array(
+    runner: SlurmRunner, slurm: FakeSlurm
+) -> None:
+    runner.spawn_sweep(requests(3))
+    for number in range(3):
+        end(runner, f"r{number}", completed=False)
+    plan = runner._plan(requests(3), None, 4, None, None, resume=True)
+    dispatcher = runner.dispatcher(plan, gpu_type=None, resume=True)
+    slurm.configure(max_submit=0)
+    assert dispatcher.dispatch(plan.requests, open_count=0).held
+    slurm.configure(max_submit=None)
+    alone = SlurmRunner(ARRAY).retry("r1").job_id
+    done = dispatcher.dispatch(plan.requests, open_count=0)
+    assert done.launched["r1"] == alone
+    arrays = [job["options"]["array"] for job in slurm.jobs.values() if job["id"] != alone]
+    assert [_size(array) for array in arrays] == [3, 1, 1]
+    assert RunPaths(runner.output_dir, "r1").submission_numbers() == [1, 2]
+    assert RunPaths(runner.output_dir, "r0").submission_numbers() == [1, 2]
+
+
+def test_only_the_launcher_of_what_waits_says_that_it_is_alive(runner: SlurmRunner) -> None:
+    plan = runner._plan(requests(2), "separate", 1, None, None, resume=False)
+    runner.note_sweep(plan, gpu_type=None)
+    intent = BatchPaths(runner.output_dir, f"{plan.sweep_id}.0").intent
+    os.utime(intent, (1000, 1000))
+    runner.show_alive(plan.sweep_id)
+    assert intent.stat().st_mtime > 1000
+    write_json(intent, json.loads(intent.read_text()) | {"host": "elsewhere"})
+    os.utime(intent, (1000, 1000))
+    runner.show_alive(plan.sweep_id)
+    assert intent.stat().st_mtime == 1000
 
 
 def test_a_sweep_that_ended_early_says_so_to_whoever_asks_later(

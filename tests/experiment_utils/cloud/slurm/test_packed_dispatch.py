@@ -11,7 +11,7 @@ from tmgg.errors import ConfigError
 from tmgg.experiment_utils.batches import runs_of_batch
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
-from tmgg.experiment_utils.cloud.slurm.packed_dispatch import combined, fitting
+from tmgg.experiment_utils.cloud.slurm.packed_dispatch import PackedDispatcher, combined, fitting
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 from tmgg.experiment_utils.paths import BatchPaths, RunPaths
 
@@ -94,3 +94,20 @@ def test_one_job_for_several_retries_suits_them_all() -> None:
     ]
     assert combined(changes) == RetryChanges(exclude_nodes=("n1", "n2"), memory_factor=1.5)
     assert combined([]) == RetryChanges()
+
+
+def test_a_run_that_was_retried_by_itself_is_not_in_the_next_job(
+    slurm: FakeSlurm, folder: Path
+) -> None:
+    runner = SlurmRunner(PACKED)
+    run_ids = runner.spawn_sweep(requests(3)).run_ids
+    runner.cancel_all(run_ids)
+    plan = runner._plan(requests(3), None, 4, None, None, resume=True)
+    dispatcher = PackedDispatcher(runner, plan, gpu_type=None, resume=False)
+    failed = runner.poll(run_ids)
+    alone = SlurmRunner(PACKED).retry("r1").job_id
+    done = dispatcher.retry(failed, [RetryChanges()] * 3)
+    together = max(slurm.jobs)
+    assert done.launched == {"r0": together, "r1": alone, "r2": together}
+    for run_id in run_ids:
+        assert RunPaths(runner.output_dir, run_id).submission_numbers() == [1, 2]

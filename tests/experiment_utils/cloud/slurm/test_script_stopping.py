@@ -13,8 +13,9 @@ from tests.experiment_utils.cloud.slurm.test_script_behaviour import (
 from tests.fakes.job_commands import JobCommands
 from tmgg.experiment_utils.cloud.diagnosis import LogTails, diagnose_exit
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_array_script
 from tmgg.experiment_utils.execute import STOPPED_EXIT_CODE
-from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SubmissionPaths
 
 CONFIGS = {
     "plain": SlurmConfig(nodes=2, ray_bootstrap="none", max_restarts=3),
@@ -74,6 +75,28 @@ def test_ahead_of_its_time_limit_the_experiment_is_asked_to_save_and_the_job_goe
     assert requeues(commands) == [["requeue", "77"]]
     record = exit_record(paths)
     assert (code, record.signal, record.entrypoint_exit_code) == (143, "TERM", 85)
+
+
+def test_an_element_of_an_array_asks_for_itself_alone(
+    paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    output_dir = paths.run_paths.output_dir
+    batch = BatchPaths(output_dir, "sweep.1")
+    batch.folder.mkdir(parents=True)
+    (batch.folder / "runs").write_text("run/1 x\n")
+    config, base = CONFIGS["plain"], output_dir.parent
+    script = render_array_script(config, batch, array="0-0", base=base, interpreter=Interpreter())
+    commands = JobCommands.install(tmp_path / "bin", experiment=HEEDS, requeue=REQUEUES)
+    # Slurm gives one of the elements the id of the array for its own.
+    element = {"SLURM_JOB_ID": "77", "SLURM_ARRAY_JOB_ID": "77", "SLURM_ARRAY_TASK_ID": "0"}
+    with commands.start(script, base, **element) as job:
+        (base / "batch.pid").write_text(str(job.pid))
+        wait_for_phase(paths, "entrypoint_start")
+        job.send_signal(signal.SIGUSR2)
+        job.communicate(timeout=30)
+    assert requeues(commands) == [["requeue", "77_0"]]
+    asked = [call[-1] for call in commands.calls() if "show" in call]
+    assert asked == ["77_0"]
 
 
 def test_a_preemption_that_is_announced_is_told_from_a_time_limit(

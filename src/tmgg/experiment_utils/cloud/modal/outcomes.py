@@ -1,8 +1,9 @@
 """What the SDK's exceptions mean, of a question and of a call. Pure but for importing the SDK.
 
-Two of them are traps. `modal.exception.TimeoutError` is not Python's, which says "not ready yet".
+Some of them are traps. `modal.exception.TimeoutError` is not Python's, which says "not ready yet".
 And `RemoteError` covers a cancelled call, a container that died and one that could not start; that
-a call was cancelled with TMGG is known from our own record only (see runner).
+a call was cancelled with TMGG is known from our own record only (see runner). A connection that
+breaks once too often comes through as the error of the library below.
 """
 
 from typing import Any
@@ -18,7 +19,7 @@ from tmgg.experiment_utils.cloud.verdict import JobView
 
 def sdk_errors() -> tuple[type[Exception], ...]:
     """What a question to Modal may raise; Python's TimeoutError is of our own limit."""
-    return (_exceptions().Error, TimeoutError, OSError)
+    return (_exceptions().Error, TimeoutError, OSError, _connection_lost())
 
 
 def is_not_found(error: Exception) -> bool:
@@ -63,8 +64,14 @@ def _is_silence(error: Exception) -> bool:
     return isinstance(
         error,
         TimeoutError | OSError | known.ConnectionError | known.ServiceError | known.InternalError
-        | known.ResourceExhaustedError | known.ClientClosed,
+        | known.ResourceExhaustedError | known.ClientClosed | _connection_lost(),
     )  # fmt: skip
+
+
+def _connection_lost() -> Any:
+    import grpclib.exceptions  # the SDK brings it
+
+    return grpclib.exceptions.StreamTerminatedError
 
 
 def _exceptions() -> Any:

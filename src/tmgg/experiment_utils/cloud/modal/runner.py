@@ -39,7 +39,7 @@ from tmgg.experiment_utils.registry import (
     load_run,
     load_task,
     new_intent,
-    save_job,
+    note_job,
     seconds_since_given_up,
 )
 from tmgg.experiment_utils.task import target_of
@@ -114,11 +114,11 @@ class ModalRunner(RecordedRunner):
             call_id = self._calls.spawn(config, parcel, timeout_s=timeout_s)
         except (SubmissionUnknownError, KeyboardInterrupt):
             # Whoever asks later need not wait for this process any more.
-            self._note_call(submission, None)
+            note_job(submission, None)
             raise
         except (MissingExtraError, ConfigError, QueryError, BackendUnavailableError) as error:
             raise SubmissionError(str(error)) from error
-        self._note_call(submission, call_id)
+        note_job(submission, call_id)
         if ownership.is_forbidden(submission):  # cancelled meanwhile
             self.cancel_job(call_id)
         return call_id
@@ -133,7 +133,7 @@ class ModalRunner(RecordedRunner):
             log.warning("%s", error)
             return None
         if call_id is not None:
-            self._note_call(submission, call_id)
+            note_job(submission, call_id)
         elif not may_come:
             ownership.forbid(submission)
             raise SubmissionError(
@@ -180,7 +180,7 @@ class ModalRunner(RecordedRunner):
         """The call found the submission begun by another one, or given up."""
         if owner == ownership.NOBODY:
             return JobView(phase="ended", state="UNUSED", reason="the submission was given up")
-        self._note_call(submission, owner)
+        note_job(submission, owner)
         return JobView(phase="pending", state="UNUSED", reason=f"{owner} runs it")
 
     def cancel_job(self, job_id: str) -> None:
@@ -199,12 +199,6 @@ class ModalRunner(RecordedRunner):
             # A retry keeps the settings of the record, whatever this runner was made with.
             config = ModalConfig.from_mapping(load_run(paths).settings)
         return config if gpu_type is None else replace(config, gpu_type=gpu_type)
-
-    def _note_call(self, submission: SubmissionPaths, call_id: str | None) -> None:
-        try:
-            save_job(submission, call_id)
-        except OSError as error:
-            log.warning("could not note Modal's call %s: %s", call_id, error)
 
 
 def make_parcel(submission: SubmissionPaths, config: ModalConfig) -> Parcel:

@@ -3,6 +3,7 @@
 https://docs.ray.io/en/latest/cluster/running-applications/job-submission/rest.html
 """
 
+import http.client
 import json
 import logging
 import urllib.error
@@ -26,6 +27,8 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 # Before any of the job's traces: Ray's head is there, the part that takes jobs is not yet.
 _NOT_READY = "No available agent to submit job"
+# HTTPException: an answer that ends in the middle is none of the others.
+_CUT_OFF = (OSError, ValueError, http.client.HTTPException)
 
 
 class _RefusedError(Exception):
@@ -76,11 +79,19 @@ class RayJobsClient:
         except _RefusedError as refused:
             if _NOT_READY in str(refused):
                 return _NOT_READY
-            # Also when it was this very job that came twice: an answer had been lost.
-            if self.find(submission_id) is None:
-                raise SubmissionError(
-                    f"Ray at {self.address} refused the job: {_last_words(str(refused))}"
-                ) from refused
+            return self._why_refused(refused, submission_id)
+        return None
+
+    def _why_refused(self, refused: _RefusedError, submission_id: str) -> str | None:
+        """None when it was this very job that came twice: an answer had been lost."""
+        try:
+            known = self.find(submission_id)
+        except QueryError as error:
+            return str(error)
+        if known is None:
+            raise SubmissionError(
+                f"Ray at {self.address} refused the job: {_last_words(str(refused))}"
+            ) from refused
         return None
 
     def find(self, submission_id: str) -> JsonDict | None:
@@ -132,16 +143,22 @@ class RayJobsClient:
             with self._opener.open(asked, timeout=ANSWER_WITHIN_S) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            with error:
-                text = error.read().decode(errors="replace")
+            text = self._words_of(error)
             if error.code in _UNAUTHORISED:
                 raise QueryError(
                     f"Ray at {self.address} does not accept the token ({text.strip()}). Set "
                     "ray_token_path, or RAY_AUTH_TOKEN_PATH, to the file with the cluster's token."
                 ) from error
             raise _RefusedError(error.code, text) from error
-        except (OSError, ValueError) as error:
+        except _CUT_OFF as error:
             raise self._no_answer(str(error)) from error
+
+    def _words_of(self, error: urllib.error.HTTPError) -> str:
+        try:
+            with error:
+                return error.read().decode(errors="replace")
+        except _CUT_OFF as cut_off:
+            raise self._no_answer(str(cut_off)) from cut_off
 
     def _no_answer(self, why: str) -> QueryError:
         return QueryError(f"Ray at {self.address} did not answer: {_last_words(why)}")

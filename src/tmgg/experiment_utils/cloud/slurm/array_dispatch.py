@@ -88,6 +88,10 @@ class ArrayDispatcher:
     def _try(self, requests: Sequence[TaskRequest], open_count: int, done: Dispatched) -> int:
         """One sbatch; how many runs it took. What it refuses for good is noted in `done`."""
         assert self._room is not None
+        overtaken = self._submitter.overtaken(requests)
+        if overtaken:
+            done.launched.update(overtaken)
+            return len(overtaken)
         size = len(requests)
         lane = self._arrays % len(self._lanes)
         try:

@@ -25,6 +25,7 @@ from tmgg.experiment_utils.batches import (
 from tmgg.experiment_utils.cloud.base import task_of
 from tmgg.experiment_utils.cloud.judging import save_batch_refusal
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
+from tmgg.experiment_utils.cloud.slurm.client import NO_SUCH_ARRAY
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.sweep_records import common_record, waiting_batch
 from tmgg.experiment_utils.cloud.sweeping import SweepPlan
@@ -54,20 +55,41 @@ class BatchSubmitter:
         run_ids = [str(request.run_id) for request in plan.requests]
         self._existing = set(runner.existing(run_ids)) if resume else set()
         self._failed: dict[str, RunState] = {}
+        self._newest: dict[str, int] = {}
+        """Of those: the submission that failed."""
         self._begun: list[str] = []
         self._number = _last_number(runner.output_dir, plan.sweep_id)
 
     def take_up(self, requests: Sequence[TaskRequest]) -> dict[str, str | None]:
         """When a sweep is resumed: its runs that need not be submitted, with their jobs."""
         run_ids = [str(request.run_id) for request in requests]
-        states = self._runner.poll([run_id for run_id in run_ids if run_id in self._existing])
-        failed = [state for state in states if state.final and state.status == "failed"]
-        self._failed = {state.run_id: state for state in failed}
-        return {state.run_id: state.job_id for state in states if state not in failed}
+        known = [run_id for run_id in run_ids if run_id in self._existing]
+        # Before the poll: what is submitted again in between is seen as such.
+        self._newest = {run_id: self._newest_submission(run_id) for run_id in known}
+        states = self._runner.poll(known)
+        return self._sort_out(states)
 
     def continue_from(self, failed: Sequence[RunState]) -> None:
         """Runs that failed in this sweep: they get their next submission."""
         self._failed.update({state.run_id: state for state in failed})
+
+    def overtaken(self, requests: Sequence[TaskRequest]) -> dict[str, str | None]:
+        """Runs that failed, but that somebody else has submitted again meanwhile, with their jobs.
+
+        Between the failure and the next submission hours may pass.
+        """
+        run_ids = [str(request.run_id) for request in requests]
+        failed = [run_id for run_id in run_ids if run_id in self._failed]
+        newest = {run_id: self._newest_submission(run_id) for run_id in failed}
+        changed = [run_id for run_id in failed if newest[run_id] != self._newest.get(run_id, 1)]
+        self._newest.update(newest)
+        return self._sort_out(self._runner.poll(changed))
+
+    def _sort_out(self, states: Sequence[RunState]) -> dict[str, str | None]:
+        """Note those that failed; the others, with their jobs."""
+        failed = {state.run_id: state for state in states if _has_failed(state)}
+        self._failed.update(failed)
+        return {state.run_id: state.job_id for state in states if state.run_id not in failed}
 
     def submit(
         self, requests: Sequence[TaskRequest], kind: BatchKind, render: RenderScript
@@ -75,8 +97,11 @@ class BatchSubmitter:
         """One sbatch for all; the batch and its job, None when nobody can tell its id yet.
 
         Raises SubmitLimitError, and then it is as if nothing had been tried; SubmissionError when
-        Slurm refuses for good, which is then the end of these runs; ConfigError and RunExistsError.
+        Slurm refuses for good, which is then the end of these runs, unless it only takes no array
+        that long (NO_SUCH_ARRAY); ConfigError and RunExistsError.
         """
+        self._runner.show_alive(self._sweep_id)
+        self._begun = []
         self._number += 1
         batch = BatchPaths(self._runner.output_dir, f"{self._sweep_id}.{self._number}")
         self._write(batch, requests, kind, render)
@@ -90,6 +115,10 @@ class BatchSubmitter:
             self._withdraw(batch)
             raise
         except SubmissionError as error:
+            if NO_SUCH_ARRAY in str(error) and len(requests) > 1:
+                # They are submitted again as shorter arrays.
+                self._withdraw(batch)
+                raise
             save_batch_refusal(batch, failure("submission", str(error)))
             raise
 
@@ -152,26 +181,35 @@ class BatchSubmitter:
     def _submission_number(self, run_id: str) -> int:
         if run_id not in self._failed:
             return 1
+        return self._newest.get(run_id, 1) + 1
+
+    def _newest_submission(self, run_id: str) -> int:
         numbers = RunPaths(self._runner.output_dir, run_id).submission_numbers()
-        return max(numbers, default=1) + 1
+        return max(numbers, default=1)
 
     def _continue_failed(self, batch: BatchPaths, requests: Sequence[TaskRequest]) -> None:
         """Give those that failed before their next submission, and Slurm the log they have."""
-        self._begun = []
         for index, request in enumerate(requests):
             state = self._failed.get(str(request.run_id))
             if state is None:
                 continue
-            run = self._runner.begin_again(state).run_paths
+            number = self._submission_number(state.run_id)
+            run = self._runner.begin_again(state, number).run_paths
             self._begun.append(state.run_id)
             for log_file, suffix in ((run.stdout, "out"), (run.stderr, "err")):
                 with contextlib.suppress(OSError):  # then the job script appends to it
                     os.link(log_file, batch.logs / f"{index}.{suffix}")
 
     def _withdraw(self, batch: BatchPaths) -> None:
-        withdraw_batch(batch)
+        # First the submissions: without the batch nothing would tell what they are.
         for run_id in self._begun:
             self._runner.end_again(run_id)
+        self._begun = []
+        withdraw_batch(batch)
+
+
+def _has_failed(state: RunState) -> bool:
+    return state.final and state.status == "failed"
 
 
 def _last_number(output_dir: Path, sweep_id: str) -> int:

@@ -59,6 +59,12 @@ class PackedDispatcher:
     def _submit(
         self, requests: Sequence[TaskRequest], done: Dispatched, changes: RetryChanges
     ) -> None:
+        overtaken = self._submitter.overtaken(requests)
+        done.launched.update(overtaken)
+        requests = [request for request in requests if str(request.run_id) not in overtaken]
+        if not requests:
+            return
+
         def render(config: SlurmConfig, batch: BatchPaths) -> str:
             return self._render(fitting(changed(config, changes), len(requests)), batch)
 

@@ -28,7 +28,7 @@ from tmgg.experiment_utils.paths import JobFolder
 from tmgg.experiment_utils.registry import (
     Intent,
     load_intent,
-    save_job,
+    note_job,
     seconds_since_given_up,
 )
 
@@ -144,14 +144,6 @@ def find_job(client: SlurmClient, paths: JobFolder, intent: Intent) -> str | Non
         # The controller answered; a finished job would have claimed the submission.
         log.info("accounting does not answer: %s", error)
         return None
-
-
-def note_job(paths: JobFolder, job_id: str | None) -> None:
-    """As `save_job`; a disk that is full only means that the job is looked up again next time."""
-    try:
-        save_job(paths, job_id)
-    except OSError as error:
-        log.warning("could not note job %s of run %s: %s", job_id, paths.name, error)
 
 
 def comment_of(intent: Intent) -> str:

@@ -133,8 +133,10 @@ tmgg_exit() {
     tmgg_record "$code"
 }
 
+# Asked by tmgg_job: one element of an array has the array's own id as its SLURM_JOB_ID, which to
+# scontrol means all elements.
 tmgg_preempted() {
-    case " $(timeout 20 scontrol --oneliner show job "$SLURM_JOB_ID" 2> /dev/null) " in
+    case " $(timeout 20 scontrol --oneliner show job "$tmgg_job" 2> /dev/null) " in
         *' PreemptTime=2'*) return 0 ;;
     esac
     return 1
@@ -176,7 +178,7 @@ tmgg_go_on() {
     fi
     tmgg_signal=USR2 # not an end by itself: the next start of this job must run
     tmgg_record 85
-    if timeout 60 scontrol requeue "$SLURM_JOB_ID"; then
+    if timeout 60 scontrol requeue "$tmgg_job"; then
         sleep 60 &
         wait $! # for the TERM by which Slurm ends this start
     fi

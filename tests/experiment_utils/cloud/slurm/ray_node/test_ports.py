@@ -72,6 +72,12 @@ def test_a_block_keeps_clear_of_ports_that_were_asked_for() -> None:
     block.release()
 
 
+def test_a_range_that_is_one_block_has_no_room_beside_a_port_that_was_asked_for() -> None:
+    wishes = PortWishes(range=(41000, 41199), gcs=41010)
+    with pytest.raises(PortsTakenError, match="41000 to 41199 leave no room beside slurm_ray_port"):
+        claim_block(wishes, seed=0, workers=NEEDED)
+
+
 @given(st.sets(st.integers(*BLOCK), max_size=60))
 def test_a_plan_has_a_free_port_for_every_component(taken: set[int]) -> None:
     plan = plan_ports(BLOCK, WISHES, workers=NEEDED, free=lambda port: port not in taken)

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import stat
 import tempfile
@@ -10,6 +11,7 @@ from tmgg.experiment_utils.cloud.slurm.ray_node.rendezvous import look_up, publi
 from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import (
     Scratch,
     ScratchError,
+    remove_abandoned,
     scratch_of_start,
 )
 from tmgg.experiment_utils.cloud.slurm.ray_node.sweep import processes_of, without_step
@@ -50,6 +52,26 @@ def test_a_folder_that_somebody_made_first_is_not_used(parent: Path) -> None:
     path.mkdir()
     with pytest.raises(ScratchError, match="File exists"):
         Scratch(path).make()
+
+
+def test_a_folder_that_is_just_being_made_is_not_taken_for_abandoned(
+    parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        remove_abandoned(parent)  # another job's, in this very moment
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    scratch = Scratch(scratch_of_start(parent, JOB, secret=b"s"))
+    scratch.make()
+    assert scratch.path.is_dir()
+    remove_abandoned(parent)
+    assert scratch.path.is_dir()
+    scratch.remove()
+    assert not scratch.path.exists()
 
 
 def test_a_name_too_long_for_rays_sockets_is_refused(parent: Path) -> None:

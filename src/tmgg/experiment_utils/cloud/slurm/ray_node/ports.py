@@ -89,8 +89,16 @@ def claim_block(
     `avoid` holds first ports of blocks that did not work. Raises PortsTakenError.
     """
     first, last = wishes.range
-    for start, end in block_starts(first, last, seed=seed, workers=workers):
-        if start in avoid or _has_wishes((start, end), wishes):
+    every = block_starts(first, last, seed=seed, workers=workers)
+    blocks = [block for block in every if not _has_wishes(block, wishes)]
+    if not blocks:
+        raise PortsTakenError(
+            f"ports {first} to {last} leave no room beside slurm_ray_port and the worker ports "
+            "asked for; choose those outside of the range, or give the job a wider one with "
+            "slurm_min_job_port and slurm_max_job_port"
+        )
+    for start, end in blocks:
+        if start in avoid:
             continue
         claims = _claim(range(start, end + 1, BLOCK_PORTS))
         if claims:

@@ -44,8 +44,11 @@ class Scratch:
             remove_abandoned(self.path.parent)
             self.path.mkdir(mode=0o700)
             (self.path / "tmp").mkdir(mode=0o700)
-            self._lock = os.open(self.path / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            # Under its name only once it is held: another job may look for abandoned folders now.
+            lock = self.path / f"{_LOCK}.new"
+            self._lock = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock.rename(self.path / _LOCK)
         except OSError as error:
             raise ScratchError(f"cannot make {self.path}: {error}") from error
 
