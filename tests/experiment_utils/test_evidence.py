@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.evidence import (
     Evidence,
+    first_attempt,
     read_evidence,
     read_exit_record,
     read_job_id,
@@ -52,7 +53,7 @@ def look(paths: SubmissionPaths, *, ended: bool = True) -> Evidence:
 
 def test_of_a_submission_that_has_just_been_made_nothing_is_known(paths: SubmissionPaths) -> None:
     found = look(paths)
-    assert (found.run_id, found.submission, found.job_id) == ("run", 2, None)
+    assert (found.run_id, found.first_attempt, found.job_id) == ("run", 2, None)
     assert (found.claimed, found.cancel_requested) == (False, False)
     assert (found.result, found.result_problem, found.exit_record) == (None, None, None)
     assert found.missing_since_s is None
@@ -219,3 +220,22 @@ def test_a_folder_in_the_place_of_a_file_is_no_crash(paths: SubmissionPaths, nam
     found = look(paths)
     assert found.result is None
     assert found.exit_record is None
+
+
+@pytest.mark.parametrize(
+    ("before", "first"),
+    [
+        ('{"attempt": 4}', 5),
+        ('{"attempt": 1}', 3),
+        ('{"attempt": "x"}', 3),
+        ("half of", 3),
+        (None, 3),
+    ],
+)
+def test_attempts_of_the_submission_before_are_counted_on(
+    paths: SubmissionPaths, before: str | None, first: int
+) -> None:
+    assert first_attempt(paths.run_paths.submission(1)) == 1
+    if before is not None:
+        paths.verdict.write_text(before)
+    assert first_attempt(paths.run_paths.submission(3)) == first

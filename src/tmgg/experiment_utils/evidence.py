@@ -47,7 +47,8 @@ class Evidence:
     """All that one submission's files say at one moment."""
 
     run_id: str
-    submission: int
+    first_attempt: int
+    """Which attempt of the run the submission's first start is; see `first_attempt`."""
     job_id: str | None
     """The job that owns the submission: the one that claimed it, else the one sbatch named."""
     claimed: bool
@@ -83,7 +84,7 @@ def read_evidence(paths: SubmissionPaths, *, ended: bool) -> Evidence:
     missing = _read_record(paths.missing)
     return Evidence(
         run_id=paths.run_paths.run_id,
-        submission=paths.number,
+        first_attempt=first_attempt(paths),
         job_id=read_job_id(paths),
         claimed=read_owner(paths) is not None,
         forbidden=is_forbidden(paths),
@@ -99,7 +100,7 @@ def read_evidence(paths: SubmissionPaths, *, ended: bool) -> Evidence:
 def _nothing(paths: SubmissionPaths) -> Evidence:
     return Evidence(
         run_id=paths.run_paths.run_id,
-        submission=paths.number,
+        first_attempt=first_attempt(paths),
         job_id=None,
         claimed=False,
         result=None,
@@ -108,6 +109,18 @@ def _nothing(paths: SubmissionPaths) -> Evidence:
         cancel_requested=False,
         missing_since_s=None,
     )
+
+
+def first_attempt(paths: SubmissionPaths) -> int:
+    """1 for a run's first submission, else the one after the last attempt of the one before.
+
+    A submission whose end is not on record counts as one attempt.
+    """
+    if paths.number == 1:
+        return 1
+    before = _read_record(paths.run_paths.submission(paths.number - 1).verdict)
+    last = before.get("attempt")
+    return max(paths.number, last + 1 if isinstance(last, int) else 1)
 
 
 def read_job_id(paths: JobFolder) -> str | None:

@@ -29,6 +29,7 @@ from tmgg.experiment_utils.context import (
     set_current_run,
     this_machine,
 )
+from tmgg.experiment_utils.evidence import first_attempt
 from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
 from tmgg.experiment_utils.phases import write_phase
 from tmgg.experiment_utils.stopping import TERMINATED, heeding_term, read_stop_reason
@@ -181,7 +182,7 @@ def _context(paths: SubmissionPaths, ray_nodes: Sequence[RunNode]) -> RunContext
     return RunContext(
         run_id=run.run_id,
         output_dir=run.artifacts,
-        attempt=paths.number + _restart(),
+        attempt=first_attempt(paths) + _restart(),
         payload_path=run.payload if run.payload.exists() else None,
         stop_path=paths.stop,
         ray_address=os.environ.get("TMGG_RAY_ADDRESS"),

@@ -16,7 +16,7 @@ def evidence(**values: Any) -> Evidence:
     return Evidence(
         **{
             "run_id": "run",
-            "submission": 1,
+            "first_attempt": 1,
             "job_id": "77",
             "claimed": False,
             "result": None,

@@ -302,8 +302,8 @@ def test_the_logs_tell_why_where_the_state_does_not() -> None:
 
 def test_attempts_count_submissions_and_restarts() -> None:
     assert verdict(evidence(), PENDING).attempt == 1
-    assert verdict(evidence(submission=3), PENDING).attempt == 3
-    assert verdict(evidence(submission=3), replace(RUNNING, restarts=2)).attempt == 5
+    assert verdict(evidence(first_attempt=3), PENDING).attempt == 3
+    assert verdict(evidence(first_attempt=3), replace(RUNNING, restarts=2)).attempt == 5
     found = evidence(claimed=True, result=result(restart=4), exit_record=record(restart=4))
     assert verdict(found, None).attempt == 5
 

@@ -37,7 +37,7 @@ records = st.builds(
 evidences = st.builds(
     Evidence,
     run_id=st.just("run"),
-    submission=st.integers(1, 3),
+    first_attempt=st.integers(1, 3),
     job_id=st.sampled_from([None, "77"]),
     claimed=st.booleans(),
     result=st.none() | results,

@@ -29,6 +29,7 @@ from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState
 from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end, is_missing, reach_verdict
 from tmgg.experiment_utils.evidence import (
     Evidence,
+    first_attempt,
     log_tail,
     read_cancel_reason,
     read_evidence,
@@ -93,7 +94,7 @@ class Judge:
                     status="pending",
                     final=False,
                     reason=NOT_SUBMITTED,
-                    attempt=submission.number,
+                    attempt=first_attempt(submission),
                 )
         except (RunError, OSError) as error:
             return as_run_error(submission.run_paths.run_id, error)
@@ -132,7 +133,7 @@ class Judge:
             run_id=submission.run_paths.run_id,
             status="failed",
             final=True,
-            attempt=submission.number,
+            attempt=first_attempt(submission),
             failure=_refusal(submission, why),
         )
         return self._keep(submission, state)

@@ -255,7 +255,7 @@ def _base_state(evidence: Evidence, view: JobView | None) -> RunState:
         status="pending",
         final=False,
         job_id=evidence.job_id,
-        attempt=evidence.submission + restarts,
+        attempt=evidence.first_attempt + restarts,
         backend_state=view.state if view else "",
         reason=view.reason if view else "",
         exit_code=view.exit_code if view else _own_exit_code(evidence),
