@@ -14,7 +14,7 @@ from tmgg.experiment_utils.cloud import RayConfig, RayRunner
 from tmgg.testing import BackendUnderTest, CloudRunnerSuite
 from tmgg.testing.backend import config
 
-pytestmark = [pytest.mark.ray, pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class TestRayOfTwoNodes(CloudRunnerSuite):
         return BackendUnderTest("ray", options, patience_s=240)
 
 
+@pytest.mark.long
 def test_runs_are_placed_by_what_they_need_and_one_that_loses_its_node_runs_again(
     two_nodes: TwoNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
