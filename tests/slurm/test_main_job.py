@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from slurm_cluster.processes import wait_until
 from tests.slurm.login import Login
 
 PAGE = Path(__file__).parents[2] / "docs" / "slurm.md"
@@ -173,9 +174,16 @@ show(SlurmRunner(slurm_config=SlurmConfig({PLAIN})).get_result({run_id!r}))
 """)
     assert result["failure"]["kind"] == "cancelled"
     next_shown("scancel -u")
+    # The accounts learn a state some time after the job has ended.
+    wait_until(
+        lambda: "CANCELLED" in alice.run("sacct", "-X", "-n", "-j", job_id, "-o", "state").stdout,
+        timeout_s=60,
+        what="the accounts to have the end",
+    )
     ended = next_shown("sacct -j")
     assert ended.split()[:5] == ["JobID", "JobName", "State", "ExitCode", "Elapsed"]
-    assert re.search(rf"^{job_id} +tmgg-expe.* CANCELLED", ended, re.MULTILINE)
+    # Slurm calls a job "allocation" that was cancelled before the accounts heard of its start.
+    assert re.search(rf"^{job_id} +(tmgg-expe|allocation).* CANCELLED", ended, re.MULTILINE)
     assert next_shown("sacct -j").split()[:3] == ["JobID", "MaxRSS", "MaxVMSize"]
     assert re.search(rf"^{job_id} ", next_shown("sacct -u"), re.MULTILINE)
     assert next(commands, None) is None

@@ -8,6 +8,8 @@ from slurm_cluster import Cluster
 from tests.slurm.login import Login
 from tests.slurm.managed_jobs import ManagedJob, wait_for_clean_nodes
 
+pytestmark = pytest.mark.usefixtures("swept_nodes")
+
 NODES = ["node1", "node2", "node3"]
 
 

@@ -10,7 +10,7 @@ from tests.slurm.login import Login
 from tests.slurm.managed_jobs import ManagedJob, kill, pids, wait_for_clean_nodes, wait_until
 
 # Minutes in all on two cores.
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("swept_nodes")]
 
 NODES = ["node1", "node2", "node3"]
 SUPERVISORS = "^[^ ]*python -u -m tmgg.experiment_utils.cloud.slurm.ray_node /shared"
