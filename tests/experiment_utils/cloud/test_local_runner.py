@@ -16,6 +16,7 @@ import pytest
 from tmgg.errors import RunExistsError, UnknownRunError
 from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner, SlurmRunner
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, TaskRequest
+from tmgg.experiment_utils.cloud.waiting import Clock, Watch
 from tmgg.experiment_utils.ownership import claim, is_forbidden
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import process_name, process_start
@@ -485,3 +486,27 @@ def test_an_experiment_ends_with_its_supervisor(runner: LocalRunner) -> None:
     os.kill(supervisor, signal.SIGKILL)
     until(lambda: process_start(leader) == "")
     assert runner.get_result("run").status == "failed"
+
+
+class StoppedClock(Clock):
+    """By it the next question to the backend is never due. Opens the gate once somebody listens."""
+
+    def __init__(self, gate: Path) -> None:
+        self.gate = gate
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def sleep(self, _duration_s: float) -> None:
+        self.gate.touch()
+        super().sleep(0.01)
+
+
+@pytest.mark.timeout(60)
+def test_an_end_is_heard_in_the_folder_without_another_question(
+    runner: LocalRunner, folder: Path
+) -> None:
+    begin(runner, "gated")
+    watch = Watch(runner, clock=StoppedClock(folder / "gate"))
+    watch.add("run")
+    assert [state.status for state in watch.next_ended()] == ["completed"]

@@ -99,3 +99,10 @@ def as_run_error(run_id: str, error: RunError | OSError) -> RunError:
     if isinstance(error, RunError):
         return error
     return RecordError(f"the record of run {run_id!r} cannot be used: {error}")
+
+
+def state_or_raise(found: Found) -> RunState:
+    """The state; raises the RunError that stands in its place."""
+    if isinstance(found, RunError):
+        raise found
+    return found

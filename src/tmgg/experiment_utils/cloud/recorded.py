@@ -39,6 +39,7 @@ from tmgg.experiment_utils.cloud.polling import (
     Question,
     as_run_error,
     poll_together,
+    state_or_raise,
 )
 from tmgg.experiment_utils.cloud.recording import recording
 from tmgg.experiment_utils.cloud.results import make_result
@@ -184,7 +185,7 @@ class RecordedRunner(CloudRunner):
         )
 
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
-        return [_raised(found) for found in poll_together([(self, run_ids)], strict=True)[0]]
+        return [state_or_raise(found) for found in poll_together([(self, run_ids)], strict=True)[0]]
 
     def begin_poll(self, run_ids: Sequence[str]) -> list[Begun]:
         """See `polling.Inquirer`."""
@@ -249,6 +250,9 @@ class RecordedRunner(CloudRunner):
             return []
         there.update(batched_runs(self.output_dir))
         return [run_id for run_id in run_ids if run_id in there]
+
+    def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
+        return {self._paths(run_id).ended_folder for run_id in run_ids}
 
     def match_earlier(self, requests: Sequence[TaskRequest]) -> list[TaskRequest]:
         recorded = {paths.run_id for paths in runs_in(self.output_dir)}
@@ -393,9 +397,3 @@ def _cancelled_before(submission: SubmissionPaths) -> bool:
 
 def _known(job_id: JobOrRefusal) -> str | None:
     return job_id if isinstance(job_id, str) else None
-
-
-def _raised(found: Found) -> RunState:
-    if isinstance(found, RunError):
-        raise found
-    return found
