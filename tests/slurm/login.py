@@ -94,6 +94,15 @@ class Login:
         done = self.run(str(PYTHON), "-c", code, timeout_s=timeout_s, env=env)
         return json.loads(done.stdout.splitlines()[-1])
 
+    def job_states(self) -> dict[str, str]:
+        """Slurm's state of each job sent from this folder, finished ones included, by job id."""
+        shown = self.run(
+            "squeue", "--noheader", "--states=all", "--format=%i|%T|%Z", f"--user={self.user}"
+        )
+        # Jobs of earlier tests may still be leaving: the folder tells whose each is.
+        jobs = [line.split("|") for line in shown.stdout.splitlines()]
+        return {job: state for job, state, folder in jobs if folder == str(self.folder)}
+
     def cancel_all(self) -> None:
         """End this user's jobs."""
         self.run("scancel", f"--user={self.user}", check=False)

@@ -167,13 +167,13 @@ def test_ctrl_c_leaves_the_job_to_slurm(lab: Login) -> None:
     process = lab.start(
         *TMGG_EXPERIMENT, *OWN, "duration_s=600", "hydra/launcher=tmgg_slurm", *PLAIN
     )
-    _wait_until(lambda: "R" in lab.run("squeue", "--me", "-h", "-o", "%t").stdout)
+    _wait_until(lambda: "RUNNING" in lab.job_states().values())
     process.send_signal(signal.SIGINT)
     _out, err = process.communicate(timeout=30)
 
     assert process.returncode == 130
     assert "tmgg-jobs wait" in err
-    assert lab.run("squeue", "--me", "-h", "-o", "%t").stdout.split() == ["R"]
+    assert list(lab.job_states().values()) == ["RUNNING"]
 
 
 def test_hydras_own_suites_pass_on_slurm(alice: Login) -> None:

@@ -159,11 +159,7 @@ class Trial:
 
     def jobs(self) -> list[str]:
         """Jobs of this trial that the controller knows, finished ones included."""
-        shown = self.login.run(
-            "squeue", "--noheader", "--states=all", "--format=%i %Z", "--user=alice"
-        )
-        pairs = [line.split() for line in shown.stdout.splitlines()]
-        return [job for job, folder in pairs if folder == str(self.login.folder)]
+        return list(self.login.job_states())
 
     def slurm_state(self, job_id: str) -> str:
         """What the controller says of a job; empty when it does not know it."""
