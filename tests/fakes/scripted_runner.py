@@ -9,6 +9,7 @@ from typing import Literal
 from tests.fakes.clock import FakeClock
 from tmgg.errors import BackendError, RunError, SubmissionError, SubmitLimitError, UnknownRunError
 from tmgg.experiment_utils.cloud.base import CloudRunner
+from tmgg.experiment_utils.cloud.polling import Found
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 from tmgg.experiment_utils.failures import Failure, FailureKind, failure
@@ -84,6 +85,10 @@ class ScriptedRunner(CloudRunner):
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
         self.polls.append((self.clock.now_s, list(run_ids)))
         return [self._state(run_id) for run_id in run_ids]
+
+    def poll_each(self, run_ids: Sequence[str]) -> list[Found]:
+        self.polls.append((self.clock.now_s, list(run_ids)))
+        return [self._found(run_id) for run_id in run_ids]
 
     def collect(self, run_id: str) -> ExperimentResult:
         self._refuse_vanished(run_id)
@@ -163,6 +168,12 @@ class ScriptedRunner(CloudRunner):
                 run_id=run_id, status="failed", final=True, failure=why, nodes=script.nodes
             )
         return RunState(run_id=run_id, status=script.outcome, final=True)
+
+    def _found(self, run_id: str) -> Found:
+        try:
+            return self._state(run_id)
+        except RunError as error:
+            return error
 
     def _open(self) -> list[str]:
         begun = [name for name, script in self.scripts.items() if script.began_s is not None]

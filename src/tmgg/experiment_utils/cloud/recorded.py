@@ -49,12 +49,7 @@ from tmgg.experiment_utils.cloud.sweeping import SweepPlan
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.evidence import read_job_id
 from tmgg.experiment_utils.failures import Failure, failure
-from tmgg.experiment_utils.paths import (
-    LAYOUT_VERSION,
-    BatchPaths,
-    RunPaths,
-    SubmissionPaths,
-)
+from tmgg.experiment_utils.paths import LAYOUT_VERSION, BatchPaths, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import (
     RunRecord,
     WriteSubmission,
@@ -185,7 +180,10 @@ class RecordedRunner(CloudRunner):
         )
 
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
-        return [state_or_raise(found) for found in poll_together([(self, run_ids)], strict=True)[0]]
+        return [state_or_raise(found) for found in self.poll_each(run_ids)]
+
+    def poll_each(self, run_ids: Sequence[str]) -> list[Found]:
+        return poll_together([(self, run_ids)], strict=True)[0]
 
     def begin_poll(self, run_ids: Sequence[str]) -> list[Begun]:
         """See `polling.Inquirer`."""

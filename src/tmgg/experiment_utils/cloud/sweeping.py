@@ -158,27 +158,28 @@ class Sweep:
         try:
             ended = self._watch.next_ended()
         except RunError:
-            broken = [run_id for run_id in self._watch.open_ids if self._is_broken(run_id)]
+            broken = self._broken_runs()
             if not broken:
                 raise
-            for run_id in broken:
+            for run_id, error in broken.items():
                 self._watch.drop(run_id)
-                self._end(run_id, self._collect(run_id))
+                self._end(run_id, self._lost(run_id, error))
             return
         yield from ended
 
-    def _is_broken(self, run_id: str) -> bool:
-        try:
-            self._runner.poll([run_id])
-        except RunError:
-            return True
-        return False
+    def _broken_runs(self) -> dict[str, RunError]:
+        run_ids = self._watch.open_ids
+        found = zip(run_ids, self._runner.poll_each(run_ids), strict=True)
+        return {run_id: error for run_id, error in found if isinstance(error, RunError)}
 
     def _collect(self, run_id: str) -> ExperimentResult:
         try:
             return self._runner.collect(run_id)
         except RunError as error:
-            return _failed(self._requests[run_id], failure("lost", str(error)))
+            return self._lost(run_id, error)
+
+    def _lost(self, run_id: str, error: Exception) -> ExperimentResult:
+        return _failed(self._requests[run_id], failure("lost", str(error)))
 
     def _may_retry(self, run_id: str, why: Failure) -> bool:
         if self._stopped:

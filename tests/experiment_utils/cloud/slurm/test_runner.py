@@ -19,6 +19,8 @@ from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import (
     BackendError,
     QueryError,
+    RecordError,
+    RunError,
     RunExistsError,
     SubmissionError,
     UnknownRunError,
@@ -320,6 +322,20 @@ def test_one_damaged_record_does_not_hide_the_others(runner: SlurmRunner, slurm:
     states = runner.poll(["a", "b"])
     assert [state.answered for state in states] == [True, True]
     assert states[1].reason == "Priority"
+
+
+def test_which_record_is_damaged_is_one_question(runner: SlurmRunner, slurm: FakeSlurm) -> None:
+    for name in ("a", "b", "c"):
+        spawn(runner, run_id=name)
+    for path in (paths_of(runner, "b").job, paths_of(runner, "b").intent):
+        path.unlink()
+    before = len(slurm.calls("squeue"))
+    first, damaged, last = runner.poll_each(["a", "b", "c"])
+    assert len(slurm.calls("squeue")) - before == 1
+    assert isinstance(damaged, RecordError)
+    assert not isinstance(first, RunError)
+    assert not isinstance(last, RunError)
+    assert (first.reason, last.reason) == ("Priority", "Priority")
 
 
 def test_a_failed_run_is_retried_with_the_settings_and_in_the_folder_it_had(
