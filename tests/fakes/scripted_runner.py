@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.fakes.clock import FakeClock
-from tmgg.errors import BackendError, RunError, SubmissionError, SubmitLimitError, UnknownRunError
+from tmgg.errors import BackendError, RunError, SubmitLimitError, UnknownRunError
 from tmgg.experiment_utils.cloud.base import CloudRunner
 from tmgg.experiment_utils.cloud.polling import Found
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
@@ -31,7 +31,7 @@ class Script:
     interruptions: int = 0
     """How often it ends with its state saved before it can reach its outcome."""
     spawn_error: Exception | None = None
-    collect_error: RunError | None = None
+    collect_error: Exception | None = None
     began_s: float | None = None
 
 
@@ -51,7 +51,7 @@ class ScriptedRunner(CloudRunner):
         self.resubmitted: list[str] = []
         self.vanished: set[str] = set()
         self.retried: list[tuple[str, RetryChanges]] = []
-        self.retry_errors: list[SubmissionError] = []
+        self.retry_errors: list[Exception] = []
         self.cancelled: list[str] = []
         self.ended_sweeps = 0
         self.shown_alive_after: list[int] = []

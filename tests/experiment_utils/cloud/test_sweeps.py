@@ -1,5 +1,6 @@
 """One result per config, in order, whatever happens to the siblings."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +97,30 @@ def test_a_run_whose_submission_is_unknown_is_waited_for(runner: ScriptedRunner)
     ]
 
 
-def test_a_result_that_cannot_be_read_ends_its_own_run_only(runner: ScriptedRunner) -> None:
-    runner.scripts["damaged"] = Script(collect_error=RecordError("task.json is not JSON"))
+@pytest.mark.parametrize(
+    "error",
+    [
+        RecordError("task.json is not JSON"),
+        BackendError("run 'damaged' has not ended: somebody else submitted it again"),
+        OSError(errno.ESTALE, "Stale file handle"),
+    ],
+)
+def test_a_result_that_cannot_be_read_ends_its_own_run_only(
+    runner: ScriptedRunner, error: Exception
+) -> None:
+    runner.scripts["damaged"] = Script(collect_error=error)
     results = runner.run_sweep(requests("a", "damaged", "b"))
     assert outcomes(results) == [("a", "completed"), ("damaged", "failed"), ("b", "completed")]
     assert results[1].error_message is not None
-    assert "task.json is not JSON" in results[1].error_message
+    assert str(error) in results[1].error_message
+
+
+def test_a_run_that_the_file_system_does_not_let_begin_is_a_failed_result(
+    runner: ScriptedRunner,
+) -> None:
+    runner.scripts["stale"] = Script(spawn_error=OSError(errno.ESTALE, "Stale file handle"))
+    results = runner.run_sweep(requests("a", "stale", "b"))
+    assert outcomes(results) == [("a", "completed"), ("stale", "failed"), ("b", "completed")]
 
 
 def test_a_record_that_vanishes_under_way_ends_its_own_run_only(runner: ScriptedRunner) -> None:

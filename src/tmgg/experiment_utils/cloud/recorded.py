@@ -18,6 +18,7 @@ from tmgg.errors import (
     SubmissionError,
     SubmissionUnknownError,
     SubmitLimitError,
+    TmggError,
     UnknownRunError,
 )
 from tmgg.experiment_utils import ownership
@@ -285,15 +286,15 @@ class RecordedRunner(CloudRunner):
         return self._submit_again(earlier, state, write)
 
     def go_on(self, state: RunState) -> bool:
-        if state.attempt > self.restarts_of(load_run(self._paths(state.run_id))):
-            return False
         try:
+            if state.attempt > self.restarts_of(load_run(self._paths(state.run_id))):
+                return False
             self.retry(state.run_id)
         except RunExistsError:
             return True  # another process that waits for it was first
         except SubmissionUnknownError:
             return True  # whoever asks next finds out
-        except BackendError as error:
+        except (TmggError, OSError) as error:
             log.warning("run %s cannot go on from its saved state: %s", state.run_id, error)
             return False
         return True

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tmgg.errors import (
-    BackendError,
     ConfigError,
     RunError,
     RunExistsError,
     SubmissionError,
     SubmissionUnknownError,
     SubmitLimitError,
+    TmggError,
 )
 from tmgg.experiment_utils.cloud.dispatch import Dispatched, Dispatcher, GroupDispatcher
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SweepMode, TaskRequest
@@ -175,7 +175,7 @@ class Sweep:
     def _collect(self, run_id: str) -> ExperimentResult:
         try:
             return self._runner.collect(run_id)
-        except RunError as error:
+        except (TmggError, OSError) as error:
             return self._lost(run_id, error)
 
     def _lost(self, run_id: str, error: Exception) -> ExperimentResult:
@@ -214,7 +214,7 @@ class Sweep:
             except RunExistsError as error:
                 log.info("%s", error)  # somebody else was first; polling finds out
                 job_id = None
-            except (BackendError, RunError) as error:
+            except (TmggError, OSError) as error:
                 log.warning("run %s could not be submitted again: %s", run_id, error)
                 if isinstance(error, SubmissionError) and self._changes[run_id].exclude_nodes:
                     # Without the bad node there may be too few.
@@ -277,7 +277,7 @@ class Sweep:
         self._retrying.clear()
         try:
             self._runner.cancel_all(self._watch.pending_ids, why=why)
-        except (BackendError, RunError) as error:
+        except (TmggError, OSError) as error:
             log.warning("%s, but what waits in the queue could not be cancelled: %s", why, error)
 
 

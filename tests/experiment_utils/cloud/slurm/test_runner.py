@@ -484,6 +484,18 @@ def test_whoever_waits_for_an_interrupted_run_submits_it_again_once(
     assert result.metrics == {"began_at": 7}
 
 
+def test_an_interrupted_run_whose_record_is_damaged_has_failed_and_hinders_no_other(
+    runner: SlurmRunner, slurm: FakeSlurm, caplog: pytest.LogCaptureFixture
+) -> None:
+    for run_id in ("run", "other"):
+        slurm.run(spawn(runner, "interrupted" if run_id == "run" else "good", run_id))
+    runner.get_result("other")
+    paths_of(runner).run_paths.run.write_text("{")
+    ended = {state.run_id: state.status for state in waiting.wait(runner, ["run", "other"])}
+    assert ended == {"run": "failed", "other": "completed"}
+    assert "run run cannot go on from its saved state" in caplog.text
+
+
 def test_an_interrupted_run_without_restarts_left_has_failed(
     slurm: FakeSlurm, runner: SlurmRunner
 ) -> None:
