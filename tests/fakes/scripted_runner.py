@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from tests.fakes.clock import FakeClock
-from tmgg.errors import BackendError, RunError, SubmissionError, SubmitLimitError, UnknownRunError
+from tmgg.errors import BackendError, RunError, SubmitLimitError, UnknownRunError
 from tmgg.experiment_utils.cloud.base import CloudRunner
+from tmgg.experiment_utils.cloud.polling import Found
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 from tmgg.experiment_utils.failures import Failure, FailureKind, failure
@@ -30,7 +31,7 @@ class Script:
     interruptions: int = 0
     """How often it ends with its state saved before it can reach its outcome."""
     spawn_error: Exception | None = None
-    collect_error: RunError | None = None
+    collect_error: Exception | None = None
     began_s: float | None = None
 
 
@@ -50,7 +51,7 @@ class ScriptedRunner(CloudRunner):
         self.resubmitted: list[str] = []
         self.vanished: set[str] = set()
         self.retried: list[tuple[str, RetryChanges]] = []
-        self.retry_errors: list[SubmissionError] = []
+        self.retry_errors: list[Exception] = []
         self.cancelled: list[str] = []
         self.ended_sweeps = 0
         self.shown_alive_after: list[int] = []
@@ -84,6 +85,10 @@ class ScriptedRunner(CloudRunner):
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
         self.polls.append((self.clock.now_s, list(run_ids)))
         return [self._state(run_id) for run_id in run_ids]
+
+    def poll_each(self, run_ids: Sequence[str]) -> list[Found]:
+        self.polls.append((self.clock.now_s, list(run_ids)))
+        return [self._found(run_id) for run_id in run_ids]
 
     def collect(self, run_id: str) -> ExperimentResult:
         self._refuse_vanished(run_id)
@@ -163,6 +168,12 @@ class ScriptedRunner(CloudRunner):
                 run_id=run_id, status="failed", final=True, failure=why, nodes=script.nodes
             )
         return RunState(run_id=run_id, status=script.outcome, final=True)
+
+    def _found(self, run_id: str) -> Found:
+        try:
+            return self._state(run_id)
+        except RunError as error:
+            return error
 
     def _open(self) -> list[str]:
         begun = [name for name, script in self.scripts.items() if script.began_s is not None]

@@ -6,6 +6,7 @@ what ran how often.
 
 import itertools
 import os
+import resource
 import signal
 import time
 from collections.abc import Mapping
@@ -108,6 +109,15 @@ def allocate(config: Config) -> dict[str, float]:
     block = bytearray(int(config["megabytes"]) * 1_000_000)
     block[::1024] = b"x" * len(block[::1024])
     return hold(config)
+
+
+def exhaust(config: Config) -> None:
+    """Asks for more memory than a limit of its own leaves it."""
+    _note_start()
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + 500_000_000
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    bytearray(2_000_000_000)
 
 
 def text(config: Config) -> Any:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from slurm_cluster import Cluster
+from slurm_cluster import Cluster, ClusterError
 from slurm_cluster.addresses import LOGIN
+from slurm_cluster.cgroups import require_memory_controller
 from slurm_cluster.processes import run_host
 from slurm_cluster.users import find_user
 from tests.slurm.login import Login
@@ -36,6 +37,15 @@ def settings(cluster: Cluster, **lines: str) -> Iterator[None]:
         yield
     finally:
         cluster.reconfigure(**dict.fromkeys(lines))
+
+
+def has_memory_limits() -> bool:
+    """Whether this machine's Slurm can enforce what jobs ask for."""
+    try:
+        require_memory_controller()
+    except ClusterError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

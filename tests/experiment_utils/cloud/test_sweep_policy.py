@@ -72,6 +72,20 @@ def test_when_there_are_too_few_nodes_without_the_bad_one_it_is_taken(
     assert runner.retried == [("a", RetryChanges())]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [ConfigError("mem_per_cpu='9999T' is more than Slurm can count"), OSError("Stale file handle")],
+)
+def test_a_retry_that_cannot_be_is_the_end_of_its_own_run_only(
+    runner: ScriptedRunner, error: Exception
+) -> None:
+    runner.scripts["a"] = failing("preempted")
+    runner.retry_errors = [error]
+    first, second = runner.run_sweep(requests("a", "b"))
+    assert first.failure is not None
+    assert (first.failure.kind, second.status) == ("preempted", "completed")
+
+
 @pytest.mark.parametrize("limit", [1, 2])
 def test_a_sweep_ends_after_so_many_failures(runner: ScriptedRunner, limit: int) -> None:
     names = [f"r{number}" for number in range(8)]

@@ -1,5 +1,6 @@
 """One result per config, in order, whatever happens to the siblings."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from tmgg.errors import (
     SubmissionError,
     SubmissionUnknownError,
     TaskError,
+    UnknownRunError,
 )
 from tmgg.experiment_utils.cloud import waiting
-from tmgg.experiment_utils.cloud.base import as_request
+from tmgg.experiment_utils.cloud.base import CloudRunner, as_request
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, TaskRequest
 
 
@@ -95,12 +97,30 @@ def test_a_run_whose_submission_is_unknown_is_waited_for(runner: ScriptedRunner)
     ]
 
 
-def test_a_result_that_cannot_be_read_ends_its_own_run_only(runner: ScriptedRunner) -> None:
-    runner.scripts["damaged"] = Script(collect_error=RecordError("task.json is not JSON"))
+@pytest.mark.parametrize(
+    "error",
+    [
+        RecordError("task.json is not JSON"),
+        BackendError("run 'damaged' has not ended: somebody else submitted it again"),
+        OSError(errno.ESTALE, "Stale file handle"),
+    ],
+)
+def test_a_result_that_cannot_be_read_ends_its_own_run_only(
+    runner: ScriptedRunner, error: Exception
+) -> None:
+    runner.scripts["damaged"] = Script(collect_error=error)
     results = runner.run_sweep(requests("a", "damaged", "b"))
     assert outcomes(results) == [("a", "completed"), ("damaged", "failed"), ("b", "completed")]
     assert results[1].error_message is not None
-    assert "task.json is not JSON" in results[1].error_message
+    assert str(error) in results[1].error_message
+
+
+def test_a_run_that_the_file_system_does_not_let_begin_is_a_failed_result(
+    runner: ScriptedRunner,
+) -> None:
+    runner.scripts["stale"] = Script(spawn_error=OSError(errno.ESTALE, "Stale file handle"))
+    results = runner.run_sweep(requests("a", "stale", "b"))
+    assert outcomes(results) == [("a", "completed"), ("stale", "failed"), ("b", "completed")]
 
 
 def test_a_record_that_vanishes_under_way_ends_its_own_run_only(runner: ScriptedRunner) -> None:
@@ -108,6 +128,27 @@ def test_a_record_that_vanishes_under_way_ends_its_own_run_only(runner: Scripted
     runner.at(3, lambda: runner.vanished.add("gone"))
     results = runner.run_sweep(requests("a", "gone", "b"), parallelism=3)
     assert outcomes(results) == [("a", "completed"), ("gone", "failed"), ("b", "completed")]
+
+
+def test_which_record_has_vanished_is_asked_once_however_many_runs_there_are(
+    runner: ScriptedRunner,
+) -> None:
+    names = [f"r{number}" for number in range(40)]
+    runner.at(1, lambda: runner.vanished.add("r7"))
+    results = runner.run_sweep(requests(*names), parallelism=40)
+    assert [each.run_id for each in results if each.status == "failed"] == ["r7"]
+    assert results[7].error_message is not None
+    assert "no run 'r7'" in results[7].error_message
+    without_damage = 3  # at 0, 2 and 6 seconds
+    assert len(runner.polls) == without_damage + 2
+
+
+def test_a_backend_that_only_polls_can_tell_which_run_is_damaged(runner: ScriptedRunner) -> None:
+    runner.begin("a")
+    runner.vanished.add("gone")
+    state, error = CloudRunner.poll_each(runner, ["a", "gone"])
+    assert isinstance(error, UnknownRunError)
+    assert state == runner.poll(["a"])[0]
 
 
 @pytest.mark.parametrize("parallelism", [0, -1, "2", 1.5, None, True])

@@ -193,6 +193,30 @@ FAILURES: dict[str, tuple[Evidence, JobView | None, str, str]] = {
         "lost",
         "exit code 0:9",
     ),
+    "the job script was killed, and the experiment told to end": (
+        evidence(
+            claimed=True, result=result("failed", error_type="SystemExit", error_message="15")
+        ),
+        replace(FAILED, exit_code="0:9"),
+        "lost",
+        "The job script was killed (exit code 0:9)",
+    ),
+    "the experiment ended itself with SIGTERM": (
+        evidence(
+            claimed=True,
+            result=result("failed", error_type="SystemExit", error_message="15"),
+            exit_record=record(exit_code=1, entrypoint_exit_code=1),
+        ),
+        FAILED,
+        "user_error",
+        "SystemExit",
+    ),
+    "the experiment raised, and its job script was killed after that": (
+        evidence(claimed=True, result=result("failed")),
+        replace(FAILED, exit_code="0:9"),
+        "user_error",
+        "ValueError",
+    ),
     "the time limit": (evidence(claimed=True), TIMEOUT, "timeout", "TIMEOUT"),
     "its own time-out": (
         evidence(claimed=True, result=result("timeout"), exit_record=record(exit_code=1)),

@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tmgg.errors import BackendError, ConfigError, RunExistsError
+from tmgg.errors import BackendError, ConfigError, RunError, RunExistsError
 from tmgg.experiment_utils.artifacts import check_url
 from tmgg.experiment_utils.cloud import checks, waiting
 from tmgg.experiment_utils.cloud.dispatch import Dispatcher, SeparateDispatcher
+from tmgg.experiment_utils.cloud.polling import Found
 from tmgg.experiment_utils.cloud.runs import (
     ExperimentResult,
     OnUpdate,
@@ -56,6 +57,19 @@ class CloudRunner(ABC):
         Raises UnknownRunError. A backend that does not answer raises nothing: the states then
         are the last that can be known, with a `note`.
         """
+
+    def poll_each(self, run_ids: Sequence[str]) -> list[Found]:
+        """As `poll`, but a run whose record is damaged is its RunError and hinders no other.
+
+        Asks about each by itself; a backend that can ask about all at once overrides this.
+        """
+        return [self._poll_one(run_id) for run_id in run_ids]
+
+    def _poll_one(self, run_id: str) -> Found:
+        try:
+            return self.poll([run_id])[0]
+        except RunError as error:
+            return error
 
     @abstractmethod
     def collect(self, run_id: str) -> ExperimentResult:

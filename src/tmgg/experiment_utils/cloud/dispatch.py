@@ -78,5 +78,5 @@ class SeparateDispatcher:
         except SubmissionUnknownError as error:
             log.warning("%s", error)  # the job may be in; polling finds out
             done.launched[request.run_id] = None
-        except (BackendError, RunError) as error:
+        except (BackendError, RunError, OSError) as error:
             done.refused[request.run_id] = str(error)

@@ -18,6 +18,7 @@ from tmgg.errors import (
     SubmissionError,
     SubmissionUnknownError,
     SubmitLimitError,
+    TmggError,
     UnknownRunError,
 )
 from tmgg.experiment_utils import ownership
@@ -49,12 +50,7 @@ from tmgg.experiment_utils.cloud.sweeping import SweepPlan
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.evidence import read_job_id
 from tmgg.experiment_utils.failures import Failure, failure
-from tmgg.experiment_utils.paths import (
-    LAYOUT_VERSION,
-    BatchPaths,
-    RunPaths,
-    SubmissionPaths,
-)
+from tmgg.experiment_utils.paths import LAYOUT_VERSION, BatchPaths, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import (
     RunRecord,
     WriteSubmission,
@@ -185,7 +181,10 @@ class RecordedRunner(CloudRunner):
         )
 
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
-        return [state_or_raise(found) for found in poll_together([(self, run_ids)], strict=True)[0]]
+        return [state_or_raise(found) for found in self.poll_each(run_ids)]
+
+    def poll_each(self, run_ids: Sequence[str]) -> list[Found]:
+        return poll_together([(self, run_ids)], strict=True)[0]
 
     def begin_poll(self, run_ids: Sequence[str]) -> list[Begun]:
         """See `polling.Inquirer`."""
@@ -287,15 +286,15 @@ class RecordedRunner(CloudRunner):
         return self._submit_again(earlier, state, write)
 
     def go_on(self, state: RunState) -> bool:
-        if state.attempt > self.restarts_of(load_run(self._paths(state.run_id))):
-            return False
         try:
+            if state.attempt > self.restarts_of(load_run(self._paths(state.run_id))):
+                return False
             self.retry(state.run_id)
         except RunExistsError:
             return True  # another process that waits for it was first
         except SubmissionUnknownError:
             return True  # whoever asks next finds out
-        except BackendError as error:
+        except (TmggError, OSError) as error:
             log.warning("run %s cannot go on from its saved state: %s", state.run_id, error)
             return False
         return True

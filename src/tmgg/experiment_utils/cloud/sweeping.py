@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tmgg.errors import (
-    BackendError,
     ConfigError,
     RunError,
     RunExistsError,
     SubmissionError,
     SubmissionUnknownError,
     SubmitLimitError,
+    TmggError,
 )
 from tmgg.experiment_utils.cloud.dispatch import Dispatched, Dispatcher, GroupDispatcher
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SweepMode, TaskRequest
@@ -158,27 +158,28 @@ class Sweep:
         try:
             ended = self._watch.next_ended()
         except RunError:
-            broken = [run_id for run_id in self._watch.open_ids if self._is_broken(run_id)]
+            broken = self._broken_runs()
             if not broken:
                 raise
-            for run_id in broken:
+            for run_id, error in broken.items():
                 self._watch.drop(run_id)
-                self._end(run_id, self._collect(run_id))
+                self._end(run_id, self._lost(run_id, error))
             return
         yield from ended
 
-    def _is_broken(self, run_id: str) -> bool:
-        try:
-            self._runner.poll([run_id])
-        except RunError:
-            return True
-        return False
+    def _broken_runs(self) -> dict[str, RunError]:
+        run_ids = self._watch.open_ids
+        found = zip(run_ids, self._runner.poll_each(run_ids), strict=True)
+        return {run_id: error for run_id, error in found if isinstance(error, RunError)}
 
     def _collect(self, run_id: str) -> ExperimentResult:
         try:
             return self._runner.collect(run_id)
-        except RunError as error:
-            return _failed(self._requests[run_id], failure("lost", str(error)))
+        except (TmggError, OSError) as error:
+            return self._lost(run_id, error)
+
+    def _lost(self, run_id: str, error: Exception) -> ExperimentResult:
+        return _failed(self._requests[run_id], failure("lost", str(error)))
 
     def _may_retry(self, run_id: str, why: Failure) -> bool:
         if self._stopped:
@@ -213,7 +214,7 @@ class Sweep:
             except RunExistsError as error:
                 log.info("%s", error)  # somebody else was first; polling finds out
                 job_id = None
-            except (BackendError, RunError) as error:
+            except (TmggError, OSError) as error:
                 log.warning("run %s could not be submitted again: %s", run_id, error)
                 if isinstance(error, SubmissionError) and self._changes[run_id].exclude_nodes:
                     # Without the bad node there may be too few.
@@ -276,7 +277,7 @@ class Sweep:
         self._retrying.clear()
         try:
             self._runner.cancel_all(self._watch.pending_ids, why=why)
-        except (BackendError, RunError) as error:
+        except (TmggError, OSError) as error:
             log.warning("%s, but what waits in the queue could not be cancelled: %s", why, error)
 
 

@@ -12,7 +12,13 @@ from typing import Literal
 from tmgg.experiment_utils.cloud.diagnosis import LogTails, diagnose_exit, diagnose_output
 from tmgg.experiment_utils.cloud.runs import RunState, Status
 from tmgg.experiment_utils.evidence import Evidence, ExitRecord
-from tmgg.experiment_utils.failures import STOPPED_HINT, Failure, FailureKind, failure
+from tmgg.experiment_utils.failures import (
+    KILLED_HINT,
+    STOPPED_HINT,
+    Failure,
+    FailureKind,
+    failure,
+)
 from tmgg.experiment_utils.task import TaskOutput, nodes_of
 
 # What ends a run that has done nothing wrong, and that nobody meant to end.
@@ -164,7 +170,7 @@ def _why(
     if view is not None and view.kind is not None and not guess:
         return _from_state(view, result)
     if result is not None:
-        return diagnose_output(result)
+        return _with_its_script(evidence, result, view) or diagnose_output(result)
     if evidence.result_problem is not None:
         return failure("bad_result", f"The job ended, but {evidence.result_problem}.")
     record = evidence.exit_record
@@ -180,6 +186,22 @@ def _why(
         )
     exit_code = view.exit_code if view is not None else None
     return diagnose_exit(evidence.exit_record, exit_code, view.state if view else "", logs)
+
+
+def _with_its_script(
+    evidence: Evidence, result: TaskOutput, view: JobView | None
+) -> Failure | None:
+    """Of an experiment that SIGTERM ended because its job script had been killed."""
+    # ray.init has SIGTERM end the process so (ray/_private/worker.py, sigterm_handler).
+    told_to_end = (result.error_type, result.error_message) == ("SystemExit", "15")
+    if view is None or evidence.exit_record is not None or not told_to_end or not _was_killed(view):
+        return None
+    hint = KILLED_HINT if str(view.exit_code).endswith(":9") else None
+    return failure(
+        "lost",
+        f"The job script was killed (exit code {view.exit_code}), and the experiment with it.",
+        hint=hint,
+    )
 
 
 def _never_began(evidence: Evidence) -> bool:

@@ -213,6 +213,21 @@ def test_a_sweep_is_resumed_by_content_and_runs_only_what_failed_or_is_new(
     ]  # fmt: skip
 
 
+def test_a_damaged_record_does_not_keep_a_sweep_from_being_resumed(
+    runner: SlurmRunner, slurm: FakeSlurm
+) -> None:
+    runner.spawn_sweep(requests(3))
+    end(runner, "r0", completed=False)
+    end(runner, "r2", completed=False)
+    assert runner.retry("r0").job_id is not None
+    again = RunPaths(runner.output_dir, "r0").submission(2)
+    for path in (again.job, again.intent):
+        path.unlink()
+    runner.spawn_sweep(requests(3), resume=True)
+    last = slurm.jobs[max(slurm.jobs)]
+    assert last["options"]["array"] == "0-0", "that is r2; r1 is in the queue"
+
+
 def test_equal_configs_are_as_many_runs(runner: SlurmRunner) -> None:
     twins = [{**CONFIG, "x": 1}] * 3
     first = runner.spawn_sweep(twins)

@@ -10,7 +10,7 @@ from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.batches import runs_of_batch
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
-from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.packed_dispatch import PackedDispatcher, combined, fitting
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 from tmgg.experiment_utils.paths import BatchPaths, RunPaths
@@ -61,6 +61,15 @@ def test_a_refusal_is_the_end_of_all_runs(slurm: FakeSlurm, folder: Path) -> Non
     slurm.break_command("sbatch", exit_code=1, stderr="sbatch: error: Invalid qos specification")
     results = SlurmRunner(PACKED).run_sweep(requests(3))
     assert [result.failure and result.failure.kind for result in results] == ["submission"] * 3
+
+
+def test_a_retry_that_no_config_can_express_is_refused(slurm: FakeSlurm, folder: Path) -> None:
+    runner = SlurmRunner(PACKED)
+    plan = runner._plan(requests(1), None, 1, None, None, resume=False)
+    dispatcher = PackedDispatcher(runner, plan, gpu_type=None, resume=False)
+    failed = RunState(run_id="r0", status="failed", final=True)
+    done = dispatcher.retry([failed], [RetryChanges(exclude_nodes=("no node's name",))])
+    assert "exclude=" in done.refused["r0"]
 
 
 @pytest.mark.parametrize("bootstrap", ["none", "symmetric-run"])

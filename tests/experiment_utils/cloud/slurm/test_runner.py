@@ -19,6 +19,8 @@ from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import (
     BackendError,
     QueryError,
+    RecordError,
+    RunError,
     RunExistsError,
     SubmissionError,
     UnknownRunError,
@@ -322,6 +324,20 @@ def test_one_damaged_record_does_not_hide_the_others(runner: SlurmRunner, slurm:
     assert states[1].reason == "Priority"
 
 
+def test_which_record_is_damaged_is_one_question(runner: SlurmRunner, slurm: FakeSlurm) -> None:
+    for name in ("a", "b", "c"):
+        spawn(runner, run_id=name)
+    for path in (paths_of(runner, "b").job, paths_of(runner, "b").intent):
+        path.unlink()
+    before = len(slurm.calls("squeue"))
+    first, damaged, last = runner.poll_each(["a", "b", "c"])
+    assert len(slurm.calls("squeue")) - before == 1
+    assert isinstance(damaged, RecordError)
+    assert not isinstance(first, RunError)
+    assert not isinstance(last, RunError)
+    assert (first.reason, last.reason) == ("Priority", "Priority")
+
+
 def test_a_failed_run_is_retried_with_the_settings_and_in_the_folder_it_had(
     slurm: FakeSlurm, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -466,6 +482,18 @@ def test_whoever_waits_for_an_interrupted_run_submits_it_again_once(
     result = runner.get_result("run")
     assert (result.status, result.attempts) == ("completed", 2)
     assert result.metrics == {"began_at": 7}
+
+
+def test_an_interrupted_run_whose_record_is_damaged_has_failed_and_hinders_no_other(
+    runner: SlurmRunner, slurm: FakeSlurm, caplog: pytest.LogCaptureFixture
+) -> None:
+    for run_id in ("run", "other"):
+        slurm.run(spawn(runner, "interrupted" if run_id == "run" else "good", run_id))
+    runner.get_result("other")
+    paths_of(runner).run_paths.run.write_text("{")
+    ended = {state.run_id: state.status for state in waiting.wait(runner, ["run", "other"])}
+    assert ended == {"run": "failed", "other": "completed"}
+    assert "run run cannot go on from its saved state" in caplog.text
 
 
 def test_an_interrupted_run_without_restarts_left_has_failed(

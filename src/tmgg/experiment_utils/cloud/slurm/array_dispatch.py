@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tmgg.errors import (
     QueryError,
-    RunExistsError,
+    RunError,
     SubmissionError,
     SubmitLimitError,
 )
@@ -102,7 +102,7 @@ class ArrayDispatcher:
             if not self._room.refused(size, open_count):
                 done.held = str(error)
             return 0
-        except (SubmissionError, RunExistsError) as error:
+        except (SubmissionError, RunError) as error:
             if NO_SUCH_ARRAY in str(error) and size > 1:
                 self._room.too_long(size)
                 return 0

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tmgg.errors import RunExistsError, SubmissionError, SubmissionUnknownError, SubmitLimitError
+from tmgg.errors import RunError, SubmissionError, SubmissionUnknownError, SubmitLimitError
 from tmgg.experiment_utils.atomic_file import write_atomic, write_json
 from tmgg.experiment_utils.batch_index import withdraw_batch
 from tmgg.experiment_utils.batches import (
@@ -66,8 +66,7 @@ class BatchSubmitter:
         known = [run_id for run_id in run_ids if run_id in self._existing]
         # Before the poll: what is submitted again in between is seen as such.
         self._newest = {run_id: self._newest_submission(run_id) for run_id in known}
-        states = self._runner.poll(known)
-        return self._sort_out(states)
+        return self._sort_out(known)
 
     def continue_from(self, failed: Sequence[RunState]) -> None:
         """Runs that failed in this sweep: they get their next submission."""
@@ -83,13 +82,22 @@ class BatchSubmitter:
         newest = {run_id: self._newest_submission(run_id) for run_id in failed}
         changed = [run_id for run_id in failed if newest[run_id] != self._newest.get(run_id, 1)]
         self._newest.update(newest)
-        return self._sort_out(self._runner.poll(changed))
+        return self._sort_out(changed)
 
-    def _sort_out(self, states: Sequence[RunState]) -> dict[str, str | None]:
-        """Note those that failed; the others, with their jobs."""
-        failed = {state.run_id: state for state in states if _has_failed(state)}
-        self._failed.update(failed)
-        return {state.run_id: state.job_id for state in states if state.run_id not in failed}
+    def _sort_out(self, run_ids: Sequence[str]) -> dict[str, str | None]:
+        """Note those that failed; the others, with their jobs.
+
+        One whose record is damaged counts as submitted: whoever waits for it finds what is wrong.
+        """
+        others: dict[str, str | None] = {}
+        for run_id, found in zip(run_ids, self._runner.poll_each(run_ids), strict=True):
+            if isinstance(found, RunError):
+                others[run_id] = None
+            elif _has_failed(found):
+                self._failed[run_id] = found
+            else:
+                others[run_id] = found.job_id
+        return others
 
     def submit(
         self, requests: Sequence[TaskRequest], kind: BatchKind, render: RenderScript
@@ -98,7 +106,7 @@ class BatchSubmitter:
 
         Raises SubmitLimitError, and then it is as if nothing had been tried; SubmissionError when
         Slurm refuses for good, which is then the end of these runs, unless it only takes no array
-        that long (NO_SUCH_ARRAY); ConfigError and RunExistsError.
+        that long (NO_SUCH_ARRAY); ConfigError and RunError.
         """
         self._runner.show_alive(self._sweep_id)
         self._begun = []
@@ -111,7 +119,7 @@ class BatchSubmitter:
         except SubmissionUnknownError as error:
             log.warning("%s", error)  # the job may be in; polling finds out
             return batch, None
-        except (SubmitLimitError, RunExistsError):
+        except (SubmitLimitError, RunError):
             self._withdraw(batch)
             raise
         except SubmissionError as error:
@@ -119,7 +127,8 @@ class BatchSubmitter:
                 # They are submitted again as shorter arrays.
                 self._withdraw(batch)
                 raise
-            save_batch_refusal(batch, failure("submission", str(error)))
+            with contextlib.suppress(OSError):  # whoever asks later finds no job with its token
+                save_batch_refusal(batch, failure("submission", str(error)))
             raise
 
     def _write(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tmgg.errors import RunExistsError, SubmissionError, SubmitLimitError
+from tmgg.errors import ConfigError, RunError, SubmissionError, SubmitLimitError
 from tmgg.experiment_utils.cloud.dispatch import Dispatched
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.batch_submission import BatchSubmitter
@@ -72,7 +72,7 @@ class PackedDispatcher:
             batch, job_id = self._submitter.submit(requests, "packed", render)
         except SubmitLimitError as error:
             done.held = str(error)
-        except (SubmissionError, RunExistsError) as error:
+        except (SubmissionError, RunError, ConfigError) as error:
             done.refused.update({str(request.run_id): str(error) for request in requests})
         else:
             log.info("batch %s: %d runs in Slurm job %s", batch.batch_id, len(requests), job_id)
