@@ -82,6 +82,10 @@ KILLED_HINT = (
     "SIGKILL comes from outside: mostly from a node that ran out of memory (raise "
     "slurm_mem_per_cpu), else from a person or the site. tmgg-jobs retry submits it again."
 )
+UNSTARTED_HINT = (
+    "The system did not let the process start; its own words are above. See to that (room on the "
+    "disk, memory, the limit of processes, a writable ~/.tmgg or TMGG_HOME), then tmgg-jobs retry."
+)
 LOG_FOLDER_HINT = (
     "The node could not open the log file: the output folder is not there, or not writable, on it. "
     "Set slurm_output_dir to a folder on the file system that all nodes share (tmgg-jobs doctor "

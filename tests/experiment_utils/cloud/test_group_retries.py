@@ -9,7 +9,13 @@ import pytest
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_runner import ScriptedRunner
 from tmgg.experiment_utils.cloud.dispatch import Dispatched
-from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, TaskRequest
+from tmgg.experiment_utils.cloud.runs import (
+    NOT_SUBMITTED,
+    ExperimentResult,
+    OnUpdate,
+    RunState,
+    TaskRequest,
+)
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges, SweepPolicy
 from tmgg.experiment_utils.cloud.sweeping import Sweep, SweepPlan
 from tmgg.experiment_utils.cloud.waiting import Watch
@@ -84,7 +90,11 @@ def run(tmp_path: Path) -> Run:
     """Sweep runs that end as told; the dispatcher and how each ended at last."""
 
     def sweep(
-        policy: SweepPolicy | None = None, *, refuse: str = "", **ends: list[str]
+        policy: SweepPolicy | None = None,
+        *,
+        refuse: str = "",
+        on_update: OnUpdate | None = None,
+        **ends: list[str],
     ) -> tuple[OneJob, list[str]]:
         clock = FakeClock()
         runner = Runner(clock, tmp_path, dict(ends))
@@ -97,7 +107,7 @@ def run(tmp_path: Path) -> Run:
             policy=policy or SweepPolicy(),
             requests=[TaskRequest(config={}, run_id=run_id) for run_id in ends],
         )
-        watch = Watch(runner, clock=clock)
+        watch = Watch(runner, on_update=on_update, clock=clock)
         found = Sweep(runner, plan, dispatcher, watch=watch, clock=clock).run()
         return dispatcher, [each.failure.kind if each.failure else each.status for each in found]
 
@@ -136,6 +146,13 @@ def test_failures_that_another_try_may_cure_wait_for_the_others(run: Run) -> Non
     jobs, ended = run(a=["node_fail"], b=["user_error"], c=["preempted", "preempted"])
     assert jobs.jobs == [["a", "b", "c"], ["a", "c"]]
     assert ended == ["completed", "user_error", "preempted"]
+
+
+def test_those_that_wait_for_the_others_say_so(run: Run) -> None:
+    seen: list[RunState] = []
+    run(a=["preempted"], b=["not_started"], on_update=seen.extend)
+    notes = {state.note for state in seen if state.reason == NOT_SUBMITTED}
+    assert notes == {"submitted again once the others have ended"}
 
 
 def test_changes_reach_the_job_of_the_retry(run: Run) -> None:

@@ -13,6 +13,7 @@ ANYWHERE = [
     failures.DISK_HINT,
     failures.KILLED_HINT,
     failures.STOPPED_HINT,
+    failures.UNSTARTED_HINT,
 ]
 
 

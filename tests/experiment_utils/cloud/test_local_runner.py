@@ -245,6 +245,34 @@ def test_a_supervisor_that_finds_a_cancellation_starts_nothing(
     assert kind(runner.get_result("run")) == "cancelled"
 
 
+def test_a_run_for_which_there_can_be_no_room_says_why_it_was_not_started(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "home").write_text("a file, where the locks would be")
+    monkeypatch.setenv("TMGG_HOME", str(folder / "home"))
+    result = LocalRunner(LocalConfig(cpus_per_run=1)).run_experiment(config("good"))
+    assert kind(result) == "environment"
+    assert "could not be started: [Errno 20] Not a directory" in str(result.error_message)
+    assert "a writable ~/.tmgg or TMGG_HOME" in str(result.error_message)
+
+
+def test_an_experiment_whose_process_cannot_be_started_says_why(
+    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LocalRunner, "start", lambda _runner, _submission: "")
+    runner.spawn_experiment(config("good"), run_id="run")
+    code = "import sys; from pathlib import Path; sys.executable = '/no/python'; "
+    code += "from tmgg.experiment_utils.cloud import local_supervisor as supervisor; "
+    code += "sys.exit(supervisor.main(Path(sys.argv[1])))"
+    argv = [sys.executable, "-c", code, str(paths_of(runner).folder)]
+    assert subprocess.run(argv, timeout=60, check=False).returncode == os.EX_OSERR
+    record = json.loads(paths_of(runner).ended.read_text())
+    assert (record["stage"], record["signal"]) == ("preflight", "")
+    result = runner.get_result("run")
+    assert kind(result) == "environment"
+    assert "could not be started: [Errno 2] No such file" in str(result.error_message)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_an_experiment_killed_by_a_signal_is_named_so(
     runner: LocalRunner, number: signal.Signals

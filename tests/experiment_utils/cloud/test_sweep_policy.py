@@ -7,7 +7,7 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_runner import Script, ScriptedRunner
-from tmgg.errors import ConfigError, RunExistsError, SubmissionError
+from tmgg.errors import ConfigError, RunExistsError, SubmissionError, SubmitLimitError
 from tmgg.experiment_utils.cloud import waiting
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges, SweepPolicy
@@ -124,6 +124,15 @@ def test_runs_for_which_the_queue_has_no_room_are_held_back_and_said(
     assert [result.status for result in results] == ["completed"] * 5
     assert runner.most_at_once == 2
     assert "held back: QOSMaxSubmitJobPerUserLimit" in {state.note for state in seen}
+
+
+def test_a_retry_for_which_the_queue_has_no_room_counts_as_held_back(
+    runner: ScriptedRunner, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner.scripts["a"] = failing("preempted")
+    runner.retry_errors = [SubmitLimitError("QOSMaxSubmitJobPerUserLimit")]
+    assert runner.run_sweep(requests("a"))[0].status == "completed"
+    assert "1 runs are held back: QOSMaxSubmitJobPerUserLimit" in caplog.text
 
 
 def test_a_queue_that_never_has_room_is_not_waited_for_for_ever(runner: ScriptedRunner) -> None:

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.cloud.room import Wish, wait_for_room
 from tmgg.experiment_utils.exit_record import End, leave_exit_record
+from tmgg.experiment_utils.failures import UNSTARTED_HINT, failure
 from tmgg.experiment_utils.job_start import mark_logs, set_aside_earlier
 from tmgg.experiment_utils.ownership import claim
 from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
@@ -69,10 +70,6 @@ def supervise(start: Start, prepare: Prepare) -> int:
     if owner != start.job_id:
         sys.stdout.write(f"tmgg: not needed, this submission belongs to {owner}\n")
         return 0
-    if start.restart > 0:
-        set_aside_earlier(start.paths, restart=start.restart)
-    write_phase(start.paths, "batch_start")
-    mark_logs(start.paths, restart=start.restart, job_id=start.job_id)
     end = _run(start, prepare)
     write_phase(start.paths, "batch_end")
     leave_exit_record(start.paths, end)
@@ -80,12 +77,30 @@ def supervise(start: Start, prepare: Prepare) -> int:
 
 
 def _run(start: Start, prepare: Prepare) -> End:
+    try:
+        begun = _begin(start, prepare)
+    except (OSError, subprocess.SubprocessError) as error:
+        words = f"The experiment's process could not be started: {error}."
+        why = failure("environment", words, hint=UNSTARTED_HINT)
+        return replace(start.end(os.EX_OSERR, stage="preflight"), failure=why)
+    return begun if isinstance(begun, End) else _see_out(start, begun)
+
+
+def _begin(start: Start, prepare: Prepare) -> subprocess.Popen[bytes] | End:
+    """The experiment's process, or how it ended before there was one."""
+    if start.restart > 0:
+        set_aside_earlier(start.paths, restart=start.restart)
+    write_phase(start.paths, "batch_start")
+    mark_logs(start.paths, restart=start.restart, job_id=start.job_id)
     if start.paths.cancel.exists():
         return start.end(0, stage="cancelled")
     environment = prepare()
     if environment is None:
         return start.end(_shell_code(-signal.SIGTERM), stage="cancelled", received="TERM")
-    process = _start(start, environment)
+    return _start(start, environment)
+
+
+def _see_out(start: Start, process: subprocess.Popen[bytes]) -> End:
     try:
         code = _wait(process.pid)
         if code is None:

@@ -5,7 +5,6 @@ concerns records, evidence and verdicts is here, once.
 """
 
 import logging
-import os
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,6 @@ from tmgg.errors import (
 from tmgg.experiment_utils import ownership
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.batch_index import (
-    batched_runs,
     fill_run_folder,
     find_member,
     has_runs_left,
@@ -242,13 +240,8 @@ class RecordedRunner(CloudRunner):
         self._found[paths.run_id] = paths
 
     def existing(self, run_ids: Sequence[str]) -> list[str]:
-        try:
-            # One listing: a sweep may ask about a thousand.
-            there = set(os.listdir(self.output_dir))  # noqa: PTH208
-        except OSError:
-            return []
-        there.update(batched_runs(self.output_dir))
-        return [run_id for run_id in run_ids if run_id in there]
+        taken = sweep_records.taken_names(self.output_dir)
+        return [run_id for run_id in run_ids if run_id in taken]
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         return {self._paths(run_id).ended_folder for run_id in run_ids}
@@ -306,9 +299,12 @@ class RecordedRunner(CloudRunner):
     def _resume(self, paths: RunPaths, write: WriteSubmission) -> SpawnedTask:
         earlier = self._submission(paths.run_id)
         state = self.poll([paths.run_id])[0]
-        if state.final and state.status == "failed":
+        if not (state.final and state.status == "failed"):
+            return self._spawned(paths, state.job_id)
+        try:
             return self._submit_again(earlier, state, write)
-        return self._spawned(paths, state.job_id)
+        except RunExistsError:
+            return self._spawned(paths, None)  # another process that resumes it was first
 
     def _submit_again(
         self, earlier: SubmissionPaths, state: RunState, write: WriteSubmission

@@ -3,8 +3,10 @@
 import contextlib
 from collections.abc import Iterator
 
-from tmgg.errors import RunExistsError, SubmissionError
-from tmgg.experiment_utils.paths import RunPaths
+from tmgg.errors import RecordError, RunExistsError, SubmissionError
+from tmgg.experiment_utils.batch_index import find_member
+from tmgg.experiment_utils.paths import BatchPaths, JobFolder, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.registry import load_intent
 
 
 @contextlib.contextmanager
@@ -18,3 +20,46 @@ def recording(paths: RunPaths) -> Iterator[None]:
             f"the record of run {paths.run_id!r} cannot be written in {paths.output_dir}: {error}. "
             "Nothing was submitted; make room there, or set another output_dir."
         ) from error
+
+
+@contextlib.contextmanager
+def recording_batch(batch: BatchPaths) -> Iterator[None]:
+    """For a batch that is new: one that is there all the same is another process's."""
+    try:
+        yield
+    except OSError as error:
+        if batch.folder.exists():
+            raise submitted_elsewhere(f"sweep {batch.name}", batch.name, batch) from error
+        raise SubmissionError(
+            f"the batch {batch.batch_id} cannot be written in {batch.output_dir}: {error}. "
+            "Nothing was submitted; make room there, or set another output_dir."
+        ) from error
+
+
+@contextlib.contextmanager
+def continuing(submission: SubmissionPaths) -> Iterator[None]:
+    """For the next submission of a run: one that is there already is another process's."""
+    try:
+        yield
+    except RunExistsError as error:
+        run_id = submission.run_paths.run_id
+        member = None if submission.intent.exists() else find_member(submission)
+        folder = submission if member is None else member.batch
+        raise submitted_elsewhere(f"run {run_id!r}", run_id, folder) from error
+
+
+def submitted_elsewhere(what: str, name: str, folder: JobFolder) -> RunExistsError:
+    """The error for whoever comes second; the intent in `folder` says who was first."""
+    return RunExistsError(
+        f"{_submitter(folder)} submits {what}, too, and was first. This process submitted nothing "
+        f"of it: wait for the other (`tmgg-jobs wait {name}`), then resume the sweep for what is "
+        "left."
+    )
+
+
+def _submitter(folder: JobFolder) -> str:
+    try:
+        intent = load_intent(folder)
+    except (RecordError, OSError):
+        return "another process"
+    return f"another process ({intent.pid} on {intent.host})"

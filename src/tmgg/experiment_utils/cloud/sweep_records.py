@@ -9,9 +9,10 @@ from pathlib import Path
 
 from tmgg.errors import RecordError, RunExistsError, SubmissionError
 from tmgg.experiment_utils.atomic_file import JsonDict, write_json
-from tmgg.experiment_utils.batch_index import withdraw_batch
+from tmgg.experiment_utils.batch_index import batched_runs, withdraw_batch
 from tmgg.experiment_utils.batches import BatchedTask, BatchRecord, create_batch
 from tmgg.experiment_utils.cloud.judging import save_batch_refusal
+from tmgg.experiment_utils.cloud.recording import recording_batch
 from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.sweeping import SweepPlan
 from tmgg.experiment_utils.failures import Failure
@@ -46,7 +47,8 @@ def note_sweep(
 ) -> None:
     """Write the sweep's record, and the tasks of its new runs with what travels beside them.
 
-    Raises SubmissionError when they cannot be written.
+    Raises SubmissionError when they cannot be written, RunExistsError when another process notes
+    the same sweep.
     """
     remember_folder(output_dir)
     runs = [
@@ -63,10 +65,11 @@ def note_sweep(
     )
     waiting = waiting_batch(output_dir, plan.sweep_id)
     is_new = bool(tasks) and not waiting.folder.exists()
-    try:
-        # First the runs: `remove_empty`, in another process, removes a record that has none.
-        if is_new:
+    # First the runs: `remove_empty`, in another process, removes a record that has none.
+    if is_new:
+        with recording_batch(waiting):
             _note_waiting(waiting, record, tasks)
+    try:
         save_sweep(SweepPaths(output_dir, plan.sweep_id), sweep)
     except (OSError, RecordError) as error:
         if is_new:
@@ -136,6 +139,16 @@ def _note_waiting(
     )
     batch = BatchRecord(kind="waiting", run=common_record(record))
     create_batch(waiting, batch, batched, write_intent)
+
+
+def taken_names(output_dir: Path) -> set[str]:
+    """What no new run can be called: the runs there are, and whatever else lies there."""
+    try:
+        # One listing: a sweep may ask about a thousand.
+        names = set(os.listdir(output_dir))  # noqa: PTH208
+    except OSError:
+        return set()
+    return names | set(batched_runs(output_dir))
 
 
 def match_earlier(

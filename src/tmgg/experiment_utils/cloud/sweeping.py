@@ -125,11 +125,13 @@ class Sweep:
         return ""
 
     def _say_held(self, words: str) -> None:
+        waiting = [str(request.run_id) for request in self._waiting] if words else []
+        held = [*waiting, *self._retrying]
         if words and words != self._held:
-            log.warning("%d runs are held back: %s", len(self._waiting), words)
+            log.warning("%d runs are held back: %s", len(held), words)
         self._held = words
-        held = [str(request.run_id) for request in self._waiting] if words else []
-        self._watch.show_held([*held, *self._retrying], note=f"held back: {words}")
+        note = f"held back: {words}" if words else "submitted again once the others have ended"
+        self._watch.show_held(held, note=note)
 
     def _refuse_waiting(self, words: str) -> None:
         why = failure("submission", f"Nothing of the sweep is under way, and still: {words}")

@@ -77,6 +77,34 @@ def test_ahead_of_its_time_limit_the_experiment_is_asked_to_save_and_the_job_goe
     assert (code, record.signal, record.entrypoint_exit_code) == (143, "TERM", 85)
 
 
+def signal_while_claiming(tmp_path: Path) -> None:
+    """Have Slurm's early signal arrive while the job makes the submission its own."""
+    link = tmp_path / "bin" / "ln"
+    link.write_text('#!/bin/sh\nkill -USR2 $PPID\nexec /bin/ln "$@"\n')
+    link.chmod(0o755)
+
+
+@pytest.mark.parametrize("restart", ["0", "1"])
+def test_a_signal_that_comes_during_the_claim_is_not_forgotten(
+    paths: SubmissionPaths, tmp_path: Path, restart: str
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin", experiment=HEEDS, requeue=REQUEUES)
+    signal_while_claiming(tmp_path)
+    (paths.folder / "stop").write_text("of an earlier start\n")
+    run(paths, commands, signalled=False, restart=restart)
+    assert (paths.folder / "seen").read_text() == "time_limit\n"
+    assert requeues(commands) == [["requeue", "77"]]
+
+
+def test_a_job_that_is_not_needed_stops_no_other(paths: SubmissionPaths, tmp_path: Path) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    signal_while_claiming(tmp_path)
+    (paths.folder / "owner").write_text("76\n")
+    done = commands.run(render(paths, CONFIGS["plain"]), paths.run_paths.output_dir.parent)
+    assert done.stdout == "tmgg: job 77 is not needed, this submission belongs to 76\n"
+    assert not (paths.folder / "stop").exists()
+
+
 def test_an_element_of_an_array_asks_for_itself_alone(
     paths: SubmissionPaths, tmp_path: Path
 ) -> None:

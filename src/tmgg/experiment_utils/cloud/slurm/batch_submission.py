@@ -24,6 +24,7 @@ from tmgg.experiment_utils.batches import (
 )
 from tmgg.experiment_utils.cloud.base import task_of
 from tmgg.experiment_utils.cloud.judging import save_batch_refusal
+from tmgg.experiment_utils.cloud.recording import continuing, recording_batch
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.client import NO_SUCH_ARRAY
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
@@ -149,15 +150,10 @@ class BatchSubmitter:
             write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
             write_json(draft.intent, new_intent().to_json())
 
-        try:
+        with recording_batch(batch):
             if not self._write_part(batch, record, requests, write_script):
                 tasks = (self._batched(request) for request in requests)
                 create_batch(batch, record, tasks, write_script)
-        except OSError as error:
-            raise SubmissionError(
-                f"the batch {batch.batch_id} cannot be written in {batch.output_dir}: {error}. "
-                "Nothing was submitted; make room there, or set another output_dir."
-            ) from error
 
     def _write_part(
         self,
@@ -203,7 +199,9 @@ class BatchSubmitter:
             if state is None:
                 continue
             number = self._submission_number(state.run_id)
-            run = self._runner.begin_again(state, number).run_paths
+            run = RunPaths(batch.output_dir, state.run_id)
+            with continuing(run.submission(number)):
+                self._runner.begin_again(state, number)
             self._begun.append(state.run_id)
             for log_file, suffix in ((run.stdout, "out"), (run.stderr, "err")):
                 with contextlib.suppress(OSError):  # then the job script appends to it

@@ -93,6 +93,7 @@ tmgg_set_aside() {
         fi
     done
     rm -f "$tmgg_ended" "$tmgg_dir/stop"
+    if [ -n "$tmgg_asked" ]; then tmgg_tell; fi # this start has been signalled already
     # A process of an earlier start, on a node that lost touch, sees by this that it is too late.
     printf '%s\n' "$TMGG_RESTART" > "$tmgg_dir/restart" || tmgg_fail "cannot write to $tmgg_dir" 74
     # All starts of all submissions append to the same logs.
@@ -135,14 +136,19 @@ tmgg_preempted() {
     return 1
 }
 
+# Not before the claim: the folder may be another job's. tmgg_set_aside makes up for it.
+tmgg_tell() {
+    if [ "$tmgg_stage" != claim ]; then printf '%s\n' "$tmgg_asked" > "$tmgg_dir/stop"; fi
+}
+
 # Slurm's signal ahead of the time limit; at some sites also ahead of preemption.
 tmgg_ask() {
     tmgg_interrupted=1
     tmgg_asked=time_limit
-    printf '%s\n' "$tmgg_asked" > "$tmgg_dir/stop"
+    tmgg_tell
     if tmgg_preempted; then
         tmgg_asked=preemption
-        printf '%s\n' "$tmgg_asked" > "$tmgg_dir/stop"
+        tmgg_tell
     fi
     echo "tmgg: the experiment is asked to save its state and end ($tmgg_asked)" >&2
 }
