@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from slurm_cluster import Cluster, ClusterOptions
 from slurm_cluster.packages import missing_packages, unusable_reason
@@ -18,7 +18,7 @@ from slurm_cluster.packages import missing_packages, unusable_reason
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The machine may be busy with a cluster; how long one example takes says nothing then.
-settings.register_profile("tmgg", deadline=None)
+settings.register_profile("tmgg", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tmgg")
 
 # Large enough, on paper, for every request that the documentation shows.

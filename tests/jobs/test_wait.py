@@ -15,7 +15,7 @@ from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, submit
 from tmgg.experiment_utils.paths import SweepPaths
 from tmgg.experiment_utils.sweeps import SweepRecord, SweepRun, save_sweep
 
-LIMIT_S = 30
+LIMIT_S = 60
 
 
 def test_runs_that_completed_exit_with_0(here: Path, tmgg_jobs: Jobs) -> None:
@@ -92,7 +92,7 @@ def test_a_second_ctrl_c_just_leaves(empty: Path, tmgg_jobs: Jobs, slurm: FakeSl
     started = time.monotonic()
     process.communicate(timeout=LIMIT_S)
     assert process.returncode == 130
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < LIMIT_S / 2
 
 
 def test_collect_prints_all_metrics(here: Path, tmgg_jobs: Jobs) -> None:

@@ -129,7 +129,7 @@ def test_a_run_waits_in_the_queue_until_there_is_room(
 def test_an_unanswered_spawn_is_found_by_what_the_call_claims(
     make: Callable[..., ModalRunner], modal_server: "StandIn"
 ) -> None:
-    runner = make(submit_timeout_s=1.0)
+    runner = make(submit_timeout_s=3.0)
     runner.deploy()
     modal_server.unanswered.add("FunctionMap")
     with pytest.raises(SubmissionUnknownError, match="Do not submit it again"):
@@ -144,7 +144,7 @@ def test_a_call_that_comes_after_its_run_was_given_up_ends_unused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    runner = make(submit_timeout_s=1.0)
+    runner = make(submit_timeout_s=3.0)
     runner.deploy()
     modal_server.scheduler.hold = True
     modal_server.unanswered.add("FunctionMap")

@@ -17,6 +17,7 @@ from tmgg.experiment_utils.context import current_run
 
 Config = Mapping[str, Any]
 GO_TIMEOUT_S = 240.0
+COUNT_S = 0.05
 
 
 def quick(config: Config) -> dict[str, float]:
@@ -179,7 +180,10 @@ def train_paced(config: Config) -> dict[str, float | str]:
 
 
 def count_to(config: Config) -> dict[str, float]:
-    """An experiment that knows nothing of Slurm: counts, saves, and ends when it is asked to."""
+    """An experiment that knows nothing of Slurm: counts, saves, and ends when it is asked to.
+
+    With `config.until_asked` its first start counts until then.
+    """
     from tmgg.errors import StoppedEarlyError
 
     run = current_run()
@@ -188,8 +192,11 @@ def count_to(config: Config) -> dict[str, float]:
     before = run.previous_checkpoint
     first = int(before.read_text()) if before is not None else 0
     _note_start()
-    for number in range(first + 1, int(config["number"]) + 1):
-        time.sleep(0.05)
+    last = int(config["number"])
+    if config.get("until_asked") and run.attempt == 1:
+        last = int(GO_TIMEOUT_S / COUNT_S)
+    for number in range(first + 1, last + 1):
+        time.sleep(COUNT_S)
         saved.write_text(str(number))
         run.note_checkpoint(saved)
         if run.stop_requested():

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from slurm_cluster import Cluster, MachineProcess
+from slurm_cluster.processes import wait_until
 from slurm_cluster.users import find_user
 
 PROJECT = Path(__file__).parents[2]
@@ -104,8 +105,20 @@ class Login:
         return {job: state for job, state, folder in jobs if folder == str(self.folder)}
 
     def cancel_all(self) -> None:
-        """End this user's jobs."""
+        """End this user's jobs; returns when none of them is on a node any more."""
+        wait_until(
+            self._has_no_job,
+            timeout_s=120,
+            what=f"the end of {self.user}'s jobs",
+            interval_s=0.2,
+        )
+
+    def _has_no_job(self) -> bool:
+        if not self.run("squeue", "--noheader", f"--user={self.user}").stdout:
+            return True
+        # Again each time: what a killed submitter left may still bring another.
         self.run("scancel", f"--user={self.user}", check=False)
+        return False
 
     @property
     def environment(self) -> dict[str, str]:

@@ -72,7 +72,7 @@ from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
 result = SlurmRunner(SlurmConfig(**{settings!r})).get_result({run_id!r})
 print(json.dumps(dataclasses.asdict(result)))
 """
-_UNTIL_STARTED_S = 120.0
+_UNTIL_STARTED_S = 200.0
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def leftovers(cluster: Cluster, node: str, *, user: str) -> list[str]:
 
 
 def wait_for_clean_nodes(
-    cluster: Cluster, nodes: list[str], *, user: str, timeout_s: float = 10
+    cluster: Cluster, nodes: list[str], *, user: str, timeout_s: float = 30
 ) -> None:
     """Until nothing of `user` is on these nodes; fails with what is."""
     wait_until(

@@ -70,7 +70,10 @@ def test_every_run_is_there_for_all_commands_before_it_has_begun(trial: Trial) -
     assert [run["status"] for run in listed] == ["running", "pending", "pending", "pending"]
     assert not any(trial.files(run_id).run_paths.folder.exists() for run_id in waiting)
     assert jobs_tool(trial, "show", waiting[0])["status"] == "pending"
-    assert "JobArrayTaskLimit" in str(jobs_tool(trial, "explain", waiting[0]))
+    # Slurm gives the reason in its next scheduling pass.
+    trial.wait_until(
+        lambda: "JobArrayTaskLimit" in str(jobs_tool(trial, "explain", waiting[0])), "the reason"
+    )
     assert jobs_tool(trial, "cancel", waiting[1])["runs"][0]["cancelled"]
     trial.go()
     waited = jobs_tool(trial, "wait", sweep_id)["runs"]

@@ -44,7 +44,7 @@ def test_runs_that_slurm_forgot_end_as_they_did(forgetful: str, trial: Trial) ->
     trial.login.cluster.run(["scancel", trial.job_id(cancelled_by_root)], user="root", check=True)
     kill_batch_script(trial, killed)
     for run_id in runs:
-        _wait_until_forgotten(trial, run_id)
+        _wait_until_forgotten(trial, run_id, forgetful)
     with within(20):
         kinds = {run_id: _kind(trial.result(run_id)) for run_id in runs}
     assert kinds == runs
@@ -54,7 +54,7 @@ def test_a_pending_job_that_slurm_forgot_is_not_waited_for(forgetful: str, trial
     trial.settings |= {"lost_grace_s": 3.0, "poll_interval_s": 1.0}
     run_id = trial.spawn(slurm={"extra_args": ["--hold"]})
     trial.login.run("scancel", trial.job_id(run_id))
-    _wait_until_forgotten(trial, run_id)
+    _wait_until_forgotten(trial, run_id, forgetful)
     with within(10):
         result = trial.result(run_id)
     expected = "cancelled" if forgetful == "with accounting" else "lost"
@@ -106,6 +106,14 @@ def _kind(result: dict[str, Any]) -> str | None:
     return result["failure"]["kind"] if result["failure"] else None
 
 
-def _wait_until_forgotten(trial: Trial, run_id: str) -> None:
+def _wait_until_forgotten(trial: Trial, run_id: str, forgetful: str) -> None:
     job_id = trial.job_id(run_id)
-    trial.wait_until(lambda: not trial.slurm_state(job_id), f"job {job_id} to be forgotten", 40)
+    trial.wait_until(lambda: not trial.slurm_state(job_id), f"job {job_id} to be forgotten", 90)
+    if forgetful == "with accounting":
+        # The accounts hear of a job late.
+        show = ("sacct", "--noheader", "--allocations", f"--jobs={job_id}", "--format=End")
+        trial.wait_until(
+            lambda: trial.login.run(*show).stdout.strip() not in ("", "Unknown"),
+            f"the end of job {job_id} in the accounts",
+            90,
+        )

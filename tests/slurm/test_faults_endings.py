@@ -58,7 +58,7 @@ def test_a_run_cancelled_while_it_is_submitted_never_starts(trial: Trial) -> Non
     trial.login.write("go-on", "")
     assert trial.finish(submitting).error is None
     for job_id in trial.jobs():
-        trial.wait_for_slurm(job_id, "CANCELLED", "COMPLETED", timeout_s=20)
+        trial.wait_for_slurm(job_id, "CANCELLED", "COMPLETED")
     assert trial.starts(run_id) == []
 
 

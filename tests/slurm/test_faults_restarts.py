@@ -11,8 +11,8 @@ from tests.slurm.trial import Trial, within
 
 @pytest.fixture(scope="module")
 def brisk(cluster: Cluster) -> Iterator[None]:
-    """The controller gives a silent node up soon."""
-    with settings(cluster, SlurmdTimeout="5"):
+    """The controller gives a silent node up soon, yet none that is only busy."""
+    with settings(cluster, SlurmdTimeout="10"):
         yield
 
 
@@ -45,7 +45,7 @@ def test_while_it_waits_for_its_second_start_a_run_is_pending(trial: Trial) -> N
     run_id = trial.held("finish_when_told_to_end", slurm={"requeue": True})
     job_id = trial.job_id(run_id)
     trial.login.run("scontrol", "requeuehold", job_id)
-    trial.wait_for_slurm(job_id, "PENDING", timeout_s=30)
+    trial.wait_for_slurm(job_id, "PENDING")
     state = trial.state(run_id)
     assert (state["status"], state["final"], state["attempt"]) == ("pending", False, 2)
     trial.login.run("scontrol", "release", job_id)
@@ -57,10 +57,10 @@ def test_a_completed_run_that_is_requeued_does_not_run_again(trial: Trial) -> No
     run_id = trial.spawn()
     job_id = trial.job_id(run_id)
     before = trial.result(run_id)
-    trial.wait_for_slurm(job_id, "COMPLETED", timeout_s=20)
+    trial.wait_for_slurm(job_id, "COMPLETED")
     trial.login.run("scontrol", "requeue", job_id)
-    trial.wait_until(lambda: _restarts(trial, job_id) == "1", "the second start", 40)
-    trial.wait_for_slurm(job_id, "COMPLETED", timeout_s=40)
+    trial.wait_until(lambda: _restarts(trial, job_id) == "1", "the second start")
+    trial.wait_for_slurm(job_id, "COMPLETED")
     with within(5):
         assert trial.result(run_id) == before
     assert len(trial.starts(run_id)) == 1

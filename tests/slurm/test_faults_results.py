@@ -207,7 +207,7 @@ def _ended(trial: Trial, experiment: str = "quick", **slurm: object) -> str:
     """A run whose job has ended while nobody was asking about it."""
     run_id = trial.spawn(experiment, slurm=slurm)
     trial.wait_until(trial.files(run_id).ended.exists, "the job's exit record")
-    trial.wait_for_slurm(trial.job_id(run_id), "COMPLETED", "FAILED", timeout_s=20)
+    trial.wait_for_slurm(trial.job_id(run_id), "COMPLETED", "FAILED")
     return run_id
 
 

@@ -25,7 +25,7 @@ def test_a_job_that_waits_says_why_and_when_it_may_start(trial: Trial) -> None:
         return state["estimated_start"] is not None
 
     with within(40):
-        trial.wait_until(has_estimate, "Slurm's estimate", 40)
+        trial.wait_until(has_estimate, "Slurm's estimate")
     assert (state["status"], state["backend_state"]) == ("pending", "PENDING")
     assert state["reason"] in ("Resources", "Priority")
     assert state["estimated_start"].startswith("20")
@@ -37,7 +37,7 @@ def test_a_job_that_can_never_start_says_why(trial: Trial, cluster: Cluster) -> 
     try:
         run_id = trial.spawn(slurm={"nodelist": "node4"})
         with within(15):
-            state = trial.wait_for_state(run_id, status="pending", timeout_s=15)
+            state = trial.wait_for_state(run_id, status="pending")
         assert "ReqNodeNotAvail" in state["reason"] or "Nodes required" in state["reason"], state
         assert state["final"] is False
     finally:

@@ -83,7 +83,7 @@ def test_a_ray_that_cannot_start_is_reported_as_that_though_ray_exits_with_0(ali
     alice.write("lab.py", EXPERIMENTS)
     taken = (
         'python -c \'import socket, subprocess, sys; s = socket.create_server(("", 6399)); '
-        's.set_inheritable(True); subprocess.Popen(["sleep", "100"], close_fds=False)\''
+        's.set_inheritable(True); subprocess.Popen(["sleep", "600"], close_fds=False)\''
     )
     result = alice.python(
         f"""{PRELUDE}
@@ -144,12 +144,17 @@ import time
 runner = SlurmRunner(slurm_config=SlurmConfig({PLAIN}))
 config = {{"experiment": {{"_target_": "lab:plain"}}, "x": 3, "duration_s": 600}}
 spawned = runner.spawn_experiment(config)
-deadline = time.monotonic() + 30
+deadline = time.monotonic() + 90
 while runner.get_status(spawned.run_id) != "running":
     assert time.monotonic() < deadline
     time.sleep(0.2)
 print(json.dumps([spawned.run_id, spawned.job_id]))
 """)
+    mark = f"tmgg: submission 1, restart 0, job {job_id} on node1\n"
+    log = alice.host_folder / "slurm_outputs" / f"{run_id}.out"
+    wait_until(
+        lambda: log.exists() and log.read_text() == mark, timeout_s=60, what="the job's mark"
+    )
     block = PAGE.read_text().partition("## Watching\n\n```bash\n")[2].partition("```")[0]
     lines = [line.partition("  #")[0].rstrip() for line in block.splitlines()]
     commands = iter(line.replace("<job_id>", job_id).replace("<run_id>", run_id) for line in lines)
@@ -157,15 +162,16 @@ print(json.dumps([spawned.run_id, spawned.job_id]))
     def next_shown(beginning: str) -> str:
         command = next(commands)
         assert command.startswith(beginning)
-        # `tail -f` goes on for ever.
-        return alice.run("bash", "-c", f"timeout 3 {command} || [ $? = 124 ]").stdout
+        if beginning == "tail -f":
+            # It goes on for ever.
+            command = f"timeout 3 {command} || [ $? = 124 ]"
+        return alice.run("bash", "-c", command).stdout
 
     assert job_id in next_shown("squeue -u")
     assert "tmgg-exp" in next_shown("squeue -j")
     details = next_shown("scontrol show job")
     assert "JobName=tmgg-experiment" in details
     assert f"StdOut={alice.folder}/slurm_outputs/{run_id}.out" in details
-    mark = f"tmgg: submission 1, restart 0, job {job_id} on node1\n"
     assert next_shown("tail -f") == mark
     assert next_shown("cat") == mark
     next_shown("scancel")

@@ -36,7 +36,8 @@ def test_every_node_joins_with_the_jobs_share_and_nothing_stays(
     order = ["batch_start", "environment_ready", "ray_start", "ray_head_up", "ray_nodes_up",
              "entrypoint_start", "entrypoint_end", "ray_end", "batch_end"]  # fmt: skip
     assert [name for name in phases if name in order] == order
-    assert phases["batch_end"] - phases["entrypoint_end"] < 3
+    # A second on an idle machine; a node that did not tell of its end would be waited for for 20.
+    assert phases["batch_end"] - phases["entrypoint_end"] < 15
 
 
 @pytest.mark.long

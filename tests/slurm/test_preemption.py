@@ -15,7 +15,7 @@ EVERY = 50
 
 def test_a_preempted_experiment_of_ones_own_goes_on_where_it_stopped(trial: Trial) -> None:
     trial.settings |= {"partition": "scavenge", "requeue": True}
-    run_id = spawn(trial, {"number": 60}, target="trials:count_to")
+    run_id = spawn(trial, {"number": 60, "until_asked": True}, target="trials:count_to")
     trial.wait_for_starts(run_id, 1)
     waiting = trial.start("result", run_id)
     preempt(trial)

@@ -1,6 +1,7 @@
 """`tmgg-jobs` on a real Slurm: from another process, another directory, with real reasons."""
 
 import json
+import subprocess
 import time
 from typing import Any
 
@@ -104,13 +105,19 @@ def test_the_doctor_finds_nothing_wrong_with_a_good_cluster(alice: Login) -> Non
 
 
 def test_the_doctor_finds_a_port_in_use(alice: Login) -> None:
-    code = "import socket, time; s = socket.create_server(('', 6379)); time.sleep(120)"
-    taken = alice.cluster.popen([str(PYTHON), "-c", code], user="alice", machine="node1")
+    code = "import socket, sys; s = socket.create_server(('', 6379)); print(flush=True); "
+    code += "sys.stdin.read()"
+    taken = alice.cluster.popen(
+        [str(PYTHON), "-c", code], user="alice", machine="node1",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert taken.stdout is not None
+    assert taken.stdout.readline() == "\n"
     try:
         exit_code, found = doctor(alice)
     finally:
         taken.kill()
-        taken.wait()
+        taken.communicate()
     assert exit_code == 1
     assert found["ports"]["level"] == "problem"
     assert "node1: 6379" in found["ports"]["text"]

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -60,7 +62,7 @@ def own(can_run_slurm: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     folder = tmp_path_factory.mktemp("cluster") / "state"
     before = _host_state(folder)
     options = ClusterOptions(
-        name=f"own{os.getpid()}", nodes=3, cpus=2, gpus=2, slurmd_timeout_s=6, state_dir=folder
+        name=f"own{os.getpid()}", nodes=3, cpus=2, gpus=2, slurmd_timeout_s=20, state_dir=folder
     )
     cluster = Cluster(options)
     cluster.up()
@@ -84,11 +86,19 @@ def _state(cluster: Cluster, job: str) -> str:
     return cluster.run(argv, check=True).stdout.strip()
 
 
-def _wait_for_state(cluster: Cluster, job: str, state: str, *, timeout_s: float = 30) -> None:
+def _wait_for_state(cluster: Cluster, job: str, state: str, *, timeout_s: float = 60) -> None:
     wait_until(
         lambda: _state(cluster, job) == state,
         timeout_s=timeout_s,
         what=f"job {job} to be {state}, it is {_state(cluster, job)}",
+    )
+
+
+def _wait_for_text(path: Path, text: str) -> None:
+    wait_until(
+        lambda: path.exists() and path.read_text() == text,
+        timeout_s=60,
+        what=f"{path.name} to be {text!r}",
     )
 
 
@@ -106,7 +116,7 @@ def test_a_batch_job_of_a_user_writes_into_the_shared_home(own: Cluster) -> None
     accounted = ["sacct", "-nXP", f"--jobs={job}", "--format=state,account"]
     wait_until(
         lambda: own.run(accounted).stdout.strip() == "COMPLETED|research",
-        timeout_s=10,
+        timeout_s=60,
         what="the job's record in the accounting database",
     )
 
@@ -134,8 +144,10 @@ def test_machines_share_folders_but_no_processes_ports_or_tmp(own: Cluster) -> N
 
 def test_users_see_neither_each_others_processes_nor_homes(own: Cluster) -> None:
     with own.popen(["sleep", "31.25"], user="bob") as sleeper:
-        seen = own.run(["ps", "-eo", "args"], user="alice", check=True).stdout
-        assert "31.25" not in seen
+        wait_until(lambda: sleeper.inner_pid is not None, timeout_s=30, what="sleep to begin")
+        show = ["ps", "-eo", "args"]
+        assert "31.25" not in own.run(show, user="alice", check=True).stdout
+        assert "31.25" in own.run(show, user="bob", check=True).stdout
         sleeper.kill()
     assert own.run(["ls", "/shared/home/bob"], user="alice").returncode != 0
 
@@ -146,7 +158,7 @@ def test_up_again_changes_nothing_and_is_fast(own: Cluster) -> None:
     written = conf.stat().st_mtime_ns
     began = time.monotonic()
     Cluster(own.options).up()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert {name: own.machine(name).pid for name in own.status().machines} == before
     assert conf.stat().st_mtime_ns == written
 
@@ -160,14 +172,14 @@ def test_up_with_another_size_is_refused_while_it_runs(own: Cluster) -> None:
 def test_exit_code_signal_and_timeout_reach_the_caller(own: Cluster) -> None:
     assert own.run(["sh", "-c", "exit 7"]).returncode == 7
     with own.popen(["sleep", "60"]) as process:
-        wait_until(lambda: process.inner_pid is not None, timeout_s=5, what="sleep to begin")
+        wait_until(lambda: process.inner_pid is not None, timeout_s=30, what="sleep to begin")
         process.kill()
-        assert process.wait(timeout=5) == -9
+        assert process.wait(timeout=30) == -9
     with pytest.raises(subprocess.TimeoutExpired):
         own.run(["sleep", "61.5"], timeout_s=0.5)
     wait_until(
         lambda: "61.5" not in own.run(["ps", "-eo", "args"], user="root").stdout,
-        timeout_s=5,
+        timeout_s=30,
         what="the end of what timed out",
     )
 
@@ -196,7 +208,7 @@ def test_a_node_without_power_comes_back_and_its_job_is_requeued(own: Cluster) -
             _state(own, job) in ("PENDING", "RUNNING")
             and "Restarts=1" in own.run(["scontrol", "show", "job", job]).stdout
         ),
-        timeout_s=20,
+        timeout_s=60,
         what="the requeued job",
     )
     own.run(["scancel", job], check=True)
@@ -209,7 +221,7 @@ def test_slurm_gives_a_silent_node_up(own: Cluster) -> None:
     try:
         wait_until(
             lambda: own.status().nodes[2].state == "down*",
-            timeout_s=60,
+            timeout_s=120,
             what="slurmctld to notice",
             interval_s=0.5,
         )
@@ -240,14 +252,16 @@ def test_a_paused_controller_answers_nothing_until_it_goes_on(own: Cluster) -> N
 
 
 def test_a_node_without_network_goes_on_alone(own: Cluster) -> None:
-    job = _submit(own, "--nodelist=node1", "--output=/tmp/alone.txt", "--wrap", "sleep 2; echo 1")
-    _wait_for_state(own, job, "RUNNING")
+    on_node = own.state_dir / "machines/node1/tmp"
+    script = "echo 1; until [ -e /tmp/go ]; do sleep 0.1; done; echo 2"
+    job = _submit(own, "--nodelist=node1", "--output=/tmp/alone.txt", "--wrap", script)
+    _wait_for_text(on_node / "alone.txt", "1\n")
     own.unplug("node1")
     try:
         reach = "import socket; socket.create_connection(('node1', 6818), timeout=1)"
         assert own.run(["/usr/bin/python3", "-c", reach]).returncode != 0
-        output = own.state_dir / "machines/node1/tmp/alone.txt"
-        wait_until(lambda: output.read_text() == "1\n", timeout_s=10, what="the job's end")
+        (on_node / "go").touch()
+        _wait_for_text(on_node / "alone.txt", "1\n2\n")
     finally:
         own.plug("node1")
     _wait_for_state(own, job, "COMPLETED")
@@ -285,10 +299,9 @@ def test_memory_can_be_enforced(own: Cluster) -> None:
 
 
 def test_a_private_folder_of_the_host_can_be_exposed(own: Cluster, tmp_path: Path) -> None:
-    private = Path("/root/.tmgg-test-exposure")
+    private = Path(tempfile.mkdtemp(prefix=".tmgg-test-exposure-", dir="/root"))
     project = private / "project"
-    project.mkdir(parents=True)
-    private.chmod(0o700)
+    project.mkdir()
     try:
         (project / "file").write_text("seen")
         (tmp_path / "file").write_text("seen in tmp")
@@ -299,9 +312,7 @@ def test_a_private_folder_of_the_host_can_be_exposed(own: Cluster, tmp_path: Pat
         assert own.run(["touch", str(project / "new")], user="root").returncode != 0
         assert not (project / "new").exists()
     finally:
-        (project / "file").unlink()
-        project.rmdir()
-        private.rmdir()
+        shutil.rmtree(private)
 
 
 def test_two_clusters_run_side_by_side_one_without_accounting(own: Cluster, tmp_path: Path) -> None:

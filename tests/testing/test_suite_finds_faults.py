@@ -22,7 +22,10 @@ from tmgg.errors import UnknownRunError
 from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
 from tmgg.experiment_utils.cloud.factory import BACKENDS
 from tmgg.experiment_utils.failures import failure
-from tmgg.testing import BackendUnderTest, CloudRunnerSuite
+from tmgg.testing import BackendUnderTest, CloudRunnerSuite, sweeps
+
+# All must be under way together for the fault to show, however busy the machine is.
+sweeps.HOLD_S = 5.0
 
 class IgnoresParallelism(LocalRunner):
     def run_sweep(self, configs, *, parallelism=4, **options):

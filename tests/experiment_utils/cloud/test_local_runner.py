@@ -82,7 +82,8 @@ def runner(folder: Path) -> Iterator[LocalRunner]:
     yield LocalRunner()
     (folder / "gate").touch()
     for begun in folder.glob("*.begun"):
-        kill_group(int(begun.read_text()))
+        if leader := begun.read_text():
+            kill_group(int(leader))
 
 
 def kill_group(leader: int) -> None:
@@ -101,7 +102,7 @@ def paths_of(runner: LocalRunner, run_id: str = "run", number: int = 1) -> Submi
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -205,7 +206,7 @@ def test_an_experiment_that_will_not_end_is_killed(
         begun = runner.base_dir / "run.begun"
         until(lambda: begun.exists() and bool(begun.read_text()))
         supervisor.terminate()
-        assert supervisor.wait(30) == 128 + 9
+        assert supervisor.wait(60) == 128 + 9
     until(lambda: not group_exists(int(begun.read_text())))
     record = json.loads(paths_of(runner).ended.read_text())
     assert (record["signal"], record["exit_code"]) == ("TERM", 137)

@@ -36,7 +36,7 @@ class Batch:
 
     def order(self, run_id: str, **more: Any) -> Order:
         folder = str(self.submission(run_id).folder)
-        return Order(**{"folder": folder, "job_id": JOB, "kill_after_s": 1.0, **more})
+        return Order(**{"folder": folder, "job_id": JOB, **more})
 
     def run(self, run_id: str, **more: Any) -> int:
         return self.parent.run(self.order(run_id, **more))

@@ -18,7 +18,7 @@ _LAUNCHER = (
     "from tests.fakes.slurm.commands import main; "
     "sys.exit(main(sys.argv[2], sys.argv[3], sys.argv[4:]))"
 )
-LONGEST_WAIT_S = 20.0
+LONGEST_WAIT_S = 60.0
 
 
 @dataclass(frozen=True)

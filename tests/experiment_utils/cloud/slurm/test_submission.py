@@ -101,10 +101,8 @@ def test_when_the_job_has_already_claimed_the_submission_nobody_needs_to_be_aske
 def test_when_sbatch_hangs_without_accepting_it_is_tried_again_once(
     runner: SlurmRunner, slurm: FakeSlurm, clock: FakeClock
 ) -> None:
-    slurm.break_command("sbatch", delay_s=20)
-    job_id = spawn(
-        SlurmRunner(runner.config, client=SlurmClient(submit_timeout_s=1.5), clock=clock)
-    )
+    slurm.break_command("sbatch", delay_s=60)
+    job_id = spawn(SlurmRunner(runner.config, client=SlurmClient(submit_timeout_s=4), clock=clock))
     assert slurm.only_job["id"] == job_id
     assert len(slurm.calls("sbatch")) == 2
     assert len(clock.naps_s) == 1
@@ -426,7 +424,7 @@ print(json.dumps(new_intent().to_json()), flush=True)
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -10,7 +10,7 @@ from tmgg.experiment_utils.cloud.verdict import JobView
 
 @pytest.fixture
 def client(slurm: FakeSlurm) -> SlurmClient:
-    return SlurmClient(query_timeout_s=5)
+    return SlurmClient()
 
 
 def view(client: SlurmClient, job_id: str) -> JobView | None:

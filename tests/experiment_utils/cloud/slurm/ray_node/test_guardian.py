@@ -14,7 +14,7 @@ import pytest
 from tmgg.experiment_utils.cloud.processes import descendants
 from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import remove_abandoned
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 # A supervisor with one child and one daemon that left its session, its parent and its signals.
 TREE = """

@@ -1,6 +1,7 @@
 import fcntl
 import os
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,15 +122,9 @@ def test_a_new_step_is_not_bound_by_the_step_that_asks_for_it() -> None:
 
 def test_processes_are_known_by_the_folder_they_were_told(parent: Path) -> None:
     assert os.getpid() not in processes_of(parent)
-    child = os.fork()
-    if child == 0:
-        os.execve("/bin/sleep", ["sleep", "60"], {"RAY_TMPDIR": str(parent)})
-    try:
-        for _ in range(500):
-            if processes_of(parent):
-                break
-        assert processes_of(parent) == [child]
-        assert not processes_of(parent.parent)
-    finally:
-        os.kill(child, 9)
-        os.waitpid(child, 0)
+    with subprocess.Popen(["/bin/sleep", "60"], env={"RAY_TMPDIR": str(parent)}) as child:
+        try:
+            assert processes_of(parent) == [child.pid]
+            assert not processes_of(parent.parent)
+        finally:
+            child.kill()
