@@ -13,10 +13,11 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from tmgg.errors import ConfigError, MissingExtraError
+from tmgg.errors import ConfigError, MissingExtraError, StoppedEarlyError
 from tmgg.training.config import parse_settings
 from tmgg.training.data import DenoisingData
 from tmgg.training.experiment import run
+from tmgg.training.hooks import Hooks
 from tmgg.training.loop import build_trainer, train
 from tmgg.training.module import DenoiserModule, score_references
 from tmgg.training.process import quiet_lightning
@@ -141,6 +142,53 @@ def test_a_crashed_run_goes_on_from_its_last_checkpoint(small: Config, crash: in
     last = Path(parted["output_dir"]) / "checkpoints" / "last.ckpt"
     assert torch.load(last, weights_only=True)["global_step"] == 12
     assert results(run({**parted, "resume_from": str(last)})) == results(whole)
+
+
+class CrashInValidation(CrashAfter):
+    """As above, while a step is validated that has been saved."""
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.on_train_batch_start(trainer)
+
+
+WILD = {
+    "steps": 20,
+    "batch_size": 8,
+    "learning_rate": 3.0,
+    "validate_every": 1,
+    "checkpoint_every": 1,
+}
+"""The loss rises again after the first steps."""
+BEST_STEP = 2
+
+
+def interrupted(config: Config, way: str) -> None:
+    """Train until the step that is to be the best has been saved."""
+    settings = parse_settings(config)
+    if way == "asked to stop":
+        asked = iter(range(1, BEST_STEP + 1))
+        with pytest.raises(StoppedEarlyError, match=f"at step {BEST_STEP}"):
+            train(settings, hooks=Hooks(stop=lambda: next(asked) == BEST_STEP))
+        return
+    ends = CrashInValidation if way == "lost in validation" else CrashAfter
+    with pytest.raises(OSError, match="node lost"):
+        train(settings, callbacks=[ends(BEST_STEP)])
+
+
+@pytest.mark.parametrize("way", ["asked to stop", "lost", "lost in validation"])
+def test_an_interruption_at_the_best_step_does_not_cost_the_best_weights(
+    small: Config, way: str
+) -> None:
+    wild = {**small, "trainer": WILD}
+    whole = run(wild)
+    parted = elsewhere(wild, "parted")
+    interrupted(parted, way)
+    folder = Path(parted["output_dir"]) / "checkpoints"
+    assert results(run({**parted, "resume_from": str(folder / "last.ckpt")})) == results(whole)
+    best = Path(str(whole["checkpoint_path"])).with_name("best.ckpt")
+    assert torch.load(best, weights_only=True)["global_step"] == BEST_STEP
+    one, two = weights(best), weights(folder / "best.ckpt")
+    assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_training_time_counts_the_attempts_before(small: Config) -> None:

@@ -52,4 +52,5 @@ class StopWhenAsked(Callback):
         if asked:
             self.stopped = True
             trainer.should_stop = True
-            trainer.limit_val_batches = 0  # there may be no time
+            # There may be no time. Whoever goes on makes up for it (see `validation`).
+            trainer.limit_val_batches = 0

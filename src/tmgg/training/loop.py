@@ -23,6 +23,7 @@ from tmgg.training.loggers import build_loggers, close_loggers
 from tmgg.training.module import DenoiserModule, score_references
 from tmgg.training.process import cpu_threads, own_random_state, quiet_lightning
 from tmgg.training.progress import build_progress
+from tmgg.training.validation import MissedValidation
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ def build_trainer(
             Timer(),
             progress,
             *callbacks,
+            MissedValidation(every_steps=config.validate_every),
         ],
         **placement,
     )
