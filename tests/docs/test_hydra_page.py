@@ -82,7 +82,7 @@ def _local(argument: str) -> str:
 
 def _python(*arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=150, check=False
     )
     if done.returncode:
         pytest.fail(done.stderr)

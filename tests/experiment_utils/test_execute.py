@@ -117,7 +117,7 @@ def run_job(paths: SubmissionPaths, **variables: str) -> subprocess.CompletedPro
         cwd=paths.run_paths.output_dir.parent,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
 
@@ -303,7 +303,7 @@ def test_an_experiment_that_ignores_its_time_limit_is_ended_with_a_result(
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     assert done.returncode == 1
     found = result(paths)

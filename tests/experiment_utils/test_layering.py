@@ -103,7 +103,7 @@ def test_only_one_file_starts_slurms_commands() -> None:
 def loaded_by(statement: str) -> set[str]:
     code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=150, check=True
     )
     return {name.partition(".")[0] for name in done.stdout.split()}
 

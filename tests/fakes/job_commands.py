@@ -111,7 +111,7 @@ class JobCommands:
     def run(self, script: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a job script to its end; its output is without the marks."""
         with self.start(script, cwd, **variables) as process:
-            out, error = map(without_mark, process.communicate(timeout=60))
+            out, error = map(without_mark, process.communicate(timeout=150))
         return subprocess.CompletedProcess(process.args, process.returncode, out, error)
 
 

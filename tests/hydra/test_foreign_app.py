@@ -121,7 +121,7 @@ def _run(app: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-Werror", str(app), *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
         cwd=app.parents[1] / "work",
         env=os.environ | {"TMGG_HOME": str(app.parents[1] / "home")},

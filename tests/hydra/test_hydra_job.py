@@ -152,7 +152,7 @@ def test_after_a_warm_up_opening_a_payload_imports_nothing(lab: Lab) -> None:
     )
 
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=150, check=True
     )
 
     assert done.stdout == "[]\n"

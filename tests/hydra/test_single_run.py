@@ -290,7 +290,7 @@ def test_a_real_interrupt_leaves_the_run_alone(lab: Lab) -> None:
     assert "submitted" in line
     process.stderr.readline()
     os.killpg(process.pid, signal.SIGINT)
-    _out, err = process.communicate(timeout=60)
+    _out, err = process.communicate(timeout=150)
 
     assert process.returncode == 130
     run_id = line.split()[1]

@@ -33,7 +33,7 @@ def diverging(config):
 
 def slow(config):
     print("begun", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 GOOD, BAD, DIVERGING = "good-1", "bad-1", "diverging-1"
 

@@ -81,7 +81,7 @@ finally:
 def test_a_reader_that_has_enough_is_no_error(here: Path) -> None:
     script = f"'{sys.executable}' -m tmgg.cli.jobs list --json | head -n 1"
     done = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", script], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.stdout == "{\n"
     assert "Traceback" not in done.stderr
@@ -130,7 +130,7 @@ def _run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
         env=os.environ | environment,
     )

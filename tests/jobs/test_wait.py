@@ -92,7 +92,7 @@ def test_a_second_ctrl_c_just_leaves(empty: Path, tmgg_jobs: Jobs, slurm: FakeSl
     started = time.monotonic()
     process.communicate(timeout=LIMIT_S)
     assert process.returncode == 130
-    assert time.monotonic() - started < LIMIT_S / 2
+    assert time.monotonic() - started < 15, "it does not wait for scancel"
 
 
 def test_collect_prints_all_metrics(here: Path, tmgg_jobs: Jobs) -> None:

@@ -35,7 +35,7 @@ def test_an_error_in_nobodys_words_after_acceptance_is_looked_up(trial: Trial) -
 
 
 def test_an_answer_that_never_comes_after_acceptance_is_looked_up(trial: Trial) -> None:
-    trial.client = {"submit_timeout_s": 2}
+    trial.client = {"submit_timeout_s": 4}
     trial.wrap_sbatch(ACCEPT_THEN + "sleep 100")
     with within(15):
         run_id = trial.spawn()
@@ -45,7 +45,7 @@ def test_an_answer_that_never_comes_after_acceptance_is_looked_up(trial: Trial) 
 
 
 def test_an_sbatch_that_hangs_without_submitting_is_tried_again(trial: Trial) -> None:
-    trial.client = {"submit_timeout_s": 2}
+    trial.client = {"submit_timeout_s": 4}
     trial.wrap_sbatch('if [ ! -e hung ]; then touch hung; sleep 100; fi\nexec "$real" "$@"')
     with within(20):
         run_id = trial.spawn()

@@ -55,7 +55,7 @@ def doctor(alice: Login, *options: str) -> tuple[int, dict[str, dict[str, str]]]
 def test_runs_are_listed_waited_for_and_collected_from_elsewhere(alice: Login) -> None:
     submit(alice, "good-1")
     submit(alice, "bad-1", name="bad")
-    code, waited = jobs(alice, "wait", "good", "bad", "--timeout", "60s")
+    code, waited = jobs(alice, "wait", "good", "bad", "--timeout", "100s")
     assert code == 1
     assert [run["status"] for run in waited["runs"]] == ["completed", "failed"]
     code, collected = jobs(alice, "collect", "good-1")
@@ -89,7 +89,7 @@ def test_a_pending_run_is_explained_with_slurms_real_reason(
         assert time.monotonic() < deadline, explained
     assert summary in explained["summary"]
     assert jobs(alice, "cancel", "run-1")[1]["runs"] == [{"run_id": "run-1", "cancelled": True}]
-    assert jobs(alice, "wait", "run-1", "--timeout", "60s")[1]["runs"][0]["job_id"] == job
+    assert jobs(alice, "wait", "run-1", "--timeout", "100s")[1]["runs"][0]["job_id"] == job
 
 
 def test_the_doctor_finds_nothing_wrong_with_a_good_cluster(alice: Login) -> None:

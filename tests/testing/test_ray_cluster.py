@@ -42,7 +42,7 @@ def two_nodes() -> Iterator[TwoNodes]:
     with process:
         assert process.stdout is not None
         yield TwoNodes(process.stdout.readline().strip(), str(folder / "token"), process)
-        process.communicate(timeout=60)
+        process.communicate(timeout=150)
     shutil.rmtree(folder)
 
 

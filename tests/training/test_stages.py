@@ -1,5 +1,6 @@
 """The built-in stages at smoke scale reach the values measured for them (docs/experiments.md)."""
 
+import time
 from pathlib import Path
 from typing import cast
 
@@ -35,11 +36,14 @@ def run_stage(output_dir: Path, *overrides: str) -> dict[str, float]:
 def test_stage1_poc_closes_the_measured_part_of_the_gap(
     model: str, low: float, high: float, tmp_path: Path
 ) -> None:
+    began_s = time.process_time()
     metrics = run_stage(tmp_path, "+stage=stage1_poc", "scale=smoke", f"model={model}")
+    # Of the processor's time: others may have it for most of the clock's.
+    assert time.process_time() - began_s < 40
     assert low <= metrics["gap_closed"] <= high
     assert metrics["gap_closed"] <= LARGEST_HONEST_GAP
     assert metrics["edge_error"] < metrics["edge_only_edge_error"]
-    assert metrics["train_seconds"] < 30
+    assert metrics["train_seconds"] > 0
 
 
 @pytest.mark.parametrize("model", list(MODELS))

@@ -34,9 +34,9 @@ def bad(config):
     raise ValueError("the loss is purple: ünï")
 
 def slow(config):
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     Path(f"{current_run().run_id}.begun").write_text(str(os.getpid()))
-    time.sleep(60)
+    time.sleep(600)
 
 def gated(config):
     Path(f"{current_run().run_id}.begun").write_text(str(os.getpid()))
@@ -52,14 +52,14 @@ def crash(config):
     os.kill(os.getpid(), config.signal)
 
 def litter(config):
-    started = subprocess.Popen(["sleep", "60"])
+    started = subprocess.Popen(["sleep", "600"])
     Path("litter").write_text(str(started.pid))
     return 1
 
 def daemon(config):
     # Twice forked, in a session of its own: nobody's child.
     code = "import subprocess as s; "
-    code += "print(s.Popen(['sleep', '60'], start_new_session=True, stdout=s.DEVNULL).pid)"
+    code += "print(s.Popen(['sleep', '600'], start_new_session=True, stdout=s.DEVNULL).pid)"
     said = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout
     Path("daemon").write_text(said.decode())
     return 1
@@ -231,7 +231,7 @@ def test_a_run_cancelled_before_it_began_never_begins(
 
 def supervise(paths: SubmissionPaths) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "tmgg.experiment_utils.cloud.local_supervisor", str(paths.folder)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=150, check=False)
 
 
 def test_a_supervisor_that_finds_a_cancellation_starts_nothing(
@@ -265,7 +265,7 @@ def test_an_experiment_whose_process_cannot_be_started_says_why(
     code += "from tmgg.experiment_utils.cloud import local_supervisor as supervisor; "
     code += "sys.exit(supervisor.main(Path(sys.argv[1])))"
     argv = [sys.executable, "-c", code, str(paths_of(runner).folder)]
-    assert subprocess.run(argv, timeout=60, check=False).returncode == os.EX_OSERR
+    assert subprocess.run(argv, timeout=150, check=False).returncode == os.EX_OSERR
     record = json.loads(paths_of(runner).ended.read_text())
     assert (record["stage"], record["signal"]) == ("preflight", "")
     result = runner.get_result("run")
@@ -294,7 +294,7 @@ def test_a_run_outlives_its_submitter_and_is_collected_by_another(runner: LocalR
 from tmgg.experiment_utils.cloud import LocalRunner
 LocalRunner().spawn_experiment({"experiment": {"_target_": "lab:gated"}}, run_id="run")
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=150)
     assert runner.get_status("run") == "running"
     (runner.base_dir / "gate").touch()
     assert runner.get_result("run").metrics == {"value": 5}
@@ -316,7 +316,7 @@ LocalRunner().spawn_experiment({"experiment": {"_target_": "lab:gated"}}, run_id
 
 
 def kill_submitter(when: str) -> None:
-    killed = subprocess.run([sys.executable, "-c", KILLED, when], timeout=60, check=False)
+    killed = subprocess.run([sys.executable, "-c", KILLED, when], timeout=150, check=False)
     assert killed.returncode == -signal.SIGKILL
 
 
@@ -398,7 +398,7 @@ sys.stdin.read()
         until(lambda: process_start(pid) == "")
         result = runner.get_result("run")
         assert result.status == "failed"
-        parent.communicate(timeout=60)
+        parent.communicate(timeout=150)
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
@@ -450,7 +450,7 @@ print(json.dumps([[result.run_id, result.status] for result in results]))
     ]
     for sweep, name in zip(sweeps, "ab", strict=True):
         with sweep:
-            out, _error = sweep.communicate(timeout=60)
+            out, _error = sweep.communicate(timeout=150)
         assert json.loads(out) == [[f"{name}-1", "completed"], [f"{name}-2", "completed"]]
 
 
@@ -531,7 +531,7 @@ class StoppedClock(Clock):
         super().sleep(0.01)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_an_end_is_heard_in_the_folder_without_another_question(
     runner: LocalRunner, folder: Path
 ) -> None:

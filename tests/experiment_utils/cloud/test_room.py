@@ -78,7 +78,7 @@ from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
 runner = LocalRunner(LocalConfig(gpus_per_run=2))
 runner.spawn_experiment({"experiment": {"_target_": "lab:hold"}, "hold_s": 0.3}, run_id="other")
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=150)
     runner = LocalRunner(LocalConfig(gpus_per_run=1))
     until(lambda: begun(lab) == 1)
     run_id = runner.spawn_experiment(HOLD).run_id

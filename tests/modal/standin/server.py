@@ -25,7 +25,7 @@ from tests.modal.standin.scheduler import Scheduler
 from tests.modal.standin.world import World
 
 TOKEN = ("ak-test", "as-test")
-STOP_WITHIN_S = 20.0
+STOP_WITHIN_S = 60.0
 LARGEST_BLOB_BYTES = 1 << 30
 
 

@@ -54,7 +54,7 @@ def test_the_program_ends_with_its_own_code_and_one_line(
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
     assert done.returncode == code

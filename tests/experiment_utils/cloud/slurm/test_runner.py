@@ -41,7 +41,7 @@ def bad(config):
     raise ValueError("the loss is purple")
 def slow(config):
     Path("begun").touch()
-    time.sleep(60)
+    time.sleep(600)
 def once(config):
     if not Path("tried").exists():
         Path("tried").touch()
@@ -144,7 +144,7 @@ from tmgg.experiment_utils.cloud import SlurmRunner
 runner = SlurmRunner()
 print(json.dumps([runner.get_status("run"), runner.get_result("run").metrics["x"]]))
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=150)
     assert json.loads(said.stdout) == ["completed", 3]
 
 
@@ -410,7 +410,7 @@ def test_a_requeued_jobs_earlier_result_does_not_count(
     (state,) = runner.poll(["run"])
     assert (state.status, state.final, state.attempt) == ("pending", False, 2)
 
-    (folder / "lab.py").write_text(LAB.replace("time.sleep(60)", "return 5"))
+    (folder / "lab.py").write_text(LAB.replace("time.sleep(600)", "return 5"))
     slurm.run(job_id)
     result = runner.get_result("run")
     assert (result.status, result.metrics, result.attempts) == ("completed", {"value": 5}, 2)

@@ -244,7 +244,7 @@ def test_each_start_marks_its_part_of_both_logs(
 ) -> None:
     commands = JobCommands.install(tmp_path / "bin", experiment="echo new >&2; exit 9")
     with commands.start(render(paths), base, SLURM_RESTART_COUNT="2") as job:
-        logs = job.communicate(timeout=60)
+        logs = job.communicate(timeout=150)
     mark = render_mark(1, restart=2, job_id="77", host="node1")
     for text in logs:
         assert text.startswith(f"{mark}\n")
@@ -263,7 +263,7 @@ def test_of_many_duplicates_at_once_exactly_one_runs(
     said = {}
     for number, job in enumerate(jobs, 70):
         with job:
-            out, _error = job.communicate(timeout=60)
+            out, _error = job.communicate(timeout=150)
         said[str(number)] = (job.returncode, without_mark(out))
     owner = paths.owner.read_text().strip()
     assert said.pop(owner) == (0, "")

@@ -97,7 +97,7 @@ def test_the_script_passes_shellcheck() -> None:
         [command, "--format=json", *files],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     complaints = [
         f"{item['file']}:{item['line']} SC{item['code']} {item['message']}"

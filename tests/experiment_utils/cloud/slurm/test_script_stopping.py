@@ -56,7 +56,7 @@ def run(
         wait_for_phase(paths, "entrypoint_start")
         if signalled:
             job.send_signal(signal.SIGUSR2)
-        _out, said = job.communicate(timeout=60)
+        _out, said = job.communicate(timeout=150)
     return job.returncode, said
 
 
@@ -121,7 +121,7 @@ def test_an_element_of_an_array_asks_for_itself_alone(
         (base / "batch.pid").write_text(str(job.pid))
         wait_for_phase(paths, "entrypoint_start")
         job.send_signal(signal.SIGUSR2)
-        job.communicate(timeout=60)
+        job.communicate(timeout=150)
     assert requeues(commands) == [["requeue", "77_0"]]
     asked = [call[-1] for call in commands.calls() if "show" in call]
     assert asked == ["77_0"]

@@ -266,7 +266,7 @@ runner.spawn_experiment({"experiment": {"_target_": "lab:run"}}, run_id="run")
 
 
 def kill_submitter(when: str) -> None:
-    killed = subprocess.run([sys.executable, "-c", KILLED, when], timeout=60, check=False)
+    killed = subprocess.run([sys.executable, "-c", KILLED, when], timeout=150, check=False)
     assert killed.returncode == -signal.SIGKILL
 
 
@@ -396,7 +396,7 @@ def test_two_submitters_of_one_run_id_leave_one_job(
     outcomes = []
     for racer in racers:
         with racer:
-            _out, error = racer.communicate(timeout=60)
+            _out, error = racer.communicate(timeout=150)
         outcomes.append((racer.returncode, "RunExistsError" in error))
     assert sorted(outcomes) == [(0, False), (1, True), (1, True)]
     assert len(slurm.jobs) == 1
