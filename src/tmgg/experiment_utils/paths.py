@@ -25,6 +25,7 @@
                 intent.json            token, written before the backend is called
                 job.sh                 the job script (Slurm)
                 ray_request.json       what Ray is asked for (Ray)
+                log_starts.json        where its part of the run's logs begins (Modal)
                 job.json               the backend's job id; null when its answer never came
                 owner                  the job that runs it, or nobody; first come, first served
                 phases                 "name seconds host" lines, as the job gets on
@@ -70,6 +71,11 @@ def check_run_id(run_id: object) -> str:
 def run_id_of_exit_record(file_name: str) -> str:
     """The run whose exit record in `.ended/` has this name."""
     return file_name.rsplit(".", 2)[0]
+
+
+def resolve_output_dir(output_dir: str | Path, base: Path) -> Path:
+    """The folder of logs and records, absolute; one that is given so stays as it is."""
+    return (base / Path(output_dir).expanduser()).absolute()
 
 
 class JobFolder(Protocol):

@@ -3,7 +3,6 @@
 Nothing is imported until it is asked for.
 """
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud import plugins
 from tmgg.experiment_utils.cloud.base import CloudRunner
+from tmgg.experiment_utils.cloud.options import unknown_name
 
 BACKENDS: dict[str, str] = {
     "local": "tmgg.experiment_utils.cloud.local:make_runner",
@@ -56,10 +56,3 @@ def _load(target: str, backend: str) -> Any:
         raise ConfigError(
             f"the backend {backend!r} ({target}) cannot be loaded: {error}"
         ) from error
-
-
-def unknown_name(what: str, given: str, known: Mapping[str, Any] | list[str]) -> str:
-    """A message that lists what exists and points at the nearest."""
-    near = difflib.get_close_matches(given, list(known), n=1)
-    guess = f" Did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what} {given!r}.{guess} Known: {', '.join(sorted(known))}."

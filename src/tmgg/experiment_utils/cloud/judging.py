@@ -247,6 +247,11 @@ def read_refusal(batch: BatchPaths) -> Failure | None:
         return None
 
 
+def cancelled_while_waiting(submission: SubmissionPaths) -> bool:
+    """Whether somebody cancelled a run of a sweep before its turn came."""
+    return submission.cancel.exists() and not submission.intent.exists()
+
+
 def _waits(submission: SubmissionPaths) -> bool:
     """Whether the launcher of a sweep has yet to submit it."""
     member = None if submission.intent.exists() else find_member(submission)

@@ -13,17 +13,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from tmgg.errors import ConfigError, QueryError, SubmissionError
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.adoption import adopt_or_close
-from tmgg.experiment_utils.cloud.factory import unknown_name
 from tmgg.experiment_utils.cloud.gpus import find_gpus
 from tmgg.experiment_utils.cloud.local_hints import LOCAL_HINTS
+from tmgg.experiment_utils.cloud.options import parse_options
 from tmgg.experiment_utils.cloud.recorded import RecordedRunner
 from tmgg.experiment_utils.cloud.room import Wish, available_cpus, is_waiting
 from tmgg.experiment_utils.cloud.verdict import JobView
@@ -38,6 +37,7 @@ from tmgg.experiment_utils.registry import (
 
 log = logging.getLogger(__name__)
 
+POLL_INTERVAL_S = 1.0
 GRACE_S = 5.0
 
 
@@ -70,27 +70,11 @@ class LocalRunner(RecordedRunner):
     """Runs experiments as processes of this machine. `gpu_type` is accepted and has no meaning."""
 
     backend = "local"
+    hints = LOCAL_HINTS
 
     def __init__(self, local_config: LocalConfig | None = None) -> None:
         self.config = local_config or LocalConfig()
-        self._base_dir = Path.cwd()
-        super().__init__((self._base_dir / Path(self.config.output_dir).expanduser()).absolute())
-
-    @property
-    def base_dir(self) -> Path:
-        return self._base_dir
-
-    @property
-    def poll_interval_s(self) -> float:
-        return 1.0
-
-    @property
-    def grace_s(self) -> float:
-        return GRACE_S
-
-    @property
-    def hints(self) -> Mapping[str, str]:
-        return LOCAL_HINTS
+        super().__init__(self.config.output_dir, poll_interval_s=POLL_INTERVAL_S, grace_s=GRACE_S)
 
     @property
     def default_timeout_s(self) -> int | None:
@@ -209,8 +193,4 @@ def _live_pid(job_id: str) -> int | None:
 
 def make_runner(options: Mapping[str, Any]) -> LocalRunner:
     """For the factory: `options` are `LocalConfig` fields."""
-    known = [item.name for item in fields(LocalConfig)]
-    for key in options:
-        if key not in known:
-            raise ConfigError(unknown_name("local option", str(key), known))
-    return LocalRunner(LocalConfig(**options))
+    return LocalRunner(parse_options(LocalConfig, options, what="local"))

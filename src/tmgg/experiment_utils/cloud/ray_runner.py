@@ -39,34 +39,22 @@ class RayRunner(RecordedRunner):
     """
 
     backend = "ray"
+    hints = RAY_HINTS
 
     def __init__(
         self, ray_config: RayConfig | None = None, *, client: RayJobsClient | None = None
     ) -> None:
         self.config = ray_config or RayConfig()
-        self._base_dir = Path.cwd()
-        super().__init__(self.config.resolved_output_dir(self._base_dir))
+        super().__init__(
+            self.config.output_dir,
+            poll_interval_s=self.config.poll_interval_s,
+            grace_s=self.config.lost_grace_s,
+        )
         self._client = client
-
-    @property
-    def base_dir(self) -> Path:
-        return self._base_dir
 
     @property
     def source(self) -> str:
         return f"ray {self.config.address} {self.config.token_path}"
-
-    @property
-    def poll_interval_s(self) -> float:
-        return self.config.poll_interval_s
-
-    @property
-    def grace_s(self) -> float:
-        return self.config.lost_grace_s
-
-    @property
-    def hints(self) -> Mapping[str, str]:
-        return RAY_HINTS
 
     @property
     def default_timeout_s(self) -> int | None:

@@ -4,11 +4,13 @@ A subclass says how to start a submission and what its backend knows about jobs;
 concerns records, evidence and verdicts is here, once.
 """
 
+import functools
 import logging
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from tmgg.errors import (
     BackendError,
@@ -31,7 +33,7 @@ from tmgg.experiment_utils.batch_index import (
 )
 from tmgg.experiment_utils.cloud import sweep_records
 from tmgg.experiment_utils.cloud.base import CloudRunner, task_of
-from tmgg.experiment_utils.cloud.judging import JobOrRefusal, Judge
+from tmgg.experiment_utils.cloud.judging import JobOrRefusal, Judge, cancelled_while_waiting
 from tmgg.experiment_utils.cloud.polling import (
     Begun,
     Found,
@@ -48,7 +50,13 @@ from tmgg.experiment_utils.cloud.sweeping import SweepPlan
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.evidence import read_job_id
 from tmgg.experiment_utils.failures import Failure, failure
-from tmgg.experiment_utils.paths import LAYOUT_VERSION, BatchPaths, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.paths import (
+    LAYOUT_VERSION,
+    BatchPaths,
+    RunPaths,
+    SubmissionPaths,
+    resolve_output_dir,
+)
 from tmgg.experiment_utils.registry import (
     RunRecord,
     WriteSubmission,
@@ -66,8 +74,15 @@ log = logging.getLogger(__name__)
 class RecordedRunner(CloudRunner):
     """A runner whose runs live in folders (see `paths`)."""
 
-    def __init__(self, output_dir: Path) -> None:
-        self.output_dir = output_dir
+    hints: ClassVar[Mapping[str, str]] = {}
+    """Hints in the words of this backend's options, by those of `failures` they replace."""
+
+    def __init__(self, output_dir: str | Path, *, poll_interval_s: float, grace_s: float) -> None:
+        """Relative paths are resolved against the working directory of this moment."""
+        self._base_dir = Path.cwd()
+        self._poll_interval_s = poll_interval_s
+        self._grace_s = grace_s
+        self.output_dir = resolve_output_dir(output_dir, self._base_dir)
         """Where new runs go; absolute."""
         self._found: dict[str, RunPaths] = {}
         self._judge = Judge(self)
@@ -125,14 +140,13 @@ class RecordedRunner(CloudRunner):
         """The backend's config for the record."""
 
     @property
-    def hints(self) -> Mapping[str, str]:
-        """Hints in the words of this backend's options, by those of `failures` they replace."""
-        return {}
+    def poll_interval_s(self) -> float:
+        return self._poll_interval_s
 
     @property
-    @abstractmethod
     def grace_s(self) -> float:
         """How long to wait for a result or a job that should be there."""
+        return self._grace_s
 
     @property
     @abstractmethod
@@ -147,16 +161,13 @@ class RecordedRunner(CloudRunner):
     @property
     def base_dir(self) -> Path:
         """Working directory of new runs."""
-        return Path.cwd()
+        return self._base_dir
 
     def spawn(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
         task = task_of(request, default_timeout_s=self.default_timeout_s)
         paths = RunPaths(self.output_dir, task.run_id)
         self.check_submission(paths.submission(1), gpu_type=gpu_type)
-
-        def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
-            self.write_submission(draft, final, gpu_type=gpu_type)
-
+        write = functools.partial(self.write_submission, gpu_type=gpu_type)
         record = self.new_record(task.run_id, gpu_type=gpu_type)
         try:
             with recording(paths):
@@ -164,7 +175,7 @@ class RecordedRunner(CloudRunner):
         except RunExistsError:
             if resume:
                 return self._resume(paths, write)
-            if _cancelled_before(paths.submission(1)):
+            if cancelled_while_waiting(paths.submission(1)):
                 return self._spawned(paths, None)
             raise
         return self._spawned(paths, self._start(submission))
@@ -272,10 +283,7 @@ class RecordedRunner(CloudRunner):
         state = self.poll([run_id])[0]
         if not (state.final and state.status == "failed"):
             raise RunExistsError(f"run {run_id!r} is {state.status}; only a failed run is retried")
-
-        def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
-            self.write_retry(draft, final, changes or RetryChanges())
-
+        write = functools.partial(self.write_retry, changes=changes or RetryChanges())
         return self._submit_again(earlier, state, write)
 
     def go_on(self, state: RunState) -> bool:
@@ -383,11 +391,6 @@ class RecordedRunner(CloudRunner):
     def _submission(self, run_id: str) -> SubmissionPaths:
         paths = self._paths(run_id)
         return paths.submission(max(paths.submission_numbers(), default=1))
-
-
-def _cancelled_before(submission: SubmissionPaths) -> bool:
-    """Whether somebody cancelled a run of a sweep while it waited for its turn."""
-    return submission.cancel.exists() and not submission.intent.exists()
 
 
 def _known(job_id: JobOrRefusal) -> str | None:

@@ -13,7 +13,7 @@ from tmgg.experiment_utils.cloud.slurm.script import (
     render_packed_script,
     render_script,
 )
-from tmgg.experiment_utils.paths import BatchPaths, RunPaths
+from tmgg.experiment_utils.paths import BatchPaths, RunPaths, resolve_output_dir
 
 FOLDER = Path(__file__).parent / "goldens"
 SPEC_SETUP = ("module load cuda/12.1", "source activate tmgg")
@@ -82,7 +82,7 @@ def render(name: str) -> str:
     """The script of a golden, as it is rendered today."""
     config = CONFIGS[name]
     base = Path("/home/alice/project")
-    output_dir = config.resolved_output_dir(base)
+    output_dir = resolve_output_dir(config.output_dir, base)
     interpreter = Interpreter(folder=Path("/home/alice/venv/bin"))
     batch = BatchPaths(output_dir, "20261123-120000-0a1b2c3d.1")
     if name in PACKED:

@@ -21,7 +21,7 @@ from tmgg.experiment_utils.cloud.slurm.script import (
     render_directives,
     render_script,
 )
-from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.paths import RunPaths, resolve_output_dir
 
 BASE = Path("/home/a b")
 HOSTILE = [
@@ -60,7 +60,7 @@ def text_fields() -> list[str]:
 
 def directives(config: SlurmConfig, run_id: str = "run") -> dict[str, str]:
     """The options as sbatch reads them out of the whole script."""
-    paths = RunPaths(config.resolved_output_dir(BASE), run_id).submission(1)
+    paths = RunPaths(resolve_output_dir(config.output_dir, BASE), run_id).submission(1)
     script = render_script(config, paths, base=BASE, interpreter=Interpreter())
     return parse_options(parse_directives(script))
 
@@ -86,7 +86,7 @@ def test_whatever_word_is_accepted_is_one_word_of_the_command(name: str, value: 
         config = SlurmConfig(ray_bootstrap="managed", **{name: value})  # type: ignore[arg-type]
     except ConfigError:
         return
-    paths = RunPaths(config.resolved_output_dir(BASE), "run").submission(1)
+    paths = RunPaths(resolve_output_dir(config.output_dir, BASE), "run").submission(1)
     script = render_script(config, paths, base=BASE, interpreter=Interpreter())
     (line,) = [line for line in script.splitlines() if f"{SHELL_WORDS[name]}=" in line]
     assert f"{SHELL_WORDS[name]}={value}" in shlex.split(line)
@@ -129,7 +129,7 @@ def test_any_output_folder_arrives_unchanged_but_for_slurms_own_per_cent_signs(n
     for option, suffix in (("output", "out"), ("error", "err")):
         log = found[option]
         assert "%" not in log.replace("%%", "")
-        expected = config.resolved_output_dir(BASE) / f"run.{suffix}"
+        expected = resolve_output_dir(config.output_dir, BASE) / f"run.{suffix}"
         assert BASE / log.replace("%%", "%") == expected
 
 

@@ -16,7 +16,7 @@ from tmgg.experiment_utils.cloud import waiting
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_script
-from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.paths import RunPaths, resolve_output_dir
 
 BASE = Path("/home/alice")
 CONFIG = {"experiment": {"_target_": "lab:run"}}
@@ -87,7 +87,7 @@ ELSEWHERE = {
 
 def script(**options: Any) -> str:
     config = SlurmConfig(**options)
-    paths = RunPaths(config.resolved_output_dir(BASE), "run").submission(1)
+    paths = RunPaths(resolve_output_dir(config.output_dir, BASE), "run").submission(1)
     return render_script(config, paths, base=BASE, interpreter=Interpreter())
 
 

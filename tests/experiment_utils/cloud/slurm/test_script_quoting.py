@@ -15,7 +15,7 @@ from tests.fakes.job_commands import JobCommands
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.script import ENTRYPOINT, Interpreter, render_script
-from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths, resolve_output_dir
 
 PREFLIGHT = "tmgg.experiment_utils.cloud.slurm.preflight"
 HEAD_ADDRESS = "tmgg.experiment_utils.cloud.slurm.head_address"
@@ -50,7 +50,7 @@ examples = settings(
 
 def submission(config: SlurmConfig, base: Path) -> SubmissionPaths:
     """The folders that exist when a job begins."""
-    paths = RunPaths(config.resolved_output_dir(base), "run").submission(1)
+    paths = RunPaths(resolve_output_dir(config.output_dir, base), "run").submission(1)
     paths.folder.mkdir(parents=True)
     paths.run_paths.ended_folder.mkdir()
     return paths

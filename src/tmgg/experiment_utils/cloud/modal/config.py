@@ -9,8 +9,8 @@ from typing import Any
 
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud import checks
-from tmgg.experiment_utils.cloud.factory import unknown_name
 from tmgg.experiment_utils.cloud.modal.gpus import render_gpu
+from tmgg.experiment_utils.cloud.options import parse_options
 
 LONGEST_TIMEOUT_S = 24 * 3600
 # Room for starting the experiment's process and bringing its files home, above its own time limit.
@@ -131,11 +131,7 @@ class ModalConfig:
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any]) -> "ModalConfig":
         """Raises ConfigError for an unknown name, pointing at the nearest."""
-        known = [item.name for item in dataclasses.fields(cls)]
-        for key in options:
-            if key not in known:
-                raise ConfigError(unknown_name("modal option", str(key), known))
-        return cls(**options)
+        return parse_options(cls, options, what="modal")
 
 
 def _checked_volumes(value: object) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tmgg.errors import ConfigError
-from tmgg.experiment_utils.cloud.factory import unknown_name
+from tmgg.experiment_utils.cloud.options import unknown_name
 
 
 @dataclass(frozen=True, slots=True)

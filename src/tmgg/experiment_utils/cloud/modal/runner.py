@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from tmgg.errors import (
@@ -54,28 +53,16 @@ class ModalRunner(RecordedRunner):
     """Runs experiments on Modal. Needs the extra `modal` and an account."""
 
     backend = "modal"
+    hints = MODAL_HINTS
 
     def __init__(self, modal_config: ModalConfig | None = None) -> None:
         self.config = modal_config or ModalConfig()
-        self._base_dir = Path.cwd()
-        super().__init__((self._base_dir / Path(self.config.output_dir).expanduser()).absolute())
+        super().__init__(
+            self.config.output_dir,
+            poll_interval_s=self.config.poll_interval_s,
+            grace_s=self.config.lost_grace_s,
+        )
         self._calls = ModalCalls(self.config.environment)
-
-    @property
-    def base_dir(self) -> Path:
-        return self._base_dir
-
-    @property
-    def poll_interval_s(self) -> float:
-        return self.config.poll_interval_s
-
-    @property
-    def grace_s(self) -> float:
-        return self.config.lost_grace_s
-
-    @property
-    def hints(self) -> Mapping[str, str]:
-        return MODAL_HINTS
 
     @property
     def default_timeout_s(self) -> int | None:

@@ -6,12 +6,11 @@ Field `x` is the launcher key `hydra.launcher.ray_x`.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud import checks
-from tmgg.experiment_utils.cloud.factory import unknown_name
+from tmgg.experiment_utils.cloud.options import parse_options
 
 # How long Ray waits for the end of a job it stops; see request.py.
 _OWN_VARIABLES = ("RAY_JOB_STOP_WAIT_TIME_S",)
@@ -108,19 +107,11 @@ class RayConfig:
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any]) -> "RayConfig":
         """From plain options; an unknown key is a ConfigError that lists the known ones."""
-        known = [item.name for item in dataclasses.fields(cls)]
-        for key in options:
-            if key not in known:
-                raise ConfigError(unknown_name("Ray option", str(key), known))
-        return cls(**options)
+        return parse_options(cls, options, what="Ray")
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, for the record."""
         return dataclasses.asdict(self)
-
-    def resolved_output_dir(self, base: Path) -> Path:
-        """The folder of logs and records, absolute."""
-        return (base / Path(self.output_dir).expanduser()).absolute()
 
 
 def _items(name: str, value: object) -> list[tuple[str, Any]]:

@@ -8,12 +8,11 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud import checks
-from tmgg.experiment_utils.cloud.factory import unknown_name
+from tmgg.experiment_utils.cloud.options import parse_options
 from tmgg.experiment_utils.cloud.runs import SweepMode
 from tmgg.experiment_utils.cloud.slurm import fields
 from tmgg.experiment_utils.cloud.slurm.extra_args import check_extra_args
@@ -267,19 +266,11 @@ class SlurmConfig:
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any]) -> "SlurmConfig":
         """From plain options; an unknown key is a ConfigError that lists the known ones."""
-        known = [item.name for item in dataclasses.fields(cls)]
-        for key in options:
-            if key not in known:
-                raise ConfigError(unknown_name("Slurm option", str(key), known))
-        return cls(**options)
+        return parse_options(cls, options, what="Slurm")
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, for the record."""
         return dataclasses.asdict(self)
-
-    def resolved_output_dir(self, base: Path) -> Path:
-        """The folder of logs and records, absolute."""
-        return (base / Path(self.output_dir).expanduser()).absolute()
 
 
 _DEFAULTS = {item.name: item.default for item in dataclasses.fields(SlurmConfig)}

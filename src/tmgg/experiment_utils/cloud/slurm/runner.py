@@ -55,14 +55,13 @@ class SlurmRunner(RecordedRunner):
         clock: Clock | None = None,
     ) -> None:
         self.config = slurm_config or SlurmConfig()
-        self._base_dir = Path.cwd()
-        super().__init__(self.config.resolved_output_dir(self._base_dir))
+        super().__init__(
+            self.config.output_dir,
+            poll_interval_s=self.config.poll_interval_s,
+            grace_s=self.config.lost_grace_s,
+        )
         self.client = client or SlurmClient()
         self._clock = clock or Clock()
-
-    @property
-    def base_dir(self) -> Path:
-        return self._base_dir
 
     @property
     def default_sweep_mode(self) -> SweepMode:
@@ -71,14 +70,6 @@ class SlurmRunner(RecordedRunner):
     @property
     def submit_patience_s(self) -> float:
         return self.config.submit_timeout_s
-
-    @property
-    def poll_interval_s(self) -> float:
-        return self.config.poll_interval_s
-
-    @property
-    def grace_s(self) -> float:
-        return self.config.lost_grace_s
 
     @property
     def default_timeout_s(self) -> int | None:
