@@ -237,6 +237,11 @@ class SubmissionPaths(JobFiles):
         return self.folder / "ray_request.json"
 
     @property
+    def log_starts(self) -> Path:
+        """Where its part of the run's logs begins, when that is brought home in one piece."""
+        return self.folder / "log_starts.json"
+
+    @property
     def job(self) -> Path:
         return self.folder / "job.json"
 

@@ -5,16 +5,18 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tmgg.experiment_utils.atomic_file import JsonDict, write_atomic, write_json
+from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, unpack_folder
 from tmgg.experiment_utils.ownership import claim
-from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.paths import LAYOUT_VERSION, SubmissionPaths
+from tmgg.experiment_utils.records import parse_record
 
 
 def deliver(submission: SubmissionPaths, call_id: str, envelope: Envelope) -> None:
-    """Write what came back, the exit record last; nothing when it has been done before.
+    """Write what came back, the exit record last; doing it again changes nothing.
 
     Raises OSError when the files cannot be written, RecordError when the envelope is damaged: then
     the next who asks tries again.
@@ -59,6 +61,39 @@ def _at_home(envelope: Envelope, submission: SubmissionPaths) -> JsonDict:
 
 def _append_logs(submission: SubmissionPaths, envelope: Envelope) -> None:
     run = submission.run_paths
-    for path, text in ((run.stdout, envelope.stdout), (run.stderr, envelope.stderr)):
-        with path.open("ab") as stream:
-            stream.write(text)
+    starts = _log_starts(submission)
+    _append_once(run.stdout, envelope.stdout, starts.stdout)
+    _append_once(run.stderr, envelope.stderr, starts.stderr)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _LogStarts:
+    """The content of `log_starts.json`: how long the logs were, in bytes."""
+
+    stdout: int
+    stderr: int
+
+
+def _log_starts(submission: SubmissionPaths) -> _LogStarts:
+    """Noted by the first delivery, so that one that is repeated knows what is there already."""
+    path, run = submission.log_starts, submission.run_paths
+    value = read_json(path)
+    if value is not None:
+        return parse_record(_LogStarts, value, what=str(path), newest_version=LAYOUT_VERSION)
+    starts = _LogStarts(stdout=_size(run.stdout), stderr=_size(run.stderr))
+    write_json(path, {"version": LAYOUT_VERSION, **asdict(starts)})
+    return starts
+
+
+def _append_once(log: Path, text: bytes, start: int) -> None:
+    """Append what an earlier delivery, which may have been interrupted, has not written."""
+    with log.open("ab+") as stream:
+        stream.seek(start)
+        stream.write(text.removeprefix(stream.read(len(text))))
+
+
+def _size(log: Path) -> int:
+    try:
+        return log.stat().st_size
+    except FileNotFoundError:
+        return 0

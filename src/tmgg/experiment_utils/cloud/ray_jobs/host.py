@@ -14,8 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-from tmgg.errors import QueryError
 from tmgg.experiment_utils.atomic_file import write_atomic, write_json
+from tmgg.experiment_utils.cloud.ray_jobs.activity import Activity, has_runs_below
 from tmgg.experiment_utils.cloud.ray_jobs.client import RayJobsClient
 from tmgg.experiment_utils.cloud.ray_jobs.own_ray import locked, note_path
 from tmgg.experiment_utils.cloud.slurm.ray_node import guardian, ports, ray_command
@@ -43,7 +43,7 @@ class Host:
         self._idle_s = idle_s
         self._busy_at = time.monotonic()
         self._token = secrets.token_hex(32)
-        self._client: RayJobsClient | None = None
+        self._activity: Activity | None = None
         token = scratch / "token"
         write_atomic(token, self._token.encode())
         self._loop = Loop()
@@ -74,9 +74,13 @@ class Host:
     def ray_up(self, plan: ports.PortPlan) -> None:
         self._ray.settle()
         address = f"http://{_ADDRESS}:{plan.components['dashboard']}"
-        self._client = RayJobsClient(address, self._token)
-        self._busy_at = time.monotonic()  # starting is not idling
         guard = os.getppid()
+        self._activity = Activity(
+            RayJobsClient(address, self._token).has_open_jobs,
+            has_runs=lambda: has_runs_below(guard),
+            notice=self.notice,
+        )
+        self._busy_at = time.monotonic()  # starting is not idling
         write_json(
             note_path(self._folder),
             {
@@ -129,12 +133,8 @@ class Host:
         return False
 
     def _is_busy(self) -> bool:
-        assert self._client is not None
-        try:
-            return self._client.has_open_jobs()
-        except QueryError as error:
-            self.notice(str(error))
-            return True
+        assert self._activity is not None
+        return self._activity.is_busy()
 
 
 def _share(cpus: int, gpus: int) -> ray_command.Share:
