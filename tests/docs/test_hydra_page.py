@@ -8,25 +8,17 @@ from pathlib import Path
 import pytest
 
 from tests.docs.examples import Command, Script, WriteFile, parse_examples
+from tests.docs.in_short import run_in_short, short_experiment
 from tests.hydra.conftest import Lab, lab
 
 __all__ = ["lab"]
 PAGE = Path(__file__).parents[2] / "docs" / "hydra.md"
-# The page shows real training. Here a few steps of it must do, and in jobs, each of which would
-# import torch, an experiment that takes the same config.
-QUICK = (
-    "trainer.steps=10",
-    "trainer.validate_every=10",
-    "trainer.checkpoint_every=10",
-    "data.validation_graphs=8",
-)
-IN_JOBS = ("experiment._target_=in_short:run",)
 
 
 def test_every_example_of_the_page_works(lab: Lab) -> None:
     steps = parse_examples(PAGE)
     assert sum(isinstance(step, Command) for step in steps) >= 12
-    lab.write("in_short.py", "def run(config):\n    return {'val_loss': 1 / config.data.n}\n")
+    short_experiment(lab)
     for step in steps:
         if isinstance(step, WriteFile):
             lab.write(step.name, step.text)
@@ -57,13 +49,7 @@ def _run(lab: Lab, argv: list[str]) -> None:
         assert "hydra/launcher=tmgg_slurm" in argv
         _python(*(_local(item) for item in argv[1:] if item not in slurm))
         return
-    assert argv[0] == "tmgg-experiment"
-    more: tuple[str, ...] = ()
-    if "+stage=stage1_poc" in argv:
-        more = IN_JOBS if any(item.startswith("hydra/launcher=") for item in argv) else QUICK
-    ended = lab.run(*argv[1:], *more, config=())
-    assert ended.code == 0, f"{argv}\n{ended.err}"
-    _check(argv, ended.out + ended.err)
+    _check(argv, run_in_short(lab, argv))
 
 
 def _check(argv: list[str], said: str) -> None:

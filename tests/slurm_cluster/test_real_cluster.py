@@ -195,7 +195,7 @@ def test_nothing_of_the_callers_environment_is_inherited(
 
 
 def test_a_node_without_power_comes_back_and_its_job_is_requeued(own: Cluster) -> None:
-    job = _submit(own, "--nodelist=node2", "--requeue", "--wrap", "sleep 60")
+    job = _submit(own, "--nodelist=node2", "--requeue", "--wrap", "sleep 600")
     _wait_for_state(own, job, "RUNNING")
     # Slurm compares whole seconds: a job's node must not have rebooted in the one it answered in.
     time.sleep(1.1)

@@ -29,7 +29,9 @@ HEEDS = f"""
     echo {STOPPED_EXIT_CODE} > "$last/entrypoint_exit_code"
     exit {STOPPED_EXIT_CODE}"""
 # As Slurm does: the job that is put back into the queue gets SIGTERM.
-REQUEUES = "kill -TERM $(cat batch.pid)"
+REQUEUES = "until [ -s batch.pid ]; do sleep 0.01; done; kill -TERM $(cat batch.pid)"
+# Less than the minute for which a job waits for that.
+PATIENCE_S = 45
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def run(
         wait_for_phase(paths, "entrypoint_start")
         if signalled:
             job.send_signal(signal.SIGUSR2)
-        _out, said = job.communicate(timeout=150)
+        _out, said = job.communicate(timeout=PATIENCE_S)
     return job.returncode, said
 
 
@@ -121,7 +123,7 @@ def test_an_element_of_an_array_asks_for_itself_alone(
         (base / "batch.pid").write_text(str(job.pid))
         wait_for_phase(paths, "entrypoint_start")
         job.send_signal(signal.SIGUSR2)
-        job.communicate(timeout=150)
+        job.communicate(timeout=PATIENCE_S)
     assert requeues(commands) == [["requeue", "77_0"]]
     asked = [call[-1] for call in commands.calls() if "show" in call]
     assert asked == ["77_0"]

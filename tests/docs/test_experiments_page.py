@@ -1,0 +1,24 @@
+"""The commands of docs/experiments.md and of the README do what the pages say."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.docs.examples import Command, parse_examples
+from tests.docs.in_short import run_in_short, short_experiment
+from tests.hydra.conftest import Lab, lab
+
+__all__ = ["lab"]
+ROOT = Path(__file__).parents[2]
+# Of the README: what .ci/run does, and what an index has once the package is there.
+ELSEWHERE = {("sh", "setup.sh", "run"), ("sh", "setup.sh", "test"), ("pip", "install", "tmgg[ray]")}
+
+
+@pytest.mark.parametrize(("page", "least"), [("docs/experiments.md", 6), ("README.md", 2)])
+def test_every_command_of_the_page_works(lab: Lab, page: str, least: int) -> None:
+    commands = {step.argv for step in parse_examples(ROOT / page) if isinstance(step, Command)}
+    commands -= ELSEWHERE
+    assert len(commands) >= least
+    short_experiment(lab)
+    for argv in sorted(commands):
+        assert "loss" in run_in_short(lab, argv)
