@@ -177,7 +177,8 @@ class ScriptedRunner(CloudRunner):
 
     def _open(self) -> list[str]:
         begun = [name for name, script in self.scripts.items() if script.began_s is not None]
-        return [run_id for run_id in begun if not self._state(run_id).final]
+        known = [run_id for run_id in begun if run_id not in self.vanished]
+        return [run_id for run_id in known if not self._state(run_id).final]
 
     def _refuse_vanished(self, run_id: str) -> None:
         if run_id in self.vanished:

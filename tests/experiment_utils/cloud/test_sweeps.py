@@ -143,6 +143,17 @@ def test_which_record_has_vanished_is_asked_once_however_many_runs_there_are(
     assert len(runner.polls) == without_damage + 2
 
 
+def test_a_record_that_vanishes_does_not_keep_the_others_from_being_submitted(
+    runner: ScriptedRunner,
+) -> None:
+    runner.most_in_queue = 2
+    runner.scripts["b"] = Script(duration_s=20)
+    runner.at(1, lambda: runner.vanished.add("a"))
+    sweep = runner.spawn_sweep(requests("a", "b", "c"))
+    assert runner.spawned == ["a", "b", "c"]
+    assert list(sweep.refused) == ["a"]
+
+
 def test_a_backend_that_only_polls_can_tell_which_run_is_damaged(runner: ScriptedRunner) -> None:
     runner.begin("a")
     runner.vanished.add("gone")

@@ -92,7 +92,7 @@ class Sweep:
         while self._waiting:
             self._dispatch()
             if self._waiting:
-                for _ended in self._watch.next_ended():
+                for _ended in self._next_ended():
                     continue
 
     def _dispatch(self) -> None:
