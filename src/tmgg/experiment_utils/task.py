@@ -5,13 +5,14 @@ Hydra app) travels as an opaque payload file beside the task, and the callable n
 knows how to open it.
 """
 
+import contextlib
 import copy
 import dataclasses
 import importlib
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -242,16 +243,35 @@ def _resolved(config: ConfigLike) -> JsonDict:
     # A tenth of a second to import: only for those who submit, not for who asks about runs.
     from omegaconf import DictConfig, OmegaConf
 
-    names = [name for name in config if name != "hydra"]
-    if isinstance(config, DictConfig):
-        tree = OmegaConf.masked_copy(config, names)
-        tree._set_parent(config._get_parent())  # a part of a config may refer to the rest
-        OmegaConf.copy_cache(from_config=config, to_config=tree)
-    else:
-        tree = OmegaConf.create({name: config[name] for name in names})
-    plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True, enum_to_str=True)
+    if not isinstance(config, DictConfig):
+        config = OmegaConf.create({name: config[name] for name in config if name != "hydra"})
+    with _without_hydra(config) as tree:
+        plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True, enum_to_str=True)
     assert isinstance(plain, dict)
     return plain  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def _without_hydra(config: "DictConfig") -> Iterator["DictConfig"]:
+    """A config of the same nodes but `hydra`, which nothing in it can refer to then.
+
+    Not a copy, which takes longer than all the rest: inside, the nodes belong to the new config.
+    """
+    from omegaconf import DictConfig, OmegaConf  # see _resolved
+
+    names = [name for name in config if name != "hydra"]
+    nodes = {name: config.__dict__["_content"][name] for name in names}
+    tree = DictConfig({})
+    tree.__dict__["_content"].update(nodes)
+    tree._set_parent(config._get_parent())  # a part of a config may refer to the rest
+    OmegaConf.copy_cache(from_config=config, to_config=tree)
+    try:
+        for node in nodes.values():
+            node._set_parent(tree)
+        yield tree
+    finally:
+        for node in nodes.values():
+            node._set_parent(config)
 
 
 def _is_literal(value: object) -> bool:

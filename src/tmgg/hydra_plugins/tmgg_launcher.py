@@ -59,6 +59,9 @@ class TmggLauncher(Launcher):
     ) -> None:
         # The sweeper has this context, too: it checks each job with the loader before a launch.
         hydra_context.config_loader = for_sweeps(hydra_context.config_loader)
+        # Each config that comes and goes would have the garbage collector look at all that is there
+        # already, which takes as long as all the rest.
+        gc.freeze()
         self._hydra_context = hydra_context
         self._task_function = task_function
         self._config = config
@@ -80,8 +83,10 @@ class TmggLauncher(Launcher):
         setup_globals()
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
         with _as_hydra_error():
-            with _collector_spared():
+            try:
                 jobs = self._jobs(job_overrides, initial_job_idx)
+            finally:
+                gc.unfreeze()  # see `setup`
             requests = [job.request for job in jobs]
             configs = [partial(self._compose, job) for job in jobs]
             if self._options.dry_run or is_dry_run():
@@ -181,18 +186,6 @@ def _log_launch(jobs: Sequence[_Job], backend: str) -> None:
         log.info("\t#%d : %s (run %s)", job.number, job.title, job.request.run_id)
     if len(jobs) > JOBS_LOGGED:
         log.info("\t... and %d more", len(jobs) - JOBS_LOGGED)
-
-
-@contextlib.contextmanager
-def _collector_spared() -> Iterator[None]:
-    """Keep the garbage collector off what is there already: each config that comes and goes would
-    have it look again, which takes as long as all the rest.
-    """
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 @contextlib.contextmanager
