@@ -16,6 +16,7 @@ here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submis
     └── BackendError
         ├── BackendUnavailableError      the backend's commands or service are not there
         ├── QueryError                   a question got no answer; says nothing about any job
+        ├── NotEndedError                the result was asked for of a run that goes on
         └── SubmissionError              the backend refused the job, in its own words
             ├── SubmitLimitError         refused for now: too many of the user's jobs are in
             └── SubmissionUnknownError   accepted or not: nobody can tell yet
@@ -27,6 +28,7 @@ __all__ = [
     "BackendUnavailableError",
     "ConfigError",
     "MissingExtraError",
+    "NotEndedError",
     "QueryError",
     "RecordError",
     "RunError",
@@ -100,6 +102,10 @@ class BackendUnavailableError(BackendError):
 
 class QueryError(BackendError):
     """A question to the backend got no answer. It says nothing about any job."""
+
+
+class NotEndedError(BackendError):
+    """The result was asked for of a run that goes on, or goes on again."""
 
 
 class SubmissionError(BackendError):

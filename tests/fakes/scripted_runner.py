@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.fakes.clock import FakeClock
-from tmgg.errors import BackendError, RunError, SubmitLimitError, UnknownRunError
+from tmgg.errors import NotEndedError, RunError, SubmitLimitError, UnknownRunError
 from tmgg.experiment_utils.cloud.base import CloudRunner
 from tmgg.experiment_utils.cloud.polling import Found
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
@@ -97,7 +97,7 @@ class ScriptedRunner(CloudRunner):
             raise script.collect_error
         state = self._state(run_id)
         if not state.final:
-            raise BackendError(f"run {run_id!r} has not ended")
+            raise NotEndedError(f"run {run_id!r} has not ended")
         why = state.failure
         return ExperimentResult(
             run_id=run_id, config={}, status="failed" if why else script.outcome, failure=why

@@ -11,6 +11,7 @@ from tests.fakes.scripted_runner import Script, ScriptedRunner
 from tmgg.errors import (
     BackendError,
     ConfigError,
+    QueryError,
     RecordError,
     RunExistsError,
     SubmissionError,
@@ -101,7 +102,7 @@ def test_a_run_whose_submission_is_unknown_is_waited_for(runner: ScriptedRunner)
     "error",
     [
         RecordError("task.json is not JSON"),
-        BackendError("run 'damaged' has not ended: somebody else submitted it again"),
+        QueryError("squeue did not answer"),
         OSError(errno.ESTALE, "Stale file handle"),
     ],
 )
@@ -113,6 +114,24 @@ def test_a_result_that_cannot_be_read_ends_its_own_run_only(
     assert outcomes(results) == [("a", "completed"), ("damaged", "failed"), ("b", "completed")]
     assert results[1].error_message is not None
     assert str(error) in results[1].error_message
+
+
+def test_a_run_that_others_submit_again_as_it_is_collected_is_waited_for(
+    runner: ScriptedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner.scripts["b"] = Script(outcome="failed")
+    collect, seen = runner.collect, []
+
+    def after_a_retry(run_id: str) -> ExperimentResult:
+        seen.append(run_id)
+        if seen.count("b") == 1 and run_id == "b":
+            runner.begin("b", duration_s=60)
+        return collect(run_id)
+
+    monkeypatch.setattr(runner, "collect", after_a_retry)
+    results = runner.run_sweep(requests("a", "b", "c"))
+    assert outcomes(results) == [("a", "completed"), ("b", "completed"), ("c", "completed")]
+    assert seen.count("b") == 2
 
 
 def test_a_run_that_the_file_system_does_not_let_begin_is_a_failed_result(

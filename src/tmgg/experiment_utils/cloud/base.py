@@ -73,7 +73,7 @@ class CloudRunner(ABC):
 
     @abstractmethod
     def collect(self, run_id: str) -> ExperimentResult:
-        """The result of a run whose state is final."""
+        """The result of a run whose state is final; raises NotEndedError for another."""
 
     @abstractmethod
     def cancel(self, run_id: str) -> bool:

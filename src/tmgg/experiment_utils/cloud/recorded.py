@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from tmgg.errors import (
     BackendError,
+    NotEndedError,
     RunError,
     RunExistsError,
     SubmissionError,
@@ -207,7 +208,7 @@ class RecordedRunner(CloudRunner):
     def collect(self, run_id: str) -> ExperimentResult:
         state = self.poll([run_id])[0]
         if not state.final:
-            raise BackendError(f"run {run_id!r} has not ended: it is {state.status}. Wait for it.")
+            raise NotEndedError(f"run {run_id!r} has not ended: it is {state.status}. Wait for it.")
         submission = self._submission(run_id)
         return make_result(submission.run_paths, submission, state)
 

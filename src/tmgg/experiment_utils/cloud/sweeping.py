@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tmgg.errors import (
     ConfigError,
+    NotEndedError,
     RunError,
     RunExistsError,
     SubmissionError,
@@ -144,7 +145,7 @@ class Sweep:
         for request in waiting:
             self._end(str(request.run_id), _failed(request, why))
         for run_id in retrying:
-            self._end(run_id, self._collect(run_id))
+            self._take(run_id)
 
     def _take_results(self) -> None:
         for state in self._next_ended():
@@ -153,7 +154,18 @@ class Sweep:
             if why is not None and self._may_retry(state.run_id, why):
                 self._plan_retry(state, why)
             else:
-                self._end(state.run_id, self._collect(state.run_id))
+                self._take(state.run_id)
+
+    def _take(self, run_id: str) -> None:
+        try:
+            result = self._runner.collect(run_id)
+        except NotEndedError as error:
+            log.info("%s", error)  # somebody else submitted it again just now
+            self._watch.add(run_id)
+        except (TmggError, OSError) as error:
+            self._end(run_id, self._lost(run_id, error))
+        else:
+            self._end(run_id, result)
 
     def _next_ended(self) -> Iterator[RunState]:
         """Runs that have ended; a record that cannot be read ends its own run only."""
@@ -173,12 +185,6 @@ class Sweep:
         run_ids = self._watch.open_ids
         found = zip(run_ids, self._runner.poll_each(run_ids), strict=True)
         return {run_id: error for run_id, error in found if isinstance(error, RunError)}
-
-    def _collect(self, run_id: str) -> ExperimentResult:
-        try:
-            return self._runner.collect(run_id)
-        except (TmggError, OSError) as error:
-            return self._lost(run_id, error)
 
     def _lost(self, run_id: str, error: Exception) -> ExperimentResult:
         return _failed(self._requests[run_id], failure("lost", str(error)))
@@ -223,7 +229,7 @@ class Sweep:
                     self._changes[run_id] = replace(self._changes[run_id], exclude_nodes=())
                     continue
                 self._retrying.popleft()
-                self._end(run_id, self._collect(run_id))
+                self._take(run_id)
                 continue
             self._retrying.popleft()
             self._watch.add(run_id, job_id)
@@ -241,7 +247,7 @@ class Sweep:
             self._watch.add(run_id, job_id)
         for run_id, words in done.refused.items():
             log.warning("run %s could not be submitted again: %s", run_id, words)
-            self._end(run_id, self._collect(run_id))
+            self._take(run_id)
         self._retrying = deque(each for each in self._retrying if each not in done.run_ids)
         return done.held
 
@@ -250,7 +256,7 @@ class Sweep:
         hopeless = {run_id: None for run_id in self._retrying if self._is_hopeless(run_id)}
         self._retrying = deque(each for each in self._retrying if each not in hopeless)
         for run_id in hopeless:
-            self._end(run_id, self._collect(run_id))
+            self._take(run_id)
 
     def _is_hopeless(self, run_id: str) -> bool:
         why = self._last_state[run_id].failure
@@ -274,7 +280,7 @@ class Sweep:
         for request in self._waiting:
             self.results[str(request.run_id)] = _failed(request, not_started)
         for run_id in self._retrying:
-            self.results[run_id] = self._collect(run_id)
+            self._take(run_id)
         self._waiting.clear()
         self._retrying.clear()
         try:
