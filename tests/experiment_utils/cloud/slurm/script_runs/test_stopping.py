@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.experiment_utils.cloud.slurm.test_script_behaviour import (
+from tests.experiment_utils.cloud.slurm.script_runs.conftest import (
     exit_record,
     render,
     wait_for_phase,

@@ -1,0 +1,56 @@
+"""A submission that was just made, its job script, and what that leaves when bash runs it."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.experiment_utils.conftest import HOSTILE_NAME
+from tests.fakes.job_commands import SUCCESS
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_script
+from tmgg.experiment_utils.evidence import ExitRecord, read_exit_record
+from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+
+PLAIN = SlurmConfig(nodes=2, ray_bootstrap="none")
+FAILURE = SUCCESS.replace("echo 0", "echo 1") + "; exit 1"
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """The submitter's working directory."""
+    return tmp_path / HOSTILE_NAME
+
+
+@pytest.fixture
+def paths(base: Path) -> SubmissionPaths:
+    """A submission that was just made."""
+    paths = RunPaths(base / "slurm_outputs", "run").submission(1)
+    paths.folder.mkdir(parents=True)
+    paths.run_paths.ended_folder.mkdir()
+    return paths
+
+
+def render(paths: SubmissionPaths, config: SlurmConfig = PLAIN) -> str:
+    """The script, put where the record has it."""
+    base = paths.run_paths.output_dir.parent
+    script = render_script(config, paths, base=base, interpreter=Interpreter())
+    paths.script.write_text(script)
+    return script
+
+
+def exit_record(paths: SubmissionPaths) -> ExitRecord:
+    record = read_exit_record(paths.ended)
+    assert record is not None, "no exit record, or a damaged one"
+    return record
+
+
+def phases(paths: SubmissionPaths) -> list[str]:
+    return [line.split()[0] for line in paths.phases.read_text().splitlines()]
+
+
+def wait_for_phase(paths: SubmissionPaths, name: str) -> None:
+    deadline = time.monotonic() + 60
+    while not paths.phases.exists() or name not in phases(paths):
+        assert time.monotonic() < deadline, f"{name} never came"
+        time.sleep(0.01)

@@ -1,0 +1,170 @@
+"""Whatever an experiment does, what came of it is written down."""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.experiment_utils.execute.conftest import attempt, result, run_job, write_task
+from tmgg.experiment_utils import execute
+from tmgg.experiment_utils.execute import execute_task
+from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.task import Worker, parse_result_line
+
+
+def test_a_result_is_a_file_a_line_and_an_exit_code(paths: SubmissionPaths) -> None:
+    write_task(paths, "good", x=3)
+    done = run_job(paths, TMGG_RESTART="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = result(paths)
+    assert (found.run_id, found.status, found.checkpoint_path) == ("run", "completed", "/c")
+    assert found.metrics["loss"] == 1.5
+    assert math.isnan(found.metrics["nan"])
+    assert math.isinf(found.metrics["inf"])
+    assert (found.submission, found.restart, found.job_id) == (2, 1, "77")
+    assert found.hostname
+    assert 0 < found.duration_seconds < 60
+    assert found.completed_at - found.started_at == pytest.approx(found.duration_seconds)
+    (line,) = [line for line in done.stdout.splitlines() if "TMGG_RESULT" in line]
+    assert line.startswith("TMGG_RESULT:{")
+    assert json.dumps(parse_result_line(line).to_json()) == json.dumps(found.to_json())
+    assert paths.entrypoint_exit_code.read_text() == "0\n"
+    assert paths.result.stat().st_mode & 0o777 == 0o600
+    names = [line.split()[0] for line in paths.phases.read_text().splitlines()]
+    assert names == ["entrypoint_start", "entrypoint_end"]
+
+
+def test_an_experiment_that_raises_leaves_its_last_words(paths: SubmissionPaths) -> None:
+    write_task(paths, "raising")
+    done = run_job(paths)
+    assert done.returncode == 1
+    found = result(paths)
+    assert (found.status, found.stage, found.error_type) == ("failed", "run", "ValueError")
+    assert found.error_message == "the loss is púrple \n" + "x" * 10
+    assert found.traceback is not None
+    assert "raise ValueError" in found.traceback
+    assert "ValueError: the loss is púrple" in done.stderr
+    assert paths.entrypoint_exit_code.read_text() == "1\n"
+
+
+def test_an_experiment_is_told_where_it_runs(paths: SubmissionPaths, folder: Path) -> None:
+    write_task(paths, "where", cwd=str(folder))
+    paths.run_paths.payload.write_bytes(b"pay")
+    paths.stop.touch()
+    done = run_job(paths, TMGG_RESTART="3")
+    assert done.returncode == 0, done.stderr
+    assert result(paths).metrics == {"attempt": 5, "stopped": True, "cwd": True}
+    assert (paths.run_paths.artifacts / "model.bin").exists()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_an_experiment_that_closes_the_log_loses_only_the_line(paths: SubmissionPaths) -> None:
+    write_task(paths, "quiet")
+    done = run_job(paths)
+    assert done.returncode == 0
+    assert result(paths).metrics == {"x": 1}
+    assert "TMGG_RESULT" not in done.stdout
+
+
+def test_an_error_without_words_is_still_a_result(paths: SubmissionPaths) -> None:
+    write_task(paths, "unspeakable")
+    found = attempt(paths)
+    assert (found.status, found.error_type) == ("failed", "lab.Unspeakable")
+    assert found.error_message == "(its text cannot be had: RuntimeError: no words)"
+
+
+def test_an_experiment_that_leaves_by_itself_has_failed(paths: SubmissionPaths) -> None:
+    write_task(paths, "leaving")
+    found = attempt(paths)
+    assert (found.status, found.stage, found.error_type) == ("failed", "run", "SystemExit")
+
+
+@pytest.mark.parametrize(
+    ("target", "error_type", "words"),
+    [
+        ("lab:nobody", "tmgg.errors.TaskError", "has no 'nobody'"),
+        ("no_such_lab:run", "ModuleNotFoundError", "no_such_lab"),
+    ],
+)
+def test_an_experiment_that_cannot_be_loaded_failed_in_loading(
+    paths: SubmissionPaths, target: str, error_type: str, words: str
+) -> None:
+    write_task(paths, target)
+    found = attempt(paths)
+    assert (found.status, found.stage, found.error_type) == ("failed", "load", error_type)
+    assert words in str(found.error_message)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "no task file"),
+        ("", "is not JSON"),
+        ("[]", "not an object"),
+        ('{"version": 99}', "version 99"),
+    ],
+)
+def test_a_task_that_cannot_be_read_is_a_result_too(
+    paths: SubmissionPaths, content: str | None, words: str
+) -> None:
+    if content is not None:
+        paths.run_paths.task.write_text(content)
+    found = attempt(paths)
+    assert (found.run_id, found.submission, found.status, found.stage) == (
+        "run",
+        2,
+        "failed",
+        "load",
+    )
+    assert words in str(found.error_message)
+
+
+def test_what_is_no_number_is_a_bad_result_by_name(paths: SubmissionPaths) -> None:
+    write_task(paths, "text")
+    found = attempt(paths)
+    assert (found.status, found.stage) == ("failed", "result")
+    assert "x='abc', a str" in str(found.error_message)
+    assert "Return a mapping of names to numbers" in str(found.error_message)
+
+
+def test_a_result_that_cannot_be_written_is_still_in_the_log(
+    paths: SubmissionPaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    write_task(paths, "good", x=3)
+    monkeypatch.setattr(execute, "write_json", full)
+    assert execute_task(str(paths.folder)) == os.EX_IOERR
+    line = next(line for line in capsys.readouterr().out.splitlines() if "TMGG_RESULT" in line)
+    assert parse_result_line(line).metrics["loss"] == 1.5
+    assert not paths.entrypoint_exit_code.exists()
+
+
+def test_a_folder_that_vanished_leaves_the_line_and_its_own_exit_code(
+    paths: SubmissionPaths, folder: Path
+) -> None:
+    (folder / "lab.py").write_text(
+        "import shutil\ndef gone(config):\n    shutil.rmtree('runs/run/2')\n    return 5\n"
+    )
+    write_task(paths, "gone")
+    done = run_job(paths)
+    assert done.returncode == os.EX_IOERR
+    assert '"value":5' in done.stdout
+    assert "could not write" in done.stderr
+
+
+def test_reported_workers_are_in_the_result(paths: SubmissionPaths) -> None:
+    write_task(paths, "several")
+    assert run_job(paths, CUDA_VISIBLE_DEVICES="0,1").returncode == 0
+    found = result(paths)
+    assert found.workers == [Worker(rank=0, node="a"), Worker(rank=1, node="b")]
+    assert found.metrics == {"cpus": len(os.sched_getaffinity(0)), "gpus": 2}
+
+
+def test_a_job_that_slurm_gives_no_gpu_has_none(paths: SubmissionPaths) -> None:
+    write_task(paths, "several")
+    run_job(paths, CUDA_VISIBLE_DEVICES="NoDevFiles")
+    assert result(paths).metrics["gpus"] == 0

@@ -1,0 +1,130 @@
+"""Leaving a sweep before it ends: detached from the beginning, or by Ctrl-C."""
+
+import pytest
+
+from tests.hydra import stand_in
+from tests.hydra.conftest import Lab
+from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.runs import RunState
+
+
+def test_detach_submits_all_and_returns_with_the_run_ids(lab: Lab) -> None:
+    ended = lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "hydra.launcher.detach=true",
+        "hydra.launcher.parallelism=1",
+        "x=1,2",
+        f"+wait_for={lab.folder}/go",
+    )
+
+    assert ended.code == 0, ended.err
+    lab.write("go", "")
+    run_ids = [str(request.run_id) for request in lab.slurm.requests]
+    assert f"tmgg-jobs wait {' '.join(run_ids)}" in ended.err
+    runner = LocalRunner(LocalConfig(output_dir="slurm_outputs"))
+    assert [runner.get_result(run_id).metrics["x"] for run_id in run_ids] == [1, 2]
+
+
+def test_a_detached_run_that_is_refused_fails_alone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stand_in.StandIn, "refuse", "'x': 1,")
+
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "hydra.launcher.detach=true", "x=1,2")
+
+    assert ended.code == 2
+    assert "was not submitted: Invalid partition" in ended.err
+    second = str(lab.slurm.requests[1].run_id)
+    assert f"tmgg-jobs wait {second}\n" in ended.err
+    LocalRunner(LocalConfig(output_dir="slurm_outputs")).get_result(second)
+
+
+def test_ctrl_c_tells_what_goes_on_and_what_was_not_submitted(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stand_in.StandIn, "interrupt_at_poll", 2)
+
+    ended = lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "hydra.launcher.parallelism=2",
+        "x=1,2,3",
+        f"+wait_for={lab.folder}/go",
+    )
+    lab.write("go", "")
+
+    assert ended.code == 130
+    first, second = (str(request.run_id) for request in lab.slurm.requests)
+    assert "1 of 3 runs were not submitted yet" in ended.err
+    assert f"tmgg-jobs wait {first} {second}" in ended.err
+    runner = LocalRunner(LocalConfig(output_dir="slurm_outputs"))
+    assert runner.get_result(second).status == "completed"
+
+
+def test_ctrl_c_before_the_first_look_still_knows_what_was_submitted(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stand_in.StandIn, "interrupt_at_poll", 1)
+
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "hydra.launcher.parallelism=1", "x=1,2")
+
+    (first,) = (str(request.run_id) for request in lab.slurm.requests)
+    assert ended.code == 130
+    assert "1 of 2 runs were not submitted yet" in ended.err
+    assert f"tmgg-jobs wait {first}\n" in ended.err
+
+
+def test_ctrl_c_cancels_all_with_one_request(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stand_in.StandIn, "interrupt_at_poll", 1)
+    polled: list[int] = []
+    poll = stand_in.StandIn.poll
+
+    def counted(runner: stand_in.StandIn, run_ids: list[str]) -> list[RunState]:
+        polled.append(len(run_ids))
+        return poll(runner, run_ids)
+
+    monkeypatch.setattr(stand_in.StandIn, "poll", counted)
+    ended = lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "hydra.launcher.cancel_on_interrupt=true",
+        "x=1,2,3",
+        "+duration_s=60",
+    )
+    assert ended.code == 130
+    assert polled == [3, 3, 3]
+    for request in lab.slurm.requests:
+        assert f"run {request.run_id} is being cancelled" in ended.err
+
+
+def test_a_second_ctrl_c_just_leaves(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stand_in.StandIn, "interrupt_at_poll", 1)
+
+    def interrupted_again(runner: object, run_ids: list[str]) -> list[bool]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stand_in.StandIn, "cancel_all", interrupted_again)
+
+    ended = lab.run(
+        "-m",
+        "hydra/launcher=tmgg_slurm",
+        "hydra.launcher.cancel_on_interrupt=true",
+        "x=1,2",
+    )
+
+    assert ended.code == 130
+    assert "Traceback" not in ended.err
+
+
+def test_hundreds_of_detached_runs_are_named_by_their_sweep(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stand_in.StandIn, "spawn", stand_in.StandIn.note)
+
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "hydra.launcher.detach=true", "x=range(100)")
+
+    assert ended.code == 0, ended.err
+    sweep_id = str(lab.slurm.requests[0].run_id).rpartition("-")[0]
+    assert f"tmgg-jobs wait {sweep_id}\n" in ended.err
+    assert "... and 50 more" in ended.out
