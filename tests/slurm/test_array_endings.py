@@ -58,8 +58,8 @@ exec "$real" "$@"
 
 @pytest.fixture(scope="module")
 def site(cluster: Cluster) -> Iterator[None]:
-    """Short arrays, memory limits where they can be had, and silent nodes are given up soon."""
-    with settings(cluster, SlurmdTimeout="5", MaxArraySize=str(IN_FIRST_ARRAY)):
+    """Short arrays, memory limits where they can be had; a silent node is given up soon."""
+    with settings(cluster, SlurmdTimeout="10", MaxArraySize=str(IN_FIRST_ARRAY)):
         if not has_memory_limits():
             yield
             return
