@@ -42,7 +42,9 @@ class Besieged:
             timeout_s=120,
             check=True,
         )  # fmt: skip
-        reached: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        # Ray has a word to say to a driver, too: of nodes that are gone, at any time.
+        (answer,) = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        reached: dict[str, Any] = json.loads(answer)
         return reached
 
     @property
