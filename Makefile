@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 SCRIPTS := setup.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long check format slurm-up slurm-down slurm-status bench clean
+.PHONY: help install run test test-long test-newest test-releases check format slurm-up slurm-down slurm-status bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,7 +20,7 @@ install: $(INSTALLED) ## make the virtual environment
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray,modal,s3]' --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[experiments,ray,modal,s3]' --group dev
 	touch $@
 
 run: install ## the main job at smoke scale: train, report the metrics
@@ -32,7 +32,19 @@ endef
 
 test: install ## all tests that fit in half an hour; real Slurm included when root
 	$(NEED_SLURM)
-	$(PYTEST) -m 'not long'
+	@# The cluster's tests wait most of the time, so the others run beside them.
+	$(PYTEST) -p no:cacheprovider -m 'slurm and not long' & slurm=$$!; \
+	$(PYTEST) -m 'not slurm and not long'; rest=$$?; \
+	wait $$slurm && exit $$rest
+
+# Debian root and cluster of another release: made once, then kept.
+test-newest: install ## the smoke on the newest Slurm that Debian has (root)
+	TMGG_TEST_CLUSTER=newest TMGG_TEST_RELEASE=sid $(PYTEST) -m smoke tests/slurm
+
+test-releases: install ## tests/slurm on every other release of Slurm (root, an hour)
+	for release in trixie sid; do \
+		TMGG_TEST_CLUSTER=$$release TMGG_TEST_RELEASE=$$release $(PYTEST) -m 'not long' tests/slurm || exit; \
+	done
 
 test-long: install ## the tests that take minutes each
 	$(NEED_SLURM)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from slurm_cluster.addresses import CONTROLLER, LOGIN
 from slurm_cluster.options import ClusterOptions, parse_setting
+from slurm_cluster.releases import RELEASES
 from slurm_cluster.users import PEOPLE, ROOT
 
 
@@ -57,6 +58,7 @@ def parse_options(parsed: argparse.Namespace) -> ClusterOptions:
         cpus=parsed.cpus,
         memory_mb=parsed.memory_mb,
         gpus=parsed.gpus,
+        cluster_name=parsed.cluster_name,
         accounting=not parsed.no_accounting,
         constrain_memory=parsed.constrain_memory,
         hide_processes=not parsed.show_processes,
@@ -64,6 +66,7 @@ def parse_options(parsed: argparse.Namespace) -> ClusterOptions:
         max_array_size=parsed.max_array_size,
         min_job_age_s=parsed.min_job_age,
         settings=dict(parse_setting(text) for text in parsed.set),
+        release=parsed.release,
     )
 
 
@@ -87,6 +90,15 @@ def _add_up(commands: Commands) -> None:
         ("--show-processes", "let users see each other's processes"),
     ):
         up.add_argument(name, action="store_true", help=words)
+    up.add_argument(
+        "--cluster-name",
+        default=defaults.cluster_name,
+        metavar="NAME",
+        help="what the cluster calls itself; another needs --no-accounting (%(default)s)",
+    )
+    up.add_argument(
+        "--release", choices=RELEASES, help="Debian release whose Slurm to run (the host's own)"
+    )
     up.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any line of slurm.conf"
     )

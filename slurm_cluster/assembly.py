@@ -14,6 +14,7 @@ from slurm_cluster.machine import Machine
 from slurm_cluster.network import plug_in, set_up_switch
 from slurm_cluster.options import ClusterOptions
 from slurm_cluster.readiness import wait_for_nodes
+from slurm_cluster.releases import root_of
 
 
 def machines_of(layout: ClusterLayout, options: ClusterOptions) -> Mapping[str, Machine]:
@@ -47,7 +48,7 @@ def assemble(
     booted = [machine for machine in wanted if not machine.is_complete]
     _boot(booted, options)
     _plug_in(booted, machines[SWITCH], options)
-    plans = plan_exposures(exposed)
+    plans = plan_exposures(exposed, root_of(options.release))
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(lambda machine: expose(machine, plans), wanted))
         list(pool.map(MUNGED.start, [m for m in wanted if m.name != SWITCH]))
@@ -63,7 +64,7 @@ def expose_everywhere(
     layout: ClusterLayout, options: ClusterOptions, exposed: Sequence[Path]
 ) -> None:
     """Expose in every machine that runs."""
-    plans = plan_exposures(exposed)
+    plans = plan_exposures(exposed, root_of(options.release))
     for machine in all_machines(layout, options):
         if machine.is_running:
             expose(machine, plans)

@@ -17,7 +17,8 @@ HOST_ROOT = "/.host/root"
 """Where a machine's root finds the host's file system; a folder only root can enter."""
 
 _NEW_ROOT = "/run"  # every system has it, and no machine sees the host's
-_NOT_FROM_HOST = frozenset({"proc", "run"})
+_OWN = frozenset({"proc", "run"})
+_FROM_KERNEL = frozenset({"dev", "sys"})  # of the host, whatever the machine's programs are
 _INIT = ("/usr/bin/tini", "--", "/usr/bin/sleep", "infinity")
 
 
@@ -37,6 +38,8 @@ class BootSpec:
     fake_gpus: list[str]
     """Device files to make as twins of /dev/null."""
     hide_processes: bool
+    root: str = "/"
+    """Folder of the host whose programs and libraries the machine has."""
 
     def write(self, path: Path) -> None:
         """Save for the script."""
@@ -48,7 +51,7 @@ def main(spec_path: str) -> None:
     spec = BootSpec(**json.loads(Path(spec_path).read_text()))
     _write_record(Path(spec.record))
     socket.sethostname(spec.hostname)
-    _build_root()
+    _build_root(Path(spec.root))
     _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", f"{_NEW_ROOT}/run")
     _mount("-t", "tmpfs", "-o", "mode=1777,size=2g", "tmpfs", f"{_NEW_ROOT}/dev/shm")
     for source, target in spec.binds:
@@ -73,17 +76,18 @@ def _write_record(path: Path) -> None:
     temporary.replace(path)
 
 
-def _build_root() -> None:
-    """A root folder of our own that shows the host's entries, so that we can add to it."""
+def _build_root(root: Path) -> None:
+    """A root folder of our own that shows the entries of `root`, so that we can add to it."""
     _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", _NEW_ROOT)
-    for entry in sorted(Path("/").iterdir()):
+    for entry in sorted(root.iterdir()):
         target = Path(_NEW_ROOT) / entry.name
         if entry.is_symlink():
             target.symlink_to(entry.readlink())
         elif entry.is_dir():
             target.mkdir(mode=0o755)
-            if entry.name not in _NOT_FROM_HOST:
-                _mount("--rbind", str(entry), str(target))
+            source = Path("/") / entry.name if entry.name in _FROM_KERNEL else entry
+            if entry.name not in _OWN:
+                _mount("--rbind", str(source), str(target))
         elif entry.is_file():
             target.touch()
             _bind(str(entry), str(target))

@@ -26,6 +26,7 @@ from slurm_cluster.options import ClusterOptions
 from slurm_cluster.packages import install_missing, unusable_reason
 from slurm_cluster.processes import wait_until
 from slurm_cluster.readiness import read_status
+from slurm_cluster.releases import root_of
 from slurm_cluster.state import SavedState, read_state, write_state
 from slurm_cluster.status import ClusterStatus
 from slurm_cluster.users import PEOPLE, find_user
@@ -96,13 +97,13 @@ class Cluster:
             raise ClusterError(reason)
         if self.options.constrain_memory:
             require_memory_controller()
-        plan_exposures(expose)
+        plan_exposures(expose, root_of(self.options.release))
         self._make_state_folder()
         with self._locked():
-            install_missing()
+            install_missing(self.options.release)
             was_running = self._refuse_fixed_changes()
             if not was_running:
-                make_etc(self._layout)
+                make_etc(self._layout, root_of(self.options.release))
             make_shared_folder(self._layout)
             changed = write_slurm_configuration(self._layout, self.options)
             self._save(expose)
@@ -126,7 +127,7 @@ class Cluster:
 
     def expose(self, *paths: Path) -> None:
         """Let every user of the machines read these folders of the host, from now on."""
-        plan_exposures(paths)
+        plan_exposures(paths, root_of(self.options.release))
         with self._locked():
             self._save(paths)
             assembly.expose_everywhere(self._layout, self.options, self._exposed())

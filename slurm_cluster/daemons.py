@@ -110,6 +110,7 @@ MARIADBD = Daemon(
         # The database need not survive a crash of the host, so it need not wait for the disk.
         "--innodb-flush-log-at-trx-commit=0",
         "--innodb-lock-wait-timeout=900",
+        "--loose-innodb-snapshot-isolation=OFF",  # slurmdbd needs it from MariaDB 11.6 on
         "--log-error=/var/lib/mysql/error.log",
     ],
     is_serving=["mariadb-admin", "--no-defaults", f"--socket={_SOCKET}", "ping"],
@@ -117,7 +118,8 @@ MARIADBD = Daemon(
 )
 SLURMDBD = Daemon(
     "slurmdbd",
-    ["slurmdbd"],
+    # MariaDB's own idea of where its socket is differs between releases.
+    ["env", f"MYSQL_UNIX_PORT={_SOCKET}", "slurmdbd"],
     is_serving=["sacctmgr", "--noheader", "--immediate", "list", "cluster"],
     log="/var/log/slurm/slurmdbd.log",
 )

@@ -12,8 +12,10 @@ from pathlib import Path
 from slurm_cluster import boot
 from slurm_cluster.errors import ClusterError
 from slurm_cluster.machine import Machine
+from slurm_cluster.releases import HOST
 
 _COVER = "tmgg-cover"
+_SYSTEM = Path("/usr")
 _OWN_OF_MACHINES = tuple(map(Path, ("/tmp", "/var/tmp", "/var/log", "/run", "/dev/shm")))
 
 
@@ -25,22 +27,30 @@ class Exposure:
     cover: Path | None
 
 
-def plan_exposure(path: Path, is_open: Callable[[Path], bool]) -> Exposure | None:
+def plan_exposure(
+    path: Path, is_open: Callable[[Path], bool], *, is_there: bool = True
+) -> Exposure | None:
     """What `path` needs; None when every user of a machine reaches it anyway.
 
-    `is_open` tells whether others may enter a folder.
+    `is_open` tells whether others may enter a folder of the machine, `is_there` whether the machine
+    has the host's folder at all.
     """
     if any(path.is_relative_to(own) for own in _OWN_OF_MACHINES):
         return Exposure(path, None)
     above = reversed(path.parents)
     private = next((folder for folder in above if not is_open(folder)), None)
-    return None if private is None else Exposure(path, private)
+    return None if private is None and is_there else Exposure(path, private)
 
 
-def plan_exposures(paths: Sequence[Path]) -> list[Exposure]:
-    """Plans for `paths` of this host; ClusterError when one cannot be exposed."""
+def plan_exposures(paths: Sequence[Path], root: Path = HOST) -> list[Exposure]:
+    """Plans for `paths` of this host; ClusterError when one cannot be exposed.
+
+    `root` is where the machines' own files come from.
+    """
     plans = []
     for path in paths:
+        if root != HOST and path == _SYSTEM:
+            continue  # the machines have their own, with the host's Python in it
         if not path.is_dir():
             raise ClusterError(f"cannot expose {path}: no such folder")
         resolved = path.resolve()
@@ -49,7 +59,7 @@ def plan_exposures(paths: Sequence[Path]) -> list[Exposure]:
                 f"cannot expose {path}: the folder itself is closed to others; `chmod o+rx {path}`"
             )
         for each in dict.fromkeys((path.absolute(), resolved)):
-            plan = plan_exposure(each, _is_open)
+            plan = plan_exposure(each, lambda f: _is_open_in(root, f), is_there=root == HOST)
             if plan is not None:
                 plans.append(plan)
     return plans
@@ -90,6 +100,11 @@ def _unescape(text: str) -> str:
     for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         text = text.replace(code, character)
     return text
+
+
+def _is_open_in(root: Path, folder: Path) -> bool:
+    inside = root / folder.relative_to("/")
+    return not inside.exists() or _is_open(inside)
 
 
 def _is_open(folder: Path) -> bool:

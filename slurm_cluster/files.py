@@ -8,6 +8,7 @@ from slurm_cluster.cgroups import process_tracking
 from slurm_cluster.layout import ClusterLayout
 from slurm_cluster.options import ClusterOptions
 from slurm_cluster.processes import run_host
+from slurm_cluster.releases import root_of, slurm_version, system_user
 from slurm_cluster.slurm_conf import (
     render_cgroup_conf,
     render_gres_conf,
@@ -31,39 +32,43 @@ def make_shared_folder(layout: ClusterLayout) -> None:
             os.chown(home, person.uid, person.uid)
 
 
-def make_etc(layout: ClusterLayout) -> None:
-    """A fresh copy of the host's /etc in which the cluster's users exist."""
+def make_etc(layout: ClusterLayout, root: Path) -> None:
+    """A fresh copy of the /etc of `root` in which the cluster's users exist."""
     key_file = layout.etc / "munge" / "munge.key"
     key = key_file.read_bytes() if key_file.exists() else os.urandom(128)
     if layout.etc.exists():
         shutil.rmtree(layout.etc)
-    run_host(["cp", "--archive", "/etc", str(layout.etc)])
-    write_file(layout.etc / "passwd", render_passwd(Path("/etc/passwd").read_text()))
-    write_file(layout.etc / "group", render_group(Path("/etc/group").read_text()))
-    shadow = render_shadow(Path("/etc/shadow").read_text())
+    original = root / "etc"
+    run_host(["cp", "--archive", str(original), str(layout.etc)])
+    write_file(layout.etc / "passwd", render_passwd((original / "passwd").read_text()))
+    write_file(layout.etc / "group", render_group((original / "group").read_text()))
+    shadow = render_shadow((original / "shadow").read_text())
     write_file(layout.etc / "shadow", shadow, mode=0o600)
     # No name server: one that does not answer stalls gRPC for half a minute.
     write_file(layout.etc / "resolv.conf", "# names come from /etc/hosts only\n")
     for name in ("hosts", "hostname"):  # every machine binds its own over these
         write_file(layout.etc / name, "")
-    _write_munge_key(key_file, key)
+    _write_munge_key(key_file, key, system_user(root, "munge"))
 
 
 def write_slurm_configuration(layout: ClusterLayout, options: ClusterOptions) -> bool:
     """Write Slurm's files as `options` say; whether that changed anything."""
     layout.slurm_etc.mkdir(exist_ok=True)
+    root = root_of(options.release)
     tracking = process_tracking()
+    cgroup = render_cgroup_conf(options, slurm_version=slurm_version(root))
     wanted = {
         "slurm.conf": render_slurm_conf(options, process_tracking=tracking),
         "gres.conf": render_gres_conf(options),
-        "cgroup.conf": render_cgroup_conf(options) if tracking == "proctrack/cgroup" else "",
+        "cgroup.conf": cgroup if tracking == "proctrack/cgroup" else "",
     }
     changed = [name for name, text in wanted.items() if _differs(layout.slurm_etc / name, text)]
     for name in changed:
         write_file(layout.slurm_etc / name, wanted[name])
     slurmdbd = layout.slurm_etc / "slurmdbd.conf"
     if not slurmdbd.exists():
-        write_file(slurmdbd, render_slurmdbd_conf(), mode=0o600, user="slurm")
+        owner, _group = system_user(root, "slurm")
+        write_file(slurmdbd, render_slurmdbd_conf(), mode=0o600, owner=owner)
     return bool(changed)
 
 
@@ -71,11 +76,11 @@ def _differs(path: Path, text: str) -> bool:
     return not path.exists() or path.read_text() != text
 
 
-def _write_munge_key(path: Path, key: bytes) -> None:
+def _write_munge_key(path: Path, key: bytes, owner: tuple[int, int]) -> None:
     path.parent.mkdir(exist_ok=True)
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(key)
     for entry in (path.parent, path):
-        shutil.chown(entry, "munge", "munge")
+        os.chown(entry, *owner)

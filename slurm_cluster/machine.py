@@ -1,6 +1,6 @@
 """One machine of a cluster: a set of namespaces with files of its own."""
 
-import pwd
+import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +21,7 @@ from slurm_cluster.processes import (
     read_record,
     wait_until,
 )
+from slurm_cluster.releases import HOST, python_binds, root_of, system_user
 from slurm_cluster.slurm_conf import FAKE_GPU_FOLDER
 from slurm_cluster.users import ROOT
 
@@ -68,7 +69,7 @@ class Machine:
     def start_boot(self, options: ClusterOptions) -> None:
         """Let the first process begin; `finish_boot` waits for it."""
         layout = self.layout
-        _make_folders(layout)
+        _make_folders(layout, root_of(options.release))
         layout.hostname.write_text(self.name + "\n")
         layout.hosts.write_text(render_hosts(options))
         layout.record.unlink(missing_ok=True)
@@ -140,12 +141,7 @@ class Machine:
         return [] if record is None else pids_in_namespace_of(record.pid, command)
 
 
-def owner(name: str) -> int:
-    """Number of a system user that Debian's packages made."""
-    return pwd.getpwnam(name).pw_uid
-
-
-def _make_folders(layout: MachineLayout) -> None:
+def _make_folders(layout: MachineLayout, root: Path) -> None:
     if layout.tmp.exists():
         shutil.rmtree(layout.tmp)
     for folder, user, mode in (
@@ -161,7 +157,7 @@ def _make_folders(layout: MachineLayout) -> None:
         (layout.mysql, "mysql", 0o755),
     ):
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.chown(folder, user)
+        os.chown(folder, system_user(root, user)[0], -1)
         folder.chmod(mode)
 
 
@@ -181,6 +177,13 @@ def _boot_spec(machine: Machine, options: ClusterOptions) -> boot.BootSpec:
         *cgroup_binds(machine.cluster.root, machine.name),
     ]
     is_node = machine.name in options.node_names
+    root = root_of(options.release)
+    if root != HOST:
+        binds += python_binds()
+
+    def owner(name: str) -> int:
+        return system_user(root, name)[0]
+
     return boot.BootSpec(
         hostname=machine.name,
         record=str(layout.record),
@@ -194,4 +197,5 @@ def _boot_spec(machine: Machine, options: ClusterOptions) -> boot.BootSpec:
         ],
         fake_gpus=[f"{FAKE_GPU_FOLDER}/gpu{k}" for k in range(options.gpus)] if is_node else [],
         hide_processes=options.hide_processes,
+        root=str(root),
     )

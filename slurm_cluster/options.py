@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from slurm_cluster.errors import OptionError
+from slurm_cluster.releases import RELEASES
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9]*")
@@ -27,6 +28,8 @@ class ClusterOptions:
     """Memory in MB that Slurm believes a node has; nothing reserves it."""
     gpus: int = 2
     """Fake GPUs per node; 0 means that the cluster knows no GPUs."""
+    cluster_name: str = "tmgg"
+    """What Slurm calls the cluster (ClusterName); another than `tmgg` goes without accounting."""
     accounting: bool = True
     """Run slurmdbd with MariaDB; without it `sacct` says that accounting is disabled."""
     constrain_memory: bool = False
@@ -41,6 +44,8 @@ class ClusterOptions:
     """Seconds that slurmctld remembers a finished job (MinJobAge); None is Slurm's 300."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Further lines of slurm.conf, which win over ours; an empty value removes the line."""
+    release: str | None = None
+    """Debian release whose Slurm the machines run, such as trixie or sid; None is the host's."""
     state_dir: Path | None = None
     """The one folder that the cluster writes; None is /var/lib/tmgg-slurm-NAME."""
 
@@ -60,8 +65,16 @@ class ClusterOptions:
             _check_range("max_array_size", self.max_array_size, 2, 4_000_001)
         if self.min_job_age_s is not None:
             _check_range("min_job_age_s", self.min_job_age_s, 2, 65_533)
+        if not _NAME.fullmatch(self.cluster_name):
+            raise OptionError(f"cluster_name {self.cluster_name!r}: write it as a name")
+        if self.accounting and self.cluster_name != "tmgg":
+            raise OptionError(
+                f"cluster_name {self.cluster_name!r}: accounting knows the cluster tmgg only"
+            )
         for key, value in self.settings.items():
             _check_setting(key, value)
+        if self.release is not None and self.release not in RELEASES:
+            raise OptionError(f"release {self.release!r} must be one of {', '.join(RELEASES)}")
         if self.state_dir is not None:
             _check_state_dir(self.state_dir)
 
@@ -72,8 +85,10 @@ class ClusterOptions:
 
     def fixed_differences(self, other: "ClusterOptions") -> list[str]:
         """Names of the options that differ and that a running cluster cannot change."""
-        fixed = ("nodes", "cpus", "memory_mb", "gpus", "accounting", "hide_processes")
-        return [name for name in fixed if getattr(self, name) != getattr(other, name)]
+        fixed = ("nodes", "cpus", "memory_mb", "gpus", "accounting", "hide_processes", "release")
+        return [
+            name for name in (*fixed, "cluster_name") if getattr(self, name) != getattr(other, name)
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `from_json` reads back."""

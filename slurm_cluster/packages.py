@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from slurm_cluster.errors import ClusterError
+from slurm_cluster.releases import make_root
 
 _NEEDED = {
     "slurmctld": "/usr/sbin/slurmctld",
@@ -19,14 +20,17 @@ _NEEDED = {
     "tini": "/usr/bin/tini",
     "iproute2": "/usr/sbin/ip",
 }
+# The rest is in the release's own root.
+_NEEDED_FOR_ROOTS = {"mmdebstrap": "/usr/bin/mmdebstrap", "iproute2": "/usr/sbin/ip"}
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
-def missing_packages() -> list[str]:
-    """Those whose main file is not there."""
+def missing_packages(release: str | None = None) -> list[str]:
+    """Those whose main file is not there; with a `release`, of what its machines need here."""
+    needed = _NEEDED if release is None else _NEEDED_FOR_ROOTS
     return [
         package
-        for package, pattern in _NEEDED.items()
+        for package, pattern in needed.items()
         if not any(Path("/").glob(pattern.removeprefix("/")))
     ]
 
@@ -41,13 +45,18 @@ def unusable_reason() -> str | None:
     return None
 
 
-def install_missing() -> list[str]:
-    """Install what is missing without starting any service; the names installed."""
-    missing = missing_packages()
+def install_missing(release: str | None = None) -> list[str]:
+    """Install what is missing without starting any service; the names installed.
+
+    With a `release`, also make the root of its machines.
+    """
+    missing = missing_packages(release)
     if missing:
         with _no_service_starts():
             _apt_get("update")
             _apt_get("install", "--yes", "--no-install-recommends", *missing)
+    if release is not None:
+        make_root(release)
     return missing
 
 

@@ -54,7 +54,7 @@ _DEFAULTS = {
 
 def render_slurm_conf(options: ClusterOptions, *, process_tracking: str) -> str:
     """slurm.conf; `process_tracking` is the ProctrackType that the host allows."""
-    lines = dict(_DEFAULTS)
+    lines = _DEFAULTS | {"ClusterName": options.cluster_name}
     lines["SlurmctldHost"] = f"{CONTROLLER}({machine_addresses(options)[CONTROLLER]})"
     lines["ProctrackType"] = process_tracking
     lines["SlurmdTimeout"] = str(options.slurmd_timeout_s)
@@ -80,11 +80,12 @@ def render_gres_conf(options: ClusterOptions) -> str:
     return f"NodeName={node_range(options)} Name=gpu File={files}\n"
 
 
-def render_cgroup_conf(options: ClusterOptions) -> str:
+def render_cgroup_conf(options: ClusterOptions, *, slurm_version: tuple[int, int]) -> str:
     """cgroup.conf for the cgroup v1 hierarchies."""
+    automount = "" if slurm_version >= (24, 11) else "CgroupAutomount=no\n"
     constrain = "yes" if options.constrain_memory else "no"
     return (
-        "CgroupPlugin=cgroup/v1\nCgroupAutomount=no\n"
+        f"CgroupPlugin=cgroup/v1\n{automount}"
         f"ConstrainCores=no\nConstrainRAMSpace={constrain}\nConstrainDevices=no\n"
     )
 

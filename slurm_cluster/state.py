@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +39,7 @@ def write_state(layout: ClusterLayout, state: SavedState) -> None:
     write_file(layout.state, json.dumps(values, indent=1) + "\n")
 
 
-def write_file(path: Path, text: str, *, mode: int = 0o644, user: str = "root") -> None:
+def write_file(path: Path, text: str, *, mode: int = 0o644, owner: int = 0) -> None:
     """Write to a temporary name, then rename: no daemon reads half a file."""
     temporary = path.with_name(path.name + ".tmp")
     temporary.unlink(missing_ok=True)
@@ -50,5 +49,5 @@ def write_file(path: Path, text: str, *, mode: int = 0o644, user: str = "root") 
         file.flush()
         os.fsync(file.fileno())
     temporary.chmod(mode)
-    shutil.chown(temporary, user)
+    os.chown(temporary, owner, -1)
     temporary.replace(path)

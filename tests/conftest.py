@@ -28,6 +28,7 @@ _TEST_CLUSTER = ClusterOptions(
     cpus=16,
     memory_mb=256_000,
     gpus=4,
+    release=os.environ.get("TMGG_TEST_RELEASE"),
 )
 
 
@@ -35,7 +36,7 @@ _TEST_CLUSTER = ClusterOptions(
 def can_run_slurm() -> None:
     """Skip where no cluster can run, and say why; in CI that is a failure."""
     reason = unusable_reason()
-    if reason is None and (missing := missing_packages()):
+    if reason is None and (missing := missing_packages(_TEST_CLUSTER.release)):
         reason = (
             f"Debian packages {', '.join(missing)} are missing; "
             "`python3 -m slurm_cluster install` installs them"

@@ -10,10 +10,11 @@ from typing import Any
 from hydra.core.plugins import Plugins
 
 try:
-    from tmgg.hydra_plugins import launcher_options
+    from tmgg.hydra_plugins import job_process, launcher_options
     from tmgg.hydra_plugins import tmgg_launcher as implementation
 
     launcher_options.store_tables()
+    job_process.join_job_folder()
 except Exception as error:
     raise ImportError(f"TMGG's launcher cannot be loaded: {error!r}") from error
 
@@ -29,11 +30,11 @@ class TmggLauncher(implementation.TmggLauncher):
 def _allow_own_target() -> None:
     """Let Hydra accept the first of the two names; it takes only `hydra_plugins.` by itself.
 
-    `Plugins.is_in_toplevel_plugins_module` is all there is in its way (Hydra 1.3.2 to 1.3.8). A
-    rescan runs this file again, so what is already widened stays as it is.
+    `Plugins.is_in_toplevel_plugins_module` is all there is in its way (Hydra 1.3.2 to 1.3.8; 1.4
+    has no such check). A rescan runs this file again, so what is already widened stays as it is.
     """
-    check: Any = Plugins.is_in_toplevel_plugins_module
-    if getattr(check, "allows_tmgg", False):
+    check: Any = getattr(Plugins, "is_in_toplevel_plugins_module", None)
+    if check is None or getattr(check, "allows_tmgg", False):
         return
 
     own_target = launcher_options.TARGET

@@ -177,3 +177,20 @@ def test_a_checkpoint_is_named_by_where_it_is_now(tmp_path: Path) -> None:
     assert place(None) is None
     with pytest.raises(ArtifactError, match="links are not"):
         place(f"{tmp_path}/link")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["s3://user:hunter2@bucket/a", "sftp://hunter2@host/a", "https://h/a?token=hunter2"],
+)
+def test_a_url_with_credentials_is_refused_and_not_shown(value: str) -> None:
+    with pytest.raises(ConfigError, match="password") as refused:
+        check_url("artifact_url", value)
+    assert "hunter2" not in str(refused.value)
+    assert value.partition("://")[0] in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["s4://bucket/a", "S3://bucket/a", "bucket://a"])
+def test_a_url_of_no_file_system_is_refused_before_anything_is_submitted(value: str) -> None:
+    with pytest.raises(ConfigError, match="artifact_url="):
+        check_url("artifact_url", value)

@@ -10,7 +10,6 @@ from tmgg.denoising.noise import (
     FlipNoise,
     GaussianNoise,
     NoiseConfig,
-    cosine_alpha_bar,
 )
 from tmgg.denoising.pairs import to_pairs
 from tmgg.errors import ConfigError
@@ -96,14 +95,6 @@ def test_evidence_of_gaussian_noise_is_the_ratio_of_its_densities() -> None:
         one, zero = (statistics.NormalDist(mean, 0.4).pdf(y) for mean in (1.0, 0.0))
         ratio = math.log(one / zero)
         assert evidence.intercept + evidence.slope * y == pytest.approx(ratio)
-
-
-def test_cosine_schedule_falls_from_nearly_one_to_zero() -> None:
-    values = [cosine_alpha_bar(t / 10) for t in range(11)]
-    assert values == sorted(values, reverse=True)
-    assert values[0] == pytest.approx(1.0, abs=2e-4)
-    assert values[5] == pytest.approx(math.cos(math.pi / 2 * 0.508 / 1.008) ** 2)
-    assert values[10] == pytest.approx(0.0, abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ _QUICK = (
     "trainer.validate_every=10",
     "trainer.checkpoint_every=10",
     "data.validation_graphs=8",
+    "data.test_graphs=8",
+    "trainer.bayes=off",
 )
 # In jobs, each of which would import torch, an experiment that takes the same config.
 _IN_JOBS = ("experiment._target_=in_short:run",)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tmgg.experiment_utils.cloud import ModalConfig
+from tmgg.experiment_utils.cloud.field_meanings import field_meanings
 from tmgg.experiment_utils.cloud.modal.gpus import GPUS
 from tmgg.experiment_utils.cloud.modal.hints import MODAL_HINTS
-from tmgg.experiment_utils.cloud.slurm.reference import field_meanings
 
 PAGE = Path(__file__).parents[2] / "docs" / "modal.md"
 

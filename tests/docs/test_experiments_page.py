@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.examples import Command, parse_examples
+from tests.docs.examples import Command, WriteFile, parse_examples
 from tests.docs.in_short import run_in_short, short_experiment
 from tests.hydra.conftest import Lab, lab
 
@@ -16,7 +16,11 @@ ELSEWHERE = {("sh", "setup.sh", "run"), ("sh", "setup.sh", "test"), ("pip", "ins
 
 @pytest.mark.parametrize(("page", "least"), [("docs/experiments.md", 6), ("README.md", 2)])
 def test_every_command_of_the_page_works(lab: Lab, page: str, least: int) -> None:
-    commands = {step.argv for step in parse_examples(ROOT / page) if isinstance(step, Command)}
+    steps = parse_examples(ROOT / page)
+    for step in steps:
+        if isinstance(step, WriteFile):
+            lab.write(step.name, step.text)
+    commands = {step.argv for step in steps if isinstance(step, Command)}
     commands -= ELSEWHERE
     assert len(commands) >= least
     short_experiment(lab)

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -12,7 +12,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from tmgg.models import MODELS
-from tmgg.training.config import DataConfig, Settings, TrainerConfig, parse_settings
+from tmgg.training.config import Settings, TrainerConfig, parse_settings
+from tmgg.training.graph_data import DataConfig, MixedDataConfig
 
 GROUPS = ("data", "model", "noise", "scale", "stage", "trainer")
 FOLDER = Path(str(files("tmgg.exp_configs")))
@@ -67,8 +68,13 @@ def test_every_stage_runs_with_every_model_at_every_scale(
 
 def test_yaml_and_dataclass_defaults_are_the_same() -> None:
     assert settings() == Settings()
-    for config, cls in (("data", DataConfig), ("trainer", TrainerConfig)):
-        keys = set(OmegaConf.load(FOLDER / config / f"{choices(config)[0]}.yaml"))
+    classes: dict[str, Any] = {
+        "data/sbm": DataConfig,
+        "data/mixed": MixedDataConfig,
+        "trainer/default": TrainerConfig,
+    }
+    for config, cls in classes.items():
+        keys = set(OmegaConf.load(FOLDER / f"{config}.yaml"))
         assert keys - {"name"} == set(cls.__dataclass_fields__)
     for name, entry in MODELS.items():
         values = OmegaConf.load(FOLDER / "model" / f"{name}.yaml").model
@@ -81,7 +87,7 @@ def test_the_default_scale_is_the_smoke_scale() -> None:
 
 
 def test_a_model_brings_the_learning_rate_it_was_tuned_with() -> None:
-    assert settings("model=gnn").trainer.learning_rate == 3e-3
+    assert settings("model=gnn").trainer.learning_rate == 2e-2
     assert settings("model=linear_pe").trainer.learning_rate == 1e-2
     assert settings("model=gnn", "trainer.learning_rate=1e-4").trainer.learning_rate == 1e-4
 
@@ -102,8 +108,9 @@ def test_the_sanity_stage_is_the_same_at_every_scale() -> None:
 
 @pytest.mark.parametrize("stage", choices("stage"))
 def test_the_command_line_wins_over_stage_and_scale(stage: str) -> None:
+    # Shifts are of flips; with another noise they are refused.
     made = settings(
-        f"+stage={stage}", "scale=full", "noise=gaussian", "data.n=40", "model.k=20",
+        f"+stage={stage}", "scale=full", "noise=gaussian", "shifts=[]", "data.n=40", "model.k=20",
         "trainer.steps=7", "seed=1",
     )  # fmt: skip
     assert (made.data.n, made.model.k, made.trainer.steps, made.seed) == (40, 20, 7, 1)

@@ -1,6 +1,7 @@
 """Folders, clocks and a pretended Slurm for the tests of the core."""
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.slurm.fake import FakeSlurm
+from tests.fakes.slurm.fake import LONGEST_WAIT_S, FakeSlurm
 
 # Machines that run tests are busy: how long an example takes says nothing.
 settings.register_profile(
@@ -51,3 +52,12 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm
     monkeypatch.setenv("PATH", f"{fake.bin_folder}:{os.environ['PATH']}")
     yield fake
     fake.end_all()
+    _check_that_nobody_asks_on()
+
+
+def _check_that_nobody_asks_on() -> None:
+    """A thread that still watches futures would call the commands of the next test."""
+    for thread in threading.enumerate():
+        if thread.name.endswith("-futures"):
+            thread.join(LONGEST_WAIT_S)
+            assert not thread.is_alive(), f"cancel the futures: {thread.name} still watches some"

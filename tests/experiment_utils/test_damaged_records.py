@@ -25,6 +25,7 @@ from tmgg.experiment_utils.registry import (
     seconds_since_given_up,
     submitted_at,
 )
+from tmgg.experiment_utils.submission_files import SubmissionFiles
 from tmgg.experiment_utils.task import TaskInput, TaskOutput, parse_result_line
 
 FAILED = RunState(
@@ -34,7 +35,7 @@ LOADERS: dict[str, Callable[[SubmissionPaths], object]] = {
     "run": lambda paths: load_run(paths.run_paths),
     "task": lambda paths: load_task(paths.run_paths),
     "intent": load_intent,
-    "verdict": load_verdict,
+    "verdict": lambda paths: load_verdict(SubmissionFiles(paths)),
 }
 SOUND: dict[str, dict[str, Any]] = {
     "run": RunRecord(run_id="run", backend="local", base_dir="/", settings={"a": 1}).to_json(),
@@ -120,8 +121,11 @@ def test_a_record_without_one_of_its_fields_is_one_with_defaults_or_an_error(
 
 
 def test_a_sound_record_stays_as_it_is(paths: SubmissionPaths) -> None:
-    assert load_verdict(paths) == FAILED
-    assert load_verdict(RunPaths(paths.run_paths.output_dir, "x").submission(1)) is None
+    assert load_verdict(SubmissionFiles(paths)) == FAILED
+    assert (
+        load_verdict(SubmissionFiles(RunPaths(paths.run_paths.output_dir, "x").submission(1)))
+        is None
+    )
 
 
 @pytest.mark.parametrize("kind", sorted(LOADERS))
@@ -137,7 +141,7 @@ def test_a_verdict_that_contradicts_itself_is_none(paths: SubmissionPaths) -> No
     for change in ({"status": "completed"}, {"failure": None}, {"status": "running"}):
         paths.verdict.write_text(json.dumps(SOUND["verdict"] | change))
         with pytest.raises(RecordError):
-            load_verdict(paths)
+            load_verdict(SubmissionFiles(paths))
 
 
 @quiet

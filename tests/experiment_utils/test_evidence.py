@@ -12,15 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.evidence import (
-    Evidence,
-    first_attempt,
-    read_evidence,
-    read_exit_record,
-    read_job_id,
-)
+from tmgg.experiment_utils.evidence import Evidence, read_evidence
+from tmgg.experiment_utils.exit_record import read_exit_record
+from tmgg.experiment_utils.ownership import read_job_id
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import save_job
+from tmgg.experiment_utils.submission_files import SubmissionFiles, first_attempt
 from tmgg.experiment_utils.task import TaskOutput, render_result_line
 
 EXIT = {
@@ -48,7 +45,7 @@ def output(**values: Any) -> TaskOutput:
 
 
 def look(paths: SubmissionPaths, *, ended: bool = True) -> Evidence:
-    return read_evidence(paths, ended=ended)
+    return read_evidence(SubmissionFiles(paths), ended=ended)
 
 
 def test_of_a_submission_that_has_just_been_made_nothing_is_known(paths: SubmissionPaths) -> None:
@@ -207,7 +204,7 @@ def test_whatever_the_files_hold_reading_them_never_fails(
     found = look(paths)
     assert found.result is None or (found.result.run_id, found.result.submission) == ("run", 2)
     assert found.missing_since_s is None or found.missing_since_s >= 0
-    read_exit_record(paths.ended)
+    read_exit_record(paths)
     for file in files:
         file.unlink(missing_ok=True)
 

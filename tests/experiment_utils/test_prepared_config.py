@@ -1,6 +1,8 @@
 """A prepared config is plain JSON that OmegaConf reads back as it was."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 from hypothesis import example, given
@@ -37,3 +39,13 @@ def test_preparing_a_prepared_config_changes_nothing(plain: dict[str, Any]) -> N
     once = prepare_config(OmegaConf.create(escaped))
 
     assert repr(prepare_config(once)) == repr(once)
+
+
+def test_a_config_of_plain_values_needs_no_omegaconf() -> None:
+    """A tenth of a second for each process that submits calls."""
+    code = (
+        "import sys; from tmgg.experiment_utils.task import prepare_config;"
+        "assert prepare_config({'call': 'f(1)'}) == {'call': 'f(1)'};"
+        "sys.exit('omegaconf' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

@@ -12,7 +12,7 @@ import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
-from tmgg.experiment_utils.evidence import read_exit_record
+from tmgg.experiment_utils.exit_record import read_exit_record
 from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SubmissionPaths, SweepPaths
 from tmgg.experiment_utils.phases import PHASE_WORDS, parse_phases
 from tmgg.experiment_utils.registry import Intent, RunRecord, load_intent, load_run, load_task
@@ -90,7 +90,7 @@ def test_the_parts_of_a_record(runner: SlurmRunner) -> None:
     assert SlurmConfig.from_mapping(record.settings).ray_bootstrap == "none"
     assert load_task(paths.run_paths).target == "lab:good"
     assert len(load_intent(paths).token) == 32
-    exit_record = read_exit_record(paths.ended)
+    exit_record = read_exit_record(paths)
     assert exit_record is not None
     assert (exit_record.stage, exit_record.exit_code) == ("entrypoint", 0)
     names = [phase.name for phase in parse_phases(paths.phases.read_text())]
@@ -129,7 +129,9 @@ def described() -> Iterator[tuple[str, set[str]]]:
     yield "phases", set(PHASE_WORDS)
 
 
-@pytest.mark.parametrize(("title", "keys"), list(described()), ids=lambda item: str(item)[:20])
+@pytest.mark.parametrize(
+    ("title", "keys"), [pytest.param(*item, id=item[0]) for item in described()]
+)
 def test_every_field_is_described(title: str, keys: set[str]) -> None:
     words = set(re.findall(r"`([a-z_]+)`", section(title)))
     assert keys

@@ -2,14 +2,15 @@
 
 import json
 import os
+import shutil
 import stat
 import threading
 from pathlib import Path
 
 import pytest
 
-from tmgg.errors import RecordError, RunExistsError, UnknownRunError
-from tmgg.experiment_utils import registry
+from tmgg.errors import RecordError, RemovedRunError, RunExistsError, UnknownRunError
+from tmgg.experiment_utils.known_folders import home_folder, known_folders, remember_folder
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import (
     Intent,
@@ -17,18 +18,16 @@ from tmgg.experiment_utils.registry import (
     add_submission,
     create_run,
     find_run,
-    known_folders,
     load_intent,
     load_run,
     load_task,
     new_intent,
     process_name,
     process_start,
-    remember_folder,
-    remove_run,
-    runs_in,
     save_job,
 )
+from tmgg.experiment_utils.removal import remove_run
+from tmgg.experiment_utils.run_folders import runs_in
 from tmgg.experiment_utils.task import TaskInput
 
 
@@ -145,7 +144,7 @@ def test_folders_are_remembered_once_and_the_newest_is_looked_at_first(tmp_path:
 
 
 def test_a_damaged_list_of_folders_costs_nothing_but_itself(tmp_path: Path) -> None:
-    home = registry.home_folder()
+    home = home_folder()
     home.mkdir()
     (home / "folders").write_bytes(b"relative\n\n/a\n\0\n")
     assert known_folders() == [Path("/a")]
@@ -181,9 +180,9 @@ def test_a_removed_run_leaves_what_the_experiment_wrote_unless_asked(folder: Pat
         (paths.artifacts / "model.bin").touch()
         paths.stdout.touch()
         submission.ended.touch()
-        remove_run(paths, with_output=with_output)
+        remove_run(paths, with_output=with_output, may_go=lambda: True)
         assert {path.name for path in folder.iterdir()} == left
-        assert list(paths.ended_folder.iterdir()) == []
+        assert list(paths.ended_folder.iterdir()) == [paths.removal_notes(os.geteuid())]
         if not with_output:
             assert (paths.artifacts / "model.bin").exists()
             assert not paths.run.exists()
@@ -250,3 +249,11 @@ def test_a_process_is_told_from_a_later_one_with_its_number() -> None:
     assert new_intent().submitter_alive()
     assert not Intent(token="x", process_start="1").submitter_alive()
     assert not Intent(token="x", host="another").submitter_alive()
+
+
+def test_a_run_that_vanishes_while_it_is_looked_at_was_removed(folder: Path) -> None:
+    paths = create(folder).run_paths
+    shutil.rmtree(paths.folder)
+    for load in (lambda: load_intent(paths.submission(1)), lambda: load_task(paths)):
+        with pytest.raises(RemovedRunError, match="run run was removed"):
+            load()

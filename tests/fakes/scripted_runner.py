@@ -1,16 +1,21 @@
 """A backend whose runs end when the script says so, on a clock that nobody waits for."""
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from tests.fakes.clock import FakeClock
 from tmgg.errors import NotEndedError, RunError, SubmitLimitError, UnknownRunError
-from tmgg.experiment_utils.cloud.base import CloudRunner
+from tmgg.experiment_utils.cloud.backend import BackendTraits
+from tmgg.experiment_utils.cloud.dispatch import Dispatcher, SeparateDispatcher
 from tmgg.experiment_utils.cloud.polling import Found
+from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
+from tmgg.experiment_utils.cloud.sweep_plan import SweepPlan
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 from tmgg.experiment_utils.failures import Failure, FailureKind, failure
 
@@ -36,11 +41,16 @@ class Script:
 
 
 class ScriptedRunner(CloudRunner):
-    """Runs `scripts` by run id; others take the defaults. Notes all that it is asked."""
+    """Runs `scripts` by run id; others take the defaults. Notes all that it is asked.
 
-    backend = "scripted"
+    It is its own `RunControl`.
+    """
 
     def __init__(self, clock: FakeClock, folder: Path, *, poll_interval_s: float = 30.0) -> None:
+        super().__init__(self)
+        self.traits = BackendTraits(
+            name="scripted", output_dir=folder, base_dir=folder, poll_interval_s=poll_interval_s
+        )
         self.clock = clock
         self.ended_folder = folder
         self.scripts: dict[str, Script] = {}
@@ -56,12 +66,10 @@ class ScriptedRunner(CloudRunner):
         self.ended_sweeps = 0
         self.shown_alive_after: list[int] = []
         """How many runs had been spawned each time."""
+        self.leases: list[str] = []
+        """Sweeps whose lease is held."""
         self.most_in_queue: int | None = None
-        self._poll_interval_s = poll_interval_s
-
-    @property
-    def poll_interval_s(self) -> float:
-        return self._poll_interval_s
+        self.poll_interval_s = poll_interval_s
 
     def begin(self, run_id: str, **script: float | bool | str) -> str:
         """A run that somebody else spawned just now."""
@@ -103,10 +111,44 @@ class ScriptedRunner(CloudRunner):
             run_id=run_id, config={}, status="failed" if why else script.outcome, failure=why
         )
 
+    def cancel_all(self, run_ids: Sequence[str], *, why: str = "") -> list[bool]:
+        return [self.cancel(run_id) for run_id in run_ids]
+
     def cancel(self, run_id: str) -> bool:
         self.cancelled.append(run_id)
         self.scripts[run_id] = Script(outcome="failed", duration_s=0, began_s=self.clock.now_s)
         return True
+
+    def existing(self, run_ids: Sequence[str]) -> list[str]:
+        return []
+
+    def match_earlier(
+        self,
+        requests: Sequence[TaskRequest],
+        *,
+        rerun_changed_code: bool,
+        say: Callable[[str], None],
+    ) -> list[TaskRequest]:
+        return list(requests)
+
+    def dispatcher(self, plan: SweepPlan, *, gpu_type: str | None, resume: bool) -> Dispatcher:
+        def spawn(request: TaskRequest) -> SpawnedTask:
+            self.show_alive(plan.sweep_id)
+            return self.spawn(request, gpu_type=gpu_type, resume=resume)
+
+        return SeparateDispatcher(spawn, parallelism=plan.parallelism)
+
+    def note_sweep(self, plan: SweepPlan, *, gpu_type: str | None) -> None:
+        return
+
+    def expect_records(self) -> None:
+        return
+
+    def was_abandoned(self, run_id: str) -> bool:
+        return False
+
+    def looking_up(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def retry(self, run_id: str, changes: RetryChanges | None = None) -> SpawnedTask:
         if self.retry_errors:
@@ -124,6 +166,12 @@ class ScriptedRunner(CloudRunner):
 
     def show_alive(self, sweep_id: str) -> None:
         self.shown_alive_after.append(len(self.spawned))
+
+    @contextlib.contextmanager
+    def holding_lease(self, sweep_id: str) -> Iterator[None]:
+        self.leases.append(sweep_id)
+        yield
+        self.leases.remove(sweep_id)
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
         return {self.ended_folder}

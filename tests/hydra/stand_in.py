@@ -4,10 +4,13 @@ What it was asked is kept in `asked`, for tests to look at.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tmgg.errors import SubmissionError
-from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.local import LocalBackend, LocalConfig
+from tmgg.experiment_utils.cloud.recorded import RecordedRuns
+from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
@@ -16,7 +19,7 @@ FACTORY = "tests.hydra.stand_in:make_runner"
 asked: list["StandIn"] = []
 
 
-class StandIn(LocalRunner):
+class StandIn(CloudRunner):
     """One instance for each launcher that was set up."""
 
     refuse: str | None = None
@@ -25,7 +28,11 @@ class StandIn(LocalRunner):
     """Ctrl-C arrives during this poll, counted from 1."""
 
     def __init__(self, slurm_config: SlurmConfig) -> None:
-        super().__init__(LocalConfig(output_dir=slurm_config.output_dir))
+        backend = LocalBackend(LocalConfig(output_dir=slurm_config.output_dir))
+        slurm = SlurmRunner(slurm_config).runs.traits
+        backend.traits = replace(backend.traits, check_target=slurm.check_target)
+        self.recorded = RecordedRuns(backend)
+        super().__init__(_Runs(backend, self))
         self.slurm_config = slurm_config
         self.requests: list[TaskRequest] = []
         self.most_at_once = 0
@@ -38,7 +45,7 @@ class StandIn(LocalRunner):
         self.requests.append(request)
         if self.refuse is not None and self.refuse in str(request.config):
             raise SubmissionError("Invalid partition specified: gpu. Existing: batch, debug")
-        return super().spawn(request, gpu_type=gpu_type, resume=resume)
+        return self.recorded.spawn(request, gpu_type=gpu_type, resume=resume)
 
     def note(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
         """Takes the place of `spawn` where the jobs do not matter."""
@@ -49,9 +56,23 @@ class StandIn(LocalRunner):
         self._polls += 1
         if self._polls == self.interrupt_at_poll:
             raise KeyboardInterrupt
-        states = super().poll(run_ids)
+        states = self.recorded.poll(run_ids)
         self.most_at_once = max(self.most_at_once, len(states))
         return states
+
+
+class _Runs(RecordedRuns):
+    """Has the runner do what tests look at."""
+
+    def __init__(self, backend: LocalBackend, runner: StandIn) -> None:
+        super().__init__(backend)
+        self._runner = runner
+
+    def spawn(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
+        return self._runner.spawn(request, gpu_type=gpu_type, resume=resume)
+
+    def poll(self, run_ids: Sequence[str]) -> list[RunState]:
+        return self._runner.poll(run_ids)
 
 
 def make_runner(options: Mapping[str, Any]) -> StandIn:

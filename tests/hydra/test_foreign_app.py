@@ -1,5 +1,6 @@
 """A Hydra app that knows nothing of TMGG uses its launcher: closures, own modules, own types."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -36,12 +37,24 @@ ConfigStore.instance().store(name="config", node=Config)
 OmegaConf.register_new_resolver("double", lambda x: str(x * 2))
 
 
+class Mute(Exception):
+    def __init__(self):
+        self.held = open(os.devnull)
+
+    def __str__(self):
+        raise ValueError("str fails")
+
+
 def make(factor):
     def closure(cfg):
         if cfg.x == 13:
             raise beside.Unlucky(cfg.x, "thirteen")
         if cfg.x == 14:
             return (n for n in range(3))
+        if cfg.x == 15:
+            return {"y": 10**400, "it": (n for n in range(3)), "a\\nb": 1}
+        if cfg.x == 16:
+            raise Mute
         return {"y": beside.twice(cfg.x) * factor, "doubled": float(cfg.doubled),
                 "path": str(cfg.path), "is_enum": cfg.colour is Colour.red,
                 "num": HydraConfig.get().job.num, "pid": os.getpid()}
@@ -79,8 +92,8 @@ def test_closures_modules_beside_the_script_and_typed_configs_travel(app: Path) 
     assert ended.returncode == 0, ended.stderr
     rows = [line.split() for line in ended.stdout.splitlines() if " completed " in line]
     assert [(row[0], row[1], row[4], row[5]) for row in rows] == [
-        ("0", "x=1", "20", "2"),
-        ("1", "x=2", "40", "4"),
+        ("0", "1", "20", "2"),
+        ("1", "2", "40", "4"),
     ]
     work = app.parents[1] / "work"
     assert (work / "sweep" / "1" / ".hydra" / "config.yaml").exists()
@@ -97,15 +110,35 @@ def test_closures_modules_beside_the_script_and_typed_configs_travel(app: Path) 
 
 
 def test_failures_are_told_as_hydra_tells_them(app: Path) -> None:
-    ended = _run(app, "-m", "hydra/launcher=tmgg_local", "x=13,14,1")
+    ended = _run(app, "-m", "hydra/launcher=tmgg_local", "x=13,16,1")
 
     assert ended.returncode == 1
     assert " completed " in ended.stdout
     assert "2 of 3 runs failed" in ended.stderr
-    assert "returned a generator, which cannot be sent back" in ended.stderr
+    assert "Mute: (its text cannot be had: ValueError: str fails)" in ended.stderr
+    assert "raise Mute" in ended.stderr
+    assert "job_returns.py" not in ended.stderr
     assert "Error executing job with overrides: ['x=13']" in ended.stderr
     assert "Unlucky: 13 is thirteen" in ended.stderr
     assert "In the job:" in ended.stderr
+
+
+def test_values_that_cannot_be_sent_or_are_beyond_all_floats_cost_only_themselves(
+    app: Path,
+) -> None:
+    ended = _run(app, "-m", "hydra/launcher=tmgg_local", "x=14,15", "hydra.sweep.dir=sweep")
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count(" completed ") == 2
+    assert ended.stdout.count("missing: it is a generator, which cannot be sent back") == 1
+    assert ended.stdout.count("missing: it is a dict, which cannot be sent back") == 1
+    work = app.parents[1] / "work"
+    told = json.loads((work / "sweep" / "sweep_summary.json").read_text())
+    assert [run["metrics"] for run in told["runs"]] == [{}, {"y": 10**400, "a\nb": 1}]
+    if importlib.util.find_spec("pyarrow") is not None:
+        assert (work / "sweep" / "sweep_summary.parquet").exists()
+    job_log = next(work.glob("local_outputs/*-1.out")).read_text()
+    assert job_log.count("returned a dict, which cannot be sent back") == 1
 
 
 def test_bad_options_are_an_error_without_a_traceback(app: Path) -> None:

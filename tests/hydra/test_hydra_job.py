@@ -1,9 +1,12 @@
 """What travels to a job of a Hydra app and back."""
 
+import multiprocessing
 import pickle
 import subprocess
 import sys
+import sysconfig
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,22 +72,84 @@ def test_an_exception_keeps_its_type_and_the_original_is_left_alone() -> None:
     assert not hasattr(error, "__notes__")
 
 
-def test_a_return_value_that_cannot_travel_makes_the_job_a_failed_one() -> None:
+class MuteError(Exception):
+    """Has no text, and does not travel."""
+
+    def __init__(self) -> None:
+        self.held = threading.Lock()
+
+    def __str__(self) -> str:
+        raise ValueError("str fails")
+
+
+class MuteAtHomeError(MuteError):
+    """Travels, but nobody can print it."""
+
+    def __init__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("kind", [MuteError, MuteAtHomeError])
+def test_an_exception_without_a_text_is_told_by_its_class_and_its_traceback(
+    kind: type[MuteError],
+) -> None:
+    try:
+        raise kind
+    except MuteError as error:
+        sent = job_returns.portable(_failed(error))
+
+    told = pickle.loads(pickle.dumps(sent))._return_value
+    assert str(told) == f"{kind.__name__}: (its text cannot be had: ValueError: str fails)"
+    assert "raise kind" in told.__notes__[0]
+
+
+def test_an_exception_that_opens_as_something_else_is_told_in_words() -> None:
+    class TurningError(Exception):
+        def __reduce__(self) -> tuple[Any, ...]:
+            return str, ("text",)
+
+    sent = job_returns.portable(_failed(TurningError("lost")))
+
+    assert str(sent._return_value) == "TurningError: lost"
+
+
+def test_in_the_place_of_a_return_value_that_cannot_travel_is_the_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     made = JobReturn(status=JobStatus.COMPLETED)
     made.return_value = threading.Lock()
 
     sent = job_returns.portable(made)
+    job_returns.leave(sent, tmp_path, attempt=1)
 
-    assert sent.status is JobStatus.FAILED
-    assert "returned a lock, which cannot be sent back" in str(sent._return_value)
-    assert made.status is JobStatus.COMPLETED
+    assert sent.status is JobStatus.COMPLETED
+    assert caplog.text.count("returned a lock, which cannot be sent back") == 1
+    with pytest.raises(job_returns.UnusableReturnError, match="it is a lock, which cannot be"):
+        job_returns.load(tmp_path, attempt=1)
 
 
-def test_a_task_function_that_cannot_travel_is_refused_with_advice() -> None:
-    lock = threading.Lock()
+def test_however_deep_a_return_value_is_something_is_left(tmp_path: Path) -> None:
+    deep: dict[str, Any] = {}
+    for level in range(500):
+        deep = {"d": deep}
+        if level > 150:  # somewhere from here on pickling gives up
+            made = JobReturn(status=JobStatus.COMPLETED, _return_value={"y": 2, "deep": deep})
+            job_returns.leave(job_returns.portable(made), tmp_path, attempt=level)
+
+
+class Immovable:
+    def __reduce__(self) -> str:
+        raise OSError("this machine only")
+
+
+@pytest.mark.parametrize("make", [threading.Lock, multiprocessing.Lock, Immovable])
+def test_a_task_function_that_cannot_travel_is_refused_with_advice(
+    make: Callable[[], object],
+) -> None:
+    held = make()
 
     with pytest.raises(TaskError, match="not around it"):
-        hydra_job.pack_app(lambda config: lock, CONTEXT)
+        hydra_job.pack_app(lambda config: held, CONTEXT)
 
 
 def test_each_attempt_leaves_its_own_return(tmp_path: Path) -> None:
@@ -114,13 +179,14 @@ def test_only_a_job_with_a_payload_can_run_it() -> None:
 def test_folders_of_scripts_travel_and_those_of_the_interpreter_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(tmp_path / "mine"))
+    # Not the test process's own: started as `pytest`, it has that script's folder.
+    interpreter = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib")]
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "mine"), *interpreter])
     config = OmegaConf.create({"hydra": {"runtime": {"cwd": str(tmp_path)}}})
 
     sent = pickle.loads(hydra_job.pack_job(b"", config))["sys_path"]
 
-    assert str(tmp_path / "mine") in sent
-    assert not any(path.startswith(sys.prefix) for path in sent)
+    assert sent == [str(tmp_path / "mine")]
 
 
 def _failed(error: Exception) -> JobReturn:

@@ -21,7 +21,7 @@ def test_detach_submits_all_and_returns_with_the_run_ids(lab: Lab) -> None:
     assert ended.code == 0, ended.err
     lab.write("go", "")
     run_ids = [str(request.run_id) for request in lab.slurm.requests]
-    assert f"tmgg-jobs wait {' '.join(run_ids)}" in ended.err
+    assert f"tmgg-jobs wait {run_ids[0].rpartition('-')[0]}\n" in ended.err
     runner = LocalRunner(LocalConfig(output_dir="slurm_outputs"))
     assert [runner.get_result(run_id).metrics["x"] for run_id in run_ids] == [1, 2]
 
@@ -57,7 +57,9 @@ def test_ctrl_c_tells_what_goes_on_and_what_was_not_submitted(
     assert ended.code == 130
     first, second = (str(request.run_id) for request in lab.slurm.requests)
     assert "1 of 3 runs were not submitted yet" in ended.err
-    assert f"tmgg-jobs wait {first} {second}" in ended.err
+    sweep_id = first.rpartition("-")[0]
+    assert f"tmgg-jobs wait {sweep_id}\n" in ended.err
+    assert f"tmgg-jobs retry {sweep_id}    # submits the rest, and what failed\n" in ended.err
     runner = LocalRunner(LocalConfig(output_dir="slurm_outputs"))
     assert runner.get_result(second).status == "completed"
 
@@ -93,7 +95,7 @@ def test_ctrl_c_cancels_all_with_one_request(lab: Lab, monkeypatch: pytest.Monke
         "+duration_s=60",
     )
     assert ended.code == 130
-    assert polled == [3, 3, 3]
+    assert polled == [3, 3]
     for request in lab.slurm.requests:
         assert f"run {request.run_id} is being cancelled" in ended.err
 

@@ -58,6 +58,19 @@ def test_the_tables_are_stored_for_every_app() -> None:
         assert OmegaConf.to_container(stored.node) == launcher_table(backend)
 
 
+def test_what_is_stored_already_is_not_stored_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored: list[str] = []
+    store = ConfigStore.instance()
+    table = store.repo["hydra"]["launcher"].pop("tmgg_local.yaml")
+    monkeypatch.setattr(ConfigStore, "store", lambda _self, name, **_: stored.append(name))
+    store_tables()
+    assert stored == ["tmgg_local"]
+
+    store.repo["hydra"]["launcher"]["tmgg_local.yaml"] = table
+    store_tables()
+    assert stored == ["tmgg_local"]
+
+
 def test_a_broken_tmgg_is_a_warning_and_other_apps_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = ModuleType("tmgg.hydra_plugins.launcher_options")
     monkeypatch.setitem(sys.modules, broken.__name__, broken)

@@ -174,6 +174,14 @@ def test_single_keys_are_overridden_on_the_command_line(lab: Lab, mode: tuple[st
         (["name=${oc.env:TMGG_NOT_SET}"], "TMGG_NOT_SET"),
         (["+at=${path_of:x}"], "path_of"),
         (["experiment._target_=not-a-name"], "does not name a callable"),
+        (["hydra.launcher.slurm_ray_bootstrap=none"], "leaves all nodes but the first idle"),
+        (
+            [
+                "hydra.launcher.slurm_tasks_per_node=2",
+                "experiment._target_=tmgg.experiments.denoising.run",
+            ],
+            "tasks_per_node=2 with the built-in experiment tmgg.experiments.denoising.run",
+        ),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_submitted_or_written(

@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import hydra
 import pytest
+
+import tmgg
+from tests.hydra.conftest import Lab
 
 HEAVY = ("torch", "ray", "modal", "pytorch_lightning", "numpy", "pandas", "rich.console")
 PROBE = """
@@ -52,3 +56,9 @@ def test_help_is_about_this_command() -> None:
     assert ended.stdout.startswith("tmgg-experiment runs one experiment config")
     assert "--dry-run" in ended.stdout
     assert "stage1_poc" in ended.stdout
+
+
+def test_the_version_is_tmggs_and_hydras_is_beside_it(lab: Lab) -> None:
+    ended = lab.run("--version", config=())
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == f"tmgg {tmgg.__version__} (Hydra {hydra.__version__})\n"

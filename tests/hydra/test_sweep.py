@@ -17,10 +17,10 @@ def test_each_config_is_a_run_and_a_row_of_the_table(lab: Lab) -> None:
 
     assert ended.code == 0, ended.err
     rows = [line.split() for line in ended.out.splitlines() if "completed" in line]
-    assert [(row[0], row[1], row[5], row[6]) for row in rows] == [
-        ("0", "x=1", "10", "1"),
-        ("1", "x=2", "20", "2"),
-        ("2", "x=3", "30", "3"),
+    assert [(row[0], row[1], row[4], row[5]) for row in rows] == [
+        ("0", "1", "10", "1"),
+        ("1", "2", "20", "2"),
+        ("2", "3", "30", "3"),
     ]
     assert len(lab.slurm.requests) == 3
 
@@ -86,10 +86,8 @@ def test_the_best_is_told_and_a_summary_for_programs_is_left_in_the_sweeps_folde
         "hydra.sweep.dir=sweep",
     )
 
-    table = ended.out[ended.out.index("overrides") :]
-    assert [line.split()[0] for line in table.splitlines() if "x=" in line] == [
-        "2", "0", "1", "best",
-    ]  # fmt: skip
+    table = ended.out[ended.out.index("#  x") :]
+    assert [line.split()[0] for line in table.splitlines()][:5] == ["#", "2", "0", "1", "best"]
     assert "best score: 3 (#2 x=3)" in ended.out
     summary = json.loads((lab.folder / "sweep" / "sweep_summary.json").read_text())
     assert summary["counts"] == {"completed": 2, "failed": 1}
@@ -292,3 +290,10 @@ def test_a_policy_that_cannot_be_is_refused_before_anything_is_submitted(
     assert ended.code == 2
     assert options[0].partition("=")[0].rpartition(".")[2] in ended.err
     assert not lab.find("slurm_outputs")
+
+
+def test_a_sweep_has_the_name_of_its_folder(lab: Lab) -> None:
+    lab.run("-m", "hydra/launcher=tmgg_slurm", "x=1", "hydra.sweep.dir=outputs/two_seeds")
+
+    (record,) = lab.find("slurm_outputs/.sweeps/*.json")
+    assert json.loads(record.read_text())["name"] == "two_seeds"

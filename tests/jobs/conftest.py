@@ -144,7 +144,7 @@ def task(name: str, **more: Any) -> dict[str, Any]:
 
 def submit(run_id: str, name: str = "good", **settings: Any) -> str:
     """Submit a run to the pretended Slurm; the job's id."""
-    config = SlurmConfig(ray_bootstrap="none", nodes=1, lost_grace_s=1, **settings)
+    config = SlurmConfig(nodes=1, ray_bootstrap="none", lost_grace_s=1, **settings)
     spawned = SlurmRunner(config).spawn_experiment(task(name), run_id=run_id)
     assert spawned.job_id is not None
     return spawned.job_id

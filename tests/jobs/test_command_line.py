@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.conftest import GOOD, Jobs
-from tmgg import errors
-from tmgg.cli import exit_codes, selection
+from tmgg import __version__, errors
+from tmgg.cli import selection
 from tmgg.cli.jobs import _COMMANDS
-from tmgg.cli.printing import render_table
-from tmgg.cli.time_words import parse_duration_s, render_age
+from tmgg.console import exit_codes
+from tmgg.console.durations import parse_duration_s, render_age
+from tmgg.console.printing import render_table
 from tmgg.errors import TmggError
 
 
@@ -30,6 +31,11 @@ def test_without_arguments_it_shows_its_help(tmgg_jobs: Jobs) -> None:
     shown = tmgg_jobs()
     assert shown.code == 2
     assert "Usage:" in shown.out + shown.err
+
+
+def test_it_says_its_version(tmgg_jobs: Jobs) -> None:
+    said = tmgg_jobs("--version")
+    assert (said.code, said.out, said.err) == (0, f"tmgg {__version__}\n", "")
 
 
 def test_an_unknown_command_is_misuse(tmgg_jobs: Jobs) -> None:

@@ -216,7 +216,7 @@ def note(number: int, **change: Any) -> dict[str, Any]:
         "clock_offset_s": 0.01,
         "tmp_free_mb": 5000,
         "ray": {"version": "2.60.0", "import_s": 1.5},
-        "gpus": {"visible": 1, "driver": True},
+        "gpus": {"visible": 1, "driver": True, "wanted": ["libcuda.so.1"]},
     } | change
 
 
@@ -237,7 +237,12 @@ def test_nodes_that_are_well_have_no_complaint() -> None:
         ({"ray": {"version": "2.55.0", "import_s": 1}}, "Ray", "problem", "2.55.0, 2.60.0"),
         ({"ray": {"version": "2.60.0", "import_s": 90}}, "Ray", "warning", "90.0 s"),
         ({"gpus": {"visible": 0, "driver": True}}, "GPUs", "problem", "visible on node3"),
-        ({"gpus": {"visible": 1, "driver": False}}, "GPUs", "warning", "libcuda"),
+        (
+            {"gpus": {"visible": 1, "driver": False, "wanted": ["libcuda.so.1"]}},
+            "GPUs",
+            "warning",
+            "libcuda",
+        ),
         ({"address_trouble": "no route"}, "head address", "problem", "no route"),
         ({"resolve_s": 9.0}, "name server", "warning", "node3"),
         ({"ports": {"6379": "in use"}}, "ports", "problem", "node3: 6379"),

@@ -7,8 +7,8 @@ import pytest
 
 from tests.jobs.test_list import RUN_KEYS
 from tests.jobs.test_show import SHOW_KEYS
-from tmgg.cli import exit_codes
 from tmgg.cli.jobs import _COMMANDS
+from tmgg.console import exit_codes
 
 TEXT = (Path(__file__).parents[2] / "docs" / "jobs.md").read_text()
 

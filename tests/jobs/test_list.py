@@ -10,8 +10,8 @@ import pytest
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, submit
 from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
+from tmgg.experiment_utils.known_folders import remember_folder
 from tmgg.experiment_utils.paths import RunPaths
-from tmgg.experiment_utils.registry import remember_folder
 
 RUN_KEYS = {
     "run_id", "status", "backend", "folder", "created_at", "user", "final", "attempt", "job_id",
@@ -181,7 +181,7 @@ def test_a_backend_that_does_not_answer_is_said_and_known_by_the_exit_code(
         "pending",
         False,
     )
-    assert "the backend did not answer for 1 of 1 runs" in listed.err
+    assert "no answer about 1 of 1 runs" in listed.err
 
 
 def test_slurm_runs_are_listed_where_slurm_is_not_installed(

@@ -9,6 +9,8 @@ import pytest
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import BAD, GOOD, Jobs, submit
 from tmgg.cli.following import LogReader
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 from tmgg.experiment_utils.paths import RunPaths
 
 
@@ -47,6 +49,28 @@ def test_a_job_that_has_not_begun_has_no_log(
     shown = tmgg_jobs("logs", "run-1")
     assert (shown.code, shown.out) == (0, "")
     assert "the job has not begun" in shown.err
+
+
+def test_a_rank_has_a_log_of_its_own(empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm) -> None:
+    runner = SlurmRunner(SlurmConfig(nodes=2, tasks_per_node=2))
+    runner.spawn_experiment({"experiment": {"_target_": "math:sqrt"}}, run_id="ranked")
+    folder = RunPaths(runner.output_dir, "ranked").submission(1).ranks / "3"
+    assert f"{folder / 'log'} is not there yet" in tmgg_jobs("logs", "ranked", "--rank", "3").err
+    folder.mkdir(parents=True)
+    (folder / "log").write_text("rank 3 prints\n")
+    (empty / "slurm_outputs" / "ranked.out").write_text("rank 0 prints\n")
+
+    assert tmgg_jobs("logs", "ranked", "--rank", "3").out == "rank 3 prints\n"
+    assert tmgg_jobs("logs", "ranked", "--rank", "0").out == "rank 0 prints\n"
+    refused = tmgg_jobs("logs", "ranked", "--rank", "4")
+    assert refused.code == 2
+    assert "run ranked has the ranks 0 to 3, not 4" in refused.err
+
+
+def test_a_run_of_one_process_has_no_rank(here: Path, tmgg_jobs: Jobs) -> None:
+    refused = tmgg_jobs("logs", GOOD, "--rank", "1")
+    assert refused.code == 2
+    assert "is one process, without ranks; leave --rank out" in refused.err
 
 
 @pytest.mark.parametrize(("run_id", "code"), [(GOOD, 0), (BAD, 1)])

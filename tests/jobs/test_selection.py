@@ -1,14 +1,20 @@
 """What may be typed for a run: its id, an unambiguous beginning, a sweep's id."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
-from tests.jobs.conftest import BAD, GOOD, Jobs, submit
+from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, submit, task
 from tmgg.cli.selection import complete_run, find_one, find_several
 from tmgg.errors import ConfigError, UnknownRunError
-from tmgg.experiment_utils.registry import known_folders, remember_folder
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+from tmgg.experiment_utils.known_folders import known_folders, remember_folder
+from tmgg.experiment_utils.paths import RunPaths, SweepPaths
+from tmgg.experiment_utils.sweeps import SweepRecord, SweepRun, save_sweep
+from tmgg.hydra_plugins.sweep_name import sweep_name
 
 SWEEP = "20261123-120000-0123abcd"
 
@@ -27,7 +33,7 @@ def test_a_whole_id_wins_over_longer_ones(here: Path) -> None:
 
 def test_an_ambiguous_beginning_is_refused_with_the_candidates(here: Path) -> None:
     (here / "local_outputs" / BAD).rename(here / "local_outputs" / "good-2")
-    with pytest.raises(ConfigError, match=r"'good' means 2 runs: .*good-1, .*good-2"):
+    with pytest.raises(ConfigError, match=r"(?s)'good' means 2 runs.*good-1.*good-2"):
         find_one("good", None)
 
 
@@ -86,3 +92,115 @@ def test_folders_that_are_gone_are_passed_over(here: Path, tmp_path: Path) -> No
     remember_folder(tmp_path / "gone")
     assert tmp_path / "gone" in known_folders()
     assert find_one(GOOD, None).run_id == GOOD
+
+
+def sweep(*run_ids: str, sweep_id: str = SWEEP, name: str = "") -> SweepPaths:
+    """Put a sweep of these runs on record."""
+    paths = SweepPaths(Path.cwd() / "local_outputs", sweep_id)
+    runs = [SweepRun(run_id=run_id, key=run_id) for run_id in run_ids]
+    record = SweepRecord(
+        sweep_id=sweep_id, backend="local", mode="separate", parallelism=1, policy={}, runs=runs,
+        name=name,
+    )  # fmt: skip
+    save_sweep(paths, record)
+    return paths
+
+
+def found(text: str) -> list[str]:
+    return [run.run_id for run in find_several([text], None)]
+
+
+def test_a_part_of_an_id_that_no_other_has_is_enough(here: Path) -> None:
+    assert find_one("verging", None).run_id == DIVERGING
+    with pytest.raises(ConfigError, match="'d-1' means 2 runs"):
+        find_one("d-1", None)
+    with pytest.raises(UnknownRunError):
+        find_one("vi", None)
+
+
+def test_a_job_id_is_enough(empty: Path, slurm: FakeSlurm) -> None:
+    first, second = submit("one"), submit("two")
+    assert (found(first), found(second)) == (["one"], ["two"])
+    submit(f"{first}5-and-more")
+    with pytest.raises(ConfigError, match="means 2 runs"):
+        find_one(first, None)
+
+
+def test_the_job_of_an_array_means_its_runs(empty: Path, slurm: FakeSlurm) -> None:
+    runner = SlurmRunner(SlurmConfig(nodes=1, ray_bootstrap="none"))
+    known = runner.spawn_sweep([task("good"), task("good", x=1)], mode="array")
+    (state, *_) = runner.poll(known.run_ids)
+    assert state.job_id is not None
+    array = state.job_id.partition("_")[0]
+    assert found(array) == known.run_ids
+    assert found(f"{array}_1") == known.run_ids[1:]
+
+
+def test_a_local_job_is_found_by_its_process(here: Path, tmgg_jobs: Jobs) -> None:
+    job = tmgg_jobs("show", GOOD, "--json").json["job_id"]
+    assert found(job) == [GOOD]
+
+
+def test_a_sweep_is_found_by_its_name_and_by_the_beginning_of_its_id(here: Path) -> None:
+    sweep(GOOD, BAD, name="two seeds")
+    assert found("two seeds") == [GOOD, BAD]
+    sweep(DIVERGING, sweep_id="20261123-130000-0123abcd", name="two seeds")
+    with pytest.raises(ConfigError, match=rf"(?s)means 3 runs.*{SWEEP} \(a sweep, 2 runs\)"):
+        find_several(["two seeds"], None)
+
+
+def test_a_name_that_begins_other_runs_is_ambiguous(here: Path) -> None:
+    sweep(DIVERGING, name="good")
+    with pytest.raises(ConfigError, match="'good' means 2 runs"):
+        find_several(["good"], None)
+
+
+def test_last_is_the_newest_run_or_sweep(here: Path) -> None:
+    outputs = here / "local_outputs"
+    for seconds, run_id in enumerate((BAD, GOOD, DIVERGING)):
+        os.utime(RunPaths(outputs, run_id).run, (seconds, seconds))
+    assert found("last") == [DIVERGING]
+    assert [found(run_id) for run_id in (GOOD, BAD)] == [[GOOD], [BAD]]
+    paths = sweep(GOOD, BAD)
+    assert found("last") == [GOOD, BAD]
+    # A run of an older sweep may begin after a newer run was submitted.
+    os.utime(paths.record, (1, 1))
+    assert found("last") == [DIVERGING]
+    (outputs / DIVERGING).rename(outputs / "last")
+    assert found("last") == ["last"]
+
+
+def test_last_is_never_anothers(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(UnknownRunError):
+        find_one("last", None)
+
+
+def test_the_candidates_fill_five_lines_at_most(empty: Path, slurm: FakeSlurm) -> None:
+    for number in range(9):
+        submit(f"r-{number}")
+    with pytest.raises(ConfigError) as error:
+        find_one("r-", None)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 5
+    assert lines[-1].strip() == "and 6 more"
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("outputs/two_seeds", "two_seeds"),
+        ("multirun/2026-11-23/14-15-03", "train"),
+        ("multirun", "train"),
+        ("/", "train"),
+    ],
+)
+def test_a_sweep_is_called_by_its_folder_or_its_program(folder: str, name: str) -> None:
+    assert sweep_name(Path(folder), "train") == name
+
+
+def test_the_short_id_of_a_table_means_that_run(empty: Path, slurm: FakeSlurm) -> None:
+    for number in (1, 10, 11):
+        submit(f"{SWEEP}-{number}")
+    assert found("0123abcd-1") == [f"{SWEEP}-1"]
+    assert len(found("0123abcd")) == 3

@@ -13,7 +13,7 @@ from tmgg.experiment_utils.paths import RunPaths
 
 SHOW_KEYS = RUN_KEYS | {
     "host", "base_dir", "tmgg_version", "settings", "result", "submissions", "timeline", "files",
-    "commands",
+    "commands", "refused_retry",
 }  # fmt: skip
 
 
@@ -94,3 +94,11 @@ def test_a_damaged_record_is_shown_as_far_as_it_goes(here: Path, tmgg_jobs: Jobs
 def test_a_result_that_is_damaged_is_no_traceback(here: Path, tmgg_jobs: Jobs, field: str) -> None:
     getattr(RunPaths(here / "local_outputs", GOOD).submission(1), field).write_bytes(b"\xff{")
     assert tmgg_jobs("show", GOOD, "--json").json["run_id"] == GOOD
+
+
+def test_the_name_of_a_metric_cannot_imitate_a_field(here: Path, tmgg_jobs: Jobs) -> None:
+    result = RunPaths(here / "local_outputs", GOOD).submission(1).result
+    result.write_text(result.read_text().replace('"epochs"', '"x=1\\nproblem     none\\ny"'))
+    shown = tmgg_jobs("show", GOOD).out
+    assert "x=1\\nproblem     none\\ny=3" in shown
+    assert "\nproblem " not in shown

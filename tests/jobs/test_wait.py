@@ -105,6 +105,21 @@ def test_collect_prints_all_metrics(here: Path, tmgg_jobs: Jobs) -> None:
     assert collected.code == 0
 
 
+def test_collect_shows_the_columns_that_are_chosen(here: Path, tmgg_jobs: Jobs) -> None:
+    collected = tmgg_jobs(
+        "collect", GOOD, DIVERGING, "--columns", "status,lo*", "--columns", "grad"
+    )
+    lines = [line.split() for line in collected.out.splitlines()]
+    assert lines == [
+        ["run", "status", "loss", "grad"],
+        [GOOD, "completed", "0.25"],
+        [DIVERGING, "completed", "nan", "-inf"],
+    ]
+    refused = tmgg_jobs("collect", GOOD, "--columns", "lr")
+    assert refused.code == 2
+    assert "no column 'lr'; there are run, status, time, loss" in refused.err
+
+
 def test_collected_json_is_strict_and_keeps_what_json_lacks_as_text(
     here: Path, tmgg_jobs: Jobs
 ) -> None:
@@ -148,8 +163,8 @@ def test_collect_tells_in_what_the_runs_of_a_sweep_differ(here: Path, tmgg_jobs:
     collected = tmgg_jobs("collect", sweep, "--save", "out")
 
     head, first, *_ = (line.split() for line in collected.out.splitlines())
-    assert head[:3] == ["run", "overrides", "status"]
-    assert first[:3] == [GOOD, "lr=1", "completed"]
+    assert head[:3] == ["run", "lr", "status"]
+    assert first[:3] == [GOOD, "1", "completed"]
     summary = json.loads((here / "out" / "sweep_summary.json").read_text())
     assert [run["title"] for run in summary["runs"]] == ["lr=1", ""]
 

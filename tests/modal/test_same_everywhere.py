@@ -20,7 +20,7 @@ from tests.slurm.trial import SMALL
 from tmgg.experiment_utils.cloud import compose_config, make_runner
 from tmgg.experiment_utils.cloud.ray_jobs.own_ray import end_own_ray
 from tmgg.experiment_utils.paths import SubmissionPaths
-from tmgg.experiment_utils.registry import runs_in
+from tmgg.experiment_utils.run_folders import runs_in
 from tmgg.experiment_utils.task import prepare_config
 
 if TYPE_CHECKING:

@@ -1,9 +1,12 @@
+from typing import Any
+
 import pytest
 import torch
 
 from tmgg.denoising.graphs import SbmConfig, sample_sbm
 from tmgg.denoising.noise import FlipNoise, GaussianNoise, NoiseConfig
 from tmgg.denoising.oracle import edge_only_logits
+from tmgg.denoising.spectral import top_eigenpairs
 from tmgg.errors import ConfigError
 from tmgg.models import MODELS, Denoiser, EvidenceReadout, ModelConfig, build_model
 from tmgg.models.filter_bank import FilterBankConfig
@@ -62,6 +65,27 @@ def test_the_first_step_can_leave_the_starting_point(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_every_weight_gets_a_gradient(name: str) -> None:
+    """What gets none keeps several workers waiting for it."""
+    model, noisy_BNN = trained(name), noisy_graphs()
+    model(noisy_BNN).square().sum().backward()
+    assert [key for key, weight in model.named_parameters() if weight.grad is None] == []
+
+
+def test_a_filter_says_the_same_of_one_block_of_any_size() -> None:
+    """Without noise, the eigenvalue of a clique of all n nodes is n."""
+    model = make("filter_bank", k=1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape))
+    graphs = [torch.ones(1, n, n) for n in (20, 40)]
+    small, large = (
+        model.scores(each_BNN, top_eigenpairs(each_BNN, 1))[0, 0, 1].detach() for each_BNN in graphs
+    )
+    torch.testing.assert_close(small, large, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_predictions_are_symmetric_in_the_two_nodes(name: str) -> None:
     logits_BNN = trained(name)(noisy_graphs())
     torch.testing.assert_close(logits_BNN, logits_BNN.mT, atol=1e-5, rtol=1e-5)
@@ -111,7 +135,7 @@ def test_the_empty_graph_gives_finite_predictions_and_gradients(name: str) -> No
     ],
 )
 def test_impossible_sizes_are_refused(
-    cls: type[ModelConfig], values: dict[str, int], message: str
+    cls: type[ModelConfig], values: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         cls(**values)

@@ -214,9 +214,10 @@ def _step_of(checkpoint: Path | None) -> int:
 
 
 def environment(config: Config) -> dict[str, float]:
-    """Which of the variables `config.names` the experiment sees, as 0 or 1."""
+    """Which of the variables `config.names` the experiment sees, as 0 or 1; its nice value."""
     _note_start()
-    return {name: float(name in os.environ) for name in config["names"]}
+    found = {name: float(name in os.environ) for name in config["names"]}
+    return {**found, "nice": float(os.nice(0))}
 
 
 def _attempt() -> int:

@@ -6,12 +6,14 @@ import re
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from slurm_cluster import Cluster, MachineProcess
+from slurm_cluster.addresses import CONTROLLER
 from slurm_cluster.processes import wait_until
 from slurm_cluster.users import find_user
 
@@ -106,12 +108,24 @@ class Login:
 
     def cancel_all(self) -> None:
         """End this user's jobs; returns when none of them is on a node any more."""
+        began = time.monotonic()
+        while not self._has_no_job() and time.monotonic() < began + 5:
+            time.sleep(0.2)
+        self._free_nodes()
         wait_until(
             self._has_no_job,
             timeout_s=120,
             what=f"the end of {self.user}'s jobs",
             interval_s=0.2,
         )
+
+    def _free_nodes(self) -> None:
+        """Of a job that has ended. A controller that was away hears of it a minute later."""
+        query = ["squeue", "--noheader", "--states=COMPLETING", "--format=%N"]
+        for nodes in self.run(*query, f"--user={self.user}").stdout.split():
+            for state in (["state=down", "reason=test"], ["state=resume"]):
+                update = ["scontrol", "update", f"nodename={nodes}", *state]
+                self.cluster.run(update, user="root", machine=CONTROLLER, check=True)
 
     def _has_no_job(self) -> bool:
         if not self.run("squeue", "--noheader", f"--user={self.user}").stdout:

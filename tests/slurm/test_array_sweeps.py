@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.slurm.trial import Trial, config
 
 MANY = 100
@@ -41,9 +43,11 @@ def jobs_tool(trial: Trial, *arguments: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+@pytest.mark.smoke
 def test_a_sweep_is_one_sbatch_with_one_result_for_each_config_in_order(trial: Trial) -> None:
-    results = sweep(trial, values(*range(6)))
-    assert [result["metrics"] for result in results] == [{"value": x} for x in range(6)]
+    results = sweep(trial, [*values(*range(5)), config("fail")])
+    assert [result["metrics"] for result in results] == [*({"value": x} for x in range(5)), {}]
+    assert [result["status"] for result in results] == ["completed"] * 5 + ["failed"]
     (array,) = arrays(trial)
     assert [result["job_id"] for result in results] == [f"{array}_{index}" for index in range(6)]
 

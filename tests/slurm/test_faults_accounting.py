@@ -28,6 +28,7 @@ def forgetful(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
         yield request.param
 
 
+@pytest.mark.smoke
 def test_runs_that_slurm_forgot_end_as_they_did(forgetful: str, trial: Trial) -> None:
     trial.settings |= {"lost_grace_s": 2.0, "poll_interval_s": 1.0}
     killed, cancelled, cancelled_by_root = (trial.held() for _ in range(3))

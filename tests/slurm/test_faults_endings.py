@@ -29,6 +29,7 @@ def test_scancel_of_a_pending_job_ends_its_run_as_cancelled(trial: Trial) -> Non
     assert trial.starts(run_id) == []
 
 
+@pytest.mark.smoke
 def test_cancelling_a_running_run_ends_its_job(trial: Trial) -> None:
     run_id = trial.held()
     with within(15):
@@ -90,6 +91,7 @@ def test_a_time_limit_of_a_minute_ends_an_experiment_that_ignores_term(trial: Tr
     assert len(trial.starts(run_id)) == 1
 
 
+@pytest.mark.smoke
 def test_a_batch_script_that_is_killed_is_told_at_once(trial: Trial) -> None:
     run_id = trial.held()
     waiting = trial.start("result", run_id)

@@ -82,7 +82,7 @@ def test_a_refusal_is_an_error_at_once_with_the_names_that_exist(
     run_id = new_id()
     with within(5):
         reply = trial.call("spawn", run_id, config=config("quick"), slurm=option)
-    assert reply.error == "SubmissionError"
+    assert reply.error == "RefusedError"
     assert words in reply.message.lower()
     assert names in reply.message
     assert reply.calls["sbatch"] == 1
@@ -173,7 +173,9 @@ def test_a_run_id_is_submitted_once(trial: Trial) -> None:
     with within(5):
         refused = trial.call("spawn", run_id, config=config("quick"))
     assert refused.error == "RunExistsError"
-    resumed = trial.call("spawn", run_id, config=config("quick"), options={"resume": True})
+    another = trial.call("spawn", run_id, config=config("quick"), options={"resume": True})
+    assert another.error == "RunExistsError"
+    resumed = trial.call("spawn", run_id, config=config("hold"), options={"resume": True})
     assert resumed.answer["job_id"] == trial.job_id(run_id)
     assert len(trial.jobs()) == 1
 

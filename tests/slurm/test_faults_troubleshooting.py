@@ -1,4 +1,4 @@
-"""Each row of the troubleshooting page with a real job that fails so: its kind and its hint.
+"""Kinds of failures, each with a real job that fails so: its kind and its hint.
 
 Out of memory, the time limit and a damaged result line have files of their own.
 """
@@ -47,7 +47,7 @@ def test_a_job_that_can_never_start_says_why(trial: Trial, cluster: Cluster) -> 
 def test_a_request_that_no_node_can_meet_is_refused_at_once(trial: Trial) -> None:
     with within(10):
         reply = trial.call("spawn", None, config={}, slurm={"constraint": "a100"})
-    assert reply.error == "SubmissionError"
+    assert reply.error == "RefusedError"
     assert "Invalid feature specification" in reply.message
 
 

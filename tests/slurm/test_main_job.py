@@ -40,6 +40,7 @@ def show(result):
 """
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("nodes", [pytest.param(1, marks=[pytest.mark.long]), 3])
 def test_an_experiment_gets_a_ray_cluster_of_as_many_nodes_as_asked(
     alice: Login, nodes: int
@@ -155,6 +156,13 @@ print(json.dumps([spawned.run_id, spawned.job_id]))
     wait_until(
         lambda: log.exists() and log.read_text() == mark, timeout_s=60, what="the job's mark"
     )
+    # A job that is cancelled before the accounts heard of its start is put down without name and
+    # user ("allocation"), and `sacct -u` leaves it out.
+    wait_until(
+        lambda: "tmgg-exp" in alice.run("sacct", "-X", "-n", "-j", job_id, "-o", "jobname").stdout,
+        timeout_s=60,
+        what="the accounts to have the start",
+    )
     block = PAGE.read_text().partition("## Watching\n\n```bash\n")[2].partition("```")[0]
     lines = [line.partition("  #")[0].rstrip() for line in block.splitlines()]
     commands = iter(line.replace("<job_id>", job_id).replace("<run_id>", run_id) for line in lines)
@@ -188,8 +196,7 @@ show(SlurmRunner(slurm_config=SlurmConfig({PLAIN})).get_result({run_id!r}))
     )
     ended = next_shown("sacct -j")
     assert ended.split()[:5] == ["JobID", "JobName", "State", "ExitCode", "Elapsed"]
-    # Slurm calls a job "allocation" that was cancelled before the accounts heard of its start.
-    assert re.search(rf"^{job_id} +(tmgg-expe|allocation).* CANCELLED", ended, re.MULTILINE)
+    assert re.search(rf"^{job_id} +tmgg-expe.* CANCELLED", ended, re.MULTILINE)
     assert next_shown("sacct -j").split()[:3] == ["JobID", "MaxRSS", "MaxVMSize"]
     assert re.search(rf"^{job_id} ", next_shown("sacct -u"), re.MULTILINE)
     assert next(commands, None) is None

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.usefixtures("swept_nodes")
 NODES = ["node1", "node2", "node3"]
 
 
+@pytest.mark.smoke
 def test_every_node_joins_with_the_jobs_share_and_nothing_stays(
     alice: Login, cluster: Cluster
 ) -> None:

@@ -76,6 +76,7 @@ def outcomes(results: list[dict[str, Any]]) -> list[str]:
     return [each["failure"]["kind"] if each["failure"] else each["status"] for each in results]
 
 
+@pytest.mark.smoke
 def test_each_run_has_its_own_end_in_a_job_that_all_share(packed: Trial) -> None:
     sweep = Sweep(
         packed,

@@ -1,8 +1,14 @@
 """What sbatch itself makes of hostile text in a directive."""
 
+import secrets
+from pathlib import PurePosixPath
+
 import pytest
 
+from slurm_cluster import Cluster
+from slurm_cluster.users import find_user
 from tests.slurm.login import Login
+from tests.slurm.trial import Trial, config
 
 HOSTILE = [
     "a b", 'a"b', "a'b", "$(touch canary)", "`touch canary`", "a;touch canary", "a#b", "a\\b",
@@ -30,3 +36,20 @@ print(json.dumps([found(*each) for each in spawned]))
 """)
     assert found == [[name, "completed", True] for name in HOSTILE]
     assert not (alice.host_folder / "canary").exists()
+
+
+def test_a_working_directory_with_a_per_cent_sign_and_a_backslash_is_no_hindrance(
+    cluster: Cluster,
+) -> None:
+    name = f"50%j \\n%%x\\{secrets.token_hex(3)}"
+    alice = Login(cluster, "alice", PurePosixPath(find_user("alice").home) / name)
+    trial = Trial(alice)
+    try:
+        assert trial.result(trial.spawn("quick"))["status"] == "completed"
+        configs = [config("quick", value=number) for number in (1, 2)]
+        reply = trial.call("sweep", configs=configs, options={"mode": "array", "parallelism": 2})
+        assert reply.error is None, reply.message
+        assert [each["status"] for each in reply.answer] == ["completed", "completed"]
+        assert {each["job_id"].rpartition("_")[2] for each in reply.answer} == {"0", "1"}
+    finally:
+        alice.cancel_all()

@@ -127,7 +127,8 @@ def test_the_doctor_finds_a_folder_that_the_nodes_do_not_share(alice: Login) -> 
     exit_code, found = doctor(alice, "slurm_output_dir=/tmp/only-here", "slurm_lost_grace_s=5")
     assert exit_code == 1
     assert found["job"]["level"] == "problem"
-    assert "slurm_output_dir" in found["job"]["advice"]
+    # Slurm 22.05 refuses the job that cannot open its logs; later releases run it without.
+    assert "output_dir" in found["job"]["advice"]
 
 
 @pytest.mark.parametrize(

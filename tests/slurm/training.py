@@ -25,6 +25,7 @@ def smoke(*, steps: int = 300, checkpoint_every: int = 20, **trainer: Any) -> di
             "learning_rate": 0.01,
             "validate_every": 100,
             "checkpoint_every": checkpoint_every,
+            "allow_idle_nodes": True,
             **trainer,
         },
     }

@@ -24,6 +24,8 @@ from slurm_cluster.options import parse_setting
         ("slurmd_timeout_s", 0),
         ("max_array_size", 1),
         ("min_job_age_s", 1),
+        ("release", "buster"),
+        ("release", "../elsewhere"),
         ("state_dir", Path("relative")),
         ("state_dir", Path("/run/somewhere")),
     ],

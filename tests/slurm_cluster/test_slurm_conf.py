@@ -73,8 +73,16 @@ def test_every_fake_gpu_is_in_gres_conf() -> None:
 
 
 def test_memory_is_constrained_only_when_asked_for() -> None:
-    assert "ConstrainRAMSpace=no" in render_cgroup_conf(ClusterOptions())
-    assert "ConstrainRAMSpace=yes" in render_cgroup_conf(ClusterOptions(constrain_memory=True))
+    free, constrained = ClusterOptions(), ClusterOptions(constrain_memory=True)
+    assert "ConstrainRAMSpace=no" in render_cgroup_conf(free, slurm_version=(22, 5))
+    assert "ConstrainRAMSpace=yes" in render_cgroup_conf(constrained, slurm_version=(22, 5))
+
+
+def test_no_line_is_written_that_the_release_no_longer_knows() -> None:
+    old = render_cgroup_conf(ClusterOptions(), slurm_version=(22, 5))
+    new = render_cgroup_conf(ClusterOptions(), slurm_version=(24, 11))
+    assert "CgroupAutomount=no" in old
+    assert "CgroupAutomount" not in new
 
 
 def test_slurmdbd_conf_holds_no_password() -> None:

@@ -40,27 +40,38 @@ class ShufflesResults(LocalRunner):
     def run_sweep(self, configs, **options):
         return super().run_sweep(configs, **options)[::-1]
 
-class LosesOddNumbers(LocalRunner):
-    def collect(self, run_id):
-        result = super().collect(run_id)
+class ChangesResults(LocalRunner):
+    def __init__(self, config, name):
+        super().__init__(config, name=name)
+        collect = self.runs.collect
+        self.runs.collect = lambda run_id: self.changed(collect(run_id))
+
+class LosesOddNumbers(ChangesResults):
+    def changed(self, result):
         kept = {name: value for name, value in result.metrics.items() if value == value}
         return dataclasses.replace(result, metrics=kept)
 
-class CallsEverythingLost(LocalRunner):
-    def collect(self, run_id):
-        result = super().collect(run_id)
+class CallsEverythingLost(ChangesResults):
+    def changed(self, result):
         lost = failure("lost", result.failure.message) if result.failure else None
         return dataclasses.replace(result, failure=lost)
 
-class ForgetsTheConfig(LocalRunner):
-    def collect(self, run_id):
-        return dataclasses.replace(super().collect(run_id), config={})
+class ForgetsTheConfig(ChangesResults):
+    def changed(self, result):
+        return dataclasses.replace(result, config={})
 
 class KeepsRunsInMemory(LocalRunner):
-    def _paths(self, run_id):
-        if run_id not in self._found:
-            raise UnknownRunError(run_id)
-        return super()._paths(run_id)
+    def __init__(self, config, name):
+        super().__init__(config, name=name)
+        finder = self.runs.finder
+        find = finder.paths
+
+        def paths(run_id):
+            if finder.known(run_id) is None:
+                raise UnknownRunError(run_id)
+            return find(run_id)
+
+        finder.paths = paths
 
 class KnowsEveryRun(LocalRunner):
     def get_status(self, run_id):
@@ -69,8 +80,7 @@ class KnowsEveryRun(LocalRunner):
 def suite_for(runner):
     name = runner.__name__
     BACKENDS[name] = f"{__name__}:make_{name}"
-    globals()[f"make_{name}"] = lambda options: runner(LocalConfig(**options))
-    runner.backend = name
+    globals()[f"make_{name}"] = lambda options: runner(LocalConfig(**options), name=name)
 
     class Suite(CloudRunnerSuite):
         @pytest.fixture(scope="class")
@@ -80,7 +90,7 @@ def suite_for(runner):
 
     return Suite
 
-for runner in LocalRunner.__subclasses__():
+for runner in [*LocalRunner.__subclasses__(), *ChangesResults.__subclasses__()]:
     globals()[f"Test{runner.__name__}"] = suite_for(runner)
 """
 

@@ -44,7 +44,7 @@ def test_keys_of_the_runner_change_nothing() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"sed": 1}, "unknown key at the top of the config: sed; known keys: data, experiment"),
+        ({"sed": 1}, "unknown key at the top of the config: sed; known keys: criteria, data"),
         ({"trainer": {"step": 1}}, "unknown key under 'trainer': step; known keys: .* steps"),
         ({"data": {"x": 1, "a": 1}}, "unknown keys under 'data': a, x; known keys: blocks"),
         ({"model": {"name": "mlp"}}, "model.name is 'mlp'; known names: linear_pe, filter_bank"),

@@ -7,18 +7,18 @@ import pickle
 import signal
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from tmgg.errors import ConfigError, StoppedEarlyError
+from tmgg.errors import ConfigError, DivergedError, StoppedEarlyError
 from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
 from tmgg.experiment_utils.context import RunContext, Worker, set_current_run
-from tmgg.experiments import denoising
+from tmgg.experiments import run_resources
 from tmgg.experiments.denoising import run
 from tmgg.training import distributed
 from tmgg.training.checkpoint import CheckpointFiles
-from tmgg.training.config import parse_settings
+from tmgg.training.config import Settings, parse_settings
 from tmgg.training.distributed import Outcome, Work, train_distributed
 from tmgg.training.hooks import Hooks
 from tmgg.training.loop import train
@@ -51,7 +51,8 @@ def test_workers_begin_as_they_are_told_until_the_training_has_a_checkpoint_of_i
     last.touch()  # of some other training in the same folder
     assert work.next_settings() == work.settings
     work.saved(last)
-    assert work.next_settings() == dataclasses.replace(work.settings, resume_from=last)
+    expected = dataclasses.replace(cast(Settings, work.settings), resume_from=last)
+    assert work.next_settings() == expected
 
 
 def test_whoever_runs_the_training_is_told_of_its_checkpoints(work: Work, tmp_path: Path) -> None:
@@ -66,6 +67,8 @@ def test_whoever_runs_the_training_is_told_of_its_checkpoints(work: Work, tmp_pa
         Outcome({"val_loss": 0.5}, [(0, "node1"), (1, "node2")]),
         ConfigError("no"),
         StoppedEarlyError("at step 3", checkpoint_path="/c/last.ckpt"),
+        DivergedError("at step 3", checkpoint_path="/c/best.ckpt"),
+        KeyError("label"),
     ],
 )
 def test_what_it_came_to_reaches_the_driver_whole(work: Work, answer: Any) -> None:
@@ -76,6 +79,37 @@ def test_what_it_came_to_reaches_the_driver_whole(work: Work, answer: Any) -> No
     found = work.answer()
     assert (type(found), str(found)) == (type(answer), str(answer))
     assert getattr(found, "checkpoint_path", None) == getattr(answer, "checkpoint_path", None)
+
+
+class UnpicklableError(Exception):
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), UnpicklableError(1, 2)])
+def test_an_error_of_a_worker_reaches_the_driver_with_its_traceback(error: Exception) -> None:
+    try:
+        raise error
+    except Exception as raised:
+        answer = pickle.loads(pickle.dumps(distributed.as_answer(raised)))
+    told = f"{answer}" + "".join(getattr(answer, "__notes__", []))
+    assert "raise error" in told
+    assert f"{type(error).__name__}: {error}" in told
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (KeyError("label"), False),
+        (RuntimeError("shapes cannot be multiplied"), False),
+        (MemoryError(), False),
+        (RuntimeError("[pair.cc:537] Connection closed by peer [10.0.0.2]:1"), True),
+        (RuntimeError("NCCL communicator was aborted on rank 1"), True),
+        (ConnectionResetError(), True),
+    ],
+)
+def test_only_the_loss_of_a_worker_is_tried_again(error: Exception, lost: bool) -> None:
+    assert distributed.is_loss_of_a_worker(error) is lost
 
 
 def test_no_node_looks_for_a_mark_that_is_not_there(
@@ -104,7 +138,7 @@ def test_sigterm_is_left_to_the_run_by_a_ray_of_its_own(monkeypatch: pytest.Monk
     told: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _frame: told.append(number))
     try:
-        with denoising._own_ray(2):
+        with run_resources.own_ray(2):
             os.kill(os.getpid(), signal.SIGTERM)
         assert told == [signal.SIGTERM]
     finally:

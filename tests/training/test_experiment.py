@@ -13,11 +13,13 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from tmgg.errors import ConfigError, MissingExtraError, StoppedEarlyError
+from tmgg.errors import ConfigError, DivergedError, MissingExtraError, StoppedEarlyError
+from tmgg.models import MODELS
 from tmgg.training.config import parse_settings
 from tmgg.training.data import DenoisingData
 from tmgg.training.experiment import run
 from tmgg.training.hooks import Hooks
+from tmgg.training.loggers import build_loggers
 from tmgg.training.loop import build_trainer, train
 from tmgg.training.module import DenoiserModule, score_references
 from tmgg.training.process import quiet_lightning
@@ -68,9 +70,13 @@ def test_a_run_returns_plain_numbers_and_a_checkpoint(small: Config) -> None:
     assert set(metrics) == {
         "val_loss", "val_accuracy", "edge_error", "gap_closed", "best_val_loss",
         "edge_only_loss", "oracle_loss", "edge_only_edge_error", "oracle_edge_error",
+        "test_loss", "test_loss_se", "test_edge_error", "edge_only_test_loss",
+        "block_oracle_test_loss", "block_oracle_gap_closed", "block_oracle_gap_closed_se",
+        "bayes_is_known", "bayes_test_loss_low", "bayes_test_loss_high", "bayes_gap_closed_low",
+        "bayes_gap_closed_high", "bayes_gap_closed_se", "bayes_beaten_by_se", "bayes_excess_se",
         "train_seconds", "steps", "parameters",
     }  # fmt: skip
-    assert all(type(value) in (int, float) for value in metrics.values())
+    assert all(type(value) in (int, float, bool) for value in metrics.values())
     assert metrics["steps"] == 24
     assert metrics["parameters"] == 5 * 4 * 4 + 3
 
@@ -329,10 +335,71 @@ def test_a_gpu_that_is_not_there_is_refused_with_what_to_check(small: Config) ->
         run({**small, "trainer": {**small["trainer"], "accelerator": "gpu"}})
 
 
-def test_a_diverged_training_says_so_in_its_numbers(small: Config) -> None:
-    trainer = {**small["trainer"], "learning_rate": 1e30}
-    metrics = run({**small, "trainer": trainer})
-    assert not math.isfinite(float(metrics["val_loss"])) or float(metrics["gap_closed"]) < -1
+def test_curves_have_the_learning_rate_and_the_speed_and_hyperparameters_beside_them(
+    small: Config,
+) -> None:
+    run({**small, "stage": "stage1_poc", "run_id": "run-7"})
+    folder = Path(small["output_dir"]) / "logs" / "version_0"
+    with (folder / "metrics.csv").open() as stream:
+        rows = [row for row in csv.DictReader(stream) if row["learning_rate"]]
+    assert [int(row["step"]) for row in rows] == [9, 19]
+    assert all(float(row["graphs_per_second"]) > 0 for row in rows)
+    assert 0 < float(rows[1]["learning_rate"]) < float(rows[0]["learning_rate"]) < 0.01
+    told = (folder / "hparams.yaml").read_text()
+    for line in ("name: run-7", "group: stage1_poc", "model.name: FilterBankConfig", "data.n: 12"):
+        assert f"{line}\n" in told
+
+
+def test_tensorboard_gets_them_too(small: Config) -> None:
+    pytest.importorskip("tensorboardX")
+    run({**small, "trainer": {**small["trainer"], "logger": "tensorboard"}})
+    folder = Path(small["output_dir"]) / "logs" / "tensorboard"
+    events = folder.glob("version_0/events.out.tfevents.*")
+    assert any(b"graphs_per_second" in path.read_bytes() for path in events)
+    assert "group: custom\n" in (folder / "version_0" / "hparams.yaml").read_text()
+
+
+def test_wandb_is_told_name_and_group(small: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, object] = {}
+    monkeypatch.setattr("tmgg.training.loggers._require", lambda logger: None)
+    monkeypatch.setattr("tmgg.training.loggers.WandbLogger", told.update)
+    trainer = {**small["trainer"], "logger": "wandb"}
+    build_loggers(parse_settings({**small, "trainer": trainer, "stage": "stage1_poc", "seed": 3}))
+    assert (told["project"], told["group"]) == ("tmgg", "stage1_poc")
+    assert told["name"] == "FilterBank-seed-3"
+
+
+class Poison(Callback):
+    """Puts a NaN where the gradient of one step is."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        self.seen: list[int] = []
+
+    def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.seen.append(trainer.global_step + 1)
+        if self.seen[-1] == self.step:
+            weight = next(weight for weight in pl_module.parameters() if weight.grad is not None)
+            assert weight.grad is not None
+            weight.grad.fill_(math.nan)
+
+
+def test_a_diverged_training_ends_at_once_and_keeps_the_best_weights(small: Config) -> None:
+    trainer = {**small["trainer"], "steps": 60, "validate_every": 20, "checkpoint_every": 20}
+    poison = Poison(45)
+    with pytest.raises(DivergedError, match="diverged at step 45: gradient norm is nan") as ended:
+        train(parse_settings({**small, "trainer": trainer}), callbacks=[poison])
+    assert max(poison.seen) == 45
+    best = Path(small["output_dir"]) / "checkpoints" / "best.ckpt"
+    assert ended.value.checkpoint_path == str(best)
+    assert torch.load(best, weights_only=True)["global_step"] == 40
+    assert all(bool(weight.isfinite().all()) for weight in weights(best).values())
+
+
+def test_far_too_high_a_learning_rate_is_told_as_divergence(small: Config) -> None:
+    trainer = {**small["trainer"], "learning_rate": 1e38}
+    with pytest.raises(DivergedError, match="training diverged at step"):
+        run({**small, "trainer": trainer})
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
@@ -348,6 +415,19 @@ def test_several_workers_learn_what_one_worker_learns(small: Config, world_size:
     for name, value in module.state_dict().items():
         torch.testing.assert_close(value, expected[name], atol=1e-4, rtol=1e-3)
     assert float(trainer.callback_metrics["val_loss"]) == pytest.approx(alone["val_loss"], abs=1e-5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_model_learns_on_two_workers_what_it_learns_on_one(small: Config, name: str) -> None:
+    config = {**small, "model": {"name": name, "k": 4}}
+    alone = run(config)
+    settings = parse_settings(elsewhere(config, "two"))
+    module = DenoiserModule(settings, score_references(settings))
+    with quiet_lightning():
+        trainer = build_trainer(settings, devices=2, strategy="ddp_spawn")
+        trainer.fit(module, datamodule=DenoisingData(settings))
+    assert float(trainer.callback_metrics["val_loss"]) == pytest.approx(alone["val_loss"], abs=1e-6)
 
 
 def test_science_imports_neither_ray_nor_anything_that_launches_it() -> None:

@@ -29,8 +29,8 @@ def run_stage(output_dir: Path, *overrides: str) -> dict[str, float]:
     [
         ("linear_pe", 0.55, 0.66),
         ("filter_bank", 0.75, 0.85),
-        ("self_attention", 0.55, 0.66),
-        ("gnn", 0.80, 0.93),
+        ("self_attention", 0.60, 0.68),
+        ("gnn", 0.87, 0.93),
     ],
 )
 def test_stage1_poc_closes_the_measured_part_of_the_gap(
@@ -56,3 +56,24 @@ def test_memorising_shows_as_an_impossible_gap(tmp_path: Path) -> None:
     """The leak detector works: nobody honest is that far beyond the oracle."""
     metrics = run_stage(tmp_path, "+stage=stage1_sanity")
     assert metrics["gap_closed"] > LARGEST_HONEST_GAP
+
+
+@pytest.mark.long
+def test_filters_learned_on_small_graphs_hold_on_larger_ones(tmp_path: Path) -> None:
+    metrics = run_stage(
+        tmp_path, "+stage=stage1_poc", "model=filter_bank", "shifts=[{name: n_48, size: 1.5}]",
+        "trainer.bayes=off",
+    )  # fmt: skip
+    assert metrics["shift_n_48_gap_closed"] >= 0.85
+
+
+def test_the_stage_of_shifts_takes_seconds_and_tells_each(tmp_path: Path) -> None:
+    metrics = run_stage(
+        tmp_path, "+stage=stage2_validation", "trainer.steps=60", "data.test_graphs=64",
+        "trainer.bayes=off",
+    )  # fmt: skip
+    cells = {name.removesuffix("_excess") for name in metrics if name.endswith("_excess")}
+    assert {"shift_sbm", "shift_erdos_renyi_30", "shift_size_64", "shift_sbm_eps_30"} <= cells
+    assert len(cells) == 15
+    assert metrics["shift_sbm_gap_closed"] > 0.2
+    assert metrics["shift_erdos_renyi_30_excess"] < 0.05

@@ -9,7 +9,8 @@ from typing import NoReturn
 from hydra.errors import CompactHydraException, HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from tmgg.cli import exit_codes
+from tmgg.console import exit_codes
+from tmgg.console.visible import visible
 from tmgg.errors import TmggError
 from tmgg.hydra_plugins.job_returns import is_reported
 from tmgg.hydra_plugins.launcher_options import known_keys, unknown_key
@@ -38,10 +39,10 @@ def exit_with(error: BaseException) -> NoReturn:
     users = _users_part(error.__traceback__)
     composing = (CompactHydraException, OmegaConfBaseException) if users is None else ()
     if isinstance(error, (TmggError, *composing)):
-        sys.stderr.write(f"error: {explain(error)}\n")
+        sys.stderr.write(visible(f"error: {explain(error)}\n"))
         raise SystemExit(exit_codes.MISUSE) from None
-    traceback.print_exception(type(error), error, users or error.__traceback__)
-    sys.stderr.write(f"\n{_FULL}")
+    told = traceback.format_exception(type(error), error, users or error.__traceback__)
+    sys.stderr.write(visible("".join(told)) + f"\n{_FULL}")
     raise SystemExit(exit_codes.FAILED) from None
 
 

@@ -5,14 +5,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from tmgg.cli.time_words import render_duration
+from tmgg.console.durations import render_duration
 from tmgg.errors import RunError
+from tmgg.experiment_utils.attempts import newest_submission
 from tmgg.experiment_utils.cloud.diagnosis import LogTails, find_evidence
-from tmgg.experiment_utils.cloud.reattach import KnownRun
+from tmgg.experiment_utils.cloud.known_run import KnownRun
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.slurm.reasons import Explanation, explain_reason
 from tmgg.experiment_utils.evidence import log_tail
 from tmgg.experiment_utils.phases import PHASE_WORDS, parse_phases
+from tmgg.experiment_utils.plain_files import read_beginning
 
 
 def explain_run(run: KnownRun, state: RunState) -> dict[str, Any]:
@@ -67,9 +69,8 @@ def _summary(run: KnownRun, state: RunState, reasons: list[Explanation]) -> str:
 
 
 def _last_phase(run: KnownRun) -> str:
-    last = run.paths.submission(max(run.paths.submission_numbers(), default=1))
     try:
-        phases = parse_phases(last.phases.read_text(errors="replace"))
+        phases = parse_phases(read_beginning(newest_submission(run.paths).phases))
     except OSError:
         return ""
     if not phases:

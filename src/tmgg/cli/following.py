@@ -1,13 +1,16 @@
 """A log as it grows, until its run has ended."""
 
+import codecs
 import sys
 from pathlib import Path
 
-from tmgg.cli import exit_codes
-from tmgg.cli.printing import say
+from tmgg.console import exit_codes
+from tmgg.console.printing import say
+from tmgg.console.visible import visible_log
 from tmgg.experiment_utils.cloud import waiting
 from tmgg.experiment_utils.cloud.reattach import Reattached
 from tmgg.experiment_utils.cloud.waiting import Clock
+from tmgg.experiment_utils.plain_files import open_plain
 
 CHUNK_BYTES = 1 << 20
 
@@ -18,11 +21,12 @@ class LogReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._position = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
 
     def start_at_last(self, lines: int | None) -> bool:
         """Skip all but the last `lines`; None skips nothing. False when there is no file yet."""
         try:
-            with self.path.open("rb") as stream:
+            with open_plain(self.path) as stream:
                 if lines is not None:
                     stream.seek(0, 2)
                     self._position = _start_of_last(stream.tell(), lines, self.path)
@@ -30,19 +34,27 @@ class LogReader:
             return False
         return True
 
-    def copy(self) -> None:
-        """Copy what has come since the last call."""
+    def copy(self) -> bool:
+        """Copy what has come since the last call; False when there is no file."""
         try:
-            with self.path.open("rb") as stream:
+            with open_plain(self.path) as stream:
                 if stream.seek(0, 2) < self._position:
                     self._position = 0  # begun anew: a site's Slurm may truncate at a restart
                 stream.seek(self._position)
                 while chunk := stream.read(CHUNK_BYTES):
-                    sys.stdout.buffer.write(chunk)
+                    self._write(chunk)
                     self._position += len(chunk)
         except FileNotFoundError:
-            return
-        sys.stdout.buffer.flush()
+            return False
+        sys.stdout.flush()
+        return True
+
+    def _write(self, chunk: bytes) -> None:
+        """As it is into a pipe or a file; on a terminal, what would act on it is shown instead."""
+        if sys.stdout.isatty():
+            sys.stdout.write(visible_log(self._decoder.decode(chunk)))
+        else:
+            sys.stdout.buffer.write(chunk)
 
 
 class CopyingClock(Clock):
@@ -73,7 +85,7 @@ def _start_of_last(size: int, lines: int, path: Path) -> int:
     if lines == 0:
         return size
     position, found = size, 0
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         while position > 0:
             start = max(0, position - CHUNK_BYTES)
             stream.seek(start)

@@ -7,12 +7,12 @@ import errno
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from tmgg.cli import exit_codes
+from tmgg import __version__
 from tmgg.cli.commands.cancel import cancel
 from tmgg.cli.commands.collect import collect
 from tmgg.cli.commands.doctor import doctor
@@ -23,6 +23,8 @@ from tmgg.cli.commands.logs import logs
 from tmgg.cli.commands.retry import retry
 from tmgg.cli.commands.show import show
 from tmgg.cli.commands.wait import wait
+from tmgg.console import exit_codes
+from tmgg.console.visible import make_logs_visible, visible
 from tmgg.errors import TmggError
 
 _COMMANDS: dict[str, Callable[..., None]] = {
@@ -61,7 +63,7 @@ class _Jobs(TyperGroup):
 
 def _say_error(error: Exception) -> None:
     sys.stdout.flush()
-    sys.stderr.write(f"error: {error}\n")
+    sys.stderr.write(visible(f"error: {error}\n"))
 
 
 def make_app() -> typer.Typer:
@@ -74,14 +76,34 @@ def make_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(_options)
     for name, command in _COMMANDS.items():
         app.command(name, epilog=exit_codes.render_meanings())(command)
     return app
 
 
+def _say_version(is_asked: bool) -> None:
+    if is_asked:
+        sys.stdout.write(f"tmgg {__version__}\n")
+        raise typer.Exit
+
+
+def _options(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Print TMGG's version."
+        ),
+    ] = False,
+) -> None:
+    """The help is the program's own."""
+
+
 def main() -> None:
     """Entry point of `tmgg-jobs`."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    make_logs_visible()
     make_app()()
 
 

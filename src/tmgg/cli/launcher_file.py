@@ -26,7 +26,7 @@ def make_slurm_runner(file: Path | None, overrides: Sequence[str]) -> SlurmRunne
     options: dict[str, Any] = {"use_slurm": True}
     if file is not None:
         options = _read(file)
-    options.update(_parse(overrides))
+    options.update(parse_overrides(overrides))
     runner = parse_options(options).make_runner()
     if not isinstance(runner, SlurmRunner):
         raise ConfigError(f"{file} is for the {runner.backend} backend; the doctor examines Slurm")
@@ -39,18 +39,20 @@ def _read(file: Path) -> dict[str, Any]:
     except (OSError, YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(f"the launcher file {file} cannot be read: {error}") from error
     if not isinstance(found, dict):
-        raise ConfigError(f"the launcher file {file} holds no keys")
+        raise ConfigError(f"the launcher file {file} holds no keys; write lines `key: value`")
     # What it is based on are TMGG's own launchers, whose values are the defaults here, too.
     return {str(key): value for key, value in found.items() if key != "defaults"}
 
 
-def _parse(overrides: Sequence[str]) -> dict[str, Any]:
-    """The values as Hydra reads them: `12:00:00` is text, `[a,b]` a list."""
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """The values as Hydra reads them: `12:00:00` is text, `[a,b]` a list. Raises ConfigError."""
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         return {_key(str(item.key_or_group)): item.value() for item in parsed}
     except HydraException as error:
-        raise ConfigError(f"not an override: {error}") from error
+        raise ConfigError(
+            f"not an override: {error}. Write key=value, as in slurm_nodes=2."
+        ) from error
 
 
 def _key(text: str) -> str:

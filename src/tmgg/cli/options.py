@@ -16,7 +16,7 @@ RunArgument = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="A run id, or its beginning when no other run has it.",
+        help="A run id, or a part that no other has; a job id; a sweep; or `last`.",
         autocompletion=_complete_run,
     ),
 ]
@@ -24,7 +24,7 @@ RunsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="RUN...",
-        help="Run ids, or beginnings that no other run has; a sweep's id means all of its runs.",
+        help="Run ids, or parts that no other has; job ids; sweeps, by id or name; or `last`.",
         autocompletion=_complete_run,
     ),
 ]

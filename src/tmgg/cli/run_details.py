@@ -3,17 +3,24 @@
 from pathlib import Path
 from typing import Any
 
-from tmgg.cli.deeper import render_commands
 from tmgg.cli.run_json import to_json
+from tmgg.cli.shell_commands import render_commands
 from tmgg.errors import RecordError, RunError
+from tmgg.experiment_utils.attempt_changes import changes_of
+from tmgg.experiment_utils.attempts import record_of
+from tmgg.experiment_utils.cloud.known_run import KnownRun
 from tmgg.experiment_utils.cloud.polling import Found
-from tmgg.experiment_utils.cloud.reattach import KnownRun
 from tmgg.experiment_utils.cloud.results import load_verdict
 from tmgg.experiment_utils.cloud.runs import RunState
-from tmgg.experiment_utils.evidence import read_job_id, read_result
+from tmgg.experiment_utils.evidence import read_result
+from tmgg.experiment_utils.looking import is_there, listing
+from tmgg.experiment_utils.ownership import read_job_id
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.phases import PHASE_WORDS, parse_phases
-from tmgg.experiment_utils.registry import load_intent, submitted_at
+from tmgg.experiment_utils.plain_files import read_beginning
+from tmgg.experiment_utils.refused_retry import read_refused_retry
+from tmgg.experiment_utils.registry import RunRecord, load_intent, submitted_at
+from tmgg.experiment_utils.submission_files import SubmissionFiles
 
 
 def describe(run: KnownRun, found: Found) -> dict[str, Any]:
@@ -26,9 +33,10 @@ def describe(run: KnownRun, found: Found) -> dict[str, Any]:
         "host": record.host if record else None,
         "base_dir": record.base_dir if record else None,
         "tmgg_version": record.tmgg_version if record else None,
-        "settings": record.settings if record else None,
+        "settings": _settings(last, record),
         "result": _result(last, found),
         "submissions": [_submission(run.paths.submission(number)) for number in numbers],
+        "refused_retry": _refused_retry(run.paths),
         "timeline": _timeline(run, last),
         "files": _files(run.paths, last),
         "commands": render_commands(
@@ -38,14 +46,22 @@ def describe(run: KnownRun, found: Found) -> dict[str, Any]:
             stderr=run.paths.stderr,
             run_id=run.run_id,
             final=isinstance(found, RunError) or found.final,
+            cluster=(record.settings if record else {}).get("clusters"),
         ),
     }
+
+
+def _refused_retry(paths: RunPaths) -> dict[str, Any] | None:
+    found = read_refused_retry(paths)
+    if found is None:
+        return None
+    return {"at": found.at, "message": found.message, "changes": found.changes}
 
 
 def _result(last: SubmissionPaths, found: Found) -> dict[str, Any] | None:
     if isinstance(found, RunError) or found.status != "completed":
         return None
-    output, _problem = read_result(last)
+    output, _problem = read_result(SubmissionFiles(last))
     if output is None:
         return None
     return {
@@ -53,8 +69,17 @@ def _result(last: SubmissionPaths, found: Found) -> dict[str, Any] | None:
         "checkpoint_path": output.checkpoint_path,
         "duration_seconds": output.duration_seconds,
         "hostname": output.hostname,
+        "changed_script": output.changed_script,
         "ray_nodes": output.ray_nodes,
     }
+
+
+def _settings(last: SubmissionPaths, record: RunRecord | None) -> dict[str, Any] | None:
+    """Those of the last attempt."""
+    try:
+        return record_of(last).settings if record else None
+    except (RunError, OSError):
+        return record.settings if record else None
 
 
 def _submission(paths: SubmissionPaths) -> dict[str, Any]:
@@ -63,23 +88,25 @@ def _submission(paths: SubmissionPaths) -> dict[str, Any]:
         "number": paths.number,
         "job_id": read_job_id(paths),
         "submitted_at": submitted_at(paths),
-        "starts": 1 + len(_set_aside(paths)) if paths.phases.exists() else len(_set_aside(paths)),
+        "starts": len(_set_aside(paths)) + is_there(paths.phases),
         "status": verdict.status if verdict else None,
         "failure_kind": verdict.failure.kind if verdict and verdict.failure else None,
         "folder": str(paths.folder),
+        "changes": changes_of(paths),
     }
 
 
 def _verdict(paths: SubmissionPaths) -> RunState | None:
     try:
-        return load_verdict(paths)
+        return load_verdict(SubmissionFiles(paths))
     except (RecordError, OSError):
         return None
 
 
 def _set_aside(paths: SubmissionPaths) -> list[Path]:
-    """The phases of earlier starts of a job that the backend restarted."""
-    return sorted(paths.folder.glob(f"{paths.phases.name}.before-restart-*"))
+    """The phases of earlier starts of a job that the backend restarted. Raises OSError."""
+    before = f"{paths.phases.name}.before-restart-"
+    return sorted(paths.folder / name for name in listing(paths.folder) if name.startswith(before))
 
 
 def _timeline(run: KnownRun, last: SubmissionPaths) -> list[dict[str, Any]]:
@@ -115,12 +142,20 @@ def _files(run: RunPaths, last: SubmissionPaths) -> dict[str, str]:
         "result": last.result,
         "exit_record": last.ended,
         "output": run.artifacts,
+        "ranks": last.ranks,
     }
-    return {name: str(path) for name, path in files.items() if path.exists()}
+    return {name: str(path) for name, path in files.items() if _is_seen(path)}
+
+
+def _is_seen(path: Path) -> bool:
+    try:
+        return is_there(path)
+    except OSError:
+        return True  # where it would be; whoever opens it sees why it cannot be read
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(errors="replace")
+        return read_beginning(path)
     except OSError:
         return ""

@@ -2,22 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tmgg.cli.printing import say
-from tmgg.errors import RunError
-from tmgg.experiment_utils.cloud.polling import Found
-from tmgg.experiment_utils.cloud.reattach import KnownRun, Reattached
+from tmgg.console.printing import say
+from tmgg.errors import ForeignFileError, RemovedRunError, RunError, UnreadableError
+from tmgg.experiment_utils.cloud.known_run import KnownRun
 from tmgg.experiment_utils.cloud.runs import RunState
 
+if TYPE_CHECKING:
+    from tmgg.experiment_utils.cloud.polling import Found
+
 DAMAGED = "damaged"
+FOREIGN = "foreign"
+REMOVED = "removed"
+UNKNOWN = "unknown"
 _STATE_KEYS = (
     "final", "attempt", "job_id", "backend_state", "reason", "exit_code", "nodes",
     "estimated_start", "answered", "note",
 )  # fmt: skip
 
 
-def to_json(run: KnownRun, found: Found) -> dict[str, Any]:
+def to_json(run: KnownRun, found: "Found") -> dict[str, Any]:
     """A run and how it stands; `problem` says what is wrong with a damaged record."""
     record = None if isinstance(run.record, RunError) else run.record
     state = None if isinstance(found, RunError) else found
@@ -34,8 +39,14 @@ def to_json(run: KnownRun, found: Found) -> dict[str, Any]:
     }
 
 
-def status_of(found: Found) -> str:
-    """The run's status, or `damaged`."""
+def status_of(found: "Found") -> str:
+    """The run's status; `damaged`, `foreign`, `removed` meanwhile, or `unknown` for now."""
+    if isinstance(found, UnreadableError):
+        return UNKNOWN
+    if isinstance(found, RemovedRunError):
+        return REMOVED
+    if isinstance(found, ForeignFileError):
+        return FOREIGN
     return DAMAGED if isinstance(found, RunError) else found.status
 
 
@@ -44,21 +55,17 @@ def created_at(run: KnownRun) -> float:
     return float("inf") if isinstance(run.record, RunError) else run.record.created_at
 
 
-def unanswered(states: Sequence[Found]) -> bool:
+def unanswered(states: "Sequence[Found]") -> bool:
     """Whether some state is only the last known; says so on standard error."""
-    silent = [state for state in states if isinstance(state, RunState) and not state.answered]
+    silent = [
+        state
+        for state in states
+        if isinstance(state, UnreadableError)
+        or (isinstance(state, RunState) and not state.answered)
+    ]
     if silent:
         say(
-            f"the backend did not answer for {len(silent)} of {len(states)} runs; "
+            f"no answer about {len(silent)} of {len(states)} runs; "
             "what is shown of them is the last that is known"
         )
     return bool(silent)
-
-
-def poll_or_raise(reattached: Reattached) -> list[RunState]:
-    """The states of runs that were asked for by name; raises RunError for a damaged one."""
-    states = reattached.poll_all()
-    for state in states:
-        if isinstance(state, RunError):
-            raise state
-    return [state for state in states if isinstance(state, RunState)]

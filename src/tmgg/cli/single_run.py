@@ -13,15 +13,18 @@ from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from tmgg.cli import exit_codes, report
+from tmgg.console import exit_codes, report
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.atomic_file import JsonDict
-from tmgg.experiment_utils.cloud.base import as_request
+from tmgg.experiment_utils.cloud.requests import as_request
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, TaskRequest
 from tmgg.experiment_utils.compose import SEARCH_PATH, compose_with_hydra, hydra_undisturbed
 from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.program.again import job_folder
+from tmgg.experiment_utils.program.single import capture_process
 from tmgg.experiment_utils.task import prepare_config
 from tmgg.hydra_plugins.dry_run import is_dry_run, print_dry_run
+from tmgg.hydra_plugins.job_process import arguments_of
 from tmgg.hydra_plugins.launcher_options import LauncherOptions, parse_options
 from tmgg.hydra_plugins.resolving import as_in_job
 
@@ -32,6 +35,8 @@ class SingleRun:
 
     config: JsonDict
     options: LauncherOptions
+    process: JsonDict | None = None
+    """What the job's process is made like."""
 
 
 def find_single_run(arguments: Sequence[str], *, config_name: str) -> SingleRun | None:
@@ -44,7 +49,7 @@ def find_single_run(arguments: Sequence[str], *, config_name: str) -> SingleRun 
 
     args = get_args_parser().parse_args(list(arguments))
     other = (args.help, args.hydra_help, args.cfg, args.info, args.shell_completion)
-    if any(other) or args.multirun or args.experimental_rerun:
+    if any(other) or args.multirun or args.experimental_rerun or job_folder() is not None:
         return None
     with hydra_undisturbed():
         try:
@@ -61,7 +66,8 @@ def find_single_run(arguments: Sequence[str], *, config_name: str) -> SingleRun 
         _refuse_hydra_job_settings(config)
         with as_in_job(config, "hydra.run.dir"):
             options = parse_options(config.hydra.launcher)
-            return SingleRun(prepare_config(config), options)
+            process = capture_process(config, arguments_of(config))
+            return SingleRun(prepare_config(config), options, process)
 
 
 def is_tmgg_launcher(config: DictConfig) -> bool:
@@ -71,7 +77,10 @@ def is_tmgg_launcher(config: DictConfig) -> bool:
     target = str(OmegaConf.select(config, "hydra.launcher._target_"))
     launcher = Plugins.instance().class_name_to_class.get(target)
     if launcher is None:
-        raise ConfigError(f"hydra.launcher._target_={target!r} is no launcher that Hydra knows")
+        raise ConfigError(
+            f"hydra.launcher._target_={target!r} is no launcher that Hydra knows; "
+            "TMGG's is tmgg.hydra_plugins.tmgg_launcher.TmggLauncher"
+        )
     return issubclass(launcher, TmggLauncher)
 
 
@@ -86,6 +95,7 @@ def submit(run: SingleRun) -> None:
             config=run.config,
             timeout_seconds=options.timeout_seconds,
             artifact_url=options.artifact_url,
+            process=run.process,
         )
     )
     if options.dry_run or is_dry_run():

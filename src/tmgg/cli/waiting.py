@@ -1,18 +1,20 @@
 """Waiting for runs at a terminal: the live view, the time limit, Ctrl-C, and the last words."""
 
 import contextlib
+import functools
 import os
 import shlex
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import typer
 
-from tmgg.cli import exit_codes
-from tmgg.cli.live import LiveView
-from tmgg.cli.printing import put_json, put_table, say
-from tmgg.cli.progress import SweepProgress
-from tmgg.cli.run_json import poll_or_raise, to_json
+from tmgg.cli.removed import Removed, poll_present
+from tmgg.cli.run_json import to_json
+from tmgg.console import exit_codes
+from tmgg.console.live import LiveView
+from tmgg.console.printing import put_json, put_table, say
+from tmgg.console.progress import SweepProgress
 from tmgg.errors import TmggError
 from tmgg.experiment_utils.cloud import waiting
 from tmgg.experiment_utils.cloud.reattach import Reattached
@@ -27,34 +29,50 @@ def wait_and_tell(
 ) -> int:
     """Wait for all runs to end, print how they stand, and return the exit code."""
     run_ids = [run.run_id for run in reattached.runs]
-    timed_out = False
+    timed_out, removed = False, Removed()
     progress = SweepProgress(
-        total=len(run_ids), read_metrics=lambda run_id: reattached.collect(run_id).metrics
+        total=len(run_ids), read_metrics=functools.partial(_metrics_of, reattached)
     )
     view = LiveView(progress)
     with interruptible(reattached, cancel=cancel_on_interrupt):
         try:
             with view:
                 for _ended in waiting.wait(
-                    reattached, run_ids, on_update=view, clock=LimitedClock(limit_s)
+                    reattached,
+                    run_ids,
+                    on_update=view,
+                    on_removed=removed.tell,
+                    clock=LimitedClock(limit_s),
                 ):
                     pass
         except TimeIsUpError:
             timed_out = True
-        states = poll_or_raise(reattached)
-    tell(reattached, states, as_json=as_json)
+        reattached, states = poll_present(reattached, removed)
+    tell(reattached, states, removed, as_json=as_json)
     if timed_out and not all(state.final for state in states):
         say(f"the time is over; {_how_to_come_back(reattached, states)}")
         return exit_codes.TIMED_OUT
     failed = any(state.status == "failed" for state in states)
-    return exit_codes.FAILED if failed else exit_codes.OK
+    if failed:
+        return exit_codes.FAILED
+    return exit_codes.UNKNOWN_RUN if removed else exit_codes.OK
 
 
-def tell(reattached: Reattached, states: Sequence[RunState], *, as_json: bool) -> None:
+def _metrics_of(reattached: Reattached, run_id: str) -> Mapping[str, float]:
+    """For the view; another's run may be waited for, and its config is hers."""
+    try:
+        return reattached.collect(run_id).metrics
+    except OSError:
+        return {}
+
+
+def tell(
+    reattached: Reattached, states: Sequence[RunState], removed: Removed, *, as_json: bool
+) -> None:
     """How the runs stand, on standard output; what to do about failures on standard error."""
     if as_json:
         runs = zip(reattached.runs, states, strict=True)
-        put_json({"runs": [to_json(run, state) for run, state in runs]})
+        put_json({"runs": [to_json(run, state) for run, state in runs], **removed.as_json()})
         return
     put_table(
         ("run", "status", "attempt", "failure"),

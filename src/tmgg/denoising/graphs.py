@@ -54,6 +54,13 @@ class SbmConfig:
         same_mean = sum(same) / len(same)
         return self.p_in * same_mean + self.p_out * (1.0 - same_mean)
 
+    def sample(self, sample_B: Tensor, *, seed: int) -> "GraphBatch":
+        """The graphs with these numbers in the endless list that `seed` names.
+
+        A distribution of somebody's own defines this and `density`.
+        """
+        return sample_sbm(self, sample_B, seed=seed)
+
 
 @dataclass(frozen=True, slots=True)
 class GraphBatch:
@@ -63,6 +70,8 @@ class GraphBatch:
     """Adjacency matrices: float32, 0 or 1, symmetric, zero diagonal."""
     edge_probability_BNN: Tensor
     """P(A_ij = 1 | blocks): what an observer who knew the blocks would believe beforehand."""
+    block_BN: Tensor
+    """The hidden block of each node, int64."""
 
 
 def sample_sbm(config: SbmConfig, sample_B: Tensor, *, seed: int) -> GraphBatch:
@@ -75,7 +84,7 @@ def sample_sbm(config: SbmConfig, sample_B: Tensor, *, seed: int) -> GraphBatch:
     same_BNN = block_BN[:, :, None] == block_BN[:, None, :]
     probability_BNN = config.p_out + (config.p_in - config.p_out) * same_BNN.to(torch.float32)
     adj_BP = (to_uniform(edge_BP) < to_pairs(probability_BNN)).to(torch.float32)
-    return GraphBatch(from_pairs(adj_BP, config.n), probability_BNN)
+    return GraphBatch(from_pairs(adj_BP, config.n), probability_BNN, block_BN)
 
 
 def _draw_blocks(config: SbmConfig, choice_B1: Tensor, order_BN: Tensor) -> Tensor:

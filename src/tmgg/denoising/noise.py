@@ -25,8 +25,9 @@ _NOISE_STREAM = 1
 class Evidence:
     """The log likelihood ratio `intercept + slope * Y_ij` of an edge against no edge."""
 
-    intercept: float
-    slope: float
+    intercept: float | Tensor
+    """A tensor, of a shape that fits Y, where graphs differ."""
+    slope: float | Tensor
 
     def logits(self, prior_logit: Tensor | float, noisy: Tensor) -> Tensor:
         """Bayes' rule in logits: posterior = prior + log likelihood ratio."""
@@ -137,15 +138,6 @@ NOISES: Mapping[str, type[NoiseConfig]] = {
     "gaussian": GaussianNoise,
 }
 """The noises by name."""
-
-
-def cosine_alpha_bar(t: float, *, s: float = 0.008) -> float:
-    """Kept signal of the cosine schedule at time t in [0, 1]: cos^2(pi/2 (t + s) / (1 + s)).
-
-    Nichol and Dhariwal, "Improved denoising diffusion probabilistic models" (ICML 2021,
-    arXiv:2102.09672), eq. (17), without their division by the value at t = 0, as DiGress has it.
-    """
-    return math.cos(0.5 * math.pi * (t + s) / (1.0 + s)) ** 2
 
 
 def _flip(adj_BNN: Tensor, sample_B: Tensor, *, added: float, removed: float, seed: int) -> Tensor:

@@ -26,11 +26,16 @@ def philox_4x32(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, 
         # A product may wrap to a negative int64; its bits, and so both halves, are right. c1 and
         # c3 keep bits above 32 until the next round masks them: fewer operations per round.
         product0, product1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
-        c0, c2 = ((product1 >> 32) ^ c1 ^ k0) & _WORD, ((product0 >> 32) ^ c3 ^ k1) & _WORD
+        c0, c2 = _mixed(product1, c1, k0), _mixed(product0, c3, k1)
         c1, c3 = product1, product0
         k0, k1 = (k0 + _KEY_STEPS[0]) & _WORD, (k1 + _KEY_STEPS[1]) & _WORD
     # The rounds have mixed every word into every other: all four have the broadcast shape now.
     return torch.stack((c0, c1, c2, c3), dim=-1) & _WORD
+
+
+def _mixed(product: Tensor, word: Tensor, key: int) -> Tensor:
+    """The product's upper half, the word and the key, in one piece of memory."""
+    return ((product >> 32) ^ word).bitwise_xor_(key).bitwise_and_(_WORD)
 
 
 def random_words(sample_B: Tensor, *, count: int, seed: int, stream: int) -> Tensor:

@@ -1,10 +1,19 @@
 """Eigenpairs of noisy graphs: what the spectral models look at."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 
-def top_eigenpairs(symmetric_BNN: Tensor, k: int) -> tuple[Tensor, Tensor]:
+class Eigenpairs(NamedTuple):
+    """Some eigenpairs of each matrix of a batch."""
+
+    value_BK: Tensor
+    vector_BNK: Tensor
+
+
+def top_eigenpairs(symmetric_BNN: Tensor, k: int) -> Eigenpairs:
     """The k eigenvalues of largest magnitude, (B, K), and their unit eigenvectors, (B, N, K).
 
     Both are constants to autograd: the derivative of an eigenvector divides by eigenvalue gaps
@@ -19,4 +28,5 @@ def top_eigenpairs(symmetric_BNN: Tensor, k: int) -> tuple[Tensor, Tensor]:
         index_BNK = order_BK[:, None, :].expand(-1, symmetric_BNN.shape[-1], -1)
         eigenvector_BNK = eigenvector_BNN.gather(2, index_BNK)
         negative_B1K = eigenvector_BNK.sum(dim=1, keepdim=True) < 0
-        return eigenvalue_BK, torch.where(negative_B1K, -eigenvector_BNK, eigenvector_BNK)
+        signed_BNK = torch.where(negative_B1K, -eigenvector_BNK, eigenvector_BNK)
+        return Eigenpairs(eigenvalue_BK, signed_BNK)

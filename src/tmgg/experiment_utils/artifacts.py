@@ -6,18 +6,20 @@ the files can check them.
 """
 
 import hashlib
+import importlib.util
 import json
 import logging
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tmgg.errors import ArtifactError, ConfigError
 from tmgg.experiment_utils.extras import require
+from tmgg.experiment_utils.looking import files_below
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,12 @@ PART_BYTES = 16 << 20
 # Noting each of a thousand small files by itself would double the number of requests.
 NOTE_EVERY_BYTES = 8 << 20
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s?#]+")
+_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s]*@")
+_QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s?]*)\?\S+")
+_USUAL_SCHEMES = (
+    "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "file", "local", "sftp",
+    "ssh", "ftp", "smb", "hdfs", "webhdfs", "webdav", "hf", "memory", "gdrive", "dbfs", "lakefs",
+)  # fmt: skip
 _S3 = ("s3://", "s3a://")
 # They need no folders, and fsspec would make a bucket out of a mistyped name.
 _OBJECT_STORES = (*_S3, "gs://", "gcs://", "abfs://", "abfss://", "az://", "oci://", "oss://")
@@ -41,9 +49,36 @@ _Mark = dict[str, Any]
 
 def check_url(name: str, value: object) -> str:
     """`value` without a slash at its end; raises ConfigError for what cannot be a place."""
+    shown = without_credentials(value) if isinstance(value, str) else value
+    if shown != value:
+        raise ConfigError(
+            f"{name}={shown!r}: the URL has a user, a password or a token in it, which records and "
+            "messages would show. Leave it out; give credentials by the environment or the file "
+            "system's own configuration (for S3: AWS_PROFILE)."
+        )
     if not isinstance(value, str) or not _URL.fullmatch(value):
         raise ConfigError(f"{name}={value!r} is no URL; it looks like 's3://bucket/folder'")
+    scheme = value.partition("://")[0]
+    if scheme not in _schemes():
+        raise ConfigError(
+            f"{name}={value!r}: no file system of fsspec is called {scheme!r}; use s3, gs, abfs, "
+            "sftp, file or another of its names"
+        )
     return value.rstrip("/")
+
+
+def without_credentials(text: str) -> str:
+    """`text` with `***` for the user, the password and the query of each URL in it."""
+    return _QUERY.sub(r"\1?***", _USER.sub(r"\1***@", text))
+
+
+def _schemes() -> Collection[str]:
+    if importlib.util.find_spec("fsspec") is None:  # it comes with the extra, where the run runs
+        return _USUAL_SCHEMES
+    # Half a tenth of a second; only for those who upload.
+    from fsspec.registry import known_implementations, registry
+
+    return {*known_implementations, *registry}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +213,7 @@ def _connect(url: str) -> tuple[Any, str]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return files_below(folder)
 
 
 def _mark_of(path: Path) -> _Mark:

@@ -8,10 +8,13 @@ sees half a file and no crash leaves one (rename(2): atomic within a file system
 import json
 import os
 import secrets
+import stat
 from pathlib import Path
 from typing import Any
 
 from tmgg.errors import RecordError
+from tmgg.experiment_utils.sharing import OPEN_FILE, mode_of_file
+from tmgg.experiment_utils.trust import read_trusted
 
 OWNER_ONLY = 0o600
 
@@ -19,12 +22,17 @@ JsonDict = dict[str, Any]
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = OWNER_ONLY) -> None:
-    """Replace `path` by `data`, all or nothing; raises OSError (disk full, read-only) cleanly."""
+    """Replace `path` by `data`, all or nothing; raises OSError (disk full, read-only) cleanly.
+
+    In a folder that is open to a team the file is, too, unless it holds secrets (see `sharing`).
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    shared = mode_of_file(path, mode)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
+            os.fchmod(descriptor, _mode_of_own(descriptor, mode, shared))
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
@@ -32,6 +40,13 @@ def write_atomic(path: Path, data: bytes, *, mode: int = OWNER_ONLY) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _mode_of_own(descriptor: int, mode: int, shared: int) -> int:
+    """What its owner may do is not the umask's to say: a task sets any that it likes."""
+    if shared == OPEN_FILE:
+        return shared
+    return stat.S_IMODE(os.fstat(descriptor).st_mode) | mode & stat.S_IRWXU
 
 
 def write_json(path: Path, value: JsonDict, *, mode: int = OWNER_ONLY) -> None:
@@ -51,9 +66,12 @@ def parse_json(text: str | bytes, *, what: str) -> JsonDict:
 
 
 def read_json(path: Path) -> JsonDict | None:
-    """The object in the file, None when there is no file; a damaged one is a RecordError."""
+    """The object in the file, None when there is no file; a damaged one is a RecordError.
+
+    One that belongs to somebody else is a ForeignFileError, see `trust`.
+    """
     try:
-        data = path.read_bytes()
+        data = read_trusted(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     return parse_json(data, what=str(path))

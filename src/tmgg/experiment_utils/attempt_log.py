@@ -7,7 +7,7 @@ its own (see the job script), so that an old failure is not read as the reason f
 import re
 from pathlib import Path
 
-from tmgg.experiment_utils.evidence import log_tail
+from tmgg.experiment_utils.evidence import expect_log_tail
 from tmgg.experiment_utils.paths import SubmissionPaths
 
 _MARK = re.compile(
@@ -21,13 +21,13 @@ def render_mark(submission: int, *, restart: int, job_id: str, host: str) -> str
 
 
 def read_attempt_log(paths: SubmissionPaths) -> tuple[str, str]:
-    """The ends of stdout and stderr of the submission's last start."""
+    """The ends of stdout and stderr of the submission's last start. Raises OSError."""
     run = paths.run_paths
     return _read(run.stdout, paths.number), _read(run.stderr, paths.number)
 
 
 def _read(log: Path, submission: int) -> str:
-    return last_attempt(log_tail(log), submission=submission)
+    return last_attempt(expect_log_tail(log), submission=submission)
 
 
 def last_attempt(text: str, *, submission: int) -> str:

@@ -7,67 +7,71 @@ folder when somebody has something to write in it: its job, who cancels it, who 
 
 import contextlib
 import functools
+import logging
 import os
 import secrets
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
+from tmgg.errors import ForeignFileError, RecordError
 from tmgg.experiment_utils.atomic_file import JsonDict, write_atomic, write_json
 from tmgg.experiment_utils.batches import (
-    OWNER_ONLY_FOLDER,
     Member,
     load_batch,
     names_in,
     removed_from,
     runs_of_batch,
 )
+from tmgg.experiment_utils.hiccups import is_there, says_nothing
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, BatchPaths, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.sharing import make_folder_as
+from tmgg.experiment_utils.trust import read_trusted
+
+log = logging.getLogger(__name__)
 
 
 def find_member(paths: SubmissionPaths) -> Member | None:
-    """The batch a submission belongs to; None when it was submitted by itself."""
+    """The batch a submission belongs to; None when it was submitted by itself.
+
+    Raises OSError when it may be in one that cannot be seen now.
+    """
     index = _index(paths.run_paths.output_dir)
     name = (paths.run_paths.run_id, paths.number)
     known = index.submitted.get(name) or _noted(paths)
     if known is None:
         index.refresh()
         known = index.submitted.get(name) or index.waiting.get(name)
+    if known is None and index.unread is not None:
+        raise index.unread
     return known
 
 
 def _noted(paths: SubmissionPaths) -> Member | None:
     """What the job wrote down, so that it need not read all batches there are."""
     try:
-        batch_id, index = paths.batch.read_text().split()
+        batch_id, index = read_trusted(paths.batch).decode().split()
         return Member(BatchPaths(paths.run_paths.output_dir, batch_id), int(index))
-    except (OSError, ValueError):
+    except OSError as error:
+        if says_nothing(error):
+            raise
         return None
-
-
-def packed_batch(paths: SubmissionPaths) -> BatchPaths | None:
-    """The batch whose one job runs this submission among others; None when it has its own job."""
-    # Without an intent of its own it was submitted as part of something.
-    member = None if paths.intent.exists() else find_member(paths)
-    if member is None or load_batch(member.batch).kind != "packed":
+    except ValueError:  # damaged, or another's: the batches tell
         return None
-    return member.batch
 
 
 def has_runs_left(batch: BatchPaths) -> bool:
     """Whether a run of a packed batch has neither ended nor been cancelled."""
     return any(
-        not (paths.cancel.exists() or paths.ended.exists() or paths.verdict.exists())
+        not any(is_there(path) for path in (paths.cancel, paths.ended, paths.verdict))
         for paths in runs_of_batch(batch)
     )
 
 
 def batched_runs(output_dir: Path) -> list[str]:
     """The runs of all batches of a folder, each once."""
-    index = _index(output_dir)
-    index.refresh()
-    names = (*index.submitted, *index.waiting)
-    return list(dict.fromkeys(run_id for run_id, _number in names))
+    return list(dict.fromkeys(run_id for run_id, _number in _index(output_dir).names()))
 
 
 def read_batched_run(paths: RunPaths) -> JsonDict | None:
@@ -86,10 +90,11 @@ def read_batched_task(paths: RunPaths) -> JsonDict | None:
 
 def make_run_folder(paths: SubmissionPaths) -> None:
     """The folders of a run in a batch. Does nothing for a run that has them. Raises OSError."""
-    if paths.folder.exists() or find_member(paths) is None:
+    member = None if is_there(paths.folder) else find_member(paths)
+    if member is None:
         return
-    paths.run_paths.folder.mkdir(mode=OWNER_ONLY_FOLDER, exist_ok=True)
-    paths.folder.mkdir(mode=OWNER_ONLY_FOLDER, exist_ok=True)
+    for folder in (paths.run_paths.folder, paths.folder):
+        make_folder_as(folder, member.batch.folder, exist_ok=True)
 
 
 def fill_run_folder(paths: SubmissionPaths) -> None:
@@ -98,7 +103,7 @@ def fill_run_folder(paths: SubmissionPaths) -> None:
     What several write at the same time is the same. Raises OSError.
     """
     run = paths.run_paths
-    member = None if run.run.exists() else find_member(paths)
+    member = None if is_there(run.run) else find_member(paths)
     if member is None:
         return
     make_run_folder(paths)
@@ -138,6 +143,14 @@ def withdraw_batch(paths: BatchPaths) -> None:
     forget_batch(paths)
 
 
+def expect_batches(output_dir: Path) -> None:
+    """Raises OSError when a folder may have batches that cannot be seen now."""
+    index = _index(output_dir)
+    index.refresh()
+    if index.unread is not None:
+        raise index.unread
+
+
 def forget_batch(paths: BatchPaths) -> None:
     """See again where its runs are."""
     _index(paths.output_dir).drop(paths.batch_id)
@@ -154,16 +167,33 @@ class _Index:
         self.waiting: _Members = {}
         """In batches that hold what is to be submitted; may be in the others meanwhile."""
         self._output_dir = output_dir
+        self.unread: OSError | None = None
+        """Why the last look did not see all batches there may be."""
         self._known: set[str] = set()
         self._sizes: dict[str, int] = {}
         """By batch: see `size_when_all_are_removed`."""
+        self._lock = threading.RLock()
+        """Futures are watched in a thread, while another submits."""
+
+    def names(self) -> list[tuple[str, int]]:
+        """All runs and their submissions."""
+        with self._lock:
+            self.refresh()
+            return [*self.submitted, *self.waiting]
 
     def refresh(self) -> None:
         """See which batches there are. A listing: it makes an NFS client ask the server again."""
+        with self._lock:
+            self._refresh()
+
+    def _refresh(self) -> None:
         try:
             names = set(os.listdir(self._output_dir / BatchPaths.FOLDER_NAME))  # noqa: PTH208
-        except OSError:
-            names = set()
+        except OSError as error:
+            # Nobody removes this folder: what was in it will be seen again.
+            self.unread = error if self._known or says_nothing(error) else None
+            return
+        self.unread = None
         for gone in self._known - names:
             self.drop(gone)
         for name in sorted(names - self._known):
@@ -179,10 +209,11 @@ class _Index:
 
     def forget_run(self, batch: BatchPaths, run: RunPaths) -> None:
         """It is in the batch no more."""
-        for members in self._both:
-            for name in self._names_of(run):
-                if name in members and members[name].batch == batch:
-                    del members[name]
+        with self._lock:
+            for members in self._both:
+                for name in self._names_of(run):
+                    if name in members and members[name].batch == batch:
+                        del members[name]
 
     def size_when_all_are_removed(self, batch: BatchPaths) -> int:
         """Of its file `removed`, at least."""
@@ -198,18 +229,28 @@ class _Index:
 
     def drop(self, batch_id: str) -> None:
         """Forget a batch; it is read again if it is still there."""
-        self._known.discard(batch_id)
-        for members in self._both:
-            gone = [name for name, member in members.items() if member.batch.batch_id == batch_id]
-            for name in gone:
-                del members[name]
+        with self._lock:
+            self._known.discard(batch_id)
+            for members in self._both:
+                of_batch = [n for n, found in members.items() if found.batch.batch_id == batch_id]
+                for name in of_batch:
+                    del members[name]
 
     def _add(self, batch: BatchPaths) -> None:
         try:
             removed = removed_from(batch)
             names = names_in(batch)
-        except (OSError, ValueError):
-            return  # another user's, or being removed
+        except RecordError as error:
+            # Damaged, or another user's: neither passes, and it is read once.
+            self._known.add(batch.batch_id)
+            if not isinstance(error, ForeignFileError):
+                log.warning("%s", error)
+            return
+        except OSError as error:
+            # Being removed, or closed to this user: neither passes.
+            if says_nothing(error) and not _is_foreign(batch):
+                self.unread = error
+            return
         self._known.add(batch.batch_id)
         self._sizes[batch.batch_id] = sum(len(run_id) + 1 for run_id in {name for name, _ in names})
         members = self.waiting if batch.is_waiting else self.submitted
@@ -217,6 +258,13 @@ class _Index:
             # Of two submitters of one run the first counts; the job of the other ends unused.
             if name[0] not in removed:
                 members.setdefault(name, Member(batch, number))
+
+
+def _is_foreign(batch: BatchPaths) -> bool:
+    try:
+        return batch.folder.stat().st_uid != os.geteuid()
+    except OSError:
+        return False
 
 
 @functools.cache

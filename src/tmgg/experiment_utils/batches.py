@@ -26,10 +26,11 @@ from tmgg.experiment_utils.atomic_file import (
     write_atomic,
     write_json,
 )
+from tmgg.experiment_utils.output_folder import prepare_output_dir
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, BatchPaths, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.records import parse_record
-
-OWNER_ONLY_FOLDER = 0o700
+from tmgg.experiment_utils.sharing import make_folder_as, make_new_folder
+from tmgg.experiment_utils.trust import open_trusted, read_trusted
 
 BatchKind = Literal["waiting", "array", "packed"]
 """`waiting`: not submitted yet. `array`: each run is an element of one job array. `packed`: all are
@@ -77,7 +78,7 @@ class Member:
     def task(self) -> JsonDict:
         """The content of the run's `task.json`; raises RecordError when it cannot be had."""
         where = self._place()
-        with self.batch.tasks.open("rb") as stream:
+        with open_trusted(self.batch.tasks) as stream:
             stream.seek(where.offset)
             text = stream.read(where.size)
         return parse_json(text, what=f"line {self.index + 1} of {self.batch.tasks}")
@@ -87,7 +88,7 @@ class Member:
         where = self._place()
         if where.payload_offset is None:
             return None
-        with self.batch.payloads.open("rb") as stream:
+        with open_trusted(self.batch.payloads, own=True) as stream:
             stream.seek(where.payload_offset)
             return stream.read(where.payload_size)
 
@@ -113,8 +114,12 @@ class _Place:
 
     @classmethod
     def parse(cls, line: str) -> "_Place":
-        name, *numbers = line.split()
-        return cls(name, *(int(number) for number in numbers))
+        """Raises ValueError or TypeError."""
+        name, *texts = line.split()
+        numbers = [int(text) for text in texts]
+        if any(number < 0 for number in numbers):
+            raise ValueError(f"a negative number in {line!r:.100}")
+        return cls(name, *numbers)
 
 
 def create_batch(
@@ -155,9 +160,9 @@ def create_part(
 def _draft(paths: BatchPaths) -> Iterator[BatchPaths]:
     draft = replace(paths, folder_name=f".{paths.batch_id}.{secrets.token_hex(4)}.tmp")
     try:
-        draft.folder.parent.mkdir(parents=True, mode=OWNER_ONLY_FOLDER, exist_ok=True)
-        draft.folder.mkdir(mode=OWNER_ONLY_FOLDER)
-        draft.logs.mkdir(mode=OWNER_ONLY_FOLDER)
+        prepare_output_dir(paths.output_dir, [RunPaths.ENDED_NAME, BatchPaths.FOLDER_NAME])
+        make_new_folder(draft.folder)
+        make_folder_as(draft.logs, draft.folder)
         yield draft
         draft.folder.rename(paths.folder)
     except BaseException:
@@ -183,8 +188,11 @@ def load_batch(paths: BatchPaths) -> BatchRecord:
 
 @functools.lru_cache(maxsize=8)
 def _places(paths: BatchPaths) -> list[_Place]:
-    with paths.runs.open() as stream:
-        return [_Place.parse(line) for line in stream]
+    lines = read_trusted(paths.runs).decode(errors="replace").splitlines()
+    try:
+        return [_Place.parse(line) for line in lines]
+    except (TypeError, ValueError) as error:
+        raise _damaged(paths, error) from error
 
 
 @functools.lru_cache(maxsize=2)
@@ -193,14 +201,21 @@ def _by_name(paths: BatchPaths) -> dict[str, _Place]:
 
 
 def names_in(paths: BatchPaths) -> list[tuple[str, int]]:
-    """Run and submission of each line of `runs`."""
-    with paths.runs.open() as stream:
-        return [_split(line.partition(" ")[0]) for line in stream]
+    """Run and submission of each line of `runs`; raises RecordError for a damaged one."""
+    lines = read_trusted(paths.runs).decode(errors="replace").splitlines()
+    try:
+        return [_split(line.partition(" ")[0]) for line in lines]
+    except ValueError as error:
+        raise _damaged(paths, error) from error
+
+
+def _damaged(paths: BatchPaths, error: Exception) -> RecordError:
+    return RecordError(f"{paths.runs} is damaged, so the runs in it cannot be told: {error}")
 
 
 def removed_from(paths: BatchPaths) -> set[str]:
     try:
-        return set(paths.removed.read_text().split())
+        return set(read_trusted(paths.removed).decode(errors="replace").split())
     except FileNotFoundError:
         return set()
 

@@ -1,5 +1,6 @@
 """What a running experiment may know about where it runs, whichever backend runs it."""
 
+import logging
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -7,9 +8,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tmgg.experiment_utils.atomic_file import JsonDict, write_atomic
+from tmgg.experiment_utils.gpu_variables import count_visible
+from tmgg.experiment_utils.leaving import leave
+from tmgg.experiment_utils.looking import is_there
 from tmgg.experiment_utils.task import Worker
+from tmgg.experiment_utils.trust import read_trusted
 
-__all__ = ["RunContext", "RunNode", "Worker", "current_run"]
+log = logging.getLogger(__name__)
+
+__all__ = ["Rank", "RunContext", "RunNode", "Worker", "current_run"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +28,21 @@ class RunNode:
     """As the other nodes reach it; empty without Ray."""
     cpus: float
     gpus: float
+
+    def to_json(self) -> JsonDict:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rank:
+    """One process of a run that was asked for as several (`slurm_tasks_per_node`)."""
+
+    rank: int
+    """0 is the one whose return value is the run's result."""
+    world_size: int
+    local_rank: int = 0
+    local_world_size: int = 1
+    node_rank: int = 0
 
     def to_json(self) -> JsonDict:
         return asdict(self)
@@ -45,6 +67,20 @@ class RunContext:
     """The machines of the run: those of its Ray cluster, or the one it runs on."""
     checkpoint_note: Path | None = None
     """Where `note_checkpoint` keeps its word from one attempt to the next."""
+    rank: Rank | None = None
+    """Which process of the run this is; None where it has only one."""
+    rank_dir: Path | None = None
+    """TMGG's own files of this rank; None where the run has only one process."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process speaks for the run: it has only this one, or this is rank 0."""
+        return self.rank is None or self.rank.rank == 0
+
+    @property
+    def returns_dir(self) -> Path:
+        """Where this process leaves what its task returned, for the waiting side to pick up."""
+        return self.output_dir if self.rank_dir is None else self.rank_dir
 
     @property
     def resources(self) -> Mapping[str, float]:
@@ -60,15 +96,19 @@ class RunContext:
         if self.checkpoint_note is None:
             return None
         try:
-            path = Path(self.checkpoint_note.read_text().rstrip("\n"))
+            path = Path(read_trusted(self.checkpoint_note, own=True).decode().rstrip("\n"))
         except (FileNotFoundError, UnicodeDecodeError):
             return None
-        return path if path.is_absolute() and path.exists() else None
+        return path if path.is_absolute() and is_there(path) else None
 
     def note_checkpoint(self, path: Path | str) -> None:
         """Tell later attempts of this run to go on from `path`, which must be complete."""
         if self.checkpoint_note is not None:
-            write_atomic(self.checkpoint_note, f"{Path(path).absolute()}\n".encode())
+            note, words = self.checkpoint_note, f"{Path(path).absolute()}\n".encode()
+            try:
+                leave(lambda: write_atomic(note, words), note.parent)
+            except OSError as error:
+                log.warning("later attempts will not go on from %s: %s", path, error)
 
     def stop_requested(self) -> bool:
         """Whether to save a checkpoint and raise `tmgg.errors.StoppedEarlyError` now.
@@ -78,7 +118,8 @@ class RunContext:
         one that never does is ended at once.
         """
         _told.heeds_stop = True
-        return self.stop_path is not None and self.stop_path.exists()
+        # A file system that does not answer has not asked for an end; it is looked at again.
+        return self.stop_path is not None and os.path.exists(self.stop_path)  # noqa: PTH110
 
     def report_workers(self, workers: Sequence[Worker]) -> None:
         """Say which processes took part in the computation; they are listed in the result."""
@@ -104,13 +145,11 @@ def current_run() -> RunContext | None:
 
 def this_machine() -> RunNode:
     """Of a run without Ray: this machine, as far as this process may use it."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     return RunNode(
         hostname=socket.gethostname(),
         address="",
         cpus=len(os.sched_getaffinity(0)),
-        # Slurm says NoDevFiles where it hands out none.
-        gpus=len([device for device in visible if device not in ("", "-1", "NoDevFiles")]),
+        gpus=count_visible(os.environ) or 0,
     )
 
 

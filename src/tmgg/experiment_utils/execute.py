@@ -7,33 +7,55 @@ day when the file cannot be written.
 import contextlib
 import logging
 import os
+import signal
 import socket
 import sys
-import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from tmgg.errors import ArtifactError, RecordError, StoppedEarlyError, TaskError
+from tmgg.errors import (
+    ArtifactError,
+    DivergedError,
+    StoppedEarlyError,
+    TaskError,
+    UnwritableError,
+)
+from tmgg.experiment_utils import gpu_variables, job_exit_codes
 from tmgg.experiment_utils.artifacts import UPLOAD_WITHIN_S, Upload, url_of
-from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
+from tmgg.experiment_utils.atomic_file import JsonDict, write_atomic, write_json
+from tmgg.experiment_utils.attempts import fill_attempt, payload_path, task_of_attempt
 from tmgg.experiment_utils.batch_index import fill_run_folder
+from tmgg.experiment_utils.clock import Stopwatch
 from tmgg.experiment_utils.context import (
+    Rank,
     RunContext,
     RunNode,
     reported_workers,
     set_current_run,
     this_machine,
 )
-from tmgg.experiment_utils.evidence import first_attempt
+from tmgg.experiment_utils.ends import ending_well, telling_of_silent_exit, words_of_exit
+from tmgg.experiment_utils.error_text import text_of
+from tmgg.experiment_utils.evidence_token import is_anothers, token_to_leave
+from tmgg.experiment_utils.job_environment import RAY_VARIABLE
+from tmgg.experiment_utils.leaving import leave
+from tmgg.experiment_utils.metrics import check_returned
 from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
 from tmgg.experiment_utils.phases import write_phase
+from tmgg.experiment_utils.program.main_module import changed_script
+from tmgg.experiment_utils.program.single import become
+from tmgg.experiment_utils.rank_paths import RankPaths, nodes_of_rank, speaks_for_run
+from tmgg.experiment_utils.ray_connection import connect_ray
+from tmgg.experiment_utils.stop_signal import telling_by_signal
 from tmgg.experiment_utils.stopping import TERMINATED, heeding_term, read_stop_reason
+from tmgg.experiment_utils.submission_files import first_attempt
 from tmgg.experiment_utils.task import (
+    FILES,
+    IGNORES_CONFIG,
+    Experiment,
     Metrics,
     TaskInput,
     TaskOutput,
@@ -45,9 +67,7 @@ from tmgg.experiment_utils.timeout import ExperimentTimeout, time_limit
 log = logging.getLogger(__name__)
 
 TRACEBACK_LINES = 30
-STOPPED_EXIT_CODE = 85
-"""For the job script: the experiment stopped with its state saved. HTCondor's users know it so."""
-_EXIT_CODES = {"completed": 0, "stopped": STOPPED_EXIT_CODE}
+_EXIT_CODES = {"completed": job_exit_codes.COMPLETED, "stopped": job_exit_codes.STOPPED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,46 +76,64 @@ class _Failed:
     error: BaseException
 
 
-def execute_task(submission_folder: str | None = None) -> int:
+def execute_task(
+    submission_folder: str | None = None,
+    *,
+    rank: Rank | None = None,
+    nodes: Sequence[RunNode] = (),
+) -> int:
     """Run the task of one submission; returns the process's exit code.
 
     `submission_folder` defaults to the last command-line argument, which is how the job script
     passes it. Whatever happens to the experiment, a result is written: only a result that nobody
-    could write (disk full) ends without one, and then with exit code 74.
+    could write (disk full) ends without one, and then with exit code 74. One of several ranks
+    leaves its result among its own files; its supervisors make the run's result of them.
     """
     paths = submission_paths(Path(submission_folder or sys.argv[-1]))
-    started = time.time()
+    if rank is not None:
+        paths = RankPaths(paths.run_paths, paths.number, rank=rank, nodes=tuple(nodes))
+    started = Stopwatch()
+    gpu_variables.translate_own()
+    # Ray's job agent and TMGG's supervisors block signals; children would inherit that.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     write_phase(paths, "entrypoint_start")
     output = _attempt(paths, started)
-    exit_code = _publish(paths, output)
+    exit_code = publish(paths, output)
     write_phase(paths, "entrypoint_end")
     return exit_code
 
 
-def _attempt(paths: SubmissionPaths, started: float) -> TaskOutput:
+def _attempt(paths: SubmissionPaths, started: Stopwatch) -> TaskOutput:
     outcome: TaskOutput | _Failed
     ray_nodes: list[RunNode] = []
     metrics: Metrics = {}
     checkpoint: str | None = None
     stage = "load"
     try:
-        task = _load(paths)
+        task = leave(lambda: _load(paths), paths.folder)
         stage = "ray"
-        ray_nodes = _connect_ray()
+        ray_nodes = connect_ray(namespace=_namespace(paths))
         stage = "load"
         set_current_run(_context(paths, ray_nodes))
+        if task.process is not None:
+            become(task.process, task.config, paths.run_paths.artifacts)
         experiment = load_target(task.target)
-        config = OmegaConf.create(_with_output_dir(task.config, paths))
+        config = _config_for(experiment, task, paths)
         stage = "run"
-        # After Ray has connected: it sets a handler of its own.
-        with heeding_term(paths), _limit(task, paths, started):
-            returned = experiment(config)
+        with (
+            telling_by_signal(paths),
+            heeding_term(paths),
+            _limit(task, paths, started),
+            _silent_exit_told(paths, started),
+        ):
+            returned = ending_well(experiment)(config)
         stage = "result"
-        metrics, checkpoint = parse_returned(returned)
+        if speaks_for_run(paths):
+            metrics, checkpoint = parse_returned(returned)
         outcome = TaskOutput(
             run_id=task.run_id, status="completed", metrics=metrics, checkpoint_path=checkpoint
         )
-        if task.artifact_url is not None:
+        if task.artifact_url is not None and speaks_for_run(paths):
             stage = "artifacts"
             sent = _send_artifacts(paths, task, outcome, started)
             outcome = replace(outcome, checkpoint_path=sent)
@@ -107,7 +145,8 @@ def _attempt(paths: SubmissionPaths, started: float) -> TaskOutput:
             traceback.print_exc()
         failed = _failed_output(paths, _Failed(stage, error))
         # What the experiment found is not lost with its files.
-        outcome = replace(failed, metrics=metrics, checkpoint_path=checkpoint)
+        kept = checkpoint or failed.checkpoint_path
+        outcome = replace(failed, metrics=metrics, checkpoint_path=kept)
     nodes = [node.to_json() for node in ray_nodes]
     outcome = replace(outcome, ray_nodes=nodes, workers=list(reported_workers()))
     set_current_run(None)
@@ -115,22 +154,33 @@ def _attempt(paths: SubmissionPaths, started: float) -> TaskOutput:
 
 
 def _limit(
-    task: TaskInput, paths: SubmissionPaths, started: float
+    task: TaskInput, paths: SubmissionPaths, started: Stopwatch
 ) -> contextlib.AbstractContextManager[None]:
     return time_limit(task.timeout_seconds, on_deadline=lambda: _deadline(paths, started))
 
 
-def _stamped(output: TaskOutput, paths: SubmissionPaths, started: float) -> TaskOutput:
-    ended = time.time()
+def _silent_exit_told(
+    paths: SubmissionPaths, started: Stopwatch
+) -> contextlib.AbstractContextManager[None]:
+    def tell(error: TaskError) -> None:
+        _end_now(paths, _failed_output(paths, _Failed("run", error)), started)
+
+    return telling_of_silent_exit(tell)
+
+
+def _stamped(output: TaskOutput, paths: SubmissionPaths, started: Stopwatch) -> TaskOutput:
+    ended_at = started.at + started.elapsed_s()
     return replace(
         output,
         submission=paths.number,
+        token=token_to_leave(paths),
         restart=_restart(),
         job_id=os.environ.get("TMGG_JOB_ID"),
         hostname=socket.gethostname(),
-        started_at=started,
-        completed_at=ended,
-        duration_seconds=ended - started,
+        changed_script=changed_script(),
+        started_at=started.at,
+        completed_at=ended_at,
+        duration_seconds=ended_at - started.at,
     )
 
 
@@ -139,40 +189,19 @@ def _restart() -> int:
 
 
 def parse_returned(returned: object) -> tuple[Metrics, str | None]:
-    """Metrics and checkpoint out of what an experiment returned.
+    """Metrics and checkpoint out of what an experiment returned (see `metrics`).
 
-    None counts as no metrics, a single number as `{"value": number}`. Numbers of numpy and torch
-    (anything with `item()`) become Python's. Raises TaskError for anything else.
+    None counts as no metrics, a single number as `{"value": number}`. Raises TaskError for what is
+    no number.
     """
-    if returned is None:
-        return {}, None
-    if not isinstance(returned, Mapping):
-        returned = {"value": returned}
-    rest = dict(returned)
-    checkpoint = rest.pop("checkpoint_path", None)
-    metrics = {str(name): _number(str(name), value) for name, value in rest.items()}
-    return metrics, None if checkpoint is None else str(checkpoint)
-
-
-def _number(name: str, value: Any) -> float:
-    try:
-        item = value.item() if hasattr(value, "item") else value
-    except (TypeError, ValueError, RuntimeError):  # an array of none or of several
-        item = None
-    if isinstance(item, bool | int | float):
-        return item
-    raise TaskError(
-        f"the experiment returned {name}={value!r:.200}, a {type(value).__name__}. Return a "
-        "mapping of names to numbers (and 'checkpoint_path', if there is one)."
-    )
+    found = check_returned(returned)
+    return found.metrics, found.checkpoint_path
 
 
 def _load(paths: SubmissionPaths) -> TaskInput:
     fill_run_folder(paths)
-    found = read_json(paths.run_paths.task)
-    if found is None:
-        raise RecordError(f"no task file {paths.run_paths.task}")
-    task = TaskInput.from_json(found, what=str(paths.run_paths.task))
+    fill_attempt(paths)
+    task = task_of_attempt(paths)
     paths.run_paths.artifacts.mkdir(parents=True, exist_ok=True)
     return task
 
@@ -183,16 +212,18 @@ def _context(paths: SubmissionPaths, ray_nodes: Sequence[RunNode]) -> RunContext
         run_id=run.run_id,
         output_dir=run.artifacts,
         attempt=first_attempt(paths) + _restart(),
-        payload_path=run.payload if run.payload.exists() else None,
+        payload_path=payload_path(paths),
         stop_path=paths.stop,
-        ray_address=os.environ.get("TMGG_RAY_ADDRESS"),
-        nodes=tuple(ray_nodes) or (this_machine(),),
+        ray_address=os.environ.get(RAY_VARIABLE),
+        nodes=tuple(ray_nodes) or nodes_of_rank(paths) or (this_machine(),),
         checkpoint_note=run.checkpoint,
+        rank=paths.rank if isinstance(paths, RankPaths) else None,
+        rank_dir=paths.own_folder if isinstance(paths, RankPaths) else None,
     )
 
 
 def _send_artifacts(
-    paths: SubmissionPaths, task: TaskInput, found: TaskOutput, started: float
+    paths: SubmissionPaths, task: TaskInput, found: TaskOutput, started: Stopwatch
 ) -> str | None:
     """Bring the experiment's files to the task's URL; where its checkpoint is then."""
     folder = paths.run_paths.artifacts
@@ -214,29 +245,24 @@ def _send_artifacts(
         raise late from error
 
 
+def _config_for(experiment: Experiment, task: TaskInput, paths: SubmissionPaths) -> Any:
+    """The experiment's config; nothing for one that says that it looks at none."""
+    if getattr(experiment, IGNORES_CONFIG, False):
+        return None
+    from omegaconf import OmegaConf  # a tenth of a second, which calls of functions can spare
+
+    return OmegaConf.create(_with_output_dir(task.config, paths))
+
+
 def _with_output_dir(config: JsonDict, paths: SubmissionPaths) -> JsonDict:
     if config.get("output_dir") is not None:
         return config
     return {**config, "output_dir": str(paths.run_paths.artifacts)}
 
 
-def _connect_ray() -> list[RunNode]:
-    address = os.environ.get("TMGG_RAY_ADDRESS")
-    if not address:
-        return []
-    import ray  # over a second to import: only for runs that have a Ray cluster
-
-    ray.init(address=address, logging_level="WARNING", log_to_driver=True)
-    return [
-        RunNode(
-            hostname=node["NodeManagerHostname"],
-            address=node["NodeManagerAddress"],
-            cpus=node["Resources"].get("CPU", 0),
-            gpus=node["Resources"].get("GPU", 0),
-        )
-        for node in ray.nodes()
-        if node["Alive"]
-    ]
+def _namespace(paths: SubmissionPaths) -> str | None:
+    """Of Ray, for ranks; one process keeps Ray's own, a new one each time."""
+    return paths.run_paths.run_id if isinstance(paths, RankPaths) else None
 
 
 def _failed_output(paths: SubmissionPaths, failed: _Failed) -> TaskOutput:
@@ -251,11 +277,17 @@ def _failed_output(paths: SubmissionPaths, failed: _Failed) -> TaskOutput:
     return TaskOutput(
         run_id=paths.run_paths.run_id,
         status="timeout" if isinstance(error, ExperimentTimeout) else "failed",
+        checkpoint_path=_kept_by(error),
         error_type=name,
         error_message=_words_of(error),
         traceback="\n".join(lines[-TRACEBACK_LINES:]),
-        stage=failed.stage,
+        stage=FILES if isinstance(error, UnwritableError) else failed.stage,
     )
+
+
+def _kept_by(error: BaseException) -> str | None:
+    """The best weights from before a training diverged."""
+    return error.checkpoint_path if isinstance(error, DivergedError) else None
 
 
 def _stopped_output(paths: SubmissionPaths, stopped: StoppedEarlyError) -> TaskOutput:
@@ -270,39 +302,60 @@ def _stopped_output(paths: SubmissionPaths, stopped: StoppedEarlyError) -> TaskO
 
 
 def _words_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as unspeakable:  # the job-side top level: any class may be raised
-        return f"(its text cannot be had: {type(unspeakable).__name__}: {unspeakable})"
+    if isinstance(error, SystemExit):
+        return words_of_exit(error)
+    return text_of(error)
 
 
-def _deadline(paths: SubmissionPaths, started: float) -> None:
+def _deadline(paths: SubmissionPaths, started: Stopwatch) -> None:
     """The experiment ignored its time limit (native code that never returns): end the process."""
     error = ExperimentTimeout("the experiment ignored its time limit and was ended")
     _end_now(paths, _failed_output(paths, _Failed("run", error)), started)
 
 
-def _end_now(paths: SubmissionPaths, output: TaskOutput, started: float) -> None:
-    os._exit(_publish(paths, _stamped(output, paths, started)))
+def _end_now(paths: SubmissionPaths, output: TaskOutput, started: Stopwatch) -> None:
+    os._exit(publish(paths, _stamped(output, paths, started)))
 
 
-def _publish(paths: SubmissionPaths, output: TaskOutput) -> int:
+def publish(paths: SubmissionPaths, output: TaskOutput) -> int:
     """Write result file and result line; the exit code by which the job script knows the result."""
     if _is_stale(paths):
         log.error("the job was started again meanwhile; this result is not written")
-        return os.EX_TEMPFAIL
-    exit_code = _EXIT_CODES.get(output.status, 1)
-    try:
+        return job_exit_codes.SUPERSEDED
+    if is_anothers(paths):
+        log.error("the run was removed, and another has its name; this result is not written")
+        return job_exit_codes.SUPERSEDED
+    exit_code = _EXIT_CODES.get(output.status, job_exit_codes.FAILED)
+
+    def write() -> None:
         write_json(paths.result, output.to_json())
         write_atomic(paths.entrypoint_exit_code, f"{exit_code}\n".encode())
+
+    try:
+        write()
+    except OSError:
+        _print_result(paths, output)  # first, for the process may be ended while it waits
+        return exit_code if _wrote_later(write, paths) else job_exit_codes.CANNOT_WRITE
+    _print_result(paths, output)
+    return exit_code
+
+
+def _wrote_later(write: Callable[[], None], paths: SubmissionPaths) -> bool:
+    try:
+        leave(write, paths.folder)
     except OSError as error:
         log.error("could not write %s: %s", paths.result, error)
-        exit_code = os.EX_IOERR
+        return False
+    return True
+
+
+def _print_result(paths: SubmissionPaths, output: TaskOutput) -> None:
+    if isinstance(paths, RankPaths):
+        return
     try:
         print("\n" + render_result_line(output), flush=True)  # noqa: T201 - it is the interface
     except (OSError, ValueError) as error:  # a full disk; a stdout that the experiment closed
         log.error("could not print the result line: %s", error)
-    return exit_code
 
 
 def _is_stale(paths: SubmissionPaths) -> bool:

@@ -5,13 +5,14 @@ import sys
 
 from tmgg.experiment_utils.atomic_file import write_atomic
 from tmgg.experiment_utils.attempt_log import render_mark
+from tmgg.experiment_utils.looking import is_there
 from tmgg.experiment_utils.paths import SubmissionPaths
 
 
 def set_aside_earlier(paths: SubmissionPaths, *, restart: int) -> None:
     """What an earlier start left must not be taken for this one's."""
     for left in (paths.phases, paths.result, paths.entrypoint_exit_code):
-        if left.exists():
+        if is_there(left):
             left.rename(left.with_name(f"{left.name}.before-restart-{restart}"))
     for left in (paths.ended, paths.stop):
         left.unlink(missing_ok=True)

@@ -8,20 +8,32 @@ import contextlib
 import os
 import secrets
 
+from tmgg.errors import ForeignFileError
+from tmgg.experiment_utils.hiccups import says_nothing
 from tmgg.experiment_utils.paths import JobFolder
+from tmgg.experiment_utils.sound_records import read_sound, text_in
+from tmgg.experiment_utils.trust import note_foreign, read_trusted
 
 NOBODY = "nobody"
 
 
 def read_owner(paths: JobFolder) -> str | None:
-    """The job that runs the submission; None when none has begun, or none may."""
-    owner = _read(paths)
+    """The job that runs the submission; None when none has begun, or none may.
+
+    Raises OSError when the file system does not say.
+    """
+    owner = owner_on_record(paths)
     return owner if owner and owner != NOBODY else None
+
+
+def read_job_id(paths: JobFolder) -> str | None:
+    """The job that owns it, else the one noted when it was submitted. Raises OSError."""
+    return read_owner(paths) or text_in(read_sound(paths.job) or {}, "job_id")
 
 
 def is_forbidden(paths: JobFolder) -> bool:
     """Whether no job can ever begin this submission."""
-    return _read(paths) == NOBODY
+    return owner_on_record(paths) == NOBODY
 
 
 def claim(paths: JobFolder, job_id: str) -> str:
@@ -36,7 +48,7 @@ def claim(paths: JobFolder, job_id: str) -> str:
             os.link(mine, paths.owner)
     finally:
         mine.unlink()
-    return _read(paths)
+    return owner_on_record(paths)
 
 
 def forbid(paths: JobFolder) -> str | None:
@@ -48,8 +60,14 @@ def forbid(paths: JobFolder) -> str | None:
     return read_owner(paths)
 
 
-def _read(paths: JobFolder) -> str:
+def owner_on_record(paths: JobFolder) -> str:
+    """A job, NOBODY, or empty while nobody owns it. Raises OSError."""
     try:
-        return paths.owner.read_text(errors="replace").strip()
-    except OSError:
+        return read_trusted(paths.owner).decode(errors="replace").strip()
+    except ForeignFileError as error:
+        note_foreign(error)
+        return ""
+    except OSError as error:
+        if says_nothing(error):
+            raise
         return ""

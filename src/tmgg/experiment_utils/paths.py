@@ -3,6 +3,7 @@
     <output_dir>/                      slurm_outputs/ unless configured
         <run_id>.out, <run_id>.err     what the job printed, of all its attempts
         .ended/<run_id>.<n>.json       written by the job as its last act (exit record)
+        .ended/removed.<uid>           runs that this user removed, one a line
         .sweeps/<sweep_id>.json        the runs of a sweep, in order
         .batches/<batch_id>/           0700: many runs submitted with one sbatch
             batch.json                 what they share: the settings of their records
@@ -18,8 +19,10 @@
             run.json                   what was asked for; written once, before submission
             task.json, payload.pkl     what to run (0600)
             output/                    the experiment's own files: checkpoints, logs
+            refused_retry.json         why the backend refused to submit it again, if it did
             checkpoint                 path of the newest checkpoint that the experiment noted
             <n>/                       submission n (1, 2, ...): `retry` makes the next one
+                run.json, task.json, payload.pkl   where they differ from the submission before
                 batch                  the batch it was submitted with, and its place in it; then
                                        intent.json, job.sh and job.json are there, not here
                 intent.json            token, written before the backend is called
@@ -39,6 +42,8 @@
                 ray_token              secret of this job's Ray cluster (0600)
                 ray_logs/<node>/       ends of Ray's logs, where Ray failed (managed bootstrap)
                 ray_head               where the head's supervisor listens (managed bootstrap)
+                rank_hub               where rank 0's supervisor listens, in a run of several ranks
+                ranks/<rank>/          of each rank: its result, and its log unless it is rank 0
                 verdict.json           the outcome, once final
 
 The run folder is the database: any process on the shared file system can ask, collect or cancel.
@@ -112,6 +117,8 @@ class RunPaths:
     """The files of one run; `output_dir` is absolute."""
 
     RECORD_NAME: ClassVar[str] = "run.json"
+    ENDED_NAME: ClassVar[str] = ".ended"
+    REMOVAL_NOTES: ClassVar[str] = "removed."
 
     output_dir: Path
     run_id: str
@@ -141,6 +148,10 @@ class RunPaths:
         return self.folder / "checkpoint"
 
     @property
+    def refused_retry(self) -> Path:
+        return self.folder / "refused_retry.json"
+
+    @property
     def stdout(self) -> Path:
         return self.output_dir / f"{self.run_id}.out"
 
@@ -151,7 +162,11 @@ class RunPaths:
     @property
     def ended_folder(self) -> Path:
         """Shared by all runs of the folder: one listing tells which of a thousand have ended."""
-        return self.output_dir / ".ended"
+        return self.output_dir / self.ENDED_NAME
+
+    def removal_notes(self, user_id: int) -> Path:
+        """Which runs of the folder that user removed last."""
+        return self.ended_folder / f"{self.REMOVAL_NOTES}{user_id}"
 
     def submission(self, number: int) -> "SubmissionPaths":
         return SubmissionPaths(self, number)
@@ -159,11 +174,16 @@ class RunPaths:
     def submission_numbers(self) -> list[int]:
         """Submissions made so far, ascending."""
         try:
-            # Names only: a thousand runs make a Path's price felt.
-            names = os.listdir(self.folder)  # noqa: PTH208
+            # A file of such a name bars the next submission; see `removal`.
+            with os.scandir(self.folder) as entries:
+                names = [
+                    entry.name
+                    for entry in entries
+                    if entry.name.isascii() and entry.name.isdigit() and entry.is_dir()
+                ]
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+        return sorted(map(int, names))
 
 
 class JobFiles:
@@ -227,6 +247,20 @@ class SubmissionPaths(JobFiles):
         return f"tmgg-jobs show {self.name}"
 
     @property
+    def run(self) -> Path:
+        """The run's record, where this submission's options differ from the one before."""
+        return self.folder / RunPaths.RECORD_NAME
+
+    @property
+    def task(self) -> Path:
+        """What to run, where that is not as in the submission before."""
+        return self.folder / "task.json"
+
+    @property
+    def payload(self) -> Path:
+        return self.folder / "payload.pkl"
+
+    @property
     def batch(self) -> Path:
         return self.folder / "batch"
 
@@ -276,6 +310,10 @@ class SubmissionPaths(JobFiles):
     @property
     def stop(self) -> Path:
         return self.folder / "stop"
+
+    @property
+    def ranks(self) -> Path:
+        return self.folder / "ranks"
 
     @property
     def verdict(self) -> Path:

@@ -2,11 +2,13 @@
 
 import logging
 import math
+import os
 import re
 import socket
-import time
+import stat
 from dataclasses import dataclass
 
+from tmgg.experiment_utils.clock import unix_time_s
 from tmgg.experiment_utils.paths import JobFiles
 
 log = logging.getLogger(__name__)
@@ -46,9 +48,18 @@ def parse_phases(text: str) -> list[Phase]:
 
 def write_phase(paths: JobFiles, name: str) -> None:
     """Append one mark; a phase is a convenience, so a full disk does not end the run."""
-    line = f"{name} {time.time():.6f} {socket.gethostname()}\n"
+    line = f"{name} {unix_time_s():.6f} {socket.gethostname()}\n"
     try:
-        with paths.phases.open("a") as stream:
+        with open(paths.phases, "a", opener=_opened) as stream:
             stream.write(line)
     except OSError as error:
         log.warning("could not record phase %s: %s", name, error)
+
+
+def _opened(path: str, flags: int) -> int:
+    """Readable to its owner, whatever umask a task has set."""
+    descriptor = os.open(path, flags, 0o666)
+    mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    if mode & 0o600 != 0o600:
+        os.fchmod(descriptor, mode | 0o600)
+    return descriptor

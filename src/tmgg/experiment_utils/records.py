@@ -27,7 +27,7 @@ def parse_record(
 
 def parse_fields(cls: type[_Record], value: Mapping[str, Any], *, what: str) -> _Record:
     """As `parse_record` for a part of a record, which has no version of its own."""
-    known = {item.name for item in fields(cls)}  # type: ignore[arg-type]
+    known = _names(cls)  # type: ignore[arg-type]
     try:
         record = cls(**{key: item for key, item in value.items() if key in known})
     except TypeError as error:
@@ -39,12 +39,17 @@ def parse_fields(cls: type[_Record], value: Mapping[str, Any], *, what: str) -> 
     return record
 
 
+def shallow(record: object) -> dict[str, Any]:
+    """The fields of a dataclass by name; what they hold is not copied, as `asdict` would."""
+    return {name: getattr(record, name) for name in _names(type(record))}  # type: ignore[arg-type]
+
+
 def check_version(value: Mapping[str, Any], *, what: str, newest_version: int) -> None:
     """Raises RecordError for a record of a newer TMGG, or of none."""
     version = value.get("version")
     if type(version) is not int or not 1 <= version <= newest_version:
         raise RecordError(
-            f"{what} has version {version!r:.100}; this TMGG reads 1 to {newest_version}"
+            f"{what} has version {version!r:.100}; this TMGG reads 1 to {newest_version}; update it"
         )
 
 
@@ -55,6 +60,11 @@ def as_time(value: object) -> float | None:
     except OverflowError:
         return None
     return found if math.isfinite(found) else None
+
+
+@functools.cache
+def _names(cls: type[Any]) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(cls))
 
 
 @functools.cache

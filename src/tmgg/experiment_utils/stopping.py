@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from types import FrameType
 
 from tmgg.experiment_utils.context import heeds_stop
+from tmgg.experiment_utils.fork_signals import replaced_in_children
 from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.stop_signal import heeds_signal, mark_own_handler
 
 TERMINATED = "terminated"
 """Somebody asked for the end with SIGTERM."""
@@ -26,23 +28,28 @@ def read_stop_reason(paths: SubmissionPaths) -> str | None:
 
 @contextlib.contextmanager
 def heeding_term(paths: SubmissionPaths) -> Iterator[None]:
-    """While it runs, SIGTERM leaves an experiment that asks about stopping the time to save.
+    """While it runs, SIGTERM leaves an experiment that heeds it the time to save: one that asks
+    about stopping, or handles the signal by which it is told.
 
     Any other experiment it ends at once, as ever. Main thread only.
     """
     heeded: list[int] = []
+    owner = os.getpid()
 
     def on_term(number: int, _frame: FrameType | None) -> None:
-        if heeds_stop():
+        # A forked child has this handler, too, and ends as any other: pools end theirs so.
+        if os.getpid() == owner and (heeds_stop() or heeds_signal()):
             heeded.append(number)
             drop_stop(paths, TERMINATED)
         else:
             signal.signal(signal.SIGTERM, previous)
             os.kill(os.getpid(), signal.SIGTERM)
 
+    mark_own_handler(on_term)
     previous = signal.signal(signal.SIGTERM, on_term)
     try:
-        yield
+        with replaced_in_children(signal.SIGTERM, previous):
+            yield
     finally:
         # Slurm sends it twice: what was saved must still be told.
         if signal.getsignal(signal.SIGTERM) is on_term:

@@ -7,20 +7,20 @@ one: any process finds its runs, and the same configs again are matched with the
 import hashlib
 import json
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic
+from tmgg.experiment_utils.identity import PLACE_KEYS
+from tmgg.experiment_utils.output_folder import prepare_output_dir
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, SweepPaths
-from tmgg.experiment_utils.records import parse_fields, parse_record
-
-_OWNER_ONLY_FOLDER = 0o700
-# They say who a run is and where its files are, not what it computes.
-_NOT_CONTENT = ("run_id", "output_dir")
+from tmgg.experiment_utils.records import parse_fields, parse_record, shallow
+from tmgg.experiment_utils.sharing import mode_for_team
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,9 +29,13 @@ class SweepRun:
 
     run_id: str
     key: str
-    """What it computes; see `content_key`."""
+    """What it computes; see `identity`, and `old_key` where there is no program."""
     title: str = ""
     """In what it differs from its siblings, for people."""
+    as_written: JsonDict = field(default_factory=dict)
+    """By dotted key: what a summary shows for values that come from the environment."""
+    program: str = ""
+    """Whose run it is; empty in the records of an older TMGG, whose keys do not tell that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,30 +49,47 @@ class SweepRecord:
     policy: JsonDict
     runs: list[SweepRun]
     """In the order of the configs."""
+    name: str = ""
+    """What people call it; several sweeps may have one name."""
+    metric: str = ""
+    """The metric that ranks its runs; empty where none was chosen."""
+    metric_mode: str = "min"
     created_at: float = field(default_factory=time.time)
 
     def to_json(self) -> JsonDict:
-        return {"version": LAYOUT_VERSION, **asdict(self)}
+        # Not asdict: there may be thousands of runs.
+        runs = [shallow(run) for run in self.runs]
+        return {"version": LAYOUT_VERSION, **shallow(self), "runs": runs}
 
 
-def content_key(target: str, config: JsonDict) -> str:
-    """A hash of what a run computes: its callable and its config, whatever it is called."""
-    content = {name: value for name, value in config.items() if name not in _NOT_CONTENT}
+_SWEEP_RUN = re.compile(r"(?P<sweep>\d{8}-\d{6}-[0-9a-f]{8})-\d+")
+
+
+def sweep_of(run_id: str) -> str | None:
+    """The sweep a run belongs to, by its id: the launcher names a sweep's runs SWEEP-0, SWEEP-1."""
+    found = _SWEEP_RUN.fullmatch(run_id)
+    return found["sweep"] if found else None
+
+
+def old_key(target: str, config: JsonDict) -> str:
+    """The key of a run in the records of an older TMGG: its callable and its config, no more."""
+    content = {name: value for name, value in config.items() if name not in PLACE_KEYS}
     text = json.dumps([target, content], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def save_sweep(paths: SweepPaths, record: SweepRecord) -> None:
     """Write the record; runs that a sweep of this id had before stay in it. Raises OSError."""
-    paths.record.parent.mkdir(parents=True, exist_ok=True, mode=_OWNER_ONLY_FOLDER)
+    prepare_output_dir(paths.output_dir, [SweepPaths.FOLDER_NAME])
     earlier = load_sweep(paths)
     value = record.to_json()
     if earlier is not None:
         known = {run.run_id for run in record.runs}
-        kept = [asdict(run) for run in earlier.runs if run.run_id not in known]
+        kept = [shallow(run) for run in earlier.runs if run.run_id not in known]
         value |= {"runs": [*kept, *value["runs"]], "created_at": earlier.created_at}
+        value["name"] = record.name or earlier.name
     # Without indents, which take Python's slow encoder: there may be thousands of runs.
-    write_atomic(paths.record, (json.dumps(value) + "\n").encode())
+    write_atomic(paths.record, (json.dumps(value) + "\n").encode(), mode=mode_for_team())
 
 
 def load_sweep(paths: SweepPaths) -> SweepRecord | None:
@@ -87,10 +108,10 @@ def load_sweep(paths: SweepPaths) -> SweepRecord | None:
 
 
 def sweeps_in(output_dir: Path) -> list[str]:
-    """The ids of the sweeps recorded in a folder, oldest first."""
+    """The ids of the sweeps recorded in a folder, oldest first. Raises OSError."""
     try:
         names = os.listdir(output_dir / SweepPaths.FOLDER_NAME)  # noqa: PTH208 - names only
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(Path(name).stem for name in names if name.endswith(".json") and name[0] != ".")
 

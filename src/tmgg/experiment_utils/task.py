@@ -8,8 +8,8 @@ knows how to open it.
 import contextlib
 import copy
 import dataclasses
-import importlib
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -19,13 +19,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tmgg.errors import RecordError, TaskError
 from tmgg.experiment_utils.atomic_file import JsonDict
-from tmgg.experiment_utils.records import parse_fields, parse_record
+from tmgg.experiment_utils.extras import check_extra_of
+from tmgg.experiment_utils.quick_import import quick_import
+from tmgg.experiment_utils.records import parse_fields, parse_record, shallow
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 TASK_VERSION = 1
 RESULT_PREFIX = "TMGG_RESULT:"
+FILES = "files"
+"""The stage of a result whose job could not write its own files."""
+IGNORES_CONFIG = "ignores_config"
+"""Attribute of a target that never looks at its config; then none is made for it."""
 DEFAULT_TARGET = "tmgg.experiments.denoising:run"
 
 _INTERPOLATION = re.compile(r"(\\*)\$\{")
@@ -49,11 +55,14 @@ class TaskInput:
     """Python-level limit on the callable in seconds; None is no limit."""
     artifact_url: str | None = None
     """Where the experiment's files go when it has completed, in a folder named like the run."""
+    identity: JsonDict | None = None
+    """What the run is (see `identity`); None where it was recorded by an older TMGG."""
+    process: JsonDict | None = None
+    """What the job's process is made like (see `program.single`); None leaves it as it is."""
 
     def to_json(self) -> JsonDict:
         # Not asdict, which copies the config part by part: a sweep has thousands.
-        fields = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        return {"version": TASK_VERSION, **fields}
+        return {"version": TASK_VERSION, **shallow(self)}
 
     @classmethod
     def from_json(cls, value: JsonDict, *, what: str = "task") -> "TaskInput":
@@ -84,16 +93,24 @@ class TaskOutput:
     traceback: str | None = None
     """The last lines of the traceback."""
     stage: str | None = None
-    """Where it failed: `load`, `ray`, `run`, `result` or `artifacts`; None when it did not."""
+    """Where it failed: `load`, `ray`, `run`, `result` or `artifacts`, or `rank` where a rank died
+    without a word; None when it did not."""
+    rank: int | None = None
+    """Which of several ranks failed, on `hostname`; None when it did not, or there was but one."""
     stop_reason: str | None = None
     """Why it was asked to end, when it stopped: `time_limit`, `preemption`, or `terminated`."""
     submission: int = 1
+    token: str | None = None
+    """The submission's; None in results written before evidence had tokens."""
     restart: int = 0
     """How often the backend had restarted the job; a result of an older restart is stale."""
     job_id: str | None = None
     hostname: str = ""
     ray_nodes: list[JsonDict] = field(default_factory=list)
     """Alive nodes of the Ray cluster when the experiment began: hostname, address, resources."""
+    changed_script: str | None = None
+    """The user's script, where it was edited between submission and start; the run has the new one.
+    None in older records."""
     workers: list[Worker] = field(default_factory=list)
     """The processes of a distributed experiment; empty when it had but one."""
     started_at: float = 0.0
@@ -102,10 +119,14 @@ class TaskOutput:
     duration_seconds: float = 0.0
 
     def to_json(self) -> JsonDict:
-        return {"version": TASK_VERSION, **dataclasses.asdict(self)}
+        metrics = {name: _strict(number) for name, number in self.metrics.items()}
+        return {"version": TASK_VERSION, **dataclasses.asdict(self), "metrics": metrics}
 
     @classmethod
     def from_json(cls, value: JsonDict, *, what: str = "result") -> "TaskOutput":
+        if isinstance(metrics := value.get("metrics"), dict):
+            numbers = {name: _number_of(item) for name, item in metrics.items()}
+            value = {**value, "metrics": numbers}
         workers = value.get("workers", [])
         if isinstance(workers, list) and all(isinstance(item, dict) for item in workers):
             parsed = [parse_fields(Worker, item, what=f"{what}, workers") for item in workers]
@@ -113,10 +134,27 @@ class TaskOutput:
         return parse_record(cls, value, what=what, newest_version=TASK_VERSION)
 
 
+# JSON has no such numbers; `tmgg-jobs --json` writes these texts, too.
+_TEXT_OF = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def _strict(number: float) -> float | str:
+    """The number, or the text that stands for it in JSON."""
+    if isinstance(number, int) or math.isfinite(number):
+        return number
+    return "NaN" if math.isnan(number) else ("Infinity" if number > 0 else "-Infinity")
+
+
+def _number_of(value: Any) -> Any:
+    """The number that a text stands for; whatever else it is, as it is."""
+    return _TEXT_OF.get(value, value) if isinstance(value, str) else value
+
+
 def nodes_of(output: TaskOutput) -> list[str]:
-    """Hosts of the Ray cluster the experiment had, or the one host it ran on."""
+    """Hosts of the Ray cluster the experiment had, or of its ranks, or the one host it ran on."""
     hosts = sorted(str(node.get("hostname")) for node in output.ray_nodes)
-    return hosts or [output.hostname]
+    of_workers = list(dict.fromkeys(worker.node for worker in output.workers))
+    return hosts or of_workers or [output.hostname]
 
 
 def render_result_line(output: TaskOutput) -> str:
@@ -126,7 +164,7 @@ def render_result_line(output: TaskOutput) -> str:
     """
     fields = output.to_json()
     first = {name: fields[name] for name in ("run_id", "metrics", "status")}
-    return RESULT_PREFIX + json.dumps(first | fields, separators=(",", ":"))
+    return RESULT_PREFIX + json.dumps(first | fields, separators=(",", ":"), allow_nan=False)
 
 
 def parse_result_line(line: str) -> TaskOutput:
@@ -166,18 +204,11 @@ def prepare_config(config: ConfigLike) -> JsonDict:
     Text that holds a literal `${` is escaped, so that OmegaConf reads it back as it was, and
     preparing a prepared config changes nothing.
     """
-    from omegaconf.errors import OmegaConfBaseException  # see _resolved
-
     if not isinstance(config, Mapping):
         raise TaskError(
             f"the config is a {type(config).__name__}; give a mapping of names to values"
         )
-    try:
-        plain = _resolved(config)
-    except OmegaConfBaseException as error:
-        raise TaskError(
-            f"the config cannot be resolved: {error}. Set the key named above, or remove it."
-        ) from error
+    plain = _resolved(config)
     _check_json(plain, "config")
     escaped = _map_text(plain, escape_interpolation)
     assert isinstance(escaped, dict)
@@ -207,13 +238,15 @@ def module_of(target: str) -> str:
 def load_target(target: str) -> Experiment:
     """Import the callable; modules beside the working directory count, as they do for `python -m`.
 
-    Raises TaskError when the name leads to nothing callable; a module's own ImportError passes.
+    Raises TaskError when the name leads to nothing callable, MissingExtraError for a built-in
+    experiment without its packages; a module's own ImportError passes.
     """
     module_name, function_name = _split_target(target)
+    check_extra_of(module_name)
     working_directory = str(Path.cwd())
     if working_directory not in sys.path:
         sys.path.append(working_directory)
-    found: Any = importlib.import_module(module_name)
+    found: Any = quick_import(module_name)
     for part in function_name.split("."):
         if not hasattr(found, part):
             raise TaskError(
@@ -242,11 +275,19 @@ def _resolved(config: ConfigLike) -> JsonDict:
         return {name: copy.deepcopy(value) for name, value in config.items() if name != "hydra"}
     # A tenth of a second to import: only for those who submit, not for who asks about runs.
     from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
-    if not isinstance(config, DictConfig):
-        config = OmegaConf.create({name: config[name] for name in config if name != "hydra"})
-    with _without_hydra(config) as tree:
-        plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True, enum_to_str=True)
+    try:
+        if not isinstance(config, DictConfig):
+            config = OmegaConf.create({name: config[name] for name in config if name != "hydra"})
+        with _without_hydra(config) as tree:
+            plain = OmegaConf.to_container(
+                tree, resolve=True, throw_on_missing=True, enum_to_str=True
+            )
+    except OmegaConfBaseException as error:
+        raise TaskError(
+            f"the config cannot be resolved: {error}. Set the key named above, or remove it."
+        ) from error
     assert isinstance(plain, dict)
     return plain  # type: ignore[return-value]
 

@@ -1,23 +1,24 @@
 """Denoising on all that a run has: its nodes, its checkpoints, its wish to end."""
 
 import contextlib
-import functools
-import importlib.util
-import signal
-import socket
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from omegaconf import DictConfig
 
-from tmgg.errors import MissingExtraError
-from tmgg.experiment_utils.context import RunContext, Worker, current_run, this_machine
+from tmgg.experiment_utils.context import RunContext, current_run
+from tmgg.experiments.run_resources import (
+    granted_accelerator,
+    has_ray,
+    hooks_of,
+    machines_of,
+    own_ray,
+    report_workers,
+    require_busy_nodes,
+    require_one_process,
+)
 from tmgg.training.config import Settings
 from tmgg.training.experiment import place, read_settings, result, train_placed
-from tmgg.training.hooks import Hooks
-from tmgg.training.placement import Machine, Placement
 
 
 def run(config: Mapping[str, object] | DictConfig) -> dict[str, float | str]:
@@ -27,76 +28,23 @@ def run(config: Mapping[str, object] | DictConfig) -> dict[str, float | str]:
     that is asked to end saves one and raises StoppedEarlyError.
     """
     context = current_run()
-    settings = read_settings(config)
-    has_ray = context is not None and context.ray_address is not None
-    placement = place(settings, _machines(context)) if has_ray else _place_here(settings)
-    if context is not None:
-        settings = _resumed(settings, context)
-    alone = has_ray or placement.workers == 1
-    with contextlib.nullcontext() if alone else _own_ray(placement.workers):
-        outcome = train_placed(settings, placement, hooks=_hooks(context))
-    if context is not None:
-        here = [(0, socket.gethostname())]
-        workers = [Worker(rank=rank, node=node) for rank, node in outcome.workers or here]
-        context.report_workers(workers)
+    require_one_process(context)
+    settings = _here(read_settings(config), context)
+    placement = place(settings, machines_of(context))
+    allow_idle = settings.trainer.allow_idle_nodes
+    require_busy_nodes(placement.workers, context, allow_idle=allow_idle)
+    alone = has_ray(context) or placement.workers == 1
+    with contextlib.nullcontext() if alone else own_ray(placement.workers):
+        outcome = train_placed(settings, placement, hooks=hooks_of(context))
+    report_workers(context, outcome.workers)
     return result(settings, outcome.metrics)
 
 
-def _machines(context: RunContext | None) -> list[Machine]:
-    return [] if context is None else [Machine(node.cpus, node.gpus) for node in context.nodes]
-
-
-def _place_here(settings: Settings) -> Placement:
-    """Without a cluster of the run's own: one worker, unless more are asked for."""
-    import torch
-
-    if settings.trainer.workers is None:
-        settings = replace(settings, trainer=replace(settings.trainer, workers=1))
-    return place(settings, [Machine(this_machine().cpus, torch.cuda.device_count())])
-
-
-def _resumed(settings: Settings, context: RunContext) -> Settings:
-    """From where an earlier attempt of the run came to, which is beyond what it was given."""
-    previous = context.previous_checkpoint
-    return settings if previous is None else replace(settings, resume_from=previous)
-
-
-def _hooks(context: RunContext | None) -> Hooks:
-    """Functions that work on every node, where there is no current run."""
-    if context is None or context.stop_path is None:
-        return Hooks()
-    context.stop_requested()  # from now on SIGTERM leaves time to save
-    return Hooks(
-        stop=functools.partial(_is_there, context.stop_path),
-        saved=context.note_checkpoint,
-    )
-
-
-def _is_there(path: Path) -> bool:
-    return path.exists()
-
-
-@contextlib.contextmanager
-def _own_ray(workers: int) -> Iterator[None]:
-    """Ray on this machine, for a run that has none."""
-    if importlib.util.find_spec("ray") is None:
-        raise MissingExtraError(
-            f"trainer.workers={workers} needs Ray, which is not installed; run "
-            "`pip install 'tmgg[ray]'`, or use trainer.workers=1"
-        )
-    import ray  # over a second to import
-
-    on_term = signal.getsignal(signal.SIGTERM)
-    ray.init(
-        address="local",
-        num_cpus=max(workers, int(this_machine().cpus)),
-        include_dashboard=False,
-        log_to_driver=True,
-        logging_level="WARNING",
-    )
-    if threading.current_thread() is threading.main_thread() and callable(on_term):
-        signal.signal(signal.SIGTERM, on_term)  # Ray's own would end the training unsaved
-    try:
-        yield
-    finally:
-        ray.shutdown()
+def _here(settings: Settings, context: RunContext | None) -> Settings:
+    """On the devices of this run, and from where an earlier attempt of it came to."""
+    trainer = settings.trainer
+    workers = trainer.workers if has_ray(context) else trainer.workers or 1
+    accelerator = granted_accelerator(trainer.accelerator, context)
+    trainer = replace(trainer, workers=workers, accelerator=accelerator)  # type: ignore[arg-type]
+    previous = None if context is None else context.previous_checkpoint
+    return replace(settings, trainer=trainer, resume_from=previous or settings.resume_from)

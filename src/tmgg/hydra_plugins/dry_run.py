@@ -4,7 +4,9 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 
-from tmgg.experiment_utils.cloud.base import CloudRunner, as_request
+from tmgg.console.visible import visible
+from tmgg.experiment_utils.cloud.requests import as_request
+from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.task import target_of
 
@@ -32,7 +34,8 @@ def print_dry_run(
     """What would be submitted, in full where the runner can tell."""
     for index, request in enumerate(requests):
         title = f"# {index + 1} of {len(requests)}: {titles[index]}\n" if titles else ""
-        sys.stdout.write(f"{title}{_render(runner, as_request(request)).rstrip()}\n\n")
+        script = _render(runner, as_request(request)).rstrip()
+        sys.stdout.write(visible(f"{title}{script}\n\n"))
     sys.stdout.write("# dry run: nothing was submitted, nothing was written\n")
 
 

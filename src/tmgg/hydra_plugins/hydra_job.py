@@ -2,29 +2,47 @@
 
 A Hydra task function may be a closure, so it travels as a pickle (cloudpickle) in the run's payload
 file, which only its owner can read, together with its composed config and Hydra's own state: what
-Hydra's `run_job` does in the job is then what it would have done at home.
+Hydra's `run_job` does in the job is then what it would have done at home. What the user's script
+defines goes by its name: the job loads the script (see `experiment_utils.program`).
 """
 
 import contextlib
+import logging
 import os
 import pickle
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
-from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from tmgg.errors import TaskError
+from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.context import RunContext, current_run
-from tmgg.hydra_plugins.job_returns import PICKLING_ERRORS, leave, metrics_of, portable
+from tmgg.experiment_utils.ends import ending_well
+from tmgg.experiment_utils.metrics import BARE_NAME
+from tmgg.experiment_utils.program.again import announce
+from tmgg.experiment_utils.program.captured import Program, capture_program
+from tmgg.experiment_utils.program.entering import enter, place_of
+from tmgg.experiment_utils.program.left_behind import set_in_modules
+from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, Names, dumps, globals_for
+from tmgg.experiment_utils.program.search_path import own_search_path
+from tmgg.experiment_utils.task import escape_interpolation
+from tmgg.experiment_utils.trust import read_trusted
+from tmgg.hydra_plugins.job_process import arguments_of, know_plugins, no_app_starts, set_state
+from tmgg.hydra_plugins.job_returns import leave_if_possible, metrics_of, portable
+from tmgg.hydra_plugins.resolving import as_in_job
+
+log = logging.getLogger(__name__)
 
 TARGET = "tmgg.hydra_plugins.hydra_job:run"
+_APP = "the Hydra app (its task function, callbacks or resolvers)"
 JOB_DIR_KEY = "hydra.sweep.dir"
 JOB_SUBDIR_KEY = "hydra.sweep.subdir"
 
@@ -41,26 +59,53 @@ class App:
 def pack_app(task_function: TaskFunction, hydra_context: HydraContext) -> bytes:
     """The shared part of the payloads; raises TaskError when the task function cannot travel."""
     app = App(task_function, hydra_context, Singleton.get_state())
-    return _dump(app, what="the Hydra app (its task function, callbacks or resolvers)")
+    program = capture_program()
+    for name in set_in_modules(program):
+        log.warning(
+            "%s is set in the part of %s that only the main program runs. A job imports the "
+            "module anew and does not have it: pass it through the config.",
+            name,
+            program.script,
+        )
+    shared = {
+        "program": program.to_json(),
+        "globals": _dump_globals(task_function, program),
+        "app": _dump(
+            app, program, what="the Hydra app (its task function, callbacks or resolvers)"
+        ),
+    }
+    return pickle.dumps(shared)
 
 
 def pack_job(app: bytes, config: DictConfig) -> bytes:
     """One job's payload; its outside is plain data, which opens before the app's modules do."""
     envelope = {
-        "python": list(sys.version_info[:2]),
-        "cwd": str(config.hydra.runtime.cwd),
-        "sys_path": _own_sys_path(),
-        "app": app,
+        **place_of(str(config.hydra.runtime.cwd)),
+        "sys_path": own_search_path(),
+        "arguments": arguments_of(config),
+        "folder": OmegaConf.select(config, "hydra.runtime.output_dir"),
         "config": _dump_config(config),
+        **(pickle.loads(app) if app else {}),
     }
     return pickle.dumps(envelope)
 
 
+def in_folder_of_record(request: TaskRequest) -> TaskRequest:
+    """The job with the output folder that its run has on record: what it saved there is there."""
+    folder = None if request.identity is None else request.identity.folder
+    if request.payload is None or request.target != TARGET or folder is None:
+        return request
+    envelope = pickle.loads(request.payload)  # this process's own
+    if envelope["folder"] == folder:
+        return request
+    return replace(request, payload=pickle.dumps(envelope | {"put_into": folder}))
+
+
 def warm_up() -> None:
     """Import what opening a payload imports; many jobs are then forked from this process."""
-    import tmgg.cli.experiment  # noqa: F401 - the task function of most
+    import tmgg.hydra_plugins.experiment  # noqa: F401 - the task function of most
 
-    Plugins.instance()
+    know_plugins()
 
 
 def run(_config: DictConfig) -> dict[str, Any]:
@@ -68,26 +113,38 @@ def run(_config: DictConfig) -> dict[str, Any]:
     context = current_run()
     if context is None or context.payload_path is None:
         raise TaskError(f"{TARGET} runs only in a job that has a payload file")
-    envelope = pickle.loads(context.payload_path.read_bytes())
-    _enter(envelope)
+    envelope = pickle.loads(read_trusted(context.payload_path, own=True))
+    arguments = envelope.get("arguments", ())
+    program = enter(envelope, arguments, what="a Hydra app", loading=_loading)
     app: App = pickle.loads(envelope["app"])
     config: DictConfig = pickle.loads(envelope["config"])
-    job_return = _run_hydra_job(app, config, context)
-    sent = portable(job_return)
-    leave(sent, context.output_dir, attempt=context.attempt)
-    for one in (job_return, sent):
-        if one.status is JobStatus.FAILED:
-            raise one._return_value
-    return metrics_of(job_return.return_value)
+    job_return = _run_hydra_job(app, config, context, folder=envelope.get("put_into"))
+    if job_return.status is JobStatus.COMPLETED and not context.is_first:
+        return {}  # rank 0 speaks for all
+    sent = portable(job_return, program)
+    leave_if_possible(sent, context.returns_dir, attempt=context.attempt, program=program)
+    if job_return.status is JobStatus.FAILED:
+        raise job_return._return_value
+    metric = OmegaConf.select(config, "hydra.launcher.metric")
+    return metrics_of(job_return.return_value, bare_name=metric or BARE_NAME)
 
 
-def _run_hydra_job(app: App, config: DictConfig, context: RunContext) -> JobReturn:
-    Singleton.set_state(app.singletons)
+def _run_hydra_job(
+    app: App, config: DictConfig, context: RunContext, *, folder: str | None
+) -> JobReturn:
+    set_state(app.singletons)
     setup_globals()
-    with read_write(config.hydra.job), open_dict(config.hydra.job):
+    if folder is not None:
+        _put_into(config, folder)
+    with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.job.id = os.environ.get("TMGG_JOB_ID") or context.run_id
+        if not context.is_first:
+            config.hydra.output_subdir = None  # the same files; rank 0 writes them
+    with as_in_job(config, JOB_DIR_KEY, JOB_SUBDIR_KEY):
+        script = getattr(sys.modules["__main__"], "__file__", None)
+        announce(str(config.hydra.runtime.output_dir), script, sys.argv[1:])
     return run_job(
-        task_function=app.task_function,
+        task_function=ending_well(app.task_function),
         config=config,
         job_dir_key=JOB_DIR_KEY,
         job_subdir_key=JOB_SUBDIR_KEY,
@@ -95,28 +152,35 @@ def _run_hydra_job(app: App, config: DictConfig, context: RunContext) -> JobRetu
     )
 
 
-def _enter(envelope: dict[str, Any]) -> None:
-    """Make this process see what the submitting one saw: working directory and modules."""
-    submitted, here = tuple(envelope["python"]), sys.version_info[:2]
-    if submitted != here:
-        raise TaskError(
-            f"submitted with Python {submitted[0]}.{submitted[1]}, running on {here[0]}.{here[1]}: "
-            "a Hydra app travels between equal versions only. Set slurm_python or "
-            "slurm_setup_commands."
-        )
-    os.chdir(envelope["cwd"])
-    sys.path.extend(path for path in envelope["sys_path"] if path not in sys.path)
+def _put_into(config: DictConfig, folder: str) -> None:
+    """Make the job's output folder the one that its run has on record."""
+    with read_write(config.hydra.sweep), open_dict(config.hydra.sweep):
+        config.hydra.sweep.dir = escape_interpolation(str(Path(folder).parent))
+        config.hydra.sweep.subdir = escape_interpolation(Path(folder).name)
 
 
-def _own_sys_path() -> list[str]:
-    # The interpreter's own folders are the job's matter; those of scripts and PYTHONPATH are not.
-    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix}
-    absolute = [Path(path).absolute() for path in sys.path]
-    return [
-        str(path)
-        for path in absolute
-        if not any(path.is_relative_to(prefix) for prefix in prefixes)
-    ]
+@contextlib.contextmanager
+def _loading() -> Iterator[None]:
+    """While the script is loaded: after Hydra's plugins are known; its app does not start."""
+    know_plugins()
+    with no_app_starts():
+        yield
+
+
+def _dump_globals(task_function: TaskFunction, program: Program) -> dict[str, bytes]:
+    """Values of the script that only its guarded part, or a call, has set."""
+    if not program.is_loadable:
+        return {}  # they travel with the functions that use them
+    names = Names(program)
+    dumped: dict[str, bytes] = {}
+    for name, value in globals_for(task_function, program).items():
+        try:
+            dumped[name] = _dump(value, program, what=f"{name}, which the task function uses,")
+        except TaskError:
+            if not names.is_loaded(name):
+                raise
+            # The job has the one that loading the script makes, as with Python's own spawn.
+    return dumped
 
 
 def _dump_config(config: DictConfig) -> bytes:
@@ -126,12 +190,12 @@ def _dump_config(config: DictConfig) -> bytes:
             pickled = pickle.dumps(config)
             if b"__main__" not in pickled:
                 return pickled
-    return _dump(config, what="the config")
+    return _dump(config, capture_program(), what="the config")
 
 
-def _dump(value: object, *, what: str) -> bytes:
+def _dump(value: object, program: Program, *, what: str) -> bytes:
     try:
-        return bytes(cloudpickle.dumps(value))
+        return dumps(value, program)
     except PICKLING_ERRORS as error:
         raise TaskError(
             f"{what} cannot be sent to a job: {error}. Open files, locks, connections and the like "

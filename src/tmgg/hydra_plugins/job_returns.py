@@ -1,9 +1,11 @@
 """JobReturn, what Hydra expects of a job: left behind by the job, read or made by the launcher."""
 
+import contextlib
+import logging
 import pickle
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,69 +13,130 @@ import cloudpickle
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from tmgg.errors import TaskError, TmggError
+from tmgg.console.visible import visible
+from tmgg.errors import ForeignFileError, TmggError
 from tmgg.experiment_utils.atomic_file import write_atomic
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, SpawnedTask
+from tmgg.experiment_utils.error_text import text_of
+from tmgg.experiment_utils.leaving import leave as write_patiently
+from tmgg.experiment_utils.metrics import (
+    BARE_NAME,
+    CHECKPOINT,
+    name_lost,
+    name_no_numbers,
+    number_of,
+    sort_returned,
+)
 from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.program.captured import Program
+from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, dumps
+from tmgg.experiment_utils.trust import read_trusted
+from tmgg.hydra_plugins.first_opening import FirstOpening, OpeningError
+from tmgg.hydra_plugins.harmless_error import harmless
+from tmgg.hydra_plugins.resolving import as_written
 
-PICKLING_ERRORS = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
-"""What cloudpickle raises for an object that cannot travel."""
+log = logging.getLogger(__name__)
+
 MakeConfig = Callable[[], DictConfig]
 """Composes a job's config again; most JobReturns bring their own."""
 _FILE = "job_return.{}.pkl"
 _REPORTED = "_tmgg_reported"
 
 
-def portable(job_return: JobReturn) -> JobReturn:
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """In the place of a return value that cannot travel; says why."""
+
+    why: str
+
+
+class UnusableReturnError(Exception):
+    """A job's return value cannot be had here; says why."""
+
+
+def portable(job_return: JobReturn, program: Program | None = None) -> JobReturn:
     """A copy that survives being pickled and opened elsewhere.
 
-    A failed job's exception carries its traceback in a note. A return value that cannot travel
-    makes the copy a failed one: a result nobody can have is not a result.
+    A failed job's exception carries its traceback in a note. In the place of a return value that
+    cannot travel is a NotSent, and the log says why: the run's numbers stand in for it at home.
     """
     if job_return.status is JobStatus.FAILED:
-        return replace(job_return, _return_value=_portable_error(job_return._return_value))
+        sent = _portable_error(job_return._return_value, program)
+        return replace(job_return, _return_value=sent)
     try:
-        cloudpickle.dumps(job_return._return_value)
+        _dumps(job_return, program)  # whole, as it is left: one level deeper than its value
     except PICKLING_ERRORS as error:
-        returned = type(job_return._return_value).__name__
-        why = TaskError(
-            f"the task function ended well but returned a {returned}, which cannot be sent back: "
-            f"{error}. Return numbers, text, lists or mappings."
+        kind, why = type(job_return._return_value).__name__, text_of(error)
+        log.warning(
+            "the task function returned a %s, which cannot be sent back: %s. Its numbers are kept.",
+            kind,
+            why,
         )
-        return replace(job_return, status=JobStatus.FAILED, _return_value=why)
+        not_sent = NotSent(f"it is a {kind}, which cannot be sent back: {why}")
+        return JobReturn(status=job_return.status, _return_value=not_sent)
     return job_return
 
 
-def leave(job_return: JobReturn, output_dir: Path, *, attempt: int) -> None:
+def leave(
+    job_return: JobReturn, output_dir: Path, *, attempt: int, program: Program | None = None
+) -> None:
     """Job side: write a portable JobReturn into the run's folder, for its owner only."""
-    write_atomic(output_dir / _FILE.format(attempt), cloudpickle.dumps(job_return))
+    pickled = _dumps(job_return, program)
+    write_patiently(lambda: write_atomic(output_dir / _FILE.format(attempt), pickled), output_dir)
 
 
-def load(output_dir: Path, *, attempt: int) -> JobReturn | None:
-    """What that attempt of the job left in its run's folder; None when it died before."""
+def leave_if_possible(
+    job_return: JobReturn, output_dir: Path, *, attempt: int, program: Program | None = None
+) -> None:
+    """As `leave`; what cannot be written is told, and its numbers are in the run's result."""
     try:
-        data = (output_dir / _FILE.format(attempt)).read_bytes()
+        leave(job_return, output_dir, attempt=attempt, program=program)
+    except OSError as error:
+        log.warning("what the task function returned could not be written: %s", error)
+
+
+def load(
+    output_dir: Path, *, attempt: int, opening: FirstOpening | None = None
+) -> JobReturn | None:
+    """What that attempt of the job left in its run's folder; None when it died before.
+
+    `opening` shares the child process of several loads.
+
+    Raises UnusableReturnError for what could not be sent, cannot be opened here, or is not this
+    user's own.
+    """
+    path = output_dir / _FILE.format(attempt)
+    try:
+        pickled = read_trusted(path, own=True)
+        with contextlib.nullcontext(opening) if opening else FirstOpening() as first:
+            found = first.open(pickled)
     except FileNotFoundError:
         return None
-    found = pickle.loads(data)
-    assert isinstance(found, JobReturn)
+    except OpeningError as error:
+        raise UnusableReturnError(f"{path} is not opened here: {error}") from error
+    except ForeignFileError as error:
+        raise UnusableReturnError(str(error)) from error
+    except (Exception, SystemExit) as error:  # unpickling runs code of any kind
+        raise UnusableReturnError(
+            f"{path} cannot be opened here: {type(error).__name__}: {text_of(error)}"
+        ) from error
+    if not isinstance(found, JobReturn):
+        raise UnusableReturnError(f"{path} holds a {type(found).__name__}, not a JobReturn")
+    if isinstance(found._return_value, NotSent):
+        raise UnusableReturnError(found._return_value.why)
     return found
 
 
-def metrics_of(returned: object) -> dict[str, Any]:
-    """The numbers in what a task function returned: one, several, or those of a mapping.
+def metrics_of(returned: object, *, bare_name: str = BARE_NAME) -> dict[str, Any]:
+    """The numbers in what a task function returned, by name, and its `checkpoint_path`.
 
-    A mapping's `checkpoint_path` comes along.
+    What is no number is named in the log, once: a Hydra app may return what it likes.
     """
-    if isinstance(returned, Mapping):
-        items: Iterable[tuple[str, object]] = ((str(key), item) for key, item in returned.items())
-    elif isinstance(returned, list | tuple):
-        items = ((f"value_{index}", item) for index, item in enumerate(returned))
-    else:
-        items = [("value", returned)]
-    numbers = {name: number for name, item in items if (number := _number(item)) is not None}
-    checkpoint = returned.get("checkpoint_path") if isinstance(returned, Mapping) else None
-    return {**numbers, **({"checkpoint_path": checkpoint} if isinstance(checkpoint, str) else {})}
+    found = sort_returned(returned, bare_name=bare_name)
+    name_no_numbers(found.no_numbers)
+    name_lost(found.lost)
+    checkpoint = found.checkpoint_path
+    return {**found.metrics, **({CHECKPOINT: checkpoint} if checkpoint is not None else {})}
 
 
 def of_results(
@@ -81,10 +144,11 @@ def of_results(
 ) -> list[JobReturn]:
     """The JobReturns the jobs left; one that says why where a job died before it could.
 
-    With `metric` a mapping that a job returned is replaced by its value of that name: sweepers that
-    optimise want a number.
+    With `metric` names and numbers that a job returned are replaced by the number of that name:
+    sweepers that optimise want one.
     """
-    left = [_of_result(config, result) for config, result in zip(configs, results, strict=True)]
+    with FirstOpening() as opening:
+        left = [_of_result(*each, opening) for each in zip(configs, results, strict=True)]
     return left if metric is None else [_with_number(each, metric) for each in left]
 
 
@@ -108,30 +172,62 @@ def completed(config: DictConfig, returned: object) -> JobReturn:
 
 def mark_reported(error: Exception) -> None:
     """Note on a job's exception that the report at the end of the launch has told it."""
-    error.__dict__[_REPORTED] = True
+    with contextlib.suppress(AttributeError):  # an exception of a kind that keeps no attributes
+        error.__dict__[_REPORTED] = True
 
 
 def is_reported(error: BaseException) -> bool:
     return _REPORTED in getattr(error, "__dict__", {})
 
 
-def _of_result(config: MakeConfig, result: ExperimentResult) -> JobReturn:
-    left = load(_artifacts(result), attempt=result.attempts) if result.output_path else None
+def _of_result(config: MakeConfig, result: ExperimentResult, opening: FirstOpening) -> JobReturn:
+    try:
+        left = _left(result, opening)
+    except UnusableReturnError as why:
+        log.warning("the return value of run %s is missing: %s", result.run_id, why)
+        if result.status == "completed":
+            return completed(config(), _from_metrics(result))
+        left = None
     wanted = JobStatus.COMPLETED if result.status == "completed" else JobStatus.FAILED
     if left is not None and left.status is wanted:
         if wanted is JobStatus.FAILED:
+            left.return_value = harmless(left._return_value)
             mark_reported(left._return_value)
         return left
+    if left is None and wanted is JobStatus.COMPLETED:
+        log.warning(
+            "the return value of run %s is missing: its job could not write it, or it was removed. "
+            "The run's numbers stand in for it.",
+            result.run_id,
+        )
+        return completed(config(), _from_metrics(result))
     # The job's own word counts only where the verdict agrees: it may have died after it spoke.
-    error = RuntimeError(f"run {result.run_id} failed: {_why(result)}")
+    error = RuntimeError(visible(f"run {result.run_id} failed: {_why(result)}"))
     mark_reported(error)
     return _failed(config(), error)
 
 
+def _left(result: ExperimentResult, opening: FirstOpening) -> JobReturn | None:
+    if not result.output_path:
+        return None
+    return load(_artifacts(result), attempt=result.attempts, opening=opening)
+
+
+def _from_metrics(result: ExperimentResult) -> object:
+    """The numbers of a return value that cannot be opened, in its place."""
+    numbers = dict(result.metrics)
+    return numbers[BARE_NAME] if list(numbers) == [BARE_NAME] else numbers
+
+
 def _with_number(job_return: JobReturn, metric: str) -> JobReturn:
     returned = job_return._return_value
+    if job_return.status is not JobStatus.COMPLETED:
+        return job_return
     if isinstance(returned, Mapping) and metric in returned:
         job_return.return_value = returned[metric]
+    elif number_of(returned) is None:
+        found = sort_returned(returned).metrics.get(metric)
+        job_return.return_value = returned if found is None else found
     return job_return
 
 
@@ -161,7 +257,7 @@ def _blank(config: DictConfig) -> JobReturn:
         for name in names:
             del config[name]
     return JobReturn(
-        overrides=list(config.hydra.overrides.task),
+        overrides=as_written(config.hydra.overrides.task),
         cfg=task_config,
         hydra_cfg=config,
         working_dir=str(config.hydra.runtime.output_dir),
@@ -169,17 +265,26 @@ def _blank(config: DictConfig) -> JobReturn:
     )
 
 
-def _portable_error(error: Exception) -> Exception:
+def _dumps(value: object, program: Program | None) -> bytes:
+    """Objects of the script go by name: the launcher's process has the script itself."""
+    return bytes(cloudpickle.dumps(value)) if program is None else dumps(value, program)
+
+
+def _portable_error(error: Exception, program: Program | None) -> Exception:
     try:
         # Exceptions whose __init__ takes more than a message pickle well and then do not open.
-        copy: Exception = pickle.loads(cloudpickle.dumps(error))
+        copy = _opened(_dumps(error, program))
     except Exception:
-        copy = RuntimeError(f"{type(error).__name__}: {error}")
+        copy = RuntimeError(f"{type(error).__name__}: {text_of(error)}")
     remote = "".join(traceback.format_exception(error))
     copy.add_note(f"\nIn the job:\n{remote}")
     return copy
 
 
-def _number(value: object) -> float | None:
-    item = value.item() if hasattr(value, "item") and getattr(value, "size", 1) == 1 else value
-    return item if isinstance(item, bool | int | float) else None
+def _opened(pickled: bytes) -> Exception:
+    """The exception; raises for one that cannot be opened, or not be printed, at home."""
+    opened = pickle.loads(pickled)
+    if not isinstance(opened, Exception):
+        raise TypeError(f"it opens as a {type(opened).__name__}")
+    str(opened)
+    return opened

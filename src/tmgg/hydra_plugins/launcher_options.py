@@ -1,7 +1,7 @@
 """The launcher table: every key of `hydra.launcher`, with its default and its check.
 
 Keys of a backend are the fields of its config class behind a prefix: field `nodes` of `SlurmConfig`
-is `slurm_nodes`. The YAML files in `exp_configs/hydra/launcher` show the same table. Backends of
+is `slurm_nodes`. `launcher_files` makes the YAML files in `exp_configs/hydra/launcher`. Backends of
 other packages (see `cloud.plugins`) have their switch, and keys where they bring a config class.
 """
 
@@ -18,28 +18,29 @@ from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from tmgg.cli.ranking import Ranking, RankingMode
+from tmgg.console.ranking import Ranking, RankingMode
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.artifacts import check_url
 from tmgg.experiment_utils.cloud import checks, plugins
-from tmgg.experiment_utils.cloud.base import CloudRunner
-from tmgg.experiment_utils.cloud.factory import known_backends, make_runner
+from tmgg.experiment_utils.cloud.factory import CONFIG_CLASSES, known_backends, make_runner
+from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.sweep_policy import SweepPolicy
 from tmgg.experiment_utils.failures import FailureKind
 
 log = logging.getLogger(__name__)
 
 TARGET = "tmgg.hydra_plugins.tmgg_launcher.TmggLauncher"
-CONFIG_CLASSES = {
-    "slurm": "tmgg.experiment_utils.cloud.slurm.config:SlurmConfig",
-    "local": "tmgg.experiment_utils.cloud.local:LocalConfig",
-    "modal": "tmgg.experiment_utils.cloud.modal.config:ModalConfig",
-    "ray": "tmgg.experiment_utils.cloud.ray_jobs.config:RayConfig",
-}
-"""Backend, which is also the name of its switch (`use_slurm`) and the prefix of its keys."""
 # Said once for every backend, as the launcher's own key.
 _NOT_PREFIXED = "timeout_seconds"
 NEAREST_SHOWN = 3
+_SWITCHES = (
+    "resume",
+    "rerun_changed_code",
+    "share_output_dir",
+    "detach",
+    "dry_run",
+    "cancel_on_interrupt",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +71,10 @@ class LauncherOptions:
     resume: bool = False
     """Run only what is missing or failed: runs of earlier sweeps with the same config take the
     places of new ones."""
+    rerun_changed_code: bool = False
+    """With `resume`: run those again, too, that another version of the program's code made."""
+    share_output_dir: bool = False
+    """Let several jobs of a sweep write into one output folder; otherwise this is refused."""
     detach: bool = False
     """Return once everything is submitted, without waiting. Separate runs are then all submitted
     at once, whatever `parallelism` says, and nothing is retried."""
@@ -89,8 +94,12 @@ class LauncherOptions:
         checks.integer("parallelism", self.parallelism, least=1)
         if self.timeout_seconds is not None:
             checks.integer("timeout_seconds", self.timeout_seconds, least=1)
-        for name in ("resume", "detach", "dry_run", "cancel_on_interrupt"):
+        for name in _SWITCHES:
             checks.boolean(name, getattr(self, name))
+        if self.rerun_changed_code and not self.resume:
+            raise ConfigError(
+                "rerun_changed_code=true needs resume=true: it is about runs on record"
+            )
         if self.artifact_url is not None:
             check_url("artifact_url", self.artifact_url)
         if self.gpu_type is not None:
@@ -133,7 +142,7 @@ class LauncherOptions:
             raise ConfigError(_with_prefix(str(error), self.backend)) from error
 
     def _options_with_gpu_type(self) -> dict[str, Any]:
-        if self.gpu_type is None or f"{self.backend}_gpu_type" not in _keys(self.backend):
+        if self.gpu_type is None or f"{self.backend}_gpu_type" not in option_names(self.backend):
             return dict(self.backend_options)
         return {**self.backend_options, "gpu_type": self.gpu_type}
 
@@ -149,11 +158,28 @@ def parse_options(given: Mapping[str, Any]) -> LauncherOptions:
         if key not in known_keys():
             raise ConfigError(unknown_key(key))
     backend = _chosen_backend(plain)
-    prefixed = _keys(backend)
+    prefixed = option_names(backend)
     return LauncherOptions(
         backend=backend,
         backend_options={prefixed[key]: value for key, value in plain.items() if key in prefixed},
         **{key: value for key, value in plain.items() if key in _general()},
+    )
+
+
+def split_options(given: Mapping[str, Any], backend: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Launcher keys as fields of the backend's config, and the keys that all launchers have.
+
+    Raises ConfigError for a key that no launcher takes, or another backend's.
+    """
+    prefixed, general = option_names(backend), _general()
+    for key in given:
+        if key not in known_keys():
+            raise ConfigError(unknown_key(key))
+        if key not in prefixed and key not in general:
+            raise ConfigError(f"{key} is no option of the {backend} backend, which has the run")
+    return (
+        {prefixed[key]: value for key, value in given.items() if key in prefixed},
+        {key: value for key, value in given.items() if key in general},
     )
 
 
@@ -164,13 +190,13 @@ def launcher_table(backend: str) -> dict[str, Any]:
         "_target_": TARGET,
         f"use_{backend}": True,
         **_general(),
-        **{key: defaults[name] for key, name in _keys(backend).items()},
+        **{key: defaults[name] for key, name in option_names(backend).items()},
     }
 
 
 def known_keys() -> list[str]:
     """Every key any launcher of TMGG takes."""
-    return [*_switches(), *_general(), *(key for name in _backends() for key in _keys(name))]
+    return [*_switches(), *_general(), *(key for name in _backends() for key in option_names(name))]
 
 
 def unknown_key(key: str) -> str:
@@ -184,14 +210,18 @@ def unknown_key(key: str) -> str:
 
 
 def store_tables() -> None:
-    """Make `hydra/launcher=tmgg_<backend>` known to every Hydra app of this environment."""
+    """Make `hydra/launcher=tmgg_<backend>` known to every Hydra app of this environment.
+
+    Hydra looks for plugins more than once, and 1.4 warns about a config that is stored again.
+    """
+    stored = ConfigStore.instance().repo.get("hydra", {}).get("launcher", {})
     for backend in _backends():
-        ConfigStore.instance().store(
-            group="hydra/launcher",
-            name=f"tmgg_{backend}",
-            node=launcher_table(backend),
-            provider="tmgg",
-        )
+        name, table = f"tmgg_{backend}", launcher_table(backend)
+        known = stored.get(f"{name}.yaml")
+        if known is None or OmegaConf.to_container(known.node) != table:
+            ConfigStore.instance().store(
+                group="hydra/launcher", name=name, node=table, provider="tmgg"
+            )
 
 
 def withdraw_tables() -> None:
@@ -250,7 +280,7 @@ def _general() -> dict[str, Any]:
     return {item.name: _default(item) for item in own}
 
 
-def _keys(backend: str) -> dict[str, str]:
+def option_names(backend: str) -> dict[str, str]:
     """Launcher key to field name."""
     return {
         f"{backend}_{item.name}": item.name
@@ -262,7 +292,7 @@ def _keys(backend: str) -> dict[str, str]:
 def _fields(backend: str) -> tuple["dataclasses.Field[Any]", ...]:
     """Of the backend's config class; none where another package brings no class that loads."""
     if backend in CONFIG_CLASSES:
-        return dataclasses.fields(_load(CONFIG_CLASSES[backend]))
+        return dataclasses.fields(config_class(backend))
     target = plugins.found(plugins.CONFIGS).get(backend)
     try:
         return () if target is None else dataclasses.fields(_load(target))
@@ -270,6 +300,11 @@ def _fields(backend: str) -> tuple["dataclasses.Field[Any]", ...]:
         # Every Hydra app of the environment comes by here; one bad package must not break them.
         log.warning("the config class of the backend %s (%s) is no use: %s", backend, target, error)
         return ()
+
+
+def config_class(backend: str) -> Any:
+    """The class of a backend of ours."""
+    return _load(CONFIG_CLASSES[backend])
 
 
 def _load(target: str) -> Any:
@@ -285,4 +320,4 @@ def _default(item: "dataclasses.Field[Any]") -> Any:
 
 def _with_prefix(message: str, backend: str) -> str:
     word = message.partition("=")[0].split(" ")[0].split(":")[0]
-    return f"{backend}_{message}" if f"{backend}_{word}" in _keys(backend) else message
+    return f"{backend}_{message}" if f"{backend}_{word}" in option_names(backend) else message

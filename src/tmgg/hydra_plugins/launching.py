@@ -1,14 +1,20 @@
 """Submit and wait at a terminal: the status line, Ctrl-C, and the report at the end."""
 
 import contextlib
+import functools
+import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from tmgg.cli import exit_codes
-from tmgg.cli.live import LiveView
-from tmgg.cli.progress import SweepProgress
+from tmgg.console import exit_codes
+from tmgg.console.live import LiveView
+from tmgg.console.progress import SweepProgress
+from tmgg.console.visible import visible
 from tmgg.errors import RunError, SubmissionError, TmggError
-from tmgg.experiment_utils.cloud.base import CloudRunner, sweep_of
+from tmgg.experiment_utils.cloud.recorded import RecordedRuns
+from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import (
     NOT_SUBMITTED,
     ExperimentResult,
@@ -16,9 +22,12 @@ from tmgg.experiment_utils.cloud.runs import (
     SpawnedTask,
     TaskRequest,
 )
+from tmgg.experiment_utils.sweeps import sweep_of
+from tmgg.hydra_plugins import hydra_job
 from tmgg.hydra_plugins.launcher_options import LauncherOptions
+from tmgg.hydra_plugins.sweep_folder import noted, refuse_known
 
-NAMES_SHOWN = 20
+log = logging.getLogger(__name__)
 
 
 def wait_for_run(runner: CloudRunner, request: TaskRequest, *, cancel: bool) -> ExperimentResult:
@@ -31,27 +40,82 @@ def wait_for_run(runner: CloudRunner, request: TaskRequest, *, cancel: bool) -> 
             return runner.get_result(request.run_id, on_update=view)
 
 
+def look_ahead(
+    runner: CloudRunner,
+    requests: Sequence[TaskRequest],
+    options: LauncherOptions,
+    *,
+    imports: frozenset[str],
+) -> str:
+    """What the sweep may use, in a line; raises RefusedError where the backend takes none of it.
+
+    `imports` are the packages that the program imports.
+    """
+    runs, mode = runner.runs, runner.runs.traits.default_sweep_mode
+    if not isinstance(runs, RecordedRuns):
+        return ""
+    run_ids = [str(request.run_id) for request in requests]
+    ahead = runs.foresight
+    ahead.refuse_early(run_ids, mode, gpu_type=options.gpu_type, resume=options.resume)
+    idle = ahead.idle_nodes(imports, mode)
+    if idle:
+        log.warning("%s", idle)
+    return ahead.usage(len(run_ids), mode)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepFolder:
+    """Where a sweep writes: `hydra.sweep.dir`, and the folder of each job in the order of them."""
+
+    path: Path
+    jobs: Sequence[str]
+    name: str = ""
+    """The sweep's, for people; see `sweep_name`."""
+
+
 def wait_for_sweep(
-    runner: CloudRunner, requests: Sequence[TaskRequest], options: LauncherOptions
+    runner: CloudRunner,
+    requests: Sequence[TaskRequest],
+    options: LauncherOptions,
+    folder: SweepFolder,
 ) -> list[ExperimentResult]:
     """Submit all as room appears and wait for the last."""
-    requests = _matched(runner, requests, options)
-    run_ids = [str(request.run_id) for request in requests]
-    progress = SweepProgress(
-        total=len(requests),
-        ranking=options.ranking,
-        read_metrics=lambda run_id: runner.collect(run_id).metrics,
-    )
-    view = LiveView(progress, titles={str(each.run_id): each.title for each in requests})
-    cancel = options.cancel_on_interrupt
-    with _interruptible(runner, run_ids, progress.seen, cancel=cancel), view:
-        return runner.run_sweep(
-            requests,
-            parallelism=options.parallelism,
-            policy=options.policy,
-            resume=options.resume,
-            on_update=view,
+    asked = requests
+    with _looking_up(runner, options):
+        requests = _matched(runner, requests, options)
+        run_ids = [str(request.run_id) for request in requests]
+        progress = SweepProgress(
+            total=len(requests),
+            ranking=options.ranking,
+            read_metrics=functools.partial(_metrics_so_far, runner),
         )
+        view = LiveView(progress, titles={str(each.run_id): each.title for each in requests})
+        cancel = options.cancel_on_interrupt
+        with (
+            _noting(folder, runner, asked, requests, options),
+            _interruptible(runner, run_ids, progress.seen, cancel=cancel),
+            view,
+        ):
+            return runner.run_sweep(
+                requests,
+                parallelism=options.parallelism,
+                policy=options.policy,
+                resume=options.resume,
+                share_output_dir=options.share_output_dir,
+                name=folder.name,
+                metric=options.metric,
+                metric_mode=options.metric_mode,
+                on_update=view,
+            )
+
+
+def _metrics_so_far(runner: CloudRunner, run_id: str) -> Mapping[str, float]:
+    """For the view while it waits: a result that cannot be read is told at the end."""
+    try:
+        return runner.collect(run_id).metrics
+    except (TmggError, OSError) as error:
+        log.info("no metrics of run %s for now: %s", run_id, error)
+        return {}
 
 
 def detach(runner: CloudRunner, request: TaskRequest) -> SpawnedTask:
@@ -63,11 +127,25 @@ def detach(runner: CloudRunner, request: TaskRequest) -> SpawnedTask:
 
 
 def detach_sweep(
-    runner: CloudRunner, requests: Sequence[TaskRequest], options: LauncherOptions
+    runner: CloudRunner,
+    requests: Sequence[TaskRequest],
+    options: LauncherOptions,
+    folder: SweepFolder,
 ) -> list[SpawnedTask | SubmissionError]:
     """Submit all and wait for none. One that the backend refuses does not stop the others."""
-    requests = _matched(runner, requests, options)
-    sweep = runner.spawn_sweep(requests, parallelism=options.parallelism, resume=options.resume)
+    with _looking_up(runner, options):
+        asked = requests
+        requests = _matched(runner, requests, options)
+        with _noting(folder, runner, asked, requests, options):
+            sweep = runner.spawn_sweep(
+                requests,
+                parallelism=options.parallelism,
+                resume=options.resume,
+                share_output_dir=options.share_output_dir,
+                name=folder.name,
+                metric=options.metric,
+                metric_mode=options.metric_mode,
+            )
     spawned: list[SpawnedTask | SubmissionError] = []
     for run_id in sweep.run_ids:
         refusal = sweep.refused.get(run_id)
@@ -84,11 +162,43 @@ def detach_sweep(
     return spawned
 
 
+def _noting(
+    folder: SweepFolder,
+    runner: CloudRunner,
+    asked: Sequence[TaskRequest],
+    matched: Sequence[TaskRequest],
+    options: LauncherOptions,
+) -> contextlib.AbstractContextManager[None]:
+    """Keep other sweeps out of the folders of new runs; a known one goes on where it began."""
+    if options.share_output_dir:
+        return contextlib.nullcontext()
+    runs, known = {}, {}
+    for own, request, place in zip(asked, matched, folder.jobs, strict=True):
+        if own.run_id == request.run_id:
+            runs[str(request.run_id)] = place
+        elif request.identity is not None and request.identity.folder is not None:
+            known[request.identity.folder] = str(request.run_id)
+    refuse_known(known, runs)
+    return noted(folder.path, getattr(runner, "output_dir", None), runs)
+
+
+def _looking_up(
+    runner: CloudRunner, options: LauncherOptions
+) -> contextlib.AbstractContextManager[None]:
+    """Given up as soon as the sweep is on record, long before its end."""
+    return runner.runs.looking_up() if options.resume else contextlib.nullcontext()
+
+
 def _matched(
     runner: CloudRunner, requests: Sequence[TaskRequest], options: LauncherOptions
 ) -> Sequence[TaskRequest]:
     """With the ids of earlier runs of the same content, where the sweep is a resumed one."""
-    return runner.match_earlier(requests) if options.resume else requests
+    if not options.resume:
+        return requests
+    found = runner.runs.match_earlier(
+        requests, rerun_changed_code=options.rerun_changed_code, say=_say
+    )
+    return [hydra_job.in_folder_of_record(request) for request in found]
 
 
 @contextlib.contextmanager
@@ -110,13 +220,16 @@ def _take_leave(
     _say("\ninterrupted")
     submitted = _submitted(runner, run_ids, seen)
     left = [run_id for run_id in submitted if run_id not in seen or not seen[run_id].final]
-    if len(submitted) < len(run_ids):
-        _say(f"{len(run_ids) - len(submitted)} of {len(run_ids)} runs were not submitted yet")
+    unsubmitted = len(run_ids) - len(submitted)
+    if unsubmitted:
+        _say(f"{unsubmitted} of {len(run_ids)} runs were not submitted yet")
     if cancel:
         left = _cancel(runner, left)
     if left:
         _say(f"{len(left)} of {len(run_ids)} runs go on without this process")
         _say_how_to_come_back(left)
+    if unsubmitted and (names := _names(run_ids)):
+        _say(f"  tmgg-jobs retry {names}    # submits the rest, and what failed")
 
 
 def _submitted(
@@ -166,14 +279,19 @@ def _say_submitted(task: SpawnedTask) -> None:
 
 
 def _say_how_to_come_back(run_ids: Sequence[str]) -> None:
-    sweeps = {sweep_of(run_id) for run_id in run_ids}
-    names = " ".join(run_ids)
-    if len(run_ids) > NAMES_SHOWN and None not in sweeps:
-        names = " ".join(sorted(map(str, sweeps)))
+    names = _names(run_ids)
     _say(f"  tmgg-jobs wait {names}")
     _say(f"  tmgg-jobs cancel {names}")
 
 
+def _names(run_ids: Sequence[str]) -> str:
+    """What to call them on a command line: by their sweep, where they are several runs of it."""
+    sweeps = {sweep_of(run_id) for run_id in run_ids}
+    if len(run_ids) > 1 and None not in sweeps:
+        return " ".join(sorted(map(str, sweeps)))
+    return " ".join(run_ids)
+
+
 def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(visible(text) + "\n")
     sys.stderr.flush()

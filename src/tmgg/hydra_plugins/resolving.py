@@ -1,15 +1,21 @@
 """Resolve a job's config before the job runs, as it would resolve inside it."""
 
 import contextlib
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
 from tmgg.experiment_utils.task import escape_interpolation
+
+_ENVIRONMENT = re.compile(r"oc\.env:\s*['\"]?([^,}\s'\"]+)")
+# A shorter value of a variable is in other texts by chance.
+_SHORTEST_PART = 4
 
 
 @contextlib.contextmanager
@@ -29,6 +35,13 @@ def as_in_job(config: DictConfig, *dir_keys: str) -> Iterator[None]:
         yield
     finally:
         HydraConfig.instance().cfg = before
+
+
+def as_written(texts: ListConfig) -> list[str]:
+    """Texts that may hold interpolations, which nobody asked to resolve: they may be secrets, and
+    what they call may fail here.
+    """
+    return [str(text) for text in cast(list[Any], OmegaConf.to_container(texts, resolve=False))]
 
 
 def config_for_record(config: DictConfig) -> dict[str, Any]:
@@ -54,3 +67,49 @@ def _plain(node: Any, key: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     return escape_interpolation(str(value))
+
+
+def written_of_environment(config: DictConfig) -> dict[str, str]:
+    """By dotted key, as written: the values that have something of the environment in them.
+
+    A summary shows these instead of the values, which may be secrets: `token: ${oc.env:HF_TOKEN}`.
+    Values that refer to such a value count, too.
+    """
+    raw = {key: text for key, text in _raw_texts(config, "") if "${" in text}
+    names = {name for text in raw.values() for name in _ENVIRONMENT.findall(text)}
+    secrets = {value for name in names if (value := os.environ.get(name))}
+    written = {}
+    for key, text in raw.items():
+        try:
+            value = _resolved_text(OmegaConf.select(config, key))
+        except Exception:  # a resolver is anybody's code; then the record has it as written, too
+            continue
+        if _ENVIRONMENT.search(text) or any(_shows(secret, value) for secret in secrets):
+            written[key] = text
+    return written
+
+
+def _resolved_text(value: Any) -> str:
+    """With all that is in a node, when it is one that an interpolation stands for."""
+    return str(OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value)
+
+
+def _raw_texts(node: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    content = node.__dict__["_content"]
+    if not isinstance(content, dict | list):
+        if isinstance(content, str):
+            yield prefix, content
+        return
+    items = content.items() if isinstance(content, dict) else enumerate(content)
+    for name, inner in items:
+        if prefix == "" and name == "hydra":
+            continue
+        key = f"{prefix}[{name}]" if isinstance(content, list) else f"{prefix}.{name}".lstrip(".")
+        if OmegaConf.is_config(inner):
+            yield from _raw_texts(inner, key)
+        elif isinstance(text := inner._value(), str):
+            yield key, text
+
+
+def _shows(secret: str, value: str) -> bool:
+    return secret == value or (len(secret) >= _SHORTEST_PART and secret in value)

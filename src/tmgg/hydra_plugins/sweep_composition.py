@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal import config_loader_impl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -23,8 +24,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from tmgg.hydra_plugins.job_returns import PICKLING_ERRORS
+from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS
 
+# Hydra's own, up to 1.3; a Hydra without it composes every job itself.
+_OVERRIDES_DIRNAME = getattr(config_loader_impl, "get_overrides_dirname", None)
 _COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, KeyError, ValueError)
 _LINES_KEPT = 10_000
 _PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*(\.[\w-]+)*")
@@ -34,7 +37,8 @@ _READ_LATER = ("name", "env_copy")
 
 def for_sweeps(loader: ConfigLoader) -> ConfigLoader:
     """A loader that does the same, faster in sweeps; the same one where it is not Hydra's own."""
-    return SweepConfigLoader(loader) if type(loader) is ConfigLoaderImpl else loader
+    is_known = type(loader) is ConfigLoaderImpl and _OVERRIDES_DIRNAME is not None
+    return SweepConfigLoader(loader) if is_known else loader  # type: ignore[arg-type]
 
 
 class SweepConfigLoader(ConfigLoaderImpl):
@@ -145,7 +149,8 @@ class _Start:
         for override in all_overrides:
             config.hydra.overrides.task.append(override.input_line)
         names = config.hydra.job.config.override_dirname
-        config.hydra.job.override_dirname = get_overrides_dirname(
+        assert _OVERRIDES_DIRNAME is not None  # see `for_sweeps`
+        config.hydra.job.override_dirname = _OVERRIDES_DIRNAME(
             overrides=all_overrides,
             kv_sep=names.kv_sep,
             item_sep=names.item_sep,

@@ -13,22 +13,44 @@ from hydra.core.utils import JobReturn, configure_log, filter_overrides, setup_g
 from hydra.errors import CompactHydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from tmgg.cli import report
-from tmgg.cli.sweep_summary import SweepRow, save_summary
+from tmgg.console import report
+from tmgg.console.sweep_summary import SweepRow, save_summary
+from tmgg.console.visible import make_logs_visible, visible
 from tmgg.errors import TaskError, TmggError
-from tmgg.experiment_utils.cloud.base import CloudRunner, as_request, new_run_id
+from tmgg.experiment_utils.cloud.output_folders import refuse_long, refuse_shared
+from tmgg.experiment_utils.cloud.requests import as_request, new_run_id
+from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, TaskRequest
+from tmgg.experiment_utils.cloud.sweep_planning import check_target
+from tmgg.experiment_utils.program_code import names_in
+from tmgg.experiment_utils.programs import Program, Programs, program_of
+from tmgg.experiment_utils.task import target_of
 from tmgg.hydra_plugins import hydra_job, job_returns
 from tmgg.hydra_plugins.dry_run import is_dry_run, print_dry_run
+from tmgg.hydra_plugins.job_identity import experiment_of_own_app, identify_job
 from tmgg.hydra_plugins.launcher_options import LauncherOptions, parse_options
-from tmgg.hydra_plugins.launching import detach_sweep, wait_for_sweep
-from tmgg.hydra_plugins.resolving import as_in_job, config_for_record
+from tmgg.hydra_plugins.launching import SweepFolder, detach_sweep, look_ahead, wait_for_sweep
+from tmgg.hydra_plugins.resolving import (
+    as_in_job,
+    as_written,
+    config_for_record,
+    written_of_environment,
+)
 from tmgg.hydra_plugins.sweep_composition import for_sweeps
+from tmgg.hydra_plugins.sweep_name import sweep_name
 
 log = logging.getLogger(__name__)
 JOBS_LOGGED = 50
+_CURE_SHARED = (
+    "Put the job's number into hydra.sweep.subdir, as in hydra.sweep.subdir='${hydra.job.num}', "
+    "leave output_dir out, or set hydra.launcher.share_output_dir=true if this is meant."
+)
+_CURE_LONG = (
+    "Choose a shorter hydra.sweep.dir or hydra.sweep.subdir (${hydra.job.num} is short); "
+    "hydra.job.config.override_dirname.exclude_keys shortens override_dirname."
+)
 
 
 class LaunchError(CompactHydraException, TmggError):
@@ -53,6 +75,8 @@ class TmggLauncher(Launcher):
         self._task_function: TaskFunction | None = None
         self._config: DictConfig | None = None
         self._rows: list[SweepRow] = []
+        self._folders: list[tuple[str, str]] = []
+        """Of all launches of the sweep: a job's name and where it writes."""
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -68,6 +92,9 @@ class TmggLauncher(Launcher):
         with _as_hydra_error():
             self._options = parse_options(self._given)
             self._runner = self._options.make_runner()
+            # Before the sweeper makes it.
+            folder = str(Path(str(config.hydra.sweep.dir)).absolute())
+            refuse_long(folder, name="hydra.sweep.dir", cure=_CURE_LONG)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -82,6 +109,7 @@ class TmggLauncher(Launcher):
         assert self._runner is not None
         setup_globals()
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
+        make_logs_visible()
         with _as_hydra_error():
             try:
                 jobs = self._jobs(job_overrides, initial_job_idx)
@@ -92,13 +120,21 @@ class TmggLauncher(Launcher):
             if self._options.dry_run or is_dry_run():
                 print_dry_run(self._runner, requests, [job.title for job in jobs])
                 return [job_returns.completed(config(), None) for config in configs]
+            usage = look_ahead(
+                self._runner,
+                requests,
+                self._options,
+                imports=frozenset().union(*(job.imports for job in jobs)),
+            )
             sweep_dir = Path(str(self._compose(jobs[0]).hydra.sweep.dir))
             sweep_dir.mkdir(parents=True, exist_ok=True)
-            _log_launch(jobs, self._runner.backend)
+            _log_launch(jobs, self._runner.backend, usage)
+            name = sweep_name(sweep_dir, str(self._config.hydra.job.name))
+            folder = SweepFolder(sweep_dir.absolute(), [job.folder for job in jobs], name)
             if self._options.detach:
-                spawned = detach_sweep(self._runner, requests, self._options)
+                spawned = detach_sweep(self._runner, requests, self._options, folder)
                 return job_returns.of_spawned(configs, spawned)
-            results = wait_for_sweep(self._runner, requests, self._options)
+            results = wait_for_sweep(self._runner, requests, self._options, folder)
             self._report(jobs, results, sweep_dir)
             return job_returns.of_results(configs, results, metric=self._options.metric)
 
@@ -108,42 +144,95 @@ class TmggLauncher(Launcher):
         """The table of this launch; files about all launches of the sweep so far."""
         assert self._options is not None
         rows = [
-            SweepRow(number=job.number, title=job.title, result=result)
+            SweepRow(
+                number=job.number,
+                title=job.title,
+                result=result,
+                as_written=job.request.as_written,
+            )
             for job, result in zip(jobs, results, strict=True)
         ]
-        report.print_sweep(rows, self._options.ranking)
         self._rows += rows
         try:
+            report.print_sweep(rows, self._options.ranking)
+        except Exception as error:  # the runs have ended; their results are what counts
+            log.warning("the table of the sweep cannot be printed: %s", error)
+        try:
             save_summary(self._rows, self._options.ranking, folder)
-        except OSError as error:
+        except Exception as error:  # as above
             log.warning("the summary of the sweep cannot be written in %s: %s", folder, error)
 
     def _jobs(self, job_overrides: Sequence[Sequence[str]], first_number: int) -> "list[_Job]":
         assert self._task_function is not None
         assert self._hydra_context is not None
+        assert self._options is not None
         app = hydra_job.pack_app(self._task_function, self._hydra_context)
+        program, programs = program_of(self._task_function), Programs()
         sweep_id = new_run_id()
-        return [
-            self._job(overrides, number, app=app, sweep_id=sweep_id)
+        jobs = [
+            self._job(
+                overrides, number, app=app, program=program, programs=programs, sweep_id=sweep_id
+            )
             for number, overrides in enumerate(job_overrides, first_number)
         ]
+        if not self._options.share_output_dir:
+            refuse_shared(self._folders, cure=_CURE_SHARED)
+        return jobs
 
-    def _job(self, overrides: Sequence[str], number: int, *, app: bytes, sweep_id: str) -> "_Job":
+    def _job(
+        self,
+        overrides: Sequence[str],
+        number: int,
+        *,
+        app: bytes,
+        program: Program,
+        programs: Programs,
+        sweep_id: str,
+    ) -> "_Job":
         """The job without its config: a thousand configs take more memory than all the rest."""
         assert self._options is not None
         config = self._load(overrides, number)
-        record = self._record(config)
-        title = " ".join(filter_overrides(config.hydra.overrides.task))
+        with as_in_job(config, hydra_job.JOB_DIR_KEY, hydra_job.JOB_SUBDIR_KEY):
+            record = self._record(config)
+            title = " ".join(filter_overrides(as_written(config.hydra.overrides.task)))
+            is_own = self._is_own_app
+            if is_own:
+                program = experiment_of_own_app(target_of(record), programs)
+            callbacks = OmegaConf.to_container(config.hydra.callbacks, resolve=False)
+            program = programs.with_names(program, names_in([record, callbacks]))
+            identity = identify_job(config, record, program, is_own_app=is_own)
+            self._check_folders(config, record, name=f"job #{number} ({title})")
+            payload = hydra_job.pack_job(app, config)
+            folder = str(Path(str(config.hydra.runtime.output_dir)).absolute())
         request = TaskRequest(
             config=record,
-            run_id=record.get("run_id") or f"{sweep_id}-{number}",
+            # A key of this name in another app's config is that app's.
+            run_id=(record.get("run_id") if is_own else None) or f"{sweep_id}-{number}",
             target=hydra_job.TARGET,
-            payload=hydra_job.pack_job(app, config),
+            payload=payload,
             timeout_seconds=self._options.timeout_seconds,
             artifact_url=self._options.artifact_url,
             title=title,
+            as_written=written_of_environment(config),
+            identity=identity,
         )
-        return _Job(number, list(overrides), title, as_request(request))
+        return _Job(number, list(overrides), title, folder, as_request(request), program.imports)
+
+    @property
+    def _is_own_app(self) -> bool:
+        """Whether it is tmgg-experiment, whose config has keys that TMGG reads."""
+        return hasattr(self._task_function, "plain_config")
+
+    def _check_folders(self, config: DictConfig, record: dict[str, Any], *, name: str) -> None:
+        folder = Path(str(config.hydra.runtime.output_dir))
+        folders = [str(folder)]
+        refuse_long(str(folder / f"{config.hydra.job.name}.log"), name=name, cure=_CURE_LONG)
+        refuse_long(str(folder / ".hydra" / "overrides.yaml"), name=name, cure=_CURE_LONG)
+        if self._is_own_app and record.get("output_dir") is not None:
+            own = str(Path(str(record["output_dir"])).expanduser().absolute())
+            refuse_long(own, name=name, cure="Choose a shorter output_dir.")
+            folders += [own] if own != str(folder) else []
+        self._folders += [(name, each) for each in folders]
 
     def _compose(self, job: "_Job") -> DictConfig:
         config = self._load(job.overrides, job.number)
@@ -161,15 +250,18 @@ class TmggLauncher(Launcher):
         return config
 
     def _record(self, config: DictConfig) -> dict[str, Any]:
-        with as_in_job(config, hydra_job.JOB_DIR_KEY, hydra_job.JOB_SUBDIR_KEY):
-            # tmgg-experiment's own task function knows what it takes; other apps take anything.
-            plain_config = getattr(self._task_function, "plain_config", None)
-            if plain_config is not None:
-                try:
-                    return dict(plain_config(config))
-                except TaskError as error:
-                    raise TaskError(f"job #{config.hydra.job.num}: {error}") from error
+        """Only where `config` resolves as in the job."""
+        # tmgg-experiment's own task function knows what it takes; other apps take anything.
+        plain_config = getattr(self._task_function, "plain_config", None)
+        if plain_config is None:
             return config_for_record(config)
+        assert self._runner is not None
+        try:
+            record = dict(plain_config(config))
+            check_target(self._runner.runs.traits, target_of(record))
+            return record
+        except TaskError as error:
+            raise TaskError(f"job #{config.hydra.job.num}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +269,19 @@ class _Job:
     number: int
     overrides: list[str]
     title: str
+    folder: str
+    """Hydra's output folder of the job, absolute."""
     request: TaskRequest
+    imports: frozenset[str]
+    """Packages that the program imports."""
 
 
-def _log_launch(jobs: Sequence[_Job], backend: str) -> None:
+def _log_launch(jobs: Sequence[_Job], backend: str, usage: str) -> None:
     log.info("Launching %d jobs (%s)", len(jobs), backend)
+    if usage:
+        log.info("%s", usage)
     for job in jobs[:JOBS_LOGGED]:
-        log.info("\t#%d : %s (run %s)", job.number, job.title, job.request.run_id)
+        log.info("\t#%d : %s (run %s)", job.number, visible(job.title), job.request.run_id)
     if len(jobs) > JOBS_LOGGED:
         log.info("\t... and %d more", len(jobs) - JOBS_LOGGED)
 
@@ -195,4 +293,4 @@ def _as_hydra_error() -> Iterator[None]:
     except LaunchError:
         raise
     except TmggError as error:
-        raise LaunchError(f"error: {error}") from error
+        raise LaunchError(f"error: {visible(str(error))}") from error

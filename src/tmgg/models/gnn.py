@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tmgg.denoising.spectral import top_eigenpairs
+from tmgg.denoising.spectral import Eigenpairs
 from tmgg.errors import ConfigError
-from tmgg.models.readout import Denoiser, EvidenceReadout
+from tmgg.models.readout import Denoiser, Readout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Gnn(Denoiser):
     values is covered. Nodes start from [sqrt(n) V, degree / n].
     """
 
-    def __init__(self, config: GnnConfig, readout: EvidenceReadout) -> None:
+    def __init__(self, config: GnnConfig, readout: Readout) -> None:
         super().__init__(readout)
         self.k = config.k
         self.input = nn.Linear(config.k + 1, config.width)
@@ -49,10 +49,10 @@ class Gnn(Denoiser):
         # Starting G at zero instead would leave it there: the gradient of G G' vanishes at 0.
         self.gain = nn.Parameter(torch.zeros(()))
 
-    def scores(self, noisy_BNN: Tensor) -> Tensor:
+    def scores(self, noisy_BNN: Tensor, eigen: Eigenpairs) -> Tensor:
         """See `Denoiser.scores`."""
         shift_BNN = normalised_adjacency(noisy_BNN)
-        node_BNF = self.input(node_features(noisy_BNN, self.k))
+        node_BNF = self.input(node_features(noisy_BNN, eigen.vector_BNK))
         for linear in self.rounds:
             once_BNF = shift_BNN @ node_BNF
             heard = torch.cat([node_BNF, once_BNF, shift_BNN @ once_BNF], dim=-1)
@@ -63,10 +63,9 @@ class Gnn(Denoiser):
         return score_BNN
 
 
-def node_features(noisy_BNN: Tensor, k: int) -> Tensor:
+def node_features(noisy_BNN: Tensor, eigenvector_BNK: Tensor) -> Tensor:
     """[sqrt(n) V, degree / n] of shape (B, N, k + 1), of order 1 for every n."""
     n = noisy_BNN.shape[-1]
-    _, eigenvector_BNK = top_eigenpairs(noisy_BNN, k)
     degree_BN1 = noisy_BNN.sum(dim=-1, keepdim=True) / n
     return torch.cat([math.sqrt(n) * eigenvector_BNK, degree_BN1], dim=-1)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tmgg.denoising.spectral import top_eigenpairs
-from tmgg.models.readout import Denoiser, EvidenceReadout
+from tmgg.denoising.spectral import Eigenpairs
+from tmgg.models.readout import Denoiser, Readout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,15 +24,15 @@ class LinearPe(Denoiser):
     adds nothing to what f can be; it lets logits grow faster than W's steps.
     """
 
-    def __init__(self, config: LinearPeConfig, readout: EvidenceReadout) -> None:
+    def __init__(self, config: LinearPeConfig, readout: Readout) -> None:
         super().__init__(readout)
         self.k = config.k
         self.weight_KK = nn.Parameter(torch.zeros(config.k, config.k))
         self.gain = nn.Parameter(torch.ones(()))
 
-    def scores(self, noisy_BNN: Tensor) -> Tensor:
+    def scores(self, noisy_BNN: Tensor, eigen: Eigenpairs) -> Tensor:
         """See `Denoiser.scores`."""
-        _, eigenvector_BNK = top_eigenpairs(noisy_BNN, self.k)
+        _, eigenvector_BNK = eigen
         symmetric_KK = 0.5 * (self.weight_KK + self.weight_KK.mT)
         n = noisy_BNN.shape[-1]
         return self.gain * n * (eigenvector_BNK @ symmetric_KK @ eigenvector_BNK.mT)

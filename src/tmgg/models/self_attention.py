@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tmgg.denoising.spectral import top_eigenpairs
+from tmgg.denoising.spectral import Eigenpairs
 from tmgg.errors import ConfigError
-from tmgg.models.readout import Denoiser, EvidenceReadout
+from tmgg.models.readout import Denoiser, Readout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class SelfAttention(Denoiser):
     et al., "Attention is all you need" (2017, arXiv:1706.03762), eq. (1), with one head.
     """
 
-    def __init__(self, config: SelfAttentionConfig, readout: EvidenceReadout) -> None:
+    def __init__(self, config: SelfAttentionConfig, readout: Readout) -> None:
         super().__init__(readout)
         self.k = config.k
         self.query = nn.Linear(config.k, config.width)
@@ -42,9 +42,9 @@ class SelfAttention(Denoiser):
         # Starting G at zero instead would leave it there: the gradient of G G' vanishes at 0.
         self.gain = nn.Parameter(torch.zeros(()))
 
-    def scores(self, noisy_BNN: Tensor) -> Tensor:
+    def scores(self, noisy_BNN: Tensor, eigen: Eigenpairs) -> Tensor:
         """See `Denoiser.scores`."""
-        _, eigenvector_BNK = top_eigenpairs(noisy_BNN, self.k)
+        _, eigenvector_BNK = eigen
         x_BNK = math.sqrt(noisy_BNN.shape[-1]) * eigenvector_BNK
         value_BNF = self.value(x_BNK)
         scale = 1.0 / math.sqrt(value_BNF.shape[-1])

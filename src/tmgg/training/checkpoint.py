@@ -1,5 +1,6 @@
 """Checkpoints: which are kept, where, and how they reach the disk."""
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,7 @@ class CheckpointFiles:
 
     def callbacks(self, *, every_steps: int, saved: Callable[[Path], None]) -> list[Checkpoint]:
         """What makes Lightning write them; `saved` is told of each `last`."""
-        best = ModelCheckpoint(
+        best = BestCheckpoint(
             dirpath=self.folder,
             filename=self.best.stem,
             monitor="val_loss",
@@ -46,6 +47,25 @@ class CheckpointFiles:
             return min(scores)
         trainer.save_checkpoint(self.best)
         return val_loss
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Saves after validations only, so that steps need not ask, nor know its name anew each time.
+
+    Whether the folder has files is asked nowhere either: Lightning would first import what it knows
+    of object stores. Its state in checkpoints is that of a `ModelCheckpoint`.
+    """
+
+    @functools.cached_property
+    def state_key(self) -> str:
+        """As checkpoints name it."""
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Nothing: the folder is given."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
+        """Nothing."""
 
 
 class LastCheckpoint(Checkpoint):

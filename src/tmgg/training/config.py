@@ -7,46 +7,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tmgg.denoising.graphs import SbmConfig
 from tmgg.denoising.noise import NOISES, FlipNoise, NoiseConfig
+from tmgg.denoising.noise_range import FlipRangeNoise
 from tmgg.errors import ConfigError
 from tmgg.models import MODELS, ModelConfig
 from tmgg.models.filter_bank import FilterBankConfig
+from tmgg.training.criteria import Criterion, parse_criteria
+from tmgg.training.graph_data import DataConfig as DataConfig  # where others find it
+from tmgg.training.graph_data import MixedDataConfig, require_seed
+from tmgg.training.import_path import load_by_path
 from tmgg.training.parsing import parse_choice, parse_dataclass, require_known
+from tmgg.training.shifts import Shift, parse_shifts
 
 RUNNER_KEYS = ("experiment", "run_id", "stage")
-"""Top-level keys that say what runs and under which name; training does not look at them."""
-
-_MAX_SEED = 2**32
+"""Top-level keys that say what runs and under which name; no result depends on them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataConfig(SbmConfig):
-    """A distribution over graphs, and what is drawn from it."""
-
-    protocol: Literal["fresh", "fixed_pair"] = "fresh"
-    """`fresh`: new graphs and new noise at every step, so that nothing can be memorised.
-    `fixed_pair`: one noisy graph and its clean original, for training and validation alike."""
-    validation_graphs: int = 256
-    """Size of the fixed validation set of protocol `fresh`."""
-    validation_seed: int = 7
-    """Which validation set; the same for every `seed`, so that runs compare."""
-    pair_seed: int = 42
-    """Which pair protocol `fixed_pair` uses."""
-
-    def __post_init__(self) -> None:
-        # Zero-argument super() does not work in a dataclass with slots: it is a rebuilt class.
-        SbmConfig.__post_init__(self)
-        if self.validation_graphs < 1:
-            raise ConfigError(f"data.validation_graphs is {self.validation_graphs}; give 1 or more")
-        require_seed("data.validation_seed", self.validation_seed)
-        require_seed("data.pair_seed", self.pair_seed)
-
-
-_DATA = {"sbm": DataConfig}
+DATA: Mapping[str, type[DataConfig]] = {"sbm": DataConfig, "mixed": MixedDataConfig}
+"""The distributions over graphs by name."""
+ALL_NOISES: Mapping[str, type[NoiseConfig | FlipRangeNoise]] = {
+    **NOISES,
+    "flip_range": FlipRangeNoise,
+}
+"""The noises by name."""
 _COUNTS = ("steps", "batch_size", "validate_every", "checkpoint_every")
 _NOT_SCIENTIFIC = (
     "validate_every", "checkpoint_every", "logger", "accelerator", "workers", "cpu_threads",
+    "allow_idle_nodes", "bayes",
 )  # fmt: skip
 
 
@@ -70,12 +57,17 @@ class TrainerConfig:
     """Steps between writes of the checkpoint `last`; it is also written at the end."""
     logger: Literal["csv", "tensorboard", "wandb"] = "csv"
     """Where curves go besides the CSV file, which is always written."""
+    bayes: Literal["auto", "off"] = "auto"
+    """Whether results are also placed against the true Bayes optimum. It is known by heart for the
+    default graphs, else computed once, which takes up to minutes, and kept in ~/.tmgg/bayes."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """`auto` is the GPU where PyTorch sees one, else the CPU."""
     workers: int | None = None
     """Processes that train together, each on its part of every batch. null is one for each GPU of
     the run's Ray cluster, or one for each node where PyTorch sees no GPU, and 1 without a cluster;
     1 trains in the experiment's own process."""
+    allow_idle_nodes: bool = False
+    """Whether a run may have more nodes than workers, as for measuring how training scales."""
     cpu_threads: int | None = 1
     """Threads PyTorch computes with. 1 makes CPU results equal bit by bit on any number of
     cores; null leaves PyTorch's own choice."""
@@ -97,7 +89,7 @@ class Settings:
     """Everything a training run depends on."""
 
     data: DataConfig = field(default_factory=DataConfig)
-    noise: NoiseConfig = field(default_factory=FlipNoise)
+    noise: NoiseConfig | FlipRangeNoise = field(default_factory=FlipNoise)
     model: ModelConfig = field(default_factory=FilterBankConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     seed: int = 0
@@ -106,14 +98,28 @@ class Settings:
     """Where checkpoints and logs go; created when missing."""
     resume_from: Path | None = None
     """A checkpoint to go on from; null starts afresh."""
+    metrics: tuple[str, ...] = ()
+    """Import paths of metrics of one's own; see docs/experiments.md."""
+    criteria: tuple[Criterion, ...] = ()
+    """What the result must reach for the stage to pass."""
+    shifts: tuple[Shift, ...] = ()
+    """Other graphs and noise that the trained model is tested on."""
+    stage: str = field(default="custom", compare=False)
+    """Loggers group runs by it."""
+    run_id: str | None = field(default=None, compare=False)
+    """The run's name for loggers; null is made of the model and the seed."""
 
     def __post_init__(self) -> None:
         require_seed("seed", self.seed)
-        if not 1 <= self.model.k <= self.data.n:
+        drawn = [*self.data.distributions, *(item.of(self.data) for item in self.shifts)]
+        n = min(distribution.n for distribution in drawn)
+        if not 1 <= self.model.k <= n:
+            whose = "data.n" if n == self.data.n else "the smallest n"
             raise ConfigError(
-                f"model.k is {self.model.k}; a graph of data.n={self.data.n} nodes "
-                f"has 1 to {self.data.n} eigenpairs"
+                f"model.k is {self.model.k}; a graph of {whose}={n} nodes has 1 to {n} eigenpairs"
             )
+        for item in self.shifts:
+            item.require_possible(self.data, self.noise)
         if self.data.protocol == "fixed_pair" and self.trainer.batch_size != 1:
             raise ConfigError(
                 f"trainer.batch_size is {self.trainer.batch_size} with data.protocol=fixed_pair; "
@@ -124,15 +130,27 @@ class Settings:
     def scientific(self) -> dict[str, object]:
         """The settings that results depend on, as plain values; the rest may change on resume."""
         trainer = dataclasses.asdict(self.trainer)
+        data = dataclasses.asdict(self.data)
         for name in _NOT_SCIENTIFIC:
             del trainer[name]
+        for name in ("test_graphs", "test_seed"):
+            del data[name]
+        if type(self.data) is not DataConfig:
+            data["name"] = _name_of(self.data)
         return {
-            "data": dataclasses.asdict(self.data),
-            "noise": {"name": type(self.noise).__name__, **dataclasses.asdict(self.noise)},
-            "model": {"name": type(self.model).__name__, **dataclasses.asdict(self.model)},
+            "data": data,
+            "noise": {"name": _name_of(self.noise), **dataclasses.asdict(self.noise)},
+            "model": {"name": _name_of(self.model), **dataclasses.asdict(self.model)},
             "trainer": trainer,
             "seed": self.seed,
         }
+
+
+def _name_of(config: object) -> str:
+    """Of a built-in class its name, of another one its import path."""
+    kind = type(config)
+    built_in = kind.__module__.startswith("tmgg.")
+    return kind.__name__ if built_in else f"{kind.__module__}:{kind.__qualname__}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,22 +166,49 @@ def parse_settings(config: Mapping[str, object]) -> Settings:
     """Settings from a plain config; raises ConfigError on anything that is not right.
 
     Missing groups and keys keep their defaults, a missing output directory is the current one.
-    `RUNNER_KEYS` are accepted and ignored.
+    Of `RUNNER_KEYS` only loggers make use.
     """
     single = [item.name for item in dataclasses.fields(_TopLevel)]
-    require_known(config, ["data", "noise", "model", "trainer", *single, *RUNNER_KEYS], group="")
+    require_known(
+        config,
+        [
+            "data",
+            "noise",
+            "model",
+            "trainer",
+            "criteria",
+            "metrics",
+            "shifts",
+            *single,
+            *RUNNER_KEYS,
+        ],
+        group="",
+    )
     given = {key: config[key] for key in single if key in config}
     top = parse_dataclass(_TopLevel, given, group="")
     models = {name: entry.config for name, entry in MODELS.items()}
     return Settings(
-        data=parse_choice(_DATA, _group(config, "data"), group="data", default="sbm"),
-        noise=parse_choice(NOISES, _group(config, "noise"), group="noise", default="flip"),
+        data=parse_choice(DATA, _group(config, "data"), group="data", default="sbm"),
+        noise=parse_choice(ALL_NOISES, _group(config, "noise"), group="noise", default="flip"),
         model=parse_choice(models, _group(config, "model"), group="model", default="filter_bank"),
         trainer=parse_dataclass(TrainerConfig, _group(config, "trainer"), group="trainer"),
         seed=top.seed,
         output_dir=Path(top.output_dir or "."),
         resume_from=Path(top.resume_from) if top.resume_from else None,
+        metrics=_metric_paths(config.get("metrics")),
+        criteria=parse_criteria(config.get("criteria")),
+        shifts=parse_shifts(config.get("shifts")),
+        stage=str(config.get("stage") or "custom"),
+        run_id=str(config["run_id"]) if config.get("run_id") else None,
     )
+
+
+def _metric_paths(value: object) -> tuple[str, ...]:
+    paths = value if isinstance(value, list | tuple) else () if value is None else (value,)
+    for path in paths:
+        if not isinstance(path, str) or not callable(load_by_path(path, key="metrics")):
+            raise ConfigError(f"metrics has {path!r}; expected package.module:function")
+    return tuple(paths)
 
 
 def _group(config: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -171,9 +216,3 @@ def _group(config: Mapping[str, object], name: str) -> Mapping[str, object]:
     if not isinstance(values, Mapping):
         raise ConfigError(f"{name} is {values!r}; expected a group of keys")
     return values
-
-
-def require_seed(name: str, seed: int) -> None:
-    """Raise ConfigError unless `seed` fits the 32 bits the generators keep for it."""
-    if not 0 <= seed < _MAX_SEED:
-        raise ConfigError(f"{name} is {seed}; a seed lies from 0 to {_MAX_SEED - 1}")

@@ -5,6 +5,7 @@ numbers s B .. s B + B - 1 of the global batch size B, and each of W workers tak
 them: one worker or many, uninterrupted or resumed, the graphs of a step do not change.
 """
 
+import functools
 from dataclasses import dataclass
 
 import pytorch_lightning as pl
@@ -12,21 +13,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from tmgg.denoising.graphs import sample_sbm
+from tmgg.denoising.pairs import pair_count
 from tmgg.errors import ConfigError
 from tmgg.training.config import Settings
+from tmgg.training.draw_ahead import DrawAhead
+from tmgg.training.noisy_graphs import NoisyGraphs as NoisyGraphs  # where others find them
+from tmgg.training.noisy_graphs import draw_graphs as draw_graphs
 
-_TRAINING, _VALIDATION, _PAIR = 0, 1, 2
-
-
-@dataclass(frozen=True, slots=True)
-class NoisyGraphs:
-    """Graphs to denoise, and what they were."""
-
-    noisy_BNN: Tensor
-    adj_BNN: Tensor
-    edge_probability_BNN: Tensor
-    """P(A_ij = 1 | blocks), for the oracle; models never see it."""
+_TRAINING, _VALIDATION, _PAIR, _TEST = 0, 1, 2, 3
+_PAIRS_AT_ONCE = 2**17
+"""Node pairs drawn together: enough that what each operation costs is little beside what it does,
+and few enough for the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,44 +41,112 @@ class Shard:
 class GraphSource:
     """Draws the graphs that the settings describe."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, eigenpairs: bool = False) -> None:
         self._settings = settings
+        self._eigenpairs = eigenpairs
 
     def training_batch(self, step: int, *, shard: Shard, device: torch.device) -> NoisyGraphs:
         """The shard's graphs of the global batch of one step."""
-        data, batch_size = self._settings.data, self._settings.trainer.batch_size
+        (batch,) = self.training_batches(range(step, step + 1), shard=shard, device=device)
+        return batch
+
+    def training_batches(
+        self, steps: range, *, shard: Shard, device: torch.device
+    ) -> list[NoisyGraphs]:
+        """As `training_batch`, of these steps in a row, for less than one by one."""
+        data = self._settings.data
         if data.protocol == "fixed_pair":
-            return self._draw(_PAIR, data.pair_seed, torch.zeros(1, dtype=torch.int64), device)
-        first = step * batch_size
-        sample_B = shard.of(torch.arange(first, first + batch_size))
-        return self._draw(_TRAINING, self._settings.seed, sample_B, device)
+            sample_B = torch.zeros(1, dtype=torch.int64)
+            return [self._draw(_PAIR, data.pair_seed, sample_B, device)] * len(steps)
+        members = len(data.distributions)
+        found: dict[int, NoisyGraphs] = {}
+        for first in steps[:members]:
+            alike = range(first, steps.stop, members)
+            found |= zip(alike, self._alike(alike, shard=shard, device=device), strict=True)
+        return [found[step] for step in steps]
+
+    def _alike(self, steps: range, *, shard: Shard, device: torch.device) -> list[NoisyGraphs]:
+        """The batches of steps that take their graphs from the same distribution."""
+        settings, batch_size = self._settings, self._settings.trainer.batch_size
+        firsts = [step * batch_size for step in steps]
+        numbers = [shard.of(torch.arange(first, first + batch_size)) for first in firsts]
+        member = steps.start % len(settings.data.distributions)
+        graphs = self._draw(_TRAINING, settings.seed, torch.cat(numbers), device, member=member)
+        return graphs.split(len(numbers[0]))
+
+    def steps_at_once(self) -> int:
+        """How many steps' graphs are best drawn together; the same for any number of workers."""
+        if self._settings.data.protocol == "fixed_pair":
+            return self._settings.trainer.steps
+        distributions = self._settings.data.distributions
+        most = max(pair_count(distribution.n) for distribution in distributions)
+        alike = _PAIRS_AT_ONCE // (self._settings.trainer.batch_size * most)
+        return alike * len(distributions) if alike > 1 else 1
 
     def validation_batches(self, *, shard: Shard) -> int:
         """How many batches this shard's part of the validation set makes."""
-        graphs = len(self._validation_numbers(shard))
-        return -(-graphs // self._settings.trainer.batch_size)
+        return len(self._validation_parts(shard))
 
     def validation_batch(self, index: int, *, shard: Shard, device: torch.device) -> NoisyGraphs:
         """One batch of this shard's part of the validation set."""
-        data, batch_size = self._settings.data, self._settings.trainer.batch_size
-        sample_B = self._validation_numbers(shard)[index * batch_size : (index + 1) * batch_size]
+        data = self._settings.data
+        member, sample_B = self._validation_parts(shard)[index]
         if data.protocol == "fixed_pair":
             return self._draw(_PAIR, data.pair_seed, sample_B, device)
-        return self._draw(_VALIDATION, data.validation_seed, sample_B, device)
+        return self._draw(_VALIDATION, data.validation_seed, sample_B, device, member=member)
 
-    def _validation_numbers(self, shard: Shard) -> Tensor:
+    def test_batches(self, *, shard: Shard) -> int:
+        """How many batches this shard's part of the test set makes; none without a test set."""
+        return len(self._test_parts(shard))
+
+    def test_batch(self, index: int, *, shard: Shard, device: torch.device) -> NoisyGraphs:
+        """One batch of this shard's part of the test set."""
+        member, sample_B = self._test_parts(shard)[index]
+        return self._draw(_TEST, self._settings.data.test_seed, sample_B, device, member=member)
+
+    def test_graph(self, number: int) -> NoisyGraphs:
+        """One graph of the test set, or of the endless list that it begins."""
         data = self._settings.data
-        graphs = 1 if data.protocol == "fixed_pair" else data.validation_graphs
-        return shard.of(torch.arange(graphs))
+        member = number % len(data.distributions)
+        sample_B, cpu = torch.tensor([number]), torch.device("cpu")
+        return self._draw(_TEST, data.test_seed, sample_B, cpu, member=member)
 
-    def _draw(self, role: int, seed: int, sample_B: Tensor, device: torch.device) -> NoisyGraphs:
-        data, noise = self._settings.data, self._settings.noise
+    def _test_parts(self, shard: Shard) -> list[tuple[int, Tensor]]:
+        data = self._settings.data
+        # What a fixed pair is to show is memory; there is nothing to test.
+        return self._parts(0 if data.protocol == "fixed_pair" else data.test_graphs, shard)
+
+    def _validation_parts(self, shard: Shard) -> list[tuple[int, Tensor]]:
+        data = self._settings.data
+        return self._parts(1 if data.protocol == "fixed_pair" else data.validation_graphs, shard)
+
+    def _parts(self, graphs: int, shard: Shard) -> list[tuple[int, Tensor]]:
+        """The shard's batches of a fixed set: which distribution, and which numbers of it.
+
+        Graph i comes from distribution i modulo their number, whoever draws it.
+        """
+        members = len(self._settings.data.distributions)
+        return [
+            (member, sample_B)
+            for member in range(members)
+            for sample_B in torch.split(
+                shard.of(torch.arange(member, graphs, members)), self._settings.trainer.batch_size
+            )
+            if len(sample_B)
+        ]
+
+    def _draw(
+        self, role: int, seed: int, sample_B: Tensor, device: torch.device, *, member: int = 0
+    ) -> NoisyGraphs:
+        settings = self._settings
         # The role keeps the graphs of equal seeds apart: validation graphs are never trained on.
-        family = (role << 32) | seed
-        sample_B = sample_B.to(device)
-        graphs = sample_sbm(data, sample_B, seed=family)
-        noisy_BNN = noise.corrupt(graphs.adj_BNN, sample_B, density=data.density, seed=family)
-        return NoisyGraphs(noisy_BNN, graphs.adj_BNN, graphs.edge_probability_BNN)
+        return draw_graphs(
+            settings.data.distributions[member],
+            settings.noise,
+            sample_B.to(device),
+            seed=(role << 32) | seed,
+            k=settings.model.k if self._eigenpairs else None,
+        )
 
 
 class DenoisingData(pl.LightningDataModule):
@@ -90,7 +155,9 @@ class DenoisingData(pl.LightningDataModule):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
-        self._source = GraphSource(settings)
+        self._source = GraphSource(settings, eigenpairs=True)
+        self._ahead = DrawAhead[NoisyGraphs](self._source.steps_at_once())
+        self._validation: dict[int, NoisyGraphs] = {}
 
     def setup(self, stage: str) -> None:
         """Refuse a split that leaves a worker without graphs."""
@@ -107,23 +174,47 @@ class DenoisingData(pl.LightningDataModule):
                 "each at least one graph to validate on"
             )
 
-    def train_dataloader(self) -> DataLoader[int]:
+    def train_dataloader(self) -> "_Ticks":
         """Ticks of a clock, one per optimiser step; the graphs are made on the device."""
-        return DataLoader(_Ticks(self._settings.trainer.steps), batch_size=None)
+        return _Ticks(self._settings.trainer.steps)
 
     def val_dataloader(self) -> DataLoader[int]:
         """One tick per batch of this worker's part of the validation set."""
         batches = self._source.validation_batches(shard=self._shard())
         return DataLoader(_Ticks(batches), batch_size=None)
 
+    def test_dataloader(self) -> DataLoader[int]:
+        """As `val_dataloader`, of the test set."""
+        return DataLoader(_Ticks(self._source.test_batches(shard=self._shard())), batch_size=None)
+
     def on_after_batch_transfer(self, batch: int, dataloader_idx: int) -> NoisyGraphs:
         """Turn a tick into graphs; the step is the trainer's own, which a resumed run restores."""
         trainer = self._trainer()
         device = trainer.strategy.root_device
         if trainer.training:
-            step = trainer.global_step
-            return self._source.training_batch(step, shard=self._shard(), device=device)
-        return self._source.validation_batch(batch, shard=self._shard(), device=device)
+            return self._ahead.draw(
+                functools.partial(
+                    self._source.training_batches, shard=self._shard(), device=device
+                ),
+                trainer.global_step,
+                steps=self._settings.trainer.steps,
+                ahead=device.type == "cpu",
+            )
+        if trainer.testing:
+            return self._source.test_batch(batch, shard=self._shard(), device=device)
+        return self._validation_batch(batch, device)
+
+    def teardown(self, stage: str) -> None:
+        """End the thread that draws ahead."""
+        self._ahead.close()
+
+    def _validation_batch(self, index: int, device: torch.device) -> NoisyGraphs:
+        """Drawn once: every validation has the same."""
+        if index not in self._validation:
+            self._validation[index] = self._source.validation_batch(
+                index, shard=self._shard(), device=device
+            )
+        return self._validation[index]
 
     def _shard(self) -> Shard:
         trainer = self._trainer()

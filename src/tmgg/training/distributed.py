@@ -6,19 +6,21 @@ lies where every node sees it, so a start after a loss goes on from there.
 """
 
 import contextlib
+import logging
 import os
 import pickle
+import re
 import shutil
 import socket
 import tempfile
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from tmgg.errors import StoppedEarlyError, TmggError
+from tmgg.errors import StoppedEarlyError
 from tmgg.training.checkpoint import CheckpointFiles, DurableCheckpointIO
-from tmgg.training.config import Settings
 from tmgg.training.durable import write_durably
 from tmgg.training.hooks import Hooks
 from tmgg.training.loop import train_part
@@ -43,6 +45,13 @@ _ENVIRONMENT = {
 }
 
 
+# What gloo and NCCL say in plain RuntimeErrors when another process is gone.
+_CONNECTION = re.compile(
+    r"gloo|nccl|connection (closed|reset|refused)|broken pipe|process group", re.IGNORECASE
+)
+log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a distributed training came to."""
@@ -52,16 +61,38 @@ class Outcome:
     """Rank and host name of each."""
 
 
-def train_distributed(settings: Settings, placement: Placement, *, hooks: Hooks) -> Outcome:
+class Plan(Protocol):
+    """What the workers train: `Settings` of a denoiser, or somebody's own."""
+
+    @property
+    def output_dir(self) -> Path:
+        """On a file system that all nodes share."""
+        ...
+
+    @property
+    def resume_from(self) -> Path | None:
+        """A checkpoint to go on from."""
+        ...
+
+
+def train_distributed(
+    settings: Plan,
+    placement: Placement,
+    *,
+    hooks: Hooks,
+    train: Callable[..., dict[str, float]] = train_part,
+) -> Outcome:
     """As `loop.train` by the workers of `placement`, in the Ray cluster this process is part of.
 
-    The output directory must be on a file system that all nodes share. Raises StoppedEarlyError
-    and ConfigError as `train` does, and Ray's TrainingFailedError when workers are lost too often.
+    `train` is what each worker does. The output directory must be on a file system that all nodes
+    share. Raises what a worker raised by itself, and Ray's TrainingFailedError when workers are
+    lost too often.
     """
     output_dir = settings.output_dir.absolute()
     (output_dir / FOLDER).mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=output_dir / FOLDER))
-    work = Work(replace(settings, output_dir=output_dir), hooks, folder)
+    plan = replace(settings, output_dir=output_dir)  # type: ignore[type-var]  # a dataclass
+    work = Work(plan, hooks, folder, train, placement.workers)
     try:
         work.lay_out()
         _fit(work, placement)
@@ -70,8 +101,14 @@ def train_distributed(settings: Settings, placement: Placement, *, hooks: Hooks)
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # one left by a killed attempt
             folder.parent.rmdir()
-    if isinstance(answer, TmggError):
+    if isinstance(answer, Exception):
         raise answer
+    if len(answer.workers) < placement.workers:
+        log.warning(
+            "training ended with %d workers of the %d asked for",
+            len(answer.workers),
+            placement.workers,
+        )
     return answer
 
 
@@ -79,10 +116,13 @@ def train_distributed(settings: Settings, placement: Placement, *, hooks: Hooks)
 class Work:
     """What every worker is told; the same for each start of the workers."""
 
-    settings: Settings
+    settings: Plan
     hooks: Hooks
     folder: Path
     """Shared; the workers of one training leave their marks here."""
+    train: Callable[..., dict[str, float]] = train_part
+    workers: int = 0
+    """How many were asked for; there may be fewer."""
 
     def lay_out(self) -> None:
         """Make the marks, empty.
@@ -93,9 +133,10 @@ class Work:
         self._answer_file.touch()
         self._saved_file.touch()
 
-    def answer(self) -> Outcome | TmggError:
+    def answer(self) -> Outcome | Exception:
         """What the training came to, once it has ended."""
-        found: Outcome | TmggError = pickle.loads(self._answer_file.read_bytes())
+        with self.hooks.open_own(self._answer_file) as stream:
+            found: Outcome | Exception = pickle.load(stream)
         return found
 
     @property
@@ -103,14 +144,17 @@ class Work:
         """Whether an earlier start of the workers already came to an end."""
         return _is_written(self._answer_file)
 
-    def leave_answer(self, answer: Outcome | TmggError) -> None:
+    def leave_answer(self, answer: Outcome | Exception) -> None:
+        """Of the whole training: it is not tried again."""
         write_durably(self._answer_file, lambda stream: pickle.dump(answer, stream))
 
-    def next_settings(self) -> Settings:
+    def next_settings(self) -> Plan:
         """The settings to begin with: from this training's own checkpoint once there is one."""
         if not _is_written(self._saved_file):
             return self.settings
-        return replace(self.settings, resume_from=CheckpointFiles(self.settings.output_dir).last)
+        last = CheckpointFiles(self.settings.output_dir).last
+        plan: Plan = replace(self.settings, resume_from=last)  # type: ignore[type-var]
+        return plan
 
     def saved(self, path: Path) -> None:
         """Note that `last` is this training's own: another may have left one in the folder."""
@@ -183,8 +227,6 @@ def _trainer_class() -> Callable[..., Any]:
 
 def do_work(config: dict[str, Work]) -> None:
     """What Ray Train runs in each worker."""
-    import logging
-
     from ray.train import get_context
     from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
 
@@ -196,7 +238,9 @@ def do_work(config: dict[str, Work]) -> None:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         workers = _all_workers()
-        metrics = train_part(
+        if is_first and len(workers) < work.workers:
+            log.warning("training on %d workers of the %d asked for", len(workers), work.workers)
+        metrics = work.train(
             work.next_settings(),
             hooks=Hooks(stop=work.hooks.stop, saved=work.saved),
             devices="auto",
@@ -204,15 +248,35 @@ def do_work(config: dict[str, Work]) -> None:
             plugins=[RayLightningEnvironment(), DurableCheckpointIO()],
         )
     except StoppedEarlyError as stopped:  # at the same step on all workers
-        answer: Outcome | TmggError = stopped
-    except TmggError as error:
-        # It would come again; the others may wait for this worker, so the group must end.
-        work.leave_answer(error)
+        answer: Outcome | Exception = stopped
+    except Exception as error:
+        if not is_loss_of_a_worker(error):
+            # It would come again; the others may wait for this worker, so the group must end.
+            work.leave_answer(as_answer(error))
         raise
     else:
         answer = Outcome(metrics, workers)
     if is_first:
         work.leave_answer(answer)
+
+
+def is_loss_of_a_worker(error: Exception) -> bool:
+    """Whether this worker only met what became of another: it, too, may be started again."""
+    import torch.distributed
+
+    kinds = (torch.distributed.DistError, ConnectionError, TimeoutError)
+    return isinstance(error, kinds) or bool(_CONNECTION.search(f"{error}"))
+
+
+def as_answer(error: Exception) -> Exception:
+    """The error as it reaches the driver: with the worker's traceback, and picklable."""
+    told = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # any class may be raised, and pickled as it likes
+        return RuntimeError(told)
+    error.add_note(f"In the worker:\n{told}")
+    return error
 
 
 def _all_workers() -> list[tuple[int, str]]:

@@ -1,15 +1,20 @@
 """The built-in experiment: a config in, metrics and files out."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
+from tmgg.models import MODELS
 from tmgg.training.checkpoint import CheckpointFiles
 from tmgg.training.config import Settings, parse_settings
+from tmgg.training.criteria import for_model
 from tmgg.training.distributed import Outcome, train_distributed
 from tmgg.training.hooks import Hooks
 from tmgg.training.loop import choose_accelerator, train
 from tmgg.training.placement import Machine, Placement, place_workers
+
+log = logging.getLogger(__name__)
 
 
 def run(config: Mapping[str, object] | DictConfig) -> dict[str, float | str]:
@@ -49,6 +54,23 @@ def train_placed(settings: Settings, placement: Placement, *, hooks: Hooks) -> O
     return train_distributed(settings, placement, hooks=hooks)
 
 
+def judge(settings: Settings, metrics: Mapping[str, float]) -> dict[str, float]:
+    """Whether the stage's criteria are met, said and as a metric; nothing without criteria."""
+    name = next((key for key, entry in MODELS.items() if entry.config is type(settings.model)), "")
+    criteria = for_model(settings.criteria, name)
+    if not criteria:
+        return {}
+    passed = all(item.is_met(metrics) for item in criteria)
+    for item in criteria:
+        log.info("%s", item.render(metrics))
+    log.info("stage %s", "PASSED" if passed else "FAILED")
+    return {"passed": passed}
+
+
 def result(settings: Settings, metrics: Mapping[str, float]) -> dict[str, float | str]:
     """What a run returns."""
-    return {**metrics, "checkpoint_path": str(CheckpointFiles(settings.output_dir).last)}
+    return {
+        **metrics,
+        **judge(settings, metrics),
+        "checkpoint_path": str(CheckpointFiles(settings.output_dir).last),
+    }

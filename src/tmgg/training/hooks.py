@@ -5,9 +5,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
+
+AGREE_EVERY_STEPS = 10
+"""Workers tell each other whether to stop; at every step that would cost more than small models."""
 
 
 def _never() -> bool:
@@ -18,14 +22,22 @@ def _ignore(_path: Path) -> None:
     return
 
 
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """Both functions travel to the workers of a distributed training: they must be picklable."""
+    """The functions travel to the workers of a distributed training: they must be picklable."""
 
     stop: Callable[[], bool] = _never
-    """Whether to save and end before all steps are done; asked after every step."""
+    """Whether to save and end before all steps are done; asked after every step, by several workers
+    after every tenth."""
     saved: Callable[[Path], None] = _ignore
     """Told the checkpoint to go on from whenever it has been written."""
+    open_own: Callable[[Path], BinaryIO] = _open
+    """Opens a file of this training that is a pickle, which is code: whoever runs the training
+    brings the check that nobody else can have written it."""
 
 
 class StopWhenAsked(Callback):
@@ -44,7 +56,8 @@ class StopWhenAsked(Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
         """Ask; what one worker is told counts for all, as files reach some nodes later."""
-        if trainer.global_step == trainer.max_steps:
+        step = trainer.global_step
+        if step == trainer.max_steps or (trainer.world_size > 1 and step % AGREE_EVERY_STEPS):
             return
         asked = self._stop()
         if trainer.world_size > 1:

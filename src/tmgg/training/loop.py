@@ -17,12 +17,16 @@ from pytorch_lightning.plugins.environments import (  # type: ignore[attr-define
 from tmgg.errors import ConfigError, StoppedEarlyError
 from tmgg.training.checkpoint import CheckpointFiles, DurableCheckpointIO, require_checkpoint
 from tmgg.training.config import Settings
+from tmgg.training.curve import LOG_EVERY_STEPS, TrainingCurve
 from tmgg.training.data import DenoisingData
+from tmgg.training.hook_costs import NoProfiler
 from tmgg.training.hooks import Hooks, StopWhenAsked
-from tmgg.training.loggers import build_loggers, close_loggers
+from tmgg.training.loggers import build_loggers, close_loggers, describe_run
 from tmgg.training.module import DenoiserModule, score_references
 from tmgg.training.process import cpu_threads, own_random_state, quiet_lightning
 from tmgg.training.progress import build_progress
+from tmgg.training.report import report_metrics
+from tmgg.training.shift_report import report_shifts
 from tmgg.training.validation import MissedValidation
 
 log = logging.getLogger(__name__)
@@ -92,18 +96,19 @@ def build_trainer(
         val_check_interval=config.validate_every,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        gradient_clip_val=config.clip_norm,
-        log_every_n_steps=10,
+        log_every_n_steps=LOG_EVERY_STEPS,
         # Each worker draws its own part of a batch already.
         use_distributed_sampler=False,
         enable_model_summary=False,
         enable_progress_bar=isinstance(progress, ProgressBar),
         default_root_dir=settings.output_dir,
-        logger=build_loggers(config, settings.output_dir),
+        profiler=NoProfiler(),
+        logger=build_loggers(settings),
         callbacks=[
             *files.callbacks(every_steps=config.checkpoint_every, saved=saved),
             Timer(),
             progress,
+            TrainingCurve(settings.trainer.batch_size),
             *callbacks,
             MissedValidation(every_steps=config.validate_every),
         ],
@@ -115,6 +120,8 @@ def fit(
     trainer: pl.Trainer, module: DenoiserModule, data: DenoisingData, settings: Settings
 ) -> None:
     """Train to the end, from the checkpoint to resume if there is one."""
+    if trainer.is_global_zero:
+        describe_run(trainer.loggers, settings)
     log.info("training %s for %d steps", type(module.model).__name__, settings.trainer.steps)
     trainer.fit(module, datamodule=data, ckpt_path=settings.resume_from)
 
@@ -136,9 +143,25 @@ def measure(
         "oracle_loss": references.oracle.bce,
         "edge_only_edge_error": references.edge_only.edge_error,
         "oracle_edge_error": references.oracle.edge_error,
+        **_tested(trainer, module, data, settings),
         "train_seconds": timer.time_elapsed("train"),
         "steps": trainer.global_step,
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
+    }
+
+
+def _tested(
+    trainer: pl.Trainer, module: DenoiserModule, data: DenoisingData, settings: Settings
+) -> dict[str, float]:
+    if settings.data.protocol == "fixed_pair":
+        return {}
+    trainer.test(module, datamodule=data, verbose=False)
+    if not trainer.is_global_zero:
+        return {}
+    return {
+        **report_metrics(settings, module.comparison),
+        **module.own_metrics.means(),
+        **report_shifts(settings, module.model),
     }
 
 

@@ -1,22 +1,30 @@
 """The denoiser as a Lightning module: loss, optimiser, validation against the references."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
+from torch.optim import Optimizer
 
+from tmgg.denoising.comparison import Comparison, graph_losses
 from tmgg.denoising.metrics import PairScores, gap_closed, mean_bce, score_pairs
+from tmgg.denoising.noise import NoiseConfig
+from tmgg.denoising.noise_range import FlipRangeNoise, flip_evidence
 from tmgg.denoising.oracle import block_oracle_logits, edge_only_logits
+from tmgg.denoising.pairs import from_pairs, to_pairs
 from tmgg.errors import ConfigError
-from tmgg.models import Denoiser, EvidenceReadout, build_model
+from tmgg.models import Denoiser, EvidenceReadout, RateReadout, Readout, build_model
 from tmgg.training.config import Settings
 from tmgg.training.data import GraphSource, NoisyGraphs, Shard
+from tmgg.training.divergence import require_finite
+from tmgg.training.hook_costs import QuickHooks
+from tmgg.training.own_metrics import OwnMetrics
 
-_SETTINGS_KEY = "tmgg_settings"
+SETTINGS_KEY = "tmgg_settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +44,45 @@ class References:
 def score_references(settings: Settings) -> References:
     """Score both references on the whole validation set, on the CPU."""
     source, everything = GraphSource(settings), Shard()
-    density = settings.data.density
-    evidence = settings.noise.evidence(density=density)
     edge_only, oracle = PairScores.nothing(), PairScores.nothing()
     for index in range(source.validation_batches(shard=everything)):
         batch = source.validation_batch(index, shard=everything, device=torch.device("cpu"))
-        marginal_BNN = edge_only_logits(batch.noisy_BNN, density=density, evidence=evidence)
-        best_BNN = block_oracle_logits(
-            batch.noisy_BNN, edge_probability_BNN=batch.edge_probability_BNN, evidence=evidence
-        )
+        marginal_BNN, best_BNN = reference_logits(batch, settings.noise)
         edge_only += score_pairs(marginal_BNN, batch.adj_BNN)
         oracle += score_pairs(best_BNN, batch.adj_BNN)
     return References(edge_only, oracle)
 
 
-class DenoiserModule(pl.LightningModule):
+def reference_logits(
+    batch: NoisyGraphs, noise: NoiseConfig | FlipRangeNoise
+) -> tuple[Tensor, Tensor]:
+    """Logits of edge-only and of the block oracle."""
+    evidence = (
+        noise.evidence(density=batch.density)
+        if batch.rate_B is None
+        else flip_evidence(batch.rate_B[:, None, None])
+    )
+    return (
+        edge_only_logits(batch.noisy_BNN, density=batch.density, evidence=evidence),
+        block_oracle_logits(
+            batch.noisy_BNN, edge_probability_BNN=batch.edge_probability_BNN, evidence=evidence
+        ),
+    )
+
+
+def compare(
+    logits_BNN: Tensor, batch: NoisyGraphs, noise: NoiseConfig | FlipRangeNoise
+) -> Comparison:
+    """A model's logits of these graphs with the two references."""
+    model_B, edge_only_B, oracle_B = (
+        graph_losses(each_BNN, batch.adj_BNN)
+        for each_BNN in (logits_BNN, *reference_logits(batch, noise))
+    )
+    wrong_BNN = (logits_BNN > 0) != (batch.adj_BNN > 0.5)
+    return Comparison.of(model_B, edge_only_B, oracle_B, to_pairs(wrong_BNN).double().mean(dim=-1))
+
+
+class DenoiserModule(QuickHooks):
     """Trains one model. Its losses and metrics are per node pair, in nats."""
 
     def __init__(self, settings: Settings, references: References) -> None:
@@ -58,7 +90,12 @@ class DenoiserModule(pl.LightningModule):
         self._settings = settings
         self.references = references
         self._scores = PairScores.nothing()
-        self.model = _seeded_model(settings)
+        self.loss = torch.zeros(())
+        """Of the newest step, on this worker's graphs."""
+        self.comparison = Comparison.nothing()
+        """Of the trained model with the references, on the test set; once it was tested."""
+        self.own_metrics = OwnMetrics.start(settings.metrics)
+        self.model = seeded_model(settings)
 
     def training_step(self, batch: NoisyGraphs, batch_idx: int) -> Tensor:
         """The loss of this worker's graphs, weighted by their share of the global batch.
@@ -66,10 +103,37 @@ class DenoiserModule(pl.LightningModule):
         Workers' gradients are averaged with equal weight; the factor makes that average the
         gradient of the global batch also where it does not split evenly.
         """
-        loss = mean_bce(self.model(batch.noisy_BNN), batch.adj_BNN)
-        self.log("train_loss", loss.detach())
+        loss = mean_bce(self.model(batch.noisy_BNN, batch.eigen, batch.rate_B), batch.adj_BNN)
+        self.loss = loss.detach()
         share = len(batch.adj_BNN) * self.trainer.world_size / self._settings.trainer.batch_size
         return loss * share
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Forward and backward, then the step, unless the gradient or the loss is no number.
+
+        As Lightning's own in full precision, without asking everybody between backward and step.
+        The gradient is that of all workers together, so all end at the same step.
+        """
+        assert optimizer_closure is not None
+        optimizer_closure()
+        norm = torch.nn.utils.clip_grad_norm_(
+            self.model.parameters(), self._settings.trainer.clip_norm
+        )
+        # One read for both: on a GPU each makes the host wait.
+        if not torch.isfinite(norm + self.loss):
+            self._require_finite("loss", float(self.loss), step=self.trainer.global_step + 1)
+            self._require_finite("gradient norm", float(norm), step=self.trainer.global_step + 1)
+        plain = optimizer.optimizer if isinstance(optimizer, LightningOptimizer) else optimizer
+        plain.step()
+
+    def _require_finite(self, what: str, value: float, *, step: int) -> None:
+        require_finite(what, value, step=step, output_dir=self._settings.output_dir)
 
     def on_validation_epoch_start(self) -> None:
         """Start counting."""
@@ -77,13 +141,16 @@ class DenoiserModule(pl.LightningModule):
 
     def validation_step(self, batch: NoisyGraphs, batch_idx: int) -> None:
         """Count this batch."""
-        self._scores += score_pairs(self.model(batch.noisy_BNN), batch.adj_BNN)
+        self._scores += score_pairs(
+            self.model(batch.noisy_BNN, batch.eigen, batch.rate_B), batch.adj_BNN
+        )
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of all workers' graphs together."""
         scores = self._scores.map(
             lambda total: self.trainer.strategy.reduce(total, reduce_op="sum")
         )
+        self._require_finite("val_loss", scores.bce, step=self.trainer.global_step)
         values = {
             "val_loss": scores.bce,
             "gap_closed": self.references.gap_closed(scores),
@@ -95,6 +162,26 @@ class DenoiserModule(pl.LightningModule):
             total = torch.tensor(value, dtype=torch.float64, device=self.device)
             self.log(name, total, prog_bar=name in ("val_loss", "gap_closed"), sync_dist=True)
 
+    def on_test_epoch_start(self) -> None:
+        """Start counting."""
+        self.comparison = Comparison.nothing(self.device)
+        self.own_metrics = OwnMetrics.start(self._settings.metrics, self.device)
+
+    def test_step(self, batch: NoisyGraphs, batch_idx: int) -> None:
+        """Compare on this batch."""
+        logits_BNN = self.model(batch.noisy_BNN, batch.eigen, batch.rate_B)
+        probability_BP = torch.sigmoid(to_pairs(logits_BNN))
+        n = batch.adj_BNN.shape[-1]
+        self.own_metrics.add(from_pairs(probability_BP, n), batch.adj_BNN)
+        self.comparison += compare(logits_BNN, batch, self._settings.noise)
+
+    def on_test_epoch_end(self) -> None:
+        """Put the graphs of all workers together."""
+        total = self.trainer.strategy.reduce(self.comparison.sums, reduce_op="sum")
+        self.comparison = Comparison(total)
+        sums = self.trainer.strategy.reduce(self.own_metrics.sums, reduce_op="sum")
+        self.own_metrics = replace(self.own_metrics, sums=sums)
+
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW (Loshchilov and Hutter, arXiv:1711.05101) on a one-cycle schedule.
 
@@ -103,7 +190,10 @@ class DenoiserModule(pl.LightningModule):
         """
         trainer = self._settings.trainer
         optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=trainer.learning_rate, weight_decay=trainer.weight_decay
+            self.model.parameters(),
+            lr=trainer.learning_rate,
+            weight_decay=trainer.weight_decay,
+            fused=True,  # one pass over all weights; for small models a step is mostly calls
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, max_lr=trainer.learning_rate, total_steps=trainer.steps
@@ -115,11 +205,11 @@ class DenoiserModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the settings that results depend on beside the weights."""
-        checkpoint[_SETTINGS_KEY] = self._settings.scientific
+        checkpoint[SETTINGS_KEY] = self._settings.scientific
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Refuse to go on under other settings than those the checkpoint was made with."""
-        then, now = checkpoint.get(_SETTINGS_KEY, {}), self._settings.scientific
+        then, now = checkpoint.get(SETTINGS_KEY, {}), self._settings.scientific
         changed = [
             f"{group}: {then.get(group)} -> {now[group]}"
             for group in now
@@ -133,10 +223,15 @@ class DenoiserModule(pl.LightningModule):
             )
 
 
-def _seeded_model(settings: Settings) -> Denoiser:
+def seeded_model(settings: Settings) -> Denoiser:
     """The untrained model, by the seed alone."""
-    density = settings.data.density
-    readout = EvidenceReadout(density=density, evidence=settings.noise.evidence(density=density))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        return build_model(settings.model, readout)
+        return build_model(settings.model, _readout(settings))
+
+
+def _readout(settings: Settings) -> Readout:
+    if isinstance(settings.noise, FlipRangeNoise):
+        return RateReadout()
+    density = settings.data.density
+    return EvidenceReadout(density=density, evidence=settings.noise.evidence(density=density))

@@ -1,5 +1,6 @@
 """From plain mappings, as YAML and JSON give them, to frozen dataclasses."""
 
+import dataclasses
 import sys
 import types
 import typing
@@ -8,6 +9,7 @@ from dataclasses import fields
 from typing import Any, Literal, TypeVar, Union
 
 from tmgg.errors import ConfigError
+from tmgg.training.import_path import is_import_path, load_by_path
 
 T = TypeVar("T")
 
@@ -28,12 +30,32 @@ def parse_dataclass(cls: type[T], values: Mapping[str, object], *, group: str) -
 def parse_choice(
     table: Mapping[str, type[T]], values: Mapping[str, object], *, group: str, default: str
 ) -> T:
-    """The dataclass that `values["name"]` selects from `table`, with the other values."""
+    """The dataclass that `values["name"]` selects, with the other values.
+
+    A name with a colon is an import path of a dataclass of somebody's own, or of a class that has
+    one as its `Config`; else it is a name in `table`.
+    """
     name = values.get("name", default)
-    if not isinstance(name, str) or name not in table:
-        raise ConfigError(f"{group}.name is {name!r}; known names: {', '.join(table)}")
     rest = {key: value for key, value in values.items() if key != "name"}
+    if is_import_path(name):
+        own: type[T] = _own(str(name), group)
+        return parse_dataclass(own, rest, group=group)
+    if not isinstance(name, str) or name not in table:
+        raise ConfigError(
+            f"{group}.name is {name!r}; known names: {', '.join(table)}, or package.module:name"
+        )
     return parse_dataclass(table[name], rest, group=group)
+
+
+def _own(path: str, group: str) -> type[Any]:
+    found = load_by_path(path, key=f"{group}.name")
+    config: type[Any] = getattr(found, "Config", found)
+    if not isinstance(config, type) or not dataclasses.is_dataclass(config):
+        raise ConfigError(
+            f"{group}.name is {path!r}, which is no dataclass and has no Config; "
+            "docs/experiments.md has an example"
+        )
+    return config
 
 
 def require_known(values: Mapping[str, object], known: Sequence[str], *, group: str) -> None:
@@ -58,6 +80,8 @@ def _convert(value: object, hint: Any, path: str) -> object:
         return _convert(value, inner, path)
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_convert(item, arguments[0], path) for item in value)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
+        return parse_dataclass(hint, value, group=path)
     if hint is float and type(value) is int and abs(value) <= sys.float_info.max:
         return float(value)
     if isinstance(hint, type) and type(value) is hint:
@@ -71,5 +95,7 @@ def _describe(hint: Any) -> str:
         return "one of " + ", ".join(map(str, arguments))
     if origin is tuple:
         return f"a list of {_describe(arguments[0])} values"
+    if dataclasses.is_dataclass(hint):
+        return "a group of keys"
     names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
     return names.get(hint, str(hint))

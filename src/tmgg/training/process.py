@@ -36,6 +36,8 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*does not have many workers")
             # Which graphs a step sees depends on the step alone, not on a loader's position.
             warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
+            # A short training, or a short epoch of data of one's own.
+            warnings.filterwarnings("ignore", message=".*smaller than the logging interval")
             # Lightning 2.6 meets newer PyTorch releases; nothing here calls it.
             warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
             # Where a run executes is not Lightning's affair; see `tmgg.training.loop.train`.

@@ -5,7 +5,8 @@ from typing import Any
 from tmgg.experiment_utils.cloud.diagnosis import LogTails
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.verdict import JobView, reach_verdict
-from tmgg.experiment_utils.evidence import Evidence, ExitRecord
+from tmgg.experiment_utils.evidence import Evidence
+from tmgg.experiment_utils.exit_record import ExitRecord
 from tmgg.experiment_utils.task import TaskOutput
 
 GRACE_S = 60.0

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from tmgg.experiment_utils import cloud
-from tmgg.experiment_utils.cloud.base import CloudRunner
 from tmgg.experiment_utils.cloud.factory import BACKENDS, make_runner
+from tmgg.experiment_utils.cloud.runner import CloudRunner
 
 
 def test_the_public_names_are_these() -> None:

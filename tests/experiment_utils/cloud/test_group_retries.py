@@ -16,8 +16,9 @@ from tmgg.experiment_utils.cloud.runs import (
     RunState,
     TaskRequest,
 )
+from tmgg.experiment_utils.cloud.sweep_plan import SweepPlan
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges, SweepPolicy
-from tmgg.experiment_utils.cloud.sweeping import Sweep, SweepPlan
+from tmgg.experiment_utils.cloud.sweeping import Sweep
 from tmgg.experiment_utils.cloud.waiting import Watch
 from tmgg.experiment_utils.failures import FailureKind, failure
 

@@ -20,11 +20,8 @@ class MineConfig:
     output_dir: str = "mine_outputs"
     timeout_seconds: int = 5
 
-class MineRunner(LocalRunner):
-    backend = "mine"
-
 def make_runner(options):
-    return MineRunner(LocalConfig(**options))
+    return LocalRunner(LocalConfig(**options), name="mine")
 
 def make_text(options):
     return "no runner"

@@ -17,10 +17,9 @@ from tmgg.errors import (
     SubmissionError,
     SubmissionUnknownError,
     TaskError,
-    UnknownRunError,
 )
 from tmgg.experiment_utils.cloud import waiting
-from tmgg.experiment_utils.cloud.base import CloudRunner, as_request
+from tmgg.experiment_utils.cloud.requests import as_request
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, TaskRequest
 
 
@@ -171,14 +170,6 @@ def test_a_record_that_vanishes_does_not_keep_the_others_from_being_submitted(
     sweep = runner.spawn_sweep(requests("a", "b", "c"))
     assert runner.spawned == ["a", "b", "c"]
     assert list(sweep.refused) == ["a"]
-
-
-def test_a_backend_that_only_polls_can_tell_which_run_is_damaged(runner: ScriptedRunner) -> None:
-    runner.begin("a")
-    runner.vanished.add("gone")
-    state, error = CloudRunner.poll_each(runner, ["a", "gone"])
-    assert isinstance(error, UnknownRunError)
-    assert state == runner.poll(["a"])[0]
 
 
 @pytest.mark.parametrize("parallelism", [0, -1, "2", 1.5, None, True])

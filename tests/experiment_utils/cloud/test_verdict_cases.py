@@ -19,11 +19,15 @@ from tests.experiment_utils.cloud.evidence_cases import (
     result,
     verdict,
 )
-from tmgg.experiment_utils.cloud.diagnosis import LogTails
+from tmgg.experiment_utils.cloud.diagnosis import LogTails, diagnose_exit
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.evidence import Evidence
 
 LATE = GRACE_S + 1
+LINE = {"claimed": True, "result": result(), "result_is_line": True}
+# Last words of a job script whose experiment published nothing.
+UNPUBLISHED = record(entrypoint_exit_code=None)
+TOLD_TO_END = result("failed", error_type="SystemExit", error_message="15")
 OPEN: dict[str, tuple[Evidence, JobView | None, str]] = {
     "queued": (evidence(), PENDING, "pending"),
     "in the queue again after a restart": (
@@ -125,6 +129,26 @@ COMPLETE: dict[str, tuple[Evidence, JobView | None]] = {
             exit_record=record(signal="TERM", exit_code=143),
             cancel_requested=True,
         ),
+        CANCELLED,
+    ),
+    "result, exit code 0": (
+        evidence(claimed=True, result=result(), exit_record=record()),
+        COMPLETED,
+    ),
+    "a line, by an experiment that could not write the file": (
+        evidence(**LINE, exit_record=record(exit_code=74, entrypoint_exit_code=None)),
+        replace(FAILED, exit_code="74:0"),
+    ),
+    "a line, the file was lost after the job had ended": (
+        evidence(**LINE, exit_record=record()),
+        COMPLETED,
+    ),
+    "a line, neither file nor record could be written": (
+        evidence(**LINE),
+        replace(FAILED, exit_code="74:0"),
+    ),
+    "a line, published before the job script was sent TERM": (
+        evidence(**LINE, exit_record=record(signal="TERM", exit_code=143)),
         CANCELLED,
     ),
     "result, the job forgotten by all": (
@@ -281,6 +305,59 @@ FAILURES: dict[str, tuple[Evidence, JobView | None, str, str]] = {
         "lost",
         "exit code 0:9",
     ),
+    "a line, then SIGKILL to the experiment": (
+        evidence(**LINE, exit_record=replace(UNPUBLISHED, exit_code=137)),
+        replace(FAILED, exit_code="137:0"),
+        "user_error",
+        "killed by SIGKILL",
+    ),
+    "a line, then SIGKILL to the job script": (
+        evidence(**LINE),
+        replace(FAILED, exit_code="0:9"),
+        "lost",
+        "exit code 0:9",
+    ),
+    "a line, then the time limit, for which Slurm has exit code 0": (
+        evidence(**LINE),
+        replace(TIMEOUT, exit_code="0:0"),
+        "timeout",
+        "TIMEOUT",
+    ),
+    "a line, then TERM, and the job is forgotten by all": (
+        evidence(**LINE, exit_record=replace(UNPUBLISHED, signal="TERM", exit_code=143)),
+        UNKNOWN,
+        "cancelled",
+        "SIGTERM",
+    ),
+    **{
+        f"{name} to the batch script": (
+            evidence(claimed=True, exit_record=replace(UNPUBLISHED, signal=name, exit_code=code)),
+            replace(FAILED, exit_code=f"{code}:0"),
+            "cancelled",
+            f"SIG{name}",
+        )
+        for name, code in {"USR1": 138, "HUP": 129, "INT": 130, "TERM": 143}.items()
+    },
+    "USR1 to the batch script, and Slurm then told the experiment to end": (
+        evidence(
+            claimed=True,
+            result=TOLD_TO_END,
+            exit_record=record(signal="USR1", exit_code=138, entrypoint_exit_code=1),
+        ),
+        replace(FAILED, exit_code="138:0"),
+        "cancelled",
+        "SIGUSR1",
+    ),
+    "the experiment raised before HUP came to the batch script": (
+        evidence(
+            claimed=True,
+            result=result("failed"),
+            exit_record=record(signal="HUP", exit_code=129, entrypoint_exit_code=1),
+        ),
+        replace(FAILED, exit_code="129:0"),
+        "user_error",
+        "ValueError",
+    ),
     "preempted for good": (
         evidence(claimed=True, exit_record=record(signal="TERM", entrypoint_exit_code=None)),
         JobView(phase="ended", state="PREEMPTED", kind="preempted"),
@@ -322,6 +399,16 @@ def test_the_logs_tell_why_where_the_state_does_not() -> None:
     assert state.failure is not None
     assert state.failure.kind == "out_of_memory"
     assert "Detected 1 oom-kill" in state.failure.message
+
+
+def test_slurms_words_tell_of_a_term_that_slurm_sent() -> None:
+    found = evidence(
+        claimed=True, exit_record=replace(UNPUBLISHED, signal="TERM", exit_code=143, age_s=LATE)
+    )
+    words = "slurmstepd-node1: error: *** JOB 77 ON node1 CANCELLED AT now DUE TO TIME LIMIT ***"
+    state = verdict(replace(found, missing_since_s=LATE), UNKNOWN, LogTails(stderr=words))
+    assert state.failure is not None
+    assert state.failure.kind == "timeout"
 
 
 def test_attempts_count_submissions_and_restarts() -> None:
@@ -391,3 +478,21 @@ def test_what_somebody_ended_is_not_submitted_again(found: Evidence, view: JobVi
     assert (state.status, state.resumable) == ("failed", False)
     assert state.failure is not None
     assert state.failure.kind == "cancelled"
+
+
+@pytest.mark.parametrize("prefix", ["slurmstepd-node1: ", "[2026-11-28T13:31:31.007] "])
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("2026-11-28T13:31:31 DUE TO TIME LIMIT", "timeout"),
+        ("2026-11-28T13:31:31 DUE TO PREEMPTION", "preempted"),
+        ("2026-11-28T13:31:31 DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS", "node_fail"),
+        ("2026-11-28T13:31:31", "cancelled"),
+        ("2026-11-28T13:31:31 DUE to SIGNAL Terminated", "cancelled"),
+    ],
+)
+def test_slurms_own_lines_are_read_in_the_form_of_every_release(
+    prefix: str, words: str, kind: str
+) -> None:
+    logs = LogTails(stderr=f"{prefix}error: *** JOB 50 ON node1 CANCELLED AT {words} ***\n")
+    assert diagnose_exit(None, None, "", logs).kind == kind

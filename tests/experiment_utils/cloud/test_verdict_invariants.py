@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tests.experiment_utils.cloud.evidence_cases import GRACE_S, verdict
 from tmgg.experiment_utils.cloud.verdict import JobView, is_missing
-from tmgg.experiment_utils.evidence import Evidence, ExitRecord
+from tmgg.experiment_utils.evidence import Evidence
+from tmgg.experiment_utils.exit_record import ExitRecord
 from tmgg.experiment_utils.failures import FAILURE_KINDS, failure
 from tmgg.experiment_utils.task import TaskOutput
 

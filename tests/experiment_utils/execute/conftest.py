@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,23 @@ class Unspeakable(Exception):
     def __str__(self):
         raise RuntimeError("no words")
 
+def diverging(config):
+    from tmgg.errors import DivergedError
+
+    raise DivergedError("training diverged at step 45: loss is nan", checkpoint_path="/best.ckpt")
+
 def unspeakable(config):
     raise Unspeakable
 
 def leaving(config):
-    sys.exit(0)
+    sys.exit(config.code)
+
+def leaving_silently(config):
+    import os, threading
+    if os.fork() == 0:
+        os._exit(0)
+    threading.Thread(target=os._exit, args=(0,)).start()
+    threading.Event().wait(60)
 
 def quiet(config):
     sys.stdout.close()
@@ -73,6 +86,45 @@ def deaf(config):
     print("asked", flush=True)
     time.sleep(60)
 
+def forking(config):
+    import signal, subprocess
+    heeded = current_run().stop_requested()
+    ends = set()
+    for number in range(30):
+        child = os.fork()
+        if child == 0:
+            time.sleep(2)
+            os._exit(3)
+        time.sleep(0.2 if number == 0 else 0)
+        os.kill(child, signal.SIGTERM)
+        ends.add(os.waitpid(child, 0)[1])
+    show = "import signal; print(len(signal.pthread_sigmask(signal.SIG_BLOCK, [])))"
+    blocked = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True)
+    return {"ended_by": sum(ends), "blocked": int(blocked.stdout),
+            "stop": current_run().stop_requested()}
+
+def helped(config):
+    import signal
+    class TimeOut(Exception): pass
+    def late(*_): raise TimeOut
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(1)
+    time.sleep(0.01)
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+    time.sleep(20)
+    return {"x": 1}
+
+def splitting(config):
+    child = os.fork()
+    if child == 0:
+        if config.end == "return":
+            return {"x": 666}
+        if config.end == "raise":
+            raise ValueError("in the child")
+        sys.exit(5)
+    return {"code": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}
+
 def several(config):
     from tmgg.experiment_utils.context import Worker
     run = current_run()
@@ -84,12 +136,13 @@ def several(config):
 
 
 @pytest.fixture
-def paths(folder: Path) -> SubmissionPaths:
-    """A second submission whose job has begun."""
+def paths(folder: Path) -> Iterator[SubmissionPaths]:
+    """A second submission whose job has begun; `attempt` imports its `lab` into this process."""
     (folder / "lab.py").write_text(LAB)
     paths = RunPaths(folder / "runs", "run").submission(2)
     paths.folder.mkdir(parents=True)
-    return paths
+    yield paths
+    sys.modules.pop("lab", None)
 
 
 def write_task(paths: SubmissionPaths, function: str, **config: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.experiment_utils.execute.conftest import attempt, result, run_job, write_task
 from tmgg.experiment_utils import execute
 from tmgg.experiment_utils.atomic_file import write_json
+from tmgg.experiment_utils.job_exit_codes import STOPPED
 from tmgg.experiment_utils.paths import SubmissionPaths
 from tmgg.experiment_utils.task import TaskInput
 
@@ -25,7 +26,6 @@ def test_the_time_limit_ends_even_an_experiment_that_catches_exceptions(
     assert found.error_message == "timeout_seconds=1 is over"
     assert found.duration_seconds < 30
     assert signal.getsignal(signal.SIGALRM) is before
-    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_files_that_take_too_long_to_send_are_not_the_experiments_time_limit(
@@ -103,7 +103,7 @@ def test_an_experiment_that_heeds_stops_saves_its_state_when_it_is_told_to_end(
     paths: SubmissionPaths,
 ) -> None:
     write_task(paths, "heeding")
-    assert ask_to_end(paths) == execute.STOPPED_EXIT_CODE
+    assert ask_to_end(paths) == STOPPED
     found = result(paths)
     assert (found.status, found.stop_reason) == ("stopped", "terminated")
     assert (found.error_message, found.stage) == ("at 7", None)
@@ -116,7 +116,7 @@ def test_an_experiment_that_heeds_stops_saves_its_state_when_it_is_told_to_end(
 def test_the_job_scripts_reason_for_a_stop_is_kept(paths: SubmissionPaths) -> None:
     write_task(paths, "heeding")
     paths.stop.write_text("time_limit\n")
-    assert run_job(paths).returncode == execute.STOPPED_EXIT_CODE
+    assert run_job(paths).returncode == STOPPED
     assert result(paths).stop_reason == "time_limit"
 
 
@@ -130,4 +130,32 @@ def test_a_noted_checkpoint_that_is_gone_is_none(paths: SubmissionPaths) -> None
     write_task(paths, "heeding")
     paths.run_paths.checkpoint.write_text("/no/such/checkpoint\n")
     paths.stop.touch()
-    assert run_job(paths).returncode == execute.STOPPED_EXIT_CODE
+    assert run_job(paths).returncode == STOPPED
+
+
+def test_a_forked_child_ends_by_sigterm_as_in_any_other_process(paths: SubmissionPaths) -> None:
+    """Pools end their workers so; the run itself is not asked to stop by it."""
+    write_task(paths, "forking")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # as Ray's job agent does
+    try:
+        run_job(paths)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert result(paths).metrics == {"ended_by": signal.SIGTERM, "blocked": 0, "stop": 0}
+
+
+@pytest.mark.parametrize(("end", "code"), [("return", 0), ("raise", 1), ("exit", 5)])
+def test_what_a_forked_child_returns_or_raises_is_not_the_runs(
+    paths: SubmissionPaths, end: str, code: int
+) -> None:
+    write_task(paths, "splitting", end=end)
+    done = run_job(paths)
+    assert result(paths).metrics == {"code": code}
+    assert done.stdout.count("TMGG_RESULT:") == 1
+
+
+def test_alarms_of_the_experiments_own_do_not_lift_its_time_limit(paths: SubmissionPaths) -> None:
+    write_task(paths, "helped", timeout_s=2)
+    found = attempt(paths)
+    assert (found.status, found.error_message) == ("timeout", "timeout_seconds=2 is over")
+    assert found.duration_seconds < 15

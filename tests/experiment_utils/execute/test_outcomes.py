@@ -9,6 +9,7 @@ import pytest
 
 from tests.experiment_utils.execute.conftest import attempt, result, run_job, write_task
 from tmgg.experiment_utils import execute
+from tmgg.experiment_utils.cloud.diagnosis import diagnose_output
 from tmgg.experiment_utils.execute import execute_task
 from tmgg.experiment_utils.paths import SubmissionPaths
 from tmgg.experiment_utils.task import Worker, parse_result_line
@@ -27,8 +28,11 @@ def test_a_result_is_a_file_a_line_and_an_exit_code(paths: SubmissionPaths) -> N
     assert found.hostname
     assert 0 < found.duration_seconds < 60
     assert found.completed_at - found.started_at == pytest.approx(found.duration_seconds)
+    strict = json.loads(paths.result.read_text(), parse_constant=pytest.fail)
+    assert strict["metrics"]["nan"] == "NaN"
     (line,) = [line for line in done.stdout.splitlines() if "TMGG_RESULT" in line]
     assert line.startswith("TMGG_RESULT:{")
+    json.loads(line.partition(":")[2], parse_constant=pytest.fail)
     assert json.dumps(parse_result_line(line).to_json()) == json.dumps(found.to_json())
     assert paths.entrypoint_exit_code.read_text() == "0\n"
     assert paths.result.stat().st_mode & 0o777 == 0o600
@@ -49,6 +53,17 @@ def test_an_experiment_that_raises_leaves_its_last_words(paths: SubmissionPaths)
     assert paths.entrypoint_exit_code.read_text() == "1\n"
 
 
+def test_divergence_is_a_failure_of_its_own_kind_with_the_best_weights(
+    paths: SubmissionPaths,
+) -> None:
+    write_task(paths, "diverging")
+    assert run_job(paths).returncode == 1
+    found = result(paths)
+    assert (found.status, found.checkpoint_path) == ("failed", "/best.ckpt")
+    why = diagnose_output(found)
+    assert (why.kind, why.message) == ("diverged", "training diverged at step 45: loss is nan")
+
+
 def test_an_experiment_is_told_where_it_runs(paths: SubmissionPaths, folder: Path) -> None:
     write_task(paths, "where", cwd=str(folder))
     paths.run_paths.payload.write_bytes(b"pay")
@@ -60,12 +75,12 @@ def test_an_experiment_is_told_where_it_runs(paths: SubmissionPaths, folder: Pat
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_an_experiment_that_closes_the_log_loses_only_the_line(paths: SubmissionPaths) -> None:
+def test_an_experiment_that_closes_the_log_loses_nothing(paths: SubmissionPaths) -> None:
     write_task(paths, "quiet")
     done = run_job(paths)
     assert done.returncode == 0
+    assert "TMGG_RESULT" in done.stdout
     assert result(paths).metrics == {"x": 1}
-    assert "TMGG_RESULT" not in done.stdout
 
 
 def test_an_error_without_words_is_still_a_result(paths: SubmissionPaths) -> None:
@@ -75,10 +90,34 @@ def test_an_error_without_words_is_still_a_result(paths: SubmissionPaths) -> Non
     assert found.error_message == "(its text cannot be had: RuntimeError: no words)"
 
 
-def test_an_experiment_that_leaves_by_itself_has_failed(paths: SubmissionPaths) -> None:
-    write_task(paths, "leaving")
+@pytest.mark.parametrize("code", [None, 0, False])
+def test_sys_exit_without_a_code_is_success(paths: SubmissionPaths, code: object) -> None:
+    write_task(paths, "leaving", code=code)
+    found = attempt(paths)
+    assert (found.status, found.metrics) == ("completed", {})
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(3, "sys.exit(3)"), ("no data in /x", "no data in /x"), ("", "")]
+)
+def test_sys_exit_with_a_code_is_a_failure_in_its_words(
+    paths: SubmissionPaths, code: object, words: str
+) -> None:
+    write_task(paths, "leaving", code=code)
     found = attempt(paths)
     assert (found.status, found.stage, found.error_type) == ("failed", "run", "SystemExit")
+    assert found.error_message == words
+
+
+def test_leaving_by_os_exit_is_a_failure_with_words_of_its_own(paths: SubmissionPaths) -> None:
+    write_task(paths, "leaving_silently")
+    done = run_job(paths)
+    found = result(paths)
+    assert done.returncode == 1
+    assert (found.status, found.stage) == ("failed", "run")
+    assert "ended its own process with os._exit(0)" in str(found.error_message)
+    assert "Called from:" in str(found.traceback)
+    assert done.stdout.count("TMGG_RESULT") == 1
 
 
 @pytest.mark.parametrize(
@@ -100,7 +139,7 @@ def test_an_experiment_that_cannot_be_loaded_failed_in_loading(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "no task file"),
+        (None, "task.json"),
         ("", "is not JSON"),
         ("[]", "not an object"),
         ('{"version": 99}', "version 99"),

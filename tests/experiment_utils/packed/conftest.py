@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tmgg.experiment_utils.batches import BatchedTask, BatchRecord, create_batch
-from tmgg.experiment_utils.evidence import ExitRecord, read_exit_record
+from tmgg.experiment_utils.exit_record import ExitRecord, read_exit_record
 from tmgg.experiment_utils.packed.order import Order
 from tmgg.experiment_utils.packed.warm_parent import WarmParent, Warmth
 from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SubmissionPaths
@@ -42,7 +42,7 @@ class Batch:
         return self.parent.run(self.order(run_id, **more))
 
     def record(self, run_id: str) -> ExitRecord | None:
-        return read_exit_record(self.submission(run_id).ended)
+        return read_exit_record(self.submission(run_id))
 
     def result(self, run_id: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.submission(run_id).result.read_text())

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tmgg.experiment_utils.evidence import ExitRecord, read_exit_record
-from tmgg.experiment_utils.exit_record import End, leave_exit_record
+from tmgg.experiment_utils.exit_record import End, ExitRecord, leave_exit_record, read_exit_record
+from tmgg.experiment_utils.job_exit_codes import NO_NODES, TERMINATED
 from tmgg.experiment_utils.packed.allocation import Allocation
-from tmgg.experiment_utils.packed.driver import NO_NODES, TERMINATED, Driver
+from tmgg.experiment_utils.packed.driver import Driver
 from tmgg.experiment_utils.packed.keeper import NOT_NEEDED
 from tmgg.experiment_utils.packed.nodes import Event
 from tmgg.experiment_utils.packed.order import Order
@@ -95,7 +95,7 @@ class Trial:
     driver: Driver
 
     def record(self, run: str) -> ExitRecord | None:
-        return read_exit_record(self.runs[run].ended)
+        return read_exit_record(self.runs[run])
 
     def kind(self, run: str) -> str | None:
         record = self.record(run)

@@ -7,11 +7,11 @@ import pytest
 
 from tmgg.experiment_utils.packed.allocation import is_shared_with_runs
 from tmgg.experiment_utils.packed.main import preloads
-from tmgg.experiment_utils.packed.node_agent import render_environment, visible_gpus
+from tmgg.experiment_utils.packed.node_agent import render_environment
 from tmgg.experiment_utils.packed.share import Share
 from tmgg.experiment_utils.task import DEFAULT_TARGET, module_of
 
-SHARE = Share(cpus=(), threads=2, gpus=())
+SHARE = Share(cpus=(), threads=2, gpus={})
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,6 @@ def test_values_are_the_nodes_own_and_rays_additions_are_left_out() -> None:
 def test_a_number_of_threads_that_somebody_asked_for_is_kept() -> None:
     found = render_environment({"OMP_NUM_THREADS": "8"}, ["OMP_NUM_THREADS"], SHARE)
     assert found["OMP_NUM_THREADS"] == "8"
-
-
-def test_gpus_are_named_as_cuda_names_them() -> None:
-    assert visible_gpus("0,1") == ["0", "1"]
-    assert visible_gpus("GPU-8932f937,MIG-1") == ["GPU-8932f937", "MIG-1"]
-    assert visible_gpus("") == visible_gpus(None) == visible_gpus("NoDevFiles") == []
 
 
 def test_the_modules_that_runs_begin_with_are_imported_once(tmp_path: Path) -> None:

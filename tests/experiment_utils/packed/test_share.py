@@ -7,7 +7,8 @@ from tmgg.experiment_utils.packed.share import default_runs_per_node, divide, pa
 
 
 def gpus_of(runs: int, gpus: list[str]) -> list[tuple[str, ...]]:
-    return [share.gpus for share in divide(runs=runs, cpus=8, affinity=range(8), gpus=gpus)]
+    shares = divide(runs=runs, cpus=8, affinity=range(8), gpus={"CUDA_VISIBLE_DEVICES": gpus})
+    return [share.gpus["CUDA_VISIBLE_DEVICES"] for share in shares]
 
 
 def test_runs_have_a_gpu_each_or_share_one_or_have_several() -> None:
@@ -18,21 +19,22 @@ def test_runs_have_a_gpu_each_or_share_one_or_have_several() -> None:
 
 
 def test_cpus_are_divided_where_they_are_the_jobs_own() -> None:
-    own = divide(runs=2, cpus=4, affinity=[4, 5, 6, 7], gpus=[])
+    own = divide(runs=2, cpus=4, affinity=[4, 5, 6, 7], gpus={})
     assert [share.cpus for share in own] == [(4, 5), (6, 7)]
     assert [share.threads for share in own] == [2, 2]
 
 
 def test_cpus_of_a_node_that_confines_no_job_are_left_to_the_kernel() -> None:
-    shared = divide(runs=2, cpus=4, affinity=range(64), gpus=[])
+    shared = divide(runs=2, cpus=4, affinity=range(64), gpus={})
     assert [share.cpus for share in shared] == [(), ()]
     assert [share.threads for share in shared] == [2, 2]
 
 
 def test_a_share_without_gpus_says_nothing_about_them() -> None:
-    (share,) = divide(runs=1, cpus=1, affinity=[0], gpus=[])
+    (share,) = divide(runs=1, cpus=1, affinity=[0], gpus={})
     assert share.environment == {}
-    (share,) = divide(runs=1, cpus=1, affinity=[0], gpus=["GPU-a", "GPU-b"])
+    both = {"CUDA_VISIBLE_DEVICES": ["GPU-a", "GPU-b"], "HIP_VISIBLE_DEVICES": []}
+    (share,) = divide(runs=1, cpus=1, affinity=[0], gpus=both)
     assert share.environment == {"CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b"}
 
 

@@ -80,6 +80,8 @@ def _write(descriptor: int, text: str) -> None:
 
 def _answer(command: str, folder: str, arguments: list[str]) -> tuple[int, str, str]:
     try:
+        if arguments and arguments[0].startswith("--clusters="):
+            return 0, _of_cluster(command, folder, arguments), ""
         return 0, _COMMANDS[command](folder, arguments), ""
     except EndError as error:
         return error.exit_code, "", error.words + "\n"
@@ -87,7 +89,24 @@ def _answer(command: str, folder: str, arguments: list[str]) -> tuple[int, str, 
         return 1, "", f"{error}\n"
 
 
+def _of_cluster(command: str, folder: str, arguments: list[str]) -> str:
+    """One of `FakeSlurm.add_cluster`, which has jobs and numbers of its own."""
+    option, *rest = arguments
+    name = option.partition("=")[2]
+    if not os.path.exists(f"{folder}/{name}/state.json"):  # noqa: PTH110 - as above
+        raise EndError(
+            1, f"{command}: error: '{name}' can't be reached now, or it is an invalid entry for "
+            "--cluster.  Use 'sacctmgr list clusters' to see available clusters."
+        )  # fmt: skip
+    said = _COMMANDS[command](f"{folder}/{name}", rest)
+    if command == "sbatch":
+        return f"{said.strip()};{name}\n"
+    return f"CLUSTER: {name}\n{said}" if command == "squeue" else said
+
+
 def _sbatch(folder: str, arguments: list[str]) -> str:
+    if arguments[0] == "--test-only":
+        return _try(folder, arguments[1:])
     with state.locked(folder) as now:
         if now["controller"] != "up":
             raise EndError(1, f"sbatch: error: Batch job submission failed: {_NO_CONTROLLER}")
@@ -98,6 +117,18 @@ def _sbatch(folder: str, arguments: list[str]) -> str:
     if run:
         jobs.start(folder, job["id"])
     return f"{job['id']}\n"
+
+
+def _try(folder: str, arguments: list[str]) -> str:
+    now = state.read(folder)
+    try:
+        job = _new_job(now, arguments)
+    except EndError as error:
+        words = error.words.replace(
+            "sbatch: error: Batch job submission failed", "allocation failure"
+        )
+        raise EndError(1, words) from error
+    raise EndError(0, f"sbatch: Job {job['id']} to start at 2026-11-23T23:30:45")
 
 
 def _new_job(now: state.State, arguments: list[str]) -> Job:
@@ -154,7 +185,7 @@ def _squeue(folder: str, arguments: list[str]) -> str:
     now = state.read(folder)
     if now["controller"] != "up":
         raise EndError(1, f"slurm_load_jobs error: {_NO_CONTROLLER}")
-    return queries.squeue(now, parse_flags(arguments, ("--noheader", "--array")))
+    return queries.squeue(now, parse_flags(arguments, ("--array",)))
 
 
 def _sacct(folder: str, arguments: list[str]) -> str:
@@ -173,13 +204,25 @@ def _sacct(folder: str, arguments: list[str]) -> str:
 
 
 def _scontrol(folder: str, arguments: list[str]) -> str:
-    words = [word for word in arguments if word != "--oneliner"]
+    words = [word for word in arguments if word not in ("--oneliner", "--all")]
     now = state.read(folder)
     match words:
         case ["show", "hostnames", expression]:
             return "".join(f"{name}\n" for name in jobs.expand_nodes(expression))
         case ["show", "config"]:
-            return f"Configuration data\nMaxArraySize            = {now['max_array_size']}\n"
+            if now["controller"] != "up":
+                raise EndError(1, f"slurm_load_ctl_conf error: {_NO_CONTROLLER}")
+            return (
+                f"Configuration data\nMaxArraySize            = {now['max_array_size']}\n"
+                f"ClusterName             = {now['cluster']}\n"
+            )
+        case ["show", "partition"]:
+            if now["controller"] != "up":
+                raise EndError(1, f"slurm_load_partitions error: {_NO_CONTROLLER}")
+            names = now["partitions"]
+            return "".join(
+                f"PartitionName={name} Default=NO Hidden=NO State=UP\n" for name in names
+            )
         case ["show", "node", name]:
             return f"NodeName={name} Arch=x86_64\n   NodeAddr={now.get('address', name)} \n"
         case ["show", "job", job_id]:

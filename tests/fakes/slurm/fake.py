@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.slurm import jobs, state
+from tests.fakes.slurm import jobs, queries, state
+from tmgg.experiment_utils.cloud.slurm import parsing
 
 COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "sinfo", "sacctmgr", "srun")
 _LAUNCHER = (
@@ -61,6 +62,18 @@ class FakeSlurm:
         """Change `partitions`, `accounts`, `controller`, `accounting`, `run_jobs`, `address`."""
         with state.locked(str(self.folder)) as now:
             now.update(settings)
+
+    def add_cluster(self, name: str) -> "FakeSlurm":
+        """Another cluster behind the same commands (`--clusters=NAME`)."""
+        (self.folder / name).mkdir()
+        other = FakeSlurm(self.folder / name)
+        other.configure(cluster=name)
+        return other
+
+    def empty_queue(self) -> str:
+        """The whole answer of squeue when there are no jobs."""
+        names = parsing.QUEUE_FIELDS
+        return "".join(f"{queries.HEADERS.get(name, name.upper())}|" for name in names) + "\n"
 
     def break_command(
         self,

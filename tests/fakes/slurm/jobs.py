@@ -33,6 +33,7 @@ def new_job(job_id: str, script: str, options: dict[str, str], *, submit_line: s
         "reason": "Priority",
         "restarts": 0,
         "exit_status": 0,
+        "submit_time": time.strftime("%Y-%m-%dT%H:%M:%S"),
         "start_time": "",
         "nodes": "",
         "script": script,
@@ -115,8 +116,6 @@ def _variables(job: Job) -> dict[str, str]:
         "SLURM_CPUS_PER_TASK": options.get("cpus-per-task", "1"),
         "SLURMD_NODENAME": "node1",
     }
-    if "gpus-per-task" in options:
-        variables["SLURM_GPUS_PER_TASK"] = options["gpus-per-task"]
     if job["restarts"]:
         variables["SLURM_RESTART_COUNT"] = str(job["restarts"])
     return variables

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     Job = dict[str, Any]
 
 
+HEADERS = {"JobArrayID": "JOBID", "SubmitTime": "SUBMIT_TIME", "UserID": "UID"}
 _NO_SUCH_JOB = "slurm_load_jobs error: Invalid job id specified"
 _ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "OUT_OF_MEMORY")
 
@@ -21,8 +22,8 @@ class QueryError(Exception):
 
 
 def squeue(now: State, options: dict[str, str]) -> str:
-    """`squeue --noheader --array --states=all (--jobs=|--user=) --Format=`."""
-    expected = {"--noheader", "--array", "--states", "--Format"}
+    """`squeue --array --states=all (--jobs=|--user=) --Format=`."""
+    expected = {"--array", "--states", "--Format"}
     if set(options) - {"--jobs", "--user"} != expected or options["--states"] != "all":
         raise QueryError(f"squeue: the fake does not know {sorted(options)}")
     known = [job for job in now["jobs"].values() if job["in_queue"]]
@@ -32,9 +33,9 @@ def squeue(now: State, options: dict[str, str]) -> str:
         chosen = _by_id(known, options["--jobs"])
     columns = [column.partition(":") for column in options["--Format"].split(",")]
     lines = [element for job in chosen for element in _elements(job)]
-    return "".join(
-        "".join(_cell(job, name) + suffix for name, _, suffix in columns) + "\n" for job in lines
-    )
+    header = "".join(HEADERS.get(name, name.upper()) + suffix for name, _, suffix in columns)
+    rows = ("".join(_cell(job, name) + suffix for name, _, suffix in columns) for job in lines)
+    return "".join(f"{line}\n" for line in (header, *rows))
 
 
 def _elements(job: Job) -> list[Job]:
@@ -70,6 +71,8 @@ def _cell(job: Job, name: str) -> str:
         "exit_code": str(job["exit_status"] if ended else 0),
         "StartTime": job["start_time"] or "N/A",
         "NodeList": job["nodes"],
+        "SubmitTime": job["submit_time"],
+        "UserID": str(job["uid"]),
         "Comment": job["comment"] or "(null)",
     }
     if name not in cells:
@@ -90,11 +93,11 @@ def sacct(now: State, options: dict[str, str]) -> str:
             continue
         if "--user" in options and str(job["uid"]) != options["--user"]:
             continue
-        rows += _rows(job, options["--format"].split(","))
+        rows += _rows(now, job, options["--format"].split(","))
     return "".join(options["--delimiter"].join(row) + "\n" for row in rows)
 
 
-def _rows(job: Job, columns: list[str]) -> list[list[str]]:
+def _rows(now: State, job: Job, columns: list[str]) -> list[list[str]]:
     exit_code = f"{job['exit_status'] >> 8}:{job['exit_status'] & 127}"
     state = job["state"]
     if state == "CANCELLED":
@@ -107,8 +110,11 @@ def _rows(job: Job, columns: list[str]) -> list[list[str]]:
         "ExitCode": exit_code,
         "DerivedExitCode": "0:0",
         "NodeList": job["nodes"] or "None assigned",
+        "Submit": job["submit_time"],
         "SubmitLine": job["submit_line"],
     }
+    for field in now["accounting_lacks"]:
+        del cells[field]
     rows = [cells]
     for name, step_state, step_code in job["steps"]:
         step = {"JobID": f"{job['id']}.{name}", "JobIDRaw": f"{job['id']}.{name}"}
@@ -117,6 +123,11 @@ def _rows(job: Job, columns: list[str]) -> list[list[str]]:
     if unknown:
         raise QueryError(f'sacct: fatal: Invalid field requested: "{unknown[0]}"')
     return [[row[column] for column in columns] for row in rows]
+
+
+def _stdout(job: Job) -> str:
+    given = job["options"].get("output", "slurm-%j.out")
+    return f"{job['cwd']}/{given}" if job["cwd"] and given[0] != "/" else str(given)
 
 
 def scontrol_job(now: State, job_id: str) -> str:
@@ -128,5 +139,5 @@ def scontrol_job(now: State, job_id: str) -> str:
         f"JobId={job['id']} JobName={job['name']} UserId=alice({job['uid']}) "
         f"JobState={job['state']} Reason={job['reason']} Dependency=(null) "
         f"Restarts={job['restarts']} NodeList={job['nodes']} Command={job['script']} "
-        f"WorkDir={job['cwd']} Comment={job['comment']}  Power= \n"
+        f"WorkDir={job['cwd']} StdOut={_stdout(job)} Comment={job['comment']}  Power= \n"
     )

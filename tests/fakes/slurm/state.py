@@ -23,6 +23,8 @@ EMPTY: State = {
     "accounts": ["research"],
     "controller": "up",
     "accounting": "on",
+    "accounting_lacks": [],
+    "cluster": "fake",
     "run_jobs": False,
     "max_array_size": 1001,
     "max_submit": None,

@@ -1,6 +1,6 @@
 """`tmgg-jobs collect`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,8 +9,10 @@ import typer
 from tmgg.cli.options import FolderOption, JsonOption, RunsArgument
 
 if TYPE_CHECKING:
-    from tmgg.cli.ranking import Ranking
-    from tmgg.cli.sweep_summary import SweepRow
+    from tmgg.console.ranking import Ranking
+    from tmgg.console.sweep_summary import SweepRow
+    from tmgg.experiment_utils.cloud.known_run import KnownRun
+    from tmgg.experiment_utils.cloud.runs import ExperimentResult
 
 SortOption = Annotated[
     str | None,
@@ -27,6 +29,15 @@ SaveOption = Annotated[
         help="Also write sweep_summary.csv and .json there (and .parquet, with pyarrow).",
     ),
 ]
+ColumnsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--columns",
+        metavar="NAME,...",
+        help="Show these columns, whatever the width: metrics, overrides, time; `val_*` is a "
+        "pattern, '*' all.",
+    ),
+]
 
 
 def collect(
@@ -36,6 +47,7 @@ def collect(
     sort: SortOption = None,
     largest: MaxOption = False,
     save: SaveOption = None,
+    columns: ColumnsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the results of runs that have ended: metrics, and why failed ones failed.
@@ -44,33 +56,37 @@ def collect(
     """
     from dataclasses import asdict
 
-    from tmgg.cli import exit_codes
-    from tmgg.cli.printing import put_json, say
-    from tmgg.cli.ranking import Ranking
-    from tmgg.cli.run_json import poll_or_raise
-    from tmgg.cli.selection import find_several, titles_of
-    from tmgg.cli.sweep_summary import SweepRow, save_summary, sort_rows
+    from tmgg.cli.removed import Removed, collect_present, poll_present
+    from tmgg.cli.selection import find_several
+    from tmgg.cli.sweep_listing import ranking_of_runs
+    from tmgg.console import exit_codes
+    from tmgg.console.printing import put_json, say
+    from tmgg.console.ranking import Ranking
+    from tmgg.console.sweep_summary import save_summary, sort_rows
     from tmgg.experiment_utils.cloud.reattach import Reattached
 
-    ranking = Ranking(sort, "max" if largest else "min")
     reattached = Reattached(find_several(runs, folder))
-    states = poll_or_raise(reattached)
-    titles = titles_of(reattached.runs, runs)
-    rows = [
-        SweepRow(
-            number=number,
-            title=titles.get(run.paths, ""),
-            result=reattached.collect(state.run_id),
-        )
-        for number, (run, state) in enumerate(zip(reattached.runs, states, strict=True))
-        if state.final
-    ]
+    if sort or largest:
+        ranking = Ranking(sort, "max" if largest else "min")
+    else:
+        ranking = ranking_of_runs(run.paths for run in reattached.runs)
+    removed = Removed()
+    reattached, states = poll_present(reattached, removed)
+    results = collect_present(reattached, states, removed)
+    rows = _rows(reattached.runs, results)
     open_ids = [state.run_id for state in states if not state.final]
     ordered = sort_rows(rows, ranking)
     if as_json:
-        put_json({"results": [asdict(row.result) for row in ordered], "not_ended": open_ids})
+        put_json(
+            {
+                "results": [asdict(row.result) for row in ordered],
+                "not_ended": open_ids,
+                **removed.as_json(),
+            }
+        )
     else:
-        _put_results(ordered, ranking)
+        patterns = [name for each in columns or [] for name in each.split(",") if name]
+        _put_results(ordered, ranking, patterns)
     for path in save_summary(rows, ranking, save) if save else []:
         say(f"written: {path}")
     for run_id in open_ids:
@@ -78,39 +94,58 @@ def collect(
     if open_ids:
         raise typer.Exit(exit_codes.MISUSE)
     failed = any(row.result.status == "failed" for row in rows)
-    raise typer.Exit(exit_codes.FAILED if failed else exit_codes.OK)
+    code = exit_codes.UNKNOWN_RUN if removed else exit_codes.OK
+    raise typer.Exit(exit_codes.FAILED if failed else code)
 
 
-def _put_results(rows: "Sequence[SweepRow]", ranking: "Ranking") -> None:
-    from tmgg.cli.printing import put, put_table, say
-    from tmgg.cli.report import render_number
-    from tmgg.cli.sweep_summary import best_of
-    from tmgg.cli.time_words import render_duration
+def _rows(
+    runs: "Sequence[KnownRun]", results: "Mapping[str, ExperimentResult]"
+) -> "list[SweepRow]":
+    """The runs that have a result, with their numbers among all."""
+    from tmgg.cli.selection import members_of
+    from tmgg.console.sweep_summary import SweepRow
 
-    names = list(dict.fromkeys(name for row in rows for name in row.result.metrics))
-    titled = any(row.title for row in rows)
-    cells = [
-        [
-            row.result.run_id,
-            *([row.title] if titled else []),
-            row.result.status,
-            render_duration(row.result.duration_seconds),
-            *(
-                render_number(row.result.metrics[name]) if name in row.result.metrics else ""
-                for name in names
-            ),
-            row.result.failure.kind if row.result.failure else "",
-        ]
-        for row in rows
+    members = members_of(runs)
+    return [
+        SweepRow(
+            number=number,
+            title=members[run.paths].title if run.paths in members else "",
+            result=results[run.run_id],
+            as_written=members[run.paths].as_written if run.paths in members else {},
+        )
+        for number, run in enumerate(runs)
+        if run.run_id in results
     ]
-    overrides = ["overrides"] if titled else []
-    put_table(("run", *overrides, "status", "time", *names, "failure"), cells)
+
+
+def _put_results(rows: "Sequence[SweepRow]", ranking: "Ranking", patterns: "Sequence[str]") -> None:
+    from tmgg.console import sweep_table
+    from tmgg.console.printing import put, say
+    from tmgg.console.sweep_summary import best_of
+    from tmgg.console.tables import Column, put_runs
+
+    if not rows:
+        return
+    all_names = sweep_table.names_of_metrics(rows)
+    names = all_names if patterns else sweep_table.choose_metrics(all_names, ranking)
+    columns = [
+        sweep_table.run_column(rows),
+        *sweep_table.overrides_columns(rows),
+        Column(name="status", cells=[row.result.status for row in rows]),
+        sweep_table.time_column(rows),
+        *sweep_table.metric_columns(rows, names, ranking),
+        sweep_table.failure_column(rows),
+    ]
+    shown = sweep_table.chosen(columns, patterns) if patterns else columns
+    more = len(all_names) - len(names)
+    if line := put_runs(shown, how="--columns NAME,... shows them", more_metrics=more):
+        say(line)
     best = best_of(rows, ranking)
     if best is not None and len(rows) > 1:
-        value = render_number(best.result.metrics[ranking.name])
+        value = sweep_table.render_number(best.result.metrics[ranking.name])
         put(f"best {ranking.name}: {value} (run {best.result.run_id})")
     failed = [row.result for row in rows if row.result.failure is not None]
     if len(rows) == 1 and failed:
         say(f"{failed[0].error_message}")
     elif failed:
-        say(f"{len(failed)} of {len(rows)} failed; tmgg-jobs explain RUN tells why")
+        say(f"{len(failed)} of {len(rows)} failed; tmgg-jobs explain SWEEP or RUN tells why")

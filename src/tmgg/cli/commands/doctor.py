@@ -37,10 +37,10 @@ def doctor(
     it thinks of the very job script; then sends one short job over as many nodes as a run would
     have, to try the interpreter, Ray, addresses, ports and connections. Exits with 1 on a problem.
     """
-    from tmgg.cli import exit_codes
     from tmgg.cli.launcher_file import make_slurm_runner
-    from tmgg.cli.printing import put_json, say
-    from tmgg.cli.time_words import parse_duration_s
+    from tmgg.console import exit_codes
+    from tmgg.console.durations import parse_duration_s
+    from tmgg.console.printing import put_json, say
     from tmgg.experiment_utils.cloud.slurm.doctor.examination import examine
 
     limit_s = parse_duration_s(timeout) if job else None
@@ -59,11 +59,11 @@ def doctor(
 def _put(finding: "Finding") -> None:
     import sys
 
-    from tmgg.cli.printing import put
+    from tmgg.console.printing import put
 
     level = f"{finding.level:<8}"
     if sys.stdout.isatty():
-        from tmgg.cli.printing import STATUS_STYLES
+        from tmgg.console.printing import STATUS_STYLES
 
         style = STATUS_STYLES[finding.level]
         level = typer.style(level, fg=getattr(typer.colors, style.upper()))

@@ -1,23 +1,32 @@
 """`tmgg-jobs explain`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tmgg.cli.options import FolderOption, JsonOption, RunArgument
 
+if TYPE_CHECKING:
+    from tmgg.cli.meanings import Meaning
+
 
 def explain(run: RunArgument, *, folder: FolderOption = None, as_json: JsonOption = False) -> None:
-    """Say why a run is pending, or why it failed, and what to do about it."""
-    from tmgg.cli import exit_codes
+    """Say why a run is pending, or why it failed, and what to do about it; of a sweep, by cause."""
     from tmgg.cli.explaining import explain_run
-    from tmgg.cli.printing import put_json
-    from tmgg.cli.run_json import poll_or_raise, unanswered
-    from tmgg.cli.selection import find_one
+    from tmgg.cli.run_json import unanswered
+    from tmgg.cli.selection import find_meant
+    from tmgg.console import exit_codes
+    from tmgg.console.printing import put_json
+    from tmgg.experiment_utils.cloud.known_run import read_known_run
+    from tmgg.experiment_utils.cloud.polling import state_or_raise
     from tmgg.experiment_utils.cloud.reattach import Reattached
 
-    chosen = find_one(run, folder)
-    state = poll_or_raise(Reattached([chosen]))[0]
+    meaning = find_meant(run, folder)
+    if not meaning.is_one_run:
+        _explain_sweep(meaning, as_json=as_json)
+        return
+    chosen = read_known_run(meaning.runs[0])
+    state = state_or_raise(Reattached([chosen]).poll_all()[0])
     explanation = explain_run(chosen, state)
     if as_json:
         put_json(explanation)
@@ -28,7 +37,7 @@ def explain(run: RunArgument, *, folder: FolderOption = None, as_json: JsonOptio
 
 
 def _put(explanation: dict[str, Any]) -> None:
-    from tmgg.cli.printing import put
+    from tmgg.console.printing import put
 
     put(explanation["summary"])
     for reason in explanation["reasons"]:
@@ -45,3 +54,25 @@ def _put(explanation: dict[str, Any]) -> None:
             put(f"  {line}")
     if explanation["failure"]:
         put(f"\nHINT: {explanation['failure']['hint']}")
+
+
+def _explain_sweep(meaning: "Meaning", *, as_json: bool) -> None:
+    from tmgg.cli.causes import render_causes
+    from tmgg.cli.run_json import unanswered
+    from tmgg.cli.sweep_view import view_sweep
+    from tmgg.console import exit_codes
+    from tmgg.console.printing import put, put_json
+
+    view = view_sweep(meaning)
+    if as_json:
+        put_json(view.to_json() | {"waiting": view.waiting()})
+    else:
+        put(view.summary())
+        if view.causes:
+            put(f"\n{render_causes(view.causes, view.names)}")
+        for reason in view.waiting():
+            put(f"\n{len(reason['runs'])} pending ({reason['reason']}): {reason['words']}")
+            if reason["advice"]:
+                put(f"  {reason['advice']}")
+    if unanswered(view.found):
+        raise typer.Exit(exit_codes.NO_ANSWER)

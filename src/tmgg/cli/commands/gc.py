@@ -9,7 +9,7 @@ from tmgg.cli.options import FolderOption, JsonOption
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tmgg.experiment_utils.cloud.reattach import KnownRun
+    from tmgg.experiment_utils.cloud.known_run import KnownRun
 
 
 def gc(
@@ -30,48 +30,93 @@ def gc(
     Never of a run that goes on or whose record is damaged. What the experiments themselves wrote
     (RUN/output: checkpoints) stays, unless --with-output.
     """
-    from tmgg.cli.printing import put, put_json, say
     from tmgg.cli.selection import folders_to_search
-    from tmgg.cli.time_words import parse_duration_s, render_age
+    from tmgg.cli.unseen import is_unanswered, render_unseen
+    from tmgg.console import exit_codes
+    from tmgg.console.durations import parse_duration_s, render_age
+    from tmgg.console.printing import put, put_json, say
     from tmgg.errors import ConfigError
-    from tmgg.experiment_utils.cloud.sweep_records import remove_empty
-    from tmgg.experiment_utils.registry import remove_run
+    from tmgg.experiment_utils.run_folders import look_into
 
     age_s = parse_duration_s(older_than)
-    ended = _ended(folders_to_search(folder), age_s)
+    looks = {each: look_into(each) for each in folders_to_search(folder)}
+    for line in render_unseen(looks):
+        say(line)
+    folders = [each for each, look in looks.items() if look.is_whole]
+    ended = _ended(folders, age_s, settle=not dry_run)
     if not (dry_run or yes or not ended):
         if as_json or not _at_terminal():
             raise ConfigError(f"{len(ended)} runs would be removed: say --yes, or --dry-run")
         typer.confirm(f"Remove the records of {len(ended)} runs?", abort=True, err=True)
     if not dry_run:
-        for run in ended:
-            remove_run(run.paths, with_output=with_output)
-        for output_dir in {run.paths.output_dir for run in ended}:
-            remove_empty(output_dir)
+        ended = _remove(ended, age_s, folders, with_output=with_output)
     if as_json:
         names = [{"run_id": run.run_id, "folder": str(run.paths.output_dir)} for run in ended]
         put_json({"removed": [] if dry_run else names, "would_remove": names if dry_run else []})
-        raise typer.Exit
+        raise typer.Exit(exit_codes.NO_ANSWER if is_unanswered(looks) else exit_codes.OK)
     for run in ended:
         put(f"{'would remove' if dry_run else 'removed'} {run.paths.folder}")
     if not ended:
         say(f"no run ended more than {render_age(age_s)} ago")
+    if is_unanswered(looks):
+        raise typer.Exit(exit_codes.NO_ANSWER)
 
 
-def _ended(folders: "list[Path]", age_s: float) -> "list[KnownRun]":
+def _remove(
+    runs: "list[KnownRun]", age_s: float, folders: "list[Path]", *, with_output: bool
+) -> "list[KnownRun]":
+    """Remove the runs; those that are gone. One that somebody submits again meanwhile stays."""
+    import functools
+
+    from tmgg.console.printing import say
+    from tmgg.experiment_utils.cloud.sweep_records import remove_empty
+    from tmgg.experiment_utils.removal import finish_removals, remove_run
+
+    removed = []
+    for run in runs:
+        may_go = functools.partial(_is_old, run, age_s)
+        try:
+            if remove_run(run.paths, with_output=with_output, may_go=may_go):
+                removed.append(run)
+            else:
+                say(f"run {run.run_id} was submitted again just now; left alone")
+        except OSError as error:
+            say(f"run {run.run_id} cannot be removed now: {error}")
+    for output_dir in {*folders, *(run.paths.output_dir for run in runs)}:
+        try:
+            finish_removals(output_dir, with_output=with_output)
+        except OSError as error:
+            say(f"what was left of removed runs in {output_dir} cannot be seen now: {error}")
+    for output_dir in {run.paths.output_dir for run in removed}:
+        remove_empty(output_dir)
+    return removed
+
+
+def _is_old(run: "KnownRun", age_s: float) -> bool:
+    """Whether the newest submission of a run has ended, as is on record, longer ago than that."""
     import time
 
+    from tmgg.experiment_utils.registry import decided_at
+
+    ended = decided_at(run.paths)
+    return ended is not None and ended < time.time() - age_s
+
+
+def _ended(folders: "list[Path]", age_s: float, *, settle: bool) -> "list[KnownRun]":
     from tmgg.experiment_utils.cloud.reattach import Reattached, known_runs
     from tmgg.experiment_utils.cloud.runs import RunState
     from tmgg.experiment_utils.registry import decided_at
+    from tmgg.experiment_utils.trust import owner_of
 
-    runs = known_runs(folders)
-    limit = time.time() - age_s
+    runs = [run for run in known_runs(folders) if owner_of(run.paths.folder) is None]
+    reattached = Reattached(runs)
     chosen = []
-    for run, state in zip(runs, Reattached(runs).poll_all(), strict=True):
-        ended = decided_at(run.paths)
-        final = isinstance(state, RunState) and state.final
-        if final and ended is not None and ended < limit:
+    for run, state in zip(runs, reattached.poll_all(), strict=True):
+        if not (isinstance(state, RunState) and state.final):
+            continue
+        if settle and decided_at(run.paths) is None:
+            reattached.settle(run.run_id)
+        if _is_old(run, age_s):
             chosen.append(run)
     return chosen
 

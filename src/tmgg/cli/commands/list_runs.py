@@ -8,8 +8,10 @@ import typer
 from tmgg.cli.options import FolderOption, JsonOption
 
 if TYPE_CHECKING:
+    from tmgg.cli.sweep_listing import ListedSweep, Statuses
+    from tmgg.console.tables import Column
+    from tmgg.experiment_utils.cloud.known_run import KnownRun
     from tmgg.experiment_utils.cloud.polling import Found
-    from tmgg.experiment_utils.cloud.reattach import KnownRun
 
 RECENT_S = 86400.0
 
@@ -22,6 +24,8 @@ class Status(StrEnum):
     completed = "completed"
     failed = "failed"
     damaged = "damaged"
+    foreign = "foreign"
+    unknown = "unknown"
 
 
 def list_runs(
@@ -33,52 +37,173 @@ def list_runs(
         list[Status] | None,
         typer.Option(help="Only runs with this status, however old; may be repeated."),
     ] = None,
+    runs: Annotated[
+        bool, typer.Option("--runs", "-r", help="A line for each run, not for each sweep.")
+    ] = False,
     sweep: Annotated[
         str | None, typer.Option(metavar="SWEEP", help="Only the runs of this sweep, by its id.")
     ] = None,
     folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List runs: those that go on, and those that ended within a day.
+    """List sweeps and runs: those that go on, and those that ended within a day.
 
     One question to the scheduler for all of them (at most one squeue and one sacct); runs whose end
     is on record cost none.
     """
-    from tmgg.cli import exit_codes
-    from tmgg.cli.printing import put_json, put_table, say
+    import time
+
+    from tmgg.cli.listing import look_at_runs
     from tmgg.cli.run_json import created_at, to_json, unanswered
     from tmgg.cli.selection import folders_to_search
-    from tmgg.experiment_utils.cloud.reattach import Reattached, known_runs
+    from tmgg.cli.unseen import is_unanswered, render_unseen, unseen_as_json
+    from tmgg.console import exit_codes
+    from tmgg.console.printing import put_json, say
 
-    runs = known_runs(folders_to_search(folder), prefix=f"{sweep}-" if sweep else "")
-    runs.sort(key=created_at)
-    found = list(zip(runs, Reattached(runs).poll_all(), strict=True))
     show_old = all_runs or bool(status) or sweep is not None
+    since = time.time() - RECENT_S
+    listed = look_at_runs(
+        folders_to_search(folder),
+        prefix=f"{sweep}-" if sweep else "",
+        is_shown=lambda ended_at: show_old or ended_at > since,
+    )
+    found, old = listed.found, len(listed.settled)
+    found.sort(key=lambda pair: created_at(pair[0]))
     shown = [pair for pair in found if _wanted(*pair, status) and (show_old or _recent(*pair))]
     if as_json:
-        put_json({"runs": [to_json(run, state) for run, state in shown]})
+        unseen = unseen_as_json(listed.looks)
+        as_dicts = [to_json(run, state) for run, state in shown]
+        put_json({"runs": as_dicts} | ({"unseen": unseen} if unseen else {}))
     else:
-        put_table(COLUMNS, [_row(run, state) for run, state in shown])
-        if hidden := len(found) - len(shown):
-            say(f"{hidden} of {len(found)} runs not shown" + ("" if show_old else " (--all)"))
+        by_run = runs or bool(status) or sweep is not None
+        runs_put = _put(
+            shown, {} if by_run else listed.settled | _statuses(found), is_by_run=by_run
+        )
+        if hidden := len(found) + old - runs_put:
+            say(f"{hidden} of {len(found) + old} runs not shown" + ("" if show_old else " (--all)"))
         elif not found:
             say("no runs found")
-    if unanswered([state for _run, state in shown]):
+    for line in render_unseen(listed.looks):
+        say(line)
+    if unanswered([state for _run, state in shown]) or is_unanswered(listed.looks):
         raise typer.Exit(exit_codes.NO_ANSWER)
 
 
 COLUMNS = ("run", "status", "age", "backend", "job", "attempt", "details")
 
 
+def _statuses(found: "list[tuple[KnownRun, Found]]") -> "Statuses":
+    from tmgg.cli.run_json import status_of
+
+    return {run.paths: status_of(state) for run, state in found}
+
+
+def _put(shown: "list[tuple[KnownRun, Found]]", statuses: "Statuses", *, is_by_run: bool) -> int:
+    """Print the sweeps, then the runs of none; or all runs. How many runs that was about."""
+    from tmgg.console.printing import put
+
+    if is_by_run:
+        _put_runs(shown)
+        return len(shown)
+    from tmgg.cli.sweep_listing import group_by_sweep
+
+    sweeps, others = group_by_sweep([run.paths for run, _found in shown], statuses)
+    if sweeps:
+        _put_sweeps(sweeps)
+    alone = {*others}
+    rest = [pair for pair in shown if pair[0].paths in alone]
+    if sweeps and rest:
+        put()
+    _put_runs(rest)
+    return sum(len(sweep.runs) for sweep in sweeps) + len(rest)
+
+
+def _put_sweeps(sweeps: "list[ListedSweep]") -> None:
+    import time
+
+    from tmgg.cli.best_values import BestValues
+    from tmgg.console.durations import render_age
+    from tmgg.console.sweep_table import render_number, short_ids
+    from tmgg.console.tables import Column
+
+    values = BestValues()
+    sweeps = sorted(sweeps, key=lambda sweep: sweep.created_at)
+    ids = [sweep.paths.sweep_id for sweep in sweeps]
+    bests = [(sweep.ranking.name, sweep.best(values)) for sweep in sweeps]
+    values.save()
+    counts = [sweep.counts for sweep in sweeps]
+    states = [
+        Column(
+            name=name,
+            cells=[str(sum(count[each] for each in kinds) or "") for count in counts],
+            is_number=True,
+        )
+        for name, kinds in STATES.items()
+        if name != "other" or any(count[each] for count in counts for each in kinds)
+    ]
+    ages = [render_age(time.time() - sweep.created_at) for sweep in sweeps]
+    columns = [
+        Column(name="sweep", cells=ids, short=short_ids(ids)),
+        Column(name="name", cells=[sweep.name for sweep in sweeps], rank=1),
+        Column(name="overrides", cells=[", ".join(each.overrides) for each in sweeps], rank=3),
+        *states,
+        Column(
+            name="best",
+            cells=["" if at is None else f"{name} {render_number(at)}" for name, at in bests],
+            rank=2,
+        ),
+        Column(name="age", cells=ages, rank=4),
+    ]
+    _put_table(columns)
+
+
+STATES = {
+    "done": ("completed",),
+    "failed": ("failed",),
+    "running": ("running",),
+    "pending": ("pending",),
+    "other": ("damaged", "foreign", "removed", "unknown"),
+}
+
+
+def _put_runs(shown: "list[tuple[KnownRun, Found]]") -> None:
+    from tmgg.console.sweep_table import short_ids
+    from tmgg.console.tables import Column
+
+    if not shown:
+        return
+    cells = list(zip(*[_row(run, state) for run, state in shown], strict=True))
+    ranks = {"age": 1, "job": 2, "attempt": 3, "backend": 4}
+    columns = [
+        Column(
+            name=name,
+            cells=texts,
+            rank=ranks.get(name, 0),
+            short=short_ids(texts) if name == "run" else None,
+            is_prose=name == "details",
+        )
+        for name, texts in zip(COLUMNS, cells, strict=True)
+    ]
+    _put_table(columns)
+
+
+def _put_table(columns: "list[Column]") -> None:
+    from tmgg.console.printing import say
+    from tmgg.console.tables import put_runs
+
+    if line := put_runs(columns, how="--json has all"):
+        say(line)
+
+
 def _row(run: "KnownRun", found: "Found") -> list[str]:
     import time
 
-    from tmgg.cli.run_json import DAMAGED
-    from tmgg.cli.time_words import render_age
+    from tmgg.cli.run_json import status_of
+    from tmgg.console.durations import render_age
     from tmgg.errors import RunError
 
     if isinstance(run.record, RunError) or isinstance(found, RunError):
-        return [run.run_id, DAMAGED, "", "", "", "", str(found)]
+        return [run.run_id, status_of(found), "", "", "", "", str(found)]
     return [
         run.run_id,
         found.status,
@@ -86,8 +211,15 @@ def _row(run: "KnownRun", found: "Found") -> list[str]:
         run.record.backend,
         (found.job_id or "").partition("@")[0],
         str(found.attempt),
-        _details(found),
+        "; ".join(filter(None, [_whose(run), _details(found)])),
     ]
+
+
+def _whose(run: "KnownRun") -> str:
+    from tmgg.experiment_utils.trust import owner_of
+
+    owner = owner_of(run.paths.folder)
+    return f"of {owner}" if owner else ""
 
 
 def _details(found: "Found") -> str:

@@ -1,10 +1,16 @@
 """`tmgg-jobs logs`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tmgg.cli.options import FolderOption, RunArgument
+
+if TYPE_CHECKING:
+    from tmgg.cli.meanings import Meaning
+
+LINES_OF_A_CAUSE = 20
+"""How much of a failed run's log is printed for its cause; --lines changes it."""
 
 
 def logs(
@@ -17,24 +23,76 @@ def logs(
     lines: Annotated[
         int | None, typer.Option("--lines", "-n", min=0, help="Only the last N lines.")
     ] = None,
+    rank: Annotated[
+        int | None,
+        typer.Option("--rank", min=0, help="What this rank printed, of a run of several ranks."),
+    ] = None,
     folder: FolderOption = None,
 ) -> None:
-    """Print what a run's job printed, of all its attempts.
+    """Print what a run's job printed, of all its attempts; of a sweep, one log for each failure.
 
     With --follow the exit code says how the run ended: 0 completed, 1 failed.
     """
     from tmgg.cli.following import LogReader, follow_run
-    from tmgg.cli.printing import say
-    from tmgg.cli.selection import find_one
+    from tmgg.cli.meanings import refuse_many
+    from tmgg.cli.rank_log import log_of_rank
+    from tmgg.cli.selection import find_meant
     from tmgg.cli.waiting import interruptible
+    from tmgg.console.printing import say
+    from tmgg.errors import RemovedRunError
+    from tmgg.experiment_utils.cloud.known_run import read_known_run
     from tmgg.experiment_utils.cloud.reattach import Reattached
+    from tmgg.experiment_utils.removed_runs import refuse_removed
 
-    reattached = Reattached([find_one(run, folder)])
-    paths = reattached.runs[0].paths
-    reader = LogReader(paths.stderr if stderr else paths.stdout)
+    meaning = find_meant(run, folder)
+    if not meaning.is_one_run:
+        if follow:
+            raise refuse_many(run, meaning)
+        _put_logs(meaning, lines=lines, stderr=stderr, rank=rank)
+        return
+    chosen = read_known_run(meaning.runs[0])
+    if isinstance(chosen.record, RemovedRunError):
+        raise chosen.record
+    reattached, paths = Reattached([chosen]), chosen.paths
+    log = paths.stdout if rank is None else log_of_rank(paths, rank)
+    reader = LogReader(paths.stderr if stderr and not rank else log)
     with interruptible(reattached):
         if not reader.start_at_last(lines):
+            refuse_removed(paths)
             say(f"{reader.path} is not there yet: the job has not begun")
-        reader.copy()
+        if not reader.copy():
+            refuse_removed(paths)
         if follow:
             raise typer.Exit(follow_run(reattached, reader))
+
+
+def _put_logs(meaning: "Meaning", *, lines: int | None, stderr: bool, rank: int | None) -> None:
+    """The end of one log for each cause of failures."""
+    import sys
+
+    from tmgg.cli.following import LogReader
+    from tmgg.cli.rank_log import log_of_rank
+    from tmgg.cli.sweep_view import view_sweep
+    from tmgg.console.printing import put, say
+    from tmgg.experiment_utils.removed_runs import is_removed
+
+    view = view_sweep(meaning)
+    say(view.summary())
+    if not view.causes:
+        say("no run failed; tmgg-jobs logs RUN prints the log of one")
+    by_id = {run.run_id: run.paths for run in view.runs}
+    for cause in view.causes:
+        run_id = cause.run_ids[0]
+        paths = by_id[run_id]
+        others = len(cause.run_ids) - 1
+        more = f", and {others} more failed so" if others else ""
+        put(f"==> {view.names[run_id]} ({cause.failure.kind}{more}) <==")
+        sys.stdout.flush()  # the log goes to the buffer below it
+        log = paths.stdout if rank is None else log_of_rank(paths, rank)
+        reader = LogReader(paths.stderr if stderr and not rank else log)
+        if reader.start_at_last(LINES_OF_A_CAUSE if lines is None else lines):
+            reader.copy()
+        else:
+            gone = is_removed(paths)
+            why = "the run was removed meanwhile" if gone else "the job has not begun"
+            say(f"{reader.path} is not there: {why}")

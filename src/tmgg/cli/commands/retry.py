@@ -11,51 +11,62 @@ def retry(
     runs: RunsArgument,
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Then wait until they have ended.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Another option for the next attempt, by the launcher's name for it, as in "
+            "slurm_mem_per_cpu=8GB; may be repeated.",
+        ),
+    ] = None,
     folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Submit failed runs again, with the same config and settings; others are left alone.
+    """Submit failed runs again; others are left alone.
 
-    The run keeps its id, its output folder (so it can resume from its checkpoint) and its log.
+    The run keeps its id, its config, its output folder (so it can resume from its checkpoint) and
+    its log. Its options are those of its last attempt, but for those given with --set. Modules and
+    scripts are loaded when it starts, so it runs the code of today; only code that is in no file
+    (a notebook's, for example) is that of the record.
     """
-    from tmgg.cli import exit_codes
-    from tmgg.cli.printing import put, put_json, say
-    from tmgg.cli.run_json import poll_or_raise
+    from tmgg.cli.not_retried import NotRetried, ask_for_each
+    from tmgg.cli.removed import Removed, poll_present
+    from tmgg.cli.retrying import retry_each
     from tmgg.cli.selection import find_several
     from tmgg.cli.waiting import wait_and_tell
-    from tmgg.errors import RunExistsError, SubmissionError
+    from tmgg.console import exit_codes
+    from tmgg.console.printing import put, put_json, say
+    from tmgg.errors import RunExistsError
     from tmgg.experiment_utils.cloud.reattach import Reattached
 
-    reattached = Reattached(find_several(runs, folder))
-    states = poll_or_raise(reattached)
+    removed = Removed()
+    not_retried = NotRetried(removed)
+    reattached, states = poll_present(Reattached(find_several(runs, folder)), removed)
     failed = [state.run_id for state in states if state.final and state.status == "failed"]
     alone = [state for state in states if state.run_id not in failed]
     for state in alone:
         say(f"run {state.run_id} is {state.status}; left alone")
+    if not failed and removed:
+        raise not_retried.error()
     if not failed:
         raise RunExistsError("nothing to retry: none of these runs has failed")
-    retried, refused = [], []
-    for run_id in failed:
-        try:
-            retried.append(reattached.retry(run_id))
-        except SubmissionError as error:
-            refused.append({"run_id": run_id, "message": str(error)})
-            say(f"run {run_id} was not submitted: {error}")
-    if wait and retried:
-        chosen = [run for run in reattached.runs if run.run_id in {item.run_id for item in retried}]
+    # All are checked before the first is submitted.
+    asked = ask_for_each(reattached.runs, failed, settings or [], removed)
+    done = retry_each(reattached, failed, asked, not_retried)
+    if wait and done.retried:
+        run_ids = {task.run_id for task in done.retried}
+        chosen = [run for run in reattached.runs if run.run_id in run_ids]
         code = wait_and_tell(
             Reattached(chosen), limit_s=None, cancel_on_interrupt=False, as_json=as_json
         )
-        raise typer.Exit(exit_codes.FAILED if refused else code)
+        raise typer.Exit(exit_codes.FAILED if done.refused else code)
+    if not (done.retried or done.refused):
+        raise not_retried.error()
     if as_json:
-        put_json(
-            {
-                "retried": [{"run_id": task.run_id, "job_id": task.job_id} for task in retried],
-                "refused": refused,
-                "left_alone": [{"run_id": state.run_id, "status": state.status} for state in alone],
-            }
-        )
+        done.left_alone[:0] = alone
+        put_json({**done.to_json(), **removed.as_json()})
     else:
-        for task in retried:
+        for task in done.retried:
             put(f"run {task.run_id} submitted again as {task.backend} job {task.job_id}")
-    raise typer.Exit(exit_codes.FAILED if refused else exit_codes.OK)
+    raise typer.Exit(exit_codes.FAILED if done.refused else exit_codes.OK)

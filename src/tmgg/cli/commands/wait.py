@@ -27,8 +27,8 @@ def wait(
 ) -> None:
     """Wait until all the runs have ended."""
     from tmgg.cli.selection import find_several
-    from tmgg.cli.time_words import parse_duration_s
     from tmgg.cli.waiting import wait_and_tell
+    from tmgg.console.durations import parse_duration_s
     from tmgg.experiment_utils.cloud.reattach import Reattached
 
     limit_s = None if timeout is None else parse_duration_s(timeout)

@@ -4,13 +4,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tmgg.experiment_utils.cloud.base import CloudRunner
     from tmgg.experiment_utils.cloud.factory import make_runner
     from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
     from tmgg.experiment_utils.cloud.modal.config import ModalConfig
     from tmgg.experiment_utils.cloud.modal.runner import ModalRunner
     from tmgg.experiment_utils.cloud.ray_jobs.config import RayConfig
     from tmgg.experiment_utils.cloud.ray_runner import RayRunner
+    from tmgg.experiment_utils.cloud.runner import CloudRunner
     from tmgg.experiment_utils.cloud.runs import (
         ExperimentResult,
         RunState,
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CloudRunner": "tmgg.experiment_utils.cloud.base",
+    "CloudRunner": "tmgg.experiment_utils.cloud.runner",
     "ExperimentResult": "tmgg.experiment_utils.cloud.runs",
     "LocalConfig": "tmgg.experiment_utils.cloud.local",
     "LocalRunner": "tmgg.experiment_utils.cloud.local",

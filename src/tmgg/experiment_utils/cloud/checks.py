@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tmgg.errors import ConfigError
 
+STOP_SIGNALS = ("USR1", "USR2", "TERM", "INT", "HUP", "XCPU")
+
 
 def integer(name: str, value: object, *, least: int, most: int | None = None) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
@@ -68,3 +70,12 @@ def text_list(name: str, value: object) -> tuple[str, ...]:
         if not isinstance(item, str):
             raise ConfigError(f"{name} holds {item!r}, a {type(item).__name__}; items must be text")
     return tuple(value)
+
+
+def stop_signal(name: str, value: object) -> None:
+    """A signal that a process can handle and that means nothing else to Python."""
+    bare = value.removeprefix("SIG") if isinstance(value, str) else value
+    if bare not in STOP_SIGNALS:
+        raise ConfigError(
+            f"{name} must be one of {', '.join(STOP_SIGNALS)} (or with SIG in front), not {value!r}"
+        )

@@ -1,28 +1,21 @@
 """From a result, an exit code and the ends of the logs to the kind of a failure. Pure."""
 
-import os
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tmgg.experiment_utils.evidence import ExitRecord
-from tmgg.experiment_utils.failures import (
-    CUDA_HINT,
-    DISK_HINT,
-    KILLED_HINT,
-    LOG_FOLDER_HINT,
-    RESTARTS_HINT,
-    STOPPED_HINT,
-    Failure,
-    FailureKind,
-    failure,
-)
-from tmgg.experiment_utils.task import RESULT_PREFIX, TaskOutput
+from tmgg.experiment_utils.exit_record import ExitRecord
+from tmgg.experiment_utils.failures import Failure, FailureKind, HintName, failure
+from tmgg.experiment_utils.job_exit_codes import CANNOT_WRITE
+from tmgg.experiment_utils.task import FILES, RESULT_PREFIX, TaskOutput
 
 EVIDENCE_LINES = 8
+_DIVERGED = "tmgg.errors.DivergedError"
+LOST_RANK = "RankLost"
+"""The error type of a rank whose supervisor is gone, too."""
 _SIGNALS = {member.value: member.name for member in signal.Signals}
 # How the job script and the experiment's process end when their files cannot be written.
-_CANNOT_WRITE = f"{os.EX_IOERR}:0"
+_CANNOT_WRITE = f"{CANNOT_WRITE}:0"
 # slurmd's "signal" for a job whose output file it could not open (seen on 22.05 as 0:53 and 15:53).
 _LOG_NOT_OPENED = ":53"
 
@@ -39,10 +32,10 @@ class LogTails:
 class _Pattern:
     kind: FailureKind
     expression: re.Pattern[str]
-    hint: str | None = None
+    hint: HintName | None = None
 
 
-def _pattern(kind: FailureKind, expression: str, hint: str | None = None) -> _Pattern:
+def _pattern(kind: FailureKind, expression: str, hint: HintName | None = None) -> _Pattern:
     return _Pattern(kind, re.compile(expression, re.IGNORECASE | re.MULTILINE), hint)
 
 
@@ -51,7 +44,7 @@ _CUDA = _pattern(
     r"not compiled with CUDA|no CUDA GPUs are available|no NVIDIA driver|libcuda\S* cannot open"
     r"|libcudart\S*: cannot open|no supported gpu backend|CUDA driver version is insufficient"
     r"|No CUDA runtime is found|requires a GPU|CUDAAccelerator can not run",
-    CUDA_HINT,
+    "cuda",
 )
 _MEMORY = _pattern(
     "out_of_memory",
@@ -59,32 +52,35 @@ _MEMORY = _pattern(
     r"|exceeded (job )?memory limit|DefaultCPUAllocator: can't allocate memory|OOM Killed"
     r"|Cannot allocate memory",
 )
-_KILLED_HINT = (
-    "Something killed a process of Ray or of TMGG on a node: look for an out-of-memory kill "
-    "(sacct, dmesg) and into ray_logs/ of the run, then submit again (tmgg-jobs retry)."
-)
+# "slurmstepd-node1: error: ***" up to Slurm 24.11, "[2026-11-28T13:31:31.007] error: ***" in 26.05.
+_SLURM_LINE = r"^(slurmstepd\S*: |\[[0-9T:.+-]+\] )error: \*\*\* "
 _MODULE = _pattern("environment", r"ModuleNotFoundError|No module named|ImportError")
+
+_DISK = _pattern(
+    "environment",
+    r"No space left on device|Read-only file system|Disk quota exceeded|^tmgg: cannot write to",
+    "disk",
+)
 
 # In order of trust: what Slurm's own daemons write first, guesses from tracebacks last.
 _LOG_PATTERNS = (
     _pattern("out_of_memory", r"Detected \d+ oom.kill event|exceeded (job )?memory limit"),
-    _pattern("timeout", r"slurmstepd.*DUE TO TIME LIMIT"),
-    _pattern("preempted", r"slurmstepd.*DUE TO PREEMPTION"),
-    _pattern("node_fail", r"slurmstepd.*DUE TO NODE FAILURE"),
+    _pattern("timeout", rf"{_SLURM_LINE}.*DUE TO TIME LIMIT"),
+    _pattern("preempted", rf"{_SLURM_LINE}.*DUE TO PREEMPTION"),
+    _pattern("node_fail", rf"{_SLURM_LINE}.*DUE TO NODE FAILURE"),
     # Of the job: a single step is also cancelled by srun itself, when one of its tasks has died.
-    _pattern("cancelled", r"slurmstepd.*\*\*\* JOB \S+ ON \S+ CANCELLED AT \S+ \*\*\*"),
+    _pattern(
+        "cancelled",
+        rf"{_SLURM_LINE}JOB \S+ ON \S+ CANCELLED AT \S+( DUE to SIGNAL \w+)? \*\*\*",
+    ),
     _pattern(
         "environment", r"^tmgg: (setup command failed|Ray \S+ is too old|Ray is not installed)"
     ),
     _pattern("environment", r"python\S*: (command )?not found|ray: (command )?not found"),
-    _pattern(
-        "environment",
-        r"No space left on device|Read-only file system|Disk quota exceeded|^tmgg: cannot write to",
-        DISK_HINT,
-    ),
-    _pattern("preempted", r"^tmgg: restarted \d+ times", RESTARTS_HINT),
-    _pattern("node_fail", r"^tmgg: .*\bsupervisor\b.* was killed", _KILLED_HINT),
-    _pattern("node_fail", r"^tmgg: \S+: Ray's (raylet|gcs_server) ", _KILLED_HINT),
+    _DISK,
+    _pattern("preempted", r"^tmgg: restarted \d+ times", "restarts"),
+    _pattern("node_fail", r"^tmgg: .*\bsupervisor\b.* was killed", "ray_killed"),
+    _pattern("node_fail", r"^tmgg: \S+: Ray's (raylet|gcs_server) ", "ray_killed"),
     _MEMORY,
     _CUDA,
 )
@@ -99,27 +95,70 @@ _RAY = _pattern(
 
 def diagnose_output(output: TaskOutput) -> Failure:
     """Why an experiment failed that could still say so itself."""
+    found = _diagnose_output(output)
+    if output.changed_script is not None:
+        found = replace(found, hint=f"{found.hint} {changed_words(output.changed_script)}")
+    if not output.rank:
+        return found
+    # What the others print is not in the run's logs.
+    log = f"Its log: tmgg-jobs logs {output.run_id} --rank {output.rank}"
+    return replace(found, message=f"{found.message}\n{log}")
+
+
+def changed_words(script: str) -> str:
+    """For the end of a run that had another script than the one that was submitted."""
+    return (
+        f"{script} was edited after the run was submitted; the run had it as it was at its start."
+    )
+
+
+def _diagnose_output(output: TaskOutput) -> Failure:
     error = f"{output.error_type}: {output.error_message}"
     text = f"{error}\n{output.traceback or ''}"
     if output.status == "stopped":
         return diagnose_stop(output)
-    message = _message("The experiment raised", output)
+    message = _message(f"{_who(output)} raised", output)
     if output.status == "timeout":
         return failure("timeout", f"timeout_seconds is over: {output.error_message}.")
+    if output.stage == "rank":
+        return _of_dead_rank(output)
     if output.stage == "ray":
         return failure("ray_start", _message("The experiment could not reach Ray", output))
     if output.stage == "result":
         return failure("bad_result", f"{output.error_message}")
+    if output.stage == FILES:
+        is_full = _DISK.expression.search(f"{output.error_message}")
+        hint: HintName = "disk" if is_full else "outage"
+        return failure("environment", f"{output.error_message}", hint=hint)
     if output.stage == "artifacts":
         return failure("artifacts", f"{output.error_message}")
+    if output.error_type == _DIVERGED:
+        return failure("diverged", f"{output.error_message}")
     for pattern in (_MEMORY, _CUDA):
         if pattern.expression.search(error):
             return failure(pattern.kind, message, hint=pattern.hint)
     if output.stage == "load" or _MODULE.expression.match(error):
         return failure("environment", _message("The experiment could not be loaded", output))
     if _CUDA.expression.search(text):
-        return failure("environment", message, hint=CUDA_HINT)
+        return failure("environment", message, hint="cuda")
     return failure("user_error", message)
+
+
+def _of_dead_rank(output: TaskOutput) -> Failure:
+    """One that left no words of its own; its log's last lines stand in."""
+    said = (output.traceback or "").splitlines()[-EVIDENCE_LINES:]
+    words = "\n".join([f"{output.error_message}.", *said])
+    if output.error_type == LOST_RANK:
+        return failure("node_fail", words, hint="ray_killed")
+    if _MEMORY.expression.search(words):
+        return failure("out_of_memory", words)
+    return failure("user_error", words, hint="killed" if "SIGKILL" in words else None)
+
+
+def _who(output: TaskOutput) -> str:
+    if output.rank is None:
+        return "The experiment"
+    return f"The experiment in rank {output.rank} of {len(output.workers)} on {output.hostname}"
 
 
 _STOP_KINDS: dict[str | None, FailureKind] = {
@@ -140,7 +179,7 @@ def diagnose_stop(output: TaskOutput) -> Failure:
     return failure(
         kind,
         f"It saved its state and ended because {why} ({output.error_message}).",
-        hint=STOPPED_HINT,
+        hint="stopped",
     )
 
 
@@ -157,12 +196,12 @@ def diagnose_exit(
     if stage in ("setup", "preflight"):
         return failure("environment", words)
     if _CANNOT_WRITE in (exit_code, record and f"{record.exit_code}:0"):
-        return failure("environment", words, hint=DISK_HINT)
+        return failure("environment", words, hint="disk")
     if stage == "ray" or (stage != "entrypoint" and _RAY.expression.search(text)):
         return failure("ray_start", words)
-    killed = KILLED_HINT if "SIGKILL" in words.partition("\n")[0] else None
+    killed: HintName | None = "killed" if "SIGKILL" in words.partition("\n")[0] else None
     if record is None and (exit_code or "").endswith(_LOG_NOT_OPENED):
-        return failure("environment", words, hint=LOG_FOLDER_HINT)
+        return failure("environment", words, hint="log_folder")
     if record is None:
         return failure("lost", words, hint=killed)
     return failure("user_error", words, hint=killed)

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from tmgg.errors import BackendError, RunError, SubmissionUnknownError, SubmitLimitError
 from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
+from tmgg.experiment_utils.hiccups import Hiccups
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class SeparateDispatcher:
     def __init__(self, spawn: Callable[[TaskRequest], SpawnedTask], *, parallelism: int) -> None:
         self._spawn = spawn
         self._parallelism = parallelism
+        self._hiccups = Hiccups()
 
     def dispatch(self, waiting: Sequence[TaskRequest], *, open_count: int) -> Dispatched:
         done = Dispatched()
@@ -67,16 +69,17 @@ class SeparateDispatcher:
             except SubmitLimitError as error:
                 done.held = str(error)
                 break
+            except (BackendError, RunError, OSError) as error:
+                if self._hiccups.bearable(request.run_id, error):
+                    done.held = str(error)
+                    continue
+                done.refused[str(request.run_id)] = str(error)
         return done
 
     def _submit(self, request: TaskRequest, done: Dispatched) -> None:
         assert request.run_id is not None
         try:
             done.launched[request.run_id] = self._spawn(request).job_id
-        except SubmitLimitError:
-            raise
         except SubmissionUnknownError as error:
             log.warning("%s", error)  # the job may be in; polling finds out
             done.launched[request.run_id] = None
-        except (BackendError, RunError, OSError) as error:
-            done.refused[request.run_id] = str(error)

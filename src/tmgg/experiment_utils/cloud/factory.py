@@ -9,8 +9,8 @@ from typing import Any
 
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud import plugins
-from tmgg.experiment_utils.cloud.base import CloudRunner
 from tmgg.experiment_utils.cloud.options import unknown_name
+from tmgg.experiment_utils.cloud.runner import CloudRunner
 
 BACKENDS: dict[str, str] = {
     "local": "tmgg.experiment_utils.cloud.local:make_runner",
@@ -18,6 +18,13 @@ BACKENDS: dict[str, str] = {
     "ray": "tmgg.experiment_utils.cloud.ray_runner:make_runner",
     "slurm": "tmgg.experiment_utils.cloud.slurm.runner:make_runner",
 }
+CONFIG_CLASSES: dict[str, str] = {
+    "slurm": "tmgg.experiment_utils.cloud.slurm.config:SlurmConfig",
+    "local": "tmgg.experiment_utils.cloud.local:LocalConfig",
+    "modal": "tmgg.experiment_utils.cloud.modal.config:ModalConfig",
+    "ray": "tmgg.experiment_utils.cloud.ray_jobs.config:RayConfig",
+}
+"""The launcher's backends. A name is also part of a switch (`use_slurm`) and the prefix of keys."""
 
 
 def make_runner(backend: str, options: Mapping[str, Any] | None = None) -> CloudRunner:
@@ -29,7 +36,8 @@ def make_runner(backend: str, options: Mapping[str, Any] | None = None) -> Cloud
     runner = make(dict(options or {}))
     if not isinstance(runner, CloudRunner):
         raise ConfigError(
-            f"the backend {backend!r} makes a {type(runner).__name__}, which is no CloudRunner"
+            f"the backend {backend!r} makes a {type(runner).__name__}, which is no "
+            "CloudRunner. Update or remove the package that brings it."
         )
     return runner
 
@@ -54,5 +62,6 @@ def _load(target: str, backend: str) -> Any:
         return getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            f"the backend {backend!r} ({target}) cannot be loaded: {error}"
+            f"the backend {backend!r} ({target}) cannot be loaded: {error}. "
+            "Update or remove the package that brings it."
         ) from error

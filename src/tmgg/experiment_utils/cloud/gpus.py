@@ -3,20 +3,16 @@
 import os
 from pathlib import Path
 
+from tmgg.experiment_utils.gpu_variables import parse_devices
+
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
-_NONE = ("", "-1", "NoDevFiles")
 
 
 def visible_gpus(environment_value: str | None, *, installed: int) -> list[str]:
     """As CUDA_VISIBLE_DEVICES names them; all that are installed where it is not set."""
     if environment_value is None:
         return [str(index) for index in range(installed)]
-    found: list[str] = []
-    for name in environment_value.split(","):
-        if name.strip() in _NONE:
-            break  # CUDA ignores what follows
-        found.append(name.strip())
-    return found
+    return parse_devices(environment_value)
 
 
 def find_gpus() -> list[str]:

@@ -14,21 +14,25 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from tmgg.errors import ConfigError, QueryError, SubmissionError
 from tmgg.experiment_utils.atomic_file import write_json
+from tmgg.experiment_utils.attempts import record_of
 from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.adoption import adopt_or_close
+from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits
 from tmgg.experiment_utils.cloud.gpus import find_gpus
 from tmgg.experiment_utils.cloud.local_hints import LOCAL_HINTS
 from tmgg.experiment_utils.cloud.options import parse_options
-from tmgg.experiment_utils.cloud.recorded import RecordedRunner
+from tmgg.experiment_utils.cloud.recorded import RecordedRuns
 from tmgg.experiment_utils.cloud.room import Wish, available_cpus, is_waiting
+from tmgg.experiment_utils.cloud.runner import CloudRunner
+from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 from tmgg.experiment_utils.cloud.verdict import JobView
-from tmgg.experiment_utils.paths import SubmissionPaths
+from tmgg.experiment_utils.paths import JobFolder, SubmissionPaths, resolve_output_dir
 from tmgg.experiment_utils.registry import (
-    load_run,
     new_intent,
     note_job,
     process_name,
@@ -49,6 +53,9 @@ class LocalConfig:
     """Folder of logs and records, relative to the working directory."""
     timeout_seconds: int | None = None
     """Limit for runs that state none, in seconds; None is no limit."""
+    stop_signal: str | None = None
+    """Signal for an experiment that knows nothing of TMGG, as in `USR1`: its process gets it when
+    the run is asked to stop, if it handles it. None sends none."""
     cpus_per_run: int | None = None
     """CPUs kept for each run, and its number of threads; a run waits until as many are free of the
     user's other local runs. None keeps none and leaves the number to the run."""
@@ -60,40 +67,49 @@ class LocalConfig:
         checks.path("output_dir", self.output_dir)
         if self.timeout_seconds is not None:
             checks.integer("timeout_seconds", self.timeout_seconds, least=1)
+        if self.stop_signal is not None:
+            checks.stop_signal("stop_signal", self.stop_signal)
         if self.cpus_per_run is not None:
             checks.integer("cpus_per_run", self.cpus_per_run, least=1)
         if self.gpus_per_run is not None:
             checks.integer("gpus_per_run", self.gpus_per_run, least=0)
 
 
-class LocalRunner(RecordedRunner):
+class LocalBackend(Backend):
     """Runs experiments as processes of this machine. `gpu_type` is accepted and has no meaning."""
 
-    backend = "local"
-    hints = LOCAL_HINTS
+    def __init__(self, config: LocalConfig, *, name: str = "local") -> None:
+        """Relative paths are resolved against the working directory of this moment."""
+        base_dir = Path.cwd()
+        self.traits = BackendTraits(
+            name=name,
+            output_dir=resolve_output_dir(config.output_dir, base_dir),
+            base_dir=base_dir,
+            settings=asdict(config),
+            hints=LOCAL_HINTS,
+            poll_interval_s=POLL_INTERVAL_S,
+            grace_s=GRACE_S,
+            default_timeout_s=config.timeout_seconds,
+            shares_environment=True,
+            map_parallelism=len(available_cpus()),
+        )
 
-    def __init__(self, local_config: LocalConfig | None = None) -> None:
-        self.config = local_config or LocalConfig()
-        super().__init__(self.config.output_dir, poll_interval_s=POLL_INTERVAL_S, grace_s=GRACE_S)
+    def check(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
+        _check_room(self.traits.settings)
 
-    @property
-    def default_timeout_s(self) -> int | None:
-        return self.config.timeout_seconds
-
-    def record_settings(self) -> dict[str, object]:
-        return asdict(self.config)
-
-    def check_submission(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
-        _check_room(asdict(self.config))
-
-    def write_submission(
-        self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
+    def write(
+        self,
+        draft: SubmissionPaths,
+        final: SubmissionPaths,
+        *,
+        gpu_type: str | None,
+        changes: RetryChanges | None,
     ) -> None:
-        write_json(draft.intent, new_intent().to_json())
+        write_json(draft.intent, new_intent(final).to_json())
 
     def start(self, submission: SubmissionPaths) -> str:
         run = submission.run_paths
-        record = load_run(run)
+        record = record_of(submission)
         try:
             _check_room(record.settings)  # a retry may come where there is less
         except ConfigError as error:
@@ -116,22 +132,34 @@ class LocalRunner(RecordedRunner):
         note_job(submission, job_id)
         return job_id
 
-    def adopt(self, submission: SubmissionPaths) -> str | None:
-        return adopt_or_close(submission)
+    def adopt(self, folder: JobFolder) -> str | None:
+        assert isinstance(folder, SubmissionPaths)  # it submits no batches
+        return adopt_or_close(folder)
 
     def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
         return {job_id: view_process(job_id) for job_id in job_ids}
 
-    def cancel_job(self, job_id: str) -> None:
-        pid = _live_pid(job_id)
-        if pid is None and not _is_here(job_id):
-            host = job_id.partition("@")[2]
-            raise QueryError(
-                f"this run is a process of {host}, not of this machine; cancel it there"
-            )
-        if pid is not None:
-            # The supervisor ends the experiment's whole session and leaves the exit record.
-            os.kill(pid, signal.SIGTERM)
+    def cancel_jobs(self, job_ids: Sequence[str]) -> None:
+        for job_id in job_ids:
+            _cancel(job_id)
+
+
+def _cancel(job_id: str) -> None:
+    pid = _live_pid(job_id)
+    if pid is None and not _is_here(job_id):
+        host = job_id.partition("@")[2]
+        raise QueryError(f"this run is a process of {host}, not of this machine; cancel it there")
+    if pid is not None:
+        # The supervisor ends the experiment's whole session and leaves the exit record.
+        os.kill(pid, signal.SIGTERM)
+
+
+class LocalRunner(CloudRunner):
+    """Runs experiments as processes of this machine."""
+
+    def __init__(self, local_config: LocalConfig | None = None, *, name: str = "local") -> None:
+        self.config = local_config or LocalConfig()
+        super().__init__(RecordedRuns(LocalBackend(self.config, name=name)))
 
 
 def _check_room(settings: Mapping[str, Any]) -> None:
@@ -144,18 +172,24 @@ def _check_room(settings: Mapping[str, Any]) -> None:
     for name, (asked, names) in there.items():
         if asked is not None and asked > len(names):
             raise ConfigError(
-                f"{name}={asked} is more than this machine has for this process: {len(names)}"
+                f"{name}={asked} is more than this machine has for this process: {len(names)}; "
+                "ask for less"
             )
 
 
 def view_process(job_id: str) -> JobView | None:
-    """Whether the supervisor lives; None when it is a process of another machine.
+    """Whether the supervisor lives; None when it is a process of another machine, or nobody could
+    look.
 
     A job id is the supervisor's pid, start time and host, so no other process is mistaken for it.
     """
     if not _is_here(job_id):
         return None
-    pid = _live_pid(job_id)
+    try:
+        pid = _live_pid(job_id)
+    except OSError as error:
+        log.warning("whether process %s lives cannot be told now: %s", job_id, error)
+        return None
     if pid is not None and is_waiting(pid):
         reason = "waiting for CPUs or GPUs of this machine"
         return JobView(phase="pending", state="WAITING", reason=reason, restarts=0)

@@ -9,27 +9,33 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tmgg.experiment_utils.attempts import record_of
 from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.cloud.room import Wish, wait_for_room
+from tmgg.experiment_utils.evidence_token import expect_token
 from tmgg.experiment_utils.exit_record import End, leave_exit_record
-from tmgg.experiment_utils.failures import UNSTARTED_HINT, failure
+from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.job_environment import (
+    TOKEN_VARIABLE,
+    forget_enclosing_job,
+    with_own,
+)
+from tmgg.experiment_utils.job_exit_codes import NOT_STARTED, shell_code
 from tmgg.experiment_utils.job_start import mark_logs, set_aside_earlier
+from tmgg.experiment_utils.leaving import leave
+from tmgg.experiment_utils.looking import is_there
 from tmgg.experiment_utils.ownership import claim
 from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
 from tmgg.experiment_utils.phases import write_phase
-from tmgg.experiment_utils.registry import load_run, process_name
+from tmgg.experiment_utils.registry import process_name
 
 KILL_AFTER_S = 10.0
 _SWEEP_TIMEOUT_S = 5.0
 _WATCHED = {signal.SIGTERM, signal.SIGCHLD}
-# Of an enclosing job: not this run's own.
-_FOREIGN = "TMGG_RAY_ADDRESS"
-
 
 Prepare = Callable[[], Mapping[str, str] | None]
 """What the experiment's environment has besides this process's; None when SIGTERM came first."""
@@ -57,7 +63,7 @@ class Start:
 
 def main(folder: Path) -> int:
     paths = submission_paths(folder)
-    wish = Wish.of_settings(load_run(paths.run_paths).settings)
+    wish = Wish.of_settings(record_of(paths).settings)
     return supervise(Start(paths, process_name(os.getpid())), lambda: wait_for_room(wish))
 
 
@@ -66,7 +72,8 @@ def supervise(start: Start, prepare: Prepare) -> int:
     # Blocked and waited for, not handled: no moment is left in which a signal could get lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     processes.adopt_orphans()
-    owner = claim(start.paths, start.job_id)
+    _take_token(start.paths)
+    owner = leave(lambda: claim(start.paths, start.job_id), start.paths.folder)
     if owner != start.job_id:
         sys.stdout.write(f"tmgg: not needed, this submission belongs to {owner}\n")
         return 0
@@ -76,13 +83,21 @@ def supervise(start: Start, prepare: Prepare) -> int:
     return end.exit_code
 
 
+def _take_token(paths: SubmissionPaths) -> None:
+    """Note whose evidence this process and its experiment leave: not that of an enclosing job."""
+    forget_enclosing_job()
+    token = leave(lambda: expect_token(paths), paths.folder)
+    if token is not None:
+        os.environ[TOKEN_VARIABLE] = token
+
+
 def _run(start: Start, prepare: Prepare) -> End:
     try:
         begun = _begin(start, prepare)
     except (OSError, subprocess.SubprocessError) as error:
         words = f"The experiment's process could not be started: {error}."
-        why = failure("environment", words, hint=UNSTARTED_HINT)
-        return replace(start.end(os.EX_OSERR, stage="preflight"), failure=why)
+        why = failure("environment", words, hint="unstarted")
+        return replace(start.end(NOT_STARTED, stage="preflight"), failure=why)
     return begun if isinstance(begun, End) else _see_out(start, begun)
 
 
@@ -92,11 +107,11 @@ def _begin(start: Start, prepare: Prepare) -> subprocess.Popen[bytes] | End:
         set_aside_earlier(start.paths, restart=start.restart)
     write_phase(start.paths, "batch_start")
     mark_logs(start.paths, restart=start.restart, job_id=start.job_id)
-    if start.paths.cancel.exists():
+    if is_there(start.paths.cancel):
         return start.end(0, stage="cancelled")
     environment = prepare()
     if environment is None:
-        return start.end(_shell_code(-signal.SIGTERM), stage="cancelled", received="TERM")
+        return start.end(shell_code(-signal.SIGTERM), stage="cancelled", received="TERM")
     return _start(start, environment)
 
 
@@ -104,10 +119,10 @@ def _see_out(start: Start, process: subprocess.Popen[bytes]) -> End:
     try:
         code = _wait(process.pid)
         if code is None:
-            process.returncode = _end(process.pid)
-            return start.end(_shell_code(process.returncode), received="TERM")
+            process.returncode = processes.end_session(process.pid, kill_after_s=KILL_AFTER_S)
+            return start.end(shell_code(process.returncode), received="TERM")
         process.returncode = code  # reaped here, not by Popen
-        return start.end(_shell_code(code))
+        return start.end(shell_code(code))
     finally:
         # What the experiment started and left behind, daemons included.
         processes.kill_descendants(timeout_s=_SWEEP_TIMEOUT_S)
@@ -116,7 +131,6 @@ def _see_out(start: Start, process: subprocess.Popen[bytes]) -> End:
 def _start(start: Start, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     entrypoint = "import sys; from tmgg.experiment_utils.execute import execute_task; "
     entrypoint += "sys.exit(execute_task(sys.argv[1]))"
-    inherited = {name: value for name, value in os.environ.items() if name != _FOREIGN}
     own = {"TMGG_JOB_ID": start.job_id, "TMGG_RESTART": str(start.restart)}
     supervisor = os.getpid()
 
@@ -127,7 +141,7 @@ def _start(start: Start, environment: Mapping[str, str]) -> subprocess.Popen[byt
     return subprocess.Popen(
         [sys.executable, "-u", "-c", entrypoint, str(start.paths.folder)],
         start_new_session=True,
-        env=inherited | own | dict(environment),
+        env=with_own(os.environ, environment) | own,
         preexec_fn=begin,
     )
 
@@ -140,32 +154,6 @@ def _wait(child: int) -> int | None:
             return ended[child]
         if signal.sigwait(_WATCHED) == signal.SIGTERM:
             return None
-
-
-def _end(child: int) -> int:
-    _signal_session(child, signal.SIGTERM)
-    deadline = time.monotonic() + KILL_AFTER_S
-    while True:
-        ended = dict(processes.reap())
-        if child in ended:
-            return ended[child]
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
-            _signal_session(child, signal.SIGKILL)
-            return processes.wait_for(child)
-        signal.sigtimedwait({signal.SIGCHLD}, left_s)
-
-
-def _signal_session(leader: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(leader, number)
-    except ProcessLookupError:
-        return
-
-
-def _shell_code(returncode: int) -> int:
-    """As a shell has it: 128 and the signal's number for a process that was killed."""
-    return returncode if returncode >= 0 else 128 - returncode
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import time
 from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.batch_index import make_run_folder
 from tmgg.experiment_utils.evidence import Evidence
+from tmgg.experiment_utils.evidence_token import expect_token
+from tmgg.experiment_utils.looking import is_there
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, SubmissionPaths
 
 log = logging.getLogger(__name__)
@@ -38,11 +40,16 @@ class Patience:
             elif paths not in self._since:
                 self._since[paths] = time.monotonic()
                 make_run_folder(paths)
-                if not paths.missing.exists():
-                    write_json(paths.missing, _record())
+                if not is_there(paths.missing):
+                    write_json(paths.missing, _record(paths))
         except OSError as error:
             log.info("could not note what is missing: %s", error)
 
 
-def _record() -> dict[str, object]:
-    return {"version": LAYOUT_VERSION, "since": time.time(), "host": socket.gethostname()}
+def _record(paths: SubmissionPaths) -> dict[str, object]:
+    return {
+        "version": LAYOUT_VERSION,
+        "since": time.time(),
+        "host": socket.gethostname(),
+        "token": expect_token(paths),
+    }

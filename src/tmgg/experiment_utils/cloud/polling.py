@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tmgg.errors import BackendUnavailableError, RecordError, RunError
+from tmgg.errors import BackendUnavailableError, RunError, UnreadableError
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.paths import SubmissionPaths
@@ -98,7 +98,7 @@ def as_run_error(run_id: str, error: RunError | OSError) -> RunError:
     """`error` as a word about this run's record."""
     if isinstance(error, RunError):
         return error
-    return RecordError(f"the record of run {run_id!r} cannot be used: {error}")
+    return UnreadableError(f"the record of run {run_id!r} cannot be read: {error}")
 
 
 def state_or_raise(found: Found) -> RunState:

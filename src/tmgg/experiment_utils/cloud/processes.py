@@ -16,6 +16,7 @@ _SET_PARENT_DEATH_SIGNAL = 1
 _SET_NAME = 15
 _SET_CHILD_SUBREAPER = 36
 _PAUSE_S = 0.01
+_LOOK_EVERY_S = 0.5
 
 
 def adopt_orphans() -> None:
@@ -92,6 +93,30 @@ def wait_for(child: int) -> int:
         pid, status = os.waitpid(-1, 0)
         if pid == child:
             return os.waitstatus_to_exitcode(status)
+
+
+def end_session(leader: int, *, kill_after_s: float) -> int:
+    """SIGTERM to the session of a child, SIGKILL when it lingers; its exit code, as `wait_for`.
+
+    SIGCHLD must be blocked. Reaps adopted orphans meanwhile.
+    """
+    deadline = time.monotonic() + kill_after_s
+    _signal_session(leader, signal.SIGTERM)
+    while (left_s := deadline - time.monotonic()) > 0:
+        ended = dict(reap())
+        if leader in ended:
+            return ended[leader]
+        signal.sigtimedwait({signal.SIGCHLD}, min(left_s, _LOOK_EVERY_S))
+    _signal_session(leader, signal.SIGKILL)
+    return wait_for(leader)
+
+
+def _signal_session(leader: int, number: signal.Signals) -> None:
+    # Before setsid in the child there is no such group.
+    for send in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError):
+            send(leader, number)
+            return
 
 
 def parse_stat(text: str) -> tuple[int, str]:

@@ -12,74 +12,72 @@ from typing import Any
 
 from tmgg.errors import BackendError, QueryError, RecordError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_json
+from tmgg.experiment_utils.attempts import record_of
 from tmgg.experiment_utils.cloud.adoption import adopt_or_close
-from tmgg.experiment_utils.cloud.base import as_request
-from tmgg.experiment_utils.cloud.polling import Found, Question
+from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits
 from tmgg.experiment_utils.cloud.ray_jobs import request as requests
 from tmgg.experiment_utils.cloud.ray_jobs.client import RayJobsClient, latest_start
 from tmgg.experiment_utils.cloud.ray_jobs.config import RayConfig
 from tmgg.experiment_utils.cloud.ray_jobs.hints import RAY_HINTS
 from tmgg.experiment_utils.cloud.ray_jobs.own_ray import find_own_ray, hold_own_ray
 from tmgg.experiment_utils.cloud.ray_jobs.states import view_of
-from tmgg.experiment_utils.cloud.recorded import RecordedRunner
+from tmgg.experiment_utils.cloud.recorded import RecordedRuns
+from tmgg.experiment_utils.cloud.requests import as_request
+from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 from tmgg.experiment_utils.cloud.verdict import JobView, has_trusted_end
 from tmgg.experiment_utils.evidence import read_evidence
-from tmgg.experiment_utils.ownership import forbid, is_forbidden
-from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
-from tmgg.experiment_utils.registry import load_intent, load_run, new_intent, note_job
+from tmgg.experiment_utils.looking import is_there
+from tmgg.experiment_utils.ownership import is_forbidden
+from tmgg.experiment_utils.paths import JobFolder, RunPaths, SubmissionPaths, resolve_output_dir
+from tmgg.experiment_utils.registry import load_intent, new_intent, note_job
+from tmgg.experiment_utils.submission_files import SubmissionFiles
 
 log = logging.getLogger(__name__)
 
 
-class RayRunner(RecordedRunner):
-    """Runs experiments as Ray jobs; Ray decides when and where, by what each run asks for.
+class RayBackend(Backend):
+    """Ray decides when and where runs begin, by what each asks for."""
 
-    `client` is for tests.
-    """
-
-    backend = "ray"
-    hints = RAY_HINTS
-
-    def __init__(
-        self, ray_config: RayConfig | None = None, *, client: RayJobsClient | None = None
-    ) -> None:
-        self.config = ray_config or RayConfig()
-        super().__init__(
-            self.config.output_dir,
-            poll_interval_s=self.config.poll_interval_s,
-            grace_s=self.config.lost_grace_s,
-        )
+    def __init__(self, config: RayConfig, client: RayJobsClient | None = None) -> None:
+        base_dir = Path.cwd()
+        self.config = config
         self._client = client
+        self.traits = BackendTraits(
+            name="ray",
+            output_dir=resolve_output_dir(config.output_dir, base_dir),
+            base_dir=base_dir,
+            settings=config.to_json(),
+            source=f"ray {config.address} {config.token_path}",
+            hints=RAY_HINTS,
+            poll_interval_s=config.poll_interval_s,
+            grace_s=config.lost_grace_s,
+            default_timeout_s=config.timeout_seconds,
+            shares_environment=not (config.address or config.python or config.runtime_env),
+            begins_cancelled_jobs=True,
+        )
 
-    @property
-    def source(self) -> str:
-        return f"ray {self.config.address} {self.config.token_path}"
-
-    @property
-    def default_timeout_s(self) -> int | None:
-        return self.config.timeout_seconds
-
-    def record_settings(self) -> dict[str, object]:
-        return self.config.to_json()
-
-    def render_dry_run(self, request: TaskRequest) -> str:
-        """Exactly what `spawn` would ask Ray for. Writes nothing."""
-        checked = as_request(request)
-        assert checked.run_id is not None
-        paths = RunPaths(self.output_dir, checked.run_id).submission(1)
+    def render_dry_run(self, run_id: str) -> str:
+        """Exactly what `start` would ask Ray for. Writes nothing."""
+        paths = RunPaths(self.traits.output_dir, run_id).submission(1)
         job_id = self._job_id_of(requests.submission_id("TOKEN"))
         body = requests.render_request(self.config, paths, job_id=job_id)
         where = self.config.address or "the Ray of this machine"
         return f"# POST /api/jobs/ of {where}\n{json.dumps(body, indent=2)}\n"
 
-    def write_submission(
-        self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
+    def write(
+        self,
+        draft: SubmissionPaths,
+        final: SubmissionPaths,
+        *,
+        gpu_type: str | None,
+        changes: RetryChanges | None,
     ) -> None:
-        intent = new_intent()
+        intent = new_intent(final)
         write_json(draft.intent, intent.to_json())
         job_id = self._job_id_of(requests.submission_id(intent.token))
-        config = self._config_of(final.run_paths, gpu_type)
+        config = self._config_of(draft if final.number > 1 else final, gpu_type)
         write_json(draft.ray_request, requests.render_request(config, final, job_id=job_id))
 
     def start(self, submission: SubmissionPaths) -> str:
@@ -90,7 +88,9 @@ class RayRunner(RecordedRunner):
         note_job(submission, job_id)
         return job_id
 
-    def adopt(self, submission: SubmissionPaths) -> str | None:
+    def adopt(self, folder: JobFolder) -> str | None:
+        assert isinstance(folder, SubmissionPaths)  # it submits no batches
+        submission = folder
         name = requests.submission_id(load_intent(submission).token)
         try:
             client = self._found_cluster()
@@ -113,33 +113,20 @@ class RayRunner(RecordedRunner):
             return dict.fromkeys(job_ids)
         return {job_id: self._view_job(jobs, job_id) for job_id in job_ids}
 
-    def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
-        submission, job_id = question.submission, question.job_id
-        view = None if job_id is None else views[job_id]
-        if job_id is None or view is None:
-            return super().end_poll(question, views)
+    def refine(self, submission: SubmissionPaths, job_id: str, view: JobView) -> JobView | None:
         if is_forbidden(submission) and view.phase == "pending":
             # It was cancelled while it waited. Ray keeps it waiting; it will end unused.
-            view = JobView(
+            return JobView(
                 phase="ended", state=view.state, kind="cancelled", restarts=view.restarts
             )
-        elif view.kind == "node_fail" and not _is_over(submission):
-            view = self._started_again(submission, job_id, view)
-        return super().end_poll(question, {job_id: view})
-
-    def cancel_job(self, job_id: str) -> None:
-        self.cancel_jobs([job_id])
+        if view.kind == "node_fail" and not _is_over(submission):
+            return self._started_again(submission, job_id, view)
+        return view
 
     def cancel_jobs(self, job_ids: Sequence[str]) -> None:
         client = self._found_cluster()
         if client is not None:
             client.stop([_name_in_ray(job_id) for job_id in job_ids if self._is_asked_here(job_id)])
-
-    def _note_cancellation(self, submission: SubmissionPaths, why: str) -> str | None:
-        job_id = super()._note_cancellation(submission, why)
-        # Ray ends a waiting job only when its turn has come: it must not begin then.
-        forbid(submission)
-        return job_id
 
     def _view_job(self, jobs: dict[str, JsonDict], job_id: str) -> JobView | None:
         if not self._is_asked_here(job_id):
@@ -149,7 +136,7 @@ class RayRunner(RecordedRunner):
 
     def _started_again(self, submission: SubmissionPaths, job_id: str, view: JobView) -> JobView:
         """The job after its node was lost: begun anew, as often as the run's record allows."""
-        config = self._config_of(submission.run_paths, None)
+        config = self._config_of(submission, None)
         restarts = (view.restarts or 0) + 1
         if restarts > config.max_retries:
             return view
@@ -197,12 +184,27 @@ class RayRunner(RecordedRunner):
     def _is_asked_here(self, job_id: str) -> bool:
         return self.config.address is not None or job_id.endswith(f"@{socket.gethostname()}")
 
-    def _config_of(self, paths: RunPaths, gpu_type: str | None) -> RayConfig:
+    def _config_of(self, paths: SubmissionPaths, gpu_type: str | None) -> RayConfig:
         config = self.config
-        if paths.run.exists():
-            # A retry keeps the settings of the record, whatever this runner was made with.
-            config = RayConfig.from_mapping(load_run(paths).settings)
+        if is_there(paths.run_paths.run):
+            # A retry has the options on record, whatever this runner was made with.
+            config = RayConfig.from_mapping(record_of(paths).settings)
         return config if gpu_type is None else replace(config, gpu_type=gpu_type)
+
+
+class RayRunner(CloudRunner):
+    """Runs experiments as Ray jobs. `client` is for tests."""
+
+    def __init__(
+        self, ray_config: RayConfig | None = None, *, client: RayJobsClient | None = None
+    ) -> None:
+        self.config = ray_config or RayConfig()
+        self._ray = RayBackend(self.config, client)
+        super().__init__(RecordedRuns(self._ray))
+
+    def render_dry_run(self, request: TaskRequest) -> str:
+        """Exactly what `spawn` would ask Ray for. Writes nothing."""
+        return self._ray.render_dry_run(str(as_request(request).run_id))
 
 
 def find_token(token_path: str | None) -> str | None:
@@ -216,14 +218,17 @@ def find_token(token_path: str | None) -> str | None:
     except OSError as error:
         if given is None:
             return None
-        raise QueryError(f"the token of the Ray cluster cannot be read: {error}") from error
+        raise QueryError(
+            f"the token of the Ray cluster cannot be read: {error}. "
+            "Set ray_token_path to a file that you can read."
+        ) from error
 
 
 def _is_over(submission: SubmissionPaths) -> bool:
     """Whether it must not begin again: its node may be lost just after it has ended."""
-    if submission.cancel.exists():
+    if is_there(submission.cancel):
         return True
-    return has_trusted_end(read_evidence(submission, ended=False))
+    return has_trusted_end(read_evidence(SubmissionFiles(submission), ended=False))
 
 
 def _request(submission: SubmissionPaths) -> JsonDict:

@@ -6,41 +6,16 @@ question, so a thousand runs cost no more calls than one.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from tmgg.errors import ConfigError, RecordError, RunError, UnknownRunError
-from tmgg.experiment_utils.atomic_file import JsonDict
-from tmgg.experiment_utils.cloud.factory import make_runner
-from tmgg.experiment_utils.cloud.polling import Found, as_run_error, poll_together
-from tmgg.experiment_utils.cloud.recorded import RecordedRunner
+from tmgg.errors import RemovedRunError, RunError, UnknownRunError
+from tmgg.experiment_utils.attempts import AttemptRequest
+from tmgg.experiment_utils.cloud.known_run import KnownRun, read_known_run
+from tmgg.experiment_utils.cloud.polling import Found, poll_together, state_or_raise
+from tmgg.experiment_utils.cloud.recorded import RecordedRuns
+from tmgg.experiment_utils.cloud.runners_on_record import RunnersOnRecord
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask
-from tmgg.experiment_utils.paths import RunPaths
-from tmgg.experiment_utils.registry import RunRecord, load_run, runs_in
-
-# The rest of the settings concerns submitting; a retry takes it from the record itself.
-_POLL_SETTINGS = ("lost_grace_s", "poll_interval_s", "address", "token_path", "environment")
-
-
-@dataclass(frozen=True, slots=True)
-class KnownRun:
-    """A run found on disk."""
-
-    paths: RunPaths
-    record: RunRecord | RunError
-    """The error says what is wrong with the record."""
-
-    @property
-    def run_id(self) -> str:
-        return self.paths.run_id
-
-
-def read_known_run(paths: RunPaths) -> KnownRun:
-    """Never fails: a damaged record is part of the answer."""
-    try:
-        return KnownRun(paths, load_run(paths))
-    except (RunError, OSError) as error:
-        return KnownRun(paths, as_run_error(paths.run_id, error))
+from tmgg.experiment_utils.run_folders import runs_in
 
 
 def known_runs(folders: Iterable[Path], *, prefix: str = "") -> list[KnownRun]:
@@ -53,7 +28,7 @@ class Reattached:
 
     def __init__(self, runs: Sequence[KnownRun]) -> None:
         self.runs = list(runs)
-        self._runners: dict[tuple[str, Path, str], RecordedRunner] = {}
+        self._runners = RunnersOnRecord()
         self._by_id = {run.run_id: run for run in runs}
 
     def poll_all(self, *, strict: bool = False) -> list[Found]:
@@ -61,40 +36,59 @@ class Reattached:
         return self._poll(self.runs, strict=strict)
 
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
-        """As in CloudRunner. Run ids are those of `runs`."""
+        """See `RunControl`. Run ids are those of `runs`."""
         found = self._poll([self._run(run_id) for run_id in run_ids], strict=True)
-        return [_checked(state) for state in found]
+        return [state_or_raise(state) for state in found]
 
     def collect(self, run_id: str) -> ExperimentResult:
-        """As in CloudRunner."""
-        return self._runner(self._run(run_id)).collect(run_id)
+        """See `RunControl`."""
+        return self._control(self._run(run_id)).collect(run_id)
 
     def cancel(self) -> list[bool]:
         """End all runs, in order; False for one that had ended.
 
         Raises BackendError when it cannot, RunError for a run whose record cannot be used.
         """
-        cancelled: dict[int, bool] = {}
-        for runner, members in self._groups().items():
-            run_ids = [self.runs[index].run_id for index in members]
-            cancelled.update(zip(members, runner.cancel_all(run_ids), strict=True))
-        return [cancelled[index] for index in range(len(self.runs))]
+        answers = self.cancel_each()
+        for answer in answers:
+            if isinstance(answer, RemovedRunError):
+                raise answer
+        return [answer is True for answer in answers]
 
-    def retry(self, run_id: str) -> SpawnedTask:
-        """Submit a failed run again; see `RecordedRunner.retry`."""
-        return self._runner(self._run(run_id)).retry(run_id)
+    def cancel_each(self) -> list[bool | RemovedRunError]:
+        """As `cancel`; a run that was removed meanwhile hinders no other."""
+        answers: dict[int, bool | RemovedRunError] = {}
+        for control, members in self._groups(answers).items():
+            left = {self.runs[index].run_id: index for index in members}
+            while left:
+                try:
+                    done = control.cancel_all(list(left))
+                except RemovedRunError as error:
+                    answers[left.pop(error.run_id)] = error
+                else:
+                    answers.update(zip(left.values(), done, strict=True))
+                    break
+        return [answers[index] for index in range(len(self.runs))]
+
+    def retry(self, run_id: str, asked: AttemptRequest | None = None) -> SpawnedTask:
+        """Submit a failed run again; see `RunControl`."""
+        return self._control(self._run(run_id)).retry(run_id, asked=asked)
+
+    def settle(self, run_id: str) -> None:
+        """See `RunCanceller`."""
+        self._control(self._run(run_id)).canceller.settle(run_id)
 
     def go_on(self, state: RunState) -> bool:
-        """As in CloudRunner."""
-        return self._runner(self._run(state.run_id)).go_on(state)
+        """See `RunControl`."""
+        return self._control(self._run(state.run_id)).go_on(state)
 
     @property
     def poll_interval_s(self) -> float:
         """The shortest of the runs' own."""
-        return min((runner.poll_interval_s for runner in self._groups()), default=1.0)
+        return min((control.poll_interval_s for control in self._groups({})), default=1.0)
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
-        """As in CloudRunner."""
+        """See `RunControl`."""
         return {self._run(run_id).paths.ended_folder for run_id in run_ids}
 
     def _run(self, run_id: str) -> KnownRun:
@@ -104,54 +98,33 @@ class Reattached:
 
     def _poll(self, runs: Sequence[KnownRun], *, strict: bool) -> list[Found]:
         found: dict[int, Found] = {}
-        groups: dict[RecordedRunner, list[int]] = {}
+        groups: dict[RecordedRuns, list[int]] = {}
         for index, run in enumerate(runs):
             try:
-                groups.setdefault(self._runner(run), []).append(index)
+                groups.setdefault(self._control(run), []).append(index)
             except RunError as error:
                 found[index] = error
         question = [
-            (runner, [runs[index].run_id for index in members])
-            for runner, members in groups.items()
+            (control.poller, [runs[index].run_id for index in members])
+            for control, members in groups.items()
         ]
         answers = poll_together(question, strict=strict)
         for members, states in zip(groups.values(), answers, strict=True):
             found.update(zip(members, states, strict=True))
         return [found[index] for index in range(len(runs))]
 
-    def _groups(self) -> dict[RecordedRunner, list[int]]:
-        """Indices of the runs by their runner; raises RunError for a damaged record."""
-        groups: dict[RecordedRunner, list[int]] = {}
+    def _groups(self, removed: dict[int, bool | RemovedRunError]) -> dict[RecordedRuns, list[int]]:
+        """Indices of the runs by their runner; raises RunError for a damaged record.
+
+        Those removed meanwhile are in `removed` instead.
+        """
+        groups: dict[RecordedRuns, list[int]] = {}
         for index, run in enumerate(self.runs):
-            groups.setdefault(self._runner(run), []).append(index)
+            if isinstance(run.record, RemovedRunError):
+                removed[index] = run.record
+            else:
+                groups.setdefault(self._control(run), []).append(index)
         return groups
 
-    def _runner(self, run: KnownRun) -> RecordedRunner:
-        if isinstance(run.record, RunError):
-            raise run.record
-        settings = {
-            name: value for name, value in run.record.settings.items() if name in _POLL_SETTINGS
-        }
-        key = (run.record.backend, run.paths.output_dir, repr(settings))
-        if key not in self._runners:
-            self._runners[key] = _make(run, run.record.backend, settings)
-        self._runners[key].knows(run.paths)
-        return self._runners[key]
-
-
-def _make(run: KnownRun, backend: str, settings: JsonDict) -> RecordedRunner:
-    try:
-        runner = make_runner(backend, settings)
-    except ConfigError as error:
-        raise RecordError(f"the record of run {run.run_id!r} cannot be used: {error}") from error
-    if not isinstance(runner, RecordedRunner):
-        raise RecordError(f"the backend {backend!r} of run {run.run_id!r} keeps no records")
-    # As absolute as it was for the submitter, wherever this process runs.
-    runner.output_dir = run.paths.output_dir
-    return runner
-
-
-def _checked(found: Found) -> RunState:
-    if isinstance(found, RunError):
-        raise found
-    return found
+    def _control(self, run: KnownRun) -> RecordedRuns:
+        return self._runners.of(run)

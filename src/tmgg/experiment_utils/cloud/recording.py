@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 from tmgg.errors import RecordError, RunExistsError, SubmissionError
 from tmgg.experiment_utils.batch_index import find_member
+from tmgg.experiment_utils.looking import is_plain_file, is_there
 from tmgg.experiment_utils.paths import BatchPaths, JobFolder, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import load_intent
+from tmgg.experiment_utils.removed_runs import refuse_removed
 
 
 @contextlib.contextmanager
@@ -16,6 +18,7 @@ def recording(paths: RunPaths) -> Iterator[None]:
     except RunExistsError:
         raise
     except OSError as error:
+        refuse_removed(paths)
         raise SubmissionError(
             f"the record of run {paths.run_id!r} cannot be written in {paths.output_dir}: {error}. "
             "Nothing was submitted; make room there, or set another output_dir."
@@ -28,12 +31,19 @@ def recording_batch(batch: BatchPaths) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if batch.folder.exists():
+        if _is_seen(batch):
             raise submitted_elsewhere(f"sweep {batch.name}", batch.name, batch) from error
         raise SubmissionError(
             f"the batch {batch.batch_id} cannot be written in {batch.output_dir}: {error}. "
             "Nothing was submitted; make room there, or set another output_dir."
         ) from error
+
+
+def _is_seen(batch: BatchPaths) -> bool:
+    try:
+        return is_there(batch.folder)
+    except OSError:
+        return False  # what kept it from being written is told instead
 
 
 @contextlib.contextmanager
@@ -42,8 +52,10 @@ def continuing(submission: SubmissionPaths) -> Iterator[None]:
     try:
         yield
     except RunExistsError as error:
+        if is_plain_file(submission.folder):
+            raise  # gc is removing the run
         run_id = submission.run_paths.run_id
-        member = None if submission.intent.exists() else find_member(submission)
+        member = None if is_there(submission.intent) else find_member(submission)
         folder = submission if member is None else member.batch
         raise submitted_elsewhere(f"run {run_id!r}", run_id, folder) from error
 
@@ -52,8 +64,7 @@ def submitted_elsewhere(what: str, name: str, folder: JobFolder) -> RunExistsErr
     """The error for whoever comes second; the intent in `folder` says who was first."""
     return RunExistsError(
         f"{_submitter(folder)} submits {what}, too, and was first. This process submitted nothing "
-        f"of it: wait for the other (`tmgg-jobs wait {name}`), then resume the sweep for what is "
-        "left."
+        f"of it: wait for the other (`tmgg-jobs wait {name}`), then retry or resume what is left."
     )
 
 

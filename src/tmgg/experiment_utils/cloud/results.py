@@ -5,12 +5,12 @@ from typing import Literal
 
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_json
+from tmgg.experiment_utils.attempts import task_of_attempt
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState
-from tmgg.experiment_utils.evidence import read_result
 from tmgg.experiment_utils.failures import Failure
-from tmgg.experiment_utils.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.paths import LAYOUT_VERSION, SubmissionPaths
 from tmgg.experiment_utils.records import parse_record
-from tmgg.experiment_utils.registry import load_task
+from tmgg.experiment_utils.submission_files import SubmissionFiles
 from tmgg.experiment_utils.task import TaskOutput, nodes_of
 
 
@@ -27,25 +27,43 @@ class _Verdict:
     attempt: int
     failure: JsonDict | None = None
     resumable: bool = False
+    token: str | None = None
+    """The submission's; None where there was none yet, or an older TMGG reached the verdict."""
 
 
-def save_verdict(paths: SubmissionPaths, state: RunState) -> None:
-    """Keep a final state: it must not change when the backend forgets the job."""
+def save_verdict(paths: SubmissionPaths, state: RunState, token: str | None = None) -> None:
+    """Keep a final state: it must not change when the backend forgets the job.
+
+    `token` is the submission's whose evidence was weighed; another's that has taken the run's name
+    since is not given this end.
+    """
     assert state.final
-    value = {item.name: getattr(state, item.name) for item in fields(_Verdict)}
+    if _is_anothers(SubmissionFiles(paths), token):
+        raise RecordError(f"run {state.run_id!r} was removed, and another has its name")
+    kept = [item.name for item in fields(_Verdict) if item.name != "token"]
+    value = {name: getattr(state, name) for name in kept} | {"token": token}
     why = state.failure.to_json() if state.failure else None
     write_json(paths.verdict, {"version": LAYOUT_VERSION, **value, "failure": why})
 
 
-def load_verdict(paths: SubmissionPaths) -> RunState | None:
-    """The final state kept earlier, None when there is none; raises RecordError when damaged."""
+def load_verdict(files: SubmissionFiles) -> RunState | None:
+    """The final state kept earlier; None when there is none, or when it is another submission's.
+
+    Raises RecordError when it is damaged.
+    """
+    paths = files.paths
     value = read_json(paths.verdict)
     if value is None:
         return None
     what = str(paths.verdict)
     kept = parse_record(_Verdict, value, what=what, newest_version=LAYOUT_VERSION)
+    if _is_anothers(files, kept.token):
+        return None
     if (kept.failure is None) != (kept.status == "completed"):
-        raise RecordError(f"{what} is {kept.status} with failure={kept.failure!r:.100}")
+        raise RecordError(
+            f"{what} is {kept.status} with failure={kept.failure!r:.100}. Remove the file; "
+            "it is made again."
+        )
     return RunState(
         run_id=paths.run_paths.run_id,
         status=kept.status,
@@ -61,14 +79,24 @@ def load_verdict(paths: SubmissionPaths) -> RunState | None:
     )
 
 
-def make_result(paths: RunPaths, submission: SubmissionPaths, state: RunState) -> ExperimentResult:
+def _is_anothers(files: SubmissionFiles, token: str | None) -> bool:
+    there = None if token is None else files.token
+    return there is not None and there != token
+
+
+def make_result(
+    submission: SubmissionPaths, state: RunState, output: TaskOutput | None
+) -> ExperimentResult:
     """The result of a final run: its state's verdict with what the experiment wrote."""
     assert state.final
-    output = _output_of(submission, state)
+    paths = submission.run_paths
+    # A completed result beside a failure is of an earlier start of the job.
+    if output is not None and (output.status, state.status) == ("completed", "failed"):
+        output = None
     why = state.failure
     return ExperimentResult(
         run_id=paths.run_id,
-        config=load_task(paths).config,
+        config=task_of_attempt(submission).config,
         status="completed" if state.status == "completed" else "failed",
         metrics=output.metrics if output else {},
         checkpoint_path=output.checkpoint_path if output else None,
@@ -81,10 +109,3 @@ def make_result(paths: RunPaths, submission: SubmissionPaths, state: RunState) -
         workers=output.workers if output else [],
         output_path=str(paths.stdout),
     )
-
-
-def _output_of(submission: SubmissionPaths, state: RunState) -> TaskOutput | None:
-    output, _problem = read_result(submission)
-    # A completed result beside a failure is of an earlier start of the job.
-    stale = output is not None and (output.status, state.status) == ("completed", "failed")
-    return None if stale else output

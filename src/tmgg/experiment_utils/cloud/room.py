@@ -16,7 +16,8 @@ from typing import Any
 
 from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.cloud.gpus import find_gpus
-from tmgg.experiment_utils.registry import home_folder
+from tmgg.experiment_utils.known_folders import home_folder
+from tmgg.experiment_utils.trust import OWNER_ONLY_FOLDER
 
 LOOK_AGAIN_S = 0.2
 # What libraries take their number of threads from.
@@ -59,7 +60,7 @@ def wait_for_room(wish: Wish) -> dict[str, str] | None:
     if not wish.cpus and not wish.gpus:
         return _environment(wish, [])
     folder = home_folder() / "local" / socket.gethostname()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
     asked = [
         ("turn", ["0"], 1),
         ("cpu", available_cpus(), wish.cpus or 0),

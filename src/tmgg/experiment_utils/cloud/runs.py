@@ -1,12 +1,13 @@
 """What goes into a backend and what comes out of it, the same for all of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from tmgg.experiment_utils.atomic_file import JsonDict
 from tmgg.experiment_utils.failures import Failure
+from tmgg.experiment_utils.identity import Identity
 from tmgg.experiment_utils.task import ConfigLike, Metrics, Worker
 
 Status = Literal["pending", "running", "completed", "failed"]
@@ -33,6 +34,27 @@ class TaskRequest:
     folder named like the run. None leaves them where they are."""
     title: str = ""
     """In what it differs from the other runs of its sweep, for people."""
+    process: JsonDict | None = None
+    """What the job's process is made like; see `TaskInput`."""
+    as_written: Mapping[str, str] = field(default_factory=dict)
+    """By dotted key: what a summary shows for values of the config that come from the
+    environment, which may be secrets."""
+    identity: Identity | None = None
+    """What the run is, for resuming; None tells it from target, config and payload."""
+    is_matched: bool = False
+    """Whether earlier runs of the same content were looked for already."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallOptions:
+    """How the calls of one `map` or `batch` are submitted."""
+
+    mode: SweepMode | None = None
+    parallelism: int | None = None
+    timeout_seconds: int | None = None
+    gpu_type: str | None = None
+    resume: bool = False
+    rerun_changed_code: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

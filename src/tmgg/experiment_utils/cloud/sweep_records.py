@@ -2,39 +2,46 @@
 
 import contextlib
 import logging
-import os
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from tmgg.errors import RecordError, RunExistsError, SubmissionError
+from tmgg.errors import RecordError, SubmissionError
+from tmgg.experiment_utils import leases
 from tmgg.experiment_utils.atomic_file import JsonDict, write_json
-from tmgg.experiment_utils.batch_index import batched_runs, withdraw_batch
+from tmgg.experiment_utils.batch_index import (
+    batched_runs,
+    expect_batches,
+    find_member,
+    withdraw_batch,
+)
 from tmgg.experiment_utils.batches import BatchedTask, BatchRecord, create_batch
-from tmgg.experiment_utils.cloud.judging import save_batch_refusal
+from tmgg.experiment_utils.cloud.batch_refusals import save_batch_refusal
+from tmgg.experiment_utils.cloud.matching import identity_of
 from tmgg.experiment_utils.cloud.recording import recording_batch
 from tmgg.experiment_utils.cloud.runs import TaskRequest
-from tmgg.experiment_utils.cloud.sweeping import SweepPlan
+from tmgg.experiment_utils.cloud.sweep_plan import SweepPlan
 from tmgg.experiment_utils.failures import Failure
+from tmgg.experiment_utils.known_folders import remember_folder
+from tmgg.experiment_utils.looking import is_there, listing
+from tmgg.experiment_utils.output_folder import prepare_output_dir
 from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SweepPaths
 from tmgg.experiment_utils.registry import (
     RunRecord,
     is_recorded,
+    launcher_is_over,
     load_intent,
-    load_task,
     new_intent,
-    remember_folder,
 )
+from tmgg.experiment_utils.remains import set_aside_remains
 from tmgg.experiment_utils.sweeps import (
     SweepRecord,
     SweepRun,
-    content_key,
     load_sweep,
-    match_runs,
     save_sweep,
     sweeps_in,
 )
-from tmgg.experiment_utils.task import TaskInput, target_of
+from tmgg.experiment_utils.task import TaskInput
 
 log = logging.getLogger(__name__)
 
@@ -50,13 +57,15 @@ def note_sweep(
     Raises SubmissionError when they cannot be written, RunExistsError when another process notes
     the same sweep.
     """
+    with recording_batch(waiting_batch(output_dir, plan.sweep_id)):
+        prepare_output_dir(output_dir)
     remember_folder(output_dir)
-    runs = [
-        SweepRun(run_id=str(request.run_id), key=key_of(request), title=request.title)
-        for request in plan.requests
-    ]
+    runs = [_as_run(request) for request in plan.requests]
     sweep = SweepRecord(
         sweep_id=plan.sweep_id,
+        name=plan.name,
+        metric=plan.metric or "",
+        metric_mode=plan.metric_mode,
         backend=record.backend,
         mode=plan.mode,
         parallelism=plan.parallelism,
@@ -64,11 +73,12 @@ def note_sweep(
         runs=runs,
     )
     waiting = waiting_batch(output_dir, plan.sweep_id)
-    is_new = bool(tasks) and not waiting.folder.exists()
+    is_new = bool(tasks) and not is_there(waiting.folder)
     # First the runs: `remove_empty`, in another process, removes a record that has none.
     if is_new:
         with recording_batch(waiting):
             _note_waiting(waiting, record, tasks)
+        set_aside_remains(RunPaths(output_dir, task.run_id) for task, _payload in tasks)
     try:
         save_sweep(SweepPaths(output_dir, plan.sweep_id), sweep)
     except (OSError, RecordError) as error:
@@ -87,15 +97,34 @@ def waiting_batch(output_dir: Path, sweep_id: str) -> BatchPaths:
     return BatchPaths(output_dir, f"{sweep_id}.0")
 
 
+def waits_for_another(paths: RunPaths) -> bool:
+    """Whether another process that is at work has yet to submit a run that it put on record."""
+    member = None if is_there(paths.folder) else find_member(paths.submission(1))
+    if member is None or not member.batch.is_waiting or is_there(member.batch.refusal):
+        return False
+    try:
+        intent = load_intent(member.batch)
+    except (OSError, RecordError):
+        return False
+    return not intent.is_own and not launcher_is_over(member.batch, intent)
+
+
 def end_waiting(output_dir: Path, sweep_id: str, why: Failure) -> None:
     """Note that what still waits will not be submitted."""
     waiting = waiting_batch(output_dir, sweep_id)
     try:
-        if waiting.folder.exists():
+        if is_there(waiting.folder):
             save_batch_refusal(waiting, why)
     except OSError as error:
         # Whoever asks finds, once this process has ended, that nobody will submit them.
         log.warning("could not note why runs of sweep %s were not started: %s", sweep_id, error)
+
+
+def give_up(output_dir: Path, sweep_id: str, why: Failure) -> None:
+    """As `end_waiting`, for what this process was to submit itself."""
+    with contextlib.suppress(OSError, RecordError):
+        if load_intent(waiting_batch(output_dir, sweep_id)).is_own:
+            end_waiting(output_dir, sweep_id, why)
 
 
 def show_alive(output_dir: Path, sweep_id: str) -> None:
@@ -106,12 +135,29 @@ def show_alive(output_dir: Path, sweep_id: str) -> None:
     waiting = waiting_batch(output_dir, sweep_id)
     with contextlib.suppress(OSError, RecordError):
         if load_intent(waiting).is_own:
-            os.utime(waiting.intent)
+            leases.renew(waiting.intent)
+
+
+@contextlib.contextmanager
+def holding_lease(output_dir: Path, sweep_id: str) -> Iterator[None]:
+    """Show all along that the launcher of what waits lives, if this process is that one."""
+    waiting = waiting_batch(output_dir, sweep_id)
+    try:
+        is_own = load_intent(waiting).is_own
+    except (OSError, RecordError):
+        is_own = False
+    with leases.held(waiting.intent) if is_own else contextlib.nullcontext():
+        yield
 
 
 def remove_empty(output_dir: Path) -> None:
     """Remove the records of sweeps of which no run is left."""
-    for sweep_id in sweeps_in(output_dir):
+    try:
+        sweep_ids = sweeps_in(output_dir)
+    except OSError as error:
+        log.warning("sweeps without runs stay on record for now: %s", error)
+        return
+    for sweep_id in sweep_ids:
         paths = SweepPaths(output_dir, sweep_id)
         with contextlib.suppress(RecordError, OSError):
             record = load_sweep(paths)
@@ -130,8 +176,8 @@ def common_record(record: RunRecord) -> JsonDict:
 def _note_waiting(
     waiting: BatchPaths, record: RunRecord, tasks: Sequence[tuple[TaskInput, bytes | None]]
 ) -> None:
-    def write_intent(draft: BatchPaths, _final: BatchPaths) -> None:
-        write_json(draft.intent, new_intent().to_json())
+    def write_intent(draft: BatchPaths, final: BatchPaths) -> None:
+        write_json(draft.intent, new_intent(final).to_json())
 
     batched = (
         BatchedTask(run_id=task.run_id, submission=1, task=task.to_json(), payload=payload)
@@ -142,62 +188,21 @@ def _note_waiting(
 
 
 def taken_names(output_dir: Path) -> set[str]:
-    """What no new run can be called: the runs there are, and whatever else lies there."""
-    try:
-        # One listing: a sweep may ask about a thousand.
-        names = set(os.listdir(output_dir))  # noqa: PTH208
-    except OSError:
-        return set()
+    """What no new run can be called: the runs there are, and whatever else lies there.
+
+    Raises OSError when the file system does not say.
+    """
+    names = set(listing(output_dir))  # one for all: a sweep may ask about a thousand
+    expect_batches(output_dir)
     return names | set(batched_runs(output_dir))
 
 
-def match_earlier(
-    output_dir: Path, requests: Sequence[TaskRequest], existing: Collection[str]
-) -> list[TaskRequest]:
-    """The requests, with the run ids of earlier runs of the same content.
-
-    `existing` are the runs that the folder has. Raises RunExistsError for a run id that is there
-    with another content.
-    """
-    named = [request for request in requests if request.run_id in existing]
-    for request in named:
-        _refuse_other_content(RunPaths(output_dir, str(request.run_id)), request)
-    unnamed = [request for request in requests if request.run_id not in existing]
-    matched = match_runs(_readable(output_dir), [key_of(request) for request in unnamed])
-    taken = {str(request.run_id) for request in named}
-    earlier = {
-        str(request.run_id): run_id
-        for request, run_id in zip(unnamed, matched, strict=True)
-        if run_id in existing and run_id not in taken
-    }
-    return [
-        replace(request, run_id=earlier.get(str(request.run_id), request.run_id))
-        for request in requests
-    ]
-
-
-def key_of(request: TaskRequest) -> str:
-    """The content of a checked request."""
-    return content_key(request.target or target_of(request.config), dict(request.config))
-
-
-def _readable(output_dir: Path) -> list[SweepRecord]:
-    found = []
-    for sweep_id in sweeps_in(output_dir):
-        try:
-            record = load_sweep(SweepPaths(output_dir, sweep_id))
-        except (RecordError, OSError) as error:
-            log.warning("%s; its runs cannot be found by content", error)
-            continue
-        if record is not None:
-            found.append(record)
-    return sorted(found, key=lambda record: record.created_at)
-
-
-def _refuse_other_content(paths: RunPaths, request: TaskRequest) -> None:
-    task = load_task(paths)
-    if content_key(task.target, task.config) != key_of(request):
-        raise RunExistsError(
-            f"run {paths.run_id!r} exists in {paths.output_dir} with another config. Nothing was "
-            "submitted: a sweep is resumed by the content of its configs. Choose another run id."
-        )
+def _as_run(request: TaskRequest) -> SweepRun:
+    identity = identity_of(request)
+    return SweepRun(
+        run_id=str(request.run_id),
+        key=identity.key,
+        title=request.title,
+        program=identity.program,
+        as_written=dict(request.as_written),
+    )

@@ -7,11 +7,9 @@ once.
 import logging
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from tmgg.errors import (
-    ConfigError,
     NotEndedError,
     RunError,
     RunExistsError,
@@ -20,14 +18,14 @@ from tmgg.errors import (
     SubmitLimitError,
     TmggError,
 )
+from tmgg.experiment_utils.cloud import waiting
 from tmgg.experiment_utils.cloud.dispatch import Dispatched, Dispatcher, GroupDispatcher
-from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SweepMode, TaskRequest
-from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges, SweepPolicy
-from tmgg.experiment_utils.cloud.waiting import Clock, Watch
-from tmgg.experiment_utils.failures import Failure, failure
-
-if TYPE_CHECKING:
-    from tmgg.experiment_utils.cloud.base import CloudRunner
+from tmgg.experiment_utils.cloud.run_control import RunControl
+from tmgg.experiment_utils.cloud.runs import ExperimentResult, OnUpdate, RunState, TaskRequest
+from tmgg.experiment_utils.cloud.sweep_plan import SweepOptions, SweepPlan
+from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
+from tmgg.experiment_utils.failures import Failure, failure, is_outage
+from tmgg.experiment_utils.hiccups import Hiccups
 
 log = logging.getLogger(__name__)
 
@@ -35,31 +33,22 @@ FIRST_HOLD_S = 2.0
 LONGEST_HOLD_S = 30.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SweepPlan:
-    """A sweep as it is asked for, checked."""
-
-    sweep_id: str
-    mode: SweepMode
-    parallelism: int
-    policy: SweepPolicy
-    requests: list[TaskRequest]
-    """With run ids, each once."""
-
-
 class Sweep:
     """One sweep in one process."""
 
     def __init__(
         self,
-        runner: "CloudRunner",
+        runs: RunControl,
         plan: SweepPlan,
         dispatcher: Dispatcher,
         *,
-        watch: Watch,
-        clock: Clock,
+        watch: waiting.Watch,
+        clock: waiting.Clock,
+        takes_over: bool = False,
     ) -> None:
-        self._runner = runner
+        """`takes_over`: it submits what another launcher left undone, too."""
+        self._runs = runs
+        self._takes_over = takes_over
         self._sweep_id = plan.sweep_id
         self._requests = {str(request.run_id): request for request in plan.requests}
         self._dispatcher = dispatcher
@@ -79,33 +68,36 @@ class Sweep:
         self._failures = 0
         self._stopped = False
         self._held = ""
+        self._hiccups = Hiccups(clock.monotonic)
         self.results: dict[str, ExperimentResult] = {}
 
     def run(self) -> list[ExperimentResult]:
         """Until the last has ended; the results, in order."""
-        while self._waiting or self._retrying or self._watch.open_count:
-            self._dispatch()
-            self._take_results()
+        with self._runs.holding_lease(self._sweep_id):
+            while self._waiting or self._retrying or self._watch.open_count:
+                self._dispatch()
+                self._take_results()
         return [self.results[run_id] for run_id in self._requests]
 
     def submit(self) -> None:
         """Until the last is submitted. Runs that end meanwhile are left to whoever collects."""
-        while self._waiting:
-            self._dispatch()
-            if self._waiting:
-                for _ended in self._next_ended():
-                    continue
+        with self._runs.holding_lease(self._sweep_id):
+            while self._waiting:
+                self._dispatch()
+                if self._waiting:
+                    for _ended in self._next_ended():
+                        continue
 
     def _dispatch(self) -> None:
         """One attempt, and another for as long as nothing is under way that could make room."""
         held_s, wait_s = 0.0, FIRST_HOLD_S
         while True:
-            self._runner.show_alive(self._sweep_id)
+            self._runs.show_alive(self._sweep_id)
             held = self._retry_waiting() or self._dispatch_waiting()
             self._say_held(held)
             if not held or self._watch.open_count:
                 return
-            if held_s >= self._runner.submit_patience_s:
+            if held_s >= self._runs.traits.submit_patience_s:
                 self._refuse_waiting(held)
                 return
             self._clock.sleep(wait_s)
@@ -136,7 +128,7 @@ class Sweep:
 
     def _refuse_waiting(self, words: str) -> None:
         why = failure("submission", f"Nothing of the sweep is under way, and still: {words}")
-        self._runner.end_sweep(self._sweep_id, why)
+        self._runs.end_sweep(self._sweep_id, why)
         # Not while looping over them: the policy may end the sweep with any of these.
         waiting, retrying = list(self._waiting), list(self._retrying)
         self._waiting.clear()
@@ -158,11 +150,15 @@ class Sweep:
 
     def _take(self, run_id: str) -> None:
         try:
-            result = self._runner.collect(run_id)
+            result = self._runs.collect(run_id)
         except NotEndedError as error:
             log.info("%s", error)  # somebody else submitted it again just now
             self._watch.add(run_id)
         except (TmggError, OSError) as error:
+            if self._hiccups.bearable(run_id, error):
+                log.warning("the result of run %s cannot be read now: %s", run_id, error)
+                self._watch.add(run_id)
+                return
             self._end(run_id, self._lost(run_id, error))
         else:
             self._end(run_id, result)
@@ -183,7 +179,7 @@ class Sweep:
 
     def _broken_runs(self) -> dict[str, RunError]:
         run_ids = self._watch.open_ids
-        found = zip(run_ids, self._runner.poll_each(run_ids), strict=True)
+        found = zip(run_ids, self._runs.poll_each(run_ids), strict=True)
         return {run_id: error for run_id, error in found if isinstance(error, RunError)}
 
     def _lost(self, run_id: str, error: Exception) -> ExperimentResult:
@@ -192,6 +188,8 @@ class Sweep:
     def _may_retry(self, run_id: str, why: Failure) -> bool:
         if self._stopped:
             return False
+        if self._takes_over and why.kind == "submission" and self._runs.was_abandoned(run_id):
+            return True
         if why.kind == "not_started":
             # It has not been tried. Whether there is hope shows when the others have ended.
             return self._policy.retries > 0
@@ -199,10 +197,10 @@ class Sweep:
 
     def _plan_retry(self, state: RunState, why: Failure) -> None:
         run_id = state.run_id
-        self._tries[run_id] += why.kind != "not_started"
+        self._tries[run_id] += why.kind not in ("not_started", "submission")
         self._last_state[run_id] = state
         before = self._changes.get(run_id, RetryChanges())
-        bad = tuple(self._runner.bad_nodes(state)) if why.kind == "node_fail" else ()
+        bad = tuple(self._runs.bad_nodes(state)) if why.kind == "node_fail" else ()
         self._changes[run_id] = before.after(why.kind, bad, self._policy)
         log.info("run %s failed (%s); it is submitted again", run_id, why.kind)
         self._retrying.append(run_id)
@@ -213,7 +211,7 @@ class Sweep:
         while self._retrying:
             run_id = self._retrying[0]
             try:
-                job_id = self._runner.retry(run_id, self._changes[run_id]).job_id
+                job_id = self._runs.retry(run_id, self._changes[run_id]).job_id
             except SubmitLimitError as error:
                 return str(error)
             except SubmissionUnknownError as error:
@@ -223,6 +221,8 @@ class Sweep:
                 log.info("%s", error)  # somebody else was first; polling finds out
                 job_id = None
             except (TmggError, OSError) as error:
+                if self._hiccups.bearable(run_id, error):
+                    return str(error)
                 log.warning("run %s could not be submitted again: %s", run_id, error)
                 if isinstance(error, SubmissionError) and self._changes[run_id].exclude_nodes:
                     # Without the bad node there may be too few.
@@ -265,7 +265,7 @@ class Sweep:
 
     def _end(self, run_id: str, result: ExperimentResult) -> None:
         self.results[run_id] = result
-        self._failures += result.status == "failed"
+        self._failures += result.status == "failed" and not is_outage(result.failure)
         limit = self._policy.max_failures
         if limit is not None and self._failures >= limit and not self._stopped:
             self._stop(f"the sweep ended after {self._failures} failed runs (max_failures={limit})")
@@ -276,7 +276,7 @@ class Sweep:
         log.warning("%s", why)
         not_started = failure("cancelled", f"It was not started: {why}.")
         if self._waiting:
-            self._runner.end_sweep(self._sweep_id, not_started)
+            self._runs.end_sweep(self._sweep_id, not_started)
         for request in self._waiting:
             self.results[str(request.run_id)] = _failed(request, not_started)
         for run_id in self._retrying:
@@ -284,19 +284,26 @@ class Sweep:
         self._waiting.clear()
         self._retrying.clear()
         try:
-            self._runner.cancel_all(self._watch.pending_ids, why=why)
+            self._runs.cancel_all(self._watch.pending_ids, why=why)
         except (TmggError, OSError) as error:
             log.warning("%s, but what waits in the queue could not be cancelled: %s", why, error)
 
 
-def refuse_twins(requests: Sequence[TaskRequest]) -> None:
-    """Raises ConfigError when a run id is given twice."""
-    counts = Counter(str(request.run_id) for request in requests)
-    twins = sorted(run_id for run_id, count in counts.items() if count > 1)
-    if twins:
-        raise ConfigError(
-            f"run ids given twice in one sweep: {', '.join(twins)}. Make them unique."
-        )
+def prepare_sweep(
+    runs: RunControl, plan: SweepPlan, options: SweepOptions, *, on_update: OnUpdate | None
+) -> Sweep:
+    """The sweep of a plan, on record from now on."""
+    dispatcher = runs.dispatcher(plan, gpu_type=options.gpu_type, resume=options.resume)
+    runs.note_sweep(plan, gpu_type=options.gpu_type)
+    clock = waiting.Clock()
+
+    def seen(states: Sequence[RunState]) -> None:
+        runs.show_alive(plan.sweep_id)
+        if on_update is not None:
+            on_update(states)
+
+    watch = waiting.Watch(runs, on_update=seen, clock=clock)
+    return Sweep(runs, plan, dispatcher, watch=watch, clock=clock, takes_over=options.resume)
 
 
 def _failed(request: TaskRequest, why: Failure) -> ExperimentResult:

@@ -10,20 +10,24 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tmgg.experiment_utils.cloud.diagnosis import LogTails, diagnose_exit, diagnose_output
+from tmgg.experiment_utils.cloud.job_identity import Claim, JobIdentity, whose_job
 from tmgg.experiment_utils.cloud.runs import RunState, Status
-from tmgg.experiment_utils.evidence import Evidence, ExitRecord
+from tmgg.experiment_utils.evidence import Evidence
+from tmgg.experiment_utils.exit_record import ExitRecord
 from tmgg.experiment_utils.failures import (
-    KILLED_HINT,
-    STOPPED_HINT,
     Failure,
     FailureKind,
+    HintName,
     failure,
 )
+from tmgg.experiment_utils.job_exit_codes import CANNOT_WRITE
 from tmgg.experiment_utils.task import TaskOutput, nodes_of
 
 # What ends a run that has done nothing wrong, and that nobody meant to end.
+_ENDS_OF_A_LINE = (0, CANNOT_WRITE)
+_CODES_OF_A_LINE = tuple(f"{code}:0" for code in _ENDS_OF_A_LINE)
 _INTERRUPTIONS = ("timeout", "preempted", "node_fail")
-JobPhase = Literal["pending", "running", "ended", "unknown"]
+JobPhase = Literal["pending", "running", "ended", "unknown", "replaced"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +35,8 @@ class JobView:
     """What the backend said about a job."""
 
     phase: JobPhase
-    """`unknown`: the backend answered and does not know the job."""
+    """`unknown`: the backend answered and does not know the job. `replaced`: it gave the job's
+    number to another, so it has lost this one."""
     state: str = ""
     """In the backend's own words."""
     reason: str = ""
@@ -45,6 +50,31 @@ class JobView:
     estimated_start: str | None = None
     settled: bool = True
     """False when the backend is known to correct such an answer later."""
+    identity: JobIdentity | None = None
+    """Whose job it is, in the backend's words; None where a job's name is never given twice."""
+    is_from_accounts: bool = False
+    """Only the accounts tell, and they may have a number several times."""
+    otherwise: "JobView | None" = None
+    """What is to be believed if the accounts speak of another job."""
+
+
+REPLACED = JobView(phase="replaced")
+REPLACED_NOTE = (
+    "the backend has given this job's number to another job, so it has lost this one; whether it "
+    "still runs cannot be told. tmgg-jobs cancel gives it up"
+)
+
+
+def own_view(view: JobView | None, claim: Claim | None) -> JobView | None:
+    """`view` as far as it is about the job of the claim; None says nothing, as no answer does."""
+    if view is None or view.identity is None or claim is None:
+        return view
+    whose = whose_job(claim, view.identity)
+    if whose == "ours":
+        return view
+    if view.is_from_accounts:
+        return view.otherwise
+    return REPLACED if whose == "foreign" else None
 
 
 def reach_verdict(
@@ -55,7 +85,7 @@ def reach_verdict(
     When the state is not final, a caller that wants the bound to hold notes when `missing` first
     was true (see `is_missing`).
     """
-    current = _of_current_restart(evidence, view)
+    current = _of_current_restart(_weighed(evidence, view), view)
     # Of a run that ended within its job, which goes on with others, the backend knows nothing.
     told = None if _ended_within_its_job(current) else view
     state = _base_state(current, told)
@@ -70,6 +100,9 @@ def reach_verdict(
         note = "the backend does not answer; this is the last that is known"
         status: Status = "running" if running else "pending"
         return replace(state, status=status, answered=False, note=note)
+    if view.phase == "replaced":
+        lost: Status = "running" if current.claimed else "pending"
+        return replace(state, status=lost, answered=False, note=REPLACED_NOTE)
     if view.phase == "pending":
         return replace(state, status="pending")
     if view.phase == "unknown" and not current.claimed:
@@ -89,9 +122,30 @@ def _cancelled_before_it_began(evidence: Evidence) -> bool:
 
 def is_missing(evidence: Evidence, view: JobView | None) -> bool:
     """Whether something that should be there is not: the job itself, or its result."""
-    if view is None or view.phase in ("pending", "running"):
+    if view is None or view.phase in ("pending", "running", "replaced"):
         return False
-    return not has_trusted_end(_of_current_restart(evidence, view))
+    return not has_trusted_end(_of_current_restart(_weighed(evidence, view), view))
+
+
+def _weighed(evidence: Evidence, view: JobView | None) -> Evidence:
+    """Without a line in the log that says `completed` where the end says otherwise.
+
+    A result file is published by the last thing that an experiment's process does; the line stands
+    in for it only where the file could not be written (exit code 74), or was lost afterwards.
+    """
+    result, record = evidence.result, evidence.exit_record
+    if result is None or result.status != "completed" or not evidence.result_is_line:
+        return evidence
+    if record is not None and record.restart == result.restart:
+        by_itself = not record.signal and record.exit_code in _ENDS_OF_A_LINE
+        agrees = record.entrypoint_exit_code == 0 or by_itself
+    elif view is None or view.phase in ("pending", "running", "unknown"):
+        return evidence
+    else:
+        # Slurm has 0:0 for a job that it cancelled or that ran out of time, too.
+        ended_well = view.phase == "ended" and view.kind is None
+        agrees = ended_well and view.exit_code in _CODES_OF_A_LINE
+    return evidence if agrees else replace(evidence, result=None, result_is_line=False)
 
 
 def _over(evidence: Evidence, view: JobView | None, *, grace_s: float) -> bool:
@@ -105,6 +159,11 @@ def _over(evidence: Evidence, view: JobView | None, *, grace_s: float) -> bool:
             return True
     if view is None:
         return False
+    if view.phase == "replaced":
+        # Nothing starts it again, so its last words are an end; else only the user gives it up.
+        record = evidence.exit_record
+        told = record is not None and (record.entrypoint_exit_code is None or waited)
+        return told or (record is not None and record.age_s >= grace_s) or evidence.cancel_requested
     if view.phase == "unknown":
         return waited or (evidence.exit_record is not None and _nothing_to_wait_for(evidence, view))
     return view.phase == "ended" and (waited or _nothing_to_wait_for(evidence, view))
@@ -152,7 +211,10 @@ def _final(state: RunState, evidence: Evidence, view: JobView | None, logs: LogT
     if result is not None and result.status == "completed":
         return replace(state, status="completed", final=True)
     why = _why(evidence, result, view, logs)
-    saved = result is not None and result.status == "stopped"
+    record = evidence.exit_record
+    # What an earlier start saved says nothing about this one.
+    is_current = result is not None and (record is None or record.restart == result.restart)
+    saved = is_current and result is not None and result.status == "stopped"
     return replace(_failed(state, why), resumable=saved and why.kind in _INTERRUPTIONS)
 
 
@@ -165,6 +227,16 @@ def _why(
         return _why_unbegun(evidence, view, logs)
     if evidence.exit_record is not None and evidence.exit_record.failure is not None:
         return evidence.exit_record.failure
+    if view is not None and view.phase == "replaced" and result is None:
+        return failure(
+            "lost",
+            f"The backend lost job {evidence.job_id} (its number is another job's now), and it "
+            "ended without a result.",
+        )
+    if evidence.exit_record is not None and (result is None or _was_told_to_end(result)):
+        by_signal = _by_signal(evidence.exit_record, view, logs)
+        if by_signal is not None:
+            return by_signal
     # An unknown job's kind is only a guess at why it never began.
     guess = view is not None and view.phase == "unknown" and evidence.claimed
     if view is not None and view.kind is not None and not guess:
@@ -188,15 +260,38 @@ def _why(
     return diagnose_exit(evidence.exit_record, exit_code, view.state if view else "", logs)
 
 
+def _by_signal(record: ExitRecord, view: JobView | None, logs: LogTails) -> Failure | None:
+    """Of a job whose script was sent a signal that nothing else explains."""
+    if not record.signal or (view is not None and view.kind is not None):
+        return None
+    told = diagnose_exit(record, None, "", logs)
+    # Slurm sends TERM itself, and its words in the log tell why; a job asked by USR2 goes on.
+    if record.signal == "USR2" or (record.signal == "TERM" and told.kind != "user_error"):
+        return None
+    return failure(
+        "cancelled",
+        f"The job script was sent SIG{record.signal} and ended, and the experiment with it "
+        f"(exit code {record.exit_code}).",
+        hint="signalled",
+    )
+
+
+def _was_told_to_end(result: TaskOutput) -> bool:
+    """Whether the experiment's last words are only that a signal ended it."""
+    # ray.init has SIGTERM end the process so (ray/_private/worker.py, sigterm_handler).
+    by_term = (result.error_type, result.error_message) == ("SystemExit", "15")
+    return by_term or result.error_type == "KeyboardInterrupt"
+
+
 def _with_its_script(
     evidence: Evidence, result: TaskOutput, view: JobView | None
 ) -> Failure | None:
     """Of an experiment that SIGTERM ended because its job script had been killed."""
-    # ray.init has SIGTERM end the process so (ray/_private/worker.py, sigterm_handler).
-    told_to_end = (result.error_type, result.error_message) == ("SystemExit", "15")
-    if view is None or evidence.exit_record is not None or not told_to_end or not _was_killed(view):
+    if view is None or evidence.exit_record is not None:
         return None
-    hint = KILLED_HINT if str(view.exit_code).endswith(":9") else None
+    if not _was_told_to_end(result) or not _was_killed(view):
+        return None
+    hint: HintName | None = "killed" if str(view.exit_code).endswith(":9") else None
     return failure(
         "lost",
         f"The job script was killed (exit code {view.exit_code}), and the experiment with it.",
@@ -240,7 +335,7 @@ def _from_state(view: JobView, result: TaskOutput | None) -> Failure:
         words += f" ({view.reason})"
     if result is not None and result.status == "stopped":
         words += f"; its state was saved before ({result.error_message})"
-        return failure(view.kind, f"{words}.", hint=STOPPED_HINT)
+        return failure(view.kind, f"{words}.", hint="stopped")
     if result is not None and result.error_message:
         words += f"; the experiment's last words: {result.error_type}: {result.error_message}"
     return failure(view.kind, words + ".")

@@ -9,10 +9,11 @@ out.
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from tmgg.errors import RemovedRunError
 from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, OnUpdate, RunState
 from tmgg.experiment_utils.paths import run_id_of_exit_record
 
@@ -188,11 +189,23 @@ def wait(
     run_ids: Sequence[str],
     *,
     on_update: OnUpdate | None = None,
+    on_removed: Callable[[RemovedRunError], None] | None = None,
     clock: Clock | None = None,
 ) -> Iterator[RunState]:
-    """Yield the final state of each run as it ends."""
+    """Yield the final state of each run as it ends.
+
+    `on_removed` gets the error of each run that is removed meanwhile; without it, that is raised.
+    """
     watch = Watch(runner, on_update=on_update, clock=clock)
     for run_id in run_ids:
         watch.add(run_id)
     while watch.open_count:
-        yield from watch.next_ended()
+        try:
+            ended = watch.next_ended()
+        except RemovedRunError as error:
+            if on_removed is None or not error.run_id:
+                raise
+            on_removed(error)
+            watch.drop(error.run_id)
+        else:
+            yield from ended

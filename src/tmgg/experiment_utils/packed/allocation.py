@@ -1,8 +1,9 @@
 """What a packed batch knows of the job it runs in, from the job's environment."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from tmgg.experiment_utils.slurm_step import is_of_a_step
 
 # Before the allocation's end no run is started any more, and those that run are told to stop ...
 _STOP_BEFORE_S = 60.0
@@ -11,10 +12,8 @@ _END_BEFORE_S = 30.0
 # A short allocation spends at most this share of its time on its end.
 _LARGEST_SHARE = 0.2
 
-_OF_A_TASK = re.compile(
-    r"SLURM_(NTASKS|NPROCS|TASKS_PER_NODE|NTASKS_PER_NODE|NNODES|JOB_NUM_NODES|PROCID|LOCALID|NODEID"
-    r"|GTIDS|TASK_PID|STEPID|STEP_\w+|CPUS_PER_TASK|SRUN_COMM_\w+|LAUNCH_NODE_IPADDR)"
-)
+# A run has its share of one of them.
+_OF_ALL_RUNS = ("SLURM_NNODES", "SLURM_JOB_NUM_NODES", "SLURM_CPUS_PER_TASK")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +59,8 @@ def is_shared_with_runs(name: str) -> bool:
     """Whether the runs have this variable of the driver's.
 
     Not what leads to the job's Ray: a run has none of its own, since hundreds of short runs would
-    spend their time connecting. Nor what describes the driver as one of several tasks: Lightning,
-    for one, would take its rank and the number of nodes from there.
+    spend their time connecting. Nor what describes the driver as one of several tasks, or tells of
+    nodes and CPUs that the run shares with others.
     """
-    return not name.startswith(("RAY_", "TMGG_RAY_")) and not _OF_A_TASK.fullmatch(name)
+    of_the_driver = name.startswith(("RAY_", "TMGG_RAY_")) or is_of_a_step(name)
+    return not of_the_driver and name not in _OF_ALL_RUNS

@@ -6,8 +6,9 @@ The job script does the same in bash for a run that has a job of its own.
 from dataclasses import dataclass
 
 from tmgg.experiment_utils.batch_index import fill_run_folder
-from tmgg.experiment_utils.evidence import read_exit_record
+from tmgg.experiment_utils.exit_record import read_exit_record
 from tmgg.experiment_utils.job_start import set_aside_earlier
+from tmgg.experiment_utils.looking import is_there
 from tmgg.experiment_utils.ownership import claim
 from tmgg.experiment_utils.paths import SubmissionPaths
 
@@ -32,23 +33,23 @@ def begin(paths: SubmissionPaths, *, job_id: str, restart: int) -> Begun | str:
     if owner != job_id:
         # "nobody" owns what was cancelled before its turn.
         return f"this submission belongs to {owner}"
-    if paths.verdict.exists():
+    if is_there(paths.verdict):
         return "the end of this run was told"
-    record = read_exit_record(paths.ended)
+    record = read_exit_record(paths)
     if record is not None and not record.signal:
         return "this run has ended"
     earlier = last_start(paths)
     begun = Begun(
         restart=restart if earlier is None else max(earlier + 1, restart),
-        is_cancelled=paths.cancel.exists(),
+        is_cancelled=is_there(paths.cancel),
     )
     set_aside_earlier(paths, restart=begun.restart)
     return begun
 
 
 def last_start(paths: SubmissionPaths) -> int | None:
-    """The number of the last start; None when there was none."""
+    """The number of the last start; None when there was none. Raises OSError."""
     try:
         return int(paths.restart.read_text())
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None

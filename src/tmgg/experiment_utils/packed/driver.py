@@ -1,11 +1,10 @@
 """Every run of a batch started somewhere and its end seen, as long as there is time and a node."""
 
 import logging
-import os
-import signal
 import time
 from collections.abc import Callable, Mapping
 
+from tmgg.experiment_utils.job_exit_codes import CANNOT_WRITE, NO_NODES, TERMINATED
 from tmgg.experiment_utils.packed.allocation import Allocation
 from tmgg.experiment_utils.packed.keeper import NOT_NEEDED, RECORDED
 from tmgg.experiment_utils.packed.last_words import (
@@ -22,8 +21,6 @@ from tmgg.experiment_utils.stopping import TIME_LIMIT, drop_stop
 
 log = logging.getLogger(__name__)
 
-NO_NODES = 75
-TERMINATED = 128 + signal.SIGTERM
 _LOOK_EVERY_S = 0.5
 _AFTER_TERM_S = KILL_AFTER_S + 5.0
 
@@ -119,7 +116,7 @@ class Driver:
         if again and self._is_stopping:
             self._leave_unbegun("the allocation's time was nearly over when its node was lost")
         elif not again:
-            disk = event.code == os.EX_IOERR
+            disk = event.code == CANNOT_WRITE
             words = unwritable(event.node) if disk else lost(event.node, why, starts=STARTS)
             paths = self._runs[event.run]
             leave_last_words(paths, self._allocation, words, host=event.node)

@@ -15,17 +15,19 @@ import traceback
 from dataclasses import dataclass
 from typing import NoReturn
 
+from tmgg.experiment_utils.attempts import task_of_attempt
 from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.exit_record import End, leave_exit_record
 from tmgg.experiment_utils.failures import Failure, failure
+from tmgg.experiment_utils.job_exit_codes import CANNOT_WRITE, SUPERVISOR_FAILED, shell_code
 from tmgg.experiment_utils.job_start import mark_logs
+from tmgg.experiment_utils.leaving import leave
 from tmgg.experiment_utils.packed.begin import Begun, begin
 from tmgg.experiment_utils.packed.memory import count_oom_kills
 from tmgg.experiment_utils.packed.order import Order
 from tmgg.experiment_utils.packed.run_process import become_run
 from tmgg.experiment_utils.paths import SubmissionPaths
 from tmgg.experiment_utils.phases import write_phase
-from tmgg.experiment_utils.registry import load_task
 
 RECORDED = 0
 NOT_NEEDED = 3
@@ -48,17 +50,17 @@ class _Ended:
 
 def be_keeper(order: Order, *, parent: int) -> NoReturn:
     """Everything that becomes of this process, which the warm parent has just forked."""
-    code = os.EX_SOFTWARE
+    code = SUPERVISOR_FAILED
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         processes.end_with_parent(parent, signal.SIGKILL)
         processes.adopt_orphans()
-        _take_streams(order.paths)
+        leave(lambda: _take_streams(order.paths), order.paths.run_paths.output_dir)
         code = _keep(order)
     except BaseException as error:  # the top of a process; above it is the warm parent's own code
         with contextlib.suppress(OSError):
             traceback.print_exc()
-        code = os.EX_IOERR if isinstance(error, OSError) else os.EX_SOFTWARE
+        code = CANNOT_WRITE if isinstance(error, OSError) else SUPERVISOR_FAILED
     finally:
         os._exit(code)
 
@@ -73,7 +75,9 @@ def _take_streams(paths: SubmissionPaths) -> None:
 
 def _keep(order: Order) -> int:
     paths = order.paths
-    begun = begin(paths, job_id=order.job_id, restart=order.restart)
+    begun = leave(
+        lambda: begin(paths, job_id=order.job_id, restart=order.restart), paths.run_paths.output_dir
+    )
     if isinstance(begun, str):
         sys.stdout.write(f"tmgg: not needed, {begun}\n")
         return NOT_NEEDED
@@ -119,7 +123,8 @@ def _unwatch() -> None:
 
 def _wait(child: int, order: Order) -> _Ended:
     """Until the run's process has ended, by itself or because it has to."""
-    timeout_s = load_task(order.paths.run_paths).timeout_seconds
+    task = leave(lambda: task_of_attempt(order.paths), order.paths.folder)
+    timeout_s = task.timeout_seconds
     limit_s = math.inf if timeout_s is None else timeout_s + order.hard_limit_after_s
     now_s = time.monotonic()
     deadline_s, look_at_s = now_s + limit_s, now_s + LOOK_EVERY_S
@@ -144,7 +149,7 @@ def _wait(child: int, order: Order) -> _Ended:
 
 def _was_told_too(code: int) -> bool:
     """Whether what ended the run by SIGTERM means this process, too: the end of the allocation."""
-    if code != _shell_code(-signal.SIGTERM):
+    if code != shell_code(-signal.SIGTERM):
         return False
     # Slurm signals one process after the other.
     return signal.sigtimedwait({signal.SIGTERM}, LOOK_EVERY_S) is not None
@@ -166,23 +171,14 @@ def _timed_out(timeout_s: float | None) -> Failure:
 
 
 def _end(child: int, kill_after_s: float) -> int:
-    """SIGTERM to the run's session, SIGKILL when it lingers; its exit code."""
-    deadline = time.monotonic() + kill_after_s
-    _signal_session(child, signal.SIGTERM)
-    while time.monotonic() < deadline:
-        code = _reap(child)
-        if code is not None:
-            return code
-        signal.sigtimedwait({signal.SIGCHLD}, LOOK_EVERY_S)
-    _signal_session(child, signal.SIGKILL)
-    return _shell_code(processes.wait_for(child))
+    return shell_code(processes.end_session(child, kill_after_s=kill_after_s))
 
 
 def _reap(child: int) -> int | None:
     """The child's exit code once it has ended; reaps what it left to this process, too."""
     for pid, code in processes.reap():
         if pid == child:
-            return _shell_code(code)
+            return shell_code(code)
     return None
 
 
@@ -193,16 +189,3 @@ def _kill_leftovers() -> None:
     except ChildProcessError:
         return
     processes.kill_descendants(timeout_s=_KILL_TIMEOUT_S)
-
-
-def _signal_session(leader: int, number: signal.Signals) -> None:
-    # Before setsid in the child there is no such group.
-    for send in (os.killpg, os.kill):
-        with contextlib.suppress(ProcessLookupError):
-            send(leader, number)
-            return
-
-
-def _shell_code(returncode: int) -> int:
-    """As a shell has it: 128 and the signal's number for a process that was killed."""
-    return returncode if returncode >= 0 else 128 - returncode

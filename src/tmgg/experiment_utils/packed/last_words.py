@@ -2,9 +2,8 @@
 
 import logging
 
-from tmgg.experiment_utils.evidence import read_exit_record
-from tmgg.experiment_utils.exit_record import End, leave_exit_record
-from tmgg.experiment_utils.failures import DISK_HINT, Failure, failure
+from tmgg.experiment_utils.exit_record import End, leave_exit_record, read_exit_record
+from tmgg.experiment_utils.failures import Failure, failure
 from tmgg.experiment_utils.packed.allocation import Allocation
 from tmgg.experiment_utils.packed.begin import last_start
 from tmgg.experiment_utils.paths import SubmissionPaths
@@ -24,7 +23,7 @@ def lost(node: str, why: str, *, starts: int) -> Failure:
 
 def unwritable(node: str) -> Failure:
     """Of a run whose folder cannot be written."""
-    return failure("environment", f"Its files cannot be written on {node}.", hint=DISK_HINT)
+    return failure("environment", f"Its files cannot be written on {node}.", hint="disk")
 
 
 def leave_last_words(
@@ -34,7 +33,11 @@ def leave_last_words(
 
     A disk that is full is no reason to end the others.
     """
-    own = read_exit_record(paths.ended)
+    try:
+        own = read_exit_record(paths)
+    except OSError as error:
+        log.error("cannot tell how run %s ended: %s", paths.run_paths.run_id, error)
+        return
     if own is not None and not own.signal:
         return
     end = End(

@@ -18,12 +18,15 @@ from pathlib import Path
 from tmgg.errors import TaskError
 from tmgg.experiment_utils.atomic_file import JsonDict, write_atomic
 from tmgg.experiment_utils.batches import runs_of_batch
+from tmgg.experiment_utils.leaving import leave
+from tmgg.experiment_utils.looking import is_there
 from tmgg.experiment_utils.packed.allocation import is_shared_with_runs, read_allocation
 from tmgg.experiment_utils.packed.driver import Driver
 from tmgg.experiment_utils.packed.nodes import RayNodes
 from tmgg.experiment_utils.packed.warm_parent import Warmth
 from tmgg.experiment_utils.paths import BatchPaths
 from tmgg.experiment_utils.phases import parse_phases, write_phase
+from tmgg.experiment_utils.programs import OWN_APP
 from tmgg.experiment_utils.task import module_of, target_of
 
 # The runs of a sweep mostly share one target; a file of a million lines is not read for it.
@@ -37,7 +40,8 @@ def main(arguments: Sequence[str]) -> int:
     batch = BatchPaths(options.folder.parent.parent, options.folder.name)
     write_phase(batch, "entrypoint_start")
     code = _drive(batch, options)
-    write_atomic(batch.entrypoint_exit_code, f"{code}\n".encode())
+    words = f"{code}\n".encode()
+    leave(lambda: write_atomic(batch.entrypoint_exit_code, words), batch.folder)
     write_phase(batch, "entrypoint_end")
     return code
 
@@ -63,7 +67,7 @@ def _drive(batch: BatchPaths, options: argparse.Namespace) -> int:
 
 def _began_at(batch: BatchPaths) -> float:
     """When this start of the job began, as its script noted."""
-    marks = parse_phases(batch.phases.read_text()) if batch.phases.exists() else []
+    marks = parse_phases(batch.phases.read_text()) if is_there(batch.phases) else []
     return next((mark.at for mark in marks if mark.name == "batch_start"), time.time())
 
 
@@ -78,12 +82,17 @@ def preloads(tasks: Path) -> list[str]:
 
 def _modules_of(task: JsonDict) -> list[str]:
     modules = [module_of(task["target"])]
-    # A Hydra app's job is opened by TMGG's own callable; what it then runs, its config may say. Or
-    # it has something else of that name.
-    if "experiment" in task["config"]:
+    # A Hydra app's job is opened by TMGG's own callable; what it then runs, the config says of
+    # TMGG's own app. That of another app means something else by that name.
+    if _is_own_app(task) and "experiment" in task["config"]:
         with contextlib.suppress(TaskError):
             modules.append(module_of(target_of(task["config"])))
     return modules
+
+
+def _is_own_app(task: JsonDict) -> bool:
+    identity = task.get("identity")  # an older TMGG did not note whose run it is
+    return identity is None or str(identity["program"]).startswith(OWN_APP)
 
 
 def _parser() -> argparse.ArgumentParser:

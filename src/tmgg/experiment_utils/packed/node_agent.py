@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tmgg.experiment_utils.atomic_file import JsonDict
+from tmgg.experiment_utils.gpu_variables import visible_devices
+from tmgg.experiment_utils.job_environment import with_own
 from tmgg.experiment_utils.packed.keeper import OUT_OF_TIME
 from tmgg.experiment_utils.packed.order import Order
 from tmgg.experiment_utils.packed.share import Share, divide
@@ -28,7 +30,7 @@ class NodeAgent:
             runs=runs_at_once,
             cpus=cpus,
             affinity=sorted(os.sched_getaffinity(0)),
-            gpus=visible_gpus(os.environ.get("CUDA_VISIBLE_DEVICES")),
+            gpus=visible_devices(os.environ),
         )
         environment = render_environment(dict(os.environ), names, self._shares[0])
         self._parent = WarmParent(warmth, environment)
@@ -56,11 +58,6 @@ class NodeAgent:
         self._parent.signal_all(signal.SIGTERM)
 
 
-def visible_gpus(text: str | None) -> list[str]:
-    """The GPUs that are this job's on this node, as CUDA names them."""
-    return [name for name in (text or "").split(",") if name and name != "NoDevFiles"]
-
-
 def render_environment(own: dict[str, str], names: Sequence[str], share: Share) -> dict[str, str]:
     """What the runs of this node have in common: what the driver has, by this node's values.
 
@@ -69,7 +66,7 @@ def render_environment(own: dict[str, str], names: Sequence[str], share: Share) 
     """
     environment = {name: own[name] for name in names if name in own}
     if _RAYS_THREADS not in names:
-        environment[_RAYS_THREADS] = str(share.threads)
+        environment = with_own(environment, {_RAYS_THREADS: str(share.threads)})
     # Looking whether there is a GPU must not start CUDA, which a fork would break.
     environment.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     return environment

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.execute import execute_task
+from tmgg.experiment_utils.job_environment import with_own
 from tmgg.experiment_utils.packed.order import Order
 
 # Before any process of Ray or of TMGG, whatever their sizes.
@@ -23,7 +24,9 @@ def become_run(order: Order, *, keeper: int, restart: int) -> NoReturn:
     os.setsid()
     processes.end_with_parent(keeper, signal.SIGKILL)
     set_oom_score(_FIRST_TO_BE_KILLED)
-    os.environ.update(order.environment, TMGG_JOB_ID=order.job_id, TMGG_RESTART=str(restart))
+    os.environ.update(
+        with_own(os.environ, order.environment), TMGG_JOB_ID=order.job_id, TMGG_RESTART=str(restart)
+    )
     if order.cpus:
         os.sched_setaffinity(0, order.cpus)
     _forget_inherited_randomness()
@@ -34,7 +37,7 @@ def become_run(order: Order, *, keeper: int, restart: int) -> NoReturn:
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # closed by the experiment; a full disk
+        with contextlib.suppress(Exception):  # closed or replaced by the experiment; a full disk
             stream.flush()
     os._exit(code)
 

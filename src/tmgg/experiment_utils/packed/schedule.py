@@ -47,10 +47,6 @@ class Schedule:
     def running(self) -> Sequence[str]:
         return list(self._running)
 
-    @property
-    def has_nodes(self) -> bool:
-        return bool(self._free)
-
     def add_node(self, node: str, *, runs_at_once: int) -> None:
         """A node that can take runs."""
         self._free[node] = list(reversed(range(runs_at_once)))

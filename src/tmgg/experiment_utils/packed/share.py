@@ -1,6 +1,6 @@
 """What of a node each of the runs on it gets. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -12,13 +12,14 @@ class Share:
     """CPUs to stay on; empty where the node is not known to be the job's own."""
     threads: int
     """For OpenMP and the libraries that follow it."""
-    gpus: tuple[str, ...]
-    """As CUDA names them; shared with other runs where there are more runs than GPUs."""
+    gpus: Mapping[str, tuple[str, ...]]
+    """By the variable that names them; shared with other runs where there are more runs than
+    GPUs."""
 
     @property
     def environment(self) -> dict[str, str]:
         """Variables that hold a run to its share. Empty GPUs leave the node's own setting."""
-        return {"CUDA_VISIBLE_DEVICES": ",".join(self.gpus)} if self.gpus else {}
+        return {name: ",".join(devices) for name, devices in self.gpus.items() if devices}
 
 
 def default_runs_per_node(*, cpus: int, gpus: int) -> int:
@@ -27,10 +28,11 @@ def default_runs_per_node(*, cpus: int, gpus: int) -> int:
 
 
 def divide(
-    *, runs: int, cpus: int, affinity: Sequence[int], gpus: Sequence[str]
+    *, runs: int, cpus: int, affinity: Sequence[int], gpus: Mapping[str, Sequence[str]]
 ) -> tuple[Share, ...]:
     """The shares of `runs` runs that are on a node at once.
 
+    `gpus` are the node's by the variable that names them, see `gpu_variables`.
     `affinity` is where the kernel lets this job run. It is divided only when it is as large as what
     the job was given: on a node that does not confine jobs, two jobs would choose the same CPUs.
     """
@@ -39,7 +41,7 @@ def divide(
         Share(
             cpus=tuple(part(own, runs, index)),
             threads=max(1, cpus // runs),
-            gpus=tuple(part(list(gpus), runs, index)),
+            gpus={name: tuple(part(list(each), runs, index)) for name, each in gpus.items()},
         )
         for index in range(runs)
     )

@@ -90,7 +90,10 @@ class Zygote:
         preload(modules)
         batched_runs(output_dir)  # what every keeper looks up
         if has_started_cuda():
-            sys.stderr.write("tmgg: an import starts CUDA; the runs of this job start cold\n")
+            sys.stderr.write(
+                "tmgg: an import starts CUDA; the runs of this job start cold. "
+                "Do not touch the GPU at import.\n"
+            )
             raise SystemExit(COLD)
         gc.freeze()  # what is never looked at again stays shared with the runs
         self._tell({"ready": True})

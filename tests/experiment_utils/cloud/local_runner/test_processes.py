@@ -12,7 +12,9 @@ import pytest
 
 from tests.experiment_utils.cloud.local_runner.conftest import begin, config, kind, paths_of, until
 from tmgg.experiment_utils.cloud import LocalRunner
+from tmgg.experiment_utils.cloud.local import LocalBackend
 from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.leases import LEASE_S
 from tmgg.experiment_utils.ownership import claim, is_forbidden
 from tmgg.experiment_utils.paths import SubmissionPaths
 from tmgg.experiment_utils.registry import process_name, process_start
@@ -42,7 +44,7 @@ def test_a_cancelled_run_leaves_no_process(runner: LocalRunner) -> None:
 def test_an_experiment_that_will_not_end_is_killed(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LocalRunner, "start", lambda _runner, _submission: "")
+    monkeypatch.setattr(LocalBackend, "start", lambda _runner, _submission: "")
     runner.spawn_experiment(config("deaf"), run_id="run")
     code = "import sys; from pathlib import Path; "
     code += "from tmgg.experiment_utils.cloud import local_supervisor as supervisor; "
@@ -61,7 +63,7 @@ def test_a_run_cancelled_before_it_began_never_begins(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(LocalRunner, "start", lambda _runner, _submission: "")
+        patch.setattr(LocalBackend, "start", lambda _runner, _submission: "")
         runner.spawn_experiment(config("slow"), run_id="run")
     assert runner.get_status("run") == "pending"
     assert runner.cancel("run") is True
@@ -82,7 +84,7 @@ def supervise(paths: SubmissionPaths) -> subprocess.CompletedProcess[str]:
 def test_a_supervisor_that_finds_a_cancellation_starts_nothing(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LocalRunner, "start", lambda _runner, _submission: "")
+    monkeypatch.setattr(LocalBackend, "start", lambda _runner, _submission: "")
     runner.spawn_experiment(config("slow"), run_id="run")
     paths_of(runner).cancel.write_text("{}")
     assert supervise(paths_of(runner)).returncode == 0
@@ -115,7 +117,7 @@ import os, signal, sys
 from tmgg.experiment_utils.cloud import LocalRunner
 from tmgg.experiment_utils.cloud import local
 if sys.argv[1] == "before":
-    LocalRunner.start = lambda runner, submission: os.kill(os.getpid(), signal.SIGKILL)
+    local.LocalBackend.start = lambda backend, submission: os.kill(os.getpid(), signal.SIGKILL)
 else:
     local.note_job = lambda submission, job_id: os.kill(os.getpid(), signal.SIGKILL)
 LocalRunner().spawn_experiment({"experiment": {"_target_": "lab:gated"}}, run_id="run")
@@ -155,25 +157,27 @@ def test_a_submitter_killed_before_it_could_start_the_process_is_a_failed_submis
 
 def make_older(paths: SubmissionPaths, seconds: float) -> None:
     intent = json.loads(paths.intent.read_text())
-    paths.intent.write_text(json.dumps(intent | {"created_at": time.time() - seconds}))
+    renewed_at = time.time() - seconds
+    paths.intent.write_text(json.dumps(intent | {"created_at": renewed_at}))
+    os.utime(paths.intent, (renewed_at, renewed_at))
 
 
 def test_a_submitter_that_lives_on_without_starting_anything_does_not_keep_the_run_open(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(LocalRunner, "start", lambda _runner, _submission: "")
+        patch.setattr(LocalBackend, "start", lambda _runner, _submission: "")
         runner.spawn_experiment(config("good"), run_id="run")
-    make_older(paths_of(runner), 55)
+    make_older(paths_of(runner), LEASE_S - 2)
     assert runner.get_status("run") == "pending"
-    make_older(paths_of(runner), 61)
+    make_older(paths_of(runner), LEASE_S + 1)
     assert kind(runner.get_result("run")) == "submission"
 
 
 def test_a_submission_begun_by_one_supervisor_is_not_begun_by_another(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LocalRunner, "start", lambda _runner, _submission: "")
+    monkeypatch.setattr(LocalBackend, "start", lambda _runner, _submission: "")
     runner.spawn_experiment(config("good"), run_id="run")
     paths = paths_of(runner)
     me = process_name(os.getpid())

@@ -12,7 +12,8 @@ import pytest
 
 from tests.experiment_utils.cloud.local_runner.conftest import LAB, begin, config, kind, paths_of
 from tmgg.errors import RunExistsError, UnknownRunError
-from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner, SlurmRunner
+from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner, SlurmConfig, SlurmRunner
+from tmgg.experiment_utils.cloud.local import LocalBackend
 from tmgg.experiment_utils.cloud.waiting import Clock, Watch
 
 
@@ -82,7 +83,7 @@ def test_a_run_for_which_there_can_be_no_room_says_why_it_was_not_started(
 def test_an_experiment_whose_process_cannot_be_started_says_why(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LocalRunner, "start", lambda _runner, _submission: "")
+    monkeypatch.setattr(LocalBackend, "start", lambda _runner, _submission: "")
     runner.spawn_experiment(config("good"), run_id="run")
     code = "import sys; from pathlib import Path; sys.executable = '/no/python'; "
     code += "from tmgg.experiment_utils.cloud import local_supervisor as supervisor; "
@@ -158,8 +159,7 @@ def test_an_enclosing_jobs_ray_is_not_this_runs(
 
 def test_runs_of_another_backend_are_not_this_ones(runner: LocalRunner) -> None:
     runner.run_experiment(config("good"), run_id="run")
-    other = SlurmRunner()
-    other.output_dir = runner.output_dir
+    other = SlurmRunner(SlurmConfig(output_dir=str(runner.output_dir)))
     with pytest.raises(UnknownRunError, match="belongs to the 'local' backend, not to 'slurm'"):
         other.get_status("run")
 
@@ -183,6 +183,6 @@ def test_an_end_is_heard_in_the_folder_without_another_question(
     runner: LocalRunner, folder: Path
 ) -> None:
     begin(runner, "gated")
-    watch = Watch(runner, clock=StoppedClock(folder / "gate"))
+    watch = Watch(runner.runs, clock=StoppedClock(folder / "gate"))
     watch.add("run")
     assert [state.status for state in watch.next_ended()] == ["completed"]

@@ -20,11 +20,15 @@ from tmgg.errors import (
 )
 from tmgg.experiment_utils.atomic_file import write_atomic, write_json
 from tmgg.experiment_utils.cloud import RayConfig, RayRunner, RunState, TaskRequest
+from tmgg.experiment_utils.cloud.known_run import read_known_run
 from tmgg.experiment_utils.cloud.polling import Question
 from tmgg.experiment_utils.cloud.ray_jobs import own_ray
 from tmgg.experiment_utils.cloud.ray_jobs.client import RayJobsClient
 from tmgg.experiment_utils.cloud.ray_jobs.states import view_of
-from tmgg.experiment_utils.cloud.reattach import Reattached, read_known_run
+from tmgg.experiment_utils.cloud.ray_runner import RayBackend
+from tmgg.experiment_utils.cloud.reattach import Reattached
+from tmgg.experiment_utils.cloud.recorded import RecordedRuns
+from tmgg.experiment_utils.evidence_token import read_token
 from tmgg.experiment_utils.exit_record import End, leave_exit_record
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.task import TaskOutput
@@ -198,15 +202,22 @@ def test_a_run_that_ended_just_before_its_node_was_lost_is_not_started_again(
     job_id = runner.spawn_experiment(CONFIG, run_id="run").job_id
     assert job_id is not None
     submission = files(runner, "run")
-    (question,) = runner.begin_poll(["run"])
+    assert isinstance(runner.runs, RecordedRuns)
+    (question,) = runner.runs.poller.begin_poll(["run"])
     assert isinstance(question, Question)
     # Meanwhile:
-    output = TaskOutput(run_id="run", status="completed", metrics={"value": 5}, submission=1)
+    output = TaskOutput(
+        run_id="run",
+        status="completed",
+        metrics={"value": 5},
+        submission=1,
+        token=read_token(submission),
+    )
     write_json(submission.result, output.to_json())
     write_atomic(submission.entrypoint_exit_code, b"0\n")
     leave_exit_record(submission, End(job_id=job_id))
     ray.end(job_id, "FAILED", **NODE_LOST)
-    state = runner.end_poll(question, runner.view_jobs([job_id]))
+    state = runner.runs.poller.end_poll(question, runner.runs.backend.view_jobs([job_id]))
     assert isinstance(state, RunState)
     assert (state.status, state.final) == ("completed", True)
     assert list(ray.jobs) == [job_id]
@@ -335,7 +346,7 @@ def test_a_ray_that_does_not_start_says_why(folder: Path, monkeypatch: pytest.Mo
 
 
 def test_a_ray_of_another_machine_is_not_asked_here(folder: Path) -> None:
-    assert RayRunner().view_jobs(["tmgg-1@elsewhere"]) == {"tmgg-1@elsewhere": None}
-    (view,) = RayRunner().view_jobs([f"tmgg-1@{os.uname().nodename}"]).values()
+    assert RayBackend(RayConfig()).view_jobs(["tmgg-1@elsewhere"]) == {"tmgg-1@elsewhere": None}
+    (view,) = RayBackend(RayConfig()).view_jobs([f"tmgg-1@{os.uname().nodename}"]).values()
     assert view is not None
     assert view.phase == "unknown"

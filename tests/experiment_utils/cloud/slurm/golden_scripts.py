@@ -68,11 +68,15 @@ CONFIGS = {
     ),
 }
 CONFIGS |= {
-    "array.sh": SlurmConfig(ray_bootstrap="none", gpus_per_task=0),
+    "array.sh": SlurmConfig(nodes=1, ray_bootstrap="none", gpus_per_task=0),
     "array_with_ray.sh": SlurmConfig(exclusive=False, nodes=2),
 }
 CONFIGS |= {
     "packed.sh": SlurmConfig(exclusive=False, nodes=2, runs_per_node=4, gpus_per_task=2),
+}
+CONFIGS |= {
+    "ranks.sh": SlurmConfig(nodes=2, tasks_per_node=4, network_interface="ib0"),
+    "ranks_beside_ray.sh": SlurmConfig(nodes=2, tasks_per_node=4, ray_bootstrap="managed"),
 }
 PACKED = {"packed.sh"}
 ARRAYS = {"array.sh": "0-99%4", "array_with_ray.sh": "0-1"}

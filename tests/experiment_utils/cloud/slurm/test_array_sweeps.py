@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,19 @@ from tmgg.experiment_utils.cloud import sweep_records, waiting
 from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+from tmgg.experiment_utils.cloud.sweep_plan import SweepOptions
 from tmgg.experiment_utils.cloud.sweep_policy import SweepPolicy
+from tmgg.experiment_utils.evidence_token import read_token
+from tmgg.experiment_utils.leases import LEASE_S
 from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SweepPaths
-from tmgg.experiment_utils.registry import load_run, load_task, remove_run, runs_in
+from tmgg.experiment_utils.registry import load_run, load_task
+from tmgg.experiment_utils.removal import remove_run
+from tmgg.experiment_utils.run_folders import runs_in
 from tmgg.experiment_utils.sweeps import load_sweep
 from tmgg.experiment_utils.task import TaskOutput
 
 CONFIG = {"experiment": {"_target_": "lab:run"}}
-ARRAY = SlurmConfig(ray_bootstrap="none", sweep_mode="array", submit_timeout_s=5)
+ARRAY = SlurmConfig(nodes=1, ray_bootstrap="none", sweep_mode="array", submit_timeout_s=5)
 LOST = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"
 
 
@@ -92,15 +98,15 @@ def test_when_the_answer_is_lost_the_array_is_found_by_its_token(
 
 
 def test_an_array_that_slurm_refuses_is_a_failed_result_for_each_run_in_any_process(
-    runner: SlurmRunner, slurm: FakeSlurm
+    slurm: FakeSlurm, folder: Path, clock: FakeClock
 ) -> None:
-    slurm.configure(partitions=["other"])
+    runner = SlurmRunner(replace(ARRAY, account="gone"), clock=clock)
     results = runner.run_sweep(requests(3))
     kinds = [result.failure.kind for result in results if result.failure]
     assert kinds == ["submission"] * 3
     elsewhere = SlurmRunner(ARRAY).collect("r2")
     assert elsewhere.failure is not None
-    assert "Invalid partition name specified" in elsewhere.failure.message
+    assert "Invalid account" in elsewhere.failure.message
 
 
 def test_a_long_sweep_is_as_few_arrays_as_the_limit_allows_and_keeps_its_parallelism(
@@ -170,7 +176,7 @@ def test_a_cancelled_element_never_begins_and_ends_at_once(
 def test_an_element_that_somebody_took_out_of_its_array_is_cancelled(
     slurm: FakeSlurm, folder: Path, clock: FakeClock
 ) -> None:
-    runner = SlurmRunner(SlurmConfig(ray_bootstrap="none", lost_grace_s=0.01), clock=clock)
+    runner = SlurmRunner(SlurmConfig(nodes=1, ray_bootstrap="none", lost_grace_s=0.01), clock=clock)
     runner.spawn_sweep(requests(3), mode="array")
     slurm.change_job(slurm.only_job["id"], taken_out=[2])
     runner.poll(["r2"])
@@ -185,11 +191,19 @@ def end(runner: SlurmRunner, run_id: str, *, completed: bool, number: int = 1) -
     paths = RunPaths(runner.output_dir, run_id).submission(number)
     paths.folder.mkdir(parents=True, exist_ok=True)
     status = "completed" if completed else "failed"
-    output = TaskOutput(run_id=run_id, status=status, submission=number)  # type: ignore[arg-type]
+    token = read_token(paths)
+    output = TaskOutput(run_id=run_id, status=status, submission=number, token=token)  # type: ignore[arg-type]
     write_json(paths.result, output.to_json())
     paths.ended.parent.mkdir(exist_ok=True)
     code = int(not completed)
-    ended = {"version": 1, "job_id": "1", "restart": 0, "stage": "entrypoint", "signal": ""}
+    ended = {
+        "version": 1,
+        "token": token,
+        "job_id": "1",
+        "restart": 0,
+        "stage": "entrypoint",
+        "signal": "",
+    }
     write_json(paths.ended, {**ended, "exit_code": code, "entrypoint_exit_code": code})
 
 
@@ -259,7 +273,7 @@ def test_the_last_run_removed_takes_its_batches_with_it(runner: SlurmRunner) -> 
     runner.spawn_sweep(requests(2))
     for number in range(2):
         end(runner, f"r{number}", completed=True)
-        remove_run(RunPaths(runner.output_dir, f"r{number}"), with_output=True)
+        remove_run(RunPaths(runner.output_dir, f"r{number}"), with_output=True, may_go=lambda: True)
         left = [paths.run_id for paths in runs_in(runner.output_dir)]
         assert left == ["r1"][: 1 - number]
     assert list((runner.output_dir / BatchPaths.FOLDER_NAME).iterdir()) == []
@@ -289,7 +303,7 @@ def test_removing_many_runs_does_not_read_their_batches_for_each(
     monkeypatch.setattr(batch_index, "names_in", counted)
     for run_id in runner.spawn_sweep(requests(20)).run_ids:
         end(runner, run_id, completed=True)
-        remove_run(RunPaths(runner.output_dir, run_id), with_output=True)
+        remove_run(RunPaths(runner.output_dir, run_id), with_output=True, may_go=lambda: True)
     assert list((runner.output_dir / BatchPaths.FOLDER_NAME).iterdir()) == []
     assert len(read) <= 6
 
@@ -311,22 +325,26 @@ def _size(array: str) -> int:
     [
         ({}, 0, "pending"),
         ({"process_start": "1"}, 0, "failed"),
-        ({"host": "elsewhere"}, 600, "pending"),
-        ({"host": "elsewhere"}, 1000, "failed"),
+        ({"host": "elsewhere"}, LEASE_S - 2, "pending"),
+        ({"host": "elsewhere"}, LEASE_S + 1, "failed"),
+        ({"scope": "a container", "pid": 2**22 + 1}, LEASE_S - 2, "pending"),
+        ({"scope": "a container", "pid": 2**22 + 1}, LEASE_S + 1, "failed"),
     ],
-    ids=["alive", "dead", "alive-elsewhere", "silent-elsewhere"],
+    ids=["alive", "dead", "elsewhere", "silent-elsewhere", "in-a-container", "silent-in-one"],
 )
 def test_what_waits_is_given_up_once_its_launcher_is_gone(
     runner: SlurmRunner, changes: dict[str, str], silent_s: float, expected: str
 ) -> None:
-    plan = runner._plan(requests(2), "separate", 1, None, None, resume=False)
-    runner.note_sweep(plan, gpu_type=None)
+    plan = runner.plan_sweep(requests(2), SweepOptions(mode="separate", parallelism=1))
+    runner.runs.note_sweep(plan, gpu_type=None)
     intent = BatchPaths(runner.output_dir, f"{plan.sweep_id}.0").intent
     write_json(intent, json.loads(intent.read_text()) | changes)
     silent_since = time.time() - silent_s
     os.utime(intent, (silent_since, silent_since))
     (state, _other) = SlurmRunner(ARRAY).poll(["r0", "r1"])
     assert state.status == expected
+    # Whoever only looks decides nothing.
+    assert not RunPaths(runner.output_dir, "r0").folder.exists()
     if expected == "failed":
         assert state.failure is not None
         assert "the launcher of the sweep ended before this run's turn" in state.failure.message
@@ -354,8 +372,8 @@ def test_a_run_that_was_retried_by_itself_is_not_in_the_next_array(
     runner.spawn_sweep(requests(3))
     for number in range(3):
         end(runner, f"r{number}", completed=False)
-    plan = runner._plan(requests(3), None, 4, None, None, resume=True)
-    dispatcher = runner.dispatcher(plan, gpu_type=None, resume=True)
+    plan = runner.plan_sweep(requests(3), SweepOptions(resume=True))
+    dispatcher = runner.runs.dispatcher(plan, gpu_type=None, resume=True)
     slurm.configure(max_submit=0)
     assert dispatcher.dispatch(plan.requests, open_count=0).held
     slurm.configure(max_submit=None)
@@ -369,15 +387,15 @@ def test_a_run_that_was_retried_by_itself_is_not_in_the_next_array(
 
 
 def test_only_the_launcher_of_what_waits_says_that_it_is_alive(runner: SlurmRunner) -> None:
-    plan = runner._plan(requests(2), "separate", 1, None, None, resume=False)
-    runner.note_sweep(plan, gpu_type=None)
+    plan = runner.plan_sweep(requests(2), SweepOptions(mode="separate", parallelism=1))
+    runner.runs.note_sweep(plan, gpu_type=None)
     intent = BatchPaths(runner.output_dir, f"{plan.sweep_id}.0").intent
     os.utime(intent, (1000, 1000))
-    runner.show_alive(plan.sweep_id)
+    runner.runs.show_alive(plan.sweep_id)
     assert intent.stat().st_mtime > 1000
     write_json(intent, json.loads(intent.read_text()) | {"host": "elsewhere"})
     os.utime(intent, (1000, 1000))
-    runner.show_alive(plan.sweep_id)
+    runner.runs.show_alive(plan.sweep_id)
     assert intent.stat().st_mtime == 1000
 
 
@@ -385,8 +403,8 @@ def test_a_sweep_that_ended_early_says_so_to_whoever_asks_later(
     slurm: FakeSlurm, folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "Clock", lambda: clock)
-    slurm.configure(partitions=["other"])  # every sbatch is refused
-    runner = SlurmRunner(SlurmConfig(ray_bootstrap="none"), clock=clock)
+    config = SlurmConfig(nodes=1, ray_bootstrap="none", account="gone")  # which is refused
+    runner = SlurmRunner(config, clock=clock)
     results = runner.run_sweep(requests(4), parallelism=1, policy=SweepPolicy(max_failures=2))
     told = [SlurmRunner(ARRAY).collect(f"r{number}") for number in range(4)]
     for mine, theirs in zip(results, told, strict=True):

@@ -13,13 +13,14 @@ from tmgg.errors import (
     SubmissionError,
     SubmissionUnknownError,
 )
-from tmgg.experiment_utils.cloud.slurm import client as client_module
+from tmgg.experiment_utils.cloud.slurm import job_ids
 from tmgg.experiment_utils.cloud.slurm.client import (
     AccountingAbsentError,
     ControllerSilentError,
     SlurmClient,
-    require_commands,
 )
+from tmgg.experiment_utils.cloud.slurm.installed import require_commands
+from tmgg.experiment_utils.cloud.slurm.refusal_words import UNCERTAIN
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_slurm_without_a_configuration_is_no_controller_to_wait_for(
     assert not isinstance(caught.value, SubmissionUnknownError)
 
 
-@pytest.mark.parametrize("phrase", client_module.UNCERTAIN)
+@pytest.mark.parametrize("phrase", UNCERTAIN)
 def test_a_controller_that_did_not_answer_refused_nothing(
     client: SlurmClient, slurm: FakeSlurm, script: Path, phrase: str
 ) -> None:
@@ -179,7 +180,7 @@ def test_no_question_is_asked_about_nothing(client: SlurmClient, slurm: FakeSlur
 def test_many_ids_are_asked_in_several_questions(
     client: SlurmClient, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "IDS_PER_QUERY", 2)
+    monkeypatch.setattr(job_ids, "IDS_PER_QUERY", 2)
     ids = [slurm.add_job() for _ in range(5)]
     assert list(client.queue(ids)) == ids
     assert list(client.accounting(ids)) == ids

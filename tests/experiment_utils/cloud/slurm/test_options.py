@@ -27,8 +27,16 @@ IN_SCRIPT: dict[str, tuple[Any, list[str]]] = {
     "nodes": (7, ["#SBATCH --nodes=7"]),
     "cpus_per_task": (3, ["#SBATCH --cpus-per-task=3"]),
     "gpus_per_task": (2, ["#SBATCH --gpus-per-task=2"]),
+    "tasks_per_node": (3, ["#SBATCH --tasks-per-node=3"]),
     "time_limit": ("1-02:03:04", ["#SBATCH --time=1-02:03:04"]),
     "mem_per_cpu": ("8GB", ["#SBATCH --mem-per-cpu=8GB"]),
+    "mem_per_node": ("64GB", ["#SBATCH --mem=64GB"]),
+    "mem_per_gpu": ("32GB", ["#SBATCH --mem-per-gpu=32GB"]),
+    "gpu_request": ("node", ["#SBATCH --gpus-per-node=1"]),
+    "sbatch_options": (
+        {"licenses": "matlab", "hold": True},
+        ["#SBATCH --licenses=matlab", "#SBATCH --hold"],
+    ),
     "setup_commands": (["module load x", "echo 'a b'"], ["module load x", "echo 'a b'"]),
     "account": ("research", ["#SBATCH --account=research"]),
     "qos": ("long", ["#SBATCH --qos=long"]),
@@ -80,8 +88,10 @@ MANAGED = {
 }
 # Options whose effect is that a line is not there, or that is seen elsewhere (tests below).
 ELSEWHERE = {
+    "clusters",  # tests/jobs/test_clusters.py
     "exclusive", "no_kill", "script_template", "poll_interval_s", "submit_timeout_s",
-    "lost_grace_s", "sweep_mode", "runs_per_node",
+    "lost_grace_s", "sweep_mode", "runs_per_node", "gpu_binding",
+    "stop_signal",
 }  # fmt: skip
 
 
@@ -197,7 +207,7 @@ def test_poll_interval_is_the_longest_time_between_two_questions(
     run_id = runner.spawn_experiment(CONFIG).run_id
     job_id = slurm.only_job["id"]
     clock.after(100, lambda: slurm.change_job(job_id, state="CANCELLED"))
-    (state,) = waiting.wait(runner, [run_id], clock=clock)
+    (state,) = waiting.wait(runner.runs, [run_id], clock=clock)
     assert state.status == "failed"
     # 2 questions in the first 2 seconds, then one every 4 seconds.
     assert 26 <= len(slurm.calls("squeue")) <= 34

@@ -11,7 +11,9 @@ from tmgg.errors import ConfigError
 from tmgg.experiment_utils.batches import runs_of_batch
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
-from tmgg.experiment_utils.cloud.slurm.packed_dispatch import PackedDispatcher, combined, fitting
+from tmgg.experiment_utils.cloud.slurm.packed_dispatch import PackedDispatcher, combined
+from tmgg.experiment_utils.cloud.slurm.packed_nodes import fitting
+from tmgg.experiment_utils.cloud.sweep_plan import SweepOptions
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 from tmgg.experiment_utils.paths import BatchPaths, RunPaths
 
@@ -65,8 +67,9 @@ def test_a_refusal_is_the_end_of_all_runs(slurm: FakeSlurm, folder: Path) -> Non
 
 def test_a_retry_that_no_config_can_express_is_refused(slurm: FakeSlurm, folder: Path) -> None:
     runner = SlurmRunner(PACKED)
-    plan = runner._plan(requests(1), None, 1, None, None, resume=False)
-    dispatcher = PackedDispatcher(runner, plan, gpu_type=None, resume=False)
+    plan = runner.plan_sweep(requests(1), SweepOptions(parallelism=1))
+    dispatcher = runner.runs.dispatcher(plan, gpu_type=None, resume=False)
+    assert isinstance(dispatcher, PackedDispatcher)
     failed = RunState(run_id="r0", status="failed", final=True)
     done = dispatcher.retry([failed], [RetryChanges(exclude_nodes=("no node's name",))])
     assert "exclude=" in done.refused["r0"]
@@ -111,8 +114,9 @@ def test_a_run_that_was_retried_by_itself_is_not_in_the_next_job(
     runner = SlurmRunner(PACKED)
     run_ids = runner.spawn_sweep(requests(3)).run_ids
     runner.cancel_all(run_ids)
-    plan = runner._plan(requests(3), None, 4, None, None, resume=True)
-    dispatcher = PackedDispatcher(runner, plan, gpu_type=None, resume=False)
+    plan = runner.plan_sweep(requests(3), SweepOptions(resume=True))
+    dispatcher = runner.runs.dispatcher(plan, gpu_type=None, resume=False)
+    assert isinstance(dispatcher, PackedDispatcher)
     failed = runner.poll(run_ids)
     alone = SlurmRunner(PACKED).retry("r1").job_id
     done = dispatcher.retry(failed, [RetryChanges()] * 3)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tmgg.experiment_utils.cloud.slurm.preflight import EXIT_CODE, ray_problem
+from tmgg.experiment_utils.cloud.slurm.preflight import ray_problem
+from tmgg.experiment_utils.job_exit_codes import NO_RAY
 
 MODULE = "tmgg.experiment_utils.cloud.slurm.preflight"
 
@@ -44,7 +45,7 @@ def test_a_missing_ray_is_told_with_the_install_command(monkeypatch: pytest.Monk
     assert "slurm_ray_bootstrap=none" in problem
 
 
-@pytest.mark.parametrize(("option", "code"), [("--ray", EXIT_CODE), ("--no-ray", 0)])
+@pytest.mark.parametrize(("option", "code"), [("--ray", NO_RAY), ("--no-ray", 0)])
 def test_the_program_ends_with_its_own_code_and_one_line(
     tmp_path: Path, option: str, code: int
 ) -> None:
@@ -69,3 +70,14 @@ def pretend_ray(folder: Path, version: str) -> None:
     info = folder / f"ray-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: ray\nVersion: {version}\n")
+
+
+def test_without_ray_next_to_nothing_is_imported() -> None:
+    code = (
+        "import sys; from tmgg.experiment_utils.cloud.slurm.preflight import main; "
+        "main(['--no-ray']); print('importlib.metadata' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "False"

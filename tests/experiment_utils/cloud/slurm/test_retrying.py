@@ -49,7 +49,7 @@ def test_no_node_is_blamed_when_nobody_knows(slurm: FakeSlurm) -> None:
 def test_the_changes_are_in_the_script_of_the_retry_and_the_record_stays(
     slurm: FakeSlurm, folder: Path, clock: FakeClock
 ) -> None:
-    runner = SlurmRunner(SlurmConfig(ray_bootstrap="none", lost_grace_s=0.01), clock=clock)
+    runner = SlurmRunner(SlurmConfig(nodes=1, ray_bootstrap="none", lost_grace_s=0.01), clock=clock)
     runner.spawn_experiment({"experiment": {"_target_": "lab:run"}}, run_id="run")
     slurm.change_job(slurm.only_job["id"], state="NODE_FAIL", nodes="node7")
     assert runner.get_status("run") == "failed"

@@ -18,13 +18,15 @@ DEVIATIONS = {
     "ip_head=$head_node:6379": "ip_head=$head_ip:6379",
     # The experiment connects to the cluster whose address this is.
     "export ip_head": "export ip_head TMGG_RAY_ADDRESS=$ip_head",
-    # With a GPU model Slurm's variable reads a100:2.
-    '--num-gpus="${SLURM_GPUS_PER_TASK}" \\': '--num-gpus="${SLURM_GPUS_PER_TASK##*:}" \\',
+    # Slurm 24.11 and newer do not set the variable; with a GPU model it reads a100:2 before.
+    '--num-gpus="${SLURM_GPUS_PER_TASK}" \\': '--num-gpus="1" \\',
     # The config sits in a task file. In the background, so that bash heeds TERM meanwhile.
     'python -u -c "... execute_task() call ..."': f"python -u -c '{ENTRYPOINT}' \"$tmgg_dir\" &",
 }
 # From Slurm 22.05 on srun does not inherit --cpus-per-task; workers would linger for a minute.
 ADDED_TO_SRUN = '--cpus-per-task="$SLURM_CPUS_PER_TASK" --wait=2 \\'
+# Ray's workers are no tasks of a Slurm step.
+ADDED_TO_RAY = "python -m tmgg.experiment_utils.slurm_step \\"
 
 # Not followed: what a site's setup commands source. Seen as unused: what runs by `trap`.
 EXCUSED_IN_SETUP = {1090, 1091}
@@ -67,12 +69,12 @@ def test_symmetric_run_gets_the_specifications_options_and_two_for_srun() -> Non
         start = lines.index(
             'srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" \\'
         )
-        return lines[start : start + 9]
+        return lines[start : start + 10]
 
     excerpt = command((golden_scripts.FOLDER / "specification_excerpt.sh").read_text())
     expected = [DEVIATIONS.get(line, line) for line in excerpt]
-    expected.insert(1, ADDED_TO_SRUN)
-    assert command(golden_scripts.render("specification.sh")) == expected[:9]
+    expected[1:1] = [ADDED_TO_SRUN, ADDED_TO_RAY]
+    assert command(golden_scripts.render("specification.sh")) == expected[:10]
     assert len(excerpt) == 8
 
 

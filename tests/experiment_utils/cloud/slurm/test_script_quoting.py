@@ -18,7 +18,9 @@ from tmgg.experiment_utils.cloud.slurm.script import ENTRYPOINT, Interpreter, re
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths, resolve_output_dir
 
 PREFLIGHT = "tmgg.experiment_utils.cloud.slurm.preflight"
+FOLDER_KEEPER = "tmgg.experiment_utils.cloud.slurm.ray_node.folder_keeper"
 HEAD_ADDRESS = "tmgg.experiment_utils.cloud.slurm.head_address"
+STEP = "tmgg.experiment_utils.slurm_step"
 _numbers = itertools.count()
 HOSTILE = [
     "$(touch canary)",
@@ -63,13 +65,17 @@ def ray_commands(paths: SubmissionPaths, python: str) -> list[list[str]]:
         [python, "-m", PREFLIGHT, "--ray"],
         ["scontrol", "show", "hostnames", "node[1-2]"],
         [python, "-m", HEAD_ADDRESS, "node1", "node2"],
-        ["srun", *nodes, "--ntasks-per-node=1", "mkdir", "-m", "700", "/tmp/tmgg-77"],
         [
-            "srun", *nodes, "--cpus-per-task=3", "--wait=2", "ray", "symmetric-run",
-            "--address", "10.0.0.1:6379", "--min-nodes", "2", "--num-cpus=3", "--num-gpus=4", "--",
+            "srun", "--overlap", "--mem=0", "--quiet", "--ntasks-per-node=1", "--cpus-per-task=1",
+            *nodes, "--kill-on-bad-exit=1",
+            "PYTHON", "-m", FOLDER_KEEPER, str(paths.folder), "/tmp",
+        ],
+        [
+            "srun", *nodes, "--cpus-per-task=3", "--wait=2",
+            "PYTHON", "-m", STEP, "ray", "symmetric-run",
+            "--address", "10.0.0.1:6379", "--min-nodes", "2", "--num-cpus=3", "--num-gpus=1", "--",
             "PYTHON", "-u", "-c", ENTRYPOINT, str(paths.folder),
         ],
-        ["srun", "--overlap", *nodes, "--ntasks-per-node=1", "rm", "-rf", "/tmp/tmgg-77"],
     ]  # fmt: skip
 
 

@@ -38,7 +38,8 @@ class AppPlan:
 def plan_app(config: ModalConfig) -> AppPlan:
     """Raises ConfigError for a local package that cannot be found."""
     python_version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    extras = ["s3", "ray"] if config.nodes > 1 else ["s3"]  # as far as they are installed here
+    # As far as they are installed here.
+    extras = ["experiments", "s3", *(["ray"] if config.nodes > 1 else [])]
     requirements = (*pinned_requirements(extras), *config.requirements)
     packages = (_OWN_PACKAGE, *config.local_packages)
     parts = {

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from tmgg.experiment_utils import job_exit_codes
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
 from tmgg.experiment_utils.attempt_log import render_mark
 from tmgg.experiment_utils.cloud.modal import parcel as formats
@@ -25,7 +26,9 @@ from tmgg.experiment_utils.cloud.modal.bounded import within
 from tmgg.experiment_utils.cloud.modal.claims import Claims
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel
 from tmgg.experiment_utils.exit_record import End, leave_exit_record
+from tmgg.experiment_utils.looking import is_there
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.registry import Intent
 
 # The supervisor gives the experiment ten seconds to end.
 END_WITHIN_S = 15.0
@@ -80,7 +83,9 @@ def report_end(parcel: Parcel, call_id: str, *, stage: str, words: str) -> Envel
         host = socket.gethostname()
         mark = render_mark(parcel.submission, restart=0, job_id=call_id, host=host)
         submission.run_paths.stderr.write_text(f"{mark}\ntmgg: {words}\n")
-        leave_exit_record(submission, End(job_id=call_id, stage=stage, exit_code=1))
+        leave_exit_record(
+            submission, End(job_id=call_id, stage=stage, exit_code=job_exit_codes.FAILED)
+        )
         return _pack(submission, parcel, call_id)
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -91,6 +96,8 @@ def _write_run(parcel: Parcel, root: Path) -> SubmissionPaths:
     submission = paths.submission(parcel.submission)
     submission.folder.mkdir(parents=True)
     paths.ended_folder.mkdir()
+    intent = Intent(token=parcel.token, evidence_has_token=True)
+    write_json(submission.intent, intent.to_json())
     write_json(paths.task, parcel.task)
     formats.unpack_folder(parcel.artifacts, paths.artifacts)
     if parcel.payload is not None:
@@ -193,4 +200,4 @@ def _tail(log: Path) -> bytes:
 
 
 def _text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
+    return path.read_text() if is_there(path) else ""

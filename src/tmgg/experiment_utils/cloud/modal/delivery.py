@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, unpack_folder
+from tmgg.experiment_utils.looking import is_there
 from tmgg.experiment_utils.ownership import claim
 from tmgg.experiment_utils.paths import LAYOUT_VERSION, SubmissionPaths
 from tmgg.experiment_utils.records import parse_record
@@ -22,7 +23,7 @@ def deliver(submission: SubmissionPaths, call_id: str, envelope: Envelope) -> No
     the next who asks tries again.
     """
     with _alone(submission):
-        if submission.ended.exists():
+        if is_there(submission.ended):
             return
         claim(submission, call_id)
         if envelope.artifacts:

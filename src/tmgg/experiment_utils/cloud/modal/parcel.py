@@ -13,6 +13,7 @@ from typing import Any
 
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.atomic_file import JsonDict
+from tmgg.experiment_utils.looking import files_below
 
 VERSION = 1
 LOG_BYTES = 4 << 20
@@ -66,14 +67,17 @@ class Envelope:
         """Raises RecordError for what this version cannot read."""
         what = "what came back from the container"
         if not isinstance(value, Mapping):
-            raise RecordError(f"{what} is no envelope but a {type(value).__name__}")
+            raise RecordError(
+                f"{what} is no envelope but a {type(value).__name__}; set another modal_app_name"
+            )
         return cls(**_known(cls, value, what=what))
 
 
 def _known(cls: type[Any], value: Mapping[str, Any], *, what: str) -> dict[str, Any]:
     if value.get("version") != VERSION:
         raise RecordError(
-            f"versions differ: {what} has {value.get('version')!r}, this TMGG reads {VERSION}"
+            f"versions differ: {what} has {value.get('version')!r}, this TMGG reads "
+            f"{VERSION}; use that version"
         )
     names = [item.name for item in fields(cls)]
     missing = [name for name in names if name not in value]
@@ -87,7 +91,7 @@ def pack_folder(folder: Path, *, limit_bytes: int) -> tuple[bytes, list[str]]:
 
     Links and special files stay behind. No files are no bytes.
     """
-    found = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    found = files_below(folder)
     left_out: list[str] = []
     packed_bytes = 0
     buffer = io.BytesIO()

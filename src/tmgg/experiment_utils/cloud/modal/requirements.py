@@ -30,7 +30,8 @@ def pinned_requirements(extras: Sequence[str] = ()) -> list[str]:
             key = requirement.name.lower().replace("_", "-")
             version = _version(key)
             if version is not None and _applies(requirement.marker, wanted):
-                pinned[key] = version
+                if key != DISTRIBUTION:  # an extra that names another; the code is sent along
+                    pinned[key] = version
                 open_items.append((key, frozenset(requirement.extras)))
     return [f"{name}=={version}" for name, version in sorted(pinned.items())]
 

@@ -4,13 +4,16 @@ The records are on this machine; what a run leaves travels home in its call's re
 into them by whichever process asks first.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tmgg.errors import (
+    AbandonedError,
     BackendUnavailableError,
     ConfigError,
     MissingExtraError,
@@ -21,22 +24,25 @@ from tmgg.errors import (
 )
 from tmgg.experiment_utils import ownership
 from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.cloud.base import as_request
+from tmgg.experiment_utils.attempts import read_payload, record_of, task_of_attempt
+from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits
 from tmgg.experiment_utils.cloud.modal.calls import CallView, ModalCalls
 from tmgg.experiment_utils.cloud.modal.config import ModalConfig
 from tmgg.experiment_utils.cloud.modal.delivery import deliver
 from tmgg.experiment_utils.cloud.modal.hints import MODAL_HINTS
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel, pack_folder
-from tmgg.experiment_utils.cloud.polling import Found, Question
-from tmgg.experiment_utils.cloud.recorded import RecordedRunner
+from tmgg.experiment_utils.cloud.recorded import RecordedRuns
+from tmgg.experiment_utils.cloud.requests import as_request
+from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
 from tmgg.experiment_utils.cloud.verdict import JobView
-from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.looking import is_there
+from tmgg.experiment_utils.paths import JobFolder, SubmissionPaths, resolve_output_dir
 from tmgg.experiment_utils.registry import (
     Intent,
+    launcher_is_over,
     load_intent,
-    load_run,
-    load_task,
     new_intent,
     note_job,
     seconds_since_given_up,
@@ -49,56 +55,45 @@ log = logging.getLogger(__name__)
 SHOWS_ITSELF_WITHIN_S = 900.0
 
 
-class ModalRunner(RecordedRunner):
-    """Runs experiments on Modal. Needs the extra `modal` and an account."""
+class ModalBackend(Backend):
+    """Each run is a call of a function that is deployed for its options."""
 
-    backend = "modal"
-    hints = MODAL_HINTS
-
-    def __init__(self, modal_config: ModalConfig | None = None) -> None:
-        self.config = modal_config or ModalConfig()
-        super().__init__(
-            self.config.output_dir,
-            poll_interval_s=self.config.poll_interval_s,
-            grace_s=self.config.lost_grace_s,
+    def __init__(self, config: ModalConfig) -> None:
+        base_dir = Path.cwd()
+        self.config = config
+        self.calls = ModalCalls(config.environment)
+        self.traits = BackendTraits(
+            name="modal",
+            output_dir=resolve_output_dir(config.output_dir, base_dir),
+            base_dir=base_dir,
+            settings=config.to_json(),
+            hints=MODAL_HINTS,
+            poll_interval_s=config.poll_interval_s,
+            grace_s=config.lost_grace_s,
+            default_timeout_s=config.timeout_seconds,
         )
-        self._calls = ModalCalls(self.config.environment)
 
-    @property
-    def default_timeout_s(self) -> int | None:
-        return self.config.timeout_seconds
-
-    def record_settings(self) -> dict[str, object]:
-        return self.config.to_json()
-
-    def deploy(self) -> str:
-        """Deploy the app for this runner's options now instead of with the first run; its name."""
-        return self._calls.deploy(self.config).app_name
-
-    def render_dry_run(self, request: TaskRequest) -> str:
-        """What `spawn` would hand over. Asks nobody, writes nothing."""
-        checked = as_request(request)
-        what = checked.target or target_of(checked.config)
-        shown = {key: value for key, value in self.config.to_json().items() if value}
-        lines = [f"# run {checked.run_id} would run {what} in a container of Modal", *_table(shown)]
-        return "\n".join(lines)
-
-    def check_submission(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
+    def check(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
         # Before anything is recorded: no account, no image or a wrong name is no run.
-        self._calls.deploy(self._config_of(submission.run_paths, gpu_type))
+        self.calls.deploy(self._config_of(submission, gpu_type))
 
-    def write_submission(
-        self, draft: SubmissionPaths, final: SubmissionPaths, *, gpu_type: str | None
+    def write(
+        self,
+        draft: SubmissionPaths,
+        final: SubmissionPaths,
+        *,
+        gpu_type: str | None,
+        changes: RetryChanges | None,
     ) -> None:
-        self._config_of(final.run_paths, gpu_type)
-        write_json(draft.intent, new_intent().to_json())
+        self._config_of(draft if final.number > 1 else final, gpu_type)
+        write_json(draft.intent, new_intent(final).to_json())
 
     def start(self, submission: SubmissionPaths) -> str:
-        config = self._config_of(submission.run_paths, None)
+        config = self._config_of(submission, None)
         parcel = make_parcel(submission, config)
-        timeout_s = load_task(submission.run_paths).timeout_seconds
+        timeout_s = task_of_attempt(submission).timeout_seconds
         try:
-            call_id = self._calls.spawn(config, parcel, timeout_s=timeout_s)
+            call_id = self.calls.spawn(config, parcel, timeout_s=timeout_s)
         except (SubmissionUnknownError, KeyboardInterrupt):
             # Whoever asks later need not wait for this process any more.
             note_job(submission, None)
@@ -106,15 +101,20 @@ class ModalRunner(RecordedRunner):
         except (MissingExtraError, ConfigError, QueryError, BackendUnavailableError) as error:
             raise SubmissionError(str(error)) from error
         note_job(submission, call_id)
-        if ownership.is_forbidden(submission):  # cancelled meanwhile
-            self.cancel_job(call_id)
+        with contextlib.suppress(OSError):  # a call that was given up ends unused
+            if ownership.is_forbidden(submission):  # cancelled meanwhile
+                self.cancel_jobs([call_id])
         return call_id
 
-    def adopt(self, submission: SubmissionPaths) -> str | None:
+    def adopt(self, folder: JobFolder) -> str | None:
+        assert isinstance(folder, SubmissionPaths)  # it submits no batches
+        submission = folder
         intent = load_intent(submission)
         may_come = not ownership.is_forbidden(submission) and _may_still_show(submission, intent)
+        # Reading ends nothing, unless the submitter's end is proven.
+        closes = not may_come and (ownership.is_forbidden(submission) or intent.submitter_has_ended)
+        ask = self.calls.forbid if closes else self.calls.owner
         try:
-            ask = self._calls.owner if may_come else self._calls.forbid
             call_id = ask(intent.token)
         except (QueryError, BackendUnavailableError, MissingExtraError) as error:
             log.warning("%s", error)
@@ -122,35 +122,33 @@ class ModalRunner(RecordedRunner):
         if call_id is not None:
             note_job(submission, call_id)
         elif not may_come:
-            ownership.forbid(submission)
-            raise SubmissionError(
-                "no call of Modal's has begun this submission, and none can any more. `tmgg-jobs "
-                f"retry {submission.run_paths.run_id}` submits it."
+            if closes:
+                ownership.forbid(submission)
+            raise AbandonedError(
+                "no call of Modal's has begun this submission, and nobody submits it any more. "
+                f"`tmgg-jobs retry {submission.run_paths.run_id}` submits it.",
+                is_final=closes,
             )
         return call_id
 
     def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
         try:
-            return self._calls.view(job_ids)
+            return self.calls.view(job_ids)
         except MissingExtraError as error:
             raise BackendUnavailableError(str(error)) from error
 
-    def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
-        view = None if question.job_id is None else views[question.job_id]
-        if question.job_id is None or view is None:
-            return super().end_poll(question, views)
+    def refine(self, submission: SubmissionPaths, job_id: str, view: JobView) -> JobView | None:
         try:
-            settled = self._settle(question.submission, question.job_id, view)
+            return self._settle(submission, job_id, view)
         except OSError as error:
             log.warning("the results of a run on Modal cannot be written here: %s", error)
-            settled = None
-        return super().end_poll(question, {**views, question.job_id: settled})
+            return None
 
     def _settle(self, submission: SubmissionPaths, call_id: str, view: JobView) -> JobView | None:
         """Write down what a view brought; the view as the verdict takes it."""
         if view.phase == "running" and ownership.read_owner(submission) is None:
             ownership.claim(submission, call_id)
-        if view.kind == "node_fail" and submission.cancel.exists():
+        if view.kind == "node_fail" and is_there(submission.cancel):
             return replace(view, kind="cancelled")
         if not isinstance(view, CallView):
             return view
@@ -170,22 +168,40 @@ class ModalRunner(RecordedRunner):
         note_job(submission, owner)
         return JobView(phase="pending", state="UNUSED", reason=f"{owner} runs it")
 
-    def cancel_job(self, job_id: str) -> None:
-        self.cancel_jobs([job_id])
-
     def cancel_jobs(self, job_ids: Sequence[str]) -> None:
-        self._calls.cancel(job_ids)
+        self.calls.cancel(job_ids)
 
     def forbid(self, submission: SubmissionPaths) -> str | None:
         # The file is what this machine sees; a container asks Modal.
-        return self._calls.forbid(load_intent(submission).token) or ownership.forbid(submission)
+        return self.calls.forbid(load_intent(submission).token) or ownership.forbid(submission)
 
-    def _config_of(self, paths: RunPaths, gpu_type: str | None) -> ModalConfig:
+    def _config_of(self, paths: SubmissionPaths, gpu_type: str | None) -> ModalConfig:
         config = self.config
-        if paths.run.exists():
-            # A retry keeps the settings of the record, whatever this runner was made with.
-            config = ModalConfig.from_mapping(load_run(paths).settings)
+        if is_there(paths.run_paths.run):
+            # A retry has the options on record, whatever this runner was made with.
+            config = ModalConfig.from_mapping(record_of(paths).settings)
         return config if gpu_type is None else replace(config, gpu_type=gpu_type)
+
+
+class ModalRunner(CloudRunner):
+    """Runs experiments on Modal. Needs the extra `modal` and an account."""
+
+    def __init__(self, modal_config: ModalConfig | None = None) -> None:
+        self.config = modal_config or ModalConfig()
+        self._modal = ModalBackend(self.config)
+        super().__init__(RecordedRuns(self._modal))
+
+    def deploy(self) -> str:
+        """Deploy the app for this runner's options now instead of with the first run; its name."""
+        return self._modal.calls.deploy(self.config).app_name
+
+    def render_dry_run(self, request: TaskRequest) -> str:
+        """What `spawn` would hand over. Asks nobody, writes nothing."""
+        checked = as_request(request)
+        what = checked.target or target_of(checked.config)
+        shown = {key: value for key, value in self.config.to_json().items() if value}
+        lines = [f"# run {checked.run_id} would run {what} in a container of Modal", *_table(shown)]
+        return "\n".join(lines)
 
 
 def make_parcel(submission: SubmissionPaths, config: ModalConfig) -> Parcel:
@@ -195,9 +211,9 @@ def make_parcel(submission: SubmissionPaths, config: ModalConfig) -> Parcel:
     return Parcel(
         token=load_intent(submission).token,
         submission=submission.number,
-        base_dir=load_run(run).base_dir,
-        task=load_task(run).to_json(),
-        payload=run.payload.read_bytes() if run.payload.exists() else None,
+        base_dir=record_of(submission).base_dir,
+        task=task_of_attempt(submission).to_json(),
+        payload=read_payload(submission),
         artifacts=pack_folder(run.artifacts, limit_bytes=limit_bytes)[0],
         artifacts_limit_bytes=limit_bytes,
     )
@@ -213,7 +229,7 @@ def _view_of_delivered(envelope: Envelope) -> JobView:
 def _may_still_show(submission: SubmissionPaths, intent: Intent) -> bool:
     given_up_s = seconds_since_given_up(submission)
     if given_up_s is None:
-        if intent.submitter_alive():
+        if not launcher_is_over(submission, intent):
             return True
         given_up_s = max(0.0, time.time() - intent.created_at)
     return given_up_s < SHOWS_ITSELF_WITHIN_S

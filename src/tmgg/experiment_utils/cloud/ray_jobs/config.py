@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tmgg.errors import ConfigError
+from tmgg.experiment_utils.artifacts import without_credentials
 from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.options import parse_options
 
@@ -30,6 +31,9 @@ class RayConfig:
     """Folder of logs and records, relative to the working directory; all nodes must see it."""
     timeout_seconds: int | None = None
     """Limit for runs that state none, in seconds; None is no limit."""
+    stop_signal: str | None = None
+    """Signal for an experiment that knows nothing of TMGG, as in `USR1`: its process gets it when
+    the run is asked to stop, if it handles it. None sends none."""
 
     cpus_per_run: float = 1.0
     """CPUs that Ray keeps for each run."""
@@ -75,6 +79,8 @@ class RayConfig:
         for name in ("timeout_seconds", "local_cpus"):
             if getattr(self, name) is not None:
                 checks.integer(name, getattr(self, name), least=1)
+        if self.stop_signal is not None:
+            checks.stop_signal("stop_signal", self.stop_signal)
         checks.integer("max_retries", self.max_retries, least=0)
         if self.local_gpus is not None:
             checks.integer("local_gpus", self.local_gpus, least=0)
@@ -125,6 +131,6 @@ def _check_address(address: object) -> None:
     scheme, _, host = str(address).partition("://")
     if scheme not in ("http", "https") or not host.strip("/") or "@" in host:
         raise ConfigError(
-            f"address={address!r} cannot be; give the address of the cluster's dashboard, as in "
-            "http://head:8265 (`ray start` prints it)"
+            f"address={without_credentials(str(address))!r} cannot be; give the address of the "
+            "cluster's dashboard, as in http://head:8265 (`ray start` prints it)"
         )

@@ -4,19 +4,22 @@ import os
 import sys
 from pathlib import Path
 
+from tmgg.experiment_utils.attempts import record_of
 from tmgg.experiment_utils.cloud.local_supervisor import Start, supervise
+from tmgg.experiment_utils.job_environment import RAY_VARIABLE
 from tmgg.experiment_utils.paths import SubmissionPaths, submission_paths
-from tmgg.experiment_utils.registry import load_run
 
 
 def main(folder: str, job_id: str, restarts: str, *options: str) -> int:
     paths = submission_paths(Path(folder))
     _write_to_the_runs_logs(paths)
-    os.chdir(load_run(paths.run_paths).base_dir)
+    os.chdir(record_of(paths).base_dir)
     # Ray's own variable: the cluster that runs this job.
     address = os.environ.get("RAY_ADDRESS", "")
-    connect = {"TMGG_RAY_ADDRESS": address} if "--connect" in options and address else {}
-    return supervise(Start(paths, job_id, int(restarts)), lambda: connect)
+    connect = {RAY_VARIABLE: address} if "--connect" in options and address else {}
+    # Ray's own lead to this cluster: a Slurm job that the experiment submits must not have them.
+    of_ray = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("RAY_")}
+    return supervise(Start(paths, job_id, int(restarts)), lambda: connect | of_ray)
 
 
 def _write_to_the_runs_logs(paths: SubmissionPaths) -> None:

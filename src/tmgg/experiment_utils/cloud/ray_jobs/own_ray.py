@@ -21,7 +21,10 @@ from tmgg.errors import BackendUnavailableError, MissingExtraError
 from tmgg.experiment_utils.atomic_file import read_json
 from tmgg.experiment_utils.cloud.gpus import find_gpus
 from tmgg.experiment_utils.cloud.ray_jobs.config import RayConfig
-from tmgg.experiment_utils.registry import home_folder, process_start
+from tmgg.experiment_utils.job_environment import for_new_run
+from tmgg.experiment_utils.known_folders import home_folder
+from tmgg.experiment_utils.registry import process_start
+from tmgg.experiment_utils.trust import OWNER_ONLY_FOLDER
 
 HOST = "tmgg.experiment_utils.cloud.ray_jobs.host"
 START_WITHIN_S = 120.0
@@ -68,7 +71,7 @@ def hold_own_ray(config: RayConfig) -> Iterator[OwnRay]:
     Raises MissingExtraError or BackendUnavailableError.
     """
     folder = state_folder()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
     while True:
         with locked(folder, fcntl.LOCK_SH):  # its host ends it under the other kind of lock
             if (ray := find_own_ray()) is not None:
@@ -101,7 +104,8 @@ def end_own_ray() -> bool:
     while process_start(int(pid)) == start:
         if time.monotonic() > deadline:
             raise BackendUnavailableError(
-                f"the Ray of this machine (process {pid}) did not end within {END_WITHIN_S:g} s"
+                f"the Ray of this machine (process {pid}) did not end within {END_WITHIN_S:g} "
+                f"s. Try again; kill -KILL {pid} as a last resort."
             )
         time.sleep(_POLL_S)
     return True
@@ -122,6 +126,7 @@ def _start(config: RayConfig, folder: Path) -> None:
             stderr=subprocess.STDOUT,
             cwd="/",
             start_new_session=True,
+            env=for_new_run(os.environ),
         )
     deadline = time.monotonic() + START_WITHIN_S
     while find_own_ray() is None:

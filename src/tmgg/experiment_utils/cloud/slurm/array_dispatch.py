@@ -3,27 +3,27 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from tmgg.errors import (
     QueryError,
     RunError,
+    RunExistsError,
     SubmissionError,
     SubmitLimitError,
 )
 from tmgg.experiment_utils.cloud.dispatch import Dispatched
+from tmgg.experiment_utils.cloud.recorded import RecordedRuns
 from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.slurm.array_plan import Room, plan_throttles, render_array
+from tmgg.experiment_utils.cloud.slurm.backend import SlurmBackend
 from tmgg.experiment_utils.cloud.slurm.batch_submission import BatchSubmitter
-from tmgg.experiment_utils.cloud.slurm.client import NO_SUCH_ARRAY
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
-from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_array_script
+from tmgg.experiment_utils.cloud.slurm.refusal_words import NO_SUCH_ARRAY
+from tmgg.experiment_utils.cloud.slurm.script import NO_TOKEN, Interpreter, render_array_script
 from tmgg.experiment_utils.cloud.slurm.site_queries import SiteQueries
-from tmgg.experiment_utils.cloud.sweeping import SweepPlan
+from tmgg.experiment_utils.cloud.sweep_plan import SweepPlan
+from tmgg.experiment_utils.hiccups import Hiccups
 from tmgg.experiment_utils.paths import BatchPaths
-
-if TYPE_CHECKING:
-    from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 
 log = logging.getLogger(__name__)
 
@@ -35,18 +35,25 @@ class ArrayDispatcher:
     """See `dispatch.Dispatcher`. Raises ConfigError for what no array can be."""
 
     def __init__(
-        self, runner: "SlurmRunner", plan: SweepPlan, *, gpu_type: str | None, resume: bool
+        self,
+        backend: SlurmBackend,
+        runs: RecordedRuns,
+        plan: SweepPlan,
+        *,
+        gpu_type: str | None,
+        resume: bool,
     ) -> None:
-        self._runner = runner
-        self._submitter = BatchSubmitter(runner, plan, gpu_type=gpu_type, resume=resume)
+        self._backend = backend
+        self._submitter = BatchSubmitter(backend, runs, plan, gpu_type=gpu_type, resume=resume)
         self._parallelism = plan.parallelism
         self._room: Room | None = None
         self._throttles: list[int | None] = []
         self._lanes: list[str | None] = []
         """Last array of each lane."""
         self._arrays = 0
+        self._hiccups = Hiccups()
         # A template that arrays cannot use is refused before anything is written.
-        self._render(runner.config, BatchPaths(runner.output_dir, f"{plan.sweep_id}.0"), 1)
+        self._render(backend.config, BatchPaths(backend.traits.output_dir, f"{plan.sweep_id}.0"), 1)
 
     def dispatch(self, waiting: Sequence[TaskRequest], *, open_count: int) -> Dispatched:
         done = Dispatched()
@@ -78,7 +85,7 @@ class ArrayDispatcher:
 
     def _largest_array(self) -> int:
         try:
-            settings = SiteQueries(self._runner.client).settings()
+            settings = SiteQueries(self._backend.client).settings()
         except QueryError as error:
             log.info("MaxArraySize is not known: %s", error)
             return DEFAULT_LARGEST_ARRAY
@@ -96,18 +103,30 @@ class ArrayDispatcher:
         lane = self._arrays % len(self._lanes)
         try:
             batch, job_id = self._submitter.submit(
-                requests, "array", lambda config, batch: self._render(config, batch, size, lane)
+                requests,
+                "array",
+                lambda config, batch, token: self._render(config, batch, size, lane, token=token),
             )
         except SubmitLimitError as error:
             if not self._room.refused(size, open_count):
                 done.held = str(error)
             return 0
-        except (SubmissionError, RunError) as error:
+        except RunExistsError as error:
+            # Somebody submits some of them in this moment. What is left comes next.
+            taken = self._submitter.overtaken(requests)
+            done.launched.update(taken)
+            done.held = "" if taken else str(error)
+            return len(taken)
+        except (SubmissionError, RunError, OSError) as error:
+            if self._hiccups.bearable("submission", error):
+                done.held = str(error)
+                return 0
             if NO_SUCH_ARRAY in str(error) and size > 1:
                 self._room.too_long(size)
                 return 0
             done.refused.update({str(request.run_id): str(error) for request in requests})
             return 0
+        self._hiccups.over("submission")
         self._arrays += 1
         self._lanes[lane] = job_id or self._lanes[lane]
         self._room.taken(size, open_count + size)
@@ -116,13 +135,23 @@ class ArrayDispatcher:
             done.launched[str(request.run_id)] = f"{job_id}_{index}" if job_id else None
         return size
 
-    def _render(self, config: SlurmConfig, batch: BatchPaths, size: int, lane: int = 0) -> str:
+    def _render(
+        self,
+        config: SlurmConfig,
+        batch: BatchPaths,
+        size: int,
+        lane: int = 0,
+        *,
+        token: str = NO_TOKEN,
+    ) -> str:
+        self._backend.check_config(config)
         throttle = self._throttles[lane] if self._throttles else None
         before = self._lanes[lane] if self._lanes and throttle is not None else None
         return render_array_script(
             config if before is None else replace(config, dependency=f"afterany:{before}"),
             batch,
             array=render_array(size, throttle),
-            base=self._runner.base_dir,
+            base=self._backend.traits.base_dir,
             interpreter=Interpreter.submitting(),
+            token=token,
         )

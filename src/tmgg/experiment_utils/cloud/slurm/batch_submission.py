@@ -9,9 +9,9 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tmgg.errors import RunError, SubmissionError, SubmissionUnknownError, SubmitLimitError
+from tmgg.experiment_utils import leases
 from tmgg.experiment_utils.atomic_file import write_atomic, write_json
 from tmgg.experiment_utils.batch_index import withdraw_batch
 from tmgg.experiment_utils.batches import (
@@ -22,44 +22,53 @@ from tmgg.experiment_utils.batches import (
     create_batch,
     create_part,
 )
-from tmgg.experiment_utils.cloud.base import task_of
-from tmgg.experiment_utils.cloud.judging import save_batch_refusal
-from tmgg.experiment_utils.cloud.recording import continuing, recording_batch
+from tmgg.experiment_utils.cloud.batch_refusals import save_batch_refusal
+from tmgg.experiment_utils.cloud.recorded import RecordedRuns
+from tmgg.experiment_utils.cloud.recording import recording_batch
+from tmgg.experiment_utils.cloud.requests import task_of
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
-from tmgg.experiment_utils.cloud.slurm.client import NO_SUCH_ARRAY
+from tmgg.experiment_utils.cloud.slurm.backend import SlurmBackend
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.refusal_words import NO_SUCH_ARRAY
+from tmgg.experiment_utils.cloud.slurm.script import EXECUTABLE_BY_OWNER, leaves_token
+from tmgg.experiment_utils.cloud.sweep_plan import SweepPlan
 from tmgg.experiment_utils.cloud.sweep_records import common_record, waiting_batch
-from tmgg.experiment_utils.cloud.sweeping import SweepPlan
 from tmgg.experiment_utils.failures import failure
-from tmgg.experiment_utils.paths import BatchPaths, RunPaths
+from tmgg.experiment_utils.hiccups import can_look, may_pass, outlast
+from tmgg.experiment_utils.looking import is_there, listing
+from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.registry import new_intent
-
-if TYPE_CHECKING:
-    from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 
 log = logging.getLogger(__name__)
 
-RenderScript = Callable[[SlurmConfig, BatchPaths], str]
-EXECUTABLE_BY_OWNER = 0o700
+RenderScript = Callable[[SlurmConfig, BatchPaths, str], str]
+"""The last is the batch's token."""
 
 
 class BatchSubmitter:
     """Of one sweep."""
 
     def __init__(
-        self, runner: "SlurmRunner", plan: SweepPlan, *, gpu_type: str | None, resume: bool
+        self,
+        backend: SlurmBackend,
+        runs: RecordedRuns,
+        plan: SweepPlan,
+        *,
+        gpu_type: str | None,
+        resume: bool,
     ) -> None:
-        self._runner = runner
+        self._backend = backend
+        self._runs = runs
         self._sweep_id = plan.sweep_id
         self._gpu_type = gpu_type
         # Before the sweep notes those that are new.
         run_ids = [str(request.run_id) for request in plan.requests]
-        self._existing = set(runner.existing(run_ids)) if resume else set()
+        self._existing = set(runs.existing(run_ids)) if resume else set()
         self._failed: dict[str, RunState] = {}
         self._newest: dict[str, int] = {}
         """Of those: the submission that failed."""
-        self._begun: list[str] = []
-        self._number = _last_number(runner.output_dir, plan.sweep_id)
+        self._begun: list[SubmissionPaths] = []
+        self._number = _last_number(backend.traits.output_dir, plan.sweep_id)
 
     def take_up(self, requests: Sequence[TaskRequest]) -> dict[str, str | None]:
         """When a sweep is resumed: its runs that need not be submitted, with their jobs."""
@@ -74,15 +83,17 @@ class BatchSubmitter:
         self._failed.update({state.run_id: state for state in failed})
 
     def overtaken(self, requests: Sequence[TaskRequest]) -> dict[str, str | None]:
-        """Runs that failed, but that somebody else has submitted again meanwhile, with their jobs.
+        """Runs that somebody else has submitted meanwhile, with their jobs.
 
-        Between the failure and the next submission hours may pass.
+        Before a run's turn comes, or between its failure and its next submission, hours may pass;
+        or this process was stopped, and another one has resumed the sweep.
         """
-        run_ids = [str(request.run_id) for request in requests]
-        failed = [run_id for run_id in run_ids if run_id in self._failed]
-        newest = {run_id: self._newest_submission(run_id) for run_id in failed}
-        changed = [run_id for run_id in failed if newest[run_id] != self._newest.get(run_id, 1)]
-        self._newest.update(newest)
+        # One listing instead of a thousand; a run without a folder has no submission of its own.
+        has_folder = set(listing(self._backend.traits.output_dir))
+        run_ids = [str(request.run_id) for request in requests if request.run_id in has_folder]
+        found = {run_id: self._submissions_of(run_id) for run_id in run_ids}
+        changed = [run_id for run_id in run_ids if found[run_id] > self._made_here(run_id)]
+        self._newest.update({run_id: found[run_id] for run_id in changed})
         return self._sort_out(changed)
 
     def _sort_out(self, run_ids: Sequence[str]) -> dict[str, str | None]:
@@ -91,7 +102,7 @@ class BatchSubmitter:
         One whose record is damaged counts as submitted: whoever waits for it finds what is wrong.
         """
         others: dict[str, str | None] = {}
-        for run_id, found in zip(run_ids, self._runner.poll_each(run_ids), strict=True):
+        for run_id, found in zip(run_ids, self._runs.poll_each(run_ids), strict=True):
             if isinstance(found, RunError):
                 others[run_id] = None
             elif _has_failed(found):
@@ -109,14 +120,17 @@ class BatchSubmitter:
         Slurm refuses for good, which is then the end of these runs, unless it only takes no array
         that long (NO_SUCH_ARRAY); ConfigError and RunError.
         """
-        self._runner.show_alive(self._sweep_id)
+        self._runs.show_alive(self._sweep_id)
         self._begun = []
-        self._number += 1
-        batch = BatchPaths(self._runner.output_dir, f"{self._sweep_id}.{self._number}")
+        batch = self._next_batch()
         self._write(batch, requests, kind, render)
         try:
             self._continue_failed(batch, requests)
-            return batch, self._runner.submit_folder(batch, base=self._runner.base_dir)
+            with leases.held(batch.intent):
+                return batch, outlast(
+                    lambda: self._backend.submit_folder(batch, base=self._backend.traits.base_dir),
+                    is_over=lambda: can_look(batch.intent),
+                )
         except SubmissionUnknownError as error:
             log.warning("%s", error)  # the job may be in; polling finds out
             return batch, None
@@ -124,13 +138,39 @@ class BatchSubmitter:
             self._withdraw(batch)
             raise
         except SubmissionError as error:
-            if NO_SUCH_ARRAY in str(error) and len(requests) > 1:
-                # They are submitted again as shorter arrays.
+            if may_pass(error) or (NO_SUCH_ARRAY in str(error) and len(requests) > 1):
+                # They are submitted again: later, or as shorter arrays.
                 self._withdraw(batch)
                 raise
-            with contextlib.suppress(OSError):  # whoever asks later finds no job with its token
-                save_batch_refusal(batch, failure("submission", str(error)))
+            self._keep_refusal(batch, requests, kind, render, str(error))
             raise
+
+    def _keep_refusal(
+        self,
+        batch: BatchPaths,
+        requests: Sequence[TaskRequest],
+        kind: BatchKind,
+        render: RenderScript,
+        words: str,
+    ) -> None:
+        """It is the end of runs that are new. Those that were there before stay as they were."""
+        begun = {submission.run_paths.run_id for submission in self._begun}
+        new = [request for request in requests if request.run_id not in begun]
+        # Whoever asks later finds no job with its token.
+        with contextlib.suppress(OSError, SubmissionError):
+            if begun:
+                self._withdraw(batch, words)
+                if not new:
+                    return
+                batch = self._next_batch()  # a batch never changes
+                self._write(batch, new, kind, render)
+            save_batch_refusal(batch, failure("submission", words))
+
+    def _next_batch(self) -> BatchPaths:
+        # Another process may have submitted some of the sweep meanwhile.
+        last = _last_number(self._backend.traits.output_dir, self._sweep_id)
+        self._number = max(self._number, last) + 1
+        return BatchPaths(self._backend.traits.output_dir, f"{self._sweep_id}.{self._number}")
 
     def _write(
         self,
@@ -139,16 +179,19 @@ class BatchSubmitter:
         kind: BatchKind,
         render: RenderScript,
     ) -> None:
-        runner = self._runner
-        config = runner.config if self._gpu_type is None else self._with_gpu()
-        script = render(config, batch)
+        backend = self._backend
+        config = backend.config if self._gpu_type is None else self._with_gpu()
+        intent = replace(new_intent(batch), cluster=backend.client.cluster())
+        script = render(config, batch, intent.token)
+        intent = replace(intent, evidence_has_token=leaves_token(script))
         record = BatchRecord(
-            kind=kind, run=common_record(runner.new_record("", gpu_type=self._gpu_type))
+            kind=kind,
+            run=common_record(self._runs.submitter.new_record("", gpu_type=self._gpu_type)),
         )
 
         def write_script(draft: BatchPaths, _final: BatchPaths) -> None:
             write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
-            write_json(draft.intent, new_intent().to_json())
+            write_json(draft.intent, intent.to_json())
 
         with recording_batch(batch):
             if not self._write_part(batch, record, requests, write_script):
@@ -167,15 +210,15 @@ class BatchSubmitter:
             RunPaths(batch.output_dir, run_id).submission(self._submission_number(run_id))
             for run_id in (str(request.run_id) for request in requests)
         ]
-        return whole.folder.exists() and create_part(
+        return is_there(whole.folder) and create_part(
             batch, record, whole, submissions, write_script
         )
 
     def _with_gpu(self) -> SlurmConfig:
-        return replace(self._runner.config, gpu_type=self._gpu_type)
+        return replace(self._backend.config, gpu_type=self._gpu_type)
 
     def _batched(self, request: TaskRequest) -> BatchedTask:
-        task = task_of(request, default_timeout_s=self._runner.default_timeout_s)
+        task = task_of(request, default_timeout_s=self._backend.traits.default_timeout_s)
         return BatchedTask(
             run_id=task.run_id,
             submission=self._submission_number(task.run_id),
@@ -189,8 +232,16 @@ class BatchSubmitter:
         return self._newest.get(run_id, 1) + 1
 
     def _newest_submission(self, run_id: str) -> int:
-        numbers = RunPaths(self._runner.output_dir, run_id).submission_numbers()
-        return max(numbers, default=1)
+        return max(1, self._submissions_of(run_id))
+
+    def _submissions_of(self, run_id: str) -> int:
+        """The number of the last that has a folder; 0 before the first has."""
+        numbers = RunPaths(self._backend.traits.output_dir, run_id).submission_numbers()
+        return max(numbers, default=0)
+
+    def _made_here(self, run_id: str) -> int:
+        """The number of the last that this process knows of."""
+        return self._newest.get(run_id, 1) if run_id in self._failed else 0
 
     def _continue_failed(self, batch: BatchPaths, requests: Sequence[TaskRequest]) -> None:
         """Give those that failed before their next submission, and Slurm the log they have."""
@@ -200,17 +251,15 @@ class BatchSubmitter:
                 continue
             number = self._submission_number(state.run_id)
             run = RunPaths(batch.output_dir, state.run_id)
-            with continuing(run.submission(number)):
-                self._runner.begin_again(state, number)
-            self._begun.append(state.run_id)
+            self._begun.append(self._runs.submitter.begin_again(state, number))
             for log_file, suffix in ((run.stdout, "out"), (run.stderr, "err")):
                 with contextlib.suppress(OSError):  # then the job script appends to it
                     os.link(log_file, batch.logs / f"{index}.{suffix}")
 
-    def _withdraw(self, batch: BatchPaths) -> None:
+    def _withdraw(self, batch: BatchPaths, refused: str = "") -> None:
         # First the submissions: without the batch nothing would tell what they are.
-        for run_id in self._begun:
-            self._runner.end_again(run_id)
+        for submission in self._begun:
+            self._runs.submitter.take_back(submission, refused)
         self._begun = []
         withdraw_batch(batch)
 
@@ -220,9 +269,7 @@ def _has_failed(state: RunState) -> bool:
 
 
 def _last_number(output_dir: Path, sweep_id: str) -> int:
-    try:
-        names = os.listdir(output_dir / BatchPaths.FOLDER_NAME)  # noqa: PTH208 - names only
-    except OSError:
-        return 0
+    """Of the sweep's batches; 0 for none. Raises OSError when nobody could look."""
+    names = listing(output_dir / BatchPaths.FOLDER_NAME)
     numbers = [name.rpartition(".")[2] for name in names if name.startswith(f"{sweep_id}.")]
     return max((int(number) for number in numbers if number.isdigit()), default=0)

@@ -1,4 +1,4 @@
-"""The only file that starts Slurm commands.
+"""The only file of the submit side that starts Slurm commands.
 
 Argument lists, never shell strings; a timeout on each; a scrubbed environment, so that a submission
 from inside a job does not inherit that job's SLURM_* settings (SLURM_CPU_BIND pins, SBATCH_* adds
@@ -6,64 +6,60 @@ options). A question that got no answer is a QueryError and says nothing about a
 """
 
 import contextlib
+import logging
 import os
-import re
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.errors import (
+    BackendError,
     BackendUnavailableError,
     QueryError,
+    RefusedError,
     SubmissionError,
     SubmissionUnknownError,
     SubmitLimitError,
 )
+from tmgg.experiment_utils.cloud.job_identity import Places
 from tmgg.experiment_utils.cloud.slurm import parsing
+from tmgg.experiment_utils.cloud.slurm.command_lines import (
+    for_cluster,
+    scrubbed_environment,
+    submit_argv,
+)
+from tmgg.experiment_utils.cloud.slurm.installed import ELSEWHERE, no_command
+from tmgg.experiment_utils.cloud.slurm.job_ids import base_of, chunks, whole_arrays
 from tmgg.experiment_utils.cloud.slurm.parsing import AccountingEntry, QueueEntry
+from tmgg.experiment_utils.cloud.slurm.refusal_words import (
+    NO_ACCOUNTING,
+    NO_SUCH_CLUSTER,
+    NO_SUCH_JOB,
+    POLICY,
+    REFUSED,
+    SUBMIT_LIMIT,
+    UNCERTAIN,
+    knows_no_cluster,
+)
+from tmgg.experiment_utils.trust import user_name
+
+log = logging.getLogger(__name__)
 
 QUERY_TIMEOUT_S = 30.0
+# The name of the cluster is asked for before each first sbatch, which has its own patience.
+CLUSTER_TIMEOUT_S = 10.0
+ASK_CLUSTER_AGAIN_S = 20.0
 SUBMIT_TIMEOUT_S = 90.0
-# About 8 bytes an id; Linux allows 128 KiB for one argument.
-IDS_PER_QUERY = 5_000
-_COMMANDS = ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo", "sacctmgr", "srun")
-_INHERITED = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SACCT_", "SCANCEL_", "SINFO_")
-_KEPT = ("SLURM_CONF",)
 
-# sbatch's words before the reason for which the controller refused a job.
-REFUSED = "Batch job submission failed:"
-# Its words for limits on the jobs that a user may have in the queue: there is room again later.
-SUBMIT_LIMIT = re.compile(r"\b(QOS|Assoc)\w*Submit\w*Limit\w*")
-NO_SUCH_ARRAY = "Invalid job array specification"
-# The controller did not answer, or its answer was lost: the job may or may not be in.
-UNCERTAIN = (
-    "Unable to contact slurm controller",
-    "Socket timed out",
-    "Zero Bytes were transmitted",
-    "Unexpected message received",
-    "Unexpected missing socket error",
-    "Connection refused",
-    "Connection timed out",
-    "Connection reset",
-    "Transport endpoint is not connected",
-    "Slurm temporarily unable to accept job",
-    "Slurm controller not responding",
-    "Resource temporarily unavailable",
-    "Communication connection failure",
-    "Address already in use",
-    "Munge encode failed",
-    "Invalid authentication credential",
-    "Protocol authentication error",
-    "in standby mode",
-)
-# The command ended before it asked anybody: no controller is known here.
-_NOT_CONFIGURED = ("Could not establish a configuration source", "Unable to process configuration")
-_NO_SUCH_JOB = ("Invalid job id specified", "Invalid job array specified")
-_NO_ACCOUNTING = ("accounting storage is disabled", "not running a supported accounting_storage")
+
+_Which = tuple[str, str, str]
+_silent_until: dict[_Which, float] = {}
+_clusters: dict[_Which, str] = {}
+"""Names of clusters by what decides which one the commands ask; see `_who_answers`."""
 
 
 class AccountingAbsentError(QueryError):
@@ -96,20 +92,51 @@ class SlurmClient:
     def __init__(
         self,
         *,
+        cluster: str | None = None,
         query_timeout_s: float = QUERY_TIMEOUT_S,
         submit_timeout_s: float = SUBMIT_TIMEOUT_S,
     ) -> None:
+        """`cluster` is the one to ask and tell, of several; None is the one of this machine."""
+        self._cluster = cluster
         self._query_timeout_s = query_timeout_s
         self._submit_timeout_s = submit_timeout_s
         self.calls: dict[str, int] = {}
+        self.submitted_to: dict[str, str] = {}
+        """By job: the cluster, where sbatch named one."""
+        self.places: dict[str, Places] = {}
+        """Of jobs that were asked about; see `job_places`."""
+        self._accounting_fields = list(parsing.ACCOUNTING_FIELDS)
+
+    def cluster(self) -> str | None:
+        """The name of the cluster that answers here; None when nothing answers.
+
+        Asked for once in a process.
+        """
+        which = _who_answers(self._cluster)
+        if which not in _clusters and time.monotonic() >= _silent_until.get(which, 0.0):
+            _silent_until[which] = time.monotonic() + ASK_CLUSTER_AGAIN_S
+            try:
+                self.configuration(timeout_s=CLUSTER_TIMEOUT_S)
+            except BackendError as error:
+                log.info("the cluster does not say its name: %s", error)
+        return _clusters.get(which)
+
+    def configuration(self, *, timeout_s: float | None = None) -> str:
+        """The controller's settings as it prints them. Raises QueryError."""
+        text = self._checked(self._call(["scontrol", "show", "config"], timeout_s=timeout_s))
+        if (name := parsing.parse_cluster(text)) is not None:
+            _clusters[_who_answers(self._cluster)] = name  # so `cluster` need not ask
+            _silent_until.pop(_who_answers(self._cluster), None)
+        return text
 
     def submit(self, script: Path, *, comment: str, cwd: Path) -> str:
         """One sbatch; the job's id.
 
-        Raises SubmissionError when Slurm refused (SubmitLimitError when it only has no room for
-        more jobs of this user now), ControllerSilentError when the controller did
-        not answer, SubmissionUnknownError when the answer is none of Slurm's (a site's wrapper may
-        fail after the real sbatch succeeded): in both cases the job may be in.
+        Raises RefusedError when Slurm refused, or SubmissionError for a limit that may pass;
+        SubmitLimitError when it only has no room for more jobs of this user now;
+        ControllerSilentError when the controller did not answer, SubmissionUnknownError when the
+        answer is none of Slurm's (a site's wrapper may fail after the real sbatch succeeded): in
+        both cases the job may be in.
         """
         argv = submit_argv(script, comment=comment)
         try:
@@ -118,18 +145,24 @@ class SlurmClient:
             raise ControllerSilentError(str(error)) from error
         job_id = parsing.parse_submitted(answer.stdout)
         if answer.exit_code == 0 and job_id is not None:
+            cluster = parsing.parse_cluster_of_submitted(answer.stdout)
+            if cluster is not None:
+                self.submitted_to[job_id] = cluster
             return job_id
         said = f"sbatch ended with {answer.exit_code}: {answer.words or 'it said nothing'}"
         if knows_no_cluster(answer.stderr):
             raise SubmissionError(
                 f"Slurm's commands are here, but they know of no cluster: {answer.words}\n"
-                f"{_ELSEWHERE}"
+                f"{ELSEWHERE}"
             )
+        if any(phrase in answer.stderr for phrase in NO_SUCH_CLUSTER):
+            raise RefusedError(said)  # sbatch found nobody to whom to send it
         if any(phrase in answer.stderr for phrase in UNCERTAIN):
             raise ControllerSilentError(said)
         if REFUSED in answer.stderr and answer.exit_code > 0:
-            full = SUBMIT_LIMIT.search(answer.stderr)
-            raise SubmitLimitError(said) if full else SubmissionError(said)
+            if SUBMIT_LIMIT.search(answer.stderr):
+                raise SubmitLimitError(said)
+            raise SubmissionError(said) if POLICY in answer.stderr else RefusedError(said)
         raise SubmissionUnknownError(said)
 
     def queue(self, job_ids: Sequence[str]) -> dict[str, QueueEntry]:
@@ -139,22 +172,47 @@ class SlurmClient:
         it when it began.
         """
         found: dict[str, QueueEntry] = {}
-        for chunk in _chunks(_whole_arrays(job_ids)):
-            for entry in self._squeue(f"--jobs={','.join(chunk)}"):
+        for chunk in chunks(whole_arrays(job_ids)):
+            for entry in self._ask_about(chunk):
                 for name in (entry.job_id, *parsing.parse_elements(entry.array_id)):
                     found[name] = entry
         return found
 
+    def knows(self, job_id: str) -> bool:
+        """Whether the controller knows a job at all; for an element, its array.
+
+        An answer about several jobs leaves those out that it does not know, and what is left out
+        may also have been cut off. About a single one the controller says that its id is invalid.
+        """
+        answer = self._queue_answer(f"--jobs={base_of(job_id)}")
+        if answer.exit_code != 0 and any(phrase in answer.stderr for phrase in NO_SUCH_JOB):
+            return False
+        entries = parsing.parse_queue(self._checked(answer))
+        if not any(base_of(entry.array_id) == base_of(job_id) for entry in entries):
+            raise QueryError(f"squeue says neither that job {job_id} is there nor that it is not")
+        return True
+
+    def _ask_about(self, job_ids: Sequence[str]) -> list[QueueEntry]:
+        answer = self._queue_answer(f"--jobs={','.join(job_ids)}")
+        if answer.exit_code != 0 and any(phrase in answer.stderr for phrase in NO_SUCH_JOB):
+            if len(job_ids) == 1:
+                return []
+            # A release that refuses the whole question because of one of them.
+            middle = len(job_ids) // 2
+            return self._ask_about(job_ids[:middle]) + self._ask_about(job_ids[middle:])
+        return parsing.parse_queue(self._checked(answer))
+
     def find_by_comment(self, comment: str) -> str | None:
         """The job of this user whose comment is `comment`; the newest, should there be several."""
-        entries = self._squeue(f"--user={os.getuid()}")
-        matching = [_base(entry.array_id) for entry in entries if entry.comment == comment]
+        answer = self._queue_answer(f"--user={os.getuid()}")
+        entries = parsing.parse_queue(self._checked(answer))
+        matching = [base_of(entry.array_id) for entry in entries if entry.comment == comment]
         return max(matching, key=int, default=None)
 
     def accounting(self, job_ids: Sequence[str]) -> dict[str, AccountingEntry]:
         """What the database knows of these jobs; AccountingAbsentError where there is none."""
         found: dict[str, AccountingEntry] = {}
-        for chunk in _chunks(_whole_arrays(job_ids)):
+        for chunk in chunks(whole_arrays(job_ids)):
             for entry in self._sacct(f"--jobs={','.join(chunk)}"):
                 elements = parsing.parse_elements(entry.job_id)
                 if elements == [entry.job_id]:
@@ -168,24 +226,24 @@ class SlurmClient:
         """The job of this user whose sbatch command line holds `text`, submitted after `since`."""
         start = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(since))
         entries = self._sacct(f"--user={os.getuid()}", f"--starttime={start}")
-        matching = [_base(entry.job_id) for entry in entries if text in entry.submit_line]
+        matching = [base_of(entry.job_id) for entry in entries if text in entry.submit_line]
         return max(matching, key=int, default=None)
 
     def job_details(self, job_id: str) -> dict[str, str]:
         """`scontrol show job` as a mapping; empty when the controller does not know the job."""
         answer = self._call(["scontrol", "--oneliner", "show", "job", job_id])
-        if any(phrase in answer.stderr for phrase in _NO_SUCH_JOB):
+        if any(phrase in answer.stderr for phrase in NO_SUCH_JOB):
             return {}
         return parsing.parse_key_values(self._checked(answer))
 
     def cancel(self, job_ids: Sequence[str]) -> None:
         """Ask Slurm to end jobs; ones that have ended are no error. Raises QueryError otherwise."""
-        for chunk in _chunks(parsing.render_elements(job_ids)):
+        for chunk in chunks(parsing.render_elements(job_ids)):
             answer = self._call(["scancel", *chunk])
             complaints = [
                 line
                 for line in answer.stderr.splitlines()
-                if line.strip() and not any(phrase in line for phrase in _NO_SUCH_JOB)
+                if line.strip() and not any(phrase in line for phrase in NO_SUCH_JOB)
             ]
             if answer.exit_code != 0 and complaints:
                 raise QueryError(f"scancel ended with {answer.exit_code}: {answer.words}")
@@ -203,7 +261,7 @@ class SlurmClient:
             "--parsable2",
             "show",
             "assoc",
-            f"user={user_name()}",
+            f"user={user_name(os.getuid())}",
             "format=account",
         ]
         return sorted(set(self._checked(self._call(argv)).split()))
@@ -227,27 +285,37 @@ class SlurmClient:
         ]
         return self._call([*step, *argv], timeout_s=timeout_s)
 
-    def _squeue(self, selection: str) -> list[QueueEntry]:
+    def _queue_answer(self, selection: str) -> Answer:
+        # With the header: it tells an empty answer from none.
         fields = ",".join(f"{field}:{parsing.QUEUE_SEPARATOR}" for field in parsing.QUEUE_FIELDS)
-        argv = ["squeue", "--noheader", "--array", "--states=all", selection, f"--Format={fields}"]
-        answer = self._call(argv)
-        if any(phrase in answer.stderr for phrase in _NO_SUCH_JOB):
-            return []
-        return parsing.parse_queue(self._checked(answer))
+        argv = ["squeue", "--array", "--states=all", selection, f"--Format={fields}"]
+        return self._call(argv)
 
     def _sacct(self, *selection: str) -> list[AccountingEntry]:
-        argv = [
-            "sacct",
-            "--noheader",
-            "--parsable2",
-            f"--delimiter={parsing.ACCOUNTING_SEPARATOR}",
-            f"--format={','.join(parsing.ACCOUNTING_FIELDS)}",
-            *selection,
-        ]
-        answer = self._call(argv)
-        if any(phrase in answer.stderr for phrase in _NO_ACCOUNTING):
-            raise AccountingAbsentError(answer.words)
-        return parsing.parse_accounting(self._checked(answer))
+        while True:
+            fields = list(self._accounting_fields)
+            argv = [
+                "sacct",
+                "--noheader",
+                "--parsable2",
+                f"--delimiter={parsing.ACCOUNTING_SEPARATOR}",
+                f"--format={','.join(fields)}",
+                *selection,
+            ]
+            answer = self._call(argv)
+            if any(phrase in answer.stderr for phrase in NO_ACCOUNTING):
+                raise AccountingAbsentError(answer.words)
+            if not self._leave_out_unknown(answer):
+                return parsing.parse_accounting(self._checked(answer), fields)
+
+    def _leave_out_unknown(self, answer: Answer) -> bool:
+        """Whether sacct refused for a field that it lacks, which is not asked for again."""
+        name = None if answer.exit_code == 0 else parsing.unknown_field(answer.stderr)
+        if name not in self._accounting_fields or name in parsing.NEEDED_ACCOUNTING_FIELDS:
+            return False
+        log.warning("this release of sacct has no field %s; it is left out", name)
+        self._accounting_fields.remove(name)
+        return True
 
     def ask(self, *argv: str, cwd: Path | None = None) -> Answer:
         """Any question, whatever its exit code; AccountingAbsentError where there are no accounts.
@@ -256,7 +324,7 @@ class SlurmClient:
         is not on this machine.
         """
         answer = self._call(argv, cwd=cwd)
-        if any(phrase in answer.stderr for phrase in _NO_ACCOUNTING):
+        if any(phrase in answer.stderr for phrase in NO_ACCOUNTING):
             raise AccountingAbsentError(answer.words)
         return answer
 
@@ -273,18 +341,23 @@ class SlurmClient:
         self, argv: Sequence[str], *, timeout_s: float | None = None, cwd: Path | None = None
     ) -> Answer:
         command = argv[0]
+        argv = for_cluster(argv, self._cluster)
         limit_s = self._query_timeout_s if timeout_s is None else timeout_s
         self.calls[command] = self.calls.get(command, 0) + 1
         try:
             return _run(argv, timeout_s=limit_s, cwd=cwd)
         except FileNotFoundError as error:
             if shutil.which(command) is None:
-                raise BackendUnavailableError(_no_command(command)) from error
+                raise BackendUnavailableError(no_command(command)) from error
             raise QueryError(f"cannot start {command} in {cwd or Path.cwd()}: {error}") from error
         except OSError as error:
             raise QueryError(f"cannot start {command}: {error}") from error
         except subprocess.TimeoutExpired as error:
             raise QueryError(f"{command} did not answer within {limit_s:g} s") from error
+
+
+def _who_answers(cluster: str | None) -> _Which:
+    return os.environ.get("PATH", ""), os.environ.get("SLURM_CONF", ""), cluster or ""
 
 
 def _run(argv: Sequence[str], *, timeout_s: float, cwd: Path | None) -> Answer:
@@ -308,67 +381,3 @@ def _run(argv: Sequence[str], *, timeout_s: float, cwd: Path | None) -> Answer:
                 os.killpg(process.pid, signal.SIGKILL)
             raise
     return Answer(tuple(argv), process.returncode, stdout, stderr)
-
-
-def submit_argv(script: Path, *, comment: str) -> list[str]:
-    """The sbatch command line."""
-    return ["sbatch", "--parsable", f"--comment={comment}", str(script)]
-
-
-def scrubbed_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without what an enclosing job or the user's shell says to Slurm commands."""
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if name in _KEPT or not name.startswith(_INHERITED)
-    }
-    # Lists of an array's elements are cut after 64 characters otherwise.
-    return kept | {"SLURM_TIME_FORMAT": "standard", "SLURM_BITSTR_LEN": "0"}
-
-
-def missing_commands() -> list[str]:
-    """The Slurm commands TMGG uses that are not on PATH."""
-    return [name for name in _COMMANDS if shutil.which(name) is None]
-
-
-def knows_no_cluster(words: str) -> bool:
-    """Whether Slurm's words mean that it is installed here but not configured."""
-    return any(phrase in words for phrase in _NOT_CONFIGURED)
-
-
-def require_commands() -> None:
-    """Raises BackendUnavailableError, with what to use instead, where Slurm is not installed."""
-    if shutil.which("sbatch") is None:
-        raise BackendUnavailableError(_no_command("sbatch"))
-
-
-_ELSEWHERE = (
-    "Log in to a cluster's login node, or run here with hydra/launcher=tmgg_local (LocalRunner in "
-    "Python)."
-)
-
-
-def _no_command(command: str) -> str:
-    return f"{command} is not on PATH: this machine has no Slurm commands. {_ELSEWHERE}"
-
-
-def _chunks(job_ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    for start in range(0, len(job_ids), IDS_PER_QUERY):
-        yield job_ids[start : start + IDS_PER_QUERY]
-
-
-def _base(job_id: str) -> str:
-    """The job as sbatch named it: the array, for one of its elements."""
-    return job_id.partition("_")[0]
-
-
-def _whole_arrays(job_ids: Sequence[str]) -> list[str]:
-    # A question about a whole array is short, however many of its elements are meant.
-    return list(dict.fromkeys(_base(job_id) for job_id in job_ids))
-
-
-def user_name() -> str:
-    """Of whoever runs this process, whatever the environment says."""
-    import pwd
-
-    return pwd.getpwuid(os.getuid()).pw_name

@@ -5,9 +5,8 @@ anything is submitted; the rest of the code trusts a `SlurmConfig`.
 """
 
 import dataclasses
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from tmgg.errors import ConfigError
@@ -15,14 +14,22 @@ from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.options import parse_options
 from tmgg.experiment_utils.cloud.runs import SweepMode
 from tmgg.experiment_utils.cloud.slurm import fields
-from tmgg.experiment_utils.cloud.slurm.extra_args import check_extra_args
+from tmgg.experiment_utils.cloud.slurm.extra_args import (
+    check_extra_args,
+    check_given_once,
+    option_list,
+)
+from tmgg.experiment_utils.cloud.slurm.gpu_request import GpuRequest, check_gpu_request
+from tmgg.experiment_utils.cloud.slurm.memory import MemoryRequest
+from tmgg.experiment_utils.cloud.slurm.names import COMMAND, PATTERNS
 
 RayBootstrap = Literal["auto", "symmetric-run", "managed", "none"]
+GpuBinding = Literal["auto", "node", "task"]
+Requeue = bool | Literal["expedited"]
 
 RAY_MIN_WORKER_PORT = 10002
 RAY_MAX_WORKER_PORT = 19999
 RAY_PORT = 6379
-LEAST_JOB_PORTS = 50
 _PORTS = ("ray_port", "min_worker_port", "max_worker_port", "min_job_port", "max_job_port")
 SIGNAL_LEAD_S = 120
 LEAST_SIGNALLED_S = 600
@@ -34,22 +41,42 @@ LARGEST_COUNT = 65_533
 class SlurmConfig:
     """One job's resources, environment and bookkeeping. Raises ConfigError for what cannot be."""
 
-    partition: str = "gpu"
-    """Partition to submit to; a comma-separated list lets Slurm choose the earliest."""
+    partition: str | None = "gpu"
+    """Partition to submit to; a comma-separated list lets Slurm choose the earliest. None names
+    none: the site chooses."""
     nodes: int = 4
     """Nodes to allocate."""
     cpus_per_task: int = 8
-    """CPUs per node (one task runs on each node)."""
+    """CPUs per node (one task runs on each node); with `tasks_per_node`, CPUs per rank."""
     gpus_per_task: int = 1
-    """GPUs per node; 0 for none."""
+    """GPUs per node; 0 for none. With `tasks_per_node`, GPUs per rank."""
     time_limit: str = "08:00:00"
     """Job time limit: HH:MM:SS, D-HH:MM:SS, any other of Slurm's forms, or UNLIMITED."""
-    mem_per_cpu: str = "4GB"
-    """Memory per CPU: a number with K, M, G or T (B may follow); megabytes without a letter."""
+    mem_per_cpu: str | None = "4GB"
+    """Memory per CPU: a number with K, M, G or T (B may follow); megabytes without a letter. None
+    asks for none: the site's default counts. The default gives way to `mem_per_node` and
+    `mem_per_gpu`."""
     setup_commands: tuple[str, ...] = ()
     """Shell commands that prepare the environment on the first node; its variables reach all
     nodes. One that fails ends the job; append `|| true` where failing is harmless."""
 
+    mem_per_node: str | None = None
+    """Memory on each node, instead of `mem_per_cpu`, as in `64GB`; 0 is all that the node has."""
+    mem_per_gpu: str | None = None
+    """Memory for each GPU, instead of `mem_per_cpu`, as in `32GB`."""
+
+    tasks_per_node: int | None = None
+    """Ranks on each node: the experiment runs in `nodes * tasks_per_node` processes, which find
+    each other by Slurm's variables and torchrun's. 1 is one rank on each node. None is a single
+    process, whatever the number of nodes, which sees no Slurm step."""
+    gpu_binding: GpuBinding = "auto"
+    """Which GPUs a rank sees: with `node` all of its job on its node, and its LOCAL_RANK says which
+    one is its own, as under torchrun; with `task` only its own. `auto` is `node` where each rank
+    has one GPU, `task` where it has several."""
+
+    clusters: str | None = None
+    """Cluster to submit to and to ask, where a site has several behind one login, as sbatch's
+    --clusters; one name. None is the one of this machine."""
     account: str | None = None
     """Account to charge; None is the user's default."""
     qos: str | None = None
@@ -62,14 +89,18 @@ class SlurmConfig:
     """Nodes that must be part of the allocation, as in `node[1-3]`."""
     exclude: str | None = None
     """Nodes to keep out."""
+    gpu_request: GpuRequest = "task"
+    """By which option Slurm is asked for the GPUs of `gpus_per_task`: `task` is --gpus-per-task,
+    `node` is --gpus-per-node, `gres` is --gres=gpu. With `none` Slurm is not asked; the nodes have
+    them all the same, as where a site hands out whole nodes only."""
     gpu_type: str | None = None
     """GPU model as the site names it in gres (`a100`); None takes any."""
     exclusive: bool = True
     """Take whole nodes. symmetric-run cannot share a node with another Ray; the managed bootstrap
     can."""
-    requeue: bool | None = None
+    requeue: Requeue | None = None
     """Whether Slurm may restart the job after a node failure or preemption; None is the site's
-    default."""
+    default. `expedited` also puts it in front of the queue then (Slurm 25.11 or newer)."""
     max_restarts: int = 100
     """How often the job may begin again after a time limit, preemption or a lost node, by itself or
     by Slurm; 0 with `requeue=false`."""
@@ -77,6 +108,9 @@ class SlurmConfig:
     """How long before its time limit the job is told, in seconds, at least; Slurm may be a minute
     early. An experiment that heeds it saves its state, and the job goes back into the queue. None
     is 120 where the time limit is 10 minutes or more, else off; 0 is off."""
+    stop_signal: str | None = None
+    """Signal for an experiment that knows nothing of TMGG, as in `USR1`: its process, of each rank,
+    gets it when the run is asked to stop, if it handles it. None sends none."""
     no_kill: bool = False
     """Go on with the nodes that are left when one but the first dies (managed bootstrap). Otherwise
     the whole job ends, and begins again where it may be requeued."""
@@ -91,6 +125,9 @@ class SlurmConfig:
     extra_args: tuple[str, ...] = ()
     """Further sbatch options, one per item, as in `--licenses=matlab`. Options that have a field of
     their own, or that would break TMGG's bookkeeping, are refused."""
+    sbatch_options: Mapping[str, str | int | bool | None] = field(default_factory=dict, hash=False)
+    """The same by name, as in `{licenses: matlab, contiguous: true}`, so that one file can add to
+    another's: true is an option without a value, null leaves one out."""
 
     output_dir: str = "slurm_outputs"
     """Folder of logs and records, on the file system all nodes share; relative to the working
@@ -107,8 +144,9 @@ class SlurmConfig:
     ray_bootstrap: RayBootstrap = "auto"
     """How Ray starts on the nodes: `symmetric-run` is Ray's own command; `managed` is TMGG's
     supervisor, which shares nodes with other jobs and starts and ends faster; `auto` takes
-    symmetric-run where the job has whole nodes and managed where it shares them; `none` runs the
-    experiment on the first node without Ray."""
+    symmetric-run where the job has whole nodes and managed where it shares them, and no Ray with
+    `tasks_per_node`; `none` runs the experiment without Ray, on one node or as ranks. With
+    `tasks_per_node`, `managed` starts Ray beside the ranks."""
     ray_port: int = RAY_PORT
     """Port of Ray's head (GCS). The managed bootstrap takes it if it is free and not the default;
     otherwise one among the job ports."""
@@ -118,7 +156,8 @@ class SlurmConfig:
     max_worker_port: int = RAY_MAX_WORKER_PORT
     """Last port of Ray's worker processes."""
     min_job_port: int = 20000
-    """First of the ports among which the managed bootstrap gives each job its own."""
+    """First of the ports among which the managed bootstrap, and a job of ranks, gives each job its
+    own."""
     max_job_port: int = 31999
     """Last of the ports among which the managed bootstrap gives each job its own; those after it
     are usually the kernel's, for outgoing connections."""
@@ -132,8 +171,9 @@ class SlurmConfig:
     """Folder on each node's own disk for Ray's sockets, logs and spilled objects (managed
     bootstrap); at most 12 letters, because sockets cannot have long names."""
     ray_start_timeout_s: float = 300.0
-    """How long the nodes may take to join Ray before the job gives up (managed bootstrap), in
-    seconds. Environments on a slow file system need minutes on many nodes."""
+    """How long the nodes may take to join Ray (managed bootstrap), or the ranks to come together,
+    before the job gives up, in seconds. Environments on a slow file system need minutes on many
+    nodes."""
 
     sweep_mode: SweepMode = "separate"
     """How the runs of a sweep are submitted: `separate` is one sbatch each; `array` is one for as
@@ -157,8 +197,9 @@ class SlurmConfig:
         for name in ("nodes", "cpus_per_task"):
             checks.integer(name, getattr(self, name), least=1, most=LARGEST_COUNT)
         checks.integer("gpus_per_task", self.gpus_per_task, least=0, most=LARGEST_COUNT)
-        if self.runs_per_node is not None:
-            checks.integer("runs_per_node", self.runs_per_node, least=1, most=LARGEST_COUNT)
+        for name in ("runs_per_node", "tasks_per_node"):
+            if self._is_set(name):
+                checks.integer(name, getattr(self, name), least=1, most=LARGEST_COUNT)
         if self.object_store_memory_mb is not None:
             checks.integer(
                 "object_store_memory_mb", self.object_store_memory_mb, least=80, most=10_000_000
@@ -169,22 +210,31 @@ class SlurmConfig:
             checks.positive(name, getattr(self, name))
         for name in ("exclusive", "no_kill"):
             checks.boolean(name, getattr(self, name))
-        if self._is_set("requeue"):
-            checks.boolean("requeue", self.requeue)
+        if self.requeue not in (None, "expedited") and not isinstance(self.requeue, bool):
+            raise ConfigError(f"requeue={self.requeue!r} must be true or false, or expedited")
         checks.integer("max_restarts", self.max_restarts, least=0, most=LARGEST_COUNT)
         fields.time_limit("time_limit", self.time_limit)
         self._check_signal()
-        fields.memory("mem_per_cpu", self.mem_per_cpu)
-        for name, pattern in _PATTERNS.items():
+        if self.stop_signal is not None:
+            checks.stop_signal("stop_signal", self.stop_signal)
+        self._check_resources()
+        for name, pattern in PATTERNS.items():
             if self._is_set(name):
                 checks.matching(name, getattr(self, name), pattern)
         checks.one_of("sweep_mode", self.sweep_mode, get_args(SweepMode))
         checks.one_of("ray_bootstrap", self.ray_bootstrap, get_args(RayBootstrap))
+        checks.one_of("gpu_binding", self.gpu_binding, get_args(GpuBinding))
+        check_gpu_request(self.gpu_request, gpu_type=self.gpu_type, gpu_binding=self.gpu_binding)
+        self._check_ranks()
         checks.printable("job_name", self.job_name)
         for name in ("output_dir", "python", "script_template"):
             if self._is_set(name):
                 checks.path(name, getattr(self, name))
-        self._check_ports()
+        fields.port_ranges(
+            head=self.ray_port,
+            workers=(self.min_worker_port, self.max_worker_port),
+            job=(self.min_job_port, self.max_job_port),
+        )
         if self.no_kill and self.resolved_ray_bootstrap != "managed":
             raise ConfigError(
                 f"no_kill=True needs ray_bootstrap=managed; it is {self.resolved_ray_bootstrap!r}, "
@@ -193,13 +243,23 @@ class SlurmConfig:
         fields.setup_commands("setup_commands", self.setup_commands)
         fields.scratch_folder("node_scratch", self.node_scratch)
         check_extra_args("extra_args", self.extra_args)
+        named = option_list("sbatch_options", self.sbatch_options)
+        check_given_once({"extra_args": self.extra_args, "sbatch_options": named})
+        object.__setattr__(self, "sbatch_options", dict(self.sbatch_options))
         self._check_python()
         if "\\" in self.output_dir:
             raise ConfigError(f"output_dir={self.output_dir!r}: Slurm gives backslashes a meaning")
 
     def _is_set(self, name: str) -> bool:
-        """False for None where None is the default; anywhere else None is a mistake."""
-        return getattr(self, name) is not None or _DEFAULTS[name] is not None
+        """False for None where None means something; anywhere else None is a mistake."""
+        return getattr(self, name) is not None or name not in _MAY_BE_NONE
+
+    def _check_resources(self) -> None:
+        checks.one_of("gpu_request", self.gpu_request, get_args(GpuRequest))
+        default = str(_DEFAULTS["mem_per_cpu"])
+        asks_for_gpus = self.gpus_per_task > 0 and self.gpu_request != "none"
+        counted = self.memory.check(default_per_cpu=default, asks_for_gpus=asks_for_gpus)
+        object.__setattr__(self, "mem_per_cpu", counted.per_cpu)
 
     def _check_signal(self) -> None:
         if self.signal_lead_s is None:
@@ -212,27 +272,83 @@ class SlurmConfig:
                 f"{self.time_limit!r}; the job would end before it got anywhere"
             )
 
-    def _check_ports(self) -> None:
-        first, last = self.min_worker_port, self.max_worker_port
-        if first >= last:
-            raise ConfigError(f"min_worker_port={first} must be below max_worker_port={last}")
-        if first <= self.ray_port <= last:
+    def _check_ranks(self) -> None:
+        if self.tasks_per_node is None:
+            return
+        if self.ray_bootstrap == "symmetric-run":
             raise ConfigError(
-                f"ray_port={self.ray_port} lies among the worker ports {first} to {last}; "
-                "Ray refuses that. Move one of them."
+                f"tasks_per_node={self.tasks_per_node} and ray_bootstrap='symmetric-run' exclude "
+                "each other: symmetric-run starts the experiment once. Choose "
+                "ray_bootstrap=managed for ranks beside a Ray cluster, or none for ranks alone."
             )
-        if self.max_job_port - self.min_job_port + 1 < LEAST_JOB_PORTS:
+        if self.no_kill:
             raise ConfigError(
-                f"min_job_port={self.min_job_port} and max_job_port={self.max_job_port} leave too "
-                f"few ports; a job needs {LEAST_JOB_PORTS}"
+                f"tasks_per_node={self.tasks_per_node} and no_kill=True exclude each other: ranks "
+                "cannot go on without one of them. Leave no_kill out; the job begins again with "
+                "another node where it may be requeued."
+            )
+        if self.sweep_mode == "packed":
+            raise ConfigError(
+                f"tasks_per_node={self.tasks_per_node} and sweep_mode='packed' exclude each other: "
+                "a packed run is one process on a part of one node. Use sweep_mode=array or "
+                "separate."
+            )
+        if self.nodes * self.tasks_per_node > LARGEST_COUNT:
+            raise ConfigError(
+                f"nodes={self.nodes} times tasks_per_node={self.tasks_per_node} must be at most "
+                f"{LARGEST_COUNT} ranks"
             )
 
     @property
     def resolved_ray_bootstrap(self) -> Literal["symmetric-run", "managed", "none"]:
         """How Ray starts, `auto` decided."""
+        if self.ray_bootstrap == "auto" and self.tasks_per_node is not None:
+            return "none"
         if self.ray_bootstrap == "auto":
             return "symmetric-run" if self.exclusive else "managed"
         return self.ray_bootstrap
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether processes of the job must prove to each other that they belong to it."""
+        return self.resolved_ray_bootstrap != "none" or self.tasks_per_node is not None
+
+    @property
+    def memory(self) -> MemoryRequest:
+        """How memory is asked for."""
+        return MemoryRequest(
+            per_cpu=self.mem_per_cpu, per_node=self.mem_per_node, per_gpu=self.mem_per_gpu
+        )
+
+    @property
+    def partitions(self) -> list[str]:
+        """Names of the partitions asked for; empty where the site chooses."""
+        return self.partition.split(",") if self.partition is not None else []
+
+    @property
+    def extra_options(self) -> tuple[str, ...]:
+        """What the site needs besides, as arguments of sbatch."""
+        return (*self.extra_args, *option_list("sbatch_options", self.sbatch_options))
+
+    @property
+    def ranks(self) -> int:
+        """How many processes of the experiment there are."""
+        return 1 if self.tasks_per_node is None else self.nodes * self.tasks_per_node
+
+    @property
+    def cpus_per_node(self) -> int:
+        return self.cpus_per_task * (self.tasks_per_node or 1)
+
+    @property
+    def gpus_per_node(self) -> int:
+        return self.gpus_per_task * (self.tasks_per_node or 1)
+
+    @property
+    def sees_all_gpus_of_node(self) -> bool:
+        """Whether a rank sees the other ranks' GPUs on its node, `auto` decided."""
+        if self.gpu_binding == "auto":
+            return self.gpus_per_task == 1 or self.gpu_request == "none"
+        return self.gpu_binding == "node"
 
     @property
     def resolved_signal_lead_s(self) -> int:
@@ -251,7 +367,7 @@ class SlurmConfig:
         if self.python is None:
             return
         if "/" not in self.python:
-            checks.matching("python", self.python, _COMMAND)
+            checks.matching("python", self.python, COMMAND)
         if ":" in self.python:
             raise ConfigError(
                 f"python={self.python!r} cannot be: its folder is put on PATH, where ':' separates "
@@ -274,19 +390,6 @@ class SlurmConfig:
 
 
 _DEFAULTS = {item.name: item.default for item in dataclasses.fields(SlurmConfig)}
-_NAME = r"[A-Za-z0-9_.+-]+"
-_COMMAND = (re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]*"), "python3")
-_PATTERNS: dict[str, tuple[re.Pattern[str], str]] = {
-    "partition": (re.compile(rf"{_NAME}(,{_NAME})*"), "gpu or gpu,batch"),
-    "account": (re.compile(_NAME), "my-account"),
-    "qos": (re.compile(rf"{_NAME}(,{_NAME})*"), "normal"),
-    "constraint": (re.compile(r"[A-Za-z0-9_.&|*,:()\[\]+-]+"), "a100&nvlink"),
-    "reservation": (re.compile(rf"{_NAME}(,{_NAME})*"), "course_2026"),
-    "nodelist": (re.compile(r"[A-Za-z0-9_.,\[\]-]+"), "node[1-3],node7"),
-    "exclude": (re.compile(r"[A-Za-z0-9_.,\[\]-]+"), "node[1-3],node7"),
-    "gpu_type": (re.compile(_NAME), "a100"),
-    "dependency": (re.compile(r"[a-z]+(:[0-9+_]+)*([,?][a-z]+(:[0-9+_]+)*)*"), "afterok:123"),
-    "mail_user": (re.compile(r"[A-Za-z0-9_.%+@-]+"), "you@example.org"),
-    "network_interface": (re.compile(r"[A-Za-z0-9_.:@-]{1,15}"), "ib0"),
-    "mail_type": (re.compile(r"[A-Z_0-9]+(,[A-Z_0-9]+)*"), "END,FAIL"),
-}
+_MAY_BE_NONE = {
+    "partition", "mem_per_cpu", *(name for name, default in _DEFAULTS.items() if default is None),
+}  # fmt: skip

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from tmgg.errors import ConfigError
 
 LONGEST_SCRATCH = 12
+LEAST_JOB_PORTS = 50
 _TIME = re.compile(
     r"(?P<minutes>\d{1,7})"
     r"|(?P<m>\d{1,7}):(?P<s>\d{1,2})"
     r"|(?P<h>\d{1,7}):(?P<hm>\d{1,2}):(?P<hs>\d{1,2})"
     r"|(?P<d>\d{1,5})-(?P<dh>\d{1,2})(:(?P<dm>\d{1,2})(:(?P<ds>\d{1,2}))?)?"
 )
+MEGABYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 _MEMORY = re.compile(r"(?P<amount>[1-9]\d{0,11})(?P<unit>[KMGT]B?)?", re.IGNORECASE)
 
 
@@ -24,6 +26,23 @@ def scratch_folder(name: str, value: object) -> None:
     if len(value) > LONGEST_SCRATCH:
         raise ConfigError(
             f"{name}={value!r} is too long for Ray's sockets; at most {LONGEST_SCRATCH} letters"
+        )
+
+
+def port_ranges(*, head: int, workers: tuple[int, int], job: tuple[int, int]) -> None:
+    """The ports of Ray's head and workers, and those among which a job has its own."""
+    first, last = workers
+    if first >= last:
+        raise ConfigError(f"min_worker_port={first} must be below max_worker_port={last}")
+    if first <= head <= last:
+        raise ConfigError(
+            f"ray_port={head} lies among the worker ports {first} to {last}; "
+            "Ray refuses that. Move one of them."
+        )
+    if job[1] - job[0] + 1 < LEAST_JOB_PORTS:
+        raise ConfigError(
+            f"min_job_port={job[0]} and max_job_port={job[1]} leave too "
+            f"few ports; a job needs {LEAST_JOB_PORTS}"
         )
 
 
@@ -70,11 +89,19 @@ def memory(name: str, value: object) -> None:
 
 def scale_memory(value: str, factor: float) -> str:
     """So many times an amount of memory, in whole megabytes."""
+    return f"{max(1, math.ceil(_megabytes(value) * factor))}MB"
+
+
+def memory_mb(value: str) -> int:
+    """An amount of memory in megabytes."""
+    return round(_megabytes(value))
+
+
+def _megabytes(value: str) -> float:
     found = _MEMORY.fullmatch(value)
     assert found is not None
     unit = (found["unit"] or "M")[0].upper()
-    megabytes = int(found["amount"]) * {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}[unit]
-    return f"{max(1, math.ceil(megabytes * factor))}MB"
+    return int(found["amount"]) * MEGABYTES[unit]
 
 
 def setup_commands(name: str, commands: Sequence[str]) -> None:

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from tmgg.experiment_utils.job_exit_codes import NO_HEAD_OR_FOLDER
+
 QUERY_TIMEOUT_S = 30
 _NODE_ADDRESS = re.compile(r"\bNodeAddr=(\S+)")
 
@@ -19,8 +21,11 @@ def main(nodes: Sequence[str]) -> int:
     try:
         address = head_address(nodes)
     except OSError as error:
-        sys.stderr.write(f"tmgg: cannot tell the head node's address: {error}\n")
-        return 73
+        sys.stderr.write(
+            f"tmgg: cannot tell the head node's address: {error}. "
+            "tmgg-jobs doctor looks for it; NodeAddr in slurm.conf can say it.\n"
+        )
+        return NO_HEAD_OR_FOLDER
     sys.stdout.write(address + "\n")
     return 0
 

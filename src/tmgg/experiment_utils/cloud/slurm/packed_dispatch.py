@@ -2,22 +2,27 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from tmgg.errors import ConfigError, RunError, SubmissionError, SubmitLimitError
+from tmgg.errors import (
+    ConfigError,
+    RunError,
+    RunExistsError,
+    SubmissionError,
+    SubmitLimitError,
+)
 from tmgg.experiment_utils.cloud.dispatch import Dispatched
+from tmgg.experiment_utils.cloud.recorded import RecordedRuns
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
+from tmgg.experiment_utils.cloud.slurm.backend import SlurmBackend
 from tmgg.experiment_utils.cloud.slurm.batch_submission import BatchSubmitter
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.packed_nodes import fitting
 from tmgg.experiment_utils.cloud.slurm.retrying import changed
-from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_packed_script
+from tmgg.experiment_utils.cloud.slurm.script import NO_TOKEN, Interpreter, render_packed_script
+from tmgg.experiment_utils.cloud.sweep_plan import SweepPlan
 from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
-from tmgg.experiment_utils.cloud.sweeping import SweepPlan
+from tmgg.experiment_utils.hiccups import Hiccups
 from tmgg.experiment_utils.paths import BatchPaths
-
-if TYPE_CHECKING:
-    from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +35,21 @@ class PackedDispatcher:
     """
 
     def __init__(
-        self, runner: "SlurmRunner", plan: SweepPlan, *, gpu_type: str | None, resume: bool
+        self,
+        backend: SlurmBackend,
+        runs: RecordedRuns,
+        plan: SweepPlan,
+        *,
+        gpu_type: str | None,
+        resume: bool,
     ) -> None:
-        self._runner = runner
-        self._submitter = BatchSubmitter(runner, plan, gpu_type=gpu_type, resume=resume)
+        self._backend = backend
+        self._submitter = BatchSubmitter(backend, runs, plan, gpu_type=gpu_type, resume=resume)
         self._requests = {str(request.run_id): request for request in plan.requests}
         self._is_taken_up = False
         # A template that cannot be used is refused before anything is written.
-        self._render(runner.config, BatchPaths(runner.output_dir, f"{plan.sweep_id}.0"))
+        self._render(backend.config, BatchPaths(backend.traits.output_dir, f"{plan.sweep_id}.0"))
+        self._hiccups = Hiccups()
 
     def dispatch(self, waiting: Sequence[TaskRequest], *, open_count: int) -> Dispatched:
         done = Dispatched()
@@ -65,22 +77,35 @@ class PackedDispatcher:
         if not requests:
             return
 
-        def render(config: SlurmConfig, batch: BatchPaths) -> str:
-            return self._render(fitting(changed(config, changes), len(requests)), batch)
+        def render(config: SlurmConfig, batch: BatchPaths, token: str) -> str:
+            return self._render(fitting(changed(config, changes), len(requests)), batch, token)
 
         try:
             batch, job_id = self._submitter.submit(requests, "packed", render)
         except SubmitLimitError as error:
             done.held = str(error)
-        except (SubmissionError, RunError, ConfigError) as error:
+        except RunExistsError as error:
+            # Somebody submits some of them in this moment. What is left comes next.
+            taken = self._submitter.overtaken(requests)
+            done.launched.update(taken)
+            done.held = str(error)
+        except (SubmissionError, RunError, ConfigError, OSError) as error:
+            if self._hiccups.bearable("submission", error):
+                done.held = str(error)
+                return
             done.refused.update({str(request.run_id): str(error) for request in requests})
         else:
+            self._hiccups.over("submission")
             log.info("batch %s: %d runs in Slurm job %s", batch.batch_id, len(requests), job_id)
             done.launched.update({str(request.run_id): job_id for request in requests})
 
-    def _render(self, config: SlurmConfig, batch: BatchPaths) -> str:
+    def _render(self, config: SlurmConfig, batch: BatchPaths, token: str = NO_TOKEN) -> str:
         return render_packed_script(
-            config, batch, base=self._runner.base_dir, interpreter=Interpreter.submitting()
+            config,
+            batch,
+            base=self._backend.traits.base_dir,
+            interpreter=Interpreter.submitting(),
+            token=token,
         )
 
 
@@ -91,10 +116,3 @@ def combined(changes: Sequence[RetryChanges]) -> RetryChanges:
         exclude_nodes=tuple(dict.fromkeys(nodes)),
         memory_factor=max((each.memory_factor for each in changes), default=1.0),
     )
-
-
-def fitting(config: SlurmConfig, runs: int) -> SlurmConfig:
-    """No more nodes than runs; nodes that were named are taken as they are."""
-    if config.nodelist is not None or config.nodes <= runs:
-        return config
-    return replace(config, nodes=runs)

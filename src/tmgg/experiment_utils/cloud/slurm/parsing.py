@@ -1,13 +1,16 @@
 """Slurm's answers as values. Pure; whatever the text, the outcome is a value or a QueryError."""
 
+import logging
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from tmgg.errors import QueryError
 
+log = logging.getLogger(__name__)
+
 # sbatch --parsable prints "id" or "id;cluster"; banners of login scripts may surround it.
-_SUBMITTED = re.compile(r"(?P<id>[1-9][0-9]{0,9})(;[A-Za-z0-9_.-]+)?")
+_SUBMITTED = re.compile(r"(?P<id>[1-9][0-9]{0,9})(;(?P<cluster>[A-Za-z0-9_.-]+))?")
 
 # The elements of an array that one line is about: 1302_[1,3,6-99%4], steps as in 6-98:2.
 _ELEMENTS = re.compile(
@@ -22,11 +25,15 @@ JOB_ID = re.compile(r"[0-9]+(_[0-9]+)?")
 QUEUE_SEPARATOR = "|"
 QUEUE_FIELDS = (
     "JobID", "JobArrayID", "State", "Reason", "RestartCnt", "exit_code", "StartTime", "NodeList",
-    "Comment",
+    "SubmitTime", "UserID", "Comment",
 )  # fmt: skip
+_QUEUE_HEADER = "JOBID"
 ACCOUNTING_FIELDS = (
-    "JobID", "JobIDRaw", "State", "ExitCode", "DerivedExitCode", "NodeList", "SubmitLine",
+    "JobID", "JobIDRaw", "State", "ExitCode", "DerivedExitCode", "NodeList", "Submit", "SubmitLine",
 )  # fmt: skip
+# Those without which an account says nothing; a release may lack the others.
+NEEDED_ACCOUNTING_FIELDS = ("JobID", "JobIDRaw", "State", "ExitCode")
+_UNKNOWN_FIELD = re.compile(r"Invalid field requested: \"(?P<name>\w+)\"")
 ACCOUNTING_SEPARATOR = "\x1f"
 
 
@@ -39,11 +46,14 @@ class QueueEntry:
     """`123`, `123_4`, or `123_[5-7]` for elements that have not begun."""
     state: str
     reason: str
-    restarts: int
-    exit_status: int
-    """Raw wait status: 1792 is exit code 7, 9 is signal 9."""
+    restarts: int | None
+    """None where the text is no number."""
+    exit_code: str | None
+    """`code:signal`; None where the text is neither that nor a wait status."""
     start_time: str
     nodes: str
+    submit_time: str
+    user_id: int | None
     comment: str
 
 
@@ -57,6 +67,7 @@ class AccountingEntry:
     """`code:signal`."""
     nodes: str
     submit_line: str
+    submit_time: str = ""
     step_states: tuple[str, ...] = ()
     out_of_memory: bool = False
     """A step was killed for memory, whatever the job's own state says."""
@@ -72,20 +83,58 @@ def parse_submitted(stdout: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def parse_cluster_of_submitted(stdout: str) -> str | None:
+    """The cluster that sbatch's answer names, as it does where there are several."""
+    lines = [line.strip() for line in stdout.splitlines()]
+    found = {match["cluster"] for line in lines if (match := _SUBMITTED.fullmatch(line))}
+    return found.pop() if len(found) == 1 else None
+
+
 def parse_queue(stdout: str) -> list[QueueEntry]:
-    """The jobs in squeue's answer; lines that are no job (banners) are skipped."""
-    return [entry for line in stdout.splitlines() if (entry := _queue_entry(line)) is not None]
+    """The jobs in squeue's answer; lines that are no job (banners) are skipped.
+
+    Raises QueryError for an answer that is not whole, since what is missing in it proves nothing:
+    it has no header, ends within a line, or has a row that is cut.
+    """
+    before, header, rows = _split_at_header(stdout)
+    if not header or not stdout.endswith("\n"):
+        said = (before or rows).strip()
+        raise QueryError(f"squeue's answer is cut or empty: {said[-200:]!r}")
+    return [entry for line in rows.splitlines() if (entry := _queue_entry(line)) is not None]
 
 
-def parse_accounting(stdout: str) -> list[AccountingEntry]:
-    """The jobs in sacct's answer, in order, each with its steps folded in."""
+def _split_at_header(stdout: str) -> tuple[str, str, str]:
+    """What comes before the header, the header, what comes after; banners may be on both sides."""
+    lines = stdout.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        cells = [cell.strip() for cell in line.split(QUEUE_SEPARATOR)]
+        if cells[0] == _QUEUE_HEADER and len(cells) > len(QUEUE_FIELDS):
+            return "".join(lines[:number]), line, "".join(lines[number + 1 :])
+    return stdout, "", ""
+
+
+def unknown_field(words: str) -> str | None:
+    """The accounting field that this release of sacct does not know, by its complaint."""
+    found = _UNKNOWN_FIELD.search(words)
+    return found["name"] if found else None
+
+
+def parse_accounting(
+    stdout: str, fields: Sequence[str] = ACCOUNTING_FIELDS
+) -> list[AccountingEntry]:
+    """The jobs in sacct's answer, in order, each with its steps folded in.
+
+    `fields` are those that were asked for; the others of ACCOUNTING_FIELDS are empty.
+    """
     jobs: dict[str, AccountingEntry] = {}
     steps: dict[str, list[list[str]]] = {}
     for line in stdout.split("\n"):
-        cells = line.split(ACCOUNTING_SEPARATOR)
-        if len(cells) != len(ACCOUNTING_FIELDS):
+        given = line.split(ACCOUNTING_SEPARATOR)
+        if len(given) != len(fields):
             continue
-        shown, raw, state, exit_code, _derived, nodes, submit_line = cells
+        row = dict(zip(fields, given, strict=True))
+        cells = [row.get(name, "") for name in ACCOUNTING_FIELDS]
+        shown, raw, state, exit_code, _derived, nodes, submit_time, submit_line = cells
         number, dot, _step = raw.partition(".")
         if not number.isascii() or not number.isdigit():
             continue
@@ -95,14 +144,34 @@ def parse_accounting(stdout: str) -> list[AccountingEntry]:
         steps.setdefault(job, []).append(cells)
         if not dot and shown:
             jobs[job] = AccountingEntry(
-                job_id=job, state=state, exit_code=exit_code, nodes=nodes, submit_line=submit_line
+                job_id=job,
+                state=state,
+                exit_code=exit_code,
+                nodes=nodes,
+                submit_line=submit_line,
+                submit_time=submit_time,
             )
     return [_with_steps(entry, steps[job]) for job, entry in jobs.items()]
 
 
-def parse_exit_status(status: int) -> str:
-    """A raw wait status as Slurm writes exit codes elsewhere: `code:signal`."""
+def parse_exit_code(text: str) -> str | None:
+    """Squeue's exit code as Slurm writes it elsewhere: `code:signal`. None for any other text.
+
+    Up to Slurm 22.05 squeue prints the raw wait status (1792 is exit code 7, 9 is signal 9), from
+    24.11 on `7:0`.
+    """
+    if re.fullmatch(r"[0-9]{1,3}:[0-9]{1,3}", text):
+        return text
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        return None
+    status = int(text)
     return f"{status >> 8 & 0xFF}:{status & 0x7F}"
+
+
+def parse_cluster(text: str) -> str | None:
+    """The cluster's name in `scontrol show config`."""
+    found = re.search(r"^ClusterName\s*=\s*(\S+)\s*$", text, re.MULTILINE)
+    return found[1] if found and found[1] != "(null)" else None
 
 
 def parse_key_values(text: str) -> dict[str, str]:
@@ -173,8 +242,10 @@ def check_answer(stdout: str, *, command: str) -> str:
 def _queue_entry(line: str) -> QueueEntry | None:
     cells = line.split(QUEUE_SEPARATOR, maxsplit=len(QUEUE_FIELDS) - 1)
     if len(cells) != len(QUEUE_FIELDS):
-        return None
-    job_id, array_id, state, reason, restarts, status, start, nodes, comment = (
+        if len(cells) > 1 and re.fullmatch(r"[0-9]+", cells[0].strip()):
+            raise QueryError(f"squeue's answer has a row that is cut: {line[:200]!r}")
+        return None  # a banner, or the second line of somebody's comment
+    job_id, array_id, state, reason, restarts, status, start, nodes, submitted, user, comment = (
         cell.strip() for cell in cells
     )
     if not (job_id.isascii() and job_id.isdigit() and state):
@@ -184,10 +255,12 @@ def _queue_entry(line: str) -> QueueEntry | None:
         array_id=array_id,
         state=state,
         reason=_known(reason),
-        restarts=_count(restarts),
-        exit_status=_count(status),
+        restarts=_count(restarts, what=f"restart count of job {job_id}"),
+        exit_code=parse_exit_code(status),
         start_time=_known(start),
         nodes=_known(nodes),
+        submit_time=_known(submitted),
+        user_id=_count(user, what=f"user of job {job_id}"),
         comment=_known(comment.rstrip(QUEUE_SEPARATOR)),
     )
 
@@ -196,19 +269,14 @@ def _with_steps(entry: AccountingEntry, rows: list[list[str]]) -> AccountingEntr
     states = tuple(row[2] for row in rows if "." in row[1])
     # 0:125 is how Slurm marks an out-of-memory kill in exit codes.
     memory = any("OUT_OF_ME" in row[2] or "0:125" in (row[3], row[4]) for row in rows)
-    return AccountingEntry(
-        job_id=entry.job_id,
-        state=entry.state,
-        exit_code=entry.exit_code,
-        nodes=entry.nodes,
-        submit_line=entry.submit_line,
-        step_states=states,
-        out_of_memory=memory,
-    )
+    return replace(entry, step_states=states, out_of_memory=memory)
 
 
-def _count(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+def _count(text: str, *, what: str) -> int | None:
+    if text.isascii() and text.isdigit() and len(text) < 11:
+        return int(text)
+    log.warning("Slurm's %s is no number: %.100r; it is not counted as 0", what, text)
+    return None
 
 
 def _known(text: str) -> str:

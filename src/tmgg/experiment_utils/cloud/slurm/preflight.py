@@ -1,29 +1,30 @@
 """Is the environment of this node what the run needs? `python -m ... --ray|--no-ray`.
 
 Run by the job script after the setup commands; a missing or wrong package is said in one line
-instead of a traceback from every node. Imports neither torch nor ray.
+instead of a traceback from every node. Every job starts it, so it imports next to nothing.
 """
 
-import importlib.metadata
-import re
 import sys
+
+from tmgg.experiment_utils.job_exit_codes import NO_RAY
 
 # symmetric-run: absent before 2.50, never runs the command in 2.50 and 2.51, never starts more than
 # one node in 2.52 and 2.53 (ray-project/ray#58875, #59795).
 RAY_MINIMUM = (2, 54)
-EXIT_CODE = 72
 
 
 def main(arguments: list[str]) -> int:
     problem = ray_problem() if "--ray" in arguments else None
     if problem is not None:
         sys.stderr.write(f"tmgg: {problem}\n")
-        return EXIT_CODE
+        return NO_RAY
     return 0
 
 
 def ray_problem() -> str | None:
     """What is wrong with this environment's Ray, None when it will do."""
+    import importlib.metadata  # takes longer than all the rest: only where Ray is wanted
+
     try:
         version = importlib.metadata.version("ray")
     except importlib.metadata.PackageNotFoundError:
@@ -42,6 +43,8 @@ def ray_problem() -> str | None:
 
 def parse_version(version: str) -> tuple[int, int]:
     """Major and minor number of a version such as 2.60.0 or 3.0.0.dev0."""
+    import re  # only where Ray is wanted
+
     found = re.match(r"(\d+)\.(\d+)", version)
     return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
 

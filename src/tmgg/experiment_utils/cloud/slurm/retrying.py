@@ -4,7 +4,6 @@ import logging
 from dataclasses import replace
 
 from tmgg.errors import BackendError
-from tmgg.experiment_utils.cloud.slurm import fields
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.site_queries import SiteQueries
@@ -16,15 +15,17 @@ log = logging.getLogger(__name__)
 def changed(config: SlurmConfig, changes: RetryChanges) -> SlurmConfig:
     """The config with the changes; pure."""
     if changes.memory_factor != 1.0:
-        memory = fields.scale_memory(config.mem_per_cpu, changes.memory_factor)
-        config = replace(config, mem_per_cpu=memory)
+        grown = config.memory.grown(changes.memory_factor)
+        if not grown:
+            log.warning("the job asks for no amount of memory that could grow; it stays as it is")
+        config = replace(config, **grown)  # type: ignore[arg-type]  # fields of memory are text
     if changes.exclude_nodes:
         excluded = [*([config.exclude] if config.exclude else []), *changes.exclude_nodes]
         config = replace(config, exclude=",".join(excluded))
     return config
 
 
-def bad_nodes(client: SlurmClient, partition: str, expression: str) -> list[str]:
+def bad_nodes(client: SlurmClient, partition: str | None, expression: str) -> list[str]:
     """Those of a job's nodes that failed it: the only one, or those that are out now."""
     if not expression:
         return []

@@ -15,15 +15,27 @@ from tmgg.experiment_utils.cloud.slurm.config import (
     RAY_PORT,
     SlurmConfig,
 )
+from tmgg.experiment_utils.cloud.slurm.directives import log_pattern, render_directives
+from tmgg.experiment_utils.cloud.slurm.rank_script import (
+    WITHOUT_GPU_DEFAULTS,
+    managed_step,
+    rank_gpu_option,
+    rank_options,
+    render_ranks_beside_ray,
+)
+from tmgg.experiment_utils.job_exit_codes import IN_SCRIPTS
 from tmgg.experiment_utils.paths import BatchPaths, SubmissionPaths
 
 ENTRYPOINT = (
-    "import sys; from tmgg.experiment_utils.execute import execute_task; "
-    "sys.exit(execute_task(sys.argv[1]))"
+    "import sys; from tmgg.experiment_utils.slurm_step import forget_step; forget_step(); "
+    "from tmgg.experiment_utils.execute import execute_task; sys.exit(execute_task(sys.argv[1]))"
 )
+NO_TOKEN = "TOKEN"
+"""Stands for the token in a script that is only shown."""
 PACKED_MODULE = "tmgg.experiment_utils.packed.main"
 # How long srun leaves the workers once the first task has ended; they would linger for a minute.
 WORKER_WAIT_S = 2
+EXECUTABLE_BY_OWNER = 0o700
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,30 +79,48 @@ class _Job:
 
 
 def render_script(
-    config: SlurmConfig, paths: SubmissionPaths, *, base: Path, interpreter: Interpreter
+    config: SlurmConfig,
+    paths: SubmissionPaths,
+    *,
+    base: Path,
+    interpreter: Interpreter,
+    token: str = NO_TOKEN,
 ) -> str:
     """The whole job script of one submission; `base` is the working directory of the job.
 
+    `token` is the submission's; what the job leaves carries it.
+
     Raises ConfigError when the site's own template cannot be read or filled.
     """
-    job = _job_of_run(paths, base)
+    job = _job_of_run(paths, base, token)
     return _render_job(config, job, _template_text(config), base=base, interpreter=interpreter)
 
 
 def render_array_script(
-    config: SlurmConfig, batch: BatchPaths, *, array: str, base: Path, interpreter: Interpreter
+    config: SlurmConfig,
+    batch: BatchPaths,
+    *,
+    array: str,
+    base: Path,
+    interpreter: Interpreter,
+    token: str = NO_TOKEN,
 ) -> str:
     """The job script of all runs of a batch; `array` is sbatch's, as in `0-99%4`.
 
     Raises ConfigError as `render_script`, and when the site's own template is for single runs.
     """
     template = _template_text(config, needs_run=True)
-    job = _job_of_array(config, batch, array, base)
+    job = _job_of_array(config, batch, array, base, token)
     return _render_job(config, job, template, base=base, interpreter=interpreter)
 
 
 def render_packed_script(
-    config: SlurmConfig, batch: BatchPaths, *, base: Path, interpreter: Interpreter
+    config: SlurmConfig,
+    batch: BatchPaths,
+    *,
+    base: Path,
+    interpreter: Interpreter,
+    token: str = NO_TOKEN,
 ) -> str:
     """The script of the one job that runs all runs of a batch.
 
@@ -101,8 +131,11 @@ def render_packed_script(
             f"ray_bootstrap={config.ray_bootstrap!r} cannot be: sweep_mode=packed needs the "
             "managed bootstrap. Set ray_bootstrap to managed or auto."
         )
+    if config.tasks_per_node is not None:
+        # The mode of one sweep can be another than the config's.
+        replace(config, sweep_mode="packed")
     template = _template_text(config, needs_run=True)
-    job = _job_of_batch(config, batch, base)
+    job = _job_of_batch(config, batch, base, token)
     config = replace(config, ray_bootstrap="managed")
     return _render_job(config, job, template, base=base, interpreter=interpreter)
 
@@ -113,54 +146,71 @@ def _render_job(
     command = _python_command(config, interpreter, base)
     python = _command_word(command)
     bootstrap = config.resolved_ray_bootstrap
+    ranks_alone = bootstrap == "none" and config.tasks_per_node is not None
+    launch = _render_ranks if ranks_alone else _LAUNCHERS[bootstrap]
     return _fill(
         template,
-        directives=_render_directives(config, job),
+        directives=render_directives(
+            config,
+            stdout=job.stdout,
+            stderr=job.stderr,
+            array=job.array,
+            outlives_nodes=job.outlives_nodes,
+        ),
         run=job.run.rstrip("\n"),
         folder=job.folder,
         ended=job.ended,
         path=_render_path(Path(command).parent if "/" in command else interpreter.folder),
         setup="\n".join(config.setup_commands),
+        setup_lines=" ".join(str(text.count("\n") + 1) for text in config.setup_commands),
         python=python,
         max_restarts=str(config.restarts),
         preflight="--ray" if bootstrap == "symmetric-run" else "--no-ray",
-        launch=_LAUNCHERS[bootstrap](config, python, job.entrypoint),
+        launch=launch(config, python, job.entrypoint),
     )
 
 
-def _job_of_run(paths: SubmissionPaths, base: Path) -> _Job:
+def leaves_token(script: str) -> bool:
+    """Whether the exit records of a job script have its token; a site's own template may not."""
+    return '"$TMGG_SUBMISSION" "$tmgg_job"' in script
+
+
+def _job_of_run(paths: SubmissionPaths, base: Path, token: str) -> _Job:
     folder, ended = shlex.quote(str(paths.folder)), shlex.quote(str(paths.ended))
     return _Job(
-        stdout=_log_pattern(paths.run_paths.stdout, base),
-        stderr=_log_pattern(paths.run_paths.stderr, base),
-        run=_fill(_packaged("run_alone.sh.template"), folder=folder, ended=ended),
+        stdout=log_pattern(paths.run_paths.stdout, base),
+        stderr=log_pattern(paths.run_paths.stderr, base),
+        run=_fill(_packaged("run_alone.sh.template"), folder=folder, ended=ended, job_token=token),
         folder=folder,
         ended=ended,
     )
 
 
-def _job_of_array(config: SlurmConfig, batch: BatchPaths, array: str, base: Path) -> _Job:
-    needs_token = config.resolved_ray_bootstrap != "none"
+def _job_of_array(
+    config: SlurmConfig, batch: BatchPaths, array: str, base: Path, job_token: str
+) -> _Job:
     return _Job(
-        stdout=_log_pattern(batch.logs, base, name="%a.out"),
-        stderr=_log_pattern(batch.logs, base, name="%a.err"),
+        stdout=log_pattern(batch.logs, base, name="%a.out"),
+        stderr=log_pattern(batch.logs, base, name="%a.err"),
         run=_fill(
             _packaged("run_of_array.sh.template"),
             batch=shlex.quote(str(batch.folder)),
+            job_token=job_token,
             output=shlex.quote(str(batch.output_dir)),
-            token=_packaged("ray_token.sh.template") if needs_token else "",
+            token=_packaged("ray_token.sh.template") if config.needs_token else "",
         ),
         array=array,
     )
 
 
-def _job_of_batch(config: SlurmConfig, batch: BatchPaths, base: Path) -> _Job:
+def _job_of_batch(config: SlurmConfig, batch: BatchPaths, base: Path, job_token: str) -> _Job:
     return _Job(
-        stdout=_log_pattern(batch.job_stdout, base),
-        stderr=_log_pattern(batch.job_stderr, base),
+        stdout=log_pattern(batch.job_stdout, base),
+        stderr=log_pattern(batch.job_stderr, base),
         run=_fill(
             _packaged("run_packed.sh.template"),
             folder=shlex.quote(str(batch.folder)),
+            job_token=job_token,
             token=_packaged("ray_token.sh.template"),
         ),
         outlives_nodes=True,
@@ -175,85 +225,6 @@ def _packed_entrypoint(config: SlurmConfig) -> str:
     if config.time_limit_s is not None:
         words.append(f"--limit={config.time_limit_s}")
     return " ".join(words)
-
-
-def render_directives(config: SlurmConfig, paths: SubmissionPaths, *, base: Path) -> str:
-    """The `#SBATCH` lines: the spec's in the spec's order, then what else was asked for."""
-    return _render_directives(config, _job_of_run(paths, base))
-
-
-def _render_directives(config: SlurmConfig, job: _Job) -> str:
-    options = [
-        f"--job-name={quoted_directive(config.job_name)}",
-        f"--nodes={config.nodes}",
-        "--exclusive" if config.exclusive else "",
-        "--tasks-per-node=1",
-        f"--cpus-per-task={config.cpus_per_task}",
-        f"--gpus-per-task={_gpus(config)}" if config.gpus_per_task else "",
-        f"--mem-per-cpu={config.mem_per_cpu}",
-        f"--time={config.time_limit}",
-        f"--partition={config.partition}",
-        f"--output={job.stdout}",
-        f"--error={job.stderr}",
-        "--open-mode=append",
-        f"--array={job.array}" if job.array else "",
-        "--no-kill" if job.outlives_nodes else "",
-        *_optional(config),
-        *(_extra(option) for option in config.extra_args),
-    ]
-    return "\n".join(f"#SBATCH {option}" for option in options if option)
-
-
-def quoted_directive(value: str) -> str:
-    """`value` so that sbatch's own parser of `#SBATCH` lines reads it back unchanged.
-
-    sbatch(1) splits these lines itself: quotes group, a backslash escapes, `#` begins a comment.
-    """
-    if re.fullmatch(r"[A-Za-z0-9_./:,=@%+\[\]&|*()-]+", value):
-        return value
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _optional(config: SlurmConfig) -> list[str]:
-    named = {
-        "account": config.account,
-        "qos": config.qos,
-        "constraint": config.constraint,
-        "reservation": config.reservation,
-        "nodelist": config.nodelist,
-        "exclude": config.exclude,
-        "dependency": config.dependency,
-        "mail-user": config.mail_user,
-        "mail-type": config.mail_type,
-    }
-    options = [f"--{name}={value}" for name, value in named.items() if value is not None]
-    if config.resolved_signal_lead_s:
-        options.append(f"--signal=B:USR2@{config.resolved_signal_lead_s}")
-    if config.no_kill:
-        options.append("--no-kill")
-    if config.requeue is not None:
-        options.append("--requeue" if config.requeue else "--no-requeue")
-    return options
-
-
-def _extra(option: str) -> str:
-    name, equals, value = option.partition("=")
-    return f"{name}{equals}{quoted_directive(value)}" if equals else name
-
-
-def _gpus(config: SlurmConfig) -> str:
-    return (
-        f"{config.gpu_type}:{config.gpus_per_task}"
-        if config.gpu_type
-        else str(config.gpus_per_task)
-    )
-
-
-def _log_pattern(log: Path, base: Path, *, name: str = "") -> str:
-    """The log, or the one of this name (a pattern) in a folder."""
-    # Relative where it can be, as people write it; a per cent sign would begin a pattern (%j).
-    shown = log.relative_to(base) if log.is_relative_to(base) else log
-    return quoted_directive(str(shown).replace("%", "%%") + (f"/{name}" if name else ""))
 
 
 def _python_command(config: SlurmConfig, interpreter: Interpreter, base: Path) -> str:
@@ -275,7 +246,10 @@ def _render_path(folder: Path | None) -> str:
     if folder is None:
         return ""
     if ":" in str(folder):
-        raise ConfigError(f"{str(folder)!r} cannot be on PATH, where ':' separates folders")
+        raise ConfigError(
+            f"{str(folder)!r} cannot be on PATH, where ':' separates folders. "
+            "Set slurm_python to an interpreter elsewhere."
+        )
     return f'export PATH={shlex.quote(str(folder))}:"$PATH"\n'
 
 
@@ -288,13 +262,16 @@ def _render_symmetric_run(config: SlurmConfig, python: str, _entrypoint: str) ->
         python=python,
         ray_port=str(config.ray_port),
         wait_s=str(WORKER_WAIT_S),
-        num_gpus=_shell_gpus(config),
+        num_gpus=str(config.gpus_per_task),
         worker_ports="" if ports == default_ports else lines,
         entrypoint=ENTRYPOINT,
+        scratch=config.node_scratch,
     )
 
 
 def _render_managed(config: SlurmConfig, python: str, entrypoint: str) -> str:
+    if config.tasks_per_node is not None:
+        entrypoint = render_ranks_beside_ray(config, python)
     options = [f"--ports={config.min_job_port}-{config.max_job_port}"]
     workers = (config.min_worker_port, config.max_worker_port)
     if config.ray_port != RAY_PORT:
@@ -313,9 +290,23 @@ def _render_managed(config: SlurmConfig, python: str, entrypoint: str) -> str:
     return _fill(
         _packaged("launch_managed.sh.template"),
         python=python,
-        num_gpus=_shell_gpus(config),
+        num_gpus=str(config.gpus_per_node),
+        **managed_step(config),
         options=" ".join(options),
         scratch=config.node_scratch,
+    )
+
+
+def _render_ranks(config: SlurmConfig, python: str, _entrypoint: str) -> str:
+    gpus = rank_gpu_option(config)
+    return _fill(
+        _packaged("launch_ranks.sh.template"),
+        python=python,
+        without=WITHOUT_GPU_DEFAULTS,
+        ranks=str(config.ranks),
+        tasks_per_node=str(config.tasks_per_node),
+        gpu_option=f"{gpus} " if gpus else "",
+        options=" ".join(rank_options(config)),
     )
 
 
@@ -328,11 +319,6 @@ _LAUNCHERS = {
     "managed": _render_managed,
     "none": _render_plain,
 }
-
-
-def _shell_gpus(config: SlurmConfig) -> str:
-    # With a GPU model Slurm's variable reads a100:2.
-    return "${SLURM_GPUS_PER_TASK##*:}" if config.gpus_per_task else "0"
 
 
 def _template_text(config: SlurmConfig, *, needs_run: bool = False) -> str:
@@ -359,7 +345,7 @@ def _packaged(name: str) -> str:
 
 def _fill(text: str, **values: str) -> str:
     try:
-        return _Template(text).substitute(values)
+        return _Template(text).substitute(IN_SCRIPTS | values)
     except (KeyError, ValueError) as error:
         raise ConfigError(
             f"the job script template has an unknown placeholder: {error}. Known: "

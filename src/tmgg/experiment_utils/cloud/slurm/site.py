@@ -118,8 +118,7 @@ def parse_memory_mb(text: str) -> int | None:
     )
     if not found:
         return None
-    factor = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}[found["unit"].upper()]
-    return round(float(found["amount"]) * factor)
+    return round(float(found["amount"]) * fields.MEGABYTES[found["unit"].upper() or "M"])
 
 
 def parse_list(text: str | None) -> list[str] | None:

@@ -1,11 +1,13 @@
 """Questions about the site rather than about jobs; the doctor asks them."""
 
+import os
 from pathlib import Path
 
 from tmgg.errors import SubmissionError
 from tmgg.experiment_utils.cloud.slurm import site
-from tmgg.experiment_utils.cloud.slurm.client import SlurmClient, user_name
+from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.site import Node, Settings
+from tmgg.experiment_utils.trust import user_name
 
 
 class SiteQueries:
@@ -24,22 +26,24 @@ class SiteQueries:
 
     def settings(self) -> Settings:
         """The controller's configuration."""
-        return site.parse_config(self._client.ask_checked("scontrol", "show", "config"))
+        return site.parse_config(self._client.configuration())
 
-    def partitions(self) -> list[Settings]:
-        """All partitions with their settings."""
-        answer = self._client.ask_checked("scontrol", "--oneliner", "show", "partition")
+    def partitions(self, *, hidden: bool = False) -> list[Settings]:
+        """All partitions with their settings; with `hidden` those, too, that only some may use."""
+        which = ("--all",) if hidden else ()
+        answer = self._client.ask_checked("scontrol", *which, "--oneliner", "show", "partition")
         return site.parse_records(answer)
 
-    def nodes_of(self, partition: str) -> list[Node]:
-        """The nodes of a partition."""
-        selection = ("--noheader", "--Node", f"--partition={partition}")
+    def nodes_of(self, partition: str | None) -> list[Node]:
+        """The nodes of a partition; of all when None."""
+        named = () if partition is None else (f"--partition={partition}",)
+        selection = ("--noheader", "--Node", *named)
         answer = self._client.ask_checked("sinfo", *selection, f"--format={site.NODE_FORMAT}")
         return site.parse_nodes(answer)
 
     def associations(self) -> list[Settings]:
         """This user's accounts with their limits."""
-        argv = ("sacctmgr", "--parsable2", "show", "assoc", f"user={user_name()}")
+        argv = ("sacctmgr", "--parsable2", "show", "assoc", f"user={user_name(os.getuid())}")
         return site.parse_table(self._client.ask_checked(*argv))
 
     def qualities(self) -> list[Settings]:

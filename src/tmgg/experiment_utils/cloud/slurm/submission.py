@@ -8,16 +8,20 @@ claimed and ends unused (see the job script).
 
 import logging
 import random
-import socket
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tmgg.errors import BackendError, QueryError, SubmissionError, SubmissionUnknownError
+from tmgg.errors import (
+    AbandonedError,
+    BackendError,
+    QueryError,
+    RefusedError,
+    SubmissionError,
+    SubmissionUnknownError,
+)
+from tmgg.experiment_utils.cloud.adoption import close_if_proven, may_still_submit
 from tmgg.experiment_utils.cloud.slurm.client import (
-    QUERY_TIMEOUT_S,
-    SUBMIT_TIMEOUT_S,
     AccountingAbsentError,
     ControllerSilentError,
     SlurmClient,
@@ -38,8 +42,6 @@ FIRST_RETRY_S = 2.0
 LONGEST_RETRY_S = 30.0
 # The database may show a job some seconds after the controller took it, on a clock of its own.
 CLOCK_SKEW_S = 900.0
-# An sbatch begun just within the budget, and the look-up after it.
-LAST_TRY_S = SUBMIT_TIMEOUT_S + 3 * QUERY_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ class Submitter:
             # Whoever asks later need not wait for this process any more.
             note_job(paths, None)
             raise
-        note_job(paths, job_id)
-        if is_forbidden(paths):
+        note_job(paths, job_id, cluster=self.client.submitted_to.get(job_id))
+        if _was_given_up(paths):
             self._withdraw(job_id)
         return job_id
 
@@ -130,7 +132,10 @@ def find_job(client: SlurmClient, paths: JobFolder, intent: Intent) -> str | Non
 
     Raises QueryError when the controller does not answer: then nothing is certain.
     """
-    claimed = read_owner(paths)
+    try:
+        claimed = read_owner(paths)
+    except OSError as error:
+        raise QueryError(f"whether a job has begun cannot be read: {error}") from error
     if claimed is not None:
         return claimed
     found = client.find_by_comment(comment_of(intent))
@@ -151,10 +156,10 @@ def comment_of(intent: Intent) -> str:
     return f"tmgg:{intent.token}"
 
 
-def adopt(client: SlurmClient, paths: JobFolder, *, budget_s: float, settle_s: float) -> str | None:
+def adopt(client: SlurmClient, paths: JobFolder, *, settle_s: float) -> str | None:
     """The job of a submission whose submitter ended before it could note the id.
 
-    None while the submitter may still be at work, or while nobody can tell. Raises SubmissionError
+    None while the submitter may still be at work, or while nobody can tell. Raises AbandonedError
     once it is certain that no job was submitted and none will be.
     """
     if is_forbidden(paths):
@@ -165,34 +170,34 @@ def adopt(client: SlurmClient, paths: JobFolder, *, budget_s: float, settle_s: f
     except QueryError:
         return None
     if job_id is None:
-        if _may_still_submit(paths, intent, budget_s=budget_s, settle_s=settle_s):
+        if _may_still_submit(paths, intent, settle_s=settle_s):
             return None
-        job_id = forbid(paths)
+        job_id = close_if_proven(paths, intent)
     if job_id is None:
         raise _no_job(paths)
     note_job(paths, job_id)
     return job_id
 
 
-def _may_still_submit(
-    paths: JobFolder, intent: Intent, *, budget_s: float, settle_s: float
-) -> bool:
+def _may_still_submit(paths: JobFolder, intent: Intent, *, settle_s: float) -> bool:
     ended_ago_s = seconds_since_given_up(paths)
     if ended_ago_s is not None:
         return ended_ago_s < settle_s
-    age_s = time.time() - intent.created_at
-    if age_s < settle_s:
-        return True
-    if intent.host == socket.gethostname() and not intent.submitter_alive():
-        return False
-    # Only the submitter's own machine can tell that it is dead; everywhere its time is limited.
-    return age_s < budget_s + LAST_TRY_S + settle_s
+    return may_still_submit(paths, intent, settle_s=settle_s)
 
 
-def _no_job(paths: JobFolder) -> SubmissionError:
-    return SubmissionError(
+def _was_given_up(paths: JobFolder) -> bool:
+    try:
+        return is_forbidden(paths)
+    except OSError:
+        return False  # the job, which sees the mark, ends unused
+
+
+def _no_job(paths: JobFolder) -> AbandonedError:
+    return AbandonedError(
         "the submitting process ended before Slurm took the job; no job carries this submission's "
-        f"token. `tmgg-jobs retry {paths.name}` submits it."
+        f"token. `tmgg-jobs retry {paths.name}` submits it.",
+        is_final=is_forbidden(paths),
     )
 
 
@@ -201,9 +206,9 @@ def explain_refusal(client: SlurmClient, error: SubmissionError) -> SubmissionEr
     text = str(error)
     try:
         if "Invalid partition" in text:
-            return SubmissionError(f"{text}\nPartitions here: {', '.join(client.partitions())}.")
+            return RefusedError(f"{text}\nPartitions here: {', '.join(client.partitions())}.")
         if "Invalid account" in text:
-            return SubmissionError(f"{text}\nYour accounts: {', '.join(client.accounts())}.")
+            return RefusedError(f"{text}\nYour accounts: {', '.join(client.accounts())}.")
     except BackendError as unanswered:
         log.info("no list of names: %s", unanswered)
     return error

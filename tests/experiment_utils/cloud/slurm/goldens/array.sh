@@ -1,6 +1,6 @@
 #!/bin/bash
 #SBATCH --job-name=tmgg-experiment
-#SBATCH --nodes=4
+#SBATCH --nodes=1
 #SBATCH --exclusive
 #SBATCH --tasks-per-node=1
 #SBATCH --cpus-per-task=8
@@ -15,7 +15,9 @@
 
 # TMGG: this run's files, its phases and its exit record
 # This job is one element of an array: the line of its index, counted from 0, says which run it is
+export TMGG_SUBMISSION=TOKEN
 tmgg_batch=/home/alice/project/slurm_outputs/.batches/20261123-120000-0a1b2c3d.1
+tmgg_intent=$tmgg_batch/intent.json
 tmgg_output=/home/alice/project/slurm_outputs
 tmgg_script=$tmgg_batch/job.sh
 tmgg_job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
@@ -32,10 +34,13 @@ tmgg_enter() {
     local log=$tmgg_batch/logs/$SLURM_ARRAY_TASK_ID run=$tmgg_output/${tmgg_run%/*}
     tmgg_own "$tmgg_batch" "$SLURM_ARRAY_JOB_ID"
     (umask 077 && mkdir -p "$tmgg_output/.ended" "$run" "$tmgg_dir") || tmgg_fail "cannot write to $tmgg_output" 74
+    tmgg_share "$tmgg_batch" 2750 "$run" "$tmgg_dir"
     printf '%s %s\n' "${tmgg_batch##*/}" "$SLURM_ARRAY_TASK_ID" > "$tmgg_dir/batch"
-    # Slurm names the logs by index. A second name is enough; where there cannot be one, append.
-    if ! { ln "$log.out" "$run.out" 2> /dev/null || [ "$log.out" -ef "$run.out" ]; }; then exec >> "$run.out"; fi
-    if ! { ln "$log.err" "$run.err" 2> /dev/null || [ "$log.err" -ef "$run.err" ]; }; then exec 2>> "$run.err"; fi
+    # Slurm names the logs by index. A second name is enough; where this is not the log, append.
+    ln "$log.out" "$run.out" 2> /dev/null
+    ln "$log.err" "$run.err" 2> /dev/null
+    if [ ! /dev/fd/1 -ef "$run.out" ]; then exec >> "$run.out"; fi
+    if [ ! /dev/fd/2 -ef "$run.err" ]; then exec 2>> "$run.err"; fi
 }
 export TMGG_JOB_ID=$tmgg_job TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
 tmgg_stage=claim
@@ -71,7 +76,20 @@ tmgg_own() { # folder, job
     fi
 }
 
+# A run that was removed may have left its name to another: then the folder has another token.
+tmgg_is_anothers() {
+    local code
+    if [ -z "$TMGG_SUBMISSION" ]; then return 1; fi
+    grep -qsF "$TMGG_SUBMISSION" "$tmgg_intent"
+    code=$?
+    [ "$code" -eq 1 ] # 2: it cannot be read, which says nothing
+}
+
 tmgg_claim() {
+    if tmgg_is_anothers; then
+        echo "tmgg: job $tmgg_job is not needed: its run was removed, and another has its name"
+        exit 0
+    fi
     tmgg_enter
     tmgg_own "$tmgg_dir" "$tmgg_job"
     if [ -e "$tmgg_dir/cancel.json" ]; then
@@ -110,25 +128,37 @@ tmgg_set_aside() {
 }
 
 # A setup command fails by its own exit code, not by what fails inside a file that it sources.
-tmgg_check_setup() { # exit code, line of this script, depth of sourcing, command as bash has it
-    local line
+# Its words stay in this script, which only its owner can read: they may hold a secret.
+tmgg_check_setup() { # exit code, line of this script, depth of sourcing
+    local number=0 last=$tmgg_setup_line lines
     if [ "$3" -gt 1 ]; then return; fi
-    line=$(sed -n "$2p" "$tmgg_script" 2> /dev/null)
-    tmgg_fail "setup command failed with exit code $1: ${line:-$4}" 71
+    for lines in ; do
+        number=$((number + 1)) last=$((last + lines))
+        if [ "$2" -le "$last" ]; then break; fi
+    done
+    tmgg_fail "setup command failed with exit code $1: number $number of slurm_setup_commands, line $2 of $tmgg_script" 71
+}
+
+# Open to the team where the run's folder is.
+tmgg_share() { # folder that says it, mode, files
+    case $(stat -c %A "$1" 2> /dev/null) in d???r-s---*) chmod "$2" "${@:3}" ;; esac
 }
 
 tmgg_record() { # exit code
     local entrypoint=null temporary=$tmgg_ended.$SLURM_JOB_ID.tmp
+    if tmgg_is_anothers; then return; fi
     if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then read -r entrypoint < "$tmgg_dir/entrypoint_exit_code"; fi
-    printf '{"version": 1, "job_id": "%s", "restart": %s, "stage": "%s", "signal": "%s", "exit_code": %s, "entrypoint_exit_code": %s, "ended_at": %s}\n' \
-        "$tmgg_job" "$TMGG_RESTART" "$tmgg_stage" "$tmgg_signal" "$1" "$entrypoint" "$(tmgg_now)" > "$temporary" &&
+    umask 077 # whatever the site's: a record that others can write is not trusted
+    printf '{"version": 1, "token": "%s", "job_id": "%s", "restart": %s, "stage": "%s", "signal": "%s", "exit_code": %s, "entrypoint_exit_code": %s, "ended_at": %s}\n' \
+        "$TMGG_SUBMISSION" "$tmgg_job" "$TMGG_RESTART" "$tmgg_stage" "$tmgg_signal" "$1" "$entrypoint" "$(tmgg_now)" > "$temporary" &&
+        tmgg_share "$tmgg_dir" 640 "$temporary" &&
         sync "$temporary" && mv -f "$temporary" "$tmgg_ended"
 }
 
 tmgg_exit() {
     local code=$?
     trap - EXIT
-    trap '' TERM USR2 # the record must still be written
+    trap '' TERM USR2 HUP INT QUIT USR1 XCPU # the record must still be written
     if [ "$tmgg_stage" = claim ]; then return; fi
     tmgg_phase batch_end
     tmgg_record "$code"
@@ -139,6 +169,15 @@ tmgg_exit() {
 tmgg_preempted() {
     case " $(timeout 20 scontrol --oneliner show job "$tmgg_job" 2> /dev/null) " in
         *' PreemptTime=2'*) return 0 ;;
+    esac
+    return 1
+}
+
+# By the experiment itself: Lightning does that.
+tmgg_is_requeued() {
+    case " $(timeout 20 scontrol --oneliner show job "$tmgg_job" 2> /dev/null) " in
+        *" Restarts=$TMGG_RESTART "*) return 1 ;;
+        *' Restarts='*) return 0 ;;
     esac
     return 1
 }
@@ -184,13 +223,19 @@ tmgg_go_on() {
     fi
     tmgg_signal=USR2 # not an end by itself: the next start of this job must run
     tmgg_record 85
-    if timeout 60 scontrol requeue "$tmgg_job"; then
+    if tmgg_is_requeued || timeout 60 scontrol requeue "$tmgg_job"; then
         sleep 60 &
         wait $! # for the TERM by which Slurm ends this start
     fi
 }
 trap tmgg_exit EXIT
 trap 'tmgg_signal=TERM; exit 143' TERM
+# What else ends a batch script: a person's scancel with a signal, a site's signal ahead of the end.
+trap 'tmgg_signal=HUP; exit 129' HUP
+trap 'tmgg_signal=INT; exit 130' INT
+trap 'tmgg_signal=QUIT; exit 131' QUIT
+trap 'tmgg_signal=USR1; exit 138' USR1
+trap 'tmgg_signal=XCPU; exit 152' XCPU
 trap tmgg_ask USR2
 
 tmgg_claim
@@ -204,7 +249,8 @@ tmgg_phase batch_start
 export PATH=/home/alice/venv/bin:"$PATH"
 
 # Environment setup (from slurm_setup_commands)
-trap 'tmgg_check_setup "$?" "$LINENO" "${#BASH_SOURCE[@]}" "$BASH_COMMAND"' ERR
+tmgg_setup_line=$((LINENO + 1))
+trap 'tmgg_check_setup "$?" "$LINENO" "${#BASH_SOURCE[@]}"' ERR
 
 trap - ERR
 tmgg_stage=preflight
@@ -214,7 +260,7 @@ tmgg_phase environment_ready
 # No Ray: the experiment runs on the first node
 tmgg_stage=entrypoint
 srun --nodes=1 --ntasks=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" \
-    python -u -c 'import sys; from tmgg.experiment_utils.execute import execute_task; sys.exit(execute_task(sys.argv[1]))' "$tmgg_dir" &
+    python -u -c 'import sys; from tmgg.experiment_utils.slurm_step import forget_step; forget_step(); from tmgg.experiment_utils.execute import execute_task; sys.exit(execute_task(sys.argv[1]))' "$tmgg_dir" &
 tmgg_wait $!
 
 # Only the experiment itself knows how it ended: symmetric-run exits 0 when Ray never started, and

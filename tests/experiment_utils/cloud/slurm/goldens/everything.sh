@@ -25,6 +25,8 @@
 #SBATCH --hold
 
 # TMGG: this run's files, its phases and its exit record
+export TMGG_SUBMISSION=TOKEN
+tmgg_intent='/home/alice/project/my outputs/run-1/1'/intent.json
 tmgg_dir='/home/alice/project/my outputs/run-1/1'
 tmgg_ended='/home/alice/project/my outputs/.ended/run-1.1.json'
 tmgg_script=$tmgg_dir/job.sh
@@ -64,7 +66,20 @@ tmgg_own() { # folder, job
     fi
 }
 
+# A run that was removed may have left its name to another: then the folder has another token.
+tmgg_is_anothers() {
+    local code
+    if [ -z "$TMGG_SUBMISSION" ]; then return 1; fi
+    grep -qsF "$TMGG_SUBMISSION" "$tmgg_intent"
+    code=$?
+    [ "$code" -eq 1 ] # 2: it cannot be read, which says nothing
+}
+
 tmgg_claim() {
+    if tmgg_is_anothers; then
+        echo "tmgg: job $tmgg_job is not needed: its run was removed, and another has its name"
+        exit 0
+    fi
     tmgg_enter
     tmgg_own "$tmgg_dir" "$tmgg_job"
     if [ -e "$tmgg_dir/cancel.json" ]; then
@@ -103,25 +118,37 @@ tmgg_set_aside() {
 }
 
 # A setup command fails by its own exit code, not by what fails inside a file that it sources.
-tmgg_check_setup() { # exit code, line of this script, depth of sourcing, command as bash has it
-    local line
+# Its words stay in this script, which only its owner can read: they may hold a secret.
+tmgg_check_setup() { # exit code, line of this script, depth of sourcing
+    local number=0 last=$tmgg_setup_line lines
     if [ "$3" -gt 1 ]; then return; fi
-    line=$(sed -n "$2p" "$tmgg_script" 2> /dev/null)
-    tmgg_fail "setup command failed with exit code $1: ${line:-$4}" 71
+    for lines in 1 1; do
+        number=$((number + 1)) last=$((last + lines))
+        if [ "$2" -le "$last" ]; then break; fi
+    done
+    tmgg_fail "setup command failed with exit code $1: number $number of slurm_setup_commands, line $2 of $tmgg_script" 71
+}
+
+# Open to the team where the run's folder is.
+tmgg_share() { # folder that says it, mode, files
+    case $(stat -c %A "$1" 2> /dev/null) in d???r-s---*) chmod "$2" "${@:3}" ;; esac
 }
 
 tmgg_record() { # exit code
     local entrypoint=null temporary=$tmgg_ended.$SLURM_JOB_ID.tmp
+    if tmgg_is_anothers; then return; fi
     if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then read -r entrypoint < "$tmgg_dir/entrypoint_exit_code"; fi
-    printf '{"version": 1, "job_id": "%s", "restart": %s, "stage": "%s", "signal": "%s", "exit_code": %s, "entrypoint_exit_code": %s, "ended_at": %s}\n' \
-        "$tmgg_job" "$TMGG_RESTART" "$tmgg_stage" "$tmgg_signal" "$1" "$entrypoint" "$(tmgg_now)" > "$temporary" &&
+    umask 077 # whatever the site's: a record that others can write is not trusted
+    printf '{"version": 1, "token": "%s", "job_id": "%s", "restart": %s, "stage": "%s", "signal": "%s", "exit_code": %s, "entrypoint_exit_code": %s, "ended_at": %s}\n' \
+        "$TMGG_SUBMISSION" "$tmgg_job" "$TMGG_RESTART" "$tmgg_stage" "$tmgg_signal" "$1" "$entrypoint" "$(tmgg_now)" > "$temporary" &&
+        tmgg_share "$tmgg_dir" 640 "$temporary" &&
         sync "$temporary" && mv -f "$temporary" "$tmgg_ended"
 }
 
 tmgg_exit() {
     local code=$?
     trap - EXIT
-    trap '' TERM USR2 # the record must still be written
+    trap '' TERM USR2 HUP INT QUIT USR1 XCPU # the record must still be written
     if [ "$tmgg_stage" = claim ]; then return; fi
     tmgg_phase batch_end
     tmgg_record "$code"
@@ -132,6 +159,15 @@ tmgg_exit() {
 tmgg_preempted() {
     case " $(timeout 20 scontrol --oneliner show job "$tmgg_job" 2> /dev/null) " in
         *' PreemptTime=2'*) return 0 ;;
+    esac
+    return 1
+}
+
+# By the experiment itself: Lightning does that.
+tmgg_is_requeued() {
+    case " $(timeout 20 scontrol --oneliner show job "$tmgg_job" 2> /dev/null) " in
+        *" Restarts=$TMGG_RESTART "*) return 1 ;;
+        *' Restarts='*) return 0 ;;
     esac
     return 1
 }
@@ -177,13 +213,19 @@ tmgg_go_on() {
     fi
     tmgg_signal=USR2 # not an end by itself: the next start of this job must run
     tmgg_record 85
-    if timeout 60 scontrol requeue "$tmgg_job"; then
+    if tmgg_is_requeued || timeout 60 scontrol requeue "$tmgg_job"; then
         sleep 60 &
         wait $! # for the TERM by which Slurm ends this start
     fi
 }
 trap tmgg_exit EXIT
 trap 'tmgg_signal=TERM; exit 143' TERM
+# What else ends a batch script: a person's scancel with a signal, a site's signal ahead of the end.
+trap 'tmgg_signal=HUP; exit 129' HUP
+trap 'tmgg_signal=INT; exit 130' INT
+trap 'tmgg_signal=QUIT; exit 131' QUIT
+trap 'tmgg_signal=USR1; exit 138' USR1
+trap 'tmgg_signal=XCPU; exit 152' XCPU
 trap tmgg_ask USR2
 
 tmgg_claim
@@ -197,7 +239,8 @@ tmgg_phase batch_start
 export PATH='/opt/my env/bin':"$PATH"
 
 # Environment setup (from slurm_setup_commands)
-trap 'tmgg_check_setup "$?" "$LINENO" "${#BASH_SOURCE[@]}" "$BASH_COMMAND"' ERR
+tmgg_setup_line=$((LINENO + 1))
+trap 'tmgg_check_setup "$?" "$LINENO" "${#BASH_SOURCE[@]}"' ERR
 source ~/.bashrc && conda activate tmgg
 export A='b c'
 trap - ERR
@@ -215,29 +258,47 @@ ip_head=$head_ip:6380
 export ip_head TMGG_RAY_ADDRESS=$ip_head
 echo "tmgg: Ray head on $head_node at $ip_head"
 
-# Ray keeps its sockets and logs in a folder of this job; its token stays in a file of its owner
-export RAY_TMPDIR=/tmp/tmgg-$SLURM_JOB_ID RAY_USAGE_STATS_ENABLED=${RAY_USAGE_STATS_ENABLED:-0}
+# Ray keeps its sockets and logs in a folder of this start; its token stays in a file of its owner.
+# A keeper on each node makes the folder and removes it when this start ends, however it ends
+export RAY_USAGE_STATS_ENABLED=${RAY_USAGE_STATS_ENABLED:-0}
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$tmgg_dir/ray_token
+export TMGG_SET_BY_JOB='{"ip_head": null, "RAY_AUTH_MODE": null, "RAY_AUTH_TOKEN_PATH": null, "RAY_TMPDIR": null}'
 tmgg_stage=ray
-srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 mkdir -m 700 "$RAY_TMPDIR" ||
-    tmgg_fail "cannot make $RAY_TMPDIR on every node" 73
+coproc tmgg_keepers {
+    exec env -u SLURM_MEM_PER_CPU -u SLURM_MEM_PER_GPU -u SLURM_MEM_PER_NODE \
+        srun --overlap --mem=0 --quiet --ntasks-per-node=1 --cpus-per-task=1 \
+        --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --kill-on-bad-exit=1 \
+        '/opt/my env/bin/python3' -m tmgg.experiment_utils.cloud.slurm.ray_node.folder_keeper "$tmgg_dir" /tmp < /dev/null
+}
+# shellcheck disable=SC2154
+tmgg_keepers_srun=$tmgg_keepers_PID
+tmgg_folders=0
+while [ "$tmgg_folders" -lt "$SLURM_JOB_NUM_NODES" ] && read -r -t 300 tmgg_word tmgg_path <&"${tmgg_keepers[0]}"; do
+    if [ "$tmgg_word" = tmgg-folder ]; then
+        export RAY_TMPDIR=$tmgg_path
+        tmgg_folders=$((tmgg_folders + 1))
+    fi
+done
+[ "$tmgg_folders" -eq "$SLURM_JOB_NUM_NODES" ] || tmgg_fail "cannot make a folder for Ray on every node" 73
 tmgg_phase ray_start
 
 # Start Ray cluster using symmetric-run
 srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" \
     --cpus-per-task="$SLURM_CPUS_PER_TASK" --wait=2 \
+    '/opt/my env/bin/python3' -m tmgg.experiment_utils.slurm_step \
     ray symmetric-run \
     --address "$ip_head" \
     --min-nodes "$SLURM_JOB_NUM_NODES" \
     --num-cpus="${SLURM_CPUS_PER_TASK}" \
-    --num-gpus="${SLURM_GPUS_PER_TASK##*:}" \
+    --num-gpus="4" \
     --min-worker-port=20002 --max-worker-port=29999 \
     -- \
-    '/opt/my env/bin/python3' -u -c 'import sys; from tmgg.experiment_utils.execute import execute_task; sys.exit(execute_task(sys.argv[1]))' "$tmgg_dir" &
+    '/opt/my env/bin/python3' -u -c 'import sys; from tmgg.experiment_utils.slurm_step import forget_step; forget_step(); from tmgg.experiment_utils.execute import execute_task; sys.exit(execute_task(sys.argv[1]))' "$tmgg_dir" &
 tmgg_wait $!
 if grep -q '^entrypoint_start ' "$tmgg_dir/phases"; then tmgg_stage=entrypoint; fi
 tmgg_phase ray_end
-srun --overlap --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 rm -rf "$RAY_TMPDIR"
+kill -USR1 "$tmgg_keepers_srun" 2> /dev/null # srun passes it on; at a TERM it kills the keepers
+wait "$tmgg_keepers_srun"
 
 # Only the experiment itself knows how it ended: symmetric-run exits 0 when Ray never started, and
 # srun ends otherwise than 0 when a worker lingers.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tmgg.experiment_utils.cloud.slurm.preflight import EXIT_CODE as NO_RAY
 from tmgg.experiment_utils.cloud.slurm.ray_node import local_ray
+from tmgg.experiment_utils.job_exit_codes import NO_RAY
 
 PROJECT = Path(__file__).parents[5]
 TRIAL = "tests.experiment_utils.cloud.slurm.ray_node.local_ray_trial"

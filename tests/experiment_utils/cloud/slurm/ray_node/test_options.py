@@ -61,13 +61,14 @@ def test_outside_a_step_there_are_no_options(missing: str) -> None:
     [
         ({"SLURM_MEM_PER_CPU": "500"}, 2000),
         ({"SLURM_MEM_PER_NODE": "3000"}, 3000),
+        ({"SLURM_MEM_PER_GPU": "700"}, 1400),
         ({"SLURM_MEM_PER_NODE": "0"}, None),  # --mem=0, and sites that hand out no memory
         ({}, None),
     ],
 )
 def test_the_memory_is_the_jobs_own(environment: dict[str, str], megabytes: int | None) -> None:
     expected = None if megabytes is None else megabytes * MEBIBYTE
-    assert parse_memory(environment, cpus=4) == expected
+    assert parse_memory(environment, cpus=4, gpus=2) == expected
 
 
 def test_the_kill_wait_is_read_out_of_slurms_configuration() -> None:

@@ -121,6 +121,6 @@ def test_waiting_survives_a_controller_that_is_away(
     slurm.configure(controller="down", accounting="down")
     clock.after(200, slurm.repair)
     clock.after(300, lambda: slurm.change_job(job_id, state="CANCELLED", in_queue=False))
-    (state,) = waiting.wait(runner, ["run"], clock=clock)
+    (state,) = waiting.wait(runner.runs, ["run"], clock=clock)
     assert state.failure is not None
     assert state.failure.kind == "cancelled"

@@ -21,6 +21,7 @@ from tmgg.errors import (
 )
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.registry import load_intent
 from tmgg.experiment_utils.task import TaskOutput, render_result_line
 
 
@@ -134,7 +135,9 @@ def test_a_result_that_is_only_in_the_log_of_a_forgotten_job_is_found(
     spawn(runner)
     slurm.configure(jobs={})
     paths = paths_of(runner)
-    output = TaskOutput(run_id="run", status="completed", metrics={"x": 9}, submission=1)
+    output = TaskOutput(
+        run_id="run", status="completed", metrics={"x": 9}, token=load_intent(paths).token
+    )
     paths.run_paths.stdout.write_text(render_result_line(output))
     paths.owner.write_text("1001\n")
     runner.poll(["run"])
@@ -192,11 +195,11 @@ def test_the_dry_run_is_what_would_be_submitted_and_writes_nothing(
     assert not (folder / "slurm_outputs").exists()
     assert slurm.calls() == []
     spawn(runner)
-    script = paths_of(runner).script
-    assert script.read_text() in shown
+    script = paths_of(runner).script.read_text()
     command = shlex.split(shown.splitlines()[0].removeprefix("# "))
     (call,) = slurm.calls("sbatch")
     token = slurm.only_job["comment"].removeprefix("tmgg:")
+    assert script.replace(token, "TOKEN") in shown
     assert [word.replace("TOKEN", token) for word in command] == call.argv
     assert f"# in {folder}" in shown
 

@@ -109,8 +109,8 @@ def test_whoever_waits_for_an_interrupted_run_submits_it_again_once(
     assert (state.status, state.resumable) == ("failed", True)
     assert state.failure is not None
     assert state.failure.kind == "timeout"
-    assert runner.go_on(state)
-    assert SlurmRunner(PLAIN).go_on(state), "another process that waits for it"
+    assert runner.runs.go_on(state)
+    assert SlurmRunner(PLAIN).runs.go_on(state), "another process that waits for it"
     _first, second = slurm.jobs
     slurm.run(second)
     result = runner.get_result("run")
@@ -125,7 +125,7 @@ def test_an_interrupted_run_whose_record_is_damaged_has_failed_and_hinders_no_ot
         slurm.run(spawn(runner, "interrupted" if run_id == "run" else "good", run_id))
     runner.get_result("other")
     paths_of(runner).run_paths.run.write_text("{")
-    ended = {state.run_id: state.status for state in waiting.wait(runner, ["run", "other"])}
+    ended = {state.run_id: state.status for state in waiting.wait(runner.runs, ["run", "other"])}
     assert ended == {"run": "failed", "other": "completed"}
     assert "run run cannot go on from its saved state" in caplog.text
 

@@ -7,12 +7,14 @@ import pytest
 
 from tests.experiment_utils.conftest import HOSTILE_NAME
 from tests.fakes.job_commands import SUCCESS
+from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
-from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_script
-from tmgg.experiment_utils.evidence import ExitRecord, read_exit_record
+from tmgg.experiment_utils.cloud.slurm.script import NO_TOKEN, Interpreter, render_script
+from tmgg.experiment_utils.exit_record import ExitRecord, read_exit_record
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.registry import Intent
 
-PLAIN = SlurmConfig(nodes=2, ray_bootstrap="none")
+PLAIN = SlurmConfig(nodes=1, ray_bootstrap="none")
 FAILURE = SUCCESS.replace("echo 0", "echo 1") + "; exit 1"
 
 
@@ -36,11 +38,12 @@ def render(paths: SubmissionPaths, config: SlurmConfig = PLAIN) -> str:
     base = paths.run_paths.output_dir.parent
     script = render_script(config, paths, base=base, interpreter=Interpreter())
     paths.script.write_text(script)
+    write_json(paths.intent, Intent(token=NO_TOKEN, evidence_has_token=True).to_json())
     return script
 
 
 def exit_record(paths: SubmissionPaths) -> ExitRecord:
-    record = read_exit_record(paths.ended)
+    record = read_exit_record(paths)
     assert record is not None, "no exit record, or a damaged one"
     return record
 

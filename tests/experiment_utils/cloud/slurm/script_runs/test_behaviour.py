@@ -18,6 +18,7 @@ from tests.experiment_utils.cloud.slurm.script_runs.conftest import (
 from tests.fakes.job_commands import SUCCESS, JobCommands
 from tmgg.experiment_utils.cloud.diagnosis import LogTails, diagnose_exit
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.failures import HINTS
 from tmgg.experiment_utils.paths import SubmissionPaths
 
 
@@ -85,7 +86,7 @@ def test_an_experiment_that_died_is_told_from_a_ray_that_did_not_start(
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "named"),
+    ("command", "code", "text"),
     [
         ("false", 1, "false"),
         ("source /no/such/file", 1, "source /no/such/file"),
@@ -93,24 +94,32 @@ def test_an_experiment_that_died_is_told_from_a_ray_that_did_not_start(
         ("module() { eval false; return 3; }\nmodule load x", 3, "module load x"),
         ("true && (exit 4)", 4, "true && (exit 4)"),
         ("echo 'true; false' > f.sh\nsource ./f.sh", 1, "source ./f.sh"),
+        ("login() { return 5; }\nlogin --token S3CRET", 5, "login --token S3CRET"),
     ],
 )
-def test_a_setup_command_that_fails_ends_the_job_and_is_named(
-    base: Path, paths: SubmissionPaths, tmp_path: Path, command: str, code: int, named: str
+def test_a_setup_command_that_fails_ends_the_job_and_is_told_by_its_number(
+    base: Path, paths: SubmissionPaths, tmp_path: Path, command: str, code: int, text: str
 ) -> None:
+    """Not by its words, which may hold a secret; they are in the script."""
     commands = JobCommands.install(tmp_path / "bin")
-    config = SlurmConfig(ray_bootstrap="none", setup_commands=("true", command, "touch canary"))
-    done = commands.run(render(paths, config), base)
+    config = SlurmConfig(
+        nodes=1, ray_bootstrap="none", setup_commands=("true\ntrue", command, "touch canary")
+    )
+    script = render(paths, config)
+    done = commands.run(script, base)
     assert done.returncode == 71
-    assert f"tmgg: setup command failed with exit code {code}: {named}\n" in done.stderr
+    line = 1 + script.splitlines().index(text)
+    place = f"number 2 of slurm_setup_commands, line {line} of {paths.folder}/job.sh"
+    assert f"tmgg: setup command failed with exit code {code}: {place}\n" in done.stderr
+    assert "S3CRET" not in done.stderr + done.stdout
     assert commands.calls() == []
     assert not (base / "canary").exists()
     record = exit_record(paths)
     assert (record.stage, record.exit_code, record.entrypoint_exit_code) == ("setup", 71, None)
     found = diagnose_exit(record, "71:0", "FAILED", LogTails(stderr=done.stderr))
     assert found.kind == "environment"
-    assert named in found.message
-    assert "slurm_setup_commands" in found.hint
+    assert "number 2 of slurm_setup_commands" in found.message
+    assert found.hint == HINTS["environment"]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +140,7 @@ def test_a_setup_command_that_only_looks_like_failing_does_not_end_the_job(
     base: Path, paths: SubmissionPaths, tmp_path: Path, command: str
 ) -> None:
     commands = JobCommands.install(tmp_path / "bin")
-    config = SlurmConfig(ray_bootstrap="none", setup_commands=(command,))
+    config = SlurmConfig(nodes=1, ray_bootstrap="none", setup_commands=(command,))
     assert commands.run(render(paths, config), base).returncode == 0
 
 
@@ -160,7 +169,7 @@ def test_a_missing_interpreter_is_an_environment_failure(
     base: Path, paths: SubmissionPaths, tmp_path: Path
 ) -> None:
     commands = JobCommands.install(tmp_path / "bin", names=("srun",))
-    config = SlurmConfig(ray_bootstrap="none", python="python99")
+    config = SlurmConfig(nodes=1, ray_bootstrap="none", python="python99")
     done = commands.run(render(paths, config), base)
     assert done.returncode == 127
     record = exit_record(paths)
@@ -187,6 +196,26 @@ def test_a_job_that_is_asked_to_end_leaves_its_record_at_once(
     assert record.entrypoint_exit_code is None
 
 
+@pytest.mark.parametrize(
+    ("sent", "exit_code"),
+    [(signal.SIGUSR1, 138), (signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGQUIT, 131)],
+)
+def test_a_signal_that_ends_the_job_script_is_named_in_its_record(
+    base: Path, paths: SubmissionPaths, tmp_path: Path, sent: signal.Signals, exit_code: int
+) -> None:
+    slow = 'echo "entrypoint_start 1 node1" >> "$last/phases"; exec sleep 100'
+    commands = JobCommands.install(tmp_path / "bin", experiment=slow)
+    with commands.start(render(paths), base) as job:
+        wait_for_phase(paths, "entrypoint_start")
+        job.send_signal(sent)  # as scancel --signal --batch does
+        assert job.wait(timeout=30) == exit_code
+        os.killpg(job.pid, signal.SIGKILL)
+        job.communicate(timeout=30)
+    record = exit_record(paths)
+    assert (record.signal, record.exit_code) == (sent.name.removeprefix("SIG"), exit_code)
+    assert record.entrypoint_exit_code is None
+
+
 def test_the_record_is_whole_where_bash_is_older_than_5(
     base: Path, paths: SubmissionPaths, tmp_path: Path
 ) -> None:
@@ -207,7 +236,8 @@ def test_a_folder_that_cannot_be_written_ends_the_job_with_the_reason(
 ) -> None:
     commands = JobCommands.install(tmp_path / "bin")
     script = render(paths)
-    paths.script.unlink()
+    for file in (paths.script, paths.intent):
+        file.unlink()
     paths.folder.rmdir()
     done = commands.run(script, base)
     assert done.returncode == 74

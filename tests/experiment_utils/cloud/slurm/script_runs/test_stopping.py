@@ -14,11 +14,12 @@ from tests.fakes.job_commands import JobCommands
 from tmgg.experiment_utils.cloud.diagnosis import LogTails, diagnose_exit
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.script import Interpreter, render_array_script
-from tmgg.experiment_utils.execute import STOPPED_EXIT_CODE
+from tmgg.experiment_utils.failures import HINTS
+from tmgg.experiment_utils.job_exit_codes import STOPPED
 from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SubmissionPaths
 
 CONFIGS = {
-    "plain": SlurmConfig(nodes=2, ray_bootstrap="none", max_restarts=3),
+    "plain": SlurmConfig(nodes=1, ray_bootstrap="none", max_restarts=3),
     "symmetric-run": SlurmConfig(nodes=2, max_restarts=3),
 }
 # Waits for the stop file, then ends as an experiment that saved its state; "$last" is the folder.
@@ -26,8 +27,8 @@ HEEDS = f"""
     echo "entrypoint_start 1 node1" >> "$last/phases"
     for _ in $(seq 1000); do [ -s "$last/stop" ] && break; sleep 0.01; done
     cp "$last/stop" "$last/seen"
-    echo {STOPPED_EXIT_CODE} > "$last/entrypoint_exit_code"
-    exit {STOPPED_EXIT_CODE}"""
+    echo {STOPPED} > "$last/entrypoint_exit_code"
+    exit {STOPPED}"""
 # As Slurm does: the job that is put back into the queue gets SIGTERM.
 REQUEUES = "until [ -s batch.pid ]; do sleep 0.01; done; kill -TERM $(cat batch.pid)"
 # Less than the minute for which a job waits for that.
@@ -126,7 +127,7 @@ def test_an_element_of_an_array_asks_for_itself_alone(
         job.communicate(timeout=PATIENCE_S)
     assert requeues(commands) == [["requeue", "77_0"]]
     asked = [call[-1] for call in commands.calls() if "show" in call]
-    assert asked == ["77_0"]
+    assert asked == ["77_0", "77_0"]
 
 
 def test_a_preemption_that_is_announced_is_told_from_a_time_limit(
@@ -148,6 +149,18 @@ def test_a_job_that_cannot_go_back_leaves_a_record_that_is_no_end_by_itself(
     record = exit_record(paths)
     assert (code, record.signal, record.exit_code) == (85, "USR2", 85)
     assert record.entrypoint_exit_code == 85
+
+
+@pytest.mark.parametrize(("restarts", "requeued"), [(0, True), (1, False)])
+def test_a_job_that_the_experiment_has_requeued_is_not_requeued_again(
+    paths: SubmissionPaths, tmp_path: Path, restarts: int, requeued: bool
+) -> None:
+    heeds = HEEDS if requeued else HEEDS.replace("exit 85", f"({REQUEUES}) & exit 85")
+    job = f"JobState=RUNNING Restarts={restarts} PreemptTime=None"
+    commands = JobCommands.install(tmp_path / "bin", experiment=heeds, requeue=REQUEUES, job=job)
+    run(paths, commands)
+    assert bool(requeues(commands)) is requeued
+    assert exit_record(paths).entrypoint_exit_code == 85
 
 
 def test_a_job_without_scontrol_does_not_fail_for_it(
@@ -187,13 +200,13 @@ def test_a_job_that_slurm_starts_too_often_ends_before_it_does_anything(
     found = diagnose_exit(record, "76:0", "FAILED", LogTails(stderr=done.stderr))
     assert (record.stage, found.kind) == ("restart", "preempted")
     assert "restarted 4 times" in found.message
-    assert "slurm_max_restarts" in found.hint
+    assert found.hint == HINTS["restarts"]
 
 
 def test_an_experiment_that_does_not_heed_the_signal_runs_to_its_end(
     paths: SubmissionPaths, tmp_path: Path
 ) -> None:
-    ends_well = HEEDS.replace(str(STOPPED_EXIT_CODE), "0")
+    ends_well = HEEDS.replace(str(STOPPED), "0")
     commands = JobCommands.install(tmp_path / "bin", experiment=ends_well, requeue=REQUEUES)
     code, _said = run(paths, commands)
     assert requeues(commands) == []
@@ -204,7 +217,7 @@ def test_an_experiment_that_does_not_heed_the_signal_runs_to_its_end(
 def test_an_experiment_that_dies_after_the_signal_keeps_its_exit_code(
     paths: SubmissionPaths, tmp_path: Path
 ) -> None:
-    dies = HEEDS.replace(f"echo {STOPPED_EXIT_CODE}", "kill -KILL $$; echo 0")
+    dies = HEEDS.replace(f"echo {STOPPED}", "kill -KILL $$; echo 0")
     commands = JobCommands.install(tmp_path / "bin", experiment=dies)
     code, said = run(paths, commands)
     assert code == 137

@@ -6,6 +6,7 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.slurm.fake import FakeSlurm
+from tmgg.experiment_utils.cloud.slurm.backend import SlurmBackend
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
@@ -15,7 +16,7 @@ CONFIG = {"experiment": {"_target_": "lab:run"}}
 
 @pytest.fixture
 def runner(slurm: FakeSlurm, folder: Path, clock: FakeClock) -> SlurmRunner:
-    return SlurmRunner(SlurmConfig(ray_bootstrap="none"), clock=clock)
+    return SlurmRunner(SlurmConfig(nodes=1, ray_bootstrap="none"), clock=clock)
 
 
 def paths_of(runner: SlurmRunner, run_id: str = "run", number: int = 1) -> SubmissionPaths:
@@ -29,6 +30,6 @@ def spawn(runner: SlurmRunner, run_id: str = "run") -> str | None:
 @pytest.fixture
 def paths(runner: SlurmRunner, monkeypatch: pytest.MonkeyPatch) -> SubmissionPaths:
     """A submission on record for which sbatch has not been called."""
-    monkeypatch.setattr(SlurmRunner, "start", lambda _runner, _submission: "0")
+    monkeypatch.setattr(SlurmBackend, "start", lambda _runner, _submission: "0")
     spawn(runner)
     return paths_of(runner)

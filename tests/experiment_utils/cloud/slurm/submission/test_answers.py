@@ -26,6 +26,13 @@ def the_token(paths: SubmissionPaths) -> str:
     return f"tmgg:{load_intent(paths).token}"
 
 
+def submission_calls(slurm: FakeSlurm) -> list[str]:
+    """All but the question for the cluster's name, which comes first."""
+    first, *others = [call.argv[0] for call in slurm.calls()]
+    assert first == "scontrol"
+    return others
+
+
 def test_an_answer_that_arrives_is_noted_with_the_token_in_the_job(
     runner: SlurmRunner, slurm: FakeSlurm
 ) -> None:
@@ -82,7 +89,7 @@ def test_when_sbatch_hangs_without_accepting_it_is_tried_again_once(
     runner: SlurmRunner, slurm: FakeSlurm, clock: FakeClock
 ) -> None:
     slurm.break_command("sbatch", delay_s=60)
-    job_id = spawn(SlurmRunner(runner.config, client=SlurmClient(submit_timeout_s=4), clock=clock))
+    job_id = spawn(SlurmRunner(runner.config, client=SlurmClient(submit_timeout_s=8), clock=clock))
     assert slurm.only_job["id"] == job_id
     assert len(slurm.calls("sbatch")) == 2
     assert len(clock.naps_s) == 1
@@ -95,7 +102,7 @@ def test_an_sbatch_that_failed_in_its_own_way_is_looked_up_once_and_not_repeated
     with pytest.raises(SubmissionError, match="Invalid --x specification") as caught:
         spawn(runner)
     assert not isinstance(caught.value, SubmissionUnknownError)
-    assert [call.argv[0] for call in slurm.calls()] == ["sbatch", "squeue", "sacct"]
+    assert submission_calls(slurm) == ["sbatch", "squeue", "sacct"]
     assert clock.naps_s == []
     assert is_forbidden(paths_of(runner))
 
@@ -185,7 +192,7 @@ def test_nothing_is_submitted_again_while_it_cannot_be_looked_up(
     slurm.break_command("squeue", times=3, exit_code=1, stderr="Unable to contact slurm controller")
     job_id = submitter(clock).submit(paths, base=BASE)
     assert slurm.only_job["id"] == job_id
-    assert [call.argv[0] for call in slurm.calls()] == ["sbatch"] + ["squeue"] * 4
+    assert submission_calls(slurm) == ["sbatch"] + ["squeue"] * 4
     assert clock.naps_s == [2, 4, 8]
 
 
@@ -236,7 +243,7 @@ def test_a_duplicate_that_slips_through_ends_unused(
 ) -> None:
     """The job was accepted, but neither queue nor accounts showed it when it was looked up."""
     slurm.break_command("sbatch", perform=True, exit_code=1, stderr=LOST)
-    slurm.break_command("squeue", stdout="", exit_code=0)
+    slurm.break_command("squeue", stdout=slurm.empty_queue(), exit_code=0)
     slurm.break_command("sacct", stdout="", exit_code=0)
     noted = spawn(runner)
     assert len(slurm.jobs) == 2

@@ -15,7 +15,7 @@ import pytest
 from tests.experiment_utils.cloud.slurm.submission.conftest import paths_of
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
-from tmgg.experiment_utils.cloud.slurm.submission import LAST_TRY_S
+from tmgg.experiment_utils.leases import LEASE_S
 from tmgg.experiment_utils.ownership import is_forbidden
 from tmgg.experiment_utils.paths import SubmissionPaths
 from tmgg.experiment_utils.registry import load_intent
@@ -29,7 +29,7 @@ class Killed(SlurmClient):
         if sys.argv[1] == "after":
             super().submit(*arguments, **options)
         os.kill(os.getpid(), signal.SIGKILL)
-runner = SlurmRunner(SlurmConfig(ray_bootstrap="none"), client=Killed())
+runner = SlurmRunner(SlurmConfig(nodes=1, ray_bootstrap="none"), client=Killed())
 runner.spawn_experiment({"experiment": {"_target_": "lab:run"}}, run_id="run")
 """
 
@@ -42,8 +42,9 @@ def kill_submitter(when: str) -> None:
 def age(paths: SubmissionPaths, seconds: float, **values: object) -> None:
     """Let the intent be older, or another's."""
     intent = json.loads(paths.intent.read_text())
-    intent |= {"created_at": time.time() - seconds, **values}
-    paths.intent.write_text(json.dumps(intent))
+    renewed_at = time.time() - seconds
+    paths.intent.write_text(json.dumps(intent | {"created_at": renewed_at, **values}))
+    os.utime(paths.intent, (renewed_at, renewed_at))
 
 
 def test_killed_after_sbatch_the_job_is_adopted_by_whoever_asks(
@@ -80,12 +81,14 @@ def test_killed_before_sbatch_the_run_is_a_failed_submission_that_can_be_retried
 @pytest.mark.parametrize(
     ("values", "still_open_s", "over_s"),
     [
-        # This very process lives; but a submitter is done once its budget and a last try are over.
-        ({}, 300 + LAST_TRY_S, 300 + LAST_TRY_S + 11),
-        ({"host": "another", "pid": 1}, 300 + LAST_TRY_S, 300 + LAST_TRY_S + 11),
+        # This very process lives, but does not renew it.
+        ({}, LEASE_S - 2, LEASE_S + 1),
+        ({"host": "another", "pid": 2**22 + 1}, LEASE_S - 2, LEASE_S + 1),
+        ({"scope": "of a container", "pid": 2**22 + 1}, LEASE_S - 2, LEASE_S + 1),
+        ({"scope": "", "pid": 2**22 + 1}, LEASE_S - 2, LEASE_S + 1),
         ({"pid": 2**22 + 1}, 9, 11),
         ({"process_start": "1"}, 9, 11),
-        ({"process_start": ""}, 9, 11),
+        ({"process_start": ""}, LEASE_S - 2, LEASE_S + 1),
     ],
 )
 def test_a_submission_without_a_job_is_given_up_when_its_submitter_cannot_be_at_work(

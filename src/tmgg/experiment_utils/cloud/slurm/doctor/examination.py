@@ -3,20 +3,19 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from tmgg.errors import BackendError, BackendUnavailableError, QueryError, SubmissionError
 from tmgg.experiment_utils.atomic_file import write_atomic
 from tmgg.experiment_utils.cloud.runs import TaskRequest
-from tmgg.experiment_utils.cloud.slurm.client import (
-    AccountingAbsentError,
-    knows_no_cluster,
-    missing_commands,
-)
+from tmgg.experiment_utils.cloud.slurm.client import AccountingAbsentError
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.doctor import policies, requests, survey
 from tmgg.experiment_utils.cloud.slurm.doctor.findings import Finding, ok, problem, warning
 from tmgg.experiment_utils.cloud.slurm.doctor.survey_job import Say, survey_nodes
+from tmgg.experiment_utils.cloud.slurm.installed import missing_commands
+from tmgg.experiment_utils.cloud.slurm.refusal_words import knows_no_cluster
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 from tmgg.experiment_utils.cloud.slurm.site import Settings
 from tmgg.experiment_utils.cloud.slurm.site_queries import SiteQueries
@@ -78,7 +77,7 @@ def _partitions(runner: SlurmRunner, site: Settings) -> list[Finding]:
     queries = SiteQueries(runner.client)
     table = {row.get("PartitionName", ""): row for row in queries.partitions()}
     found = []
-    for name in runner.config.partition.split(","):
+    for name in _names_of_partitions(runner.config, table):
         if name not in table:
             text = f"there is no partition {name}; there are {', '.join(sorted(table))}"
             found.append(problem(f"partition {name}", text, "Set slurm_partition to one of them."))
@@ -87,6 +86,12 @@ def _partitions(runner: SlurmRunner, site: Settings) -> list[Finding]:
         found += requests.check_nodes(runner.config, name, queries.nodes_of(name))
         found += policies.check_preemption(runner.config, table[name], site)
     return found
+
+
+def _names_of_partitions(config: SlurmConfig, table: Mapping[str, Settings]) -> list[str]:
+    """The partitions of the config, or the site's default where it names none."""
+    default = [name for name, row in table.items() if row.get("Default") == "YES"]
+    return config.partitions or default
 
 
 def _accounts(runner: SlurmRunner, site: Settings) -> list[Finding]:

@@ -5,6 +5,35 @@ from typing import Any, Literal
 
 Level = Literal["ok", "warning", "problem"]
 
+CHECKS: dict[str, str] = {
+    "commands": "Slurm's commands are on PATH here.",
+    "controller": "Slurm's controller answers.",
+    "partition": "The partition exists, is up, admits you, and gives that many nodes for so long.",
+    "nodes of": "Enough of the partition's nodes have what the job asks for.",
+    "preemption in": "Other jobs may take the nodes, and what becomes of the job then.",
+    "account": "The account is yours, and its limits leave room for the job.",
+    "qos": "The quality of service is yours, and its limits leave room for the job.",
+    "limits": "Requests that can never be met are refused when they are submitted.",
+    "accounting": "Slurm remembers how jobs ended.",
+    "process tracking": "Slurm ends what a job leaves behind.",
+    "requeue": "Slurm starts jobs again after a node failure.",
+    "output folder": "The output folder can be written to, has room, and is fast enough.",
+    "trial submission": "Slurm would accept the very job script.",
+    "job": "A short job starts, runs, and leaves its result.",
+    "nodes": "The program starts on every node.",
+    "shared folder": "Every node reads what was written here.",
+    "interpreter": "Every node has the same Python with the same packages.",
+    "Ray": "Every node has the same Ray, and it is new enough.",
+    "GPUs": "Every node shows the GPUs that are asked for.",
+    "head address": "The other nodes can reach the first one by its address.",
+    "name server": "Names are looked up quickly.",
+    "ports": "Ray's ports are free.",
+    "connections": "The nodes reach each other on these ports.",
+    "clocks": "The nodes' clocks agree.",
+    "/tmp": "There is room for Ray's logs and spilled objects.",
+}
+"""What the doctor looks at, in this order. A check's name may be followed by what it is about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -17,6 +46,9 @@ class Finding:
     """What is so."""
     advice: str = ""
     """What to do about it; empty when all is well."""
+
+    def __post_init__(self) -> None:
+        assert self.check.startswith(tuple(CHECKS)), self.check
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -85,15 +85,22 @@ def _gpus(config: SlurmConfig, notes: Sequence[JsonDict]) -> list[Finding]:
     reports = {note["host"]: note["gpus"] for note in notes if note["gpus"] is not None}
     if not reports:
         return []
-    few = [host for host, found in reports.items() if found["visible"] < config.gpus_per_task]
+    least = 0 if config.gpu_request == "none" else config.gpus_per_task
+    few = [host for host, found in reports.items() if (found["visible"] or 0) < least]
     bare = [host for host, found in reports.items() if not found["driver"]]
     if few:
         text = f"fewer than slurm_gpus_per_task={config.gpus_per_task} visible on {_some(few)}"
         return [problem("GPUs", text, "Ask the administrators; gres.conf may not list them.")]
     if bare:
-        text = f"no NVIDIA driver library (libcuda.so.1) on {_some(bare)}"
-        advice = "Add the module load to slurm_setup_commands, for example 'module load cuda/12.1'."
+        wanted = " or ".join(reports[bare[0]]["wanted"])
+        text = f"no GPU driver library ({wanted}) on {_some(bare)}"
+        advice = (
+            "Add the module load to slurm_setup_commands, for example 'module load cuda/12.1' "
+            "(AMD: rocm)."
+        )
         return [warning("GPUs", text, advice)]
+    if not least:
+        return [ok("GPUs", "Slurm is not asked for them; every node has a driver for GPUs")]
     return [ok("GPUs", f"{config.gpus_per_task} visible on every node")]
 
 

@@ -22,6 +22,11 @@ from tmgg.experiment_utils.atomic_file import JsonDict, read_json
 from tmgg.experiment_utils.cloud.slurm.doctor.exchange import Exchange
 from tmgg.experiment_utils.cloud.slurm.head_address import address_towards, head_address
 from tmgg.experiment_utils.cloud.slurm.preflight import ray_problem
+from tmgg.experiment_utils.gpu_variables import (
+    DRIVER_LIBRARIES,
+    count_visible,
+    visible_devices,
+)
 
 NOTE_LIMIT_S = 60.0
 CONNECT_LIMIT_S = 5.0
@@ -191,13 +196,21 @@ def _saw(path: Path, nonce: str) -> bool:
 
 
 def _gpus() -> JsonDict:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    named = visible_devices(os.environ)
+    wanted = [DRIVER_LIBRARIES[name] for name in named] or list(DRIVER_LIBRARIES.values())
+    return {
+        "visible": count_visible(os.environ),
+        "driver": any(_can_be_loaded(library) for library in wanted),
+        "wanted": wanted,
+    }
+
+
+def _can_be_loaded(library: str) -> bool:
     try:
-        ctypes.CDLL("libcuda.so.1")
-        driver = True
+        ctypes.CDLL(library)
     except OSError:
-        driver = False
-    return {"visible": len([item for item in visible.split(",") if item]), "driver": driver}
+        return False
+    return True
 
 
 def _connect(address: str, port: int) -> str | None:

@@ -110,8 +110,8 @@ def _asked(config: SlurmConfig, resource: str) -> int | None:
     """What one job asks at least for; whole nodes may make it more."""
     return {
         "node": config.nodes,
-        "cpu": config.nodes * config.cpus_per_task,
-        "gres/gpu": config.nodes * config.gpus_per_task,
+        "cpu": config.nodes * config.cpus_per_node,
+        "gres/gpu": config.nodes * config.gpus_per_node,
     }.get(resource)
 
 

@@ -44,8 +44,8 @@ def check_nodes(config: SlurmConfig, partition: str, nodes: Sequence[Node]) -> l
                 check,
                 f"{len(fitting)} of {len(nodes)} have {_needs(config)}; the job needs "
                 f"{config.nodes}. {_what_lacks(config, nodes)}",
-                "Lower slurm_nodes, slurm_cpus_per_task, slurm_gpus_per_task or "
-                "slurm_mem_per_cpu, or choose another slurm_partition.",
+                "Lower slurm_nodes, slurm_cpus_per_task, slurm_gpus_per_task or the memory "
+                "(slurm_mem_per_cpu), or choose another slurm_partition.",
             )
         ]
     if len(up) < config.nodes:
@@ -64,23 +64,25 @@ def check_nodes(config: SlurmConfig, partition: str, nodes: Sequence[Node]) -> l
 def lacks(config: SlurmConfig, node: Node) -> list[str]:
     """What one node of the job needs and this node does not have."""
     found = []
-    if node.cpus < config.cpus_per_task:
+    if node.cpus < config.cpus_per_node:
         found.append(f"{node.cpus} CPUs")
-    if node.gpu_count(config.gpu_type) < config.gpus_per_task:
+    counted = config.gpu_request != "none"
+    if counted and node.gpu_count(config.gpu_type) < config.gpus_per_node:
         found.append(f"{node.gpu_count(config.gpu_type)} GPUs")
     # A whole node comes with all its CPUs, and Slurm counts the memory for each of them.
-    cpus = node.cpus if config.exclusive else config.cpus_per_task
-    needed_mb = cpus * (parse_memory_mb(config.mem_per_cpu) or 0)
+    cpus = node.cpus if config.exclusive else config.cpus_per_node
+    needed_mb = config.memory.on_node_mb(cpus=cpus, gpus=config.gpus_per_node)
     if node.memory_mb < needed_mb:
-        whole = f", and {cpus} CPUs come with the whole node" if config.exclusive else ""
+        by_cpu = config.exclusive and config.mem_per_cpu is not None
+        whole = f", and {cpus} CPUs come with the whole node" if by_cpu else ""
         found.append(f"{node.memory_mb} MB of memory (needs {needed_mb} MB{whole})")
     return found
 
 
 def _needs(config: SlurmConfig) -> str:
-    gpus = f", {config.gpus_per_task} {config.gpu_type or ''} GPUs" if config.gpus_per_task else ""
-    memory = f"{config.mem_per_cpu} per CPU"
-    return f"{config.cpus_per_task} CPUs{gpus.replace('  ', ' ')} and {memory}"
+    gpus = f", {config.gpus_per_node} {config.gpu_type or ''} GPUs" if config.gpus_per_node else ""
+    memory = f" and {config.memory.words}" if config.memory.words else ""
+    return f"{config.cpus_per_node} CPUs{gpus.replace('  ', ' ')}{memory}"
 
 
 def _what_lacks(config: SlurmConfig, nodes: Sequence[Node]) -> str:
@@ -123,7 +125,7 @@ def _node_limit(config: SlurmConfig, check: str, partition: Settings) -> list[Fi
 
 def _memory_limit(config: SlurmConfig, check: str, partition: Settings) -> list[Finding]:
     most_mb = parse_limit(partition.get("MaxMemPerCPU"))
-    asked_mb = parse_memory_mb(config.mem_per_cpu)
+    asked_mb = parse_memory_mb(config.mem_per_cpu or "")
     if most_mb is None or asked_mb is None or asked_mb <= most_mb:
         return []
     return [

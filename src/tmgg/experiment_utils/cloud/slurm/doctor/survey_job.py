@@ -9,18 +9,20 @@ from dataclasses import replace
 from tmgg.errors import BackendError, RecordError, TmggError
 from tmgg.experiment_utils.atomic_file import JsonDict, read_json
 from tmgg.experiment_utils.cloud import waiting
+from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
 from tmgg.experiment_utils.cloud.slurm import fields
+from tmgg.experiment_utils.cloud.slurm.backend import SlurmBackend
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.doctor import survey
 from tmgg.experiment_utils.cloud.slurm.doctor.findings import Finding, ok, problem, warning
 from tmgg.experiment_utils.cloud.slurm.doctor.node_findings import judge_nodes
 from tmgg.experiment_utils.cloud.slurm.reasons import explain_reason
-from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner, slurm_runs
 from tmgg.experiment_utils.cloud.waiting import Clock, LimitedClock, TimeIsUpError
 from tmgg.experiment_utils.paths import RunPaths
 from tmgg.experiment_utils.phases import parse_phases
-from tmgg.experiment_utils.registry import remove_run
+from tmgg.experiment_utils.removal import remove_run
 
 JOB_LIMIT = "00:10:00"
 SLOW_SETUP_S = 60.0
@@ -51,6 +53,10 @@ def survey_config(config: SlurmConfig) -> SlurmConfig:
     shorter = limit_s is not None and own_s is not None and limit_s < own_s
     return replace(
         config,
+        # One process on each node, with all that its ranks have.
+        tasks_per_node=None,
+        cpus_per_task=config.cpus_per_node,
+        gpus_per_task=config.gpus_per_node,
         ray_bootstrap="none",
         job_name="tmgg-doctor",
         time_limit=config.time_limit if shorter else JOB_LIMIT,
@@ -58,10 +64,17 @@ def survey_config(config: SlurmConfig) -> SlurmConfig:
     )
 
 
+def survey_runner(runner: SlurmRunner) -> CloudRunner:
+    """Runs the survey. Its one process starts what runs on the other nodes by itself."""
+    config = survey_config(runner.config)
+    backend = SlurmBackend(config, runner.client, check_config=lambda _config: None)
+    return CloudRunner(slurm_runs(backend))
+
+
 class _Job:
     def __init__(self, runner: SlurmRunner, say: Say) -> None:
         self._config = runner.config
-        self._runner = SlurmRunner(survey_config(runner.config), client=runner.client)
+        self._runner = survey_runner(runner)
         self._say = say
         self._run_id = f"doctor-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
         self._paths = RunPaths(runner.output_dir, self._run_id)
@@ -77,7 +90,8 @@ class _Job:
             timeout_seconds=fields.parse_time_limit_s(JOB_LIMIT),
         )
         self._runner.spawn_experiment(request)
-        for state in waiting.wait(self._runner, [self._run_id], on_update=self._seen, clock=clock):
+        runs = self._runner.runs
+        for state in waiting.wait(runs, [self._run_id], on_update=self._seen, clock=clock):
             self._last = state
         assert self._last is not None
         return self._last
@@ -108,7 +122,7 @@ class _Job:
             advice = f"`tmgg-jobs show {self._run_id}` has its files."
             return [problem("job", f"its notes cannot be read: {error!r}", advice)]
         if all(finding.level != "problem" for finding in found):
-            remove_run(self._paths, with_output=True)
+            remove_run(self._paths, with_output=True, may_go=lambda: True)
         return found
 
     def _seen(self, states: object) -> None:

@@ -5,7 +5,6 @@ import sys
 
 from tmgg.experiment_utils.cloud.slurm.ray_node import guardian
 from tmgg.experiment_utils.cloud.slurm.ray_node.head_node import HeadNode
-from tmgg.experiment_utils.cloud.slurm.ray_node.node import NO_RAY_START
 from tmgg.experiment_utils.cloud.slurm.ray_node.options import parse_options
 from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import (
     Scratch,
@@ -13,6 +12,7 @@ from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import (
     scratch_of_start,
 )
 from tmgg.experiment_utils.cloud.slurm.ray_node.worker_node import WorkerNode
+from tmgg.experiment_utils.job_exit_codes import RAY_FAILED
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
         scratch.make()
     except ScratchError as error:
         sys.stderr.write(f"tmgg: {options.node}: {error}\n")
-        return NO_RAY_START
+        return RAY_FAILED
     kind = HeadNode if options.is_head else WorkerNode
     code = guardian.guard(lambda: kind(options, scratch.path, secret).run(), scratch)
     return code

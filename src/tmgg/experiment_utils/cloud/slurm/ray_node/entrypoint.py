@@ -12,10 +12,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from tmgg.experiment_utils.job_environment import noting_what_is_set
+
 
 def main(pipe: int, folder: str, instead: Sequence[str]) -> int:
     run = _find(folder, instead)
-    with contextlib.suppress(Exception):  # a broken one is reported when it is used
+    # A broken one is reported when it is used.
+    with contextlib.suppress(Exception), noting_what_is_set():
         import ray  # noqa: F401 - needed soon
     with os.fdopen(pipe) as stream:
         line = stream.readline()

@@ -12,6 +12,7 @@ from types import FrameType
 from tmgg.experiment_utils.cloud import processes
 from tmgg.experiment_utils.cloud.slurm.ray_node import shared_memory
 from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import Scratch
+from tmgg.experiment_utils.job_exit_codes import SUPERVISOR_FAILED, shell_code
 
 ORPHANED = signal.SIGHUP
 """What the kernel sends the supervisor when its guardian dies."""
@@ -34,7 +35,7 @@ def guard(supervise: Callable[[], int], scratch: Scratch) -> int:
     if code < 0:
         node = os.environ.get("SLURMD_NODENAME", "?")
         sys.stderr.write(f"tmgg: {node}: the supervisor was killed by signal {-code}\n")
-    return code if code >= 0 else 128 - code
+    return shell_code(code)
 
 
 def sweep(scratch: Scratch, *, began: float) -> None:
@@ -62,7 +63,7 @@ def _pass_signals_on(child: int) -> None:
 def _be_supervisor(
     supervise: Callable[[], int], scratch: Scratch, guardian: int, began: float
 ) -> None:
-    code = os.EX_SOFTWARE
+    code = SUPERVISOR_FAILED
     try:
         processes.adopt_orphans()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.experiment_utils.cloud.slurm.head_address import head_address
-from tmgg.experiment_utils.cloud.slurm.preflight import EXIT_CODE as NO_RAY
 from tmgg.experiment_utils.cloud.slurm.ray_node import (
     addresses,
     channel,
@@ -20,8 +19,9 @@ from tmgg.experiment_utils.cloud.slurm.ray_node import (
     slurm_facts,
     sweep,
 )
-from tmgg.experiment_utils.cloud.slurm.ray_node.node import NO_RAY_START, TERMINATED, Node
+from tmgg.experiment_utils.cloud.slurm.ray_node.node import Node
 from tmgg.experiment_utils.cloud.slurm.ray_node.options import NodeOptions
+from tmgg.experiment_utils.job_exit_codes import NO_RAY, RAY_FAILED, TERMINATED, shell_code
 from tmgg.experiment_utils.phases import write_phase
 
 _SWEEP_TIMEOUT_S = 20.0
@@ -83,7 +83,7 @@ class HeadNode(Node):
 
     def ray_failed(self, why: str, *, no_ray: bool) -> None:
         self.save_ray_logs()
-        self._give_up(f"{self.options.node}: {why}", NO_RAY if no_ray else NO_RAY_START)
+        self._give_up(f"{self.options.node}: {why}", NO_RAY if no_ray else RAY_FAILED)
 
     def ray_lost(self, why: str) -> None:
         self.notice(why)
@@ -91,7 +91,7 @@ class HeadNode(Node):
         write_phase(self.options.paths, "ray_head_lost")
         # The experiment may still say so itself. It must not wait for ever for a Ray that is gone,
         # and a polite SIGTERM would make Ray's handler report a SystemExit instead of the cause.
-        self.loop.after(_LAST_WORDS_S, lambda: self.loop.end(NO_RAY_START))
+        self.loop.after(_LAST_WORDS_S, lambda: self.loop.end(RAY_FAILED))
 
     def spared(self) -> list[int]:
         return [] if self._entrypoint is None else [self._entrypoint.pid]
@@ -171,7 +171,7 @@ class HeadNode(Node):
             guest.up = True
             self._check_complete()
         elif message.get("event") == "failed":
-            code = NO_RAY if message.get("no_ray") else NO_RAY_START
+            code = NO_RAY if message.get("no_ray") else RAY_FAILED
             self._give_up(f"{guest.name}: {message.get('why')}", code)
         elif message.get("event") == "lost":
             self._node_lost(guest, str(message.get("why")))
@@ -214,7 +214,7 @@ class HeadNode(Node):
 
     def _node_lost(self, guest: _Guest, why: str) -> None:
         if self._go >= 0:
-            self._give_up(f"{guest.name}: {why}", NO_RAY_START)
+            self._give_up(f"{guest.name}: {why}", RAY_FAILED)
             return
         self.notice(f"lost {guest.name}: {why}; the experiment goes on without it")
         write_phase(self.options.paths, "ray_node_lost")
@@ -230,7 +230,7 @@ class HeadNode(Node):
         self.ray.settle()
 
     def _entrypoint_ended(self, code: int) -> None:
-        self.loop.end(code if code >= 0 else 128 - code)
+        self.loop.end(shell_code(code))
 
     def _too_late(self) -> None:
         if self._go < 0:
@@ -240,7 +240,7 @@ class HeadNode(Node):
         missing = [name for name in names if name not in present]
         self._give_up(
             f"{', '.join(missing)} did not join within {self.options.start_timeout_s:g} s",
-            NO_RAY_START,
+            RAY_FAILED,
         )
 
     def _give_up(self, why: str, code: int) -> None:

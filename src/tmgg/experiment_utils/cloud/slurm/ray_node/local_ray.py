@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Protocol
 
 from tmgg.experiment_utils.cloud import processes
-from tmgg.experiment_utils.cloud.slurm.preflight import EXIT_CODE as NO_RAY
 from tmgg.experiment_utils.cloud.slurm.ray_node import addresses, ports
 from tmgg.experiment_utils.cloud.slurm.ray_node.children import Children
 from tmgg.experiment_utils.cloud.slurm.ray_node.loop import Loop
 from tmgg.experiment_utils.cloud.slurm.ray_node.ray_command import Share, render_start
+from tmgg.experiment_utils.job_exit_codes import NO_RAY
 
 ATTEMPTS = 3
 _LOG_LINES = 15

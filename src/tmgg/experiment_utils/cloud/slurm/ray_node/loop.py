@@ -1,7 +1,6 @@
 """A small event loop: files, signals and timers, one callback at a time.
 
-asyncio would do, but its child watcher and a process that adopts and reaps orphans (waitpid(-1))
-take each other's exit codes.
+asyncio would do, but every supervisor of every node would import it first, which takes its time.
 """
 
 import contextlib

@@ -19,9 +19,8 @@ from tmgg.experiment_utils.cloud.slurm.ray_node.guardian import ORPHANED
 from tmgg.experiment_utils.cloud.slurm.ray_node.local_ray import LocalRay
 from tmgg.experiment_utils.cloud.slurm.ray_node.loop import Loop
 from tmgg.experiment_utils.cloud.slurm.ray_node.options import NodeOptions
+from tmgg.experiment_utils.job_exit_codes import TERMINATED
 
-NO_RAY_START = 75
-TERMINATED = 128 + signal.SIGTERM
 # Of the time Slurm gives between SIGTERM and SIGKILL, kept for clearing up.
 _TEARDOWN_S = 3.0
 _OPEN_FILES = 65536

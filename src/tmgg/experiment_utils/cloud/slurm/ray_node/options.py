@@ -74,15 +74,16 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> N
         nodelist=environment.get("SLURM_STEP_NODELIST", ""),
         cpus=cpus,
         gpus=told.gpus,
-        memory_bytes=parse_memory(environment, cpus=cpus),
+        memory_bytes=parse_memory(environment, cpus=cpus, gpus=told.gpus),
     )
 
 
-def parse_memory(environment: Mapping[str, str], *, cpus: int) -> int | None:
+def parse_memory(environment: Mapping[str, str], *, cpus: int, gpus: int) -> int | None:
     """The step's memory on this node in bytes; Slurm's variables hold megabytes."""
     per_cpu = int(environment.get("SLURM_MEM_PER_CPU", "0"))
     per_node = int(environment.get("SLURM_MEM_PER_NODE", "0"))
-    megabytes = per_cpu * cpus or per_node
+    per_gpu = int(environment.get("SLURM_MEM_PER_GPU", "0"))
+    megabytes = per_cpu * cpus or per_node or per_gpu * gpus
     return megabytes * _MEBIBYTE or None
 
 

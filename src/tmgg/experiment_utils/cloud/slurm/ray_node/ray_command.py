@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.experiment_utils.cloud.slurm.ray_node.ports import PortPlan
+from tmgg.experiment_utils.gpu_variables import translated
+from tmgg.experiment_utils.job_environment import with_own
+from tmgg.experiment_utils.slurm_step import without_step
 
 # Ray's minimum is 75 MiB; Ray's default share of memory is 30 %.
 LEAST_OBJECT_STORE_BYTES = 80 * 1024**2
@@ -12,6 +15,13 @@ _OBJECT_STORE_SHARE = 0.3
 _SHARED_MEMORY_SHARE = 0.9
 # Inherited values of these would lead to another cluster, or replace the job's own token.
 _FOREIGN = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_REDIS_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_CONFIG")
+_DEFAULTS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Ray measures the whole machine: on a shared node it would kill workers for the neighbours'
+    # memory. Slurm watches over the job's own.
+    "RAY_memory_monitor_refresh_ms": "0",
+}
+_INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,19 +103,18 @@ def render_start(
 def render_environment(
     inherited: Mapping[str, str], *, scratch: Path, token: Path, interface: str | None
 ) -> dict[str, str]:
-    """The environment of Ray and of the experiment."""
-    environment = {name: value for name, value in inherited.items() if name not in _FOREIGN}
-    environment |= {
+    """The environment of Ray and of the experiment, which is no task of a step."""
+    environment = {
+        name: value
+        for name, value in translated(without_step(inherited)).items()
+        if name not in _FOREIGN
+    }
+    own = {
         "RAY_TMPDIR": str(scratch),
         "TMPDIR": str(scratch / "tmp"),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
     }
-    environment.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Ray measures the whole machine: on a shared node it would kill workers for the neighbours'
-    # memory. Slurm watches over the job's own.
-    environment.setdefault("RAY_memory_monitor_refresh_ms", "0")
-    if interface is not None:
-        environment.setdefault("GLOO_SOCKET_IFNAME", interface)
-        environment.setdefault("NCCL_SOCKET_IFNAME", interface)
-    return environment
+    defaults = _DEFAULTS if interface is None else _DEFAULTS | dict.fromkeys(_INTERFACES, interface)
+    own |= {name: environment.get(name, value) for name, value in defaults.items()}
+    return with_own(environment, own)

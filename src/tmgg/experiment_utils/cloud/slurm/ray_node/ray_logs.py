@@ -1,8 +1,10 @@
 """The ends of a node's Ray logs, kept where people look when Ray failed."""
 
 import logging
-import os
 from pathlib import Path
+
+from tmgg.experiment_utils.plain_files import end_of, open_plain
+from tmgg.experiment_utils.trust import OWNER_ONLY_FOLDER
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +26,7 @@ def save(scratch: Path, folder: Path) -> None:
         source = scratch / name
         try:
             tail = _tail(source)
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
             (folder / source.name).write_bytes(tail)
         except FileNotFoundError:
             continue
@@ -33,7 +35,5 @@ def save(scratch: Path, folder: Path) -> None:
 
 
 def _tail(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        stream.seek(0, os.SEEK_END)
-        stream.seek(max(0, stream.tell() - _TAIL_BYTES))
-        return stream.read()
+    with open_plain(path) as stream:
+        return end_of(stream, most_bytes=_TAIL_BYTES)

@@ -13,6 +13,8 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from tmgg.experiment_utils.trust import OWNER_ONLY_FOLDER
+
 _PREFIX = "tmgg-"
 _LOCK = ".lock"
 # sun_path holds 107 bytes and a null; Ray appends
@@ -42,8 +44,8 @@ class Scratch:
             )
         try:
             remove_abandoned(self.path.parent)
-            self.path.mkdir(mode=0o700)
-            (self.path / "tmp").mkdir(mode=0o700)
+            self.path.mkdir(mode=OWNER_ONLY_FOLDER)
+            (self.path / "tmp").mkdir(mode=OWNER_ONLY_FOLDER)
             # Under its name only once it is held: another job may look for abandoned folders now.
             lock = self.path / f"{_LOCK}.new"
             self._lock = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

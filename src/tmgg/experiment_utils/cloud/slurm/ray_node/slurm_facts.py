@@ -7,6 +7,8 @@ from collections.abc import Sequence
 _TIMEOUT_S = 10
 DEFAULT_KILL_WAIT_S = 30.0
 """Slurm's own default."""
+DEFAULT_SLURMD_TIMEOUT_S = 300.0
+"""Slurm's own default."""
 
 
 def kill_wait_argv() -> list[str]:
@@ -18,6 +20,23 @@ def parse_kill_wait(text: str) -> float:
     """Seconds between Slurm's SIGTERM and its SIGKILL; Slurm's default when it does not say."""
     found = re.search(r"^KillWait\s*=\s*(\d+)", text, re.MULTILINE)
     return float(found.group(1)) if found else DEFAULT_KILL_WAIT_S
+
+
+def parse_slurmd_timeout(text: str) -> float:
+    """Seconds after which Slurm takes a silent node for lost; 0 where it never does."""
+    found = re.search(r"^SlurmdTimeout\s*=\s*(\d+)", text, re.MULTILINE)
+    return float(found.group(1)) if found else DEFAULT_SLURMD_TIMEOUT_S
+
+
+def slurmd_timeout_s() -> float:
+    """As `parse_slurmd_timeout`, asked now."""
+    try:
+        answer = subprocess.run(
+            kill_wait_argv(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return DEFAULT_SLURMD_TIMEOUT_S
+    return parse_slurmd_timeout(answer.stdout)
 
 
 def expand_node_names(nodelist: str) -> list[str]:

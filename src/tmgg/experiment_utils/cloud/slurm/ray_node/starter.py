@@ -9,15 +9,16 @@ import json
 import os
 import sys
 
-from tmgg.experiment_utils.cloud.slurm.preflight import EXIT_CODE, ray_problem
+from tmgg.experiment_utils.cloud.slurm.preflight import ray_problem
 from tmgg.experiment_utils.cloud.slurm.ray_node.shortcuts import take_shortcuts
+from tmgg.experiment_utils.job_exit_codes import NO_RAY
 
 
 def main(pipe: int) -> int:
     problem = ray_problem()
     if problem is not None:
         sys.stderr.write(f"{problem}\n")
-        return EXIT_CODE
+        return NO_RAY
     # Half a second and more: the reason for this module.
     from ray._private.node import Node
     from ray.scripts import scripts

@@ -4,8 +4,9 @@ import socket
 from pathlib import Path
 
 from tmgg.experiment_utils.cloud.slurm.ray_node import addresses, channel, ports, rendezvous
-from tmgg.experiment_utils.cloud.slurm.ray_node.node import NO_RAY_START, TERMINATED, Node
+from tmgg.experiment_utils.cloud.slurm.ray_node.node import Node
 from tmgg.experiment_utils.cloud.slurm.ray_node.options import NodeOptions
+from tmgg.experiment_utils.job_exit_codes import RAY_FAILED, TERMINATED
 
 _LOOK_EVERY_S = 0.1
 _CONNECT_TIMEOUT_S = 10.0
@@ -93,12 +94,12 @@ class WorkerNode(Node):
 
     def _head_gone(self) -> None:
         self.notice("the head is gone")
-        self.loop.end(NO_RAY_START)
+        self.loop.end(RAY_FAILED)
 
     def _too_late(self) -> None:
         if self._channel is None:
             self.notice(f"found no head within {self.options.start_timeout_s:g} s")
-            self.loop.end(NO_RAY_START)
+            self.loop.end(RAY_FAILED)
 
     def _tell(self, message: channel.Message) -> None:
         if self._channel is not None:

@@ -1,0 +1,85 @@
+"""The sweeps on record in folders of runs."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from tmgg.errors import RecordError
+from tmgg.experiment_utils.paths import RunPaths, SweepPaths
+from tmgg.experiment_utils.readable import is_closed_to_us, reading
+from tmgg.experiment_utils.sweeps import SweepRecord, load_sweep, sweeps_in
+
+_Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSweep:
+    """A sweep, and where it is."""
+
+    paths: SweepPaths
+    record: SweepRecord
+
+    @property
+    def runs(self) -> list[RunPaths]:
+        """In the order of its configs; some may have been removed."""
+        return [RunPaths(self.paths.output_dir, run.run_id) for run in self.record.runs]
+
+
+def read_sweep(paths: SweepPaths) -> SweepRecord | None:
+    """None where there is none, or its owner keeps the record closed.
+
+    Raises RecordError for a damaged one, UnreadableError when nobody can tell now.
+    """
+    with reading(paths.output_dir):
+        return _unless_closed(paths, lambda: load_sweep(paths))
+
+
+def find_sweep(paths: SweepPaths) -> KnownSweep | None:
+    """As `read_sweep`; None, too, for what cannot be used, or not be read now."""
+    try:
+        record = read_sweep(paths)
+    except RecordError:
+        return None
+    return None if record is None else KnownSweep(paths, record)
+
+
+def known_sweeps(folders: Iterable[Path]) -> list[KnownSweep]:
+    """All sweeps whose records can be used. Raises UnreadableError when a folder may have more."""
+    return [sweep for folder in folders for sweep in _sweeps_in(folder)]
+
+
+def _sweeps_in(folder: Path) -> list[KnownSweep]:
+    with reading(folder):
+        names = _unless_closed(SweepPaths(folder, "any"), lambda: sweeps_in(folder)) or []
+    found = []
+    for name in names:
+        paths = SweepPaths(folder, name)
+        try:
+            record = read_sweep(paths)
+        except RecordError:
+            continue  # damaged, or another's: its runs are found by their names
+        if record is not None:
+            found.append(KnownSweep(paths, record))
+    return found
+
+
+def _unless_closed(paths: SweepPaths, read: Callable[[], _Read]) -> _Read | None:
+    """What was read; None where another user has not shared it."""
+    try:
+        return read()
+    except OSError as error:
+        places = (paths.output_dir, paths.record.parent)
+        if any(is_closed_to_us(error, place) for place in places):
+            return None
+        raise
+
+
+def noted_at(path: Path) -> float | None:
+    """When this user last wrote a record; None for another's, or where it cannot be seen."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - thousands of runs make a Path's price felt
+    except OSError:
+        return None
+    return found.st_mtime if found.st_uid == os.geteuid() else None

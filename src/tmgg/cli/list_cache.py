@@ -1,0 +1,161 @@
+"""What `tmgg-jobs list` saw of runs that ended, so that thousands need not be read each time.
+
+For display only: nothing is decided by it. An entry counts while the run's folder and its verdict
+are the very files that were read (inode and change time), so a retry, a `gc` or an edit is seen.
+The cache is the user's own, closed to others, and is passed over when it is not, or is damaged.
+"""
+
+import contextlib
+import hashlib
+import os
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tmgg import __version__
+from tmgg.cli.remembered import read_remembered, remember
+from tmgg.errors import RunError
+from tmgg.experiment_utils.cloud.known_run import KnownRun
+from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.failures import Failure
+from tmgg.experiment_utils.known_folders import home_folder
+from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.registry import RunRecord
+
+if TYPE_CHECKING:
+    from tmgg.experiment_utils.cloud.polling import Found
+
+_FORMAT = 1
+_STATE = tuple(item.name for item in fields(RunState) if item.name not in ("run_id", "failure"))
+_RECORD = ("backend", "created_at", "user", "host", "tmgg_version")
+_Mark = list[int]
+"""Inode and change time of the run's folder and of its verdict."""
+_Entry = list[Any]
+"""Number of the submission, mark, when it ended, what the record and the state say."""
+
+
+class ListCache:
+    """Of one folder of runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
+        self._file = home_folder() / "list" / f"{name}.json"
+        self._entries = self._read()
+        self._names = set(self._entries)
+        self._kept: dict[str, _Entry] = {}
+        self._before: dict[str, tuple[int, int]] = {}
+        self._changed = False
+
+    @property
+    def names(self) -> list[str]:
+        """The runs it knows of."""
+        return list(self._entries)
+
+    def ended_at(self, run_id: str) -> float | None:
+        """When a run ended that is still as it was when last read; None for any other."""
+        entry = self._entries.get(run_id)
+        try:
+            if entry is None:
+                return None
+            if entry[1] != _mark(self._folder, run_id, entry[0]):
+                raise ValueError("not as it was")
+            ended_at = float(entry[2])
+        except (LookupError, TypeError, ValueError, OSError):
+            self._entries.pop(run_id, None)
+            return None
+        self._kept[run_id] = entry
+        return ended_at
+
+    def shown(self, run_id: str) -> "tuple[KnownRun, Found] | None":
+        """The run and its state, once `ended_at` has told that they hold."""
+        try:
+            return _parse(RunPaths(self._folder, run_id), self._kept[run_id])
+        except (LookupError, TypeError, ValueError):
+            return None
+
+    def status(self, run_id: str) -> str:
+        """How the run ended. Ask `ended_at` first: it says whether the entry still holds."""
+        try:
+            return str(self._kept[run_id][4][_STATE.index("status")])
+        except (LookupError, TypeError):
+            return ""
+
+    def expect(self, run_id: str) -> None:
+        """Note what there is before a run is looked at, for `learn`."""
+        with contextlib.suppress(OSError):
+            self._before[run_id] = _identity(RunPaths(self._folder, run_id))
+
+    def learn(self, run: KnownRun, found: "Found") -> None:
+        """Remember a run whose end is on record, and is of what there was before."""
+        if isinstance(run.record, RunError) or isinstance(found, RunError) or not found.final:
+            return
+        with contextlib.suppress(OSError):
+            inode, number = identity = _identity(run.paths)
+            mark = _mark(self._folder, run.run_id, number)
+            ended_at = run.paths.submission(number).verdict.stat().st_mtime
+            if identity == self._before.get(run.run_id) and mark[0] == inode:
+                self._kept[run.run_id] = _render(number, mark, ended_at, run.record, found)
+                self._changed = True
+
+    def save(self, *, all_asked: bool) -> None:
+        """Keep what was learned. Failing (a full disk, a read-only home) only costs time.
+
+        `all_asked` says that what was not asked for is there no more.
+        """
+        runs = self._kept if all_asked else self._entries | self._kept
+        if runs.keys() == self._names and not self._changed:
+            return
+        value = {"format": _FORMAT, "tmgg": __version__, "folder": str(self._folder)}
+        remember(self._file, {**value, "runs": runs})
+
+    def _read(self) -> dict[str, _Entry]:
+        value = read_remembered(self._file)
+        try:
+            known = (value["format"], value["tmgg"], value["folder"])
+            entries = value["runs"]
+        except (LookupError, TypeError):
+            return {}
+        fits = known == (_FORMAT, __version__, str(self._folder)) and isinstance(entries, dict)
+        return entries if fits else {}
+
+
+def _identity(paths: RunPaths) -> tuple[int, int]:
+    """The run's folder and the number of its newest submission."""
+    return paths.folder.stat().st_ino, max(paths.submission_numbers(), default=1)
+
+
+def _mark(folder: Path, run_id: str, number: int) -> _Mark:
+    # Plain strings: ten thousand runs make a Path's price felt.
+    run = os.stat(f"{folder}/{run_id}")  # noqa: PTH116
+    verdict = os.stat(f"{folder}/{run_id}/{number}/verdict.json")  # noqa: PTH116
+    return [run.st_ino, run.st_ctime_ns, verdict.st_ino, verdict.st_ctime_ns]
+
+
+def _render(
+    number: int, mark: _Mark, ended_at: float, record: RunRecord, state: RunState
+) -> _Entry:
+    return [
+        number,
+        mark,
+        ended_at,
+        [getattr(record, name) for name in _RECORD],
+        [getattr(state, name) for name in _STATE],
+        None if state.failure is None else asdict(state.failure),
+    ]
+
+
+def _parse(paths: RunPaths, entry: _Entry) -> "tuple[KnownRun, Found]":
+    _number, _seen, _ended_at, record, state, why = entry
+    known = RunRecord(
+        run_id=paths.run_id,
+        base_dir="",
+        settings={},
+        **dict(zip(_RECORD, record, strict=True)),
+    )
+    found = RunState(
+        run_id=paths.run_id,
+        **dict(zip(_STATE, state, strict=True)),
+        failure=None if why is None else Failure(**why),
+    )
+    return KnownRun(paths, known), found

@@ -1,0 +1,240 @@
+"""What a text may mean that somebody typed for a run or a sweep. The one place that decides it.
+
+From the surest to the least sure: the whole id of a sweep or a run; `last`; the beginning of run
+ids, a job id, the name of a sweep; a part of run ids. What is not sure must have one meaning.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmgg.cli.job_numbers import runs_of_job
+from tmgg.cli.known_sweeps import KnownSweep, known_sweeps, noted_at, read_sweep
+from tmgg.cli.unseen import render_unseen
+from tmgg.errors import ConfigError, ForeignFileError, RecordError, UnknownRunError, UnreadableError
+from tmgg.experiment_utils.looking import is_there
+from tmgg.experiment_utils.paths import RunPaths, SweepPaths
+from tmgg.experiment_utils.readable import reading
+from tmgg.experiment_utils.registry import is_recorded
+from tmgg.experiment_utils.run_folders import FolderLook, look_into
+from tmgg.experiment_utils.sweeps import sweep_of
+
+LAST = "last"
+LEAST_PART = 3
+"""Letters of a part of an id: fewer are rather a slip."""
+_CANDIDATES_SHOWN = 4
+# Slurm's jobs, and elements of its job arrays.
+_NUMBER = re.compile(r"\d+(_\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One run, or the runs of one sweep."""
+
+    runs: tuple[RunPaths, ...]
+    sweep: SweepPaths | None = None
+    """None for a run that was meant by itself."""
+
+    @property
+    def is_one_run(self) -> bool:
+        return len(self.runs) == 1
+
+    def render(self) -> str:
+        """For a list of candidates."""
+        if self.sweep is None:
+            return str(self.runs[0].folder)
+        number = "1 run" if self.is_one_run else f"{len(self.runs)} runs"
+        return f"{self.sweep.output_dir}/{self.sweep.sweep_id} (a sweep, {number})"
+
+
+def meaning_of(text: str, folders: Sequence[Path]) -> Meaning:
+    """The run or the sweep that is meant.
+
+    Raises UnknownRunError when there is none, ConfigError when there are several, UnreadableError
+    when there may be others where nothing can be read now.
+    """
+    problem: UnreadableError | None = None
+    try:
+        whole = _whole_sweep(text, folders)
+    except UnreadableError as error:
+        whole, problem = None, error
+    if whole is not None:
+        return whole
+    looks = _looks(text, folders) if text else {}
+    beginning = [paths for look in looks.values() for paths in look.runs]
+    exact = [paths for paths in beginning if paths.run_id == text]
+    if exact:
+        return _only(text, [Meaning((paths,)) for paths in exact])
+    if problem is not None:
+        raise problem  # it may be a sweep some of whose runs have names of their own
+    # What is not seen in a folder that does not answer may be there all the same.
+    _expect_whole(looks)
+    meanings = _unsure(text, folders, beginning) if text else []
+    if not meanings:
+        _refuse_closed(text, looks)
+        raise _unknown(text, folders)
+    return _only(text, meanings)
+
+
+def refuse_many(text: str, meaning: Meaning) -> ConfigError:
+    """The error for a sweep where one run is needed."""
+    return _ambiguous(text, [Meaning((paths,)) for paths in meaning.runs])
+
+
+def _whole_sweep(text: str, folders: Iterable[Path]) -> Meaning | None:
+    """The sweep of this id with its runs, in the order of its configs, but for those removed.
+
+    Raises UnreadableError when it may be where nothing can be read now.
+    """
+    if sweep_of(f"{text}-0") != text:
+        return None
+    problem: UnreadableError | None = None
+    for folder in folders:
+        paths = SweepPaths(folder, text)
+        try:
+            record = read_sweep(paths)
+        except UnreadableError as error:
+            problem = error
+            continue
+        except RecordError:
+            continue  # damaged, or another's: the runs are found by their names
+        if record is not None and (runs := _recorded(KnownSweep(paths, record))):
+            return Meaning(runs, paths)
+    if problem is not None:
+        raise problem
+    return None
+
+
+def _recorded(sweep: KnownSweep) -> tuple[RunPaths, ...]:
+    with reading(sweep.paths.output_dir):
+        return tuple(paths for paths in sweep.runs if is_recorded(paths))
+
+
+def _unsure(text: str, folders: Sequence[Path], beginning: Sequence[RunPaths]) -> list[Meaning]:
+    sweeps = known_sweeps(folders)
+    if text == LAST:
+        return _newest(folders, sweeps)
+    named = [sweep for sweep in sweeps if sweep.record.name == text]
+    found = [*beginning]
+    is_number = _NUMBER.fullmatch(text) is not None
+    if is_number:
+        # It may be the beginning of a date as well: no guessing.
+        found += _of_job(text, folders)
+    if not (found or named):
+        found = ([] if is_number else _of_job(text, folders)) or _with_part(text, folders)
+    runs = [paths for sweep in named for paths in _recorded(sweep)]
+    return _grouped(dict.fromkeys([*found, *runs]), sweeps)
+
+
+def _newest(folders: Sequence[Path], sweeps: Sequence[KnownSweep]) -> list[Meaning]:
+    """This user's sweep or run that was submitted last."""
+    members = {paths for sweep in sweeps for paths in sweep.runs}
+    alone = [paths for paths in _all_runs(folders) if paths not in members]
+    records = [(sweep.paths.record, sweep) for sweep in sweeps]
+    found: list[tuple[Path, KnownSweep | RunPaths]] = [
+        *records,
+        *((paths.run, paths) for paths in alone),
+    ]
+    noted = [(at, what) for record, what in found if (at := noted_at(record)) is not None]
+    for _at, newest in sorted(noted, key=lambda pair: pair[0], reverse=True):
+        if isinstance(newest, RunPaths):
+            return [Meaning((newest,))]
+        if runs := _recorded(newest):
+            return [Meaning(runs, newest.paths)]
+    return []
+
+
+def _of_job(text: str, folders: Sequence[Path]) -> list[RunPaths]:
+    found = []
+    for folder, look in _whole_looks(folders).items():
+        with reading(folder):
+            found += runs_of_job(text, look.runs)
+    return found
+
+
+def _with_part(text: str, folders: Sequence[Path]) -> list[RunPaths]:
+    if len(text) < LEAST_PART:
+        return []
+    found = [paths for paths in _all_runs(folders) if text in paths.run_id]
+    # A table that has no room for whole ids shows their ends: 9f2c01ab-1 is not 9f2c01ab-10.
+    return [paths for paths in found if paths.run_id.endswith(f"-{text}")] or found
+
+
+def _all_runs(folders: Sequence[Path]) -> list[RunPaths]:
+    return [paths for look in _whole_looks(folders).values() for paths in look.runs]
+
+
+def _whole_looks(folders: Sequence[Path]) -> dict[Path, FolderLook]:
+    looks = _looks("", folders)
+    _expect_whole(looks)
+    return looks
+
+
+def _grouped(runs: Iterable[RunPaths], sweeps: Iterable[KnownSweep]) -> list[Meaning]:
+    """Several runs of one sweep are one meaning, and one that is alone is itself."""
+    member_of = {paths: sweep.paths for sweep in sweeps for paths in sweep.runs}
+    groups: dict[SweepPaths | RunPaths, list[RunPaths]] = {}
+    for paths in runs:
+        name = sweep_of(paths.run_id)
+        by_id = SweepPaths(paths.output_dir, name) if name else paths
+        groups.setdefault(member_of.get(paths, by_id), []).append(paths)
+    return [
+        Meaning(tuple(group), key if isinstance(key, SweepPaths) and len(group) > 1 else None)
+        for key, group in groups.items()
+    ]
+
+
+def _looks(text: str, folders: Sequence[Path]) -> dict[Path, FolderLook]:
+    return {folder: look_into(folder, prefix=text) for folder in folders}
+
+
+def _expect_whole(looks: Mapping[Path, FolderLook]) -> None:
+    for folder, look in looks.items():
+        if look.problem is not None:
+            with reading(folder):
+                raise look.problem
+
+
+def _refuse_closed(text: str, looks: Mapping[Path, FolderLook]) -> None:
+    """Raises ForeignFileError when what was meant may be a run that its owner keeps closed."""
+    closed = {folder: look for folder, look in looks.items() if look.closed or look.closed_by}
+    if closed:
+        raise ForeignFileError(
+            f"no run that begins with {text!r} is open to you: "
+            + "; ".join(render_unseen(closed))
+            + ". Their owners can open their records to the team (docs/security.md)."
+        )
+
+
+def _unknown(text: str, folders: Sequence[Path]) -> UnknownRunError:
+    places = ", ".join(map(_place, folders)) or "no folder at all"
+    return UnknownRunError(
+        f"no run begins with {text!r} or has it in its id, and no job or sweep is called so, in "
+        f"{places}. `tmgg-jobs list --all` shows the runs there are; --folder DIR looks elsewhere."
+    )
+
+
+def _place(folder: Path) -> str:
+    try:
+        return str(folder) if is_there(folder) else f"{folder} (not there now)"
+    except OSError as error:
+        raise UnreadableError(f"the runs in {folder} cannot be read now ({error})") from error
+
+
+def _only(text: str, meanings: Sequence[Meaning]) -> Meaning:
+    if len(meanings) > 1:
+        raise _ambiguous(text, meanings)
+    return meanings[0]
+
+
+def _ambiguous(text: str, meanings: Sequence[Meaning]) -> ConfigError:
+    number = sum(len(meaning.runs) for meaning in meanings)
+    shown = [meaning.render() for meaning in meanings[:_CANDIDATES_SHOWN]]
+    if more := len(meanings) - len(shown):
+        shown[-1] = f"and {more + 1} more"
+    lines = "".join(f"\n  {line}" for line in shown)
+    return ConfigError(
+        f"{text!r} means {number} runs. Type more of the id; --folder DIR chooses the folder:"
+        + lines
+    )

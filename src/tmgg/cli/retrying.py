@@ -1,0 +1,53 @@
+"""Submitting failed runs again, one after the other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tmgg.cli.not_retried import NotRetried
+from tmgg.console.printing import say
+from tmgg.errors import RemovedRunError, RunExistsError, SubmissionError
+from tmgg.experiment_utils.attempts import AttemptRequest
+from tmgg.experiment_utils.cloud.reattach import Reattached
+from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask
+
+
+@dataclass(slots=True)
+class Retries:
+    """What became of each."""
+
+    retried: list[SpawnedTask] = field(default_factory=list)
+    refused: list[dict[str, str]] = field(default_factory=list)
+    left_alone: list[RunState] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "retried": [{"run_id": task.run_id, "job_id": task.job_id} for task in self.retried],
+            "refused": self.refused,
+            "left_alone": [
+                {"run_id": state.run_id, "status": state.status} for state in self.left_alone
+            ],
+        }
+
+
+def retry_each(
+    reattached: Reattached,
+    failed: Sequence[str],
+    asked: Mapping[str, AttemptRequest],
+    not_retried: NotRetried,
+) -> Retries:
+    """Retry these runs. Raises what keeps a run that is alone from being retried."""
+    done = Retries()
+    for run_id in failed:
+        if not_retried.is_removed(run_id):
+            continue
+        try:
+            done.retried.append(reattached.retry(run_id, asked.get(run_id)))
+        except (RunExistsError, RemovedRunError) as error:
+            if len(failed) == 1:
+                raise
+            done.left_alone += not_retried.note(reattached, run_id, error)
+        except SubmissionError as error:
+            done.refused.append({"run_id": run_id, "message": str(error)})
+            say(f"run {run_id} was not submitted, and is as it was: {error}")
+    return done

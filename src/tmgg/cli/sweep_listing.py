@@ -1,0 +1,132 @@
+"""The sweeps that `tmgg-jobs list` shows: a line for each, made of all of its runs."""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tmgg.cli.best_values import BestValues
+from tmgg.cli.known_sweeps import KnownSweep, find_sweep, known_sweeps
+from tmgg.console.overrides import parse_title, short_names, varying
+from tmgg.console.ranking import Ranking
+from tmgg.errors import ConfigError, UnreadableError
+from tmgg.experiment_utils.paths import RunPaths, SweepPaths
+from tmgg.experiment_utils.sweeps import SweepRecord, sweep_of
+
+Statuses = dict[RunPaths, str]
+"""How each run stands, in a word."""
+
+
+@dataclass(slots=True)
+class ListedSweep:
+    """A sweep and how its runs stand."""
+
+    paths: SweepPaths
+    record: SweepRecord | None
+    """None where there is none, or it cannot be read."""
+    runs: Statuses = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.record.name if self.record else ""
+
+    @property
+    def created_at(self) -> float:
+        """The record says when; without one the id does, in this machine's time zone."""
+        if self.record is not None:
+            return self.record.created_at
+        date_and_time = self.paths.sweep_id[: len("20261123-141503")]
+        try:
+            return time.mktime(time.strptime(date_and_time, "%Y%m%d-%H%M%S"))
+        except (ValueError, OverflowError):  # only looks like one
+            return time.time()
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(self.runs.values())
+
+    @property
+    def overrides(self) -> list[str]:
+        """What varies, by short names."""
+        titles = [] if self.record is None else [run.title for run in self.record.runs]
+        parsed = [each for title in titles if (each := parse_title(title)) is not None]
+        keys = varying(parsed) if len(parsed) == len(titles) else []
+        names = short_names(keys)
+        return [names[key] for key in keys]
+
+    @property
+    def ranking(self) -> Ranking:
+        """It decides which run is the best."""
+        return ranking_of(self.record)
+
+    def best(self, values: BestValues) -> float | None:
+        completed = [paths for paths, status in self.runs.items() if status == "completed"]
+        return values.best(completed, self.ranking) if completed else None
+
+
+def ranking_of(record: SweepRecord | None) -> Ranking:
+    """What was chosen for a sweep, or the default."""
+    if record is None or not record.metric:
+        return Ranking()
+    with contextlib.suppress(ConfigError):
+        return Ranking(record.metric, "max" if record.metric_mode == "max" else "min")
+    return Ranking()
+
+
+def ranking_of_runs(runs: Iterable[RunPaths]) -> Ranking:
+    """That of their sweep, where they are all of one."""
+    sweeps = {SweepPaths(paths.output_dir, sweep_of(paths.run_id) or "") for paths in runs}
+    paths = sweeps.pop() if len(sweeps) == 1 else None
+    return ranking_of(_record(paths) if paths and paths.sweep_id else None)
+
+
+def group_by_sweep(
+    shown: Iterable[RunPaths], statuses: Statuses
+) -> tuple[list[ListedSweep], list[RunPaths]]:
+    """The sweeps of the runs that are to be shown, with all their runs; and runs of no sweep."""
+    wanted = list(shown)
+    sweeps = {sweep.paths: sweep for sweep in _sweeps_of(wanted)}
+    members: set[RunPaths] = set()
+    for sweep in sweeps.values():
+        for run in sweep.record.runs if sweep.record else []:
+            paths = RunPaths(sweep.paths.output_dir, run.run_id)
+            if paths in statuses:
+                sweep.runs[paths] = statuses[paths]
+                members.add(paths)
+    for paths, status in statuses.items():
+        name = sweep_of(paths.run_id)
+        if paths not in members and name and (key := SweepPaths(paths.output_dir, name)) in sweeps:
+            sweeps[key].runs[paths] = status
+            members.add(paths)
+    is_wanted = {*wanted}
+    found = [sweep for sweep in sweeps.values() if not is_wanted.isdisjoint(sweep.runs)]
+    return found, [paths for paths in wanted if paths not in members]
+
+
+def _sweeps_of(runs: Sequence[RunPaths]) -> list[ListedSweep]:
+    found: dict[SweepPaths, ListedSweep] = {}
+    unnamed: set[Path] = set()
+    for paths in runs:
+        name = sweep_of(paths.run_id)
+        if name is None:
+            unnamed.add(paths.output_dir)
+        elif (key := SweepPaths(paths.output_dir, name)) not in found:
+            found[key] = ListedSweep(key, _record(key))
+    for folder in unnamed:
+        for sweep in _all_in(folder):
+            found.setdefault(sweep.paths, ListedSweep(sweep.paths, sweep.record))
+    return list(found.values())
+
+
+def _record(paths: SweepPaths) -> SweepRecord | None:
+    found = find_sweep(paths)
+    return None if found is None else found.record
+
+
+def _all_in(folder: Path) -> list[KnownSweep]:
+    try:
+        return known_sweeps([folder])
+    except UnreadableError:
+        return []  # whoever looked into the folder says it

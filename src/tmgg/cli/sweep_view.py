@@ -1,0 +1,102 @@
+"""How several runs of a sweep stand, for `show`, `explain` and `logs`."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from tmgg.cli.causes import Cause, group_by_cause
+from tmgg.cli.known_sweeps import KnownSweep, find_sweep
+from tmgg.cli.meanings import Meaning
+from tmgg.cli.run_json import status_of, to_json
+from tmgg.cli.selection import members_of
+from tmgg.console.visible import visible_line
+from tmgg.experiment_utils.cloud.known_run import KnownRun, read_known_run
+from tmgg.experiment_utils.cloud.polling import Found
+from tmgg.experiment_utils.cloud.reattach import Reattached
+from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.slurm.reasons import explain_reason
+
+
+@dataclass(frozen=True)
+class SweepView:
+    """The runs that were meant, and how each stands."""
+
+    meaning: Meaning
+    runs: list[KnownRun]
+    found: list[Found]
+
+    @cached_property
+    def states(self) -> list[RunState]:
+        """The states of the runs whose records can be used."""
+        return [state for state in self.found if isinstance(state, RunState)]
+
+    @cached_property
+    def sweep(self) -> KnownSweep | None:
+        """Its record, if that can be read."""
+        return None if self.meaning.sweep is None else find_sweep(self.meaning.sweep)
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """In what each run differs."""
+        return {paths.run_id: member.title for paths, member in members_of(self.runs).items()}
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The ids of runs with their titles, for a line."""
+        return {
+            run.run_id: f"{run.run_id}  {visible_line(self.titles.get(run.run_id, ''))}".rstrip()
+            for run in self.runs
+        }
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        return Counter(status_of(found) for found in self.found)
+
+    @cached_property
+    def causes(self) -> list[Cause]:
+        return group_by_cause(self.states)
+
+    def summary(self) -> str:
+        """One line."""
+        name = self.meaning.sweep.sweep_id if self.meaning.sweep else ""
+        label = self.sweep.record.name if self.sweep else ""
+        called = f" ({visible_line(label)})" if label else ""
+        counted = ", ".join(f"{number} {status}" for status, number in self.counts.most_common())
+        return f"sweep {name}{called}: {len(self.runs)} runs: {counted}"
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """Why pending runs wait, by reason."""
+        pending = [state for state in self.states if state.status == "pending" and state.job_id]
+        reasons: dict[str, list[str]] = {}
+        for state in pending:
+            reasons.setdefault(state.reason or "None", []).append(state.run_id)
+        return [
+            {**asdict(explained), "runs": run_ids}
+            for reason, run_ids in reasons.items()
+            for explained in explain_reason(reason)
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """What the commands that take a sweep have in common."""
+        record = self.sweep.record if self.sweep else None
+        return {
+            "sweep_id": self.meaning.sweep.sweep_id if self.meaning.sweep else None,
+            "name": record.name if record else None,
+            "counts": dict(self.counts),
+            "causes": [{**asdict(cause.failure), "runs": cause.run_ids} for cause in self.causes],
+        }
+
+    def runs_as_json(self) -> list[dict[str, Any]]:
+        pairs = zip(self.runs, self.found, strict=True)
+        return [
+            {**to_json(run, found), "title": self.titles.get(run.run_id, "")}
+            for run, found in pairs
+        ]
+
+
+def view_sweep(meaning: Meaning) -> SweepView:
+    """Ask about all the runs: one question."""
+    runs: Sequence[KnownRun] = [read_known_run(paths) for paths in meaning.runs]
+    return SweepView(meaning, list(runs), Reattached(runs).poll_all())

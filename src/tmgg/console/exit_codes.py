@@ -1,0 +1,50 @@
+"""What `tmgg-jobs` exits with; the same numbers in every command, and in docs/jobs.md."""
+
+from tmgg.errors import (
+    BackendError,
+    RecordError,
+    SubmissionError,
+    SubmissionUnknownError,
+    TmggError,
+    UnknownRunError,
+    UnreadableError,
+)
+
+OK = 0
+FAILED = 1
+MISUSE = 2
+UNKNOWN_RUN = 3
+NO_ANSWER = 4
+TIMED_OUT = 124
+INTERRUPTED = 130
+
+MEANINGS: dict[int, str] = {
+    OK: "done; where runs were waited for or collected, all of them completed",
+    FAILED: "a run failed; doctor found a problem; the backend refused a retry",
+    MISUSE: "wrong usage, or something that cannot be done with this run",
+    UNKNOWN_RUN: "no such run, its record is damaged, or it was removed meanwhile",
+    NO_ANSWER: "the backend or a folder does not answer; what is printed is the last that is known",
+    TIMED_OUT: "wait: the time was over before the runs were",
+    INTERRUPTED: "interrupted with Ctrl-C; the runs go on",
+}
+
+# The first that fits.
+_OF_ERRORS: tuple[tuple[type[TmggError], int], ...] = (
+    (UnreadableError, NO_ANSWER),
+    (UnknownRunError, UNKNOWN_RUN),
+    (RecordError, UNKNOWN_RUN),
+    (SubmissionUnknownError, NO_ANSWER),
+    (SubmissionError, FAILED),
+    (BackendError, NO_ANSWER),
+)
+
+
+def exit_code_of(error: TmggError) -> int:
+    """The exit code of a command that ends with this error."""
+    return next((code for kind, code in _OF_ERRORS if isinstance(error, kind)), MISUSE)
+
+
+def render_meanings() -> str:
+    """For the end of every `--help`; a blank line makes Typer begin a new one."""
+    lines = (f"{code}  {words}" for code, words in MEANINGS.items())
+    return "\n\n".join(["Exit codes:", *lines])

@@ -1,0 +1,124 @@
+"""How runs are getting on while somebody waits: a few lines that change, or one per change."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from tmgg.console.durations import render_duration
+from tmgg.console.progress import SweepProgress, render_best, render_counts, render_speed
+from tmgg.console.visible import visible
+from tmgg.experiment_utils.cloud.runs import RunState
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+REFRESH_PER_S = 2
+# A thousand runs change a thousand times; a log file needs fewer lines.
+SWEEP_LINE_INTERVAL_S = 10.0
+
+
+class LiveView:
+    """Shows states as they come; call it with each new list of them (it is an `OnUpdate`).
+
+    Writes to standard error, so that standard output holds results only.
+    """
+
+    def __init__(
+        self,
+        progress: SweepProgress | None = None,
+        *,
+        titles: Mapping[str, str] | None = None,
+        console: "Console | None" = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # rich takes a tenth of a second to import; --help and the job side do without.
+        from rich.console import Console
+
+        self.progress = progress or SweepProgress(total=1)
+        self._titles = titles or {}
+        self._console = console or Console(stderr=True)
+        self._monotonic = monotonic
+        self._started = monotonic()
+        self._live: Live | None = None
+        self._lines: list[str] = []
+        self._printed: list[str] = []
+        self._printed_at: float | None = None
+
+    def __enter__(self) -> "LiveView":
+        if self._console.is_terminal:
+            from rich.live import Live
+
+            self._live = Live(
+                console=self._console,
+                get_renderable=self._render,
+                refresh_per_second=REFRESH_PER_S,
+                transient=True,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        else:
+            self._print()
+
+    def __call__(self, states: Sequence[RunState]) -> None:
+        self.progress.observe(states)
+        self._lines = render_progress(self.progress, self._titles)
+        if self._live is None and self._is_time():
+            self._print()
+
+    def _is_time(self) -> bool:
+        since = self._printed_at
+        waits = self.progress.total > 1 and since is not None
+        return not waits or self._monotonic() - (since or 0.0) >= SWEEP_LINE_INTERVAL_S
+
+    def _print(self) -> None:
+        if self._lines != self._printed:
+            text = visible("; ".join(self._lines))
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._printed, self._printed_at = self._lines, self._monotonic()
+
+    def _render(self) -> "Text":
+        from rich.text import Text
+
+        elapsed = render_duration(self._monotonic() - self._started)
+        indent = "\n" + " " * (len(elapsed) + 2)
+        text = visible(f"{elapsed}  {indent.join(self._lines)}")
+        return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def render_progress(progress: SweepProgress, titles: Mapping[str, str]) -> list[str]:
+    """Lines about all runs of a wait, or one about the only run. Pure."""
+    states = list(progress.seen.values())
+    if progress.total == 1:
+        return [_one(states[0])] if states else []
+    lines = [
+        render_counts(states, total=progress.total),
+        render_speed(progress),
+        render_best(progress, titles),
+    ]
+    return list(filter(None, lines))
+
+
+def _one(state: RunState) -> str:
+    details = [
+        state.reason if state.status == "pending" else "",
+        f"starts {state.estimated_start}" if state.estimated_start else "",
+        f"job {state.job_id}" if state.job_id else "",
+        f"on {state.nodes}" if state.nodes and state.status == "running" else "",
+        f"attempt {state.attempt}" if state.attempt > 1 else "",
+        state.note,
+    ]
+    told = "; ".join(filter(None, details))
+    return f"run {state.run_id}: {state.status}" + (f" ({told})" if told else "")

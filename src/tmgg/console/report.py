@@ -1,0 +1,135 @@
+"""What came of runs, for people: tables on standard output, failures on standard error."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tmgg.console import sweep_table
+from tmgg.console.ranking import Ranking
+from tmgg.console.sweep_summary import SweepRow, best_of, sort_rows
+from tmgg.console.sweep_table import render_number
+from tmgg.console.tables import Column, put_runs
+from tmgg.console.visible import visible, visible_line
+from tmgg.experiment_utils.cloud.runs import ExperimentResult
+from tmgg.experiment_utils.sweeps import sweep_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+# Wide enough that a pipe or a log file gets no wrapped numbers.
+WIDTH_WITHOUT_TERMINAL = 200
+FAILURES_SHOWN = 10
+METRICS_OF_A_RUN_SHOWN = 100
+
+
+def print_metrics(metrics: Mapping[str, float], places: Mapping[str, str | None]) -> None:
+    """One run's metrics, then where everything was written (`places`: what, path)."""
+    console = _console()
+    if metrics:
+        table = _table("metric", "value")
+        for name in list(metrics)[:METRICS_OF_A_RUN_SHOWN]:
+            table.add_row(plain(name), render_number(metrics[name]))
+        console.print(table)
+    _say_left_out(console, len(metrics) - METRICS_OF_A_RUN_SHOWN, "the result")
+    for what, path in places.items():
+        if path:
+            _print(console, f"{what}: {path}")
+
+
+def print_failure(result: ExperimentResult, *, title: str = "") -> None:
+    """What happened, what to do, and where to read more."""
+    console = _console(stderr=True)
+    kind = f" ({result.failure.kind})" if result.failure else ""
+    named = f" [{visible_line(title)}]" if title else ""
+    _print(console, f"run {result.run_id}{named} failed{kind}:")
+    _print(console, result.error_message or "no reason is known")
+    if result.output_path:
+        _print(console, f"log: {result.output_path}")
+        _print(console, f"errors: {result.output_path.removesuffix('.out')}.err")
+
+
+def print_sweep(rows: Sequence[SweepRow], ranking: Ranking) -> None:
+    """A row for each run, the best first if a metric was chosen; then what failed ones say."""
+    ordered = sort_rows(rows, ranking)
+    all_names = sweep_table.names_of_metrics(rows)
+    names = sweep_table.choose_metrics(all_names, ranking)
+    columns = [
+        sweep_table.number_column(ordered),
+        *sweep_table.overrides_columns(ordered),
+        _status_column(ordered),
+        sweep_table.time_column(ordered),
+        *sweep_table.metric_columns(ordered, names, ranking),
+        sweep_table.run_column(ordered),
+    ]
+    more = len(all_names) - len(names)
+    if line := put_runs(columns, how=_how_to_see(rows), more_metrics=more):
+        _print(_console(), line)
+    best = best_of(rows, ranking)
+    if best is not None and len(rows) > 1:
+        value = render_number(best.result.metrics[ranking.name])
+        title = visible_line(best.title)
+        _print(_console(), f"best {ranking.name}: {value} (#{best.number} {title})")
+    _print_failures(rows)
+
+
+def _status_column(rows: Sequence[SweepRow]) -> Column:
+    results = [row.result for row in rows]
+    words = [result.failure.kind if result.failure else result.status for result in results]
+    return Column(name="status", cells=words)
+
+
+def _how_to_see(rows: Sequence[SweepRow]) -> str:
+    sweeps = {sweep_of(row.result.run_id) for row in rows}
+    name = sweeps.pop() if len(sweeps) == 1 else None
+    # Its last part is enough to find it.
+    return f"tmgg-jobs collect {name.rpartition('-')[2] if name else 'last'} --columns NAME,..."
+
+
+def plain(text: str) -> "Text":
+    """A cell of a table: no markup in it, and nothing that acts on the terminal."""
+    from rich.text import Text  # see _console
+
+    return Text(visible_line(text))
+
+
+def _print_failures(rows: Sequence[SweepRow]) -> None:
+    failed = [row for row in rows if row.result.status == "failed"]
+    for row in failed[:FAILURES_SHOWN]:
+        print_failure(row.result, title=row.title)
+    if failed:
+        more = len(failed) - FAILURES_SHOWN
+        told = f"; {more} of them not shown above" if more > 0 else ""
+        _print(_console(stderr=True), f"{len(failed)} of {len(rows)} runs failed{told}")
+
+
+def _say_left_out(console: "Console", number: int, where: str) -> None:
+    if number > 0:
+        _print(console, f"{number} more metrics are not shown; {where} has them")
+
+
+def _console(*, stderr: bool = False) -> "Console":
+    from rich.console import Console  # a tenth of a second; only what prints pays it
+
+    console = Console(stderr=stderr)
+    if not console.is_terminal:
+        console.width = WIDTH_WITHOUT_TERMINAL
+    return console
+
+
+def _print(console: "Console", text: str) -> None:
+    # Paths and tracebacks are for copying: no markup, no colours, no added line breaks.
+    console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(*columns: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE)
+    for name in columns:
+        table.add_column(plain(name), justify="left" if name in _TEXT_COLUMNS else "right")
+    return table
+
+
+_TEXT_COLUMNS = ("metric",)

@@ -1,0 +1,223 @@
+"""What came of a sweep, for programs: as CSV, as JSON and, where pyarrow is, as Parquet."""
+
+import csv
+import importlib.util
+import io
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tmgg.console.overrides import parse_title, typed
+from tmgg.console.printing import as_strict_json
+from tmgg.console.ranking import Ranking
+from tmgg.console.visible import visible
+from tmgg.experiment_utils.atomic_file import JsonDict, write_atomic
+from tmgg.experiment_utils.cloud.runs import ExperimentResult
+
+log = logging.getLogger(__name__)
+
+FILE_NAME = "sweep_summary"
+METRIC_PREFIX = "metrics."
+OVERRIDE_PREFIX = "overrides."
+READABLE = 0o644
+# The parts of a key such as a.b[0].c
+_STEP = re.compile(r"[^.\[\]]+")
+SUMMARY_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepRow:
+    """One run of a sweep and what came of it."""
+
+    number: int
+    title: str
+    """In what it differs from its siblings: the overrides, in a multirun."""
+    result: ExperimentResult
+    as_written: Mapping[str, str] = field(default_factory=dict)
+    """By dotted key: what stands for a value of the config that comes from the environment."""
+
+
+def best_of(rows: Sequence[SweepRow], ranking: Ranking) -> SweepRow | None:
+    """The best run that completed; None when none has the metric."""
+    ranked = [row for row in rows if ranking.value(row.result.metrics) is not None]
+    done = [row for row in ranked if row.result.status == "completed"]
+    return min(done, key=lambda row: ranking.key(row.result.metrics), default=None)
+
+
+def sort_rows(rows: Sequence[SweepRow], ranking: Ranking) -> list[SweepRow]:
+    """The best first when a metric was chosen, else by number."""
+    if ranking.metric is None:
+        return sorted(rows, key=lambda row: row.number)
+    return sorted(rows, key=lambda row: (*ranking.key(row.result.metrics), row.number))
+
+
+def render_json(rows: Sequence[SweepRow], ranking: Ranking) -> str:
+    """The whole sweep as one document. Pure."""
+    best = best_of(rows, ranking)
+    document = {
+        "version": SUMMARY_VERSION,
+        "counts": dict(Counter(row.result.status for row in rows)),
+        "failures": dict(
+            Counter(row.result.failure.kind for row in rows if row.result.failure is not None)
+        ),
+        "metric": ranking.name,
+        "metric_mode": ranking.mode,
+        "best": best.result.run_id if best else None,
+        "runs": [_public(row) for row in rows],
+    }
+    return json.dumps(as_strict_json(document), indent=1, allow_nan=False) + "\n"
+
+
+def _public(row: SweepRow) -> JsonDict:
+    """The row for others to read: values that come from the environment may be secrets."""
+    result = asdict(row.result)
+    for key, text in row.as_written.items():
+        _replace(result["config"], _STEP.findall(key), text)
+    return {"number": row.number, "title": row.title, "overrides": overrides_of(row), **result}
+
+
+def _replace(config: Any, steps: Sequence[str], text: str) -> None:
+    """Put `text` where the steps lead; where they lead nowhere, nothing is shown either."""
+    names: list[Any] = [int(step) if step.isdecimal() else step for step in steps]
+    try:
+        for name in names[:-1]:
+            config = config[name]
+        config[names[-1]] = text
+    except (KeyError, IndexError, TypeError):
+        return
+
+
+def render_csv(rows: Sequence[SweepRow]) -> str:
+    """A line for each run, a column for each metric; text cannot act on a terminal. Pure."""
+    flat = [{visible(key): _visible(value) for key, value in row.items()} for row in flatten(rows)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(flat[0]) if flat else ["number"])
+    writer.writeheader()
+    writer.writerows(flat)
+    return text.getvalue()
+
+
+def _visible(value: Any) -> Any:
+    return visible(value) if isinstance(value, str) else value
+
+
+def flatten(rows: Sequence[SweepRow]) -> list[JsonDict]:
+    """The rows with the same columns in each; None where a run has no such metric or override."""
+    names = list(dict.fromkeys(name for row in rows for name in row.result.metrics))
+    overrides = [overrides_of(row) for row in rows]
+    keys = list(dict.fromkeys(key for each in overrides for key in each))
+    return [
+        _flat(row, {key: each.get(key) for key in keys}, names)
+        for row, each in zip(rows, overrides, strict=True)
+    ]
+
+
+def overrides_of(row: SweepRow) -> JsonDict:
+    """What the row's title sets, as values for programs; nothing for a title of other words."""
+    return {key: typed(text) for key, text in (parse_title(row.title) or {}).items()}
+
+
+def save_summary(rows: Sequence[SweepRow], ranking: Ranking, folder: Path) -> list[Path]:
+    """Write the files; those written. One that cannot be made costs a warning, not the others.
+
+    In Parquet a whole number beyond all floats is null.
+
+    Raises OSError when none can be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    renderers: dict[str, Callable[[], bytes]] = {
+        "csv": lambda: render_csv(rows).encode(errors="backslashreplace"),
+        "json": lambda: render_json(rows, ranking).encode(),
+    }
+    if importlib.util.find_spec("pyarrow") is not None:
+        renderers["parquet"] = lambda: _parquet(flatten(rows))
+    written: list[Path] = []
+    problem: OSError | None = None
+    for suffix, render in renderers.items():
+        path = folder / f"{FILE_NAME}.{suffix}"
+        try:
+            write_atomic(path, render(), mode=READABLE)
+            written.append(path)
+        except Exception as error:  # pyarrow's and those of values of any kind: the others count
+            log.warning("%s cannot be written: %s", path, error)
+            problem = error if isinstance(error, OSError) else problem
+    if not written and problem is not None:
+        raise problem
+    return written
+
+
+def _flat(row: SweepRow, overrides: JsonDict, metrics: Sequence[str]) -> JsonDict:
+    result = row.result
+    return {
+        "number": row.number,
+        "run_id": result.run_id,
+        "title": row.title,
+        "status": result.status,
+        "failure": result.failure.kind if result.failure else None,
+        "duration_seconds": result.duration_seconds,
+        "attempts": result.attempts,
+        "job_id": result.job_id,
+        "nodes": " ".join(result.nodes),
+        "output_path": result.output_path,
+        "checkpoint_path": result.checkpoint_path,
+        "error_message": result.error_message,
+        **{f"{OVERRIDE_PREFIX}{key}": value for key, value in overrides.items()},
+        **{f"{METRIC_PREFIX}{name}": result.metrics.get(name) for name in metrics},
+    }
+
+
+def _parquet(flat: Sequence[JsonDict]) -> bytes:
+    # A quarter of a second to import, for those who have it.
+    import pyarrow
+    from pyarrow import parquet
+
+    columns: dict[str, Any] = {
+        name: [row[name] for row in flat] for name in (flat[0] if flat else {})
+    }
+    arrays = {}
+    for name, values in columns.items():
+        if name.startswith(METRIC_PREFIX):
+            arrays[name] = pyarrow.array([_float(value) for value in values], type="float64")
+        elif name.startswith(OVERRIDE_PREFIX):
+            same, kind = _of_one_type(values)
+            arrays[name] = pyarrow.array(same, type=kind)
+        else:
+            kind = _TYPES.get(name, "string")
+            arrays[name] = pyarrow.array([_encodable(value) for value in values], type=kind)
+    sink = io.BytesIO()
+    parquet.write_table(pyarrow.table(arrays), sink)
+    return sink.getvalue()
+
+
+def _of_one_type(values: Sequence[Any]) -> tuple[list[Any], str]:
+    """Values of overrides for a column of Parquet, which has one type: text where they differ."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return list(values), "bool"
+    if kinds == {int} and all(value is None or abs(value) < 1 << 63 for value in values):
+        return list(values), "int64"
+    if kinds and kinds <= {int, float}:
+        return [_float(value) for value in values], "float64"
+    return [None if value is None else _encodable(str(value)) for value in values], "string"
+
+
+def _float(value: Any) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except OverflowError:  # the CSV and the JSON have it whole
+        return None
+
+
+def _encodable(value: Any) -> Any:
+    """Text without bytes of no encoding, which overrides and errors may have."""
+    if not isinstance(value, str):
+        return value
+    return value.encode(errors="backslashreplace").decode()
+
+
+_TYPES = {"number": "int64", "attempts": "int64", "duration_seconds": "float64"}

@@ -1,0 +1,134 @@
+"""The table of a sweep: a row for each run, a column for each thing in which runs differ."""
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from tmgg.console.durations import render_duration
+from tmgg.console.overrides import Overrides, parse_title, short_names, varying
+from tmgg.console.ranking import Ranking
+from tmgg.console.sweep_summary import SweepRow
+from tmgg.console.tables import NEVER_LEFT_OUT, Column
+from tmgg.errors import ConfigError
+
+METRICS_SHOWN = 8
+_OVERRIDES, _FAILURE, _NUMBER, _TIME, _METRICS = range(1, 6)
+"""Columns with a greater rank are left out earlier."""
+_DATED = re.compile(r"\d{8}-\d{6}-(?=[0-9a-f]{8})")
+NAMES_SHOWN = 8
+
+
+def overrides_columns(rows: Sequence[SweepRow]) -> list[Column]:
+    """One for each override that varies; the titles as they are, where they are other words."""
+    return columns_of_titles([row.title for row in rows])
+
+
+def columns_of_titles(titles: Sequence[str]) -> list[Column]:
+    """The same, of titles."""
+    parsed = [parse_title(title) for title in titles]
+    overrides = [each for each in parsed if each is not None]
+    if len(overrides) < len(titles):
+        return [Column(name="overrides", cells=titles, rank=_OVERRIDES)]
+    return _columns_of(overrides)
+
+
+def _columns_of(overrides: Sequence[Overrides]) -> list[Column]:
+    keys = varying(overrides)
+    names = short_names(keys)
+    return [
+        Column(name=names[key], cells=[row.get(key, "") for row in overrides], rank=_OVERRIDES)
+        for key in keys
+    ]
+
+
+def metric_columns(
+    rows: Sequence[SweepRow], names: Sequence[str], ranking: Ranking
+) -> list[Column]:
+    """The objective comes first where there is no room for all."""
+    objective = ranking.name if ranking.name in names else next(iter(names), None)
+    return [
+        Column(
+            name=name,
+            cells=[_metric(row, name) for row in rows],
+            rank=NEVER_LEFT_OUT if name == objective else _METRICS,
+            is_number=True,
+        )
+        for name in names
+    ]
+
+
+def names_of_metrics(rows: Sequence[SweepRow]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row.result.metrics))
+
+
+def choose_metrics(names: Sequence[str], ranking: Ranking) -> list[str]:
+    """The columns of a sweep's table: the metric it is ranked by, and the first few others."""
+    ranked = [name for name in names if name == ranking.name]
+    others = [name for name in names if name != ranking.name]
+    kept = {*ranked, *others[: METRICS_SHOWN - len(ranked)]}
+    return [name for name in names if name in kept]
+
+
+def number_column(rows: Sequence[SweepRow]) -> Column:
+    return Column(name="#", cells=[str(row.number) for row in rows], rank=_NUMBER, is_number=True)
+
+
+def time_column(rows: Sequence[SweepRow]) -> Column:
+    times = [render_duration(row.result.duration_seconds) for row in rows]
+    return Column(name="time", cells=times, rank=_TIME, is_number=True)
+
+
+def failure_column(rows: Sequence[SweepRow]) -> Column:
+    failures = [row.result.failure for row in rows]
+    kinds = [failure.kind if failure else "" for failure in failures]
+    return Column(name="failure", cells=kinds, rank=_FAILURE)
+
+
+def run_column(rows: Sequence[SweepRow]) -> Column:
+    """Ids; where they have no room, what is left of them without date and time."""
+    run_ids = [row.result.run_id for row in rows]
+    return Column(name="run", cells=run_ids, short=short_ids(run_ids))
+
+
+def short_ids(run_ids: Sequence[str]) -> list[str] | None:
+    """`9f2c01ab-0` of `20261123-141503-9f2c01ab-0`; None where that would not tell them apart."""
+    short = [_DATED.sub("", run_id, count=1) for run_id in run_ids]
+    return short if len({*short}) == len({*run_ids}) else None
+
+
+def chosen(columns: Sequence[Column], patterns: Sequence[str]) -> list[Column]:
+    """The columns that are named, which are then never left out, and the run's id.
+
+    A name may be a pattern, such as `val_*`. Raises ConfigError for one that names none.
+    """
+    found: dict[int, Column] = {}
+    for pattern in patterns:
+        named = {
+            index: column
+            for index, column in enumerate(columns)
+            if fnmatchcase(column.name, pattern)
+        }
+        if not named:
+            raise ConfigError(_no_such(pattern, columns))
+        found |= {index: column for index, column in named.items() if index not in found}
+    first = [column for column in columns if column.name == "run" and column not in found.values()]
+    return [
+        Column(name=each.name, cells=each.cells, is_number=each.is_number)
+        for each in [*first, *found.values()]
+    ]
+
+
+def _no_such(pattern: str, columns: Sequence[Column]) -> str:
+    names = [column.name for column in columns]
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return f"there is no column {pattern!r}; there are {', '.join(names[:NAMES_SHOWN])}{more}"
+
+
+def render_number(value: float) -> str:
+    """Six significant digits; whole numbers and truth values whole."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _metric(row: SweepRow, name: str) -> str:
+    metrics = row.result.metrics
+    return render_number(metrics[name]) if name in metrics else ""

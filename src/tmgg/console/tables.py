@@ -1,0 +1,179 @@
+"""Tables that cut nothing: where there is no room they leave columns out, and that is said."""
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from tmgg.console.printing import STATUS_STYLES
+from tmgg.console.visible import visible_line
+
+GAP = 2
+"""Spaces between columns."""
+NEVER_LEFT_OUT = 0
+PROSE_WIDTH = 40
+"""Room that words have at least, where they are that long."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """A column of a table, with a cell for each row."""
+
+    name: str
+    cells: Sequence[str]
+    rank: int = NEVER_LEFT_OUT
+    """Columns with a greater rank are left out earlier."""
+    short: Sequence[str] | None = None
+    """Shorter cells that tell as much, for where the whole ones have no room."""
+    is_number: bool = False
+    is_prose: bool = False
+    """Words that may end at a terminal's edge, in the last column: other commands tell all."""
+
+    def width(self, measure: Callable[[str], int]) -> int:
+        longest = max(map(measure, [self.name, *self.cells]))
+        return min(longest, PROSE_WIDTH) if self.is_prose else longest
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What is shown of a table."""
+
+    columns: list[Column]
+    left_out: list[str]
+    """The columns that have no room, by name."""
+
+
+def fit(
+    columns: Sequence[Column], width: int | None, measure: Callable[[str], int] = len
+) -> Fitted:
+    """The columns that have room, each of them whole; all where there is no `width`. Pure."""
+    shown = [_as_shown(column) for column in columns]
+    if width is None:
+        return Fitted(shown, [])
+    shown = [column for column in shown if any(column.cells)]
+    if _width(shown, measure) <= width:
+        return Fitted(shown, [])
+    shortened = [_shortened(column) for column in shown]
+    kept = {index for index, column in enumerate(shortened) if column.rank == NEVER_LEFT_OUT}
+    for index in sorted(range(len(shortened)), key=lambda index: (shortened[index].rank, index)):
+        wanted = kept | {index}
+        if _width([shortened[each] for each in wanted], measure) <= width:
+            kept = wanted
+    whole, short = ([table[index] for index in sorted(kept)] for table in (shown, shortened))
+    left_out = [column.name for index, column in enumerate(shown) if index not in kept]
+    return Fitted(whole if _width(whole, measure) <= width else short, left_out)
+
+
+def render(columns: Sequence[Column], measure: Callable[[str], int] = len) -> list[list[str]]:
+    """The cells of each line, the header's first, padded to the width of their columns. Pure."""
+    padded = [
+        [column.name, *column.cells] if column.is_prose else _padded(column, measure)
+        for column in columns
+    ]
+    return [list(line) for line in zip(*padded, strict=True)]
+
+
+def put_columns(columns: Sequence[Column], *, styles: dict[str, str] | None = None) -> list[str]:
+    """Print a table on standard output; the names of the columns that had no room.
+
+    A terminal's width is kept to. In a pipe or a file all columns are there. `styles` are colours
+    of the column `status`, by its words.
+    """
+    width = width_of_terminal()
+    fitted = fit(columns, width, _cells)
+    lines = render(fitted.columns, _cells)
+    if width is not None:
+        _put_coloured(fitted.columns, lines, styles or {})
+    else:
+        sys.stdout.write("".join(f"{_joined(line)}\n" for line in lines))
+    return fitted.left_out
+
+
+def put_runs(columns: Sequence[Column], *, how: str, more_metrics: int = 0) -> str:
+    """Print a table of runs or sweeps; the line that says what is not in it, or nothing.
+
+    `how` and `more_metrics` as `render_left_out` has them.
+    """
+    left_out = put_columns(columns, styles=STATUS_STYLES)
+    width = width_of_terminal()
+    return render_left_out(left_out, more_metrics=more_metrics, how=how, width=width)
+
+
+def render_left_out(
+    names: Sequence[str], *, more_metrics: int = 0, how: str, width: int | None = None
+) -> str:
+    """One line that says which columns are not there, and how to see them; or nothing. Pure."""
+    if not names:
+        return f"{more_metrics} more metrics are not shown ({how})" if more_metrics else ""
+    for number in range(len(names), 0, -1):
+        left = len(names) - number + more_metrics
+        more = f" and {left} more" if left else ""
+        line = f"no room for {', '.join(names[:number])}{more} ({how})"
+        if width is None or len(line) <= width:
+            return line
+    return f"no room for {len(names) + more_metrics} columns ({how})"
+
+
+def width_of_terminal() -> int | None:
+    """None where standard output is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _as_shown(column: Column) -> Column:
+    short = None if column.short is None else [visible_line(cell) for cell in column.short]
+    return replace(
+        column,
+        name=visible_line(column.name),
+        cells=[visible_line(cell) for cell in column.cells],
+        short=short,
+    )
+
+
+def _shortened(column: Column) -> Column:
+    return column if column.short is None else replace(column, cells=column.short)
+
+
+def _width(columns: Sequence[Column], measure: Callable[[str], int]) -> int:
+    gaps = GAP * max(0, len(columns) - 1)
+    return sum(column.width(measure) for column in columns) + gaps
+
+
+def _padded(column: Column, measure: Callable[[str], int]) -> list[str]:
+    width = column.width(measure)
+    spaces = [(cell, " " * (width - measure(cell))) for cell in [column.name, *column.cells]]
+    return [room + cell if column.is_number else cell + room for cell, room in spaces]
+
+
+def _cells(text: str) -> int:
+    """How many places of a terminal it takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # only for those who write in other scripts
+
+    return cell_len(text)
+
+
+def _joined(line: Sequence[str]) -> str:
+    return (" " * GAP).join(line).rstrip()
+
+
+def _put_coloured(
+    columns: Sequence[Column], lines: Sequence[Sequence[str]], styles: dict[str, str]
+) -> None:
+    # A twentieth of a second to import; pipes and scripts do without.
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    names = [column.name for column in columns]
+    has_prose = any(column.is_prose for column in columns)
+    for number, line in enumerate(lines):
+        text = Text(end="")
+        for name, cell in zip(names, line, strict=True):
+            colour = styles.get(cell.strip(), "") if name == "status" else ""
+            text.append(cell, "bold" if number == 0 else colour).append(" " * GAP)
+        text.rstrip()
+        if has_prose:
+            text.truncate(console.width, overflow="ellipsis")
+        # What is wider than the terminal goes on in its next line: nothing is cut.
+        console.print(text, soft_wrap=True, highlight=False)

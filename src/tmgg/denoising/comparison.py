@@ -1,0 +1,110 @@
+"""A model against the two references on the same graphs, with standard errors over graphs."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tmgg.denoising.pairs import to_pairs
+
+_SUMS = 11
+
+
+def graph_losses(logits_BNN: Tensor, adj_BNN: Tensor) -> Tensor:
+    """Mean cross-entropy over the pairs of each graph, in nats; float64, (B,)."""
+    logits_BP, adj_BP = to_pairs(logits_BNN).double(), to_pairs(adj_BNN).double()
+    loss_BP = F.binary_cross_entropy_with_logits(logits_BP, adj_BP, reduction="none")
+    return loss_BP.mean(dim=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Sums over graphs of the losses of model, edge-only and block oracle, and their products.
+
+    Sums of several workers add up to those of all graphs.
+    """
+
+    sums: Tensor
+    """Float64: count; three losses; the six products of two; wrong pairs as a share."""
+
+    @classmethod
+    def nothing(cls, device: torch.device | None = None) -> "Comparison":
+        """Of no graphs, to add to."""
+        return cls(torch.zeros(_SUMS, dtype=torch.float64, device=device))
+
+    @classmethod
+    def of(
+        cls, model_B: Tensor, edge_only_B: Tensor, oracle_B: Tensor, error_B: Tensor
+    ) -> "Comparison":
+        """Of some graphs, by the losses of each."""
+        loss_B3 = torch.stack([model_B, edge_only_B, oracle_B], dim=-1)
+        row, column = torch.triu_indices(3, 3, device=loss_B3.device)
+        products_B6 = loss_B3[:, row] * loss_B3[:, column]
+        ones_B1 = torch.ones_like(loss_B3[:, :1])
+        parts = [ones_B1, loss_B3, products_B6, error_B[:, None]]
+        return cls(torch.cat(parts, dim=-1).sum(dim=0))
+
+    def __add__(self, other: "Comparison") -> "Comparison":
+        return Comparison(self.sums + other.sums)
+
+    @property
+    def model(self) -> float:
+        return self._mean(1)
+
+    @property
+    def edge_only(self) -> float:
+        return self._mean(2)
+
+    @property
+    def oracle(self) -> float:
+        return self._mean(3)
+
+    @property
+    def edge_error(self) -> float:
+        return self._mean(10)
+
+    @property
+    def model_standard_error(self) -> float:
+        return self._standard_error((1.0, 0.0, 0.0))
+
+    def gap_closed(self, *, beyond_oracle: float = 0.0) -> float:
+        """Which part of the way from edge-only to a bound the model went; NaN without a way.
+
+        The bound lies `beyond_oracle` above the loss of the block oracle.
+        """
+        gap = self.edge_only - self.oracle - beyond_oracle
+        return (self.edge_only - self.model) / gap if gap > 1e-9 else math.nan
+
+    def gap_standard_error(self, *, beyond_oracle: float = 0.0) -> float:
+        """Of `gap_closed`, by the delta method: numerator and denominator share their graphs."""
+        gap = self.edge_only - self.oracle - beyond_oracle
+        if gap <= 1e-9:
+            return math.nan
+        closed = self.gap_closed(beyond_oracle=beyond_oracle)
+        return self._standard_error((-1.0, 1.0 - closed, closed)) / gap
+
+    def excess_standard_error(self) -> float:
+        """Of the model's loss minus the oracle's on the same graphs."""
+        return self._standard_error((1.0, 0.0, -1.0))
+
+    def edge_only_excess_standard_error(self) -> float:
+        """Of the model's loss minus that of edge-only on the same graphs."""
+        return self._standard_error((1.0, -1.0, 0.0))
+
+    def _mean(self, number: int) -> float:
+        return float(self.sums[number] / self.sums[0])
+
+    def _standard_error(self, factors: tuple[float, float, float]) -> float:
+        """Of the mean of a weighted sum of the three losses."""
+        count = float(self.sums[0])
+        if count < 2:
+            return math.nan
+        square, number = 0.0, 4
+        for i in range(3):
+            for j in range(i, 3):
+                covariance = self._mean(number) - self._mean(1 + i) * self._mean(1 + j)
+                square += (1 if i == j else 2) * factors[i] * factors[j] * covariance
+                number += 1
+        return math.sqrt(max(square, 0.0) / (count - 1))

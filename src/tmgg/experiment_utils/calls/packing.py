@@ -1,0 +1,116 @@
+"""A function and its arguments as they travel: packed where they are submitted.
+
+A function of a module goes by reference; the job imports the module. What a script defines goes by
+its name; the job loads the script. Lambdas, closures and what a notebook defines go by value.
+"""
+
+import contextlib
+import functools
+import pickle
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tmgg.errors import TaskError
+from tmgg.experiment_utils.atomic_file import JsonDict
+from tmgg.experiment_utils.calls.process import Submitter, users_in
+from tmgg.experiment_utils.fingerprints import fingerprint
+from tmgg.experiment_utils.identity import Identity, make_identity
+from tmgg.experiment_utils.programs import program_of
+from tmgg.experiment_utils.task import escape_interpolation
+
+PICKLING_ERRORS = (Exception,)
+"""What is raised for an object that cannot travel: anything, for classes say how they pickle."""
+_LONGEST_ARGUMENT = 60
+_LONGEST_TITLE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PackedCall:
+    """One call, ready to travel."""
+
+    payload: bytes
+    title: str
+    """For people: `module.function(arguments)`, shortened."""
+    identity: Identity
+    """What the run is: the function and its arguments."""
+
+    def config(self) -> JsonDict:
+        """What the run's record says of it."""
+        return _config(self.title)
+
+
+class CallPacker:
+    """Packs calls of one function, which is pickled once for all of them.
+
+    Raises TaskError for a function that cannot travel.
+    """
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        if not callable(function):
+            raise TaskError(f"{function!r:.200} is a {type(function).__name__}, not callable")
+        self._name = name_of(function)
+        self._submitter = Submitter()
+        self._identified = program_of(function)
+        self._function = self._dump(function, what=f"the function {self._name}")
+        self._globals = self._submitter.dump_globals([function])
+
+    def pack(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> PackedCall:
+        """One call; raises TaskError for arguments that cannot travel."""
+        values = [*args, *kwargs.values()]
+        payload = self._submitter.envelope(
+            function=self._function,
+            arguments=self._dump_arguments((args, dict(kwargs))),
+            globals={**self._globals, **self._submitter.dump_globals(users_in(values))},
+        )
+        title = f"{self._name}({_shown(args, kwargs)})"[:_LONGEST_TITLE]
+        return PackedCall(payload, title, self._identify(title, (args, dict(kwargs))))
+
+    def _identify(self, title: str, arguments: object) -> Identity:
+        program = self._identified
+        return make_identity(
+            program,
+            arguments=fingerprint([program.arguments, arguments]),
+            config={},  # the title is for people
+            recorded=_config(title),
+        )
+
+    def _dump_arguments(self, arguments: object) -> bytes:
+        """As `_dump`; several times as fast, and the same, where nothing has to travel by value."""
+        import cloudpickle  # only for those who submit
+
+        if not cloudpickle.list_registry_pickle_by_value():
+            with contextlib.suppress(*PICKLING_ERRORS):
+                pickled = pickle.dumps(arguments)
+                if b"__main__" not in pickled:
+                    return pickled
+        return self._dump(arguments, what=f"the arguments of {self._name}")
+
+    def _dump(self, value: object, *, what: str) -> bytes:
+        try:
+            return self._submitter.dumps(value)
+        except PICKLING_ERRORS as error:
+            raise TaskError(
+                f"{what} cannot be sent to a job: {error}. Open files, locks, connections and the "
+                "like inside the function."
+            ) from error
+
+
+def _config(title: str) -> JsonDict:
+    return {"call": escape_interpolation(title)}
+
+
+def name_of(function: Callable[..., object]) -> str:
+    """The function, for people."""
+    if isinstance(function, functools.partial):
+        return name_of(function.func)
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _shown(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    short = reprlib.Repr()
+    short.maxother = short.maxstring = short.maxlong = _LONGEST_ARGUMENT
+    shown = [*map(short.repr, args), *(f"{key}={short.repr(kwargs[key])}" for key in kwargs)]
+    return ", ".join(shown)

@@ -1,0 +1,89 @@
+"""The process of a call: captured where it is submitted, taken on by the job.
+
+A script's function runs in a job whose `__main__` is the script, loaded as Python's own spawn does.
+What loading the script gives goes by its name; the rest travels by value.
+"""
+
+import functools
+import pickle
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import FunctionType, MethodType
+from typing import Any
+
+from tmgg.errors import TaskError
+from tmgg.experiment_utils.context import current_run
+from tmgg.experiment_utils.program import again
+from tmgg.experiment_utils.program.captured import Program, capture_program
+from tmgg.experiment_utils.program.entering import enter as become_submitter
+from tmgg.experiment_utils.program.entering import place_of
+from tmgg.experiment_utils.program.script import MAIN
+
+_NAMED = (type, FunctionType, MethodType, functools.partial)
+
+
+class Submitter:
+    """This process, which submits calls."""
+
+    def __init__(self) -> None:
+        if again.job_folder() is not None and current_run() is None:
+            raise TaskError(
+                "this process runs the command line of a job again, as launchers of distributed "
+                "training do, and so it submits nothing. Ask for the processes of the training "
+                "with tasks_per_node, or start them from a script of their own."
+            )
+        self._program = capture_program()
+        self._place = {
+            **place_of(str(Path.cwd())),
+            "program": self._program.to_json(),
+            "argv": sys.argv[1:],
+        }
+
+    def envelope(self, **parts: Any) -> bytes:
+        """A payload: its outside is plain data, which opens before the script is loaded."""
+        return pickle.dumps({**self._place, **parts})
+
+    def dumps(self, value: object) -> bytes:
+        """Pickle for the job; raises whatever the value's classes raise."""
+        from tmgg.experiment_utils.program.pickling import dumps  # cloudpickle, for submitters only
+
+        return dumps(value, self._program)
+
+    def dump_globals(self, used: Iterable[object]) -> dict[str, bytes]:
+        """Values of the script that only its guarded part, or a call, has set, and that may be
+        used. One that loading the script makes, too, may stay behind, as with Python's own spawn.
+        """
+        if not self._program.is_loadable:
+            return {}  # they travel with the functions that use them
+        from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, Names, globals_for
+
+        names = Names(self._program)
+        dumped: dict[str, bytes] = {}
+        for user in used:
+            for name, value in globals_for(user, self._program).items():
+                try:
+                    dumped[name] = dumped.get(name) or self.dumps(value)
+                except PICKLING_ERRORS as error:
+                    if not names.is_loaded(name):
+                        raise TaskError(
+                            f"{name}, which the function uses, cannot be sent to a job: {error}. "
+                            "Open files, locks, connections and the like inside the function."
+                        ) from error
+        return dumped
+
+
+def users_in(values: Iterable[object]) -> Iterator[object]:
+    """The functions and classes of the script among the values, and the classes of its objects."""
+    for value in values:
+        user = value if isinstance(value, _NAMED) else type(value)
+        if isinstance(user, functools.partial) or user.__module__ == MAIN:
+            yield user
+
+
+def enter(envelope: dict[str, Any], folder: Path) -> Program | None:
+    """Job side: make this process what the submitting one was, and tell its program."""
+    program = become_submitter(envelope, envelope.get("argv", ()), what="a function")
+    if program is not None:
+        again.announce(str(folder), program.script, envelope["argv"])
+    return program

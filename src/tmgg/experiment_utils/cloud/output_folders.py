@@ -1,0 +1,60 @@
+"""Folders that the runs of a sweep write into: each its own, and none that cannot be made."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from tmgg.errors import ConfigError
+
+LONGEST_NAME_BYTES = 255
+LONGEST_PATH_BYTES = 4095
+"""Of Linux, without the byte that ends it."""
+NAMES_SHOWN = 4
+SHOWN_LETTERS = 60
+
+
+def refuse_shared(folders: Iterable[tuple[str, str]], *, cure: str) -> None:
+    """Raises ConfigError when two runs write into one folder; pairs of a run's name and a folder.
+
+    `cure` says what to do about it.
+    """
+    runs: dict[str, list[str]] = {}
+    for name, folder in folders:
+        runs.setdefault(os.path.normpath(folder), []).append(name)
+    for folder, names in runs.items():
+        if len(names) > 1:
+            shown = ", ".join(names[:NAMES_SHOWN])
+            more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+            raise ConfigError(
+                f"{len(names)} runs of the sweep have one output folder, {folder}: {shown}{more}. "
+                f"They would overwrite each other's files. Nothing was submitted. {cure}"
+            )
+
+
+def refuse_long(path: str, *, name: str, cure: str) -> None:
+    """Raises ConfigError for a path that the file system cannot take; `name` is the run's."""
+    folder = Path(path)
+    limit = _longest_name(folder)
+    for part in folder.parts:
+        size = len(os.fsencode(part))
+        if size > limit:
+            raise ConfigError(
+                f"{name} has a folder or file name of {size} bytes, {part[:SHOWN_LETTERS]}...; the "
+                f"file system takes {limit} at most. Nothing was submitted. {cure}"
+            )
+    size = len(os.fsencode(path))
+    if size > LONGEST_PATH_BYTES:
+        raise ConfigError(
+            f"{name} has a path of {size} bytes, {path[:SHOWN_LETTERS]}...; the system takes "
+            f"{LONGEST_PATH_BYTES} at most. Nothing was submitted. {cure}"
+        )
+
+
+def _longest_name(folder: Path) -> int:
+    """As the file system says, of the nearest folder that is there."""
+    for each in folder.parents:
+        try:
+            return os.pathconf(each, "PC_NAME_MAX")
+        except (OSError, ValueError):
+            continue
+    return LONGEST_NAME_BYTES

@@ -1,0 +1,304 @@
+"""The one interface of all backends: what users call. It is composed of parts that others share."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+
+from tmgg.experiment_utils.cloud import waiting
+from tmgg.experiment_utils.cloud.polling import Found
+from tmgg.experiment_utils.cloud.requests import as_request
+from tmgg.experiment_utils.cloud.run_control import RunControl
+from tmgg.experiment_utils.cloud.runs import (
+    CallOptions,
+    ExperimentResult,
+    OnUpdate,
+    RunState,
+    SpawnedSweep,
+    SpawnedTask,
+    Status,
+    SweepMode,
+    TaskRequest,
+)
+from tmgg.experiment_utils.cloud.spawning import spawn_checked
+from tmgg.experiment_utils.cloud.sweep_plan import SweepOptions, SweepPlan
+from tmgg.experiment_utils.cloud.sweep_planning import plan_sweep
+from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges, SweepPolicy
+from tmgg.experiment_utils.cloud.sweeping import Sweep, prepare_sweep
+from tmgg.experiment_utils.task import ConfigLike
+
+if TYPE_CHECKING:
+    from tmgg.experiment_utils.cloud.call_future import RunFuture
+    from tmgg.experiment_utils.cloud.calling import CallBatch, Calls
+
+T = TypeVar("T")
+Params = ParamSpec("Params")
+
+
+class CloudRunner:
+    """Where experiments run. Safe to throw away: all state is on the runs' records."""
+
+    def __init__(self, runs: RunControl) -> None:
+        """`runs` are those of one backend (see `recorded.RecordedRuns`)."""
+        self.runs = runs
+
+    @property
+    def backend(self) -> str:
+        """Name in the factory and on records."""
+        return self.runs.traits.name
+
+    @property
+    def output_dir(self) -> Path:
+        """Where new runs go; absolute."""
+        return self.runs.traits.output_dir
+
+    @property
+    def base_dir(self) -> Path:
+        """Working directory of new runs."""
+        return self.runs.traits.base_dir
+
+    def spawn_experiment(
+        self,
+        config: ConfigLike | TaskRequest,
+        *,
+        timeout_seconds: int | None = None,
+        gpu_type: str | None = None,
+        run_id: str | None = None,
+        resume: bool = False,
+    ) -> SpawnedTask:
+        """Start one run and return at once.
+
+        `resume=True` makes a run id that exists no error: a run that is going on or complete is
+        returned as it is, a failed one is submitted again, with the code and options of today. It
+        must be a run of the same content. Raises TaskError, ConfigError, RunExistsError or
+        BackendError; then nothing runs.
+        """
+        request = as_request(config, timeout_seconds=timeout_seconds, run_id=run_id)
+        return spawn_checked(self.runs, request, gpu_type=gpu_type, resume=resume)
+
+    def get_status(self, run_id: str) -> Status:
+        """`pending`, `running`, `completed` or `failed`; works from any process."""
+        return self.poll([run_id])[0].status
+
+    def get_result(
+        self,
+        spawned: SpawnedTask | str,
+        config: ConfigLike | None = None,
+        *,
+        on_update: OnUpdate | None = None,
+    ) -> ExperimentResult:
+        """Wait for a run to end and return its result.
+
+        `config` is not needed (the record has it) and accepted because callers have it at hand.
+        """
+        run_id = spawned if isinstance(spawned, str) else spawned.run_id
+        for _ended in waiting.wait(self.runs, [run_id], on_update=on_update):
+            pass
+        return self.collect(run_id)
+
+    def run_experiment(self, config: ConfigLike | TaskRequest, **options: Any) -> ExperimentResult:
+        """`spawn_experiment` with the same options, then `get_result`."""
+        return self.get_result(self.spawn_experiment(config, **options))
+
+    def run_sweep(
+        self,
+        configs: Sequence[ConfigLike | TaskRequest],
+        *,
+        mode: SweepMode | None = None,
+        parallelism: int = 4,
+        policy: SweepPolicy | None = None,
+        gpu_type: str | None = None,
+        timeout_seconds: int | None = None,
+        resume: bool = False,
+        rerun_changed_code: bool = False,
+        share_output_dir: bool = False,
+        name: str = "",
+        metric: str | None = None,
+        metric_mode: Literal["min", "max"] = "min",
+        on_update: OnUpdate | None = None,
+    ) -> list[ExperimentResult]:
+        """Run all, at most `parallelism` at once; one result per config, in order.
+
+        All configs are checked before the first is submitted. A run that fails, or that the
+        backend refuses, is a failed result; the others go on, unless `policy` says otherwise.
+        `mode` is how the runs are submitted; None takes the runner's own. In `packed` there is one
+        job, and how many runs are under way at once follows from its size. `resume=True` runs only
+        what is missing or failed: a run of an earlier sweep that has the same content, whatever it
+        is called, takes the place of a new one. What failed runs again with the code and the
+        options of this call. `rerun_changed_code=True` runs those again, too, that another version
+        of the program's code made. Two configs with one `output_dir` are refused, unless
+        `share_output_dir=True` says that this is meant. `tmgg-jobs` finds the sweep by `name`, too,
+        and tells its best run by `metric`.
+        """
+        options = SweepOptions(
+            mode=mode,
+            parallelism=parallelism,
+            policy=policy or SweepPolicy(),
+            gpu_type=gpu_type,
+            timeout_seconds=timeout_seconds,
+            resume=resume,
+            rerun_changed_code=rerun_changed_code,
+            share_output_dir=share_output_dir,
+            name=name,
+            metric=metric,
+            metric_mode=metric_mode,
+        )
+        _plan, sweep = self._prepare(configs, options, on_update)
+        return [] if sweep is None else sweep.run()
+
+    def spawn_sweep(
+        self,
+        configs: Sequence[ConfigLike | TaskRequest],
+        *,
+        mode: SweepMode | None = None,
+        parallelism: int = 4,
+        gpu_type: str | None = None,
+        timeout_seconds: int | None = None,
+        resume: bool = False,
+        rerun_changed_code: bool = False,
+        share_output_dir: bool = False,
+        name: str = "",
+        metric: str | None = None,
+        metric_mode: Literal["min", "max"] = "min",
+        on_update: OnUpdate | None = None,
+    ) -> SpawnedSweep:
+        """As `run_sweep`, but return once all are submitted; `tmgg-jobs wait SWEEP` waits.
+
+        `parallelism` is kept by the scheduler in `array`; `separate` runs are all submitted at
+        once. A policy needs somebody who waits, so there is none.
+        """
+        options = SweepOptions(
+            mode=mode,
+            parallelism=parallelism,
+            gpu_type=gpu_type,
+            timeout_seconds=timeout_seconds,
+            resume=resume,
+            rerun_changed_code=rerun_changed_code,
+            share_output_dir=share_output_dir,
+            name=name,
+            metric=metric,
+            metric_mode=metric_mode,
+        )
+        plan, sweep = self._prepare(configs, options, on_update, all_at_once=True)
+        if sweep is None:
+            return SpawnedSweep(sweep_id=plan.sweep_id, run_ids=[])
+        sweep.submit()
+        run_ids = [str(request.run_id) for request in plan.requests]
+        return SpawnedSweep(sweep_id=plan.sweep_id, run_ids=run_ids, refused=sweep.results)
+
+    def _prepare(
+        self,
+        configs: Sequence[ConfigLike | TaskRequest],
+        options: SweepOptions,
+        on_update: OnUpdate | None,
+        *,
+        all_at_once: bool = False,
+    ) -> tuple[SweepPlan, Sweep | None]:
+        """The plan, and the sweep on record; None for a sweep without runs.
+
+        `all_at_once` submits separate runs without waiting for room.
+        """
+        with self.runs.looking_up() if options.resume else nullcontext():
+            plan = self.plan_sweep(configs, options)
+            if not plan.requests:
+                return plan, None
+            if all_at_once and plan.mode == "separate":
+                plan = replace(plan, parallelism=len(plan.requests))
+            return plan, prepare_sweep(self.runs, plan, options, on_update=on_update)
+
+    def plan_sweep(
+        self, configs: Sequence[ConfigLike | TaskRequest], options: SweepOptions
+    ) -> SweepPlan:
+        """What `run_sweep` would do, checked; nothing is written."""
+        return plan_sweep(self.runs, configs, options)
+
+    def submit(
+        self, function: "Callable[Params, T]", /, *args: "Params.args", **kwargs: "Params.kwargs"
+    ) -> "RunFuture[T]":
+        """Call `function` in a run of its own; a future of what it returns.
+
+        The future is of the standard kind (`concurrent.futures`), and can be awaited. The run is on
+        record like any other, and goes on when this process ends. Raises TaskError, ConfigError or
+        BackendError for what cannot be submitted.
+        """
+        return self._calls.submit(function, args, kwargs)
+
+    def map(
+        self,
+        function: "Callable[..., T]",
+        /,
+        *iterables: Iterable[Any],
+        mode: SweepMode | None = None,
+        parallelism: int | None = None,
+        timeout_seconds: int | None = None,
+        gpu_type: str | None = None,
+        resume: bool = False,
+        rerun_changed_code: bool = False,
+    ) -> "list[RunFuture[T]]":
+        """`submit` for each item of the iterables, all as one sweep; the futures, in order.
+
+        On Slurm this is one job array. Unlike `Executor.map` it returns futures, not values, so
+        that one that failed hides no other. At most `parallelism` run at once; None leaves that to
+        the backend. `resume=True` takes the runs of earlier calls of the same function with the
+        same arguments, and runs only what is missing or failed; with `rerun_changed_code=True`
+        those of an earlier version of the code do not count.
+        """
+        options = CallOptions(
+            mode=mode,
+            parallelism=parallelism,
+            timeout_seconds=timeout_seconds,
+            gpu_type=gpu_type,
+            resume=resume,
+            rerun_changed_code=rerun_changed_code,
+        )
+        return self._calls.map(function, iterables, options)
+
+    def batch(self, options: CallOptions | None = None) -> "CallBatch":
+        """Calls of several functions as one sweep: `with runner.batch() as batch: batch.add(f, 1)`.
+
+        They are submitted at the end of the block; `batch.futures` has their futures then.
+        """
+        return self._calls.batch(options or CallOptions())
+
+    def future(self, run_id: str) -> "RunFuture[Any]":
+        """A future of a call that any process submitted; raises UnknownRunError."""
+        return self._calls.reattach(run_id)
+
+    @cached_property
+    def _calls(self) -> "Calls":
+        from tmgg.experiment_utils.cloud.calling import Calls  # cloudpickle: only for calls
+
+        return Calls(self.runs)
+
+    def poll(self, run_ids: Sequence[str]) -> list[RunState]:
+        """The state of each run, in order, with one question to the backend for all of them.
+
+        Raises UnknownRunError. A backend that does not answer raises nothing: the states then
+        are the last that can be known, with a `note`.
+        """
+        return self.runs.poll(run_ids)
+
+    def poll_each(self, run_ids: Sequence[str]) -> list[Found]:
+        """As `poll`, but a run whose record is damaged is its RunError and hinders no other."""
+        return self.runs.poll_each(run_ids)
+
+    def collect(self, run_id: str) -> ExperimentResult:
+        """The result of a run whose state is final; raises NotEndedError for another."""
+        return self.runs.collect(run_id)
+
+    def cancel(self, run_id: str) -> bool:
+        """End a run; False when it had already ended. Raises BackendError when it cannot."""
+        return self.cancel_all([run_id])[0]
+
+    def cancel_all(self, run_ids: Sequence[str], *, why: str = "") -> list[bool]:
+        """As `cancel` for each; `why` is kept on the records."""
+        return self.runs.cancel_all(run_ids, why=why)
+
+    def retry(self, run_id: str, changes: RetryChanges | None = None) -> SpawnedTask:
+        """Submit a run that failed again, with the same task.
+
+        Raises RunExistsError when it has not failed.
+        """
+        return self.runs.retry(run_id, changes)

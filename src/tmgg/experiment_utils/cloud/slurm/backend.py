@@ -1,0 +1,232 @@
+"""Runs as Slurm jobs: one sbatch each, found again by any process on the shared file system."""
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tmgg.errors import SubmissionError, SubmissionUnknownError, SubmitLimitError
+from tmgg.experiment_utils.atomic_file import JsonDict, write_atomic, write_json
+from tmgg.experiment_utils.attempts import options_of, record_of
+from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits, Whereabouts
+from tmgg.experiment_utils.cloud.runs import SweepMode
+from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.hints import SLURM_HINTS
+from tmgg.experiment_utils.cloud.slurm.installed import require_commands
+from tmgg.experiment_utils.cloud.slurm.packed_nodes import fitting
+from tmgg.experiment_utils.cloud.slurm.rank_script import check_nodes_are_used, check_takes_ranks
+from tmgg.experiment_utils.cloud.slurm.retrying import bad_nodes, changed
+from tmgg.experiment_utils.cloud.slurm.script import (
+    EXECUTABLE_BY_OWNER,
+    NO_TOKEN,
+    Interpreter,
+    leaves_token,
+    render_script,
+)
+from tmgg.experiment_utils.cloud.slurm.site_check import refuse_what_cannot_run
+from tmgg.experiment_utils.cloud.slurm.submission import Submitter, adopt, explain_refusal
+from tmgg.experiment_utils.cloud.slurm.usage import render_idle_nodes, render_usage
+from tmgg.experiment_utils.cloud.slurm.view import view_jobs
+from tmgg.experiment_utils.cloud.submission_claim import read_claim
+from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
+from tmgg.experiment_utils.cloud.verdict import JobView
+from tmgg.experiment_utils.cloud.waiting import Clock
+from tmgg.experiment_utils.looking import is_there
+from tmgg.experiment_utils.paths import JobFolder, RunPaths, SubmissionPaths, resolve_output_dir
+from tmgg.experiment_utils.registry import load_intent, new_intent
+from tmgg.experiment_utils.submission_files import SubmissionFiles
+
+log = logging.getLogger(__name__)
+
+# Submissions are looked up once this much time has passed, so that a live submitter is not hurried.
+SETTLE_S = 10.0
+CheckConfig = Callable[[SlurmConfig], None]
+
+
+class SlurmBackend(Backend):
+    """Relative paths are resolved against the working directory at construction."""
+
+    def __init__(
+        self,
+        config: SlurmConfig,
+        client: SlurmClient,
+        clock: Clock | None = None,
+        *,
+        check_config: CheckConfig = check_nodes_are_used,
+    ) -> None:
+        """`check_config` raises ConfigError for what makes no sense to submit."""
+        base_dir = Path.cwd()
+        self.config = config
+        self.client = client
+        self._clock = clock or Clock()
+        self.check_config = check_config
+        self.traits = BackendTraits(
+            name="slurm",
+            # What one cluster says of a number is of its own jobs.
+            source="" if config.clusters is None else f"slurm {config.clusters}",
+            output_dir=resolve_output_dir(config.output_dir, base_dir),
+            base_dir=base_dir,
+            settings=config.to_json(),
+            hints=SLURM_HINTS,
+            sweep_modes=("separate", "array", "packed"),
+            default_sweep_mode=config.sweep_mode,
+            poll_interval_s=config.poll_interval_s,
+            grace_s=config.lost_grace_s,
+            submit_patience_s=config.submit_timeout_s,
+            default_timeout_s=config.time_limit_s,
+            shares_environment=not (
+                config.python or config.script_template or config.setup_commands
+            ),
+            proves_jobs=True,
+            check_target=self._check_target,
+            restarts_of=lambda settings: SlurmConfig.from_mapping(settings).restarts,
+        )
+
+    def _check_target(self, target: str) -> None:
+        if self.config.sweep_mode != "packed":  # it uses all nodes, in its own way
+            self.check_config(self.config)
+        check_takes_ranks(target, self.config)
+
+    def check(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
+        require_commands()
+        self._render(self._config_of(submission, gpu_type), submission)
+
+    def write(
+        self,
+        draft: SubmissionPaths,
+        final: SubmissionPaths,
+        *,
+        gpu_type: str | None,
+        changes: RetryChanges | None,
+    ) -> None:
+        if changes is None:
+            config = self._config_of(final, gpu_type)
+        else:
+            config = _note_changes(draft, changes)
+        self._write(draft, final, config)
+
+    def start(self, submission: SubmissionPaths) -> str:
+        base = Path(record_of(submission).base_dir)
+        return self.submit_folder(submission, base=base)
+
+    def submit_folder(self, folder: JobFolder, *, base: Path) -> str:
+        """The job of what was written down in `folder`, submitted from `base`.
+
+        Raises as `Submitter.submit`.
+        """
+        submitter = Submitter(self.client, self.config.submit_timeout_s, self._clock)
+        try:
+            return submitter.submit(folder, base=base)
+        except (SubmissionUnknownError, SubmitLimitError):
+            raise
+        except SubmissionError as error:
+            raise explain_refusal(self.client, error) from error.__cause__
+
+    def adopt(self, folder: JobFolder) -> str | None:
+        cluster = load_intent(folder).cluster
+        if cluster is not None and cluster != self.client.cluster():
+            return None  # only there can it be looked up
+        return adopt(self.client, folder, settle_s=SETTLE_S)
+
+    def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
+        return view_jobs(self.client, job_ids)
+
+    def view_again(self, job_ids: Sequence[str]) -> None:
+        self.client.queue(job_ids)
+
+    def cancel_jobs(self, job_ids: Sequence[str]) -> None:
+        self.client.cancel(job_ids)
+
+    def whereabouts(self, submission: SubmissionPaths) -> Whereabouts:
+        claim = read_claim(SubmissionFiles(submission))
+        if claim is None or claim.cluster is None:
+            return Whereabouts()
+        here = self.client.cluster()
+        if here == claim.cluster:
+            return Whereabouts()
+        if here is None:
+            return Whereabouts(is_surely_here=False)
+        return Whereabouts(
+            is_surely_here=False,
+            elsewhere=f"it was submitted to the cluster {claim.cluster!r}, and this machine's is "
+            f"{here!r}. Log in to {claim.cluster!r} for it",
+        )
+
+    def bad_nodes(self, nodes: str) -> list[str]:
+        """See `NodeCritic`."""
+        return bad_nodes(self.client, self.config.partition, nodes)
+
+    def refuse_early(self, runs: int, mode: SweepMode, *, gpu_type: str | None) -> None:
+        """See `SiteCritic`."""
+        config = self.config if gpu_type is None else replace(self.config, gpu_type=gpu_type)
+        if mode == "packed":
+            config = replace(fitting(config, runs), ray_bootstrap="managed", tasks_per_node=None)
+        paths = RunPaths(self.traits.output_dir, "tmgg-check").submission(1)
+        interpreter = Interpreter.submitting()
+        script = render_script(config, paths, base=self.traits.base_dir, interpreter=interpreter)
+        refuse_what_cannot_run(self.client, config, script, cwd=self.traits.base_dir)
+
+    def usage(self, runs: int, mode: SweepMode) -> str:
+        """See `SiteCritic`."""
+        return render_usage(self.config, runs, mode)
+
+    def idle_nodes(self, imports: frozenset[str], mode: SweepMode) -> str:
+        """See `SiteCritic`."""
+        return render_idle_nodes(self.config, imports, mode)
+
+    def render_new(self, submission: SubmissionPaths) -> str:
+        """The job script of a first submission."""
+        return self._render(self.config, submission)
+
+    def _write(self, draft: SubmissionPaths, final: SubmissionPaths, config: SlurmConfig) -> None:
+        require_commands()
+        intent = replace(new_intent(final), cluster=self.client.cluster())
+        script = self._render(config, final, token=intent.token)
+        intent = replace(intent, evidence_has_token=leaves_token(script))
+        write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
+        if config.needs_token:
+            write_atomic(draft.ray_token, secrets.token_hex(32).encode())
+        write_json(draft.intent, intent.to_json())
+
+    def _config_of(self, paths: SubmissionPaths, gpu_type: str | None) -> SlurmConfig:
+        config = self.config
+        if is_there(paths.run_paths.run):
+            # A retry has the options on record, whatever this runner was made with.
+            record, first_for = options_of(paths)
+            config = _config_on_record(record.settings, first_for)
+        return config if gpu_type is None else replace(config, gpu_type=gpu_type)
+
+    def _render(self, config: SlurmConfig, paths: SubmissionPaths, *, token: str = NO_TOKEN) -> str:
+        self.check_config(config)
+        # A retry may come from another directory; sbatch is called in the record's (see start).
+        is_recorded = is_there(paths.run_paths.run)
+        base = Path(record_of(paths).base_dir) if is_recorded else self.traits.base_dir
+        interpreter = Interpreter.submitting()
+        return render_script(config, paths, base=base, interpreter=interpreter, token=token)
+
+
+def _note_changes(draft: SubmissionPaths, changes: RetryChanges) -> SlurmConfig:
+    """The options of a retry; what is new in them is put down in `draft`."""
+    record, first_for = options_of(draft)
+    if changes == RetryChanges():
+        config = _config_on_record(record.settings, first_for)
+        begun_with = record.unchanged_settings
+    else:
+        # They are all that the policy changed so far, not only what it did since then.
+        begun_with = record.unchanged_settings or record.settings
+        config = changed(_config_on_record(begun_with, first_for), changes)
+    if config != SlurmConfig.from_mapping(record.settings):
+        new = replace(record, settings=config.to_json(), unchanged_settings=begun_with)
+        write_json(draft.run, new.to_json())
+    return config
+
+
+def _config_on_record(settings: JsonDict, first_for: SubmissionPaths) -> SlurmConfig:
+    """Options of a run that is submitted by itself now; they were first for that submission."""
+    config = SlurmConfig.from_mapping(settings)
+    if SubmissionFiles(first_for).packed_in is None:
+        return config
+    # It never needed more than a part of a node.
+    return replace(config, nodes=1, nodelist=None, ray_bootstrap="none")

@@ -1,0 +1,34 @@
+"""The command lines of Slurm's commands, and the environment that they get. Pure."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tmgg.experiment_utils.job_environment import for_new_job
+
+_OF_CLUSTERS = ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo")
+_INHERITED = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SACCT_", "SCANCEL_", "SINFO_")
+_KEPT = ("SLURM_CONF",)
+
+
+def submit_argv(script: Path, *, comment: str) -> list[str]:
+    """The sbatch command line."""
+    return ["sbatch", "--parsable", f"--comment={comment}", str(script)]
+
+
+def for_cluster(argv: Sequence[str], cluster: str | None) -> list[str]:
+    """The command line with the cluster to ask, where one is named and the command takes it."""
+    command, *arguments = argv
+    if cluster is None or command not in _OF_CLUSTERS or "hostnames" in arguments:
+        return list(argv)
+    return [command, f"--clusters={cluster}", *arguments]
+
+
+def scrubbed_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without what an enclosing job or the user's shell says to Slurm commands, or to a new job."""
+    kept = {
+        name: value
+        for name, value in for_new_job(environment).items()
+        if name in _KEPT or not name.startswith(_INHERITED)
+    }
+    # Lists of an array's elements are cut after 64 characters otherwise.
+    return kept | {"SLURM_TIME_FORMAT": "standard", "SLURM_BITSTR_LEN": "0"}

@@ -1,0 +1,43 @@
+"""What to do about a failure of a run on Slurm, in the words of its options."""
+
+from tmgg.experiment_utils.failures import HintName
+
+SLURM_HINTS: dict[HintName, str] = {
+    "out_of_memory": "Increase slurm_mem_per_cpu (for example 8GB or 16GB), ask for more CPUs per "
+    "task, or reduce the batch size.",
+    "timeout": "Raise slurm_time_limit and timeout_seconds together; leave 10 to 15 minutes of the "
+    "time limit for Ray to start on 4 or more nodes.",
+    "preempted": "Submit again (tmgg-jobs retry), use a partition that does not preempt, or let "
+    "Slurm requeue with slurm_requeue=true.",
+    "node_fail": "A node died; nothing is wrong with the experiment. Submit again (tmgg-jobs "
+    "retry); slurm_exclude keeps a bad node out.",
+    "not_started": "Its turn did not come; nothing is wrong with the experiment. Submit it again "
+    "(resume the sweep, or tmgg-jobs retry), with a longer slurm_time_limit, more slurm_nodes or "
+    "more slurm_runs_per_node.",
+    "ray_start": "Ray did not come up. Check that the nodes reach each other on Ray's ports (srun "
+    "--nodes=1 ping -c 1 <other_node>), that no other Ray holds the ports (slurm_ray_port, "
+    "slurm_min_worker_port, slurm_max_worker_port), and Ray's own words in the .err file.",
+    "environment": "The environment of the compute node is not what the run needs. Set "
+    "slurm_setup_commands (for example 'source ~/.bashrc', 'conda activate tmgg') and try them "
+    "with srun on a node.",
+    "lost": "No source knows the job any more and it left no record. Look into the .out and .err "
+    "files and sacct, then tmgg-jobs retry.",
+    "killed": "SIGKILL comes from outside: from a person, the site, or a kernel whose memory ran "
+    "out. Slurm has not said that it was memory; sacct's MaxRSS and the node's dmesg may. "
+    "tmgg-jobs retry submits it again.",
+    "ray_killed": "Something killed a process of Ray or of TMGG on a node: look for an "
+    "out-of-memory kill (sacct, dmesg) and into ray_logs/ of the run, then submit again (tmgg-jobs "
+    "retry).",
+    "signalled": "Somebody sent the signal (scancel --signal --batch does), or a --signal=B: among "
+    "the options of the job. TMGG itself uses USR2 and TERM. tmgg-jobs retry submits it again.",
+    "log_folder": "The node could not open the log file: the output folder is not there, or not "
+    "writable, on it. Set slurm_output_dir to a folder on the file system that all nodes share "
+    "(tmgg-jobs doctor tries it).",
+    "stopped": "Its state is saved: tmgg-jobs retry goes on from there. To have that done by "
+    "itself, let Slurm requeue it (slurm_requeue=true) and raise slurm_max_restarts if they are "
+    "used up.",
+    "restarts": "See in the .err file why it was started so often; then raise slurm_max_restarts, "
+    "or go on with tmgg-jobs retry.",
+    "cuda": "CUDA was not found. Add the module load to slurm_setup_commands (for example 'module "
+    "load cuda/12.1'; 'module avail cuda' lists them) and ask for a GPU with slurm_gpus_per_task.",
+}

@@ -1,0 +1,45 @@
+"""The words of Slurm's commands when they refuse, or got no answer."""
+
+import re
+
+# sbatch's words before the reason for which the controller refused a job.
+REFUSED = "Batch job submission failed:"
+# The same when it only tries (--test-only).
+WOULD_REFUSE = "allocation failure:"
+# Its words for limits on the jobs that a user may have in the queue: there is room again later.
+SUBMIT_LIMIT = re.compile(r"\b(QOS|Assoc)\w*Submit\w*Limit\w*")
+# For any other limit, also for one that other jobs use up at present.
+POLICY = "accounting/QOS policy"
+NO_SUCH_ARRAY = "Invalid job array specification"
+# The controller did not answer, or its answer was lost: the job may or may not be in.
+UNCERTAIN = (
+    "Unable to contact slurm controller",
+    "Socket timed out",
+    "Zero Bytes were transmitted",
+    "Unexpected message received",
+    "Unexpected missing socket error",
+    "Connection refused",
+    "Connection timed out",
+    "Connection reset",
+    "Transport endpoint is not connected",
+    "Slurm temporarily unable to accept job",
+    "Slurm controller not responding",
+    "Resource temporarily unavailable",
+    "Communication connection failure",
+    "Address already in use",
+    "Munge encode failed",
+    "Invalid authentication credential",
+    "Protocol authentication error",
+    "in standby mode",
+)
+# The cluster that was named is not known, or not to be reached.
+NO_SUCH_CLUSTER = ("invalid entry for --cluster",)
+# The command ended before it asked anybody: no controller is known here.
+NOT_CONFIGURED = ("Could not establish a configuration source", "Unable to process configuration")
+NO_SUCH_JOB = ("Invalid job id specified", "Invalid job array specified")
+NO_ACCOUNTING = ("accounting storage is disabled", "not running a supported accounting_storage")
+
+
+def knows_no_cluster(words: str) -> bool:
+    """Whether Slurm's words mean that it is installed here but not configured."""
+    return any(phrase in words for phrase in NOT_CONFIGURED)

@@ -1,0 +1,202 @@
+"""The one rule by which what a task returned becomes metrics: numbers by name.
+
+A number is what Python, numpy, torch, torchmetrics, `decimal` or `fractions` calls one, and every
+other object whose `item()` gives one. Mappings, dataclasses and named tuples give names, joined by
+dots where one holds another. No library is imported for it.
+"""
+
+import dataclasses
+import logging
+import numbers
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from os import PathLike
+from typing import Any
+
+from tmgg.errors import TaskError
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint_path"
+BARE_NAME = "value"
+_NAMES_SHOWN = 10
+# What is nested deeper is one value: programs that read it need not go further, or cannot.
+_MOST_LEVELS = 100
+# JSON's reader in Python refuses whole numbers of more than 4300 digits.
+_MOST_BITS = 14_000
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a task returned, sorted."""
+
+    metrics: dict[str, float]
+    checkpoint_path: str | None
+    no_numbers: dict[str, object]
+    """What is left over, by name."""
+    lost: list[str] = field(default_factory=list)
+    """Names that another value had first; what comes later is not kept."""
+
+
+def sort_returned(returned: object, *, bare_name: str = BARE_NAME) -> Returned:
+    """Find the numbers in `returned`; None has none.
+
+    A number without a name is called `bare_name`, those of a plain list or tuple `value_0`,
+    `value_1` and so on.
+    """
+    metrics: dict[str, float] = {}
+    no_numbers: dict[str, object] = {}
+    lost: list[str] = []
+    seen: set[str] = set()
+    checkpoint = None
+    for name, value in _named(returned, bare_name):
+        if name in seen:
+            lost.append(name)
+            continue
+        seen.add(name)
+        number = number_of(value)
+        if name == CHECKPOINT and (value is None or isinstance(value, str | PathLike)):
+            checkpoint = None if value is None else str(value)
+        elif number is None or name == CHECKPOINT:
+            no_numbers[name] = value
+        else:
+            metrics[name] = number
+    return Returned(metrics, checkpoint, no_numbers, lost)
+
+
+def check_returned(returned: object, *, bare_name: str = BARE_NAME) -> Returned:
+    """The same for an experiment that is named by its path; raises TaskError for no number.
+
+    A Hydra app may return anything. An experiment's contract is names and numbers, so a list
+    without names is an error, too.
+    """
+    if _is_plain_sequence(returned):
+        raise _refusal(BARE_NAME, returned)
+    found = sort_returned(returned, bare_name=bare_name)
+    for name, value in found.no_numbers.items():
+        raise _refusal(name, value)
+    name_lost(found.lost)
+    return found
+
+
+def name_no_numbers(no_numbers: Mapping[str, object]) -> None:
+    """One line in the log that names them all, the first ten at least."""
+    if len(no_numbers) == 1:
+        log.warning("1 value is no number: %s", _listed(list(no_numbers)))
+    elif no_numbers:
+        log.warning("%d values are no numbers: %s", len(no_numbers), _listed(list(no_numbers)))
+
+
+def name_lost(names: Sequence[str]) -> None:
+    """One line in the log about values that are not kept because another has the name."""
+    if names:
+        log.warning("other values have these names, and were kept instead: %s", _listed(names))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]).replace("\n", "\\n") + more
+
+
+def number_of(value: Any) -> float | None:
+    """`value` as a number of Python's own; None when it is none. Truth values stay what they are.
+
+    An array counts when it holds one element.
+    """
+    plain = _plain_number(value)
+    if plain is not None:
+        return plain
+    item = getattr(value, "item", None)
+    if isinstance(value, type) or not callable(item):
+        return None
+    try:
+        return _plain_number(item())
+    except Exception:  # an array of several, a tensor without data, a class of anybody's
+        return None
+
+
+def _plain_number(value: object) -> float | None:
+    if type(value) in (bool, float):
+        return value  # type: ignore[return-value]
+    try:
+        if isinstance(value, int):
+            return int(value) if value.bit_length() < _MOST_BITS else None
+        if isinstance(value, numbers.Real | Decimal):
+            return float(value)
+    except (ValueError, OverflowError):  # a signalling NaN; a fraction beyond all floats
+        return None
+    return None
+
+
+def _named(returned: object, bare_name: str) -> Iterator[tuple[str, object]]:
+    if returned is None:
+        return
+    if _is_plain_sequence(returned):
+        assert isinstance(returned, list | tuple)
+        for index, item in enumerate(returned):
+            yield from _flat(f"{BARE_NAME}_{index}", item, ())
+        return
+    yield from _flat("", returned, (), bare_name)
+
+
+def _flat(
+    name: str, value: object, inside: tuple[int, ...], bare_name: str = BARE_NAME
+) -> Iterator[tuple[str, object]]:
+    """`value` taken apart; `inside` are those that hold it, for one may hold itself."""
+    value = _computed(value)
+    parts = None if id(value) in inside or len(inside) >= _MOST_LEVELS else _parts(value)
+    if parts is None:
+        yield name or bare_name, value
+        return
+    for key, item in parts:
+        yield from _flat(f"{name}.{key}" if name else key, item, (*inside, id(value)))
+
+
+def _parts(value: object) -> list[tuple[str, object]] | None:
+    """Names and values in an object that has them."""
+    if isinstance(value, Mapping):
+        return [(str(key), _entry(value, key)) for key in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return [(field.name, getattr(value, field.name, None)) for field in fields]
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return list(zip(map(str, value._fields), value, strict=True))
+    return None
+
+
+def _entry(mapping: Mapping[Any, object], key: object) -> object:
+    try:
+        return mapping[key]
+    except Exception:  # a config's missing value; a mapping of anybody's
+        return None
+
+
+def _computed(value: object) -> object:
+    """What a metric of torchmetrics has come to; other objects are themselves."""
+    methods = (getattr(value, name, None) for name in ("compute", "update", "reset"))
+    if isinstance(value, type) or not all(map(callable, methods)):
+        return value
+    try:
+        return value.compute()  # type: ignore[attr-defined]
+    except Exception as error:  # it has seen no data, or not enough
+        log.warning("the compute() of a returned %s failed: %s", type(value).__name__, error)
+        return value
+
+
+def _is_plain_sequence(value: object) -> bool:
+    return isinstance(value, list | tuple) and not hasattr(value, "_fields")
+
+
+def _refusal(name: str, value: object) -> TaskError:
+    return TaskError(
+        f"the experiment returned {name}={_shown(value)}, a {type(value).__name__}. Return a "
+        "mapping of names to numbers (and 'checkpoint_path', if there is one)."
+    )
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.200}"
+    except Exception:  # a whole number too long for text; a class of anybody's
+        return "..."

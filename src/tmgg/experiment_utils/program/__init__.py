@@ -1,0 +1,10 @@
+"""The user's program in a job: `__main__`, `sys.argv` and `sys.path` as they are at home.
+
+script.py      what of a script is there when it is loaded, from its source
+captured.py    the program of this process, as it travels
+entering.py    a job's process becomes the submitting one
+main_module.py a job's `__main__`, loaded from the script
+pickling.py    pickles that name what the script defines instead of copying it
+search_path.py the order in which modules are looked for
+again.py       a process that runs a job's command line again
+"""

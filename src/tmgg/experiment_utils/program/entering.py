@@ -1,0 +1,58 @@
+"""A job's process becomes the submitting one: what calls and Hydra's jobs have in common."""
+
+import contextlib
+import os
+import pickle
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tmgg.errors import TaskError
+from tmgg.experiment_utils.program.captured import Program
+from tmgg.experiment_utils.program.main_module import load_main, prepare_process
+from tmgg.experiment_utils.program.script import MAIN
+
+Loading = contextlib.AbstractContextManager[object]
+
+
+def place_of(cwd: str) -> dict[str, Any]:
+    """Of this process, for an envelope: what `enter` needs besides its program."""
+    return {"python": list(sys.version_info[:2]), "cwd": cwd}
+
+
+def enter(
+    envelope: dict[str, Any],
+    arguments: Sequence[str],
+    *,
+    what: str,
+    loading: Callable[[], Loading] = contextlib.nullcontext,
+) -> Program | None:
+    """Make this process what the submitting one was, and tell its program.
+
+    The envelope's outside is plain data; what is in it by value is opened after the script, which
+    is loaded inside `loading()`, is there. `arguments` become its command line. `what` travels, for
+    the words when it cannot.
+    """
+    _check_version(envelope["python"], what)
+    if "program" not in envelope:  # of an earlier TMGG
+        os.chdir(envelope["cwd"])
+        sys.path.extend(path for path in envelope["sys_path"] if path not in sys.path)
+        with loading():
+            return None
+    program = Program.from_json(envelope["program"])
+    prepare_process(program, arguments, envelope["cwd"])
+    with loading():
+        load_main(program)
+    main = sys.modules[MAIN].__dict__
+    main.update({name: pickle.loads(value) for name, value in envelope["globals"].items()})
+    return program
+
+
+def _check_version(submitted: Sequence[int], what: str) -> None:
+    here = sys.version_info[:2]
+    if tuple(submitted) != here:
+        raise TaskError(
+            f"submitted with Python {submitted[0]}.{submitted[1]}, running on {here[0]}.{here[1]}: "
+            f"{what} travels between equal versions only. Set slurm_python or "
+            "slurm_setup_commands."
+        )

@@ -1,0 +1,186 @@
+"""Pickles that name what the script defines instead of copying it.
+
+cloudpickle copies every function and class of `__main__`; in a job they would then be strangers to
+the script loaded there, and could not be pickled again. Here what loading the script defines goes
+by its name. The rest, for example what is defined in the guarded part, is copied, and lives in the
+globals of the job's `__main__`.
+"""
+
+import functools
+import io
+import sys
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import cloudpickle
+
+from tmgg.errors import TaskError
+from tmgg.experiment_utils.program.captured import Program
+from tmgg.experiment_utils.program.script import MAIN, Script
+
+PICKLING_ERRORS = (Exception,)
+"""What is raised for an object that cannot travel: anything, for classes say how they pickle."""
+
+
+script_of = functools.lru_cache(maxsize=4)(Script)
+"""A sweep asks for each of its jobs."""
+
+
+class Names:
+    """What a process knows of the names in its `__main__`."""
+
+    def __init__(self, program: Program) -> None:
+        self._script: Script | None = None
+        if program.is_loadable:
+            self._script = script_of(program.source_when_submitted(), str(program.script))
+
+    def is_loaded(self, name: str) -> bool:
+        """Whether a job has it by loading the script."""
+        return self._script is not None and name in self._script.defined
+
+    def must_travel(self, name: str) -> bool:
+        """Whether its value may differ from what loading the script gives."""
+        return not self.is_loaded(name) or name in self._script.changed  # type: ignore[union-attr]
+
+
+def dumps(value: object, program: Program) -> bytes:
+    """Pickle `value` for a process that has loaded, or will load, the program."""
+    buffer = io.BytesIO()
+    _Pickler(buffer, Names(program)).dump(value)
+    return buffer.getvalue()
+
+
+def globals_for(function: object, program: Program) -> dict[str, Any]:
+    """Values that loading the script would not give and that `function` may use, by name.
+
+    Functions and classes that loading gives are not among them.
+    """
+    names = Names(program)
+    main = sys.modules[MAIN]
+    used = set(_used_names(function, main, set()))
+    found = {name: main.__dict__[name] for name in used if names.must_travel(name)}
+    return {
+        name: value
+        for name, value in found.items()
+        if not (names.is_loaded(name) and _is_definition(value, name))
+    }
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    def __init__(self, file: io.BytesIO, names: Names) -> None:
+        super().__init__(file)
+        self._names = names
+        self._main = sys.modules[MAIN]
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, FunctionType | type):
+            place = self._place(value)
+            if place is not None:
+                return find_in_main, place
+            if getattr(value, "__globals__", None) is self._main.__dict__:
+                return self._in_main(super().reducer_override(value))
+        return super().reducer_override(value)
+
+    def _place(self, value: Any) -> tuple[str, int] | None:
+        """Its name in the script, and how often to unwrap what is found there."""
+        if value.__module__ != MAIN:
+            return None
+        name = value.__qualname__
+        if not self._names.is_loaded(name.partition(".")[0]):
+            return None
+        for depth, found in enumerate(_layers(name, self._main)):
+            if found is value:
+                return name, depth
+        return None
+
+    def _in_main(self, reduced: Any) -> Any:
+        """A copied function works on the globals of the job's `__main__`."""
+        match reduced:
+            case (make, (code, dict(), *rest), (state, {"__globals__": used, **slots}), *more):
+                travels = {
+                    name: value for name, value in used.items() if self._names.must_travel(name)
+                }
+                return (
+                    make_in_main,
+                    (make, code, tuple(rest)),
+                    (state, {**slots, "__globals__": travels}),
+                    *more,
+                )
+        return reduced  # a cloudpickle that does it another way: a copy with globals of its own
+
+
+def find_in_main(name: str, depth: int) -> object:
+    """What the script of this process calls `name`, with `depth` wrappers taken off."""
+    main = sys.modules[MAIN]
+    found = None
+    for at, found in enumerate(_layers(name, main)):
+        if at == depth:
+            return found
+    raise TaskError(
+        f"{getattr(main, '__file__', MAIN)} has no {name!r} that this run could use: the script "
+        "is not the one that submitted it, or it defines the name only there."
+    )
+
+
+def make_in_main(make: Callable[..., Any], code: CodeType, rest: tuple[Any, ...]) -> Any:
+    """A function that was copied, on the globals of this process's `__main__`."""
+    namespace = sys.modules[MAIN].__dict__
+    builtins = namespace["__builtins__"]
+    made = make(code, namespace, *rest)
+    namespace["__builtins__"] = builtins
+    return made
+
+
+def _layers(name: str, main: ModuleType) -> Iterator[object]:
+    """What `name` leads to, then what that wraps, and so on."""
+    found: Any = main
+    for part in name.split("."):
+        if not hasattr(found, part):
+            return
+        found = getattr(found, part)
+    seen: list[object] = []
+    while found is not None and not any(found is each for each in seen):
+        seen.append(found)
+        yield found
+        found = getattr(found, "__wrapped__", None)
+
+
+def _is_definition(value: object, name: str) -> bool:
+    """Whether it is what a `def` or `class` of that name, or an import, has made."""
+    if isinstance(value, ModuleType):
+        return True
+    if not isinstance(value, FunctionType | type):
+        return False
+    return value.__module__ == MAIN and value.__qualname__ == name
+
+
+def _used_names(value: object, main: ModuleType, seen: set[int]) -> Iterator[str]:
+    """Names in `main` that a function, or what it calls there, mentions."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    for part in _parts(value, main):
+        for name in _mentioned(part.__code__):
+            if name in main.__dict__:
+                yield name
+                yield from _used_names(main.__dict__[name], main, seen)
+
+
+def _parts(value: Any, main: ModuleType) -> Iterator[FunctionType]:
+    """The script's functions in a value: itself, those it wraps or closes over, its methods."""
+    if isinstance(value, type) and value.__module__ == MAIN:
+        inside = [getattr(item, "__func__", item) for item in vars(value).values()]
+        yield from (item for item in inside if isinstance(item, FunctionType))
+    while value is not None:
+        value = getattr(value, "__func__", getattr(value, "func", value))
+        if isinstance(value, FunctionType) and value.__globals__ is main.__dict__:
+            yield value
+        value = getattr(value, "__wrapped__", None)
+
+
+def _mentioned(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _mentioned(constant)

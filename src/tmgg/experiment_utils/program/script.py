@@ -1,0 +1,113 @@
+"""What of a script is there when it is loaded and its guarded part is not run.
+
+Python's own `multiprocessing` loads a script under the name `__mp_main__`, so that
+`if __name__ == "__main__":` is false. Here the script keeps its name, which its loggers and classes
+show, and the guarded part is left out of it instead.
+"""
+
+import ast
+import symtable
+from dataclasses import dataclass
+from functools import cached_property
+from types import CodeType
+
+MAIN = "__main__"
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script's source, taken apart. Raises SyntaxError when it is none."""
+
+    source: bytes
+    path: str
+
+    @cached_property
+    def _tree(self) -> ast.Module:
+        return ast.parse(self.source, self.path)
+
+    @cached_property
+    def _guards(self) -> list[ast.If]:
+        return [node for node in self._tree.body if isinstance(node, ast.If) and _is_guard(node)]
+
+    @cached_property
+    def defined(self) -> frozenset[str]:
+        """Names that loading it defines: functions, classes, imports, values."""
+        table = symtable.symtable(ast.unparse(self._unguarded()), self.path, "exec")
+        symbols = table.get_symbols()
+        return frozenset(each.get_name() for each in symbols if _is_bound(each))
+
+    @cached_property
+    def changed(self) -> frozenset[str]:
+        """Names whose values the guarded part, or a `global` statement, may have changed."""
+        inside = [inner for node in self._guards for part in node.body for inner in ast.walk(part)]
+        declared = (node for node in ast.walk(self._tree) if isinstance(node, ast.Global))
+        return frozenset(
+            {name for node in inside for name in _names_in(node)}
+            | {name for node in declared for name in node.names}
+        )
+
+    @property
+    def guarded(self) -> list[ast.stmt]:
+        """What only the main program runs."""
+        return [part for node in self._guards for part in node.body]
+
+    @property
+    def plain_functions(self) -> dict[str, ast.FunctionDef]:
+        """The script's functions without decorators, which may make a task of them."""
+        functions = (node for node in self._tree.body if isinstance(node, ast.FunctionDef))
+        return {node.name: node for node in functions if not node.decorator_list}
+
+    def is_guarded(self, line: int) -> bool:
+        """Whether the line is in a part that only the main program runs."""
+        spans = ((node.body[0].lineno, node.body[-1].end_lineno or 0) for node in self._guards)
+        return any(first <= line <= last for first, last in spans)
+
+    def code(self) -> CodeType:
+        """The script without its guarded part, compiled; lines keep their numbers."""
+        code: CodeType = compile(self._unguarded(), self.path, "exec", dont_inherit=True)
+        return code
+
+    def _unguarded(self) -> ast.Module:
+        body = [_emptied(node) if node in self._guards else node for node in self._tree.body]
+        return ast.Module(body=body, type_ignores=[])
+
+
+def _emptied(guard: ast.stmt) -> ast.stmt:
+    assert isinstance(guard, ast.If)
+    nothing = ast.copy_location(ast.Pass(), guard.body[0])
+    emptied = ast.If(test=guard.test, body=[nothing], orelse=guard.orelse)
+    return ast.copy_location(emptied, guard)
+
+
+def _is_guard(node: ast.If) -> bool:
+    test = node.test
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        return any(map(_asks_for_main, test.values))
+    return _asks_for_main(test)
+
+
+def _asks_for_main(test: ast.expr) -> bool:
+    """`__name__ == "__main__"`, either way round."""
+    if not (isinstance(test, ast.Compare) and len(test.ops) == 1):
+        return False
+    sides = (test.left, test.comparators[0])
+    has_name = any(isinstance(side, ast.Name) and side.id == "__name__" for side in sides)
+    has_main = any(isinstance(side, ast.Constant) and side.value == MAIN for side in sides)
+    return isinstance(test.ops[0], ast.Eq) and has_name and has_main
+
+
+def _is_bound(symbol: symtable.Symbol) -> bool:
+    return symbol.is_assigned() or symbol.is_imported()
+
+
+def _names_in(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Name(id=name):
+            return [name]
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            return [alias.asname or alias.name.partition(".")[0] for alias in aliases]
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+            return [name]
+    return []

@@ -1,0 +1,141 @@
+"""Which files are the user's project: where its modules are, without importing any.
+
+A module belongs to the project when its file lies in no folder of installed packages: below the
+script's folder, or another one on `sys.path` (PYTHONPATH, what the script has put there, an
+editable install). Of TMGG's own modules, and of an installed package, those count that are the
+program's.
+"""
+
+import functools
+import importlib.util
+import os
+import site
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+_INSTALLED = ("site-packages", "dist-packages")
+_TMGG = Path(__file__).resolve().parents[1]
+
+# A file system takes 255, with `.py`.
+_LONGEST_NAME_BYTES = 250
+
+
+@functools.cache
+def installed_folders() -> tuple[Path, ...]:
+    """Where the environment's packages are."""
+    paths = sysconfig.get_paths()
+    named = [paths[name] for name in ("purelib", "platlib", "stdlib", "platstdlib")]
+    return tuple(Path(folder).resolve() for folder in [*named, site.getusersitepackages()])
+
+
+@functools.lru_cache(maxsize=4000)
+def is_installed(file: Path) -> bool:
+    """Whether it is the environment's."""
+    if any(part in _INSTALLED for part in file.parts):
+        return True
+    return any(file.is_relative_to(folder) for folder in installed_folders())
+
+
+class ProjectModules:
+    """The modules that one program can reach. Each place is looked at once."""
+
+    def __init__(self, file: Path, root: Path) -> None:
+        """`root` is the folder that the program's module is imported from."""
+        self._root = root
+        self._own = _own_package(file, root)
+        on_path = {os.path.realpath(item or Path.cwd()) for item in sys.path}
+        self._first = () if str(root) in on_path else (root,)
+        self._folders: dict[str, tuple[Path, ...]] = {}
+        self._files: dict[tuple[str, str | None], tuple[Path, ...]] = {}
+
+    def files_of(self, name: str, importer: Path | None = None) -> tuple[Path, ...]:
+        """The project's files that importing `name` runs, its packages' included."""
+        key = (name, str(importer.parent) if importer is not None and name[:1] == "." else None)
+        if key not in self._files:
+            found = dict.fromkeys(
+                path for path in self._locate(name, importer) if self._is_own(path)
+            )
+            self._files[key] = tuple(found)
+        return self._files[key]
+
+    def _is_own(self, file: Path) -> bool:
+        if self._own is not None and file.is_relative_to(self._own):
+            return True
+        return not is_installed(file) and not file.is_relative_to(_TMGG)
+
+    def _locate(self, name: str, importer: Path | None) -> Iterator[Path]:
+        plain = name.lstrip(".")
+        dots = len(name) - len(plain)
+        if dots:
+            if importer is not None and dots <= len(importer.parents):
+                yield from _below(importer.parents[dots - 1], plain.split("."))
+            return
+        for folder in self._folders_of(plain.partition(".")[0]):
+            yield from _below(folder, plain.split("."))
+
+    def _folders_of(self, top: str) -> tuple[Path, ...]:
+        """The project's folders that have this module or package, as the import system looks."""
+        if top not in self._folders:
+            places = [*self._first, *_spec_folders(top), self._root, Path.cwd()]
+            has = [place for place in dict.fromkeys(places) if _is_in(top, place)]
+            found = has if has and _is_namespace(has[0] / top) else has[:1]
+            self._folders[top] = tuple(place for place in found if self._may_have(place, top))
+        return self._folders[top]
+
+    def _may_have(self, folder: Path, top: str) -> bool:
+        if self._own is not None and (folder / top == self._own or folder == self._own.parent):
+            return True
+        return not is_installed(folder) and folder / top != _TMGG
+
+
+def _is_name(part: str) -> bool:
+    """Whether a file can have it: a text of the config may be anything."""
+    return 0 < len(part.encode(errors="replace")) <= _LONGEST_NAME_BYTES
+
+
+def _is_in(top: str, folder: Path) -> bool:
+    return _is_name(top) and ((folder / top).is_dir() or (folder / f"{top}.py").is_file())
+
+
+def _is_namespace(package: Path) -> bool:
+    return package.is_dir() and not (package / "__init__.py").is_file()
+
+
+def _spec_folders(top: str) -> Iterator[Path]:
+    """The folders that the import system has a top-level module in; nothing is imported."""
+    try:
+        spec = importlib.util.find_spec(top) if top and top != "__main__" else None
+    except Exception:  # finders are anybody's code, and some modules have no spec
+        return
+    if spec is None:
+        return
+    for location in spec.submodule_search_locations or ():
+        if Path(location).name == top:
+            yield Path(location).resolve().parent
+    if spec.submodule_search_locations is None and spec.has_location and spec.origin is not None:
+        yield Path(spec.origin).resolve().parent
+
+
+def _below(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    for part in parts:
+        if not _is_name(part):
+            return
+        package = folder / part / "__init__.py"
+        module = folder / f"{part}.py"
+        if package.is_file():
+            yield package
+        elif module.is_file():
+            yield module
+            return
+        elif not (folder / part).is_dir():
+            return
+        folder = folder / part
+
+
+def _own_package(file: Path, root: Path) -> Path | None:
+    """The program's own package, where it would not count otherwise."""
+    if not is_installed(file) and not file.is_relative_to(_TMGG):
+        return None
+    return root / file.relative_to(root).parts[0] if file.is_relative_to(root) else file

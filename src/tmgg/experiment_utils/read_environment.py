@@ -1,0 +1,45 @@
+"""Environment variables that a program's code reads by name: their values count, by their hash.
+
+What a session, a shell, Slurm, TMGG or a launcher of ranks sets says nothing of what is computed,
+and a key or token opens the same door whatever it is.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+
+_OF_SESSIONS = re.compile(
+    r"(SLURM|SBATCH|SRUN|SALLOC|SQUEUE|SACCT|TMGG|RAY|PMI|PMIX|OMPI|PALS|MPI|SSH|XDG|DBUS|LC|TERM|TMUX|"
+    r"VSCODE|CONDA|PYENV|VIRTUAL|JUPYTER|JPY|GPG|PYTEST|HYDRA|TORCHELASTIC|TORCH_NCCL|NCCL|LESS|LS|GIT|"
+    r"LMOD|MODULE)_\w*"
+    r"|(LOCAL_|NODE_|GROUP_|ROLE_)?RANK|(LOCAL_|ROLE_|GROUP_)?WORLD_SIZE|MASTER_(ADDR|PORT)"
+    r"|(CUDA|HIP|ROCR|NVIDIA|ZE|GPU)_\w*(VISIBLE|AFFINITY)\w*|GPU_DEVICE_ORDINAL"
+    r"|\w*_NUM_THREADS|TMPDIR|TEMP|TMP|PWD|OLDPWD|SHLVL|_|TERM|COLORTERM|COLUMNS|LINES|NO_COLOR"
+    r"|HOST|HOSTNAME|HOSTTYPE|USER|USERNAME|LOGNAME|HOME|SHELL|PATH|LD_LIBRARY_PATH|PYTHON\w*|DISPLAY"
+    r"|XAUTHORITY|WAYLAND_DISPLAY|LANG|LANGUAGE|EDITOR|VISUAL|PAGER|BROWSER|MAIL|PS1|STY|WINDOW|WINDOWID"
+    r"|JOB_ID|INVOCATION_ID|MODULEPATH|LOADEDMODULES|CI|\w*(COOKIE|SOCK|SOCKET|PID)"
+)
+_SECRET = re.compile(
+    r"(\w*_)?(API_?KEY|TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIALS)(_\w*)?", re.IGNORECASE
+)
+
+
+def what_is_read(
+    names: Iterable[str], environment: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """By a name for people: a hash of each variable that is set and counts."""
+    return {
+        f"{name} in the environment": _hash(name, environment[name])
+        for name in sorted(set(names))
+        if name in environment and counts(name)
+    }
+
+
+def counts(name: str) -> bool:
+    """Whether a variable may change what a program computes."""
+    return not _OF_SESSIONS.fullmatch(name) and not _SECRET.fullmatch(name)
+
+
+def _hash(name: str, value: str) -> str:
+    return hashlib.sha256(f"{name}={value}".encode(errors="surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,94 @@
+"""What a source file says, without importing it: what it imports and names, and which variables.
+
+Texts count that look like a module or a part of one: `importlib.import_module("lib.model")`, or
+the `_target_` of a default. A few too many are found; those that are no files of the project do no
+harm.
+"""
+
+import functools
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+LARGEST_FILE_BYTES = 4 << 20
+_FILES_KEPT = 4000
+_LONGEST_TEXT = 500
+
+_FROM = re.compile(r"(?m)^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*(\([^)]*\)|[^\n#;]*)")
+_IMPORT = re.compile(r"(?m)^[ \t]*import[ \t]+([^\n#;]+)")
+_NAME = re.compile(r"[^\W\d]\w*")
+_DOTTED = re.compile(r"[^\W\d]\w*(?:[.:][^\W\d]\w*)+")
+_DOTTED_TEXT = re.compile(r"""["']([^\W\d]\w*(?:[.:][^\W\d]\w*)+)["']""")
+_CALL = re.compile(r"""(?:import_module|__import__|run_module)\(\s*["'](\.*[\w.]+)["']""")
+_VARIABLE = re.compile(
+    r"""(?:environb?\s*\[|environb?\s*\.\s*(?:get|pop|setdefault)\s*\(|getenvb?\s*\()"""
+    r"""\s*(?:key\s*=\s*)?[rRbBuU]?["']([^"'\n=]+)["']"""
+)
+_VARIABLE_IN = re.compile(
+    r"""[bB]?["']([^"'\n=]+)["']\s+(?:not\s+)?in\s+(?:os\s*\.\s*)?environb?\b"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What one file says."""
+
+    content: str
+    """A hash of all that is in it."""
+    imports: tuple[str, ...]
+    """Modules, or something in them; relative ones with their dots."""
+    variables: tuple[str, ...]
+    """Environment variables by name."""
+
+
+def read_source(path: Path) -> Source | None:
+    """None when it cannot be read."""
+    try:
+        status = path.stat()
+        if status.st_size > LARGEST_FILE_BYTES:
+            return None
+        return _read_version(path, status.st_mtime_ns, status.st_size, status.st_ino)
+    except OSError:
+        return None
+
+
+@functools.lru_cache(maxsize=_FILES_KEPT)
+def _read_version(path: Path, _modified_ns: int, _size: int, _inode: int) -> Source:
+    content = path.read_bytes()
+    text = content.decode(errors="replace")
+    return Source(
+        content=hashlib.sha256(content).hexdigest(),
+        imports=tuple(dict.fromkeys(parse_imports(text))),
+        variables=tuple(dict.fromkeys(parse_variables(text))),
+    )
+
+
+def parse_imports(text: str) -> Iterator[str]:
+    """The modules that a source may import, relative ones with their dots; a few too many."""
+    for line in _IMPORT.findall(text):
+        for part in line.split(","):
+            yield part.split(" as ")[0].strip()
+    for dots, module, names in _FROM.findall(text):
+        yield dots + module
+        for name in _NAME.findall(names):
+            # It may be a module as well as something in it.
+            yield f"{dots}{module}.{name}" if module else f"{dots}{name}"
+    yield from _CALL.findall(text)
+    for name in _DOTTED_TEXT.findall(text):
+        yield name.replace(":", ".")
+
+
+def parse_variables(text: str) -> Iterator[str]:
+    """The environment variables that a source reads by a name that stands in it."""
+    yield from _VARIABLE.findall(text)
+    yield from _VARIABLE_IN.findall(text)
+
+
+def parse_names(text: str) -> Iterator[str]:
+    """What in a config's value may be a module or a part of one."""
+    if _NAME.fullmatch(text):
+        yield text
+    for name in _DOTTED.findall(text[:_LONGEST_TEXT]):
+        yield name.replace(":", ".")

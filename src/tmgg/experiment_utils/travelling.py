@@ -1,0 +1,120 @@
+"""How a function or class gets to the job: by a reference to its module or script, or by value.
+
+By reference goes what the job finds under its name: the very object in its module, or what loading
+the script defines. All else is copied, with the globals it uses.
+"""
+
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tmgg.experiment_utils.program.captured import Program
+    from tmgg.experiment_utils.program.pickling import Names
+
+_MAIN = "__main__"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How one function or class travels."""
+
+    is_reference: bool
+    is_named: bool
+    """Whether its module or script has it in a file under its name; the version of the file then
+    tells its code."""
+    is_script: bool = False
+    depth: int = 0
+    """How many wrappers of that name are between it and what they wrap in the end."""
+
+
+class Ways:
+    """What travels how from this process."""
+
+    def of(self, value: Any) -> Way:
+        """A function or class."""
+        module = value.__module__
+        layers = _layers(module, value.__qualname__)
+        at = next((at for at, each in enumerate(layers) if each is value), None)
+        if module == _MAIN:
+            if at is None or self._program.script is None:
+                return Way(is_reference=False, is_named=False, is_script=True)
+            is_loaded = self._names.is_loaded(value.__qualname__.partition(".")[0])
+            return Way(is_loaded, is_named=True, is_script=True, depth=len(layers) - 1 - at)
+        if at is None:
+            is_builtin = isinstance(value, type) and not value.__flags__ & _HEAP_TYPE
+            return Way(is_reference=is_builtin, is_named=is_builtin)
+        is_reference = at == 0 and not self._is_registered(module)
+        return Way(is_reference, is_named=True, depth=0 if is_reference else len(layers) - 1 - at)
+
+    def stays(self, value: Any, name: str, namespace: dict[str, Any], way: Way) -> bool:
+        """Whether a global that is used need not travel: the job has it already."""
+        if way.is_reference and not way.is_script:
+            return True
+        is_own = (getattr(value, "__module__", None), getattr(value, "__qualname__", None)) == (
+            namespace.get("__name__"),
+            name,
+        )
+        if is_own and callable(value) and self.of(value).is_reference:
+            return True
+        is_main = namespace is vars(sys.modules[_MAIN])
+        return is_main and self._program.is_loadable and not self._names.must_travel(name)
+
+    def is_left_behind(self, value: Any, name: str, way: Way) -> bool:
+        """Whether a value that cannot travel is the one that loading the script makes."""
+        from tmgg.experiment_utils.program.pickling import dumps
+
+        if not (way.is_script and self._names.is_loaded(name)):
+            return False
+        try:
+            dumps(value, self._program)
+        except Exception:  # classes say how they pickle
+            return True
+        return False
+
+    @cached_property
+    def by_value_modules(self) -> frozenset[str]:
+        """Modules that the user told cloudpickle to copy."""
+        cloudpickle = sys.modules.get("cloudpickle")
+        return (
+            frozenset(cloudpickle.list_registry_pickle_by_value()) if cloudpickle else frozenset()
+        )
+
+    def _is_registered(self, module: str) -> bool:
+        return any(f"{module}.".startswith(f"{each}.") for each in self.by_value_modules)
+
+    @cached_property
+    def _program(self) -> "Program":
+        from tmgg.experiment_utils.program.captured import capture_program
+
+        return capture_program()
+
+    @cached_property
+    def _names(self) -> "Names":
+        from tmgg.experiment_utils.program.pickling import Names  # cloudpickle, for submitters
+
+        return Names(self._program)
+
+
+_HEAP_TYPE = 1 << 9
+"""Py_TPFLAGS_HEAPTYPE: made at run time, and not part of the interpreter or an extension."""
+
+
+def name_of(value: Any) -> str:
+    """Its module and qualified name."""
+    module = getattr(value, "__module__", None)
+    return f"{module}.{value.__qualname__}"
+
+
+def _layers(module: str | None, name: str) -> list[object]:
+    """What `name` leads to, then what that wraps, and so on."""
+    found: Any = sys.modules.get(module or "")
+    for part in name.split("."):
+        found = vars(found).get(part) if hasattr(found, "__dict__") else None
+        found = getattr(found, "__func__", found)  # a class or static method
+    layers: list[object] = []
+    while found is not None and not any(found is each for each in layers):
+        layers.append(found)
+        found = getattr(found, "__wrapped__", None)
+    return layers

@@ -1,0 +1,108 @@
+"""Any Lightning project on all nodes and GPUs of a run."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.plugins.environments import (  # type: ignore[attr-defined]
+    LightningEnvironment,
+)
+
+from tmgg.errors import ConfigError
+from tmgg.experiment_utils.context import current_run
+from tmgg.experiments.run_resources import (
+    granted_accelerator,
+    has_ray,
+    hooks_of,
+    machines_of,
+    own_ray,
+    report_workers,
+    require_busy_nodes,
+    require_one_process,
+)
+from tmgg.training.checkpoint import CheckpointFiles, DurableCheckpointIO
+from tmgg.training.distributed import train_distributed
+from tmgg.training.loop import choose_accelerator
+from tmgg.training.own import OwnTraining, load_trained, train_own
+from tmgg.training.placement import place_workers
+
+_OURS = ("accelerator", "devices", "num_nodes", "strategy", "plugins", "callbacks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What a training came to."""
+
+    metrics: dict[str, float]
+    """What the module logged last, as `Trainer.callback_metrics`, and `steps`."""
+    checkpoint_path: str
+    """Weights and optimiser state at the end."""
+    workers: list[tuple[int, str]] = field(default_factory=list)
+    """Rank and host of each worker; empty when it was this process alone."""
+
+    def as_result(self) -> dict[str, float | str]:
+        """What an experiment returns."""
+        return {**self.metrics, "checkpoint_path": self.checkpoint_path}
+
+
+def train_on_all_nodes(
+    module: pl.LightningModule,
+    data: Any,
+    *,
+    output_dir: Path | str | None = None,
+    workers: int | None = None,
+    checkpoint_every: int = 100,
+    accelerator: str = "auto",
+    allow_idle_nodes: bool = False,
+    callbacks: Sequence[Callback] = (),
+    **trainer_options: Any,
+) -> Trained:
+    """Train a LightningModule with one process for each GPU or node of the run, by Ray Train.
+
+    `data` is a LightningDataModule, a training loader, or a pair of it and one for validation;
+    Lightning gives each worker its part. `trainer_options` are Lightning's own (`max_steps`,
+    `precision`, ...), except for where to train. All of it must be picklable when there are
+    several workers.
+
+    A checkpoint is written every `checkpoint_every` steps. When a worker is lost the others go on
+    from there; a run that was stopped or preempted goes on from there, too; a run that is to end
+    raises StoppedEarlyError. An error of the module's own is not tried again. Outside of a run it
+    trains here, in this process unless `workers` says otherwise. Afterwards `module` has the
+    trained weights.
+    """
+    if taken := sorted(set(_OURS) & set(trainer_options)):
+        raise ConfigError(
+            f"train_on_all_nodes decides {', '.join(taken)} by what the run has; leave them out"
+        )
+    context = current_run()
+    require_one_process(context)
+    folder = Path(output_dir or (context.output_dir if context else "."))
+    device = choose_accelerator(granted_accelerator(accelerator, context))
+    wanted = workers if has_ray(context) else workers or 1
+    placement = place_workers(wanted, machines_of(context), use_gpus=device == "gpu")
+    require_busy_nodes(placement.workers, context, allow_idle=allow_idle_nodes)
+    training = OwnTraining(
+        module=module,
+        data=data,
+        output_dir=folder.absolute(),
+        checkpoint_every=checkpoint_every,
+        accelerator=device,
+        callbacks=tuple(callbacks),
+        options=trainer_options,
+        resume_from=context.previous_checkpoint if context else None,
+    )
+    hooks, last = hooks_of(context), str(CheckpointFiles(training.output_dir).last)
+    if placement.workers == 1:
+        plugins = [LightningEnvironment(), DurableCheckpointIO()]
+        metrics = train_own(training, hooks=hooks, devices=1, plugins=plugins)
+        report_workers(context, [])
+        return Trained(metrics=metrics, checkpoint_path=last)
+    with contextlib.nullcontext() if has_ray(context) else own_ray(placement.workers):
+        outcome = train_distributed(training, placement, hooks=hooks, train=train_own)
+    report_workers(context, outcome.workers)
+    load_trained(training, hooks=hooks)
+    return Trained(metrics=outcome.metrics, checkpoint_path=last, workers=outcome.workers)

@@ -1,0 +1,121 @@
+"""A stage with every model and several seeds: the table and the figure of docs/experiments.md.
+
+    python -m tmgg.experiments.study stage2_validation --seeds 0,1,2 --folder study
+
+trains here, one after the other, what is not in the folder yet, and writes `table.md` and
+`figure.svg` there. More arguments are overrides, as of `tmgg-experiment`. A training that is there
+counts if its settings are the same.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from tmgg.errors import ConfigError, TmggError
+from tmgg.experiment_utils.atomic_file import write_atomic
+from tmgg.experiment_utils.compose import compose_config
+from tmgg.experiments.study_figure import render_figure
+from tmgg.experiments.study_table import Study, render_table
+from tmgg.models import MODELS
+from tmgg.training.experiment import run
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; 2 for what cannot be."""
+    asked, overrides = _parser().parse_known_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        study = collect(
+            asked.stage, _models(asked.models), _seeds(asked.seeds), Path(asked.folder), overrides
+        )
+    except TmggError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    table, figure = render_table(study), render_figure(study)
+    write_atomic(Path(asked.folder) / "table.md", table.encode())
+    write_atomic(Path(asked.folder) / "figure.svg", figure.encode())
+    sys.stdout.write(table)
+    return 0
+
+
+def collect(
+    stage: str, models: Sequence[str], seeds: Sequence[int], folder: Path, overrides: Sequence[str]
+) -> Study:
+    """The metrics of each model and seed, trained unless they are in the folder."""
+    found: Study = {}
+    for model in models:
+        found[model] = {
+            seed: _metrics(
+                compose([f"+stage={stage}", f"model={model}", f"seed={seed}", *overrides]),
+                folder / model / f"seed_{seed}",
+            )
+            for seed in seeds
+        }
+    return found
+
+
+def compose(overrides: Sequence[str]) -> dict[str, Any]:
+    """The config, plain; raises ConfigError."""
+    config = OmegaConf.to_container(compose_config(overrides), resolve=True)
+    assert isinstance(config, dict)
+    return {str(key): value for key, value in config.items() if key != "output_dir"}
+
+
+def _metrics(config: dict[str, Any], folder: Path) -> dict[str, float]:
+    kept = folder / "metrics.json"
+    known = _read(kept)
+    if known.get("config") == config:
+        metrics: dict[str, float] = known["metrics"]
+        return metrics
+    log.info("training in %s", folder)
+    returned = run({**config, "output_dir": str(folder)})
+    metrics = {name: value for name, value in returned.items() if not isinstance(value, str)}
+    write_atomic(kept, json.dumps({"config": config, "metrics": metrics}, indent=1).encode())
+    return metrics
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tmgg.experiments.study", epilog="More arguments are overrides."
+    )
+    parser.add_argument("stage", help="such as stage1_poc or stage2_validation")
+    parser.add_argument("--models", default=",".join(MODELS), help="with commas; all by default")
+    parser.add_argument("--seeds", default="0,1,2", help="with commas")
+    parser.add_argument("--folder", default="study", help="for trainings, table and figure")
+    return parser
+
+
+def _models(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := set(names) - set(MODELS):
+        raise ConfigError(
+            f"--models has {', '.join(sorted(unknown))}; known models: {', '.join(MODELS)}"
+        )
+    return names
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        return [int(seed) for seed in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(f"--seeds is {text!r}; give whole numbers with commas") from error
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,121 @@
+"""The metrics of a study as Markdown. Pure."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+
+Study = dict[str, dict[int, dict[str, float]]]
+"""Metrics by model and seed."""
+_STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
+"""97.5 % points of Student's t with 1, 2, ... degrees of freedom."""
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and half the width of its 95 % interval; NaN for the latter with one value."""
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return mean, math.nan
+    freedom = len(values) - 1
+    quantile = _STUDENT[freedom - 1] if freedom <= len(_STUDENT) else 2.2
+    return mean, quantile * statistics.stdev(values) / math.sqrt(len(values))
+
+
+def cells_of(study: Study) -> list[str]:
+    """Names of the shifts, in order."""
+    ends = "_edge_only_loss"
+    names = _any(study)
+    return [
+        name.removeprefix("shift_").removesuffix(ends)
+        for name in names
+        if name.startswith("shift_") and name.endswith(ends)
+    ]
+
+
+def values_of(study: Study, model: str, metric: str) -> list[float]:
+    """One for each seed that has it."""
+    return [metrics[metric] for metrics in study[model].values() if metric in metrics]
+
+
+def render_table(study: Study) -> str:
+    """The stage's own test set; then, where there are shifts, one row for each of them."""
+    parts = [_render_models(study)]
+    if cells_of(study):
+        parts.append(_render_shifts(study))
+    parts.append(
+        "Gap closed is of the block oracle's gap: mean over seeds, ± half the 95 % interval over "
+        "seeds (Student's t), and se, the standard error over test graphs of one seed.\n"
+    )
+    return "\n".join(parts)
+
+
+def _render_models(study: Study) -> str:
+    first = _any(study)
+    rows = [
+        ["predictor", "test loss", "edge error", "gap closed", "se", "seeds", "training", "weights"]
+    ]
+    rows.append(["edge-only", f"{first['edge_only_test_loss']:.4f}", "", "0"])
+    for model, seeds in study.items():
+        seconds = values_of(study, model, "train_seconds")
+        se = max(values_of(study, model, "block_oracle_gap_closed_se"))
+        rows.append(
+            [
+                f"`{model}`",
+                _mean(study, model, "test_loss", 4),
+                _mean(study, model, "test_edge_error", 4),
+                _mean(study, model, "block_oracle_gap_closed", 3),
+                f"{se:.3f}",
+                ", ".join(map(str, seeds)),
+                " to ".join(sorted({f"{edge(seconds):.0f}" for edge in (min, max)}, key=int))
+                + " s",
+                f"{values_of(study, model, 'parameters')[0]:.0f}",
+            ]
+        )
+    if first.get("bayes_is_known"):
+        low, high = first["bayes_test_loss_low"], first["bayes_test_loss_high"]
+        gap = first["edge_only_test_loss"] - first["block_oracle_test_loss"]
+        closed = [(first["edge_only_test_loss"] - loss) / gap for loss in (high, low)]
+        rows.append(
+            ["the optimum", f"{low:.4f} to {high:.4f}", "", f"{closed[0]:.3f} to {closed[1]:.3f}"]
+        )
+    rows.append(["block oracle", f"{first['block_oracle_test_loss']:.4f}", "", "1"])
+    return _markdown(rows)
+
+
+def _render_shifts(study: Study) -> str:
+    first = _any(study)
+    rows = [["shift", "edge-only", "block oracle", "optimum closes", *(f"`{m}`" for m in study)]]
+    for cell in cells_of(study):
+        prefix = f"shift_{cell}_"
+        has_gap = f"{prefix}gap_closed" in first
+        metric = f"{prefix}gap_closed" if has_gap else f"{prefix}excess"
+        ends = [first.get(f"{prefix}optimum_gap_closed_{side}") for side in ("low", "high")]
+        rows.append(
+            [
+                cell,
+                f"{first[f'{prefix}edge_only_loss']:.4f}",
+                f"{first[f'{prefix}block_oracle_loss']:.4f}",
+                " to ".join(f"{end:.2f}" for end in ends if end is not None) or "",
+                *(_mean(study, model, metric, 2 if has_gap else 4) for model in study),
+            ]
+        )
+    told = "Numbers are the gap closed; in rows without a gap, the loss beyond edge-only.\n"
+    return f"{_markdown(rows)}\n{told}"
+
+
+def _mean(study: Study, model: str, metric: str, digits: int) -> str:
+    mean, half = interval(values_of(study, model, metric))
+    if math.isnan(half):
+        return f"{mean:.{digits}f}"
+    return f"{mean:.{digits}f} ± {half:.{digits}f}"
+
+
+def _any(study: Study) -> Mapping[str, float]:
+    """References are the same for every model and seed."""
+    return next(metrics for seeds in study.values() for metrics in seeds.values())
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    width = len(rows[0])
+    lines = [" | ".join([*row, *[""] * (width - len(row))]) for row in rows]
+    lines.insert(1, "|".join(["---"] * width))
+    return "".join(f"| {line} |\n" if "---" not in line else f"|{line}|\n" for line in lines)

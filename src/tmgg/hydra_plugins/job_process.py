@@ -1,0 +1,114 @@
+"""Hydra's side of a job's process: its plugins, its state, its command line."""
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
+from omegaconf import DictConfig, OmegaConf
+
+from tmgg.errors import TaskError
+from tmgg.experiment_utils.program import again
+from tmgg.experiment_utils.program.script import MAIN
+from tmgg.hydra_plugins.resolving import as_written
+
+# They choose where a sweep's jobs run. The job run alone has none of them.
+_OF_THE_SWEEP = (
+    "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "hydra.sweep",
+    "hydra.mode", "hydra.run",
+)  # fmt: skip
+_CONFIG_FLAGS = ("config_path", "config_name", "config_dir")
+_scanned: list[str] = []
+"""Where the plugins were looked for."""
+
+
+def arguments_of(config: DictConfig) -> list[str]:
+    """The command line that runs the job alone: its own overrides, and where its config is."""
+    asked = map(str, OmegaConf.select(config, "hydra.overrides.hydra") or ())
+    of_hydra = [each for each in asked if not each.lstrip("+~").startswith(_OF_THE_SWEEP)]
+    of_task = as_written(OmegaConf.select(config, "hydra.overrides.task") or OmegaConf.create([]))
+    return [*_config_flags(), *of_hydra, *of_task]
+
+
+def _config_flags() -> list[str]:
+    try:
+        with contextlib.redirect_stderr(None):
+            given, _others = get_args_parser().parse_known_args(sys.argv[1:])
+    except SystemExit:  # not a command line of Hydra's
+        return []
+    flags = ((name, getattr(given, name)) for name in _CONFIG_FLAGS)
+    return [f"--{name.replace('_', '-')}={value}" for name, value in flags if value is not None]
+
+
+def know_plugins() -> None:
+    """Have Hydra's plugins found, before anything is opened that may be an instance of one.
+
+    To find them Hydra runs their modules, also a second time, and makes new classes of the old
+    names: what was opened before could not be pickled any more.
+    """
+    try:
+        places = list(importlib.import_module("hydra_plugins").__path__)
+    except ImportError:
+        places = []
+    if places != _scanned:
+        Singleton._instances.pop(Plugins, None)
+    Plugins.instance()
+    _scanned[:] = places
+
+
+def set_state(state: dict[str, Any]) -> None:
+    """Hydra's state of the submitting process; the plugins of this one, which are found already."""
+    state["instances"][Plugins] = Plugins.instance()
+    Singleton.set_state(state)
+
+
+@contextlib.contextmanager
+def no_app_starts() -> Iterator[None]:
+    """Inside, a script that is loaded may define a Hydra app, and not start it."""
+    module: Any = sys.modules["hydra.main"]
+    started = module._run_hydra
+
+    def refuse(*_arguments: Any, **_named: Any) -> None:
+        raise TaskError(
+            f"{getattr(sys.modules[MAIN], '__file__', 'the script')} starts its Hydra app when a "
+            'job loads it. Call it under `if __name__ == "__main__":`.'
+        )
+
+    module._run_hydra = refuse
+    try:
+        yield
+    finally:
+        module._run_hydra = started
+
+
+def join_job_folder() -> None:
+    """In a process that runs a job's command line again: one run, in the job's folder.
+
+    Called as Hydra finds the plugins of an app that starts.
+    """
+    folder = again.job_folder()
+    if folder is None or getattr(Hydra.run, "is_again", False):
+        return
+    hydra_class: Any = Hydra
+    run = hydra_class.run
+    own = [f"hydra.run.dir={_quoted(folder)}", "hydra.output_subdir=null", "hydra.mode=RUN"]
+
+    def run_again(
+        self: Hydra, config_name: str | None, task_function: Any, overrides: list[str], **more: Any
+    ) -> Any:
+        asked = [each for each in overrides if not each.startswith("hydra.mode=")]
+        return run(self, config_name, task_function, [*asked, *own], **more)
+
+    run_again.is_again = True  # type: ignore[attr-defined]
+    hydra_class.run = hydra_class.multirun = run_again
+
+
+def _quoted(path: str) -> str:
+    """As a value in Hydra's grammar of overrides."""
+    escaped = path.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
+    return f"'{escaped}'"

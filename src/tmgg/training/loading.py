@@ -1,0 +1,97 @@
+"""A trained denoiser out of its checkpoint, as a function of noisy graphs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tmgg.errors import ConfigError
+from tmgg.models import MODELS
+from tmgg.training.config import ALL_NOISES, DATA, Settings, parse_settings
+from tmgg.training.module import SETTINGS_KEY, seeded_model
+
+
+class TrainedDenoiser:
+    """Callable; made by `load`."""
+
+    def __init__(self, settings: Settings, state: Mapping[str, Tensor]) -> None:
+        self.settings = settings
+        """Of the training: `data`, `noise`, `model`, `trainer`, `seed`."""
+        self.model = seeded_model(settings)
+        """The PyTorch module; gives logits."""
+        prefix = "model."
+        own = {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
+        self.model.load_state_dict(own)
+        self.model.eval()
+
+    def __call__(self, noisy: Any, *, eps: float | None = None) -> Tensor:
+        """P(edge) of each pair, of one noisy graph (N, N) or several (B, N, N); zero diagonal.
+
+        `eps` is the flip rate, which a model of `noise=flip_range` must be told.
+        """
+        noisy_BNN = torch.as_tensor(noisy, dtype=torch.float32)
+        if noisy_BNN.ndim not in (2, 3) or noisy_BNN.shape[-1] != noisy_BNN.shape[-2]:
+            raise ConfigError(
+                f"the graph has shape {tuple(noisy_BNN.shape)}; give one square matrix, or several"
+            )
+        if not torch.equal(noisy_BNN, noisy_BNN.mT):
+            raise ConfigError("the graph is not symmetric; only undirected graphs are denoised")
+        single = noisy_BNN.ndim == 2
+        noisy_BNN = noisy_BNN[None] if single else noisy_BNN
+        rate_B = None if eps is None else torch.full((len(noisy_BNN),), _flip_rate(eps))
+        with torch.no_grad():
+            logits_BNN = self.model(noisy_BNN, None, rate_B)
+        off_diagonal = 1.0 - torch.eye(noisy_BNN.shape[-1])
+        probability_BNN = torch.sigmoid(logits_BNN) * off_diagonal
+        return probability_BNN[0] if single else probability_BNN
+
+
+def _flip_rate(eps: float) -> float:
+    if not 0.0 < eps < 0.5:
+        raise ConfigError(f"eps is {eps}; a flip rate lies above 0 and below 0.5")
+    return eps
+
+
+def load(checkpoint: str | Path) -> TrainedDenoiser:
+    """The model of a checkpoint that a built-in experiment wrote, `best.ckpt` or `last.ckpt`.
+
+        denoise = tmgg.load("outputs/.../checkpoints/best.ckpt")
+        probability = denoise(noisy)
+
+    Raises ConfigError for a file that is no such checkpoint. Nothing in the file is executed.
+    """
+    path = Path(checkpoint)
+    if not path.is_file():
+        raise ConfigError(
+            f"checkpoint {path} is no file; give checkpoints/best.ckpt or last.ckpt of a run"
+        )
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(saved, dict) or SETTINGS_KEY not in saved:
+        raise ConfigError(
+            f"{path} is no checkpoint of a built-in experiment; "
+            "a module of your own has load_from_checkpoint"
+        )
+    return TrainedDenoiser(_settings_of(saved[SETTINGS_KEY]), saved["state_dict"])
+
+
+def _settings_of(then: Mapping[str, Any]) -> Settings:
+    """From what a checkpoint keeps: classes by name, as `Settings.scientific` has them."""
+    names = {entry.config.__name__: name for name, entry in MODELS.items()}
+    for table in (ALL_NOISES, DATA):
+        names |= {kind.__name__: name for name, kind in table.items()}
+
+    def named(group: str) -> dict[str, Any]:
+        name = then[group]["name"]
+        return {**then[group], "name": names.get(name, name)}
+
+    return parse_settings(
+        {
+            "data": named("data") if "name" in then["data"] else then["data"],
+            "noise": named("noise"),
+            "model": named("model"),
+            "trainer": then["trainer"],
+            "seed": then["seed"],
+        }
+    )

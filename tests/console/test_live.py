@@ -1,0 +1,226 @@
+"""The line that tells how runs are getting on."""
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from tests.fakes.clock import FakeClock
+from tmgg.console.durations import render_duration
+from tmgg.console.live import LiveView, render_progress
+from tmgg.console.progress import SweepProgress, render_speed
+from tmgg.console.ranking import Ranking
+from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.failures import failure
+
+
+def state(run_id: str = "r", status: str = "running", **more: object) -> RunState:
+    final = status in ("completed", "failed")
+    return RunState(run_id=run_id, status=status, final=final, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (state(status="pending"), "run r: pending"),
+        (
+            state(status="pending", reason="Resources", job_id="7", estimated_start="12:00"),
+            "run r: pending (Resources; starts 12:00; job 7)",
+        ),
+        (state(job_id="7", nodes="node[1-3]"), "run r: running (job 7; on node[1-3])"),
+        (state(attempt=2), "run r: running (attempt 2)"),
+        (state(note="squeue did not answer"), "run r: running (squeue did not answer)"),
+        (state(status="failed", reason="OOM"), "run r: failed"),
+    ],
+)
+def test_a_single_run_is_told_in_full(given: RunState, line: str) -> None:
+    progress = SweepProgress(total=1)
+    progress.observe([given])
+
+    assert render_progress(progress, {}) == [line]
+
+
+def test_many_runs_are_counted_with_the_reasons_they_wait_for_and_failed_for() -> None:
+    progress = SweepProgress(total=9)
+    progress.observe(
+        [
+            state("a", "pending", reason="Priority"),
+            state("b", "pending", reason="Resources"),
+            state("c", "pending", reason="Resources"),
+            state("d"),
+            state("e", "completed"),
+            state("f", "failed", failure=failure("timeout", "")),
+            state("g", "failed", failure=failure("timeout", "")),
+        ]
+    )
+
+    assert render_progress(progress, {}) == [
+        "9 runs: 2 to submit, 3 pending (Resources, Priority), 1 running, 1 completed, "
+        "2 failed (2 timeout)"
+    ]
+
+
+def test_what_could_not_be_found_out_is_told_once() -> None:
+    progress = SweepProgress(total=2)
+    progress.observe([state("a", note="no answer"), state("b", note="no answer")])
+
+    assert render_progress(progress, {}) == ["2 runs: 2 running, no answer"]
+
+
+def test_speed_and_likely_end_count_from_the_first_run_that_began() -> None:
+    clock = FakeClock()
+    progress = SweepProgress(total=6, monotonic=clock.monotonic)
+    progress.observe([state("a", "pending"), state("b", "pending")])
+    clock.sleep(1000)
+    progress.observe([state("a"), state("b")])
+    clock.sleep(60)
+    progress.observe([state("a", "completed"), state("b", "failed")])
+
+    assert render_progress(progress, {})[1:] == ["2 runs a minute, about 2:00 left"]
+
+
+def test_runs_that_had_ended_before_somebody_looked_are_no_measure_of_speed() -> None:
+    clock = FakeClock()
+    progress = SweepProgress(total=4, monotonic=clock.monotonic)
+    progress.observe([state("a", "completed"), state("b", "completed"), state("c")])
+    clock.sleep(30)
+    assert progress.seconds_left is None
+    progress.observe([state("c", "completed")])
+
+    assert progress.seconds_left == 30
+
+
+def test_nothing_is_left_when_all_have_ended() -> None:
+    clock = FakeClock()
+    progress = SweepProgress(total=1, monotonic=clock.monotonic)
+    progress.observe([state("a")])
+    clock.sleep(60)
+    progress.observe([state("a", "completed")])
+
+    assert render_speed(progress) == "1 runs a minute"
+
+
+@pytest.mark.parametrize(
+    ("ranking", "line"),
+    [
+        (Ranking(), "best val_loss 0.5: x=2 (run b)"),
+        (Ranking("val_loss", "max"), "best val_loss 3: run a"),
+        (Ranking("accuracy", "max"), "best accuracy 0.75: run d"),
+        (Ranking("absent"), None),
+    ],
+)
+def test_the_best_so_far_is_told_with_what_makes_it_so(ranking: Ranking, line: str | None) -> None:
+    metrics = {
+        "a": {"val_loss": 3.0, "accuracy": 0.5},
+        "b": {"val_loss": 0.5},
+        "c": {"val_loss": float("nan")},
+        "d": {"val_loss": 1.0, "accuracy": 0.75},
+    }
+    progress = SweepProgress(total=5, ranking=ranking, read_metrics=metrics.__getitem__)
+    for run_id in metrics:
+        progress.observe([state(run_id, "completed"), state("e", "failed")])
+
+    told = [text for text in render_progress(progress, {"b": "x=2"}) if text.startswith("best")]
+    assert told == ([line] if line else [])
+
+
+def test_a_runs_metrics_are_read_once() -> None:
+    asked: list[str] = []
+
+    def read(run_id: str) -> dict[str, float]:
+        asked.append(run_id)
+        return {}
+
+    progress = SweepProgress(total=2, read_metrics=read)
+    for _ in range(3):
+        progress.observe([state("a", "completed"), state("b")])
+
+    assert asked == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (59.9, "0:59"), (61, "1:01"), (3723, "1:02:03")]
+)
+def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
+    assert render_duration(seconds) == text
+
+
+def test_without_a_terminal_a_line_is_printed_when_something_changed() -> None:
+    out = io.StringIO()
+    with LiveView(console=Console(file=out, force_terminal=False)) as view:
+        for given in (state(status="pending"), state(status="pending"), state()):
+            view([given])
+
+    assert out.getvalue() == "run r: pending\nrun r: running\n"
+
+
+def test_runs_left_out_of_a_later_call_still_count() -> None:
+    progress = SweepProgress(total=2)
+    progress.observe([state("a", "completed"), state("b")])
+    progress.observe([state("b", "completed")])
+
+    assert render_progress(progress, {})[0] == "2 runs: 2 completed"
+    assert set(progress.seen) == {"a", "b"}
+
+
+def test_without_a_terminal_a_sweep_prints_a_line_now_and_then_and_the_last() -> None:
+    out, clock = io.StringIO(), FakeClock()
+    console = Console(file=out, force_terminal=False)
+    progress = SweepProgress(total=100, monotonic=clock.monotonic)
+    with LiveView(progress, console=console, monotonic=clock.monotonic) as view:
+        view([state(f"r{number}") for number in range(100)])
+        for number in range(100):
+            clock.sleep(0.3)
+            view([state(f"r{number}", "completed")])
+
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "100 runs: 100 running"
+    assert lines[-1] == "100 runs: 100 completed; 200 runs a minute"
+    assert len(lines) == 4
+
+
+def test_long_lines_and_brackets_are_printed_as_they_are() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=False, width=20)
+    with LiveView(console=console) as view:
+        view([state(status="pending", reason="[red]a reason longer than the line[/red]")])
+
+    assert out.getvalue().strip() == ("run r: pending ([red]a reason longer than the line[/red])")
+
+
+def test_on_a_terminal_one_line_changes_in_place_and_is_gone_at_the_end() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80)
+    with LiveView(console=console) as view:
+        view([state(status="pending", reason="[b]")])
+        assert view._live is not None
+        view._live.refresh()
+        view([state()])
+        view._live.refresh()
+
+    shown = re.sub(r"\x1b\[[0-9?]*[A-Za-z]", "", out.getvalue())
+    assert "0:00  run r: pending ([b])" in shown
+    assert "0:00  run r: running" in shown
+    assert out.getvalue().endswith("\x1b[2K")
+
+
+def test_on_a_terminal_a_sweep_has_a_line_for_each_thing() -> None:
+    out, clock = io.StringIO(), FakeClock()
+    console = Console(file=out, force_terminal=True, width=80)
+    progress = SweepProgress(
+        total=2, read_metrics=lambda _run_id: {"val_loss": 0.25}, monotonic=clock.monotonic
+    )
+    with LiveView(
+        progress, titles={"a": "x=1"}, console=console, monotonic=clock.monotonic
+    ) as view:
+        view([state("a"), state("b")])
+        clock.sleep(30)
+        view([state("a", "completed")])
+        assert view._live is not None
+        view._live.refresh()
+
+    shown = re.sub(r"\x1b\[[0-9?]*[A-Za-z]", "", out.getvalue())
+    assert "0:30  2 runs: 1 running, 1 completed" in shown
+    assert "      2 runs a minute, about 0:30 left" in shown
+    assert "      best val_loss 0.25: x=1 (run a)" in shown

@@ -1,0 +1,147 @@
+"""What is printed at the end."""
+
+import math
+import sys
+from dataclasses import replace
+
+import pytest
+
+from tmgg.console import report
+from tmgg.console.printing import put_table
+from tmgg.console.ranking import Ranking
+from tmgg.console.sweep_summary import SweepRow
+from tmgg.console.sweep_table import METRICS_SHOWN, render_number
+from tmgg.experiment_utils.cloud.runs import ExperimentResult
+from tmgg.experiment_utils.failures import failure
+
+
+def result(run_id: str, **more: object) -> ExperimentResult:
+    given = {"status": "completed", "config": {}} | more
+    return ExperimentResult(run_id=run_id, **given)  # type: ignore[arg-type]
+
+
+def rows(*results: ExperimentResult) -> list[SweepRow]:
+    return [
+        SweepRow(number=number, title=f"lr={number}", result=one)
+        for number, one in enumerate(results)
+    ]
+
+
+def test_metrics_are_a_table_and_places_are_whole_lines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    place = "/" + "very/" * 60 + "long"
+
+    report.print_metrics({"loss": 0.123456789, "n": 3}, {"output": place, "checkpoint": None})
+
+    out = capsys.readouterr().out
+    assert ["loss", "0.123457"] in [line.split() for line in out.splitlines()]
+    assert ["n", "3"] in [line.split() for line in out.splitlines()]
+    assert f"output: {place}\n" in out
+    assert "checkpoint" not in out
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1, "1"), (True, "True"), (math.nan, "nan"), (-math.inf, "-inf"), (1e-9, "1e-09"), (2.0, "2")],
+)
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert render_number(value) == text
+
+
+def test_a_sweep_is_a_row_for_each_run_with_every_metric(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = rows(result("a", metrics={"loss": 0.5}), result("b", metrics={"accuracy": 1.0}))
+    given[0] = replace(given[0], title="lr=[1]")
+
+    report.print_sweep(given, Ranking())
+
+    header, first, second = (
+        line.split() for line in capsys.readouterr().out.splitlines() if line.strip(" ─")
+    )
+    assert header == ["#", "lr", "status", "time", "loss", "accuracy", "run"]
+    assert first == ["0", "[1]", "completed", "0:00", "0.5", "a"]
+    assert second == ["1", "1", "completed", "0:00", "1", "b"]
+
+
+def test_failures_come_with_kind_reason_advice_and_logs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    why = failure("out_of_memory", "killed at 4 GB")
+    failed = result(
+        "b",
+        status="failed",
+        failure=why,
+        error_message=f"{why.message}\nHINT: {why.hint}",
+        output_path="/logs/b.out",
+    )
+
+    report.print_sweep(rows(result("a"), failed), Ranking())
+
+    out, err = capsys.readouterr()
+    assert "out_of_memory" in out
+    assert "run b [lr=1] failed (out_of_memory):\nkilled at 4 GB\nHINT: " in err
+    assert "errors: /logs/b.err" in err
+    assert "1 of 2 runs failed" in err
+
+
+def test_of_many_failures_the_first_are_told_and_the_rest_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    many = [result(f"r{n}", status="failed", error_message="why") for n in range(15)]
+
+    report.print_sweep(rows(*many), Ranking())
+
+    err = capsys.readouterr().err
+    assert err.count("failed:") == 10
+    assert "15 of 15 runs failed; 5 of them not shown above" in err
+
+
+def test_the_table_is_sorted_by_the_metric_that_was_chosen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = rows(
+        result("a", metrics={"loss": 2.0}),
+        result("b", status="failed", error_message="why"),
+        result("c", metrics={"loss": 1.0}),
+        result("d", metrics={"loss": math.nan}),
+    )
+
+    report.print_sweep(given, Ranking("loss"))
+    out = capsys.readouterr().out
+    report.print_sweep(given, Ranking("loss", "max"))
+    reverse = capsys.readouterr().out
+
+    assert [line.split()[0] for line in out.splitlines()] == ["#", "2", "0", "1", "3", "best"]
+    assert "best loss: 1 (#2 lr=2)" in out
+    assert "best loss: 2 (#0 lr=0)" in reverse
+
+
+def test_of_thousands_of_metrics_the_chosen_and_the_first_few_are_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    many = {f"m{index}": float(index) for index in range(20_000)}
+    report.print_sweep(
+        rows(result("a", metrics=many), result("b", metrics=many)), Ranking("m19999")
+    )
+    table = capsys.readouterr().out
+    header = table.split("run")[0].split()
+    assert [name for name in header if name.startswith("m")] == [
+        *(f"m{index}" for index in range(METRICS_SHOWN - 1)),
+        "m19999",
+    ]
+    assert "19992 more metrics are not shown" in table
+    report.print_metrics(many, {})
+    told = capsys.readouterr().out
+    assert "19900 more metrics are not shown" in told
+    assert len(told.splitlines()) < 120
+
+
+def test_a_name_of_a_column_does_not_act_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    put_table(["met\x1b]0;PWN\x07[bold]", "x"], [["1", "2"]])
+    printed = capsys.readouterr().out
+    assert "met\\x1b]0;PWN\\x07[bold]" in printed

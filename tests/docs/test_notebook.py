@@ -1,0 +1,42 @@
+"""Functions and classes of a notebook as runs, in a real kernel; edited between cells, too."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.long
+
+NOTEBOOK = '''
+import nbformat
+from nbclient import NotebookClient
+
+CELLS = ["""
+from tmgg import LocalRunner
+runner = LocalRunner()
+class P:
+    def __init__(self, x): self.x = x
+def f(p): return P(p.x + 1)
+r = runner.submit(f, P(1)).result(100)
+print(r.x, isinstance(r, P), runner.submit(lambda y: y * 2, 4).result(100))
+""", """
+def f(p): return P(p.x + 100)
+class P:
+    def __init__(self, x): self.x, self.new = x, True
+r = runner.submit(f, P(1)).result(100)
+print(r.x, r.new)
+"""]
+notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in CELLS])
+NotebookClient(notebook, timeout=150, kernel_name="python3").execute()
+print(*(cell.outputs[0]["text"] for cell in notebook.cells))
+'''
+
+
+def test_what_a_cell_defines_runs_as_it_is_now(tmp_path: Path) -> None:
+    pytest.importorskip("ipykernel")
+    pytest.importorskip("nbclient")
+    done = subprocess.run(
+        [sys.executable, "-c", NOTEBOOK], cwd=tmp_path, capture_output=True, text=True, timeout=250
+    )
+    assert done.stdout.split() == ["2", "True", "8", "101", "True"], done.stderr

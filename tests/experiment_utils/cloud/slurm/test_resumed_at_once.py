@@ -1,0 +1,151 @@
+"""Launchers that resume the same configs at the same time: each config runs once."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.slurm.fake import FakeSlurm
+from tmgg.errors import SubmissionError
+from tmgg.experiment_utils import leases
+from tmgg.experiment_utils.atomic_file import write_json
+from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner, sweep_records
+from tmgg.experiment_utils.cloud.runs import SpawnedSweep, SweepMode
+from tmgg.experiment_utils.cloud.sweep_plan import SweepOptions
+from tmgg.experiment_utils.cloud.waiting import Clock
+from tmgg.experiment_utils.paths import BatchPaths, SweepPaths
+from tmgg.experiment_utils.registry import new_intent
+
+CONFIGS = [{"experiment": {"_target_": "lab:run"}, "x": x} for x in range(3)]
+
+
+class WaitingClock(Clock):
+    """Says when somebody waits."""
+
+    def __init__(self) -> None:
+        self.waits = threading.Event()
+
+    def sleep(self, duration_s: float) -> None:
+        self.waits.set()
+        time.sleep(min(duration_s, 0.01))
+
+
+class Other(threading.Thread):
+    """Another launcher of the same configs."""
+
+    def __init__(self, mode: SweepMode) -> None:
+        super().__init__()
+        self.clock = WaitingClock()
+        self._mode = mode
+        self.sweep: SpawnedSweep | None = None
+
+    def run(self) -> None:
+        self.sweep = new_runner(self.clock).spawn_sweep(CONFIGS, mode=self._mode, resume=True)
+
+    def begin(self) -> None:
+        """Return once it waits, or is done."""
+        self.start()
+        while self.is_alive() and not self.clock.waits.wait(0.01):
+            continue
+
+
+def new_runner(clock: Clock | None = None) -> SlurmRunner:
+    settings = SlurmConfig(nodes=1, ray_bootstrap="none", gpus_per_task=0, mem_per_cpu="1MB")
+    return SlurmRunner(settings, clock=clock)
+
+
+def once(monkeypatch: pytest.MonkeyPatch, action: Callable[[], None]) -> None:
+    """Act when a launcher has looked and is about to put its new runs on record."""
+    note = sweep_records.note_sweep
+
+    def overtaken(*arguments: object) -> None:
+        monkeypatch.setattr(sweep_records, "note_sweep", note)
+        action()
+        note(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sweep_records, "note_sweep", overtaken)
+
+
+@pytest.mark.parametrize("mode", ["separate", "array"])
+def test_of_two_that_resume_at_once_one_waits_and_takes_the_others_runs(
+    slurm: FakeSlurm, folder: Path, monkeypatch: pytest.MonkeyPatch, mode: SweepMode
+) -> None:
+    other = Other(mode)
+    once(monkeypatch, other.begin)
+    mine = new_runner().spawn_sweep(CONFIGS, mode=mode, resume=True)
+    other.join(60)
+    assert other.sweep is not None
+    assert other.sweep.run_ids == mine.run_ids
+    assert len(slurm.calls("sbatch")) == (3 if mode == "separate" else 1)
+
+
+def test_what_another_went_on_with_is_not_submitted_by_one_that_was_stopped(
+    slurm: FakeSlurm, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = new_runner()
+
+    def lose_the_lock() -> None:
+        sweeps = runner.output_dir / SweepPaths.FOLDER_NAME
+        write_json(sweeps / ".resume.2", replace(new_intent(), host="elsewhere").to_json())
+
+    once(monkeypatch, lose_the_lock)
+    with pytest.raises(SubmissionError, match="was stopped for more than 120 s"):
+        runner.spawn_sweep(CONFIGS, mode="separate", resume=True)
+    assert slurm.calls("sbatch") == []
+    (sweep_id,) = (path.stem for path in (runner.output_dir / ".sweeps").glob("*.json"))
+    (state,) = new_runner().poll([f"{sweep_id}-0"])
+    assert (state.status, state.final) == ("failed", True)
+    assert state.failure is not None
+    assert "another one went on" in state.failure.message
+
+
+def launcher_elsewhere(monkeypatch: pytest.MonkeyPatch, runner: SlurmRunner) -> BatchPaths:
+    """One that has put three runs on record and waits for room in the queue."""
+    elsewhere = replace(new_intent(), host="elsewhere", scope="another boot")
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep_records, "new_intent", lambda *_place: elsewhere)
+        plan = runner.plan_sweep(CONFIGS, SweepOptions(mode="separate"))
+        runner.runs.note_sweep(plan, gpu_type=None)
+    return sweep_records.waiting_batch(runner.output_dir, plan.sweep_id)
+
+
+@pytest.mark.parametrize("mode", ["separate", "array"])
+def test_a_resume_leaves_the_runs_of_a_launcher_that_lives_to_it_and_says_so(
+    slurm: FakeSlurm,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    mode: SweepMode,
+) -> None:
+    launcher_elsewhere(monkeypatch, new_runner())
+    sweep = new_runner().spawn_sweep(CONFIGS, mode=mode, resume=True)
+    assert slurm.calls("sbatch") == []
+    assert sweep.refused == {}
+    assert "3 of 3 recognised (3 under way); 0 to run" in caplog.text
+    assert "3 wait for the launcher that put them on record, which is still at work" in caplog.text
+
+
+@pytest.mark.parametrize("mode", ["separate", "array"])
+def test_a_resume_takes_over_from_a_launcher_that_ends_meanwhile(
+    slurm: FakeSlurm, folder: Path, monkeypatch: pytest.MonkeyPatch, mode: SweepMode
+) -> None:
+    (folder / "lab.py").write_text("def run(config):\n    return {'x': config.x}\n")
+    waiting = launcher_elsewhere(monkeypatch, new_runner())
+    monkeypatch.setattr("tmgg.experiment_utils.cloud.waiting.FIRST_POLL_INTERVAL_S", 0.01)
+    runner = new_runner()
+    long_ago = time.time() - leases.LEASE_S - 60
+    seen: list[str] = []
+
+    def see(states: object) -> None:
+        if not seen:
+            os.utime(waiting.intent, (long_ago, long_ago))
+        seen.append(str(states))
+
+    slurm.configure(run_jobs=True)
+    results = runner.run_sweep(CONFIGS, mode=mode, resume=True, on_update=see)
+    assert [result.metrics for result in results] == [{"x": 0.0}, {"x": 1.0}, {"x": 2.0}]
+    assert len(slurm.jobs) == 3

@@ -1,0 +1,175 @@
+"""Calls of a script's functions: the job's `__main__` is the script."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+LIMIT_S = 120
+SCRIPT = """
+import concurrent.futures, dataclasses, enum, json, multiprocessing, pickle, sys
+from tmgg.experiment_utils.cloud import LocalRunner
+
+class Colour(enum.Enum):
+    RED = 1
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+class TwiceError(Exception):
+    pass
+
+scale = 1
+
+def double(point):
+    return Point(2 * point.x)
+
+def pools(points):
+    found = []
+    for method in ("fork", "spawn"):
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            found.append(pool.map(double, points))
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+        found.append(list(pool.map(double, points)))
+    return found
+
+def what_it_is(point):
+    import __main__
+    same = pickle.loads(pickle.dumps(Colour.RED)) is Colour.RED
+    return {"file": __main__.__file__, "name": __name__, "argv": sys.argv, "same": same,
+            "scaled": scale * point.x}
+
+def bad(point):
+    raise TwiceError(point.x)
+
+def inner():
+    LocalRunner().submit(double, Point(1))
+
+def again():
+    import subprocess
+    return subprocess.run([sys.executable, *sys.argv], capture_output=True, text=True).stderr
+
+if __name__ == "__main__":
+    scale = 10
+    runner = LocalRunner()
+    futures = [runner.submit(pools, [Point(1), Point(2)]), runner.submit(what_it_is, Point(3)),
+               runner.submit(bad, Point(4)), runner.submit(again)]
+    resumed = runner.map(double, [Point(5)], resume=True)
+    error = futures.pop(2).exception(60)
+    pools, found, told = [future.result(60) for future in futures]
+    assert pools == [[Point(2), Point(4)]] * 3, pools
+    assert isinstance(error, TwiceError) and error.args == (4,), error
+    assert resumed[0].result(60) == Point(10)
+    print(json.dumps({**found, "told": told, "resumed": resumed[0].run_id}))
+"""
+
+
+SHORT = """
+import json, sys
+from tmgg.experiment_utils.cloud import LocalRunner
+
+def double(x):
+    return 2 * x
+
+if __name__ == "__main__":
+    again = "again" in sys.argv
+    future, = LocalRunner().map(double, [1], resume=True, rerun_changed_code=again)
+    print(json.dumps([future.run_id, future.result(60)]))
+"""
+
+
+def said(folder: Path, *arguments: str) -> Any:
+    done = subprocess.run(
+        [sys.executable, "script.py", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1]), done.stderr
+
+
+def test_a_scripts_call_sees_the_script_as_at_home_and_is_known_again(folder: Path) -> None:
+    script = folder / "script.py"
+    script.write_text(SCRIPT)
+    first, _ = said(folder, "--depth", "2")
+
+    assert first["file"] == str(script)
+    assert (first["name"], first["argv"]) == ("__main__", ["script.py", "--depth", "2"])
+    assert first["same"]
+    assert first["scaled"] == 30
+    assert "runs the command line of a job again" in first["told"]
+    second, words = said(folder, "--depth", "3")
+    assert second["resumed"] == first["resumed"]
+    assert "another version" not in words
+
+    # A process that has no such class gets a copy.
+    from tmgg.experiment_utils.cloud import LocalRunner
+
+    value = LocalRunner().future(first["resumed"]).result(LIMIT_S)
+    assert (type(value).__name__, value.x) == ("Point", 10)
+
+
+def test_a_call_of_changed_code_is_known_and_told(folder: Path) -> None:
+    script = folder / "script.py"
+    script.write_text(SHORT)
+    first, _ = said(folder)
+    script.write_text(SHORT.replace("2 *", "3 *"))
+    second, words = said(folder)
+
+    assert second == first
+    assert "1 was made by an earlier version of script.py" in words
+    third, _ = said(folder, "again")
+    assert (third[0] != first[0], third[1]) == (True, 3)
+
+
+GUARDED = """
+import functools, json, os, threading
+from tmgg.experiment_utils.cloud import LocalRunner
+
+K = 1
+lock = threading.Lock()
+
+def helper(x):
+    return x * K
+
+@functools.cache
+def cached(x):
+    return helper(x)
+
+class Model:
+    def scaled(self, x):
+        return cached(x)
+
+def fn(x):
+    with lock:
+        return Model().scaled(x)
+
+def defl(n):
+    def inner(x, y=n):
+        return x * y
+    return inner
+
+if __name__ == "__main__":
+    K = int(os.environ["K"])
+    lock = threading.Lock()
+    runner = LocalRunner()
+    calls = [runner.map(fn, [8], resume=True)[0], runner.map(defl(K), [8], resume=True)[0],
+             runner.map(lambda x: x * K, [8], resume=True)[0]]
+    print(json.dumps([[each.run_id, each.result(60)] for each in calls]))
+"""
+
+
+def test_what_the_guarded_part_has_set_counts(folder: Path, monkeypatch: Any) -> None:
+    (folder / "script.py").write_text(GUARDED)
+    made = []
+    for number in (2, 3, 2):
+        monkeypatch.setenv("K", str(number))
+        calls, _ = said(folder)
+        assert [value for _, value in calls] == [8 * number] * 3
+        made.append({run_id for run_id, _ in calls})
+    assert made[0] == made[2]
+    assert not made[0] & made[1]

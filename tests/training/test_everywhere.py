@@ -1,0 +1,78 @@
+"""A Lightning project of one's own on what a run has."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.training.lightning_project import Line, Points
+from tmgg.errors import ConfigError, StoppedEarlyError
+from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
+from tmgg.experiment_utils.context import RunContext, set_current_run
+from tmgg.experiments.everywhere import Trained, train_on_all_nodes
+
+PROJECT = Path(__file__).parents[2]
+
+
+def train(folder: Path, *, steps: int = 40, **options: Any) -> tuple[Line, Trained]:
+    module = Line()
+    return module, train_on_all_nodes(
+        module, Points(), output_dir=folder, max_steps=steps, max_epochs=-1, **options
+    )
+
+
+def test_a_module_of_ones_own_learns_and_has_its_weights_afterwards(tmp_path: Path) -> None:
+    module, trained = train(tmp_path)
+    assert trained.metrics["steps"] == 40
+    assert trained.metrics["val_loss"] < 0.1
+    saved = torch.load(trained.checkpoint_path, weights_only=True)["state_dict"]
+    assert torch.equal(saved["layer.weight"], module.layer.weight)
+    assert trained.as_result()["checkpoint_path"] == str(tmp_path / "checkpoints" / "last.ckpt")
+
+
+def test_a_run_that_is_to_end_saves_and_goes_on_from_there(tmp_path: Path) -> None:
+    context = RunContext(
+        run_id="r",
+        output_dir=tmp_path / "parted",
+        stop_path=tmp_path / "stop",
+        checkpoint_note=tmp_path / "note",
+    )
+    set_current_run(context)
+    try:
+        (tmp_path / "stop").touch()
+        with pytest.raises(StoppedEarlyError, match="stopped at step 1"):
+            train(context.output_dir)
+        (tmp_path / "stop").unlink()
+        _, resumed = train(context.output_dir)
+    finally:
+        set_current_run(None)
+    assert resumed.metrics["steps"] == 40
+    assert resumed.metrics["val_loss"] < 0.1
+
+
+def test_where_to_train_is_not_the_callers_to_say(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="decides devices, strategy by what the run has"):
+        train(tmp_path, devices=2, strategy="ddp")
+
+
+def local_run(folder: Path, **config: Any) -> Any:
+    runner = LocalRunner(LocalConfig(output_dir=str(folder)))
+    target = {"experiment": {"_target_": "tests.training.lightning_project:run"}}
+    return runner.run_experiment({**target, **config})
+
+
+@pytest.mark.ray
+@pytest.mark.long
+def test_two_workers_train_it_and_its_own_errors_are_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PROJECT), str(PROJECT / "src")]))
+    result = local_run(tmp_path, workers=2)
+    assert result.status == "completed", result.error_message
+    assert result.metrics["steps"] == 40
+    assert [worker.rank for worker in result.workers] == [0, 1]
+    failed = local_run(tmp_path, workers=2, fails_at=5)
+    assert failed.status == "failed"
+    assert "KeyError: 'label'" in failed.error_message

@@ -1,0 +1,57 @@
+"""A checkpoint is a function."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tmgg.denoising.metrics import score_pairs
+from tmgg.errors import ConfigError
+from tmgg.models import MODELS
+from tmgg.training.config import parse_settings
+from tmgg.training.data import GraphSource, Shard
+from tmgg.training.experiment import run
+from tmgg.training.loading import load
+
+Config = dict[str, Any]
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_a_loaded_model_predicts_as_it_was_validated(small: Config, name: str) -> None:
+    config = {**small, "model": {"name": name, "k": 4}, "noise": {"name": "digress"}}
+    metrics = run(config)
+    denoise = load(str(metrics["checkpoint_path"]))
+    source, everything = GraphSource(parse_settings(config)), Shard()
+    batches = [
+        source.validation_batch(index, shard=everything, device=torch.device("cpu"))
+        for index in range(source.validation_batches(shard=everything))
+    ]
+    noisy_BNN = torch.cat([batch.noisy_BNN for batch in batches])
+    adj_BNN = torch.cat([batch.adj_BNN for batch in batches])
+    probability_BNN = denoise(noisy_BNN)
+    loss = score_pairs(torch.logit(probability_BNN, eps=1e-9), adj_BNN).bce
+    assert loss == pytest.approx(metrics["val_loss"], abs=1e-5)
+    torch.testing.assert_close(denoise(noisy_BNN[0].numpy()), probability_BNN[0])
+    assert float(probability_BNN.diagonal(dim1=1, dim2=2).abs().max()) == 0.0
+
+
+def test_what_is_no_checkpoint_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is no file"):
+        load(tmp_path / "none.ckpt")
+    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
+    with pytest.raises(ConfigError, match="is no checkpoint of a built-in experiment"):
+        load(tmp_path / "other.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("noisy", "message"),
+    [(torch.zeros(3), "has shape"), (torch.tensor([[0.0, 1.0], [0.0, 0.0]]), "not symmetric")],
+)
+def test_what_is_no_graph_is_refused_in_words(
+    small: Config, noisy: torch.Tensor, message: str
+) -> None:
+    short = {**small, "trainer": {**small["trainer"], "steps": 2}}
+    denoise = load(str(run(short)["checkpoint_path"]))
+    with pytest.raises(ConfigError, match=message):
+        denoise(noisy)
