@@ -168,8 +168,9 @@ class SlurmConfig:
     """Size of Ray's object store on each node, in megabytes of the job's memory (managed
     bootstrap); None is 30 %."""
     node_scratch: str = "/tmp"
-    """Folder on each node's own disk for Ray's sockets, logs and spilled objects (managed
-    bootstrap); at most 12 letters, because sockets cannot have long names."""
+    """Folder on each node's own disk for Ray's sockets, logs and spilled objects. Variables of
+    the job may be in it, as in /local/$SLURM_JOB_ID. At most 20 bytes, because the names of sockets
+    are bounded."""
     ray_start_timeout_s: float = 300.0
     """How long the nodes may take to join Ray (managed bootstrap), or the ranks to come together,
     before the job gives up, in seconds. Environments on a slow file system need minutes on many

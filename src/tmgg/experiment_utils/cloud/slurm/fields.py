@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Sequence
 
 from tmgg.errors import ConfigError
+from tmgg.experiment_utils.cloud.slurm.ray_node.scratch_name import ScratchNameError, check_name
 
-LONGEST_SCRATCH = 12
 LEAST_JOB_PORTS = 50
 _TIME = re.compile(
     r"(?P<minutes>\d{1,7})"
@@ -20,13 +20,11 @@ _MEMORY = re.compile(r"(?P<amount>[1-9]\d{0,11})(?P<unit>[KMGT]B?)?", re.IGNOREC
 
 
 def scratch_folder(name: str, value: object) -> None:
-    """A short absolute path on the nodes; see `ray_node/scratch.py` for why it must be short."""
-    if not isinstance(value, str) or not re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", value):
-        raise ConfigError(f"{name}={value!r} must be an absolute path of plain letters")
-    if len(value) > LONGEST_SCRATCH:
-        raise ConfigError(
-            f"{name}={value!r} is too long for Ray's sockets; at most {LONGEST_SCRATCH} letters"
-        )
+    """An absolute path on the nodes that leaves room for the names of Ray's sockets."""
+    try:
+        check_name(value)
+    except ScratchNameError as error:
+        raise ConfigError(f"{name}={value!r} {error}") from error
 
 
 def port_ranges(*, head: int, workers: tuple[int, int], job: tuple[int, int]) -> None:

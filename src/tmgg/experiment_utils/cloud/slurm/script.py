@@ -265,7 +265,7 @@ def _render_symmetric_run(config: SlurmConfig, python: str, _entrypoint: str) ->
         num_gpus=str(config.gpus_per_task),
         worker_ports="" if ports == default_ports else lines,
         entrypoint=ENTRYPOINT,
-        scratch=config.node_scratch,
+        scratch=shlex.quote(config.node_scratch),
     )
 
 
@@ -283,7 +283,7 @@ def _render_managed(config: SlurmConfig, python: str, entrypoint: str) -> str:
     if config.object_store_memory_mb is not None:
         options.append(f"--object-store-mb={config.object_store_memory_mb}")
     options += [
-        f"--scratch={config.node_scratch}",
+        f"--scratch={shlex.quote(config.node_scratch)}",
         f"--start-timeout={config.ray_start_timeout_s:g}",
         *([f"-- {entrypoint}"] if entrypoint else []),
     ]
@@ -293,7 +293,7 @@ def _render_managed(config: SlurmConfig, python: str, entrypoint: str) -> str:
         num_gpus=str(config.gpus_per_node),
         **managed_step(config),
         options=" ".join(options),
-        scratch=config.node_scratch,
+        scratch=shlex.quote(config.node_scratch),
     )
 
 

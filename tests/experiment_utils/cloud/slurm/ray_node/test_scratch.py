@@ -13,8 +13,8 @@ from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import (
     Scratch,
     ScratchError,
     remove_abandoned,
-    scratch_of_start,
 )
+from tmgg.experiment_utils.cloud.slurm.ray_node.scratch_name import folder_of_start
 from tmgg.experiment_utils.cloud.slurm.ray_node.sweep import processes_of, without_step
 
 JOB = {"SLURM_JOB_ID": "77"}
@@ -28,7 +28,7 @@ def parent() -> Iterator[Path]:
 
 
 def test_only_the_owner_can_look_in(parent: Path) -> None:
-    path = scratch_of_start(parent, JOB, secret=b"s")
+    path = folder_of_start(str(parent), JOB, secret=b"s")
     scratch = Scratch(path)
     scratch.make()
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
@@ -36,20 +36,8 @@ def test_only_the_owner_can_look_in(parent: Path) -> None:
     assert not path.exists()
 
 
-def test_its_name_differs_by_start_and_cannot_be_guessed_without_the_secret() -> None:
-    names = {
-        scratch_of_start(Path("/tmp"), JOB | {"SLURM_RESTART_COUNT": count}, secret=secret)
-        for count in ("0", "1")
-        for secret in (b"one", b"two")
-    }
-    assert len(names) == 4
-    first = scratch_of_start(Path("/tmp"), JOB, secret=b"one")
-    assert first in names  # no count is the first start
-    assert "77" in first.name
-
-
 def test_a_folder_that_somebody_made_first_is_not_used(parent: Path) -> None:
-    path = scratch_of_start(parent, JOB, secret=b"s")
+    path = folder_of_start(str(parent), JOB, secret=b"s")
     path.mkdir()
     with pytest.raises(ScratchError, match="File exists"):
         Scratch(path).make()
@@ -66,24 +54,13 @@ def test_a_folder_that_is_just_being_made_is_not_taken_for_abandoned(
         lock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    scratch = Scratch(scratch_of_start(parent, JOB, secret=b"s"))
+    scratch = Scratch(folder_of_start(str(parent), JOB, secret=b"s"))
     scratch.make()
     assert scratch.path.is_dir()
     remove_abandoned(parent)
     assert scratch.path.is_dir()
     scratch.remove()
     assert not scratch.path.exists()
-
-
-def test_a_name_too_long_for_rays_sockets_is_refused(parent: Path) -> None:
-    with pytest.raises(ScratchError, match="too long for Ray's sockets"):
-        Scratch(parent / ("x" * 40)).make()
-
-
-def test_the_longest_job_id_fits_the_default_folder() -> None:
-    path = scratch_of_start(Path("/tmp"), {"SLURM_JOB_ID": "4294967295"}, secret=b"s")
-    socket = f"{path}/ray/session_2026-01-31_12-00-00_123456_4194304/sockets/plasma_store.1"
-    assert len(socket) <= 107
 
 
 def test_the_head_is_found_by_this_start_only(tmp_path: Path) -> None:

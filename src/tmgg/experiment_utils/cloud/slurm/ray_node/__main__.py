@@ -6,10 +6,10 @@ import sys
 from tmgg.experiment_utils.cloud.slurm.ray_node import guardian
 from tmgg.experiment_utils.cloud.slurm.ray_node.head_node import HeadNode
 from tmgg.experiment_utils.cloud.slurm.ray_node.options import parse_options
-from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import (
-    Scratch,
-    ScratchError,
-    scratch_of_start,
+from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import Scratch, ScratchError
+from tmgg.experiment_utils.cloud.slurm.ray_node.scratch_name import (
+    ScratchNameError,
+    folder_of_start,
 )
 from tmgg.experiment_utils.cloud.slurm.ray_node.worker_node import WorkerNode
 from tmgg.experiment_utils.job_exit_codes import RAY_FAILED
@@ -18,10 +18,10 @@ from tmgg.experiment_utils.job_exit_codes import RAY_FAILED
 def main() -> int:
     options = parse_options(sys.argv[1:], os.environ)
     secret = (options.paths.ray_token).read_bytes().strip()
-    scratch = Scratch(scratch_of_start(options.scratch_parent, os.environ, secret=secret))
     try:
+        scratch = Scratch(folder_of_start(options.scratch_parent, os.environ, secret=secret))
         scratch.make()
-    except ScratchError as error:
+    except (ScratchError, ScratchNameError) as error:
         sys.stderr.write(f"tmgg: {options.node}: {error}\n")
         return RAY_FAILED
     kind = HeadNode if options.is_head else WorkerNode

@@ -19,10 +19,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import (
-    Scratch,
-    ScratchError,
-    scratch_of_start,
+from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import Scratch, ScratchError
+from tmgg.experiment_utils.cloud.slurm.ray_node.scratch_name import (
+    ScratchNameError,
+    folder_of_start,
 )
 from tmgg.experiment_utils.cloud.slurm.ray_node.sweep import processes_of
 from tmgg.experiment_utils.job_exit_codes import NO_HEAD_OR_FOLDER
@@ -37,14 +37,14 @@ LINGER_S = 10.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    folder, parent = map(Path, arguments)
+    folder, parent = Path(arguments[0]), arguments[1]
     # Blocked from the start: a signal that comes early waits for `sigwait`.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ASKED_TO_END)
     secret = JobFilesIn(folder).ray_token.read_bytes().strip()
-    scratch = Scratch(scratch_of_start(parent, os.environ, secret=secret))
     try:
+        scratch = Scratch(folder_of_start(parent, os.environ, secret=secret))
         scratch.make()
-    except ScratchError as error:
+    except (ScratchError, ScratchNameError) as error:
         node = os.environ.get("SLURMD_NODENAME", "?")
         sys.stderr.write(f"tmgg: {node}: {error}\n")
         return NO_HEAD_OR_FOLDER

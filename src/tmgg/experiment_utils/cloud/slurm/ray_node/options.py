@@ -19,7 +19,8 @@ class NodeOptions:
     entrypoint: tuple[str, ...]
     """Module whose `main` gets the folder and these arguments, in place of `execute_task`; empty
     for that."""
-    scratch_parent: Path
+    scratch_parent: str
+    """Where the job's folder on the node goes; variables of the job may be in it."""
     start_timeout_s: float
     ports: PortWishes
     interface: str | None
@@ -109,6 +110,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--worker-ports", type=parse_range, metavar="FIRST-LAST")
     parser.add_argument("--interface")
     parser.add_argument("--object-store-mb", type=int)
-    parser.add_argument("--scratch", type=Path, default=Path("/tmp"))
+    parser.add_argument("--scratch", default="/tmp")
     parser.add_argument("--start-timeout", type=float, default=300)
     return parser

@@ -6,21 +6,15 @@ a node that lost power or a job that was killed whole, and is removed by the own
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 
+from tmgg.experiment_utils.cloud.slurm.ray_node.scratch_name import PREFIX
 from tmgg.experiment_utils.trust import OWNER_ONLY_FOLDER
 
-_PREFIX = "tmgg-"
 _LOCK = ".lock"
-# sun_path holds 107 bytes and a null; Ray appends
-# /ray/session_2026-01-31_12-00-00_123456_4194304/sockets/plasma_store.1
-_LONGEST_SOCKET = 107
-_RAY_SUFFIX = len("/ray/session_2026-01-31_12-00-00_123456_4194304/sockets/plasma_store.1")
 
 
 class ScratchError(Exception):
@@ -36,12 +30,6 @@ class Scratch:
 
     def make(self) -> None:
         """Make and lock the folder. Raises ScratchError."""
-        if len(str(self.path)) + _RAY_SUFFIX > _LONGEST_SOCKET:
-            raise ScratchError(
-                f"{self.path} is too long for Ray's sockets "
-                f"(at most {_LONGEST_SOCKET - _RAY_SUFFIX} letters); choose another "
-                "slurm_node_scratch"
-            )
         try:
             remove_abandoned(self.path.parent)
             self.path.mkdir(mode=OWNER_ONLY_FOLDER)
@@ -62,21 +50,10 @@ class Scratch:
             self._lock = -1
 
 
-def scratch_of_start(parent: Path, environment: Mapping[str, str], *, secret: bytes) -> Path:
-    """The folder of this start of the job: the same path on every node, as Ray wants it.
-
-    Nobody without the job's secret can guess it, so nobody can make it first.
-    """
-    job_id = environment["SLURM_JOB_ID"]
-    start = f"{job_id}.{environment.get('SLURM_RESTART_COUNT', '0')}"
-    digest = hashlib.blake2b(start.encode(), key=secret[:64], digest_size=5).hexdigest()
-    return parent / f"{_PREFIX}{job_id}-{digest}"
-
-
 def remove_abandoned(parent: Path) -> None:
     """Remove this user's folders that no living process holds."""
     for entry in os.scandir(parent):
-        if entry.name.startswith(_PREFIX):
+        if entry.name.startswith(PREFIX):
             with contextlib.suppress(OSError):
                 _remove_if_abandoned(Path(entry.path))
 

@@ -13,22 +13,23 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import remove_abandoned, scratch_of_start
+from tmgg.experiment_utils.cloud.slurm.ray_node.scratch import remove_abandoned
+from tmgg.experiment_utils.cloud.slurm.ray_node.scratch_name import folder_of_start
 from tmgg.experiment_utils.paths import JobFilesIn
 
 _PATIENCE_S = 5.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    folder, parent = map(Path, arguments)
+    folder, parent = Path(arguments[0]), arguments[1]
     secret = JobFilesIn(folder).ray_token.read_bytes().strip()
-    path = scratch_of_start(parent, os.environ, secret=secret)
+    path = folder_of_start(parent, os.environ, secret=secret)
     deadline = time.monotonic() + _PATIENCE_S
     while path.exists() and time.monotonic() < deadline:
         for pid in processes_of(path):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        remove_abandoned(parent)
+        remove_abandoned(path.parent)
         time.sleep(0.05)
     return 1 if path.exists() else 0
 
