@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 SCRIPTS := setup.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long test-newest test-releases check format slurm-up slurm-down slurm-status bench clean
+.PHONY: help install run test test-long test-newest test-releases test-network check format slurm-up slurm-down slurm-status bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,14 @@ test-releases: install ## tests/slurm on every other release of Slurm (root, an 
 	for release in trixie sid; do \
 		TMGG_TEST_CLUSTER=$$release TMGG_TEST_RELEASE=$$release $(PYTEST) -m 'not long' tests/slurm || exit; \
 	done
+
+# The tests whose subject is files, with the shared folder as a client of NFS has it.
+test-network: install ## runs, faults and sweeps on a shared folder with NFS's caches (root, an hour)
+	$(NEED_SLURM)
+	TMGG_TEST_CLUSTER=network TMGG_TEST_SHARED_FOLDER=network $(PYTEST) -m 'not long' \
+		tests/slurm/test_conformance.py tests/slurm/test_shared_folder.py tests/slurm/test_faults_*.py \
+		tests/slurm/test_array_sweeps.py tests/slurm/test_packed_sweep.py tests/slurm/test_tmgg_jobs.py \
+		tests/slurm/test_resume_identity.py tests/slurm/test_two_hosts.py
 
 test-long: install ## the tests that take minutes each
 	$(NEED_SLURM)

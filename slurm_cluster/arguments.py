@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from slurm_cluster.addresses import CONTROLLER, LOGIN
-from slurm_cluster.options import ClusterOptions, parse_setting
+from slurm_cluster.options import SHARED_FOLDERS, ClusterOptions, parse_setting
 from slurm_cluster.releases import RELEASES
 from slurm_cluster.users import PEOPLE, ROOT
 
@@ -67,6 +67,7 @@ def parse_options(parsed: argparse.Namespace) -> ClusterOptions:
         min_job_age_s=parsed.min_job_age,
         settings=dict(parse_setting(text) for text in parsed.set),
         release=parsed.release,
+        shared_folder=parsed.shared_folder,
     )
 
 
@@ -98,6 +99,12 @@ def _add_up(commands: Commands) -> None:
     )
     up.add_argument(
         "--release", choices=RELEASES, help="Debian release whose Slurm to run (the host's own)"
+    )
+    up.add_argument(
+        "--shared-folder",
+        choices=SHARED_FOLDERS,
+        default=defaults.shared_folder,
+        help="`network`: each machine sees it as an NFS client would (%(default)s)",
     )
     up.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any line of slurm.conf"

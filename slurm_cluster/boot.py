@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ HOST_ROOT = "/.host/root"
 _NEW_ROOT = "/run"  # every system has it, and no machine sees the host's
 _OWN = frozenset({"proc", "run"})
 _FROM_KERNEL = frozenset({"dev", "sys"})  # of the host, whatever the machine's programs are
+_MOUNT_TIMEOUT_S = 15
 _INIT = ("/usr/bin/tini", "--", "/usr/bin/sleep", "infinity")
 
 
@@ -40,6 +42,8 @@ class BootSpec:
     hide_processes: bool
     root: str = "/"
     """Folder of the host whose programs and libraries the machine has."""
+    network_folder: tuple[list[str], str] | None = None
+    """Command that mounts a folder on the host's path, for this machine only, and serves it."""
 
     def write(self, path: Path) -> None:
         """Save for the script."""
@@ -51,6 +55,8 @@ def main(spec_path: str) -> None:
     spec = BootSpec(**json.loads(Path(spec_path).read_text()))
     _write_record(Path(spec.record))
     socket.sethostname(spec.hostname)
+    if spec.network_folder is not None:
+        _mount_network_folder(*spec.network_folder)
     _build_root(Path(spec.root))
     _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", f"{_NEW_ROOT}/run")
     _mount("-t", "tmpfs", "-o", "mode=1777,size=2g", "tmpfs", f"{_NEW_ROOT}/dev/shm")
@@ -74,6 +80,16 @@ def _write_record(path: Path) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(record))
     temporary.replace(path)
+
+
+def _mount_network_folder(command: list[str], place: str) -> None:
+    # It ends with this machine, as does the mount.
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + _MOUNT_TIMEOUT_S
+    while not Path(place).is_mount():
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit(f"{place} is not mounted")
+        time.sleep(0.02)
 
 
 def _build_root(root: Path) -> None:

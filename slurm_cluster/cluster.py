@@ -100,7 +100,8 @@ class Cluster:
         plan_exposures(expose, root_of(self.options.release))
         self._make_state_folder()
         with self._locked():
-            install_missing(self.options.release)
+            is_network = self.options.shared_folder == "network"
+            install_missing(self.options.release, network_folder=is_network)
             was_running = self._refuse_fixed_changes()
             if not was_running:
                 make_etc(self._layout, root_of(self.options.release))

@@ -61,6 +61,11 @@ class MachineLayout:
         return self.root / "log"
 
     @property
+    def network_folder(self) -> Path:
+        """Where the machine mounts the shared folder as a network has it; empty to all others."""
+        return self.root / "network-folder"
+
+    @property
     def munge(self) -> Path:
         """/var/lib/munge of the machine."""
         return self.root / "munge"

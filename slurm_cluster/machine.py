@@ -14,6 +14,7 @@ from slurm_cluster.cgroups import cgroup_binds, remove_cgroups
 from slurm_cluster.entering import enter
 from slurm_cluster.errors import ClusterError
 from slurm_cluster.layout import ClusterLayout, MachineLayout
+from slurm_cluster.network_mount import mount_command
 from slurm_cluster.options import ClusterOptions
 from slurm_cluster.processes import (
     ProcessRecord,
@@ -155,6 +156,7 @@ def _make_folders(layout: MachineLayout, root: Path) -> None:
         (layout.slurm / "slurmctld", "slurm", 0o700),
         (layout.slurm / "slurmd", "root", 0o755),
         (layout.mysql, "mysql", 0o755),
+        (layout.network_folder, "root", 0o755),
     ):
         folder.mkdir(parents=True, exist_ok=True)
         os.chown(folder, system_user(root, user)[0], -1)
@@ -163,6 +165,7 @@ def _make_folders(layout: MachineLayout, root: Path) -> None:
 
 def _boot_spec(machine: Machine, options: ClusterOptions) -> boot.BootSpec:
     layout = machine.layout
+    is_network = options.shared_folder == "network"
     binds: list[tuple[Path, str]] = [
         (machine.cluster.etc, "/etc"),
         (layout.hostname, "/etc/hostname"),
@@ -173,7 +176,7 @@ def _boot_spec(machine: Machine, options: ClusterOptions) -> boot.BootSpec:
         (layout.munge, "/var/lib/munge"),
         (layout.slurm, "/var/lib/slurm"),
         (layout.mysql, "/var/lib/mysql"),
-        (machine.cluster.shared, "/shared"),
+        (layout.network_folder if is_network else machine.cluster.shared, "/shared"),
         *cgroup_binds(machine.cluster.root, machine.name),
     ]
     is_node = machine.name in options.node_names
@@ -198,4 +201,10 @@ def _boot_spec(machine: Machine, options: ClusterOptions) -> boot.BootSpec:
         fake_gpus=[f"{FAKE_GPU_FOLDER}/gpu{k}" for k in range(options.gpus)] if is_node else [],
         hide_processes=options.hide_processes,
         root=str(root),
+        network_folder=_network_folder(machine) if is_network else None,
     )
+
+
+def _network_folder(machine: Machine) -> tuple[list[str], str]:
+    place = str(machine.layout.network_folder)
+    return mount_command(str(machine.cluster.shared), place), place

@@ -11,6 +11,11 @@ from slurm_cluster.releases import RELEASES
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+SHARED_FOLDERS = ("local", "network")
+_FIXED = (
+    "nodes", "cpus", "memory_mb", "gpus", "accounting", "hide_processes", "release",
+    "cluster_name", "shared_folder",
+)  # fmt: skip
 _OWN_LINES = frozenset({"nodename", "partitionname", "clustername", "slurmctldhost", "include"})
 
 
@@ -46,6 +51,9 @@ class ClusterOptions:
     """Further lines of slurm.conf, which win over ours; an empty value removes the line."""
     release: str | None = None
     """Debian release whose Slurm the machines run, such as trixie or sid; None is the host's."""
+    shared_folder: str = "local"
+    """How machines have the shared folder: `local`, as on one machine, or `network`, each with the
+    caches and habits of an NFS client."""
     state_dir: Path | None = None
     """The one folder that the cluster writes; None is /var/lib/tmgg-slurm-NAME."""
 
@@ -75,6 +83,10 @@ class ClusterOptions:
             _check_setting(key, value)
         if self.release is not None and self.release not in RELEASES:
             raise OptionError(f"release {self.release!r} must be one of {', '.join(RELEASES)}")
+        if self.shared_folder not in SHARED_FOLDERS:
+            raise OptionError(
+                f"shared_folder {self.shared_folder!r} must be one of {', '.join(SHARED_FOLDERS)}"
+            )
         if self.state_dir is not None:
             _check_state_dir(self.state_dir)
 
@@ -85,10 +97,7 @@ class ClusterOptions:
 
     def fixed_differences(self, other: "ClusterOptions") -> list[str]:
         """Names of the options that differ and that a running cluster cannot change."""
-        fixed = ("nodes", "cpus", "memory_mb", "gpus", "accounting", "hide_processes", "release")
-        return [
-            name for name in (*fixed, "cluster_name") if getattr(self, name) != getattr(other, name)
-        ]
+        return [name for name in _FIXED if getattr(self, name) != getattr(other, name)]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `from_json` reads back."""

@@ -22,12 +22,15 @@ _NEEDED = {
 }
 # The rest is in the release's own root.
 _NEEDED_FOR_ROOTS = {"mmdebstrap": "/usr/bin/mmdebstrap", "iproute2": "/usr/sbin/ip"}
+_NEEDED_FOR_NETWORK_FOLDER = {"python3-pyfuse3": "/usr/lib/python3/dist-packages/pyfuse3*"}
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
-def missing_packages(release: str | None = None) -> list[str]:
+def missing_packages(release: str | None = None, *, network_folder: bool = True) -> list[str]:
     """Those whose main file is not there; with a `release`, of what its machines need here."""
     needed = _NEEDED if release is None else _NEEDED_FOR_ROOTS
+    if network_folder:
+        needed = needed | _NEEDED_FOR_NETWORK_FOLDER
     return [
         package
         for package, pattern in needed.items()
@@ -45,12 +48,12 @@ def unusable_reason() -> str | None:
     return None
 
 
-def install_missing(release: str | None = None) -> list[str]:
+def install_missing(release: str | None = None, *, network_folder: bool = True) -> list[str]:
     """Install what is missing without starting any service; the names installed.
 
     With a `release`, also make the root of its machines.
     """
-    missing = missing_packages(release)
+    missing = missing_packages(release, network_folder=network_folder)
     if missing:
         with _no_service_starts():
             _apt_get("update")

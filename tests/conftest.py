@@ -29,6 +29,7 @@ _TEST_CLUSTER = ClusterOptions(
     memory_mb=256_000,
     gpus=4,
     release=os.environ.get("TMGG_TEST_RELEASE"),
+    shared_folder=os.environ.get("TMGG_TEST_SHARED_FOLDER", "local"),
 )
 
 
@@ -36,7 +37,9 @@ _TEST_CLUSTER = ClusterOptions(
 def can_run_slurm() -> None:
     """Skip where no cluster can run, and say why; in CI that is a failure."""
     reason = unusable_reason()
-    if reason is None and (missing := missing_packages(_TEST_CLUSTER.release)):
+    is_network = _TEST_CLUSTER.shared_folder == "network"
+    missing = missing_packages(_TEST_CLUSTER.release, network_folder=is_network)
+    if reason is None and missing:
         reason = (
             f"Debian packages {', '.join(missing)} are missing; "
             "`python3 -m slurm_cluster install` installs them"

@@ -29,7 +29,8 @@ def hold(config: Config) -> dict[str, float]:
     """Until the file `go` appears."""
     _note_start()
     deadline = time.monotonic() + GO_TIMEOUT_S
-    while not Path("go").exists():
+    # Listed: a network file system may remember for half a minute that a name was not there.
+    while Path("go") not in Path().iterdir():
         if time.monotonic() > deadline:
             raise TimeoutError("nobody said go")
         time.sleep(0.05)

@@ -26,6 +26,7 @@ from slurm_cluster.options import parse_setting
         ("min_job_age_s", 1),
         ("release", "buster"),
         ("release", "../elsewhere"),
+        ("shared_folder", "nfs"),
         ("state_dir", Path("relative")),
         ("state_dir", Path("/run/somewhere")),
     ],
