@@ -5,7 +5,7 @@ The same job and experiment, in turn, so that a busy machine is as unfair to one
 
 from benchmarks._lab import Lab, lab
 from benchmarks._table import medians, render_ratio, render_spread, render_table
-from tmgg.experiment_utils.phases import parse_phases
+from tmgg.experiment_utils.run_folder.phases import parse_phases
 
 NODES = 3
 ROUNDS = 5

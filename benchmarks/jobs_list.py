@@ -18,9 +18,8 @@ import time
 from pathlib import Path
 
 from benchmarks._table import render_ratio, render_spread, render_table
-from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
-from tmgg.experiment_utils.cloud.reattach import known_runs
+from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.runs_on_record.reattach import known_runs
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.parsing import (
     ACCOUNTING_FIELDS,
@@ -29,10 +28,11 @@ from tmgg.experiment_utils.cloud.slurm.parsing import (
     QUEUE_SEPARATOR,
 )
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
-from tmgg.experiment_utils.evidence_token import read_token
-from tmgg.experiment_utils.ownership import read_job_id
-from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
-from tmgg.experiment_utils.task import TaskOutput
+from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.run_folder.evidence_token import read_token
+from tmgg.experiment_utils.run_folder.ownership import read_job_id
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.task import TaskOutput
 
 RUNS = 1000
 FOLDERS = 4

@@ -23,7 +23,8 @@ EXPERIMENT = "def run(config):\n    return {'value': float(config['value'])}\n"
 _RUNNER = """
 import json, sys, time
 from pathlib import Path
-from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner, waiting
+from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
+from tmgg.experiment_utils.cloud.runs_on_record import waiting
 runner = SlurmRunner(SlurmConfig(nodes=1, cpus_per_task=1, gpus_per_task=0, mem_per_cpu="100MB",
     time_limit="00:10:00", exclusive=False, ray_bootstrap="none"))
 def calls():

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
         TaskError,
         TmggError,
     )
-    from tmgg.experiment_utils.cloud.call_future import RunFuture
     from tmgg.experiment_utils.cloud.factory import make_runner
-    from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
+    from tmgg.experiment_utils.cloud.futures.call_future import RunFuture
+    from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
     from tmgg.experiment_utils.cloud.runner import CloudRunner
     from tmgg.experiment_utils.cloud.runs import ExperimentResult, TaskRequest
     from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
     from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
     from tmgg.experiment_utils.compose import compose_config
-    from tmgg.experiment_utils.context import RunContext, RunNode, Worker, current_run
+    from tmgg.experiment_utils.job.context import RunContext, RunNode, Worker, current_run
     from tmgg.experiments.everywhere import train_on_all_nodes
     from tmgg.training.loading import load
 
@@ -60,18 +60,18 @@ __all__ = [
 ]
 
 _ERRORS = "tmgg.errors"
-_CONTEXT = "tmgg.experiment_utils.context"
+_CONTEXT = "tmgg.experiment_utils.job.context"
 _CLOUD = "tmgg.experiment_utils.cloud"
 _HOMES = {
     "CloudRunner": f"{_CLOUD}.runner",
     "ConfigError": _ERRORS,
     "ExperimentResult": f"{_CLOUD}.runs",
-    "LocalConfig": f"{_CLOUD}.local",
-    "LocalRunner": f"{_CLOUD}.local",
+    "LocalConfig": f"{_CLOUD}.local.runner",
+    "LocalRunner": f"{_CLOUD}.local.runner",
     "MissingExtraError": _ERRORS,
     "RunContext": _CONTEXT,
     "RunFailedError": _ERRORS,
-    "RunFuture": f"{_CLOUD}.call_future",
+    "RunFuture": f"{_CLOUD}.futures.call_future",
     "RunNode": _CONTEXT,
     "SlurmConfig": f"{_CLOUD}.slurm.config",
     "SlurmRunner": f"{_CLOUD}.slurm.runner",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tmgg.experiment_utils.context import current_run
+from tmgg.experiment_utils.job.context import current_run
 
 WEIGHTS = b"\x00weights\xff" * 1000
 

@@ -10,8 +10,15 @@ import pytest
 
 from tests.artifacts.conftest import BUCKET
 from tmgg.errors import ArtifactError, ConfigError
-from tmgg.experiment_utils import artifacts
-from tmgg.experiment_utils.artifacts import MANIFEST, TRIES, Insistence, Upload, check_url, url_of
+from tmgg.experiment_utils.job import artifacts
+from tmgg.experiment_utils.job.artifacts import (
+    MANIFEST,
+    TRIES,
+    Insistence,
+    Upload,
+    check_url,
+    url_of,
+)
 
 
 @pytest.fixture

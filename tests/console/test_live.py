@@ -12,7 +12,7 @@ from tmgg.console.live import LiveView, render_progress
 from tmgg.console.progress import SweepProgress, render_speed
 from tmgg.console.ranking import Ranking
 from tmgg.experiment_utils.cloud.runs import RunState
-from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.run_folder.failures import failure
 
 
 def state(run_id: str = "r", status: str = "running", **more: object) -> RunState:

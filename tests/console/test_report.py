@@ -12,7 +12,7 @@ from tmgg.console.ranking import Ranking
 from tmgg.console.sweep_summary import SweepRow
 from tmgg.console.sweep_table import METRICS_SHOWN, render_number
 from tmgg.experiment_utils.cloud.runs import ExperimentResult
-from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.run_folder.failures import failure
 
 
 def result(run_id: str, **more: object) -> ExperimentResult:

@@ -15,7 +15,7 @@ from tmgg.console.ranking import Ranking
 from tmgg.console.sweep_summary import SweepRow, render_csv, render_json, save_summary
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud.runs import ExperimentResult
-from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.run_folder.failures import failure
 
 ROWS = [
     SweepRow(

@@ -16,7 +16,7 @@ from tmgg.console.sweep_table import chosen, overrides_columns, short_ids
 from tmgg.console.tables import Column
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud.runs import ExperimentResult
-from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.run_folder.failures import failure
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SWEEP = "20261123-141503-9f2c01ab"

@@ -18,7 +18,7 @@ from tmgg.console.ranking import Ranking
 from tmgg.console.sweep_summary import SweepRow, save_summary
 from tmgg.console.visible import VisibleMessages, visible, visible_line, visible_log
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState
-from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.run_folder.failures import failure
 
 RED, TITLE = "\x1b[31m", "\x1b]0;owned\x07"
 HOSTILE = f"{RED}red{TITLE} \x9b2J \u202egnp.exe \r hidden \udcff"

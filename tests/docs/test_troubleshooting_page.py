@@ -3,9 +3,9 @@
 import pytest
 
 from tests.docs.troubleshooting_tables import PAGE, with_tables
-from tmgg.experiment_utils.cloud.slurm.doctor.findings import ok
 from tmgg.experiment_utils.cloud.slurm.hints import SLURM_HINTS
-from tmgg.experiment_utils.failures import FAILURE_KINDS, HINTS, FailureKind
+from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import ok
+from tmgg.experiment_utils.run_folder.failures import FAILURE_KINDS, HINTS, FailureKind
 
 TEXT = PAGE.read_text()
 

@@ -5,8 +5,8 @@
 
 from pathlib import Path
 
-from tmgg.experiment_utils.cloud.slurm.doctor.findings import CHECKS
-from tmgg.experiment_utils.cloud.slurm.reasons import REASONS
+from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import CHECKS
+from tmgg.experiment_utils.cloud.slurm.site.reasons import REASONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 _OUTLOOK = {"waits": "starts by itself", "blocked": "**does not start by itself**"}

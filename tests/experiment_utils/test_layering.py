@@ -82,7 +82,7 @@ def test_the_core_does_not_know_its_users() -> None:
 
 def test_only_one_file_starts_slurms_commands_but_in_a_job() -> None:
     commands = {"sbatch", "squeue", "sacct", "scancel", "sinfo", "sacctmgr", "scontrol", "srun"}
-    in_a_job = {"head_address.py", "lost_node.py", "slurm_facts.py", "sweep.py"}
+    in_a_job = {"clear_node.py", "head_address.py", "lost_node.py", "slurm_facts.py"}
     starting = []
     for path in modules(SOURCE / "tmgg"):
         tree = ast.parse(path.read_text())
@@ -112,11 +112,11 @@ def loaded_by(statement: str) -> set[str]:
     [
         "import tmgg.experiment_utils.cloud",
         "from tmgg.experiment_utils.cloud import SlurmRunner, SlurmConfig, LocalRunner",
-        "import tmgg.experiment_utils.cloud.reattach",
-        "import tmgg.experiment_utils.cloud.local_supervisor",
+        "import tmgg.experiment_utils.cloud.runs_on_record.reattach",
+        "import tmgg.experiment_utils.supervisor.supervise",
         "from tmgg.experiment_utils.cloud import make_runner; make_runner('slurm')",
         "from tmgg.experiment_utils.cloud import make_runner; make_runner('ray')",
-        "import tmgg.experiment_utils.cloud.ray_jobs.entry",
+        "import tmgg.experiment_utils.cloud.ray.entry",
         "import tmgg.testing.experiments",
     ],
 )
@@ -125,4 +125,4 @@ def test_submitting_and_asking_load_nothing_slow(statement: str) -> None:
 
 
 def test_the_job_side_loads_nothing_heavy_before_the_experiment_does() -> None:
-    assert not loaded_by("import tmgg.experiment_utils.execute") & set(HEAVY)
+    assert not loaded_by("import tmgg.experiment_utils.job.execute") & set(HEAVY)

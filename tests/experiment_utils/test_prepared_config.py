@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from tmgg.experiment_utils.task import escape_interpolation, prepare_config
+from tmgg.experiment_utils.run_folder.task import escape_interpolation, prepare_config
 
 TRICKY = st.text(alphabet="\\${}ab: '\"?,[]")
 
@@ -44,7 +44,7 @@ def test_preparing_a_prepared_config_changes_nothing(plain: dict[str, Any]) -> N
 def test_a_config_of_plain_values_needs_no_omegaconf() -> None:
     """A tenth of a second for each process that submits calls."""
     code = (
-        "import sys; from tmgg.experiment_utils.task import prepare_config;"
+        "import sys; from tmgg.experiment_utils.run_folder.task import prepare_config;"
         "assert prepare_config({'call': 'f(1)'}) == {'call': 'f(1)'};"
         "sys.exit('omegaconf' in sys.modules)"
     )

@@ -12,11 +12,17 @@ import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
-from tmgg.experiment_utils.exit_record import read_exit_record
-from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SubmissionPaths, SweepPaths
-from tmgg.experiment_utils.phases import PHASE_WORDS, parse_phases
-from tmgg.experiment_utils.registry import Intent, RunRecord, load_intent, load_run, load_task
-from tmgg.experiment_utils.task import TaskInput, TaskOutput
+from tmgg.experiment_utils.run_folder.exit_record import read_exit_record
+from tmgg.experiment_utils.run_folder.paths import BatchPaths, RunPaths, SubmissionPaths, SweepPaths
+from tmgg.experiment_utils.run_folder.phases import PHASE_WORDS, parse_phases
+from tmgg.experiment_utils.run_folder.registry import (
+    Intent,
+    RunRecord,
+    load_intent,
+    load_run,
+    load_task,
+)
+from tmgg.experiment_utils.run_folder.task import TaskInput, TaskOutput
 
 GOLDEN = Path(__file__).parent / "record_version_1"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "records.md"

@@ -17,7 +17,7 @@ FOLDERS = {
     "hydra_plugins": "hydra",
     "experiments": "training",
     "experiment_utils/cloud/modal": "modal",
-    "experiment_utils/cloud/slurm/doctor": "jobs",
+    "experiment_utils/cloud/slurm/site/doctor": "jobs",
 }
 """Where the tests of a folder are, if not at the same place."""
 LISTED = Path(__file__).with_name("modules_without_test.txt")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tmgg.experiment_utils.cloud.waiting import Clock
+from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
 
 
 class FakeClock(Clock):

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tmgg.experiment_utils import removal
-from tmgg.experiment_utils.paths import RunPaths
-from tmgg.experiment_utils.registry import decided_at
+from tmgg.experiment_utils.run_folder import removal
+from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.experiment_utils.run_folder.registry import decided_at
 
 _CALLS = ("chmod", "link", "listdir", "lstat", "mkdir", "open", "rename", "scandir", "stat")
 

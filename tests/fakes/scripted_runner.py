@@ -11,13 +11,13 @@ from typing import Literal
 from tests.fakes.clock import FakeClock
 from tmgg.errors import NotEndedError, RunError, SubmitLimitError, UnknownRunError
 from tmgg.experiment_utils.cloud.backend import BackendTraits
-from tmgg.experiment_utils.cloud.dispatch import Dispatcher, SeparateDispatcher
-from tmgg.experiment_utils.cloud.polling import Found
+from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
-from tmgg.experiment_utils.cloud.sweep_plan import SweepPlan
-from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
-from tmgg.experiment_utils.failures import Failure, FailureKind, failure
+from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatcher, SeparateDispatcher
+from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
+from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
+from tmgg.experiment_utils.run_folder.failures import Failure, FailureKind, failure
 
 
 @dataclass

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from tmgg.errors import SubmissionError
-from tmgg.experiment_utils.cloud.local import LocalBackend, LocalConfig
-from tmgg.experiment_utils.cloud.recorded import RecordedRuns
+from tmgg.experiment_utils.cloud.local.runner import LocalBackend, LocalConfig
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
+from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 

@@ -14,7 +14,7 @@ from tests.hydra.job_configs import config
 from tmgg.console.ranking import Ranking
 from tmgg.console.sweep_summary import SweepRow, save_summary
 from tmgg.experiment_utils.cloud.runs import ExperimentResult
-from tmgg.experiment_utils.metrics import BARE_NAME
+from tmgg.experiment_utils.job.metrics import BARE_NAME
 from tmgg.hydra_plugins import job_returns
 from tmgg.hydra_plugins.resolving import as_written, written_of_environment
 

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from tests.hydra.conftest import Lab
 from tmgg.errors import TaskError
-from tmgg.experiment_utils.context import RunContext, set_current_run
+from tmgg.experiment_utils.job.context import RunContext, set_current_run
 from tmgg.hydra_plugins import hydra_job, job_returns
 
 CONTEXT = HydraContext(config_loader=None, callbacks=None)  # type: ignore[arg-type]

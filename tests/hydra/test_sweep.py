@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from tests.hydra import stand_in
 from tests.hydra.conftest import EXPERIMENT, Lab
-from tmgg.experiment_utils.cloud.sweep_policy import SweepPolicy
+from tmgg.experiment_utils.cloud.sweep.policy import SweepPolicy
 
 
 def test_each_config_is_a_run_and_a_row_of_the_table(lab: Lab) -> None:

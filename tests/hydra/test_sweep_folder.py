@@ -9,8 +9,8 @@ import pytest
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.hydra.conftest import Lab
 from tmgg.errors import ConfigError
-from tmgg.experiment_utils import leases
 from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner, SlurmConfig, SlurmRunner
+from tmgg.experiment_utils.files import leases
 from tmgg.hydra_plugins.sweep_folder import noted
 
 TASK = {"experiment": {"_target_": "lab:run"}}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, submit
-from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 
 def test_cancel_ends_runs_with_one_scancel(empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm) -> None:

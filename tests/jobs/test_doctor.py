@@ -13,7 +13,7 @@ from tests.jobs import site_answers
 from tests.jobs.conftest import Jobs
 from tmgg.cli.launcher_file import make_slurm_runner
 from tmgg.errors import ConfigError
-from tmgg.experiment_utils.atomic_file import read_json, write_json
+from tmgg.experiment_utils.files.atomic_file import read_json, write_json
 
 OPTIONS = (
     "slurm_nodes=1",
@@ -242,7 +242,7 @@ def test_probes_on_one_machine_see_each_others_ports_as_taken(
         "needs_gpus": False,
     }
     write_json(folder / "plan.json", plan)
-    module = "tmgg.experiment_utils.cloud.slurm.doctor.node_probe"
+    module = "tmgg.experiment_utils.cloud.slurm.site.doctor.node_probe"
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", module, str(folder)],

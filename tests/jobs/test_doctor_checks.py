@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.jobs import site_answers
-from tmgg.experiment_utils.cloud.slurm import site
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
-from tmgg.experiment_utils.cloud.slurm.doctor import policies, requests
-from tmgg.experiment_utils.cloud.slurm.doctor.findings import Finding
-from tmgg.experiment_utils.cloud.slurm.doctor.node_findings import judge_nodes
-from tmgg.experiment_utils.cloud.slurm.doctor.node_probe import neighbours_of
+from tmgg.experiment_utils.cloud.slurm.site import site
+from tmgg.experiment_utils.cloud.slurm.site.doctor import policies, requests
+from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import Finding
+from tmgg.experiment_utils.cloud.slurm.site.doctor.node_findings import judge_nodes
+from tmgg.experiment_utils.cloud.slurm.site.doctor.node_probe import neighbours_of
 
 CONFIG = SlurmConfig(nodes=3, cpus_per_task=2, mem_per_cpu="2GB", time_limit="01:00:00")
 SITE = site.parse_config(site_answers.CONFIG)

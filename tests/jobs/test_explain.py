@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import BAD, GOOD, Jobs, submit
-from tmgg.experiment_utils.cloud.slurm.reasons import explain_reason
+from tmgg.experiment_utils.cloud.slurm.site.reasons import explain_reason
 
 # What the library of Slurm 22.05 can say (`strings libslurmfull.so`), families in full.
 REASONS_OF_SLURM = """

@@ -10,9 +10,9 @@ import typer
 from tests.jobs.conftest import BAD, GOOD, Jobs
 from tmgg.cli.commands import gc
 from tmgg.errors import RunExistsError
-from tmgg.experiment_utils import removal
-from tmgg.experiment_utils.cloud.local import LocalRunner
-from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.cloud.local.runner import LocalRunner
+from tmgg.experiment_utils.run_folder import removal
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 
 def make_old(here: Path, *run_ids: str) -> None:

@@ -10,12 +10,13 @@ import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import Jobs, task
-from tmgg.experiment_utils import leases
-from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner, sweep_records
+from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
 from tmgg.experiment_utils.cloud.slurm import backend as slurm_backend
-from tmgg.experiment_utils.cloud.sweep_plan import SweepOptions
-from tmgg.experiment_utils.paths import RunPaths
-from tmgg.experiment_utils.registry import Intent, new_intent
+from tmgg.experiment_utils.cloud.sweep import records as sweep_records
+from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions
+from tmgg.experiment_utils.files import leases
+from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.experiment_utils.run_folder.registry import Intent, new_intent
 
 CONFIGS = [task("good", x=x) for x in range(2)]
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, submit
-from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
-from tmgg.experiment_utils.known_folders import remember_folder
-from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
+from tmgg.experiment_utils.run_folder.known_folders import remember_folder
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 RUN_KEYS = {
     "run_id", "status", "backend", "folder", "created_at", "user", "final", "attempt", "job_id",

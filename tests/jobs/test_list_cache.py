@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs
-from tmgg.experiment_utils.cloud import known_run
-from tmgg.experiment_utils.cloud.local import LocalRunner
-from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.cloud.local.runner import LocalRunner
+from tmgg.experiment_utils.cloud.runs_on_record import known_run
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 
 @pytest.fixture

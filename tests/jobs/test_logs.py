@@ -11,7 +11,7 @@ from tests.jobs.conftest import BAD, GOOD, Jobs, submit
 from tmgg.cli.following import LogReader
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
-from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 
 def test_stdout_is_printed_as_it_is(here: Path, tmgg_jobs: Jobs) -> None:

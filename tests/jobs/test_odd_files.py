@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.conftest import BAD, Jobs
-from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 
 @pytest.mark.timeout(120)

@@ -8,9 +8,9 @@ from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import Jobs, submit, task
 from tmgg.errors import SubmissionError
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
-from tmgg.experiment_utils.cloud.recorded import RecordedRuns
-from tmgg.experiment_utils.cloud.run_poller import RunPoller
 from tmgg.experiment_utils.cloud.runs import SweepMode, TaskRequest
+from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
+from tmgg.experiment_utils.cloud.runs_on_record.run_poller import RunPoller
 
 REFUSAL = (
     "sbatch: error: Batch job submission failed: Requested node configuration is not available"

@@ -14,12 +14,12 @@ import pytest
 from tests.fakes.removal import Removing
 from tests.jobs.conftest import BAD, DIVERGING, GOOD, Ended, Jobs
 from tmgg.errors import RemovedRunError, UnknownRunError
-from tmgg.experiment_utils import removed_runs
-from tmgg.experiment_utils.cloud.local import LocalRunner
-from tmgg.experiment_utils.cloud.reattach import Reattached
+from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 from tmgg.experiment_utils.cloud.runs import SpawnedTask
-from tmgg.experiment_utils.paths import RunPaths
-from tmgg.experiment_utils.removal import remove_run
+from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
+from tmgg.experiment_utils.run_folder import removed_runs
+from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.experiment_utils.run_folder.removal import remove_run
 
 NEVER_TOLD = ("damaged", "has no", "cannot be read", "not begun", "not found now")
 MOST_STEPS = 300

@@ -8,7 +8,7 @@ import pytest
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import Jobs, submit
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
-from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
+from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 
 
 @pytest.fixture

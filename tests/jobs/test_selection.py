@@ -11,9 +11,9 @@ from tmgg.cli.selection import complete_run, find_one, find_several
 from tmgg.errors import ConfigError, UnknownRunError
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
-from tmgg.experiment_utils.known_folders import known_folders, remember_folder
-from tmgg.experiment_utils.paths import RunPaths, SweepPaths
-from tmgg.experiment_utils.sweeps import SweepRecord, SweepRun, save_sweep
+from tmgg.experiment_utils.run_folder.known_folders import known_folders, remember_folder
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
+from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, SweepRun, save_sweep
 from tmgg.hydra_plugins.sweep_name import sweep_name
 
 SWEEP = "20261123-120000-0123abcd"

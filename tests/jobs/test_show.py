@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import BAD, GOOD, Jobs, submit
 from tests.jobs.test_list import RUN_KEYS
-from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 SHOW_KEYS = RUN_KEYS | {
     "host", "base_dir", "tmgg_version", "settings", "result", "submissions", "timeline", "files",

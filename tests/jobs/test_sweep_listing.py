@@ -17,8 +17,8 @@ from tmgg.cli.commands import list_runs
 from tmgg.experiment_utils.cloud.runs import Status, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
-from tmgg.experiment_utils.paths import RunPaths, SweepPaths
-from tmgg.experiment_utils.sweeps import SweepRecord, SweepRun, save_sweep
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
+from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, SweepRun, save_sweep
 
 SWEEP = "20261123-120000-0123abcd"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")

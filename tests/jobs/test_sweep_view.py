@@ -8,11 +8,11 @@ import pytest
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import EXPERIMENTS, Jobs, task
 from tmgg.cli.causes import group_by_cause
-from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
-from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.run_folder.failures import failure
 
 LATER = """
 def late(config):

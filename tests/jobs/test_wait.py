@@ -12,8 +12,8 @@ import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, submit
-from tmgg.experiment_utils.paths import SweepPaths
-from tmgg.experiment_utils.sweeps import SweepRecord, SweepRun, save_sweep
+from tmgg.experiment_utils.run_folder.paths import SweepPaths
+from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, SweepRun, save_sweep
 
 LIMIT_S = 60
 

@@ -43,9 +43,11 @@ def test_launcher_commands_and_job_side_import_without_the_experiments_packages(
     names = run_bare(tmp_path, "-c", IMPORT_ALL).stdout.split()
 
     assert len(names) > 150
-    assert {"tmgg.experiment_utils.execute", "tmgg.cli.jobs", "hydra_plugins.tmgg_launcher"} <= {
-        *names
-    }
+    assert {
+        "tmgg.experiment_utils.job.execute",
+        "tmgg.cli.jobs",
+        "hydra_plugins.tmgg_launcher",
+    } <= {*names}
 
 
 def test_a_built_in_experiment_without_its_packages_names_the_command(tmp_path: Path) -> None:

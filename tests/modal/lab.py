@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tmgg.experiment_utils.context import current_run
+from tmgg.experiment_utils.job.context import current_run
 
 Config = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ import pytest
 from tmgg.experiment_utils.cloud.modal import delivery
 from tmgg.experiment_utils.cloud.modal.delivery import deliver
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope
-from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
 
 EARLIER = b"of an earlier submission\n"
 SAID = b"one line\nanother line\n"

@@ -18,10 +18,10 @@ from tests.slurm.conftest import alice as alice
 from tests.slurm.login import PYTHON, Login
 from tests.slurm.trial import SMALL
 from tmgg.experiment_utils.cloud import compose_config, make_runner
-from tmgg.experiment_utils.cloud.ray_jobs.own_ray import end_own_ray
-from tmgg.experiment_utils.paths import SubmissionPaths
-from tmgg.experiment_utils.run_folders import runs_in
-from tmgg.experiment_utils.task import prepare_config
+from tmgg.experiment_utils.cloud.ray.own_ray import end_own_ray
+from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
+from tmgg.experiment_utils.run_folder.run_folders import runs_in
+from tmgg.experiment_utils.run_folder.task import prepare_config
 
 if TYPE_CHECKING:
     pass

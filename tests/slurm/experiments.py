@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tmgg.experiment_utils.context import current_run
+from tmgg.experiment_utils.job.context import current_run
 
 Config = Mapping[str, Any]
 GO_TIMEOUT_S = 240.0
@@ -94,7 +94,8 @@ def hold_then_die(config: Config) -> None:
 
 def late(config: Config) -> dict[str, float]:
     """Its result reaches `result.json` only when somebody renames `result.late`."""
-    from tmgg.experiment_utils import atomic_file, execute
+    from tmgg.experiment_utils.files import atomic_file
+    from tmgg.experiment_utils.job import execute
 
     def write_aside(path: Path, value: dict[str, Any]) -> None:
         aside = path.with_name("result.late") if path.name == "result.json" else path

@@ -20,7 +20,7 @@ def note(name, value):
 
 def see():
     """What libraries look at."""
-    import tmgg.experiment_utils.context as context
+    import tmgg.experiment_utils.job.context as context
 
     run = context.current_run()
     names = ("SLURM_", "PMI", "CUDA_VISIBLE", "MASTER_", "RANK", "LOCAL_", "WORLD_", "NODE_RANK")
@@ -136,7 +136,7 @@ def count(config):
     import torch.distributed as dist
 
     from tmgg.errors import StoppedEarlyError
-    from tmgg.experiment_utils.context import current_run
+    from tmgg.experiment_utils.job.context import current_run
 
     run = current_run()
     dist.init_process_group("gloo")

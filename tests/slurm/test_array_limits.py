@@ -9,7 +9,7 @@ from slurm_cluster import Cluster
 from tests.slurm.outages import settings
 from tests.slurm.test_array_sweeps import arrays, sweep, values
 from tests.slurm.trial import Trial
-from tmgg.experiment_utils.phases import parse_phases
+from tmgg.experiment_utils.run_folder.phases import parse_phases
 
 pytestmark = pytest.mark.long
 

@@ -13,7 +13,7 @@ from tests.slurm.managed_jobs import ManagedJob, kill, pids, wait_for_clean_node
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("swept_nodes")]
 
 NODES = ["node1", "node2", "node3"]
-SUPERVISORS = "^[^ ]*python -u -m tmgg.experiment_utils.cloud.slurm.ray_node /shared"
+SUPERVISORS = "^[^ ]*python -u -m tmgg.experiment_utils.ray_cluster /shared"
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_job_whose_head_lost_its_ray_does_not_hang(
 
 
 def test_a_crashed_entrypoint_leaves_nothing(held: ManagedJob, cluster: Cluster) -> None:
-    kill(cluster, "node1", pids(cluster, "node1", "ray_node.entrypoint")[0])
+    kill(cluster, "node1", pids(cluster, "node1", "ray_cluster.entrypoint")[0])
     wait_for_clean_nodes(cluster, NODES, user="alice")
     result = held.result()
     assert result["failure"]["kind"] == "user_error"

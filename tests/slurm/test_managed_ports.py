@@ -10,7 +10,7 @@ from slurm_cluster import Cluster
 from tests.slurm.login import PYTHON, Login
 from tests.slurm.managed_jobs import ManagedJob
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
-from tmgg.experiment_utils.cloud.slurm.ray_node import ports
+from tmgg.experiment_utils.ray_cluster import ports
 
 # Minutes in all on two cores.
 pytestmark = pytest.mark.long

@@ -4,7 +4,7 @@ import pytest
 
 from tests.slurm.login import Login
 from tests.slurm.trial import Trial, config, new_id
-from tmgg.experiment_utils.cloud.slurm.ray_node.scratch_name import LONGEST_OF_RAY
+from tmgg.experiment_utils.ray_cluster.scratch_name import LONGEST_OF_RAY
 
 NODES = 3
 PER_JOB = "/local/nvme/$SLURM_JOB_ID"

@@ -9,7 +9,7 @@ from tests.slurm.trial import SMALL, Trial
 LAB = """
 import os, signal, time
 from pathlib import Path
-from tmgg.experiment_utils.context import current_run
+from tmgg.experiment_utils.job.context import current_run
 
 def job_script():
     for process in Path("/proc").glob("[0-9]*"):

@@ -9,7 +9,7 @@ from slurm_cluster.cgroups import require_memory_controller
 from tests.slurm.login import Login
 from tests.slurm.outages import memory_limits, power_off
 from tests.slurm.trial import SMALL, Reply, Trial, config, new_id
-from tmgg.experiment_utils.paths import BatchPaths
+from tmgg.experiment_utils.run_folder.paths import BatchPaths
 
 PACKED: dict[str, Any] = {
     **SMALL,

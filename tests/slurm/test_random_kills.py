@@ -17,7 +17,7 @@ import pytest
 
 from slurm_cluster import MachineProcess
 from tests.slurm.trial import Trial, config
-from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 SWEEP = "20260101-120000-0123abcd"
 RUNS = 20
@@ -28,7 +28,7 @@ PACKED: dict[str, Any] = {"cpus_per_task": 2, "runs_per_node": 2, "ray_bootstrap
 LAB = """
 import time
 from pathlib import Path
-from tmgg.experiment_utils.context import current_run
+from tmgg.experiment_utils.job.context import current_run
 
 def work(config):
     run = current_run()

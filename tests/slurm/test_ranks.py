@@ -11,7 +11,7 @@ from slurm_cluster import Cluster
 from tests.slurm.login import PYTHON
 from tests.slurm.outages import power_off, settings
 from tests.slurm.trial import Trial, new_id
-from tmgg.experiment_utils.slurm_step import is_of_a_step
+from tmgg.experiment_utils.job.slurm_step import is_of_a_step
 
 SCRIPT = Path(__file__).parent / "ranked.py"
 ENDS_WITHIN_S = 10

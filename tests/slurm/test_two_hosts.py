@@ -9,13 +9,13 @@ import pytest
 
 from slurm_cluster import MachineProcess
 from tests.slurm.trial import SMALL, Trial
-from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 HOSTS = ("node1", "node2")
 KNOWN, NEW = 3, 3
 LAB = """
 from pathlib import Path
-from tmgg.experiment_utils.context import current_run
+from tmgg.experiment_utils.job.context import current_run
 
 def work(config):
     run = current_run()

@@ -5,7 +5,7 @@ import tempfile
 from typing import Any
 
 from tests.slurm.trial import Trial, new_id
-from tmgg.experiment_utils.task import DEFAULT_TARGET
+from tmgg.experiment_utils.run_folder.task import DEFAULT_TARGET
 from tmgg.training.experiment import run
 
 TOLERANCE = 0.005

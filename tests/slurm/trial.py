@@ -14,7 +14,7 @@ from typing import Any
 from slurm_cluster import MachineProcess
 from slurm_cluster.processes import wait_until
 from tests.slurm.login import PROJECT, PYTHON, Login
-from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
 
 HERE = Path(__file__).parent
 AGENT = PROJECT / "tests" / "slurm" / "agent.py"

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from tmgg.experiment_utils.cloud import RayConfig, RayRunner
-from tmgg.experiment_utils.cloud.processes import descendants
-from tmgg.experiment_utils.cloud.ray_jobs.own_ray import (
+from tmgg.experiment_utils.cloud.ray.own_ray import (
     end_own_ray,
     find_own_ray,
     note_path,
     state_folder,
 )
-from tmgg.experiment_utils.registry import process_start
+from tmgg.experiment_utils.run_folder.registry import process_start
+from tmgg.experiment_utils.supervisor.processes import descendants
 from tmgg.testing import BackendUnderTest, CloudRunnerSuite
 from tmgg.testing.backend import config
 

@@ -21,7 +21,7 @@ import pytest
 from tmgg.errors import UnknownRunError
 from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
 from tmgg.experiment_utils.cloud.factory import BACKENDS
-from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.run_folder.failures import failure
 from tmgg.testing import BackendUnderTest, CloudRunnerSuite, sweeps
 
 # All must be under way together for the fault to show, however busy the machine is.

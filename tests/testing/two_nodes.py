@@ -13,8 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tmgg.experiment_utils.cloud import processes
-from tmgg.experiment_utils.cloud.slurm.ray_node import ports, ray_command
+from tmgg.experiment_utils.ray_cluster import ports, ray_command
+from tmgg.experiment_utils.supervisor import processes
 
 ADDRESS = "127.0.0.1"
 _WISHES = ports.PortWishes(range=(20000, 31999))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tmgg.errors import ConfigError
-from tmgg.experiment_utils.context import RunContext, RunNode
+from tmgg.experiment_utils.job.context import RunContext, RunNode
 from tmgg.experiments.run_resources import granted_accelerator, require_busy_nodes
 
 

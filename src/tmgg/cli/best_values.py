@@ -12,11 +12,11 @@ from typing import Any
 from tmgg.cli.remembered import read_remembered, remember
 from tmgg.console.ranking import Ranking
 from tmgg.errors import RunError
-from tmgg.experiment_utils.attempts import newest_submission
-from tmgg.experiment_utils.evidence import read_result
-from tmgg.experiment_utils.known_folders import home_folder
-from tmgg.experiment_utils.paths import RunPaths
-from tmgg.experiment_utils.submission_files import SubmissionFiles
+from tmgg.experiment_utils.run_folder.attempts import newest_submission
+from tmgg.experiment_utils.run_folder.evidence import read_result
+from tmgg.experiment_utils.run_folder.known_folders import home_folder
+from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 
 class BestValues:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tmgg.experiment_utils.cloud.runs import RunState
-from tmgg.experiment_utils.failures import Failure
+from tmgg.experiment_utils.run_folder.failures import Failure
 
 _NUMBERS = re.compile(r"\d+(?:[.:]\d+)*")
 

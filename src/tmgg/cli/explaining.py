@@ -7,14 +7,14 @@ from typing import Any
 
 from tmgg.console.durations import render_duration
 from tmgg.errors import RunError
-from tmgg.experiment_utils.attempts import newest_submission
-from tmgg.experiment_utils.cloud.diagnosis import LogTails, find_evidence
-from tmgg.experiment_utils.cloud.known_run import KnownRun
+from tmgg.experiment_utils.cloud.judging.diagnosis import LogTails, find_evidence
 from tmgg.experiment_utils.cloud.runs import RunState
-from tmgg.experiment_utils.cloud.slurm.reasons import Explanation, explain_reason
-from tmgg.experiment_utils.evidence import log_tail
-from tmgg.experiment_utils.phases import PHASE_WORDS, parse_phases
-from tmgg.experiment_utils.plain_files import read_beginning
+from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
+from tmgg.experiment_utils.cloud.slurm.site.reasons import Explanation, explain_reason
+from tmgg.experiment_utils.files.plain_files import read_beginning
+from tmgg.experiment_utils.run_folder.attempts import newest_submission
+from tmgg.experiment_utils.run_folder.evidence import log_tail
+from tmgg.experiment_utils.run_folder.phases import PHASE_WORDS, parse_phases
 
 
 def explain_run(run: KnownRun, state: RunState) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from tmgg.console import exit_codes
 from tmgg.console.printing import say
 from tmgg.console.visible import visible_log
-from tmgg.experiment_utils.cloud import waiting
-from tmgg.experiment_utils.cloud.reattach import Reattached
-from tmgg.experiment_utils.cloud.waiting import Clock
-from tmgg.experiment_utils.plain_files import open_plain
+from tmgg.experiment_utils.cloud.runs_on_record import waiting
+from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
+from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
+from tmgg.experiment_utils.files.plain_files import open_plain
 
 CHUNK_BYTES = 1 << 20
 

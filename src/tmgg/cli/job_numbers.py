@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from tmgg.errors import RecordError
-from tmgg.experiment_utils.batch_index import find_member
-from tmgg.experiment_utils.ownership import read_job_id
-from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.batch_index import find_member
+from tmgg.experiment_utils.run_folder.ownership import read_job_id
+from tmgg.experiment_utils.run_folder.paths import BatchPaths, RunPaths, SubmissionPaths
 
 
 def runs_of_job(job: str, runs: Iterable[RunPaths]) -> list[RunPaths]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from tmgg.errors import RecordError
-from tmgg.experiment_utils.paths import RunPaths, SweepPaths
-from tmgg.experiment_utils.readable import is_closed_to_us, reading
-from tmgg.experiment_utils.sweeps import SweepRecord, load_sweep, sweeps_in
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
+from tmgg.experiment_utils.run_folder.readable import is_closed_to_us, reading
+from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, load_sweep, sweeps_in
 
 _Read = TypeVar("_Read")
 

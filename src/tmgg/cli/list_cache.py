@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 from tmgg import __version__
 from tmgg.cli.remembered import read_remembered, remember
 from tmgg.errors import RunError
-from tmgg.experiment_utils.cloud.known_run import KnownRun
 from tmgg.experiment_utils.cloud.runs import RunState
-from tmgg.experiment_utils.failures import Failure
-from tmgg.experiment_utils.known_folders import home_folder
-from tmgg.experiment_utils.paths import RunPaths
-from tmgg.experiment_utils.registry import RunRecord
+from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
+from tmgg.experiment_utils.run_folder.failures import Failure
+from tmgg.experiment_utils.run_folder.known_folders import home_folder
+from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.experiment_utils.run_folder.registry import RunRecord
 
 if TYPE_CHECKING:
-    from tmgg.experiment_utils.cloud.polling import Found
+    from tmgg.experiment_utils.cloud.judging.polling import Found
 
 _FORMAT = 1
 _STATE = tuple(item.name for item in fields(RunState) if item.name not in ("run_id", "failure"))

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tmgg.cli.list_cache import ListCache
-from tmgg.experiment_utils.cloud.known_run import KnownRun, read_known_run
-from tmgg.experiment_utils.paths import RunPaths
-from tmgg.experiment_utils.run_folders import FolderLook, look_into
+from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun, read_known_run
+from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.experiment_utils.run_folder.run_folders import FolderLook, look_into
 
 if TYPE_CHECKING:
-    from tmgg.experiment_utils.cloud.polling import Found
+    from tmgg.experiment_utils.cloud.judging.polling import Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _judge(new: list[RunPaths]) -> "list[tuple[KnownRun, Found]]":
     if not new:
         return []
     # All runners: a fifth of a second, which thousands of runs that have ended can do without.
-    from tmgg.experiment_utils.cloud.reattach import Reattached
+    from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
     known = [read_known_run(paths) for paths in new]
     return list(zip(known, Reattached(known).poll_all(), strict=True))

@@ -13,12 +13,12 @@ from tmgg.cli.job_numbers import runs_of_job
 from tmgg.cli.known_sweeps import KnownSweep, known_sweeps, noted_at, read_sweep
 from tmgg.cli.unseen import render_unseen
 from tmgg.errors import ConfigError, ForeignFileError, RecordError, UnknownRunError, UnreadableError
-from tmgg.experiment_utils.looking import is_there
-from tmgg.experiment_utils.paths import RunPaths, SweepPaths
-from tmgg.experiment_utils.readable import reading
-from tmgg.experiment_utils.registry import is_recorded
-from tmgg.experiment_utils.run_folders import FolderLook, look_into
-from tmgg.experiment_utils.sweeps import sweep_of
+from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
+from tmgg.experiment_utils.run_folder.readable import reading
+from tmgg.experiment_utils.run_folder.registry import is_recorded
+from tmgg.experiment_utils.run_folder.run_folders import FolderLook, look_into
+from tmgg.experiment_utils.run_folder.sweeps import sweep_of
 
 LAST = "last"
 LEAST_PART = 3

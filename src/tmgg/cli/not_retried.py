@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from tmgg.cli.removed import Removed
 from tmgg.console.printing import say
 from tmgg.errors import RemovedRunError, RunError, RunExistsError
-from tmgg.experiment_utils.attempts import AttemptRequest
-from tmgg.experiment_utils.cloud.known_run import KnownRun
-from tmgg.experiment_utils.cloud.reattach import Reattached
 from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
+from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
+from tmgg.experiment_utils.run_folder.attempts import AttemptRequest
 
 
 class NotRetried:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from tmgg.errors import ConfigError
-from tmgg.experiment_utils.attempts import newest_submission, record_of
-from tmgg.experiment_utils.context import Rank
-from tmgg.experiment_utils.paths import RunPaths
-from tmgg.experiment_utils.rank_paths import RankPaths
+from tmgg.experiment_utils.job.context import Rank
+from tmgg.experiment_utils.run_folder.attempts import newest_submission, record_of
+from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.experiment_utils.run_folder.rank_paths import RankPaths
 
 
 def log_of_rank(run: RunPaths, rank: int) -> Path:

@@ -10,8 +10,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from tmgg.experiment_utils.atomic_file import OWNER_ONLY, write_atomic
-from tmgg.experiment_utils.trust import OWNER_ONLY_FOLDER
+from tmgg.experiment_utils.files.atomic_file import OWNER_ONLY, write_atomic
+from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
 
 
 def read_remembered(file: Path) -> Any:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from tmgg.console.printing import say
 from tmgg.errors import RemovedRunError
-from tmgg.experiment_utils.cloud.polling import state_or_raise
-from tmgg.experiment_utils.cloud.reattach import Reattached
+from tmgg.experiment_utils.cloud.judging.polling import state_or_raise
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState
+from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
 
 class Removed:

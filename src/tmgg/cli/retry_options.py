@@ -5,18 +5,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tmgg.errors import ConfigError, RunError
-from tmgg.experiment_utils.artifacts import check_url
-from tmgg.experiment_utils.attempts import (
+from tmgg.experiment_utils.cloud.runner import CloudRunner
+from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
+from tmgg.experiment_utils.job.artifacts import check_url
+from tmgg.experiment_utils.run_folder.attempts import (
     AttemptRequest,
     newest_submission,
     read_payload,
     record_of,
     task_of_attempt,
 )
-from tmgg.experiment_utils.cloud.known_run import KnownRun
-from tmgg.experiment_utils.cloud.runner import CloudRunner
-from tmgg.experiment_utils.registry import RunRecord
-from tmgg.experiment_utils.task import TaskInput
+from tmgg.experiment_utils.run_folder.registry import RunRecord
+from tmgg.experiment_utils.run_folder.task import TaskInput
 from tmgg.hydra_plugins.launcher_options import LauncherOptions, split_options
 
 _OF_THE_TASK = ("timeout_seconds", "artifact_url")

@@ -7,9 +7,9 @@ from typing import Any
 from tmgg.cli.not_retried import NotRetried
 from tmgg.console.printing import say
 from tmgg.errors import RemovedRunError, RunExistsError, SubmissionError
-from tmgg.experiment_utils.attempts import AttemptRequest
-from tmgg.experiment_utils.cloud.reattach import Reattached
 from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask
+from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
+from tmgg.experiment_utils.run_folder.attempts import AttemptRequest
 
 
 @dataclass(slots=True)

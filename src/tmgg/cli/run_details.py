@@ -6,21 +6,21 @@ from typing import Any
 from tmgg.cli.run_json import to_json
 from tmgg.cli.shell_commands import render_commands
 from tmgg.errors import RecordError, RunError
-from tmgg.experiment_utils.attempt_changes import changes_of
-from tmgg.experiment_utils.attempts import record_of
-from tmgg.experiment_utils.cloud.known_run import KnownRun
-from tmgg.experiment_utils.cloud.polling import Found
-from tmgg.experiment_utils.cloud.results import load_verdict
+from tmgg.experiment_utils.cloud.judging.polling import Found
+from tmgg.experiment_utils.cloud.judging.results import load_verdict
 from tmgg.experiment_utils.cloud.runs import RunState
-from tmgg.experiment_utils.evidence import read_result
-from tmgg.experiment_utils.looking import is_there, listing
-from tmgg.experiment_utils.ownership import read_job_id
-from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
-from tmgg.experiment_utils.phases import PHASE_WORDS, parse_phases
-from tmgg.experiment_utils.plain_files import read_beginning
-from tmgg.experiment_utils.refused_retry import read_refused_retry
-from tmgg.experiment_utils.registry import RunRecord, load_intent, submitted_at
-from tmgg.experiment_utils.submission_files import SubmissionFiles
+from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
+from tmgg.experiment_utils.files.looking import is_there, listing
+from tmgg.experiment_utils.files.plain_files import read_beginning
+from tmgg.experiment_utils.run_folder.attempt_changes import changes_of
+from tmgg.experiment_utils.run_folder.attempts import record_of
+from tmgg.experiment_utils.run_folder.evidence import read_result
+from tmgg.experiment_utils.run_folder.ownership import read_job_id
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.phases import PHASE_WORDS, parse_phases
+from tmgg.experiment_utils.run_folder.refused_retry import read_refused_retry
+from tmgg.experiment_utils.run_folder.registry import RunRecord, load_intent, submitted_at
+from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 
 def describe(run: KnownRun, found: Found) -> dict[str, Any]:

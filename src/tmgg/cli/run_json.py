@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from tmgg.console.printing import say
 from tmgg.errors import ForeignFileError, RemovedRunError, RunError, UnreadableError
-from tmgg.experiment_utils.cloud.known_run import KnownRun
 from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 
 if TYPE_CHECKING:
-    from tmgg.experiment_utils.cloud.polling import Found
+    from tmgg.experiment_utils.cloud.judging.polling import Found
 
 DAMAGED = "damaged"
 FOREIGN = "foreign"

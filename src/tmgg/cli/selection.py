@@ -7,12 +7,12 @@ from pathlib import Path
 from tmgg.cli.known_sweeps import KnownSweep, known_sweeps
 from tmgg.cli.meanings import Meaning, meaning_of, refuse_many
 from tmgg.errors import RecordError, UnreadableError
-from tmgg.experiment_utils.cloud.known_run import KnownRun, read_known_run
-from tmgg.experiment_utils.known_folders import known_folders
-from tmgg.experiment_utils.looking import is_folder
-from tmgg.experiment_utils.paths import RunPaths, SweepPaths
-from tmgg.experiment_utils.run_folders import look_into
-from tmgg.experiment_utils.sweeps import SweepRun, load_sweep, sweep_of
+from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun, read_known_run
+from tmgg.experiment_utils.files.looking import is_folder
+from tmgg.experiment_utils.run_folder.known_folders import known_folders
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
+from tmgg.experiment_utils.run_folder.run_folders import look_into
+from tmgg.experiment_utils.run_folder.sweeps import SweepRun, load_sweep, sweep_of
 
 COMPLETIONS_SHOWN = 200
 # Where runs land by default: found even when the list of folders could not be written.

@@ -15,14 +15,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from tmgg.console import exit_codes, report
 from tmgg.errors import ConfigError
-from tmgg.experiment_utils.atomic_file import JsonDict
-from tmgg.experiment_utils.cloud.requests import as_request
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, TaskRequest
+from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request
 from tmgg.experiment_utils.compose import SEARCH_PATH, compose_with_hydra, hydra_undisturbed
-from tmgg.experiment_utils.paths import RunPaths
+from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.program.again import job_folder
 from tmgg.experiment_utils.program.single import capture_process
-from tmgg.experiment_utils.task import prepare_config
+from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.experiment_utils.run_folder.task import prepare_config
 from tmgg.hydra_plugins.dry_run import is_dry_run, print_dry_run
 from tmgg.hydra_plugins.job_process import arguments_of
 from tmgg.hydra_plugins.launcher_options import LauncherOptions, parse_options

@@ -12,8 +12,8 @@ from tmgg.cli.known_sweeps import KnownSweep, find_sweep, known_sweeps
 from tmgg.console.overrides import parse_title, short_names, varying
 from tmgg.console.ranking import Ranking
 from tmgg.errors import ConfigError, UnreadableError
-from tmgg.experiment_utils.paths import RunPaths, SweepPaths
-from tmgg.experiment_utils.sweeps import SweepRecord, sweep_of
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
+from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, sweep_of
 
 Statuses = dict[RunPaths, str]
 """How each run stands, in a word."""

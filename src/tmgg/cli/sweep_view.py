@@ -12,11 +12,11 @@ from tmgg.cli.meanings import Meaning
 from tmgg.cli.run_json import status_of, to_json
 from tmgg.cli.selection import members_of
 from tmgg.console.visible import visible_line
-from tmgg.experiment_utils.cloud.known_run import KnownRun, read_known_run
-from tmgg.experiment_utils.cloud.polling import Found
-from tmgg.experiment_utils.cloud.reattach import Reattached
+from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.runs import RunState
-from tmgg.experiment_utils.cloud.slurm.reasons import explain_reason
+from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun, read_known_run
+from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
+from tmgg.experiment_utils.cloud.slurm.site.reasons import explain_reason
 
 
 @dataclass(frozen=True)

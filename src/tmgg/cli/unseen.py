@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tmgg.experiment_utils.run_folders import FolderLook
+from tmgg.experiment_utils.run_folder.run_folders import FolderLook
 
 
 def render_unseen(looks: Mapping[Path, FolderLook]) -> list[str]:

@@ -16,10 +16,10 @@ from tmgg.console.live import LiveView
 from tmgg.console.printing import put_json, put_table, say
 from tmgg.console.progress import SweepProgress
 from tmgg.errors import TmggError
-from tmgg.experiment_utils.cloud import waiting
-from tmgg.experiment_utils.cloud.reattach import Reattached
 from tmgg.experiment_utils.cloud.runs import RunState
-from tmgg.experiment_utils.cloud.waiting import LimitedClock, TimeIsUpError
+from tmgg.experiment_utils.cloud.runs_on_record import waiting
+from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
+from tmgg.experiment_utils.cloud.runs_on_record.waiting import LimitedClock, TimeIsUpError
 
 NAMES_SHOWN = 20
 

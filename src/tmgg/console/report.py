@@ -10,7 +10,7 @@ from tmgg.console.sweep_table import render_number
 from tmgg.console.tables import Column, put_runs
 from tmgg.console.visible import visible, visible_line
 from tmgg.experiment_utils.cloud.runs import ExperimentResult
-from tmgg.experiment_utils.sweeps import sweep_of
+from tmgg.experiment_utils.run_folder.sweeps import sweep_of
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -16,8 +16,8 @@ from tmgg.console.overrides import parse_title, typed
 from tmgg.console.printing import as_strict_json
 from tmgg.console.ranking import Ranking
 from tmgg.console.visible import visible
-from tmgg.experiment_utils.atomic_file import JsonDict, write_atomic
 from tmgg.experiment_utils.cloud.runs import ExperimentResult
+from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic
 
 log = logging.getLogger(__name__)
 

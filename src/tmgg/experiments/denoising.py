@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from omegaconf import DictConfig
 
-from tmgg.experiment_utils.context import RunContext, current_run
+from tmgg.experiment_utils.job.context import RunContext, current_run
 from tmgg.experiments.run_resources import (
     granted_accelerator,
     has_ray,

@@ -13,7 +13,7 @@ from pytorch_lightning.plugins.environments import (  # type: ignore[attr-define
 )
 
 from tmgg.errors import ConfigError
-from tmgg.experiment_utils.context import current_run
+from tmgg.experiment_utils.job.context import current_run
 from tmgg.experiments.run_resources import (
     granted_accelerator,
     has_ray,

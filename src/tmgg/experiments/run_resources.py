@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tmgg.errors import ConfigError, MissingExtraError
-from tmgg.experiment_utils.context import RunContext, Worker, this_machine
-from tmgg.experiment_utils.trust import open_trusted
+from tmgg.experiment_utils.files.trust import open_trusted
+from tmgg.experiment_utils.job.context import RunContext, Worker, this_machine
 from tmgg.training.hooks import Hooks
 from tmgg.training.placement import Machine
 

@@ -18,8 +18,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from tmgg.errors import ConfigError, TmggError
-from tmgg.experiment_utils.atomic_file import write_atomic
 from tmgg.experiment_utils.compose import compose_config
+from tmgg.experiment_utils.files.atomic_file import write_atomic
 from tmgg.experiments.study_figure import render_figure
 from tmgg.experiments.study_table import Study, render_table
 from tmgg.models import MODELS

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from tmgg.console.visible import visible
-from tmgg.experiment_utils.cloud.requests import as_request
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
-from tmgg.experiment_utils.task import target_of
+from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request
+from tmgg.experiment_utils.run_folder.task import target_of
 
 _requested = False
 

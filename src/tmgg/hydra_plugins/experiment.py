@@ -13,10 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from tmgg.console import report
 from tmgg.errors import TaskError
-from tmgg.experiment_utils.atomic_file import JsonDict
-from tmgg.experiment_utils.context import current_run
-from tmgg.experiment_utils.metrics import BARE_NAME, CHECKPOINT, check_returned
-from tmgg.experiment_utils.task import Experiment, load_target, prepare_config, target_of
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.job.context import current_run
+from tmgg.experiment_utils.job.metrics import BARE_NAME, CHECKPOINT, check_returned
+from tmgg.experiment_utils.run_folder.task import Experiment, load_target, prepare_config, target_of
 from tmgg.hydra_plugins.dry_run import is_dry_run
 
 

@@ -24,17 +24,17 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from tmgg.errors import TaskError
 from tmgg.experiment_utils.cloud.runs import TaskRequest
-from tmgg.experiment_utils.context import RunContext, current_run
-from tmgg.experiment_utils.ends import ending_well
-from tmgg.experiment_utils.metrics import BARE_NAME
+from tmgg.experiment_utils.files.trust import read_trusted
+from tmgg.experiment_utils.job.context import RunContext, current_run
+from tmgg.experiment_utils.job.ends import ending_well
+from tmgg.experiment_utils.job.metrics import BARE_NAME
 from tmgg.experiment_utils.program.again import announce
 from tmgg.experiment_utils.program.captured import Program, capture_program
 from tmgg.experiment_utils.program.entering import enter, place_of
 from tmgg.experiment_utils.program.left_behind import set_in_modules
 from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, Names, dumps, globals_for
 from tmgg.experiment_utils.program.search_path import own_search_path
-from tmgg.experiment_utils.task import escape_interpolation
-from tmgg.experiment_utils.trust import read_trusted
+from tmgg.experiment_utils.run_folder.task import escape_interpolation
 from tmgg.hydra_plugins.job_process import arguments_of, know_plugins, no_app_starts, set_state
 from tmgg.hydra_plugins.job_returns import leave_if_possible, metrics_of, portable
 from tmgg.hydra_plugins.resolving import as_in_job

@@ -19,11 +19,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import AnyNode, DictConfig, OmegaConf
 from omegaconf.basecontainer import BaseContainer
 
-from tmgg.experiment_utils.atomic_file import JsonDict
-from tmgg.experiment_utils.fingerprints import fingerprint
-from tmgg.experiment_utils.identity import PLACE_KEYS, Identity, make_identity
-from tmgg.experiment_utils.programs import OWN_APP, Program, Programs
-from tmgg.experiment_utils.task import escape_interpolation
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.identity.fingerprints import fingerprint
+from tmgg.experiment_utils.identity.programs import OWN_APP, Program, Programs
+from tmgg.experiment_utils.identity.run_identity import PLACE_KEYS, Identity, make_identity
+from tmgg.experiment_utils.run_folder.task import escape_interpolation
 
 _JOB_NUMBER = -8640086400
 """In place of a job's number, which has to stay one; nobody means this one."""

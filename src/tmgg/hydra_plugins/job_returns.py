@@ -15,11 +15,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from tmgg.console.visible import visible
 from tmgg.errors import ForeignFileError, TmggError
-from tmgg.experiment_utils.atomic_file import write_atomic
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, SpawnedTask
 from tmgg.experiment_utils.error_text import text_of
-from tmgg.experiment_utils.leaving import leave as write_patiently
-from tmgg.experiment_utils.metrics import (
+from tmgg.experiment_utils.files.atomic_file import write_atomic
+from tmgg.experiment_utils.files.leaving import leave as write_patiently
+from tmgg.experiment_utils.files.trust import read_trusted
+from tmgg.experiment_utils.job.metrics import (
     BARE_NAME,
     CHECKPOINT,
     name_lost,
@@ -27,10 +28,9 @@ from tmgg.experiment_utils.metrics import (
     number_of,
     sort_returned,
 )
-from tmgg.experiment_utils.paths import RunPaths
 from tmgg.experiment_utils.program.captured import Program
 from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, dumps
-from tmgg.experiment_utils.trust import read_trusted
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.hydra_plugins.first_opening import FirstOpening, OpeningError
 from tmgg.hydra_plugins.harmless_error import harmless
 from tmgg.hydra_plugins.resolving import as_written

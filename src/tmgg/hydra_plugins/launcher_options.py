@@ -20,12 +20,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tmgg.console.ranking import Ranking, RankingMode
 from tmgg.errors import ConfigError
-from tmgg.experiment_utils.artifacts import check_url
 from tmgg.experiment_utils.cloud import checks, plugins
 from tmgg.experiment_utils.cloud.factory import CONFIG_CLASSES, known_backends, make_runner
 from tmgg.experiment_utils.cloud.runner import CloudRunner
-from tmgg.experiment_utils.cloud.sweep_policy import SweepPolicy
-from tmgg.experiment_utils.failures import FailureKind
+from tmgg.experiment_utils.cloud.sweep.policy import SweepPolicy
+from tmgg.experiment_utils.job.artifacts import check_url
+from tmgg.experiment_utils.run_folder.failures import FailureKind
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from tmgg.console.live import LiveView
 from tmgg.console.progress import SweepProgress
 from tmgg.console.visible import visible
 from tmgg.errors import RunError, SubmissionError, TmggError
-from tmgg.experiment_utils.cloud.recorded import RecordedRuns
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import (
     NOT_SUBMITTED,
@@ -22,7 +21,8 @@ from tmgg.experiment_utils.cloud.runs import (
     SpawnedTask,
     TaskRequest,
 )
-from tmgg.experiment_utils.sweeps import sweep_of
+from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
+from tmgg.experiment_utils.run_folder.sweeps import sweep_of
 from tmgg.hydra_plugins import hydra_job
 from tmgg.hydra_plugins.launcher_options import LauncherOptions
 from tmgg.hydra_plugins.sweep_folder import noted, refuse_known

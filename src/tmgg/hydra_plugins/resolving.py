@@ -11,7 +11,7 @@ from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
-from tmgg.experiment_utils.task import escape_interpolation
+from tmgg.experiment_utils.run_folder.task import escape_interpolation
 
 _ENVIRONMENT = re.compile(r"oc\.env:\s*['\"]?([^,}\s'\"]+)")
 # A shorter value of a variable is in other texts by chance.

@@ -19,14 +19,14 @@ from tmgg.console import report
 from tmgg.console.sweep_summary import SweepRow, save_summary
 from tmgg.console.visible import make_logs_visible, visible
 from tmgg.errors import TaskError, TmggError
-from tmgg.experiment_utils.cloud.output_folders import refuse_long, refuse_shared
-from tmgg.experiment_utils.cloud.requests import as_request, new_run_id
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, TaskRequest
-from tmgg.experiment_utils.cloud.sweep_planning import check_target
-from tmgg.experiment_utils.program_code import names_in
-from tmgg.experiment_utils.programs import Program, Programs, program_of
-from tmgg.experiment_utils.task import target_of
+from tmgg.experiment_utils.cloud.runs_on_record.output_folders import refuse_long, refuse_shared
+from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request, new_run_id
+from tmgg.experiment_utils.cloud.sweep.planning import check_target
+from tmgg.experiment_utils.identity.program_code import names_in
+from tmgg.experiment_utils.identity.programs import Program, Programs, program_of
+from tmgg.experiment_utils.run_folder.task import target_of
 from tmgg.hydra_plugins import hydra_job, job_returns
 from tmgg.hydra_plugins.dry_run import is_dry_run, print_dry_run
 from tmgg.hydra_plugins.job_identity import experiment_of_own_app, identify_job

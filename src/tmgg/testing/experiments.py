@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tmgg.experiment_utils.context import RunContext, current_run
+from tmgg.experiment_utils.job.context import RunContext, current_run
 
 Config = Mapping[str, Any]
 

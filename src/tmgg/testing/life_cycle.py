@@ -6,7 +6,7 @@ import pytest
 
 from tmgg.errors import ConfigError, RunExistsError, TaskError, UnknownRunError
 from tmgg.experiment_utils.cloud import CloudRunner
-from tmgg.experiment_utils.cloud.requests import new_run_id
+from tmgg.experiment_utils.cloud.runs_on_record.requests import new_run_id
 from tmgg.testing.backend import BackendUnderTest, config
 
 STATUSES = ("pending", "running", "completed", "failed")

@@ -4,7 +4,7 @@ import dataclasses
 import gc
 
 from tmgg.experiment_utils.cloud import CloudRunner
-from tmgg.experiment_utils.cloud.requests import new_run_id
+from tmgg.experiment_utils.cloud.runs_on_record.requests import new_run_id
 from tmgg.testing.backend import BackendUnderTest, config
 from tmgg.testing.life_cycle import LONG_S
 

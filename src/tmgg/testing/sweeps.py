@@ -7,7 +7,7 @@ import pytest
 
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud import CloudRunner, ExperimentResult, RunState
-from tmgg.experiment_utils.cloud.requests import new_run_id
+from tmgg.experiment_utils.cloud.runs_on_record.requests import new_run_id
 from tmgg.testing.backend import BackendUnderTest, config, request
 
 PARALLELISM = 2

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from tmgg.errors import TaskError
 from tmgg.experiment_utils.calls.job import open_call
 from tmgg.experiment_utils.calls.packing import CallPacker, name_of
-from tmgg.experiment_utils.task import prepare_config
+from tmgg.experiment_utils.run_folder.task import prepare_config
 
 
 @pytest.fixture(autouse=True)

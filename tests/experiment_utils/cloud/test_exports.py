@@ -45,7 +45,7 @@ def test_a_backend_is_imported_when_it_is_chosen() -> None:
     code = """
 import sys
 from tmgg.experiment_utils.cloud import make_runner
-names = ("slurm", "local", "modal", "ray_jobs", "ray_runner")
+names = ("slurm", "local", "modal", "ray")
 backends = [f"tmgg.experiment_utils.cloud.{name}" for name in names]
 assert not [name for name in sys.modules if name.startswith(tuple(backends))]
 make_runner("local")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.experiment_utils.cloud.evidence_cases import (
+from tests.experiment_utils.cloud.judging.evidence_cases import (
     CANCELLED,
     COMPLETED,
     FAILED,
@@ -17,10 +17,10 @@ from tests.experiment_utils.cloud.evidence_cases import (
     result,
     verdict,
 )
-from tmgg.experiment_utils.cloud.diagnosis import LogTails
-from tmgg.experiment_utils.cloud.verdict import JobView
-from tmgg.experiment_utils.evidence import Evidence
-from tmgg.experiment_utils.failures import failure
+from tmgg.experiment_utils.cloud.judging.diagnosis import LogTails
+from tmgg.experiment_utils.cloud.judging.verdict import JobView
+from tmgg.experiment_utils.run_folder.evidence import Evidence
+from tmgg.experiment_utils.run_folder.failures import failure
 
 WAITING = evidence(shares_job=True)
 BEGUN = evidence(shares_job=True, claimed=True)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tmgg.experiment_utils.batches import BatchedTask, BatchRecord, create_batch
-from tmgg.experiment_utils.exit_record import ExitRecord, read_exit_record
-from tmgg.experiment_utils.packed.order import Order
-from tmgg.experiment_utils.packed.warm_parent import WarmParent, Warmth
-from tmgg.experiment_utils.paths import BatchPaths, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.packed.fork_server_client import WarmParent, Warmth
+from tmgg.experiment_utils.packed.run_order import Order
+from tmgg.experiment_utils.run_folder.batches import BatchedTask, BatchRecord, create_batch
+from tmgg.experiment_utils.run_folder.exit_record import ExitRecord, read_exit_record
+from tmgg.experiment_utils.run_folder.paths import BatchPaths, RunPaths, SubmissionPaths
 
 JOB = "77"
 HERE = Path(__file__).parent

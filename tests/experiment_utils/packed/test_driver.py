@@ -8,15 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tmgg.experiment_utils.exit_record import End, ExitRecord, leave_exit_record, read_exit_record
-from tmgg.experiment_utils.job_exit_codes import NO_NODES, TERMINATED
+from tmgg.experiment_utils.job.job_exit_codes import NO_NODES, TERMINATED
 from tmgg.experiment_utils.packed.allocation import Allocation
 from tmgg.experiment_utils.packed.driver import Driver
 from tmgg.experiment_utils.packed.keeper import NOT_NEEDED
 from tmgg.experiment_utils.packed.nodes import Event
-from tmgg.experiment_utils.packed.order import Order
+from tmgg.experiment_utils.packed.run_order import Order
 from tmgg.experiment_utils.packed.schedule import STARTS, Assignment
-from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.exit_record import (
+    End,
+    ExitRecord,
+    leave_exit_record,
+    read_exit_record,
+)
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
 
 END_S = 1000.0
 

@@ -8,8 +8,8 @@ import pytest
 from tmgg.experiment_utils.packed.allocation import is_shared_with_runs
 from tmgg.experiment_utils.packed.main import preloads
 from tmgg.experiment_utils.packed.node_agent import render_environment
-from tmgg.experiment_utils.packed.share import Share
-from tmgg.experiment_utils.task import DEFAULT_TARGET, module_of
+from tmgg.experiment_utils.packed.node_share import Share
+from tmgg.experiment_utils.run_folder.task import DEFAULT_TARGET, module_of
 
 SHARE = Share(cpus=(), threads=2, gpus={})
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.experiment_utils.packed.conftest import JOB, Batch
-from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.batch_index import fill_run_folder
-from tmgg.experiment_utils.ownership import forbid
+from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.packed.fork_server_client import WarmParentLostError
 from tmgg.experiment_utils.packed.keeper import NOT_NEEDED, OUT_OF_TIME, RECORDED
-from tmgg.experiment_utils.packed.warm_parent import WarmParentLostError
-from tmgg.experiment_utils.phases import parse_phases
+from tmgg.experiment_utils.run_folder.batch_index import fill_run_folder
+from tmgg.experiment_utils.run_folder.ownership import forbid
+from tmgg.experiment_utils.run_folder.phases import parse_phases
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 60) -> None:

@@ -14,7 +14,7 @@ def cancel(runs: RunsArgument, *, folder: FolderOption = None, as_json: JsonOpti
     from tmgg.cli.selection import find_several
     from tmgg.console.printing import put, put_json
     from tmgg.errors import RemovedRunError
-    from tmgg.experiment_utils.cloud.reattach import Reattached
+    from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
     reattached = Reattached(find_several(runs, folder))
     cancelled = reattached.cancel_each()

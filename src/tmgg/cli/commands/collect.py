@@ -11,8 +11,8 @@ from tmgg.cli.options import FolderOption, JsonOption, RunsArgument
 if TYPE_CHECKING:
     from tmgg.console.ranking import Ranking
     from tmgg.console.sweep_summary import SweepRow
-    from tmgg.experiment_utils.cloud.known_run import KnownRun
     from tmgg.experiment_utils.cloud.runs import ExperimentResult
+    from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 
 SortOption = Annotated[
     str | None,
@@ -63,7 +63,7 @@ def collect(
     from tmgg.console.printing import put_json, say
     from tmgg.console.ranking import Ranking
     from tmgg.console.sweep_summary import save_summary, sort_rows
-    from tmgg.experiment_utils.cloud.reattach import Reattached
+    from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
     reattached = Reattached(find_several(runs, folder))
     if sort or largest:

@@ -8,7 +8,7 @@ import typer
 from tmgg.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from tmgg.experiment_utils.cloud.slurm.doctor.findings import Finding
+    from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import Finding
 
 
 def doctor(
@@ -41,7 +41,7 @@ def doctor(
     from tmgg.console import exit_codes
     from tmgg.console.durations import parse_duration_s
     from tmgg.console.printing import put_json, say
-    from tmgg.experiment_utils.cloud.slurm.doctor.examination import examine
+    from tmgg.experiment_utils.cloud.slurm.site.doctor.examination import examine
 
     limit_s = parse_duration_s(timeout) if job else None
     runner = make_slurm_runner(config, overrides or [])

@@ -17,9 +17,9 @@ def explain(run: RunArgument, *, folder: FolderOption = None, as_json: JsonOptio
     from tmgg.cli.selection import find_meant
     from tmgg.console import exit_codes
     from tmgg.console.printing import put_json
-    from tmgg.experiment_utils.cloud.known_run import read_known_run
-    from tmgg.experiment_utils.cloud.polling import state_or_raise
-    from tmgg.experiment_utils.cloud.reattach import Reattached
+    from tmgg.experiment_utils.cloud.judging.polling import state_or_raise
+    from tmgg.experiment_utils.cloud.runs_on_record.known_run import read_known_run
+    from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
     meaning = find_meant(run, folder)
     if not meaning.is_one_run:

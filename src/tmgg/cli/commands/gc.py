@@ -9,7 +9,7 @@ from tmgg.cli.options import FolderOption, JsonOption
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tmgg.experiment_utils.cloud.known_run import KnownRun
+    from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 
 
 def gc(
@@ -36,7 +36,7 @@ def gc(
     from tmgg.console.durations import parse_duration_s, render_age
     from tmgg.console.printing import put, put_json, say
     from tmgg.errors import ConfigError
-    from tmgg.experiment_utils.run_folders import look_into
+    from tmgg.experiment_utils.run_folder.run_folders import look_into
 
     age_s = parse_duration_s(older_than)
     looks = {each: look_into(each) for each in folders_to_search(folder)}
@@ -69,8 +69,8 @@ def _remove(
     import functools
 
     from tmgg.console.printing import say
-    from tmgg.experiment_utils.cloud.sweep_records import remove_empty
-    from tmgg.experiment_utils.removal import finish_removals, remove_run
+    from tmgg.experiment_utils.cloud.sweep.records import remove_empty
+    from tmgg.experiment_utils.run_folder.removal import finish_removals, remove_run
 
     removed = []
     for run in runs:
@@ -96,17 +96,17 @@ def _is_old(run: "KnownRun", age_s: float) -> bool:
     """Whether the newest submission of a run has ended, as is on record, longer ago than that."""
     import time
 
-    from tmgg.experiment_utils.registry import decided_at
+    from tmgg.experiment_utils.run_folder.registry import decided_at
 
     ended = decided_at(run.paths)
     return ended is not None and ended < time.time() - age_s
 
 
 def _ended(folders: "list[Path]", age_s: float, *, settle: bool) -> "list[KnownRun]":
-    from tmgg.experiment_utils.cloud.reattach import Reattached, known_runs
     from tmgg.experiment_utils.cloud.runs import RunState
-    from tmgg.experiment_utils.registry import decided_at
-    from tmgg.experiment_utils.trust import owner_of
+    from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached, known_runs
+    from tmgg.experiment_utils.files.trust import owner_of
+    from tmgg.experiment_utils.run_folder.registry import decided_at
 
     runs = [run for run in known_runs(folders) if owner_of(run.paths.folder) is None]
     reattached = Reattached(runs)

@@ -10,8 +10,8 @@ from tmgg.cli.options import FolderOption, JsonOption
 if TYPE_CHECKING:
     from tmgg.cli.sweep_listing import ListedSweep, Statuses
     from tmgg.console.tables import Column
-    from tmgg.experiment_utils.cloud.known_run import KnownRun
-    from tmgg.experiment_utils.cloud.polling import Found
+    from tmgg.experiment_utils.cloud.judging.polling import Found
+    from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 
 RECENT_S = 86400.0
 
@@ -216,7 +216,7 @@ def _row(run: "KnownRun", found: "Found") -> list[str]:
 
 
 def _whose(run: "KnownRun") -> str:
-    from tmgg.experiment_utils.trust import owner_of
+    from tmgg.experiment_utils.files.trust import owner_of
 
     owner = owner_of(run.paths.folder)
     return f"of {owner}" if owner else ""
@@ -244,7 +244,7 @@ def _recent(run: "KnownRun", found: "Found") -> bool:
     import time
 
     from tmgg.errors import RunError
-    from tmgg.experiment_utils.registry import decided_at
+    from tmgg.experiment_utils.run_folder.registry import decided_at
 
     if isinstance(found, RunError) or not found.final:
         return True

@@ -40,9 +40,9 @@ def logs(
     from tmgg.cli.waiting import interruptible
     from tmgg.console.printing import say
     from tmgg.errors import RemovedRunError
-    from tmgg.experiment_utils.cloud.known_run import read_known_run
-    from tmgg.experiment_utils.cloud.reattach import Reattached
-    from tmgg.experiment_utils.removed_runs import refuse_removed
+    from tmgg.experiment_utils.cloud.runs_on_record.known_run import read_known_run
+    from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
+    from tmgg.experiment_utils.run_folder.removed_runs import refuse_removed
 
     meaning = find_meant(run, folder)
     if not meaning.is_one_run:
@@ -74,7 +74,7 @@ def _put_logs(meaning: "Meaning", *, lines: int | None, stderr: bool, rank: int 
     from tmgg.cli.rank_log import log_of_rank
     from tmgg.cli.sweep_view import view_sweep
     from tmgg.console.printing import put, say
-    from tmgg.experiment_utils.removed_runs import is_removed
+    from tmgg.experiment_utils.run_folder.removed_runs import is_removed
 
     view = view_sweep(meaning)
     say(view.summary())

@@ -38,7 +38,7 @@ def retry(
     from tmgg.console import exit_codes
     from tmgg.console.printing import put, put_json, say
     from tmgg.errors import RunExistsError
-    from tmgg.experiment_utils.cloud.reattach import Reattached
+    from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
     removed = Removed()
     not_retried = NotRetried(removed)

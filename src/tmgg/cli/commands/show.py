@@ -19,9 +19,9 @@ def show(run: RunArgument, *, folder: FolderOption = None, as_json: JsonOption =
     from tmgg.console import exit_codes
     from tmgg.console.printing import put_json
     from tmgg.errors import RemovedRunError, RunError
-    from tmgg.experiment_utils.cloud.known_run import read_known_run
-    from tmgg.experiment_utils.cloud.reattach import Reattached
-    from tmgg.experiment_utils.removed_runs import refuse_removed
+    from tmgg.experiment_utils.cloud.runs_on_record.known_run import read_known_run
+    from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
+    from tmgg.experiment_utils.run_folder.removed_runs import refuse_removed
 
     meaning = find_meant(run, folder)
     if not meaning.is_one_run:
@@ -110,7 +110,7 @@ def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
     from tmgg.console.report import METRICS_OF_A_RUN_SHOWN
     from tmgg.console.sweep_table import render_number
     from tmgg.console.visible import visible_line
-    from tmgg.experiment_utils.cloud.diagnosis import changed_words
+    from tmgg.experiment_utils.cloud.judging.diagnosis import changed_words
 
     created = details["created_at"]
     result = details["result"] or {"metrics": {}, "checkpoint_path": None, "changed_script": None}

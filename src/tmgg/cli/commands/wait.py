@@ -29,7 +29,7 @@ def wait(
     from tmgg.cli.selection import find_several
     from tmgg.cli.waiting import wait_and_tell
     from tmgg.console.durations import parse_duration_s
-    from tmgg.experiment_utils.cloud.reattach import Reattached
+    from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
     limit_s = None if timeout is None else parse_duration_s(timeout)
     reattached = Reattached(find_several(runs, folder))

@@ -8,12 +8,12 @@ from typing import Any
 from tmgg.errors import StoppedEarlyError, TaskError
 from tmgg.experiment_utils.calls.outcome import leave_raised, leave_returned
 from tmgg.experiment_utils.calls.process import enter
-from tmgg.experiment_utils.context import current_run
-from tmgg.experiment_utils.ends import ending_well
-from tmgg.experiment_utils.metrics import CHECKPOINT, name_lost, sort_returned
+from tmgg.experiment_utils.files.trust import read_trusted
+from tmgg.experiment_utils.job.context import current_run
+from tmgg.experiment_utils.job.ends import ending_well
+from tmgg.experiment_utils.job.metrics import CHECKPOINT, name_lost, sort_returned
 from tmgg.experiment_utils.program.captured import Program
-from tmgg.experiment_utils.task import IGNORES_CONFIG
-from tmgg.experiment_utils.trust import read_trusted
+from tmgg.experiment_utils.run_folder.task import IGNORES_CONFIG
 
 TARGET = "tmgg.experiment_utils.calls.job:run"
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tmgg.errors import RecordError, TaskError, UnwritableError
-from tmgg.experiment_utils.atomic_file import write_atomic
 from tmgg.experiment_utils.calls.portable import dump_portable
-from tmgg.experiment_utils.leaving import leave
+from tmgg.experiment_utils.files.atomic_file import write_atomic
+from tmgg.experiment_utils.files.leaving import leave
+from tmgg.experiment_utils.files.trust import read_trusted
 from tmgg.experiment_utils.program.captured import Program
-from tmgg.experiment_utils.trust import read_trusted
 
 _FILE = "call_return.{}.pkl"
 _MOST_CAUSES = 20

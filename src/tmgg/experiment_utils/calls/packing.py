@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tmgg.errors import TaskError
-from tmgg.experiment_utils.atomic_file import JsonDict
 from tmgg.experiment_utils.calls.process import Submitter, users_in
-from tmgg.experiment_utils.fingerprints import fingerprint
-from tmgg.experiment_utils.identity import Identity, make_identity
-from tmgg.experiment_utils.programs import program_of
-from tmgg.experiment_utils.task import escape_interpolation
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.identity.fingerprints import fingerprint
+from tmgg.experiment_utils.identity.programs import program_of
+from tmgg.experiment_utils.identity.run_identity import Identity, make_identity
+from tmgg.experiment_utils.run_folder.task import escape_interpolation
 
 PICKLING_ERRORS = (Exception,)
 """What is raised for an object that cannot travel: anything, for classes say how they pickle."""

@@ -13,7 +13,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from tmgg.errors import TaskError
-from tmgg.experiment_utils.context import current_run
+from tmgg.experiment_utils.job.context import current_run
 from tmgg.experiment_utils.program import again
 from tmgg.experiment_utils.program.captured import Program, capture_program
 from tmgg.experiment_utils.program.entering import enter as become_submitter

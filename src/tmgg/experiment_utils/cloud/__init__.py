@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tmgg.experiment_utils.cloud.factory import make_runner
-    from tmgg.experiment_utils.cloud.local import LocalConfig, LocalRunner
+    from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
     from tmgg.experiment_utils.cloud.modal.config import ModalConfig
     from tmgg.experiment_utils.cloud.modal.runner import ModalRunner
-    from tmgg.experiment_utils.cloud.ray_jobs.config import RayConfig
-    from tmgg.experiment_utils.cloud.ray_runner import RayRunner
+    from tmgg.experiment_utils.cloud.ray.config import RayConfig
+    from tmgg.experiment_utils.cloud.ray.runner import RayRunner
     from tmgg.experiment_utils.cloud.runner import CloudRunner
     from tmgg.experiment_utils.cloud.runs import (
         ExperimentResult,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
     from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
-    from tmgg.experiment_utils.cloud.sweep_policy import SweepPolicy
+    from tmgg.experiment_utils.cloud.sweep.policy import SweepPolicy
     from tmgg.experiment_utils.compose import compose_config
 
 __all__ = [
@@ -46,18 +46,18 @@ __all__ = [
 _HOMES = {
     "CloudRunner": "tmgg.experiment_utils.cloud.runner",
     "ExperimentResult": "tmgg.experiment_utils.cloud.runs",
-    "LocalConfig": "tmgg.experiment_utils.cloud.local",
-    "LocalRunner": "tmgg.experiment_utils.cloud.local",
+    "LocalConfig": "tmgg.experiment_utils.cloud.local.runner",
+    "LocalRunner": "tmgg.experiment_utils.cloud.local.runner",
     "ModalConfig": "tmgg.experiment_utils.cloud.modal.config",
     "ModalRunner": "tmgg.experiment_utils.cloud.modal.runner",
-    "RayConfig": "tmgg.experiment_utils.cloud.ray_jobs.config",
-    "RayRunner": "tmgg.experiment_utils.cloud.ray_runner",
+    "RayConfig": "tmgg.experiment_utils.cloud.ray.config",
+    "RayRunner": "tmgg.experiment_utils.cloud.ray.runner",
     "RunState": "tmgg.experiment_utils.cloud.runs",
     "SlurmConfig": "tmgg.experiment_utils.cloud.slurm.config",
     "SlurmRunner": "tmgg.experiment_utils.cloud.slurm.runner",
     "SpawnedSweep": "tmgg.experiment_utils.cloud.runs",
     "SpawnedTask": "tmgg.experiment_utils.cloud.runs",
-    "SweepPolicy": "tmgg.experiment_utils.cloud.sweep_policy",
+    "SweepPolicy": "tmgg.experiment_utils.cloud.sweep.policy",
     "TaskRequest": "tmgg.experiment_utils.cloud.runs",
     "compose_config": "tmgg.experiment_utils.compose",
     "make_runner": "tmgg.experiment_utils.cloud.factory",

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from tmgg.experiment_utils import ownership
-from tmgg.experiment_utils.atomic_file import JsonDict
+from tmgg.experiment_utils.cloud.judging.verdict import JobView
 from tmgg.experiment_utils.cloud.runs import SweepMode
-from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
-from tmgg.experiment_utils.cloud.verdict import JobView
-from tmgg.experiment_utils.failures import HintName
-from tmgg.experiment_utils.paths import JobFolder, SubmissionPaths
+from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.run_folder import ownership
+from tmgg.experiment_utils.run_folder.failures import HintName
+from tmgg.experiment_utils.run_folder.paths import JobFolder, SubmissionPaths
 
 
 def _any_target(_target: str) -> None:

@@ -13,16 +13,16 @@ from tmgg.experiment_utils.cloud.options import unknown_name
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 
 BACKENDS: dict[str, str] = {
-    "local": "tmgg.experiment_utils.cloud.local:make_runner",
+    "local": "tmgg.experiment_utils.cloud.local.runner:make_runner",
     "modal": "tmgg.experiment_utils.cloud.modal.runner:make_runner",
-    "ray": "tmgg.experiment_utils.cloud.ray_runner:make_runner",
+    "ray": "tmgg.experiment_utils.cloud.ray.runner:make_runner",
     "slurm": "tmgg.experiment_utils.cloud.slurm.runner:make_runner",
 }
 CONFIG_CLASSES: dict[str, str] = {
     "slurm": "tmgg.experiment_utils.cloud.slurm.config:SlurmConfig",
-    "local": "tmgg.experiment_utils.cloud.local:LocalConfig",
+    "local": "tmgg.experiment_utils.cloud.local.runner:LocalConfig",
     "modal": "tmgg.experiment_utils.cloud.modal.config:ModalConfig",
-    "ray": "tmgg.experiment_utils.cloud.ray_jobs.config:RayConfig",
+    "ray": "tmgg.experiment_utils.cloud.ray.config:RayConfig",
 }
 """The launcher's backends. A name is also part of a switch (`use_slurm`) and the prefix of keys."""
 

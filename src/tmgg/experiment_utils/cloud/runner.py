@@ -7,10 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
-from tmgg.experiment_utils.cloud import waiting
-from tmgg.experiment_utils.cloud.polling import Found
-from tmgg.experiment_utils.cloud.requests import as_request
-from tmgg.experiment_utils.cloud.run_control import RunControl
+from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.runs import (
     CallOptions,
     ExperimentResult,
@@ -22,16 +19,19 @@ from tmgg.experiment_utils.cloud.runs import (
     SweepMode,
     TaskRequest,
 )
-from tmgg.experiment_utils.cloud.spawning import spawn_checked
-from tmgg.experiment_utils.cloud.sweep_plan import SweepOptions, SweepPlan
-from tmgg.experiment_utils.cloud.sweep_planning import plan_sweep
-from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges, SweepPolicy
-from tmgg.experiment_utils.cloud.sweeping import Sweep, prepare_sweep
-from tmgg.experiment_utils.task import ConfigLike
+from tmgg.experiment_utils.cloud.runs_on_record import waiting
+from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request
+from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
+from tmgg.experiment_utils.cloud.runs_on_record.spawning import spawn_checked
+from tmgg.experiment_utils.cloud.sweep.driver import Sweep, prepare_sweep
+from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions, SweepPlan
+from tmgg.experiment_utils.cloud.sweep.planning import plan_sweep
+from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges, SweepPolicy
+from tmgg.experiment_utils.run_folder.task import ConfigLike
 
 if TYPE_CHECKING:
-    from tmgg.experiment_utils.cloud.call_future import RunFuture
-    from tmgg.experiment_utils.cloud.calling import CallBatch, Calls
+    from tmgg.experiment_utils.cloud.futures.call_future import RunFuture
+    from tmgg.experiment_utils.cloud.futures.calling import CallBatch, Calls
 
 T = TypeVar("T")
 Params = ParamSpec("Params")
@@ -268,7 +268,7 @@ class CloudRunner:
 
     @cached_property
     def _calls(self) -> "Calls":
-        from tmgg.experiment_utils.cloud.calling import Calls  # cloudpickle: only for calls
+        from tmgg.experiment_utils.cloud.futures.calling import Calls  # cloudpickle: only for calls
 
         return Calls(self.runs)
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tmgg.experiment_utils.atomic_file import JsonDict
-from tmgg.experiment_utils.failures import Failure
-from tmgg.experiment_utils.identity import Identity
-from tmgg.experiment_utils.task import ConfigLike, Metrics, Worker
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.identity.run_identity import Identity
+from tmgg.experiment_utils.run_folder.failures import Failure
+from tmgg.experiment_utils.run_folder.task import ConfigLike, Metrics, Worker
 
 Status = Literal["pending", "running", "completed", "failed"]
 SweepMode = Literal["separate", "array", "packed"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tmgg.experiment_utils.slurm_step import is_of_a_step
+from tmgg.experiment_utils.job.slurm_step import is_of_a_step
 
 # Before the allocation's end no run is started any more, and those that run are told to stop ...
 _STOP_BEFORE_S = 60.0

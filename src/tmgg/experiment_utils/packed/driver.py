@@ -4,20 +4,20 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from tmgg.experiment_utils.job_exit_codes import CANNOT_WRITE, NO_NODES, TERMINATED
+from tmgg.experiment_utils.job.job_exit_codes import CANNOT_WRITE, NO_NODES, TERMINATED
+from tmgg.experiment_utils.job.stopping import TIME_LIMIT, drop_stop
 from tmgg.experiment_utils.packed.allocation import Allocation
 from tmgg.experiment_utils.packed.keeper import NOT_NEEDED, RECORDED
-from tmgg.experiment_utils.packed.last_words import (
+from tmgg.experiment_utils.packed.nodes import Event, Nodes
+from tmgg.experiment_utils.packed.run_order import KILL_AFTER_S, Order
+from tmgg.experiment_utils.packed.schedule import STARTS, Schedule
+from tmgg.experiment_utils.packed.unfinished_runs import (
     leave_last_words,
     lost,
     not_begun,
     unwritable,
 )
-from tmgg.experiment_utils.packed.nodes import Event, Nodes
-from tmgg.experiment_utils.packed.order import KILL_AFTER_S, Order
-from tmgg.experiment_utils.packed.schedule import STARTS, Schedule
-from tmgg.experiment_utils.paths import SubmissionPaths
-from tmgg.experiment_utils.stopping import TIME_LIMIT, drop_stop
+from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
 
 log = logging.getLogger(__name__)
 

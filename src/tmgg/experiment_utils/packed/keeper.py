@@ -15,19 +15,19 @@ import traceback
 from dataclasses import dataclass
 from typing import NoReturn
 
-from tmgg.experiment_utils.attempts import task_of_attempt
-from tmgg.experiment_utils.cloud import processes
-from tmgg.experiment_utils.exit_record import End, leave_exit_record
-from tmgg.experiment_utils.failures import Failure, failure
-from tmgg.experiment_utils.job_exit_codes import CANNOT_WRITE, SUPERVISOR_FAILED, shell_code
-from tmgg.experiment_utils.job_start import mark_logs
-from tmgg.experiment_utils.leaving import leave
-from tmgg.experiment_utils.packed.begin import Begun, begin
+from tmgg.experiment_utils.files.leaving import leave
+from tmgg.experiment_utils.job.job_exit_codes import CANNOT_WRITE, SUPERVISOR_FAILED, shell_code
+from tmgg.experiment_utils.packed.claim_run import Begun, begin
 from tmgg.experiment_utils.packed.memory import count_oom_kills
-from tmgg.experiment_utils.packed.order import Order
+from tmgg.experiment_utils.packed.run_order import Order
 from tmgg.experiment_utils.packed.run_process import become_run
-from tmgg.experiment_utils.paths import SubmissionPaths
-from tmgg.experiment_utils.phases import write_phase
+from tmgg.experiment_utils.run_folder.attempts import task_of_attempt
+from tmgg.experiment_utils.run_folder.exit_record import End, leave_exit_record
+from tmgg.experiment_utils.run_folder.failures import Failure, failure
+from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
+from tmgg.experiment_utils.run_folder.phases import write_phase
+from tmgg.experiment_utils.supervisor import processes
+from tmgg.experiment_utils.supervisor.job_start import mark_logs
 
 RECORDED = 0
 NOT_NEEDED = 3

@@ -16,18 +16,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tmgg.errors import TaskError
-from tmgg.experiment_utils.atomic_file import JsonDict, write_atomic
-from tmgg.experiment_utils.batches import runs_of_batch
-from tmgg.experiment_utils.leaving import leave
-from tmgg.experiment_utils.looking import is_there
+from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic
+from tmgg.experiment_utils.files.leaving import leave
+from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.identity.programs import OWN_APP
 from tmgg.experiment_utils.packed.allocation import is_shared_with_runs, read_allocation
 from tmgg.experiment_utils.packed.driver import Driver
+from tmgg.experiment_utils.packed.fork_server_client import Warmth
 from tmgg.experiment_utils.packed.nodes import RayNodes
-from tmgg.experiment_utils.packed.warm_parent import Warmth
-from tmgg.experiment_utils.paths import BatchPaths
-from tmgg.experiment_utils.phases import parse_phases, write_phase
-from tmgg.experiment_utils.programs import OWN_APP
-from tmgg.experiment_utils.task import module_of, target_of
+from tmgg.experiment_utils.run_folder.batches import runs_of_batch
+from tmgg.experiment_utils.run_folder.paths import BatchPaths
+from tmgg.experiment_utils.run_folder.phases import parse_phases, write_phase
+from tmgg.experiment_utils.run_folder.task import module_of, target_of
 
 # The runs of a sweep mostly share one target; a file of a million lines is not read for it.
 _TASKS_LOOKED_AT = 1000

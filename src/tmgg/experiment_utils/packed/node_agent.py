@@ -9,13 +9,13 @@ import signal
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tmgg.experiment_utils.atomic_file import JsonDict
-from tmgg.experiment_utils.gpu_variables import visible_devices
-from tmgg.experiment_utils.job_environment import with_own
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.job.gpu_variables import visible_devices
+from tmgg.experiment_utils.job.job_environment import with_own
+from tmgg.experiment_utils.packed.fork_server_client import WarmParent, Warmth
 from tmgg.experiment_utils.packed.keeper import OUT_OF_TIME
-from tmgg.experiment_utils.packed.order import Order
-from tmgg.experiment_utils.packed.share import Share, divide
-from tmgg.experiment_utils.packed.warm_parent import WarmParent, Warmth
+from tmgg.experiment_utils.packed.node_share import Share, divide
+from tmgg.experiment_utils.packed.run_order import Order
 
 _RAYS_THREADS = "OMP_NUM_THREADS"
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from tmgg.experiment_utils.packed.fork_server_client import Warmth
 from tmgg.experiment_utils.packed.node_agent import NodeAgent
-from tmgg.experiment_utils.packed.order import Order
+from tmgg.experiment_utils.packed.node_share import default_runs_per_node
+from tmgg.experiment_utils.packed.run_order import Order
 from tmgg.experiment_utils.packed.schedule import Assignment
-from tmgg.experiment_utils.packed.share import default_runs_per_node
-from tmgg.experiment_utils.packed.warm_parent import Warmth
 
 EventKind = Literal["node_ready", "run_ended", "run_lost", "node_lost"]
 

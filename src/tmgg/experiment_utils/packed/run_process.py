@@ -10,10 +10,10 @@ import threading
 from pathlib import Path
 from typing import NoReturn
 
-from tmgg.experiment_utils.cloud import processes
-from tmgg.experiment_utils.execute import execute_task
-from tmgg.experiment_utils.job_environment import with_own
-from tmgg.experiment_utils.packed.order import Order
+from tmgg.experiment_utils.job.execute import execute_task
+from tmgg.experiment_utils.job.job_environment import with_own
+from tmgg.experiment_utils.packed.run_order import Order
+from tmgg.experiment_utils.supervisor import processes
 
 # Before any process of Ray or of TMGG, whatever their sizes.
 _FIRST_TO_BE_KILLED = "1000"

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tmgg.experiment_utils.job_environment import COMMAND_VARIABLE
+from tmgg.experiment_utils.job.job_environment import COMMAND_VARIABLE
 
 
 def announce(folder: str, script: str | None, arguments: Sequence[str]) -> None:

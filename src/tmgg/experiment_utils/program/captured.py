@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType, ModuleType
 
-from tmgg.experiment_utils.atomic_file import JsonDict
+from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.program.script import MAIN, Script
 from tmgg.experiment_utils.program.search_path import is_of_interpreter
-from tmgg.experiment_utils.records import parse_fields
+from tmgg.experiment_utils.run_folder.records import parse_fields
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

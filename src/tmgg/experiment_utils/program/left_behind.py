@@ -11,9 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tmgg.experiment_utils.identity.project_modules import is_installed
 from tmgg.experiment_utils.program.captured import Program
 from tmgg.experiment_utils.program.script import MAIN, Script
-from tmgg.experiment_utils.project_modules import is_installed
 
 
 def set_in_modules(program: Program) -> list[str]:

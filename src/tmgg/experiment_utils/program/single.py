@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tmgg.experiment_utils.atomic_file import JsonDict
+from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.program.again import announce
 from tmgg.experiment_utils.program.captured import Program, capture_program
 from tmgg.experiment_utils.program.main_module import load_main, prepare_process

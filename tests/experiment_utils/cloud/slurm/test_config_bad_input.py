@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud.factory import make_runner
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
-from tmgg.experiment_utils.cloud.slurm.fields import parse_time_limit_s
+from tmgg.experiment_utils.cloud.slurm.request.fields import parse_time_limit_s
 
 
 def refusal(**options: Any) -> str:

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from tests.fakes.slurm.directives import parse_directives, parse_options
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
-from tmgg.experiment_utils.cloud.slurm.directives import quoted_directive, render_directives
-from tmgg.experiment_utils.cloud.slurm.script import (
+from tmgg.experiment_utils.cloud.slurm.request.directives import quoted_directive, render_directives
+from tmgg.experiment_utils.cloud.slurm.request.script import (
     Interpreter,
     render_script,
 )
-from tmgg.experiment_utils.paths import RunPaths, resolve_output_dir
+from tmgg.experiment_utils.run_folder.paths import RunPaths, resolve_output_dir
 
 BASE = Path("/home/a b")
 HOSTILE = [

@@ -10,12 +10,12 @@ import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import ConfigError, SubmissionError
-from tmgg.experiment_utils.cloud.call_future import RunFuture
+from tmgg.experiment_utils.cloud.futures.call_future import RunFuture
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
-from tmgg.experiment_utils.paths import RunPaths, SweepPaths
-from tmgg.experiment_utils.registry import load_task
-from tmgg.experiment_utils.sweeps import load_sweep
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
+from tmgg.experiment_utils.run_folder.registry import load_task
+from tmgg.experiment_utils.run_folder.sweeps import load_sweep
 
 LIMIT_S = 60
 

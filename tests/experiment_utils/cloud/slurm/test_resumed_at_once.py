@@ -11,14 +11,16 @@ import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import SubmissionError
-from tmgg.experiment_utils import leases
-from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner, sweep_records
+from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
 from tmgg.experiment_utils.cloud.runs import SpawnedSweep, SweepMode
-from tmgg.experiment_utils.cloud.sweep_plan import SweepOptions
-from tmgg.experiment_utils.cloud.waiting import Clock
-from tmgg.experiment_utils.paths import BatchPaths, SweepPaths
-from tmgg.experiment_utils.registry import new_intent
+from tmgg.experiment_utils.cloud.runs_on_record import waiting
+from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
+from tmgg.experiment_utils.cloud.sweep import records as sweep_records
+from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions
+from tmgg.experiment_utils.files import leases
+from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.run_folder.paths import BatchPaths, SweepPaths
+from tmgg.experiment_utils.run_folder.registry import new_intent
 
 CONFIGS = [{"experiment": {"_target_": "lab:run"}, "x": x} for x in range(3)]
 
@@ -134,15 +136,15 @@ def test_a_resume_takes_over_from_a_launcher_that_ends_meanwhile(
     slurm: FakeSlurm, folder: Path, monkeypatch: pytest.MonkeyPatch, mode: SweepMode
 ) -> None:
     (folder / "lab.py").write_text("def run(config):\n    return {'x': config.x}\n")
-    waiting = launcher_elsewhere(monkeypatch, new_runner())
-    monkeypatch.setattr("tmgg.experiment_utils.cloud.waiting.FIRST_POLL_INTERVAL_S", 0.01)
+    held = launcher_elsewhere(monkeypatch, new_runner())
+    monkeypatch.setattr(waiting, "FIRST_POLL_INTERVAL_S", 0.01)
     runner = new_runner()
     long_ago = time.time() - leases.LEASE_S - 60
     seen: list[str] = []
 
     def see(states: object) -> None:
         if not seen:
-            os.utime(waiting.intent, (long_ago, long_ago))
+            os.utime(held.intent, (long_ago, long_ago))
         seen.append(str(states))
 
     slurm.configure(run_jobs=True)

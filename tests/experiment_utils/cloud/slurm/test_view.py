@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
-from tmgg.experiment_utils.cloud.job_identity import JobIdentity
+from tmgg.experiment_utils.cloud.judging.job_identity import JobIdentity
+from tmgg.experiment_utils.cloud.judging.verdict import JobView
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.view import merge, view_jobs
-from tmgg.experiment_utils.cloud.verdict import JobView
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tmgg.errors import QueryError, SubmissionUnknownError
+from tmgg.experiment_utils.cloud.judging.verdict import JobView
 from tmgg.experiment_utils.cloud.modal.app import AppPlan, build_app, plan_app
 from tmgg.experiment_utils.cloud.modal.bounded import within
 from tmgg.experiment_utils.cloud.modal.claims import Claims
 from tmgg.experiment_utils.cloud.modal.config import LONGEST_TIMEOUT_S, MARGIN_S, ModalConfig
 from tmgg.experiment_utils.cloud.modal.outcomes import answer_of, is_not_found, refusal, sdk_errors
 from tmgg.experiment_utils.cloud.modal.parcel import Parcel
-from tmgg.experiment_utils.cloud.verdict import JobView
 from tmgg.experiment_utils.extras import require
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ that nobody touched for a week; no call waits that long.
 from typing import Any
 
 from tmgg.experiment_utils.extras import require
-from tmgg.experiment_utils.ownership import NOBODY
+from tmgg.experiment_utils.run_folder.ownership import NOBODY
 
 DICT_NAME = "tmgg-claims"
 

@@ -18,17 +18,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from tmgg.experiment_utils import job_exit_codes
-from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
-from tmgg.experiment_utils.attempt_log import render_mark
 from tmgg.experiment_utils.cloud.modal import parcel as formats
 from tmgg.experiment_utils.cloud.modal.bounded import within
 from tmgg.experiment_utils.cloud.modal.claims import Claims
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel
-from tmgg.experiment_utils.exit_record import End, leave_exit_record
-from tmgg.experiment_utils.looking import is_there
-from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
-from tmgg.experiment_utils.registry import Intent
+from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json, write_atomic, write_json
+from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.job import job_exit_codes
+from tmgg.experiment_utils.run_folder.attempt_log import render_mark
+from tmgg.experiment_utils.run_folder.exit_record import End, leave_exit_record
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.registry import Intent
 
 # The supervisor gives the experiment ten seconds to end.
 END_WITHIN_S = 15.0

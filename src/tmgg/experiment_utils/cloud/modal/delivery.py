@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tmgg.experiment_utils.atomic_file import JsonDict, read_json, write_atomic, write_json
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, unpack_folder
-from tmgg.experiment_utils.looking import is_there
-from tmgg.experiment_utils.ownership import claim
-from tmgg.experiment_utils.paths import LAYOUT_VERSION, SubmissionPaths
-from tmgg.experiment_utils.records import parse_record
+from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json, write_atomic, write_json
+from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.run_folder.ownership import claim
+from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, SubmissionPaths
+from tmgg.experiment_utils.run_folder.records import parse_record
 
 
 def deliver(submission: SubmissionPaths, call_id: str, envelope: Envelope) -> None:

@@ -1,6 +1,6 @@
 """What to do about a failure of a run on Modal, in the words of its options."""
 
-from tmgg.experiment_utils.failures import HintName
+from tmgg.experiment_utils.run_folder.failures import HintName
 
 MODAL_HINTS: dict[HintName, str] = {
     "out_of_memory": "Increase modal_memory_mb, take a gpu_type with more memory, or reduce the "

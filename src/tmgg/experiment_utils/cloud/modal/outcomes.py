@@ -14,7 +14,7 @@ from tmgg.errors import (
     QueryError,
     SubmissionError,
 )
-from tmgg.experiment_utils.cloud.verdict import JobView
+from tmgg.experiment_utils.cloud.judging.verdict import JobView
 
 
 def sdk_errors() -> tuple[type[Exception], ...]:

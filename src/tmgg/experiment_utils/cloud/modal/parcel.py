@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tmgg.errors import RecordError
-from tmgg.experiment_utils.atomic_file import JsonDict
-from tmgg.experiment_utils.looking import files_below
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.files.looking import files_below
 
 VERSION = 1
 LOG_BYTES = 4 << 20

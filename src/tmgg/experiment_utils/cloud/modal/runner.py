@@ -22,24 +22,24 @@ from tmgg.errors import (
     SubmissionError,
     SubmissionUnknownError,
 )
-from tmgg.experiment_utils import ownership
-from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.attempts import read_payload, record_of, task_of_attempt
 from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits
+from tmgg.experiment_utils.cloud.judging.verdict import JobView
 from tmgg.experiment_utils.cloud.modal.calls import CallView, ModalCalls
 from tmgg.experiment_utils.cloud.modal.config import ModalConfig
 from tmgg.experiment_utils.cloud.modal.delivery import deliver
 from tmgg.experiment_utils.cloud.modal.hints import MODAL_HINTS
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel, pack_folder
-from tmgg.experiment_utils.cloud.recorded import RecordedRuns
-from tmgg.experiment_utils.cloud.requests import as_request
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
-from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
-from tmgg.experiment_utils.cloud.verdict import JobView
-from tmgg.experiment_utils.looking import is_there
-from tmgg.experiment_utils.paths import JobFolder, SubmissionPaths, resolve_output_dir
-from tmgg.experiment_utils.registry import (
+from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
+from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request
+from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
+from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.run_folder import ownership
+from tmgg.experiment_utils.run_folder.attempts import read_payload, record_of, task_of_attempt
+from tmgg.experiment_utils.run_folder.paths import JobFolder, SubmissionPaths, resolve_output_dir
+from tmgg.experiment_utils.run_folder.registry import (
     Intent,
     launcher_is_over,
     load_intent,
@@ -47,7 +47,7 @@ from tmgg.experiment_utils.registry import (
     note_job,
     seconds_since_given_up,
 )
-from tmgg.experiment_utils.task import target_of
+from tmgg.experiment_utils.run_folder.task import target_of
 
 log = logging.getLogger(__name__)
 

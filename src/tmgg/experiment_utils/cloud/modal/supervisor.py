@@ -6,8 +6,8 @@ Its arguments are the submission's folder, the call's id and, in a cluster, Ray'
 import sys
 from pathlib import Path
 
-from tmgg.experiment_utils.cloud.local_supervisor import Start, supervise
-from tmgg.experiment_utils.paths import submission_paths
+from tmgg.experiment_utils.run_folder.paths import submission_paths
+from tmgg.experiment_utils.supervisor.supervise import Start, supervise
 
 
 def main(folder: str, call_id: str, ray_address: str | None = None) -> int:

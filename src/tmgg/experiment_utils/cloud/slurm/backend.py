@@ -7,36 +7,44 @@ from dataclasses import replace
 from pathlib import Path
 
 from tmgg.errors import SubmissionError, SubmissionUnknownError, SubmitLimitError
-from tmgg.experiment_utils.atomic_file import JsonDict, write_atomic, write_json
-from tmgg.experiment_utils.attempts import options_of, record_of
 from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits, Whereabouts
+from tmgg.experiment_utils.cloud.judging.submission_claim import read_claim
+from tmgg.experiment_utils.cloud.judging.verdict import JobView
 from tmgg.experiment_utils.cloud.runs import SweepMode
+from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.hints import SLURM_HINTS
 from tmgg.experiment_utils.cloud.slurm.installed import require_commands
-from tmgg.experiment_utils.cloud.slurm.packed_nodes import fitting
-from tmgg.experiment_utils.cloud.slurm.rank_script import check_nodes_are_used, check_takes_ranks
-from tmgg.experiment_utils.cloud.slurm.retrying import bad_nodes, changed
-from tmgg.experiment_utils.cloud.slurm.script import (
+from tmgg.experiment_utils.cloud.slurm.request.rank_script import (
+    check_nodes_are_used,
+    check_takes_ranks,
+)
+from tmgg.experiment_utils.cloud.slurm.request.script import (
     EXECUTABLE_BY_OWNER,
     NO_TOKEN,
     Interpreter,
     leaves_token,
     render_script,
 )
-from tmgg.experiment_utils.cloud.slurm.site_check import refuse_what_cannot_run
-from tmgg.experiment_utils.cloud.slurm.submission import Submitter, adopt, explain_refusal
-from tmgg.experiment_utils.cloud.slurm.usage import render_idle_nodes, render_usage
+from tmgg.experiment_utils.cloud.slurm.request.usage import render_idle_nodes, render_usage
+from tmgg.experiment_utils.cloud.slurm.site.site_check import refuse_what_cannot_run
+from tmgg.experiment_utils.cloud.slurm.submit.packed_nodes import fitting
+from tmgg.experiment_utils.cloud.slurm.submit.retrying import bad_nodes, changed
+from tmgg.experiment_utils.cloud.slurm.submit.submission import Submitter, adopt, explain_refusal
 from tmgg.experiment_utils.cloud.slurm.view import view_jobs
-from tmgg.experiment_utils.cloud.submission_claim import read_claim
-from tmgg.experiment_utils.cloud.sweep_policy import RetryChanges
-from tmgg.experiment_utils.cloud.verdict import JobView
-from tmgg.experiment_utils.cloud.waiting import Clock
-from tmgg.experiment_utils.looking import is_there
-from tmgg.experiment_utils.paths import JobFolder, RunPaths, SubmissionPaths, resolve_output_dir
-from tmgg.experiment_utils.registry import load_intent, new_intent
-from tmgg.experiment_utils.submission_files import SubmissionFiles
+from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
+from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
+from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.run_folder.attempts import options_of, record_of
+from tmgg.experiment_utils.run_folder.paths import (
+    JobFolder,
+    RunPaths,
+    SubmissionPaths,
+    resolve_output_dir,
+)
+from tmgg.experiment_utils.run_folder.registry import load_intent, new_intent
+from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from tmgg.errors import (
     SubmissionUnknownError,
     SubmitLimitError,
 )
-from tmgg.experiment_utils.cloud.job_identity import Places
+from tmgg.experiment_utils.cloud.judging.job_identity import Places
 from tmgg.experiment_utils.cloud.slurm import parsing
 from tmgg.experiment_utils.cloud.slurm.command_lines import (
     for_cluster,
@@ -45,7 +45,7 @@ from tmgg.experiment_utils.cloud.slurm.refusal_words import (
     UNCERTAIN,
     knows_no_cluster,
 )
-from tmgg.experiment_utils.trust import user_name
+from tmgg.experiment_utils.files.trust import user_name
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tmgg.experiment_utils.job_environment import for_new_job
+from tmgg.experiment_utils.job.job_environment import for_new_job
 
 _OF_CLUSTERS = ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo")
 _INHERITED = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SACCT_", "SCANCEL_", "SINFO_")

@@ -13,15 +13,15 @@ from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.options import parse_options
 from tmgg.experiment_utils.cloud.runs import SweepMode
-from tmgg.experiment_utils.cloud.slurm import fields
-from tmgg.experiment_utils.cloud.slurm.extra_args import (
+from tmgg.experiment_utils.cloud.slurm.request import fields
+from tmgg.experiment_utils.cloud.slurm.request.extra_args import (
     check_extra_args,
     check_given_once,
     option_list,
 )
-from tmgg.experiment_utils.cloud.slurm.gpu_request import GpuRequest, check_gpu_request
-from tmgg.experiment_utils.cloud.slurm.memory import MemoryRequest
-from tmgg.experiment_utils.cloud.slurm.names import COMMAND, PATTERNS
+from tmgg.experiment_utils.cloud.slurm.request.gpu_request import GpuRequest, check_gpu_request
+from tmgg.experiment_utils.cloud.slurm.request.memory import MemoryRequest
+from tmgg.experiment_utils.cloud.slurm.request.names import COMMAND, PATTERNS
 
 RayBootstrap = Literal["auto", "symmetric-run", "managed", "none"]
 GpuBinding = Literal["auto", "node", "task"]

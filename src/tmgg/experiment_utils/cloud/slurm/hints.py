@@ -1,6 +1,6 @@
 """What to do about a failure of a run on Slurm, in the words of its options."""
 
-from tmgg.experiment_utils.failures import HintName
+from tmgg.experiment_utils.run_folder.failures import HintName
 
 SLURM_HINTS: dict[HintName, str] = {
     "out_of_memory": "Increase slurm_mem_per_cpu (for example 8GB or 16GB), ask for more CPUs per "

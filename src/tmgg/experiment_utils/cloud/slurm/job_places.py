@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterable
 
 from tmgg.errors import BackendError
-from tmgg.experiment_utils.cloud.job_identity import Places
+from tmgg.experiment_utils.cloud.judging.job_identity import Places
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.parsing import QueueEntry
 

@@ -4,22 +4,22 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from tmgg.experiment_utils.cloud.recorded import RecordedRuns
-from tmgg.experiment_utils.cloud.requests import as_request
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
-from tmgg.experiment_utils.cloud.slurm.array_dispatch import ArrayDispatcher
+from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
+from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request
+from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
 from tmgg.experiment_utils.cloud.slurm.backend import SlurmBackend
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.command_lines import for_cluster, submit_argv
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.installed import require_commands
-from tmgg.experiment_utils.cloud.slurm.packed_dispatch import PackedDispatcher
-from tmgg.experiment_utils.cloud.sweep_plan import SweepPlan
-from tmgg.experiment_utils.cloud.sweep_planning import check_target
-from tmgg.experiment_utils.cloud.waiting import Clock
-from tmgg.experiment_utils.paths import RunPaths
-from tmgg.experiment_utils.task import target_of
+from tmgg.experiment_utils.cloud.slurm.submit.array_dispatch import ArrayDispatcher
+from tmgg.experiment_utils.cloud.slurm.submit.packed_dispatch import PackedDispatcher
+from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
+from tmgg.experiment_utils.cloud.sweep.planning import check_target
+from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.experiment_utils.run_folder.task import target_of
 
 
 class SlurmRunner(CloudRunner):

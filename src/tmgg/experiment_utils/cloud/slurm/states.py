@@ -8,8 +8,8 @@ import logging
 import re
 from dataclasses import dataclass
 
-from tmgg.experiment_utils.cloud.verdict import JobPhase
-from tmgg.experiment_utils.failures import FailureKind
+from tmgg.experiment_utils.cloud.judging.verdict import JobPhase
+from tmgg.experiment_utils.run_folder.failures import FailureKind
 
 log = logging.getLogger(__name__)
 

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tmgg.errors import QueryError
-from tmgg.experiment_utils.cloud.job_identity import (
+from tmgg.experiment_utils.cloud.judging.job_identity import (
     JobIdentity,
     Places,
     are_same,
     local_times,
     token_in,
 )
+from tmgg.experiment_utils.cloud.judging.verdict import JobView
 from tmgg.experiment_utils.cloud.slurm.client import AccountingAbsentError, SlurmClient
 from tmgg.experiment_utils.cloud.slurm.job_places import find_places
 from tmgg.experiment_utils.cloud.slurm.parsing import (
@@ -20,7 +21,6 @@ from tmgg.experiment_utils.cloud.slurm.parsing import (
     QueueEntry,
 )
 from tmgg.experiment_utils.cloud.slurm.states import meaning_of, parse_state
-from tmgg.experiment_utils.cloud.verdict import JobView
 
 log = logging.getLogger(__name__)
 

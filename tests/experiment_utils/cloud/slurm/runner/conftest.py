@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
-from tmgg.experiment_utils.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
 
 LAB = """
 import os, time
@@ -27,7 +27,7 @@ def once(config):
     return 7
 def interrupted(config):
     from tmgg.errors import StoppedEarlyError
-    from tmgg.experiment_utils.context import current_run
+    from tmgg.experiment_utils.job.context import current_run
     run = current_run()
     if run.previous_checkpoint is not None:
         return {"began_at": int(run.previous_checkpoint.read_text())}

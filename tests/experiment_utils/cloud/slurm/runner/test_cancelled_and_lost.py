@@ -11,8 +11,9 @@ from tests.experiment_utils.cloud.slurm.runner.conftest import PLAIN, paths_of, 
 from tests.fakes.clock import FakeClock
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import QueryError
-from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.cloud import SlurmRunner, waiting
+from tmgg.experiment_utils.cloud import SlurmRunner
+from tmgg.experiment_utils.cloud.runs_on_record import waiting
+from tmgg.experiment_utils.files.atomic_file import write_json
 
 
 def test_a_pending_run_is_cancelled_and_never_begins(

@@ -21,8 +21,8 @@ from tmgg.errors import (
 )
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
-from tmgg.experiment_utils.registry import load_intent
-from tmgg.experiment_utils.task import TaskOutput, render_result_line
+from tmgg.experiment_utils.run_folder.registry import load_intent
+from tmgg.experiment_utils.run_folder.task import TaskOutput, render_result_line
 
 
 def test_from_pending_to_a_result(runner: SlurmRunner, slurm: FakeSlurm) -> None:

@@ -9,10 +9,10 @@ from tests.experiment_utils.cloud.slurm.runner.conftest import PLAIN, config
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.experiment_utils.cloud import SlurmRunner
 from tmgg.experiment_utils.cloud.runs import SweepMode, TaskRequest
-from tmgg.experiment_utils.cloud.sweep_plan import SweepOptions
-from tmgg.experiment_utils.cloud.sweep_policy import SweepPolicy
-from tmgg.experiment_utils.cloud.sweep_records import waiting_batch
-from tmgg.experiment_utils.cloud.sweeping import prepare_sweep
+from tmgg.experiment_utils.cloud.sweep.driver import prepare_sweep
+from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions
+from tmgg.experiment_utils.cloud.sweep.policy import SweepPolicy
+from tmgg.experiment_utils.cloud.sweep.records import waiting_batch
 
 SWEEP = "20260101-120000-0123abcd"
 

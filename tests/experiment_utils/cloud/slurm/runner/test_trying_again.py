@@ -14,11 +14,12 @@ from tests.experiment_utils.cloud.slurm.runner.conftest import (
 )
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import RunExistsError
-from tmgg.experiment_utils.atomic_file import write_json
-from tmgg.experiment_utils.attempt_log import render_mark
-from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner, waiting
+from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
-from tmgg.experiment_utils.task import TaskOutput
+from tmgg.experiment_utils.cloud.runs_on_record import waiting
+from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.run_folder.attempt_log import render_mark
+from tmgg.experiment_utils.run_folder.task import TaskOutput
 
 
 def test_a_failed_run_is_retried_with_the_settings_and_in_the_folder_it_had(

@@ -9,11 +9,11 @@ import pytest
 from tests.experiment_utils.cloud.slurm.runner.conftest import paths_of, spawn
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import BackendError, QueryError, SubmissionError
-from tmgg.experiment_utils.atomic_file import write_json
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
 from tmgg.experiment_utils.cloud.slurm import client as slurm_client
-from tmgg.experiment_utils.exit_record import read_exit_record
-from tmgg.experiment_utils.registry import load_intent
+from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.run_folder.exit_record import read_exit_record
+from tmgg.experiment_utils.run_folder.registry import load_intent
 
 
 def leave_ended(runner: SlurmRunner, token: str | None) -> None:

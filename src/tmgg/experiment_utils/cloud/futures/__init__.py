@@ -1,0 +1,1 @@
+"""Calls of functions as futures of the standard kind."""

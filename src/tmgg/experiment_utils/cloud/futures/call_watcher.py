@@ -1,0 +1,318 @@
+"""The one thread of a runner that watches all of its futures, and ends when none is open.
+
+It waits with `waiting.Watch`, as everybody does: one question for all runs, asked ever more rarely,
+and an ear on the folder where jobs leave their exit records.
+"""
+
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from tmgg.errors import NotEndedError, RunError, SubmissionError, TmggError
+from tmgg.experiment_utils.cloud.futures.call_future import RunFuture
+from tmgg.experiment_utils.cloud.futures.call_results import settle
+from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
+from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
+from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock, Watch
+from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatcher
+from tmgg.experiment_utils.cloud.sweep.driver import FIRST_HOLD_S, LONGEST_HOLD_S
+from tmgg.experiment_utils.run_folder.failures import failure
+
+log = logging.getLogger(__name__)
+
+AFTER_TROUBLE_S = 5.0
+Futures = dict[str, RunFuture[Any]]
+_Watched = dict[str, list[RunFuture[Any]]]  # several of one run: copies, or taken up again
+
+
+class CallGroup:
+    """Calls that were submitted together: those that wait for room, and how many are under way."""
+
+    def __init__(
+        self,
+        runs: RunControl,
+        sweep_id: str,
+        dispatcher: Dispatcher,
+        requests: Sequence[TaskRequest],
+        futures: Futures,
+    ) -> None:
+        self._runs = runs
+        self.sweep_id = sweep_id
+        self._dispatcher = dispatcher
+        self._waiting = deque(requests)
+        self.futures = futures
+        self._open: set[str] = set()
+        # Held, not only renewed when somebody asks: a question may take long, or be rare.
+        self._lease = contextlib.ExitStack()
+        self._lease.enter_context(runs.holding_lease(sweep_id))
+        self.held = ""
+        """Why the rest waits although it need not for the group's own sake."""
+
+    @property
+    def is_waiting(self) -> bool:
+        return bool(self._waiting)
+
+    def dispatch(self) -> Futures:
+        """Submit what can be submitted now; the futures of what is under way since."""
+        try:
+            launched = self._dispatch()
+        except BaseException:
+            self._lease.close()
+            raise
+        self._end_lease()
+        return launched
+
+    def _dispatch(self) -> Futures:
+        launched: Futures = {}
+        while self._waiting:
+            self._open = {run_id for run_id in self._open if not self.futures[run_id].done()}
+            self._drop_cancelled()
+            done = self._dispatcher.dispatch(list(self._waiting), open_count=len(self._open))
+            self.held = done.held
+            for run_id in done.launched:
+                launched[run_id] = self.futures[run_id]
+                self._open.add(run_id)
+            for run_id, words in done.refused.items():
+                self.futures[run_id].fail(SubmissionError(words))
+            self._waiting = deque(
+                each for each in self._waiting if str(each.run_id) not in done.run_ids
+            )
+            if not done.refused:
+                break
+        return launched
+
+    def refuse(self, words: str) -> None:
+        """What still waits will not be submitted."""
+        error = f"Nothing of the runner is under way, and still: {words}"
+        self._runs.end_sweep(self.sweep_id, failure("submission", error))
+        for request in self._waiting:
+            self.futures[str(request.run_id)].fail(SubmissionError(error))
+        self._waiting.clear()
+        self._end_lease()
+
+    def give_up(self, error: Exception) -> None:
+        """The watcher ends; nobody is left who could submit the rest."""
+        for request in self._waiting:
+            self.futures[str(request.run_id)].fail(error)
+        self._waiting.clear()
+        self._end_lease()
+
+    def _end_lease(self) -> None:
+        """Once nothing waits any more."""
+        if not self._waiting:
+            self._lease.close()
+
+    def _drop_cancelled(self) -> None:
+        self._waiting = deque(
+            each for each in self._waiting if not self.futures[str(each.run_id)].done()
+        )
+
+
+class CallWatcher:
+    """Of one runner. Its thread is a daemon: it never keeps the interpreter from ending."""
+
+    def __init__(self, runs: RunControl, clock: Clock | None = None) -> None:
+        self._runs = runs
+        self._lock = threading.Lock()
+        self._new: list[tuple[Futures, CallGroup | None]] = []
+        self._thread: threading.Thread | None = None
+        self._clock = clock or _WakingClock()
+        self._watch = _new_watch(self)
+        self._futures: _Watched = {}
+        self._groups: list[CallGroup] = []
+        self._held_s = 0.0
+        self._hold_s = FIRST_HOLD_S
+
+    def watch(self, futures: Futures, group: CallGroup | None = None) -> None:
+        """Settle these, whose runs are under way; submit what waits in `group`, when there is room.
+
+        Safe to call from any thread.
+        """
+        with self._lock:
+            self._new.append((futures, group))
+            if self._thread is None or not self._thread.is_alive():
+                name = f"tmgg-{self._runs.traits.name}-futures"
+                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+                self._thread.start()
+        self._wake()
+
+    def _wake(self) -> None:
+        if isinstance(self._clock, _WakingClock):
+            self._clock.wake()
+
+    def _let_go(self, future: Future[Any]) -> None:
+        """Wake, when a future is cancelled, so that its run is asked about no more."""
+        if future.cancelled():
+            self._wake()
+
+    def seen(self, states: Sequence[RunState]) -> None:
+        """How the runs stand now; asked at each question to the backend."""
+        for group in self._groups:
+            self._runs.show_alive(group.sweep_id)
+        for state in states:
+            for future in self._futures.get(state.run_id, ()):
+                future.seen(state)
+
+    def _run(self) -> None:
+        try:
+            while self._take_in():
+                self._dispatch()
+                self._settle_ended()
+        except Exception as error:  # the thread's top level: nobody may wait for ever
+            log.exception("the futures of the %s runner are given up", self._runs.traits.name)
+            self._give_up(error)
+
+    def _take_in(self) -> bool:
+        """Whether there is something to do; with nothing, the thread ends."""
+        with self._lock:
+            new, self._new = self._new, []
+            for futures, group in new:
+                self._add(futures)
+                self._groups += [group] if group is not None and group.is_waiting else []
+            if self._futures or self._groups:
+                return True
+            self._thread = None
+            return False
+
+    def _add(self, futures: Futures) -> None:
+        for run_id, future in futures.items():
+            if not future.done():
+                self._futures.setdefault(run_id, []).append(future)
+                self._watch.add(run_id, future.job_id)
+                future.add_done_callback(self._let_go)
+
+    def _dispatch(self) -> None:
+        for group in self._groups:
+            self._runs.show_alive(group.sweep_id)
+            try:
+                self._add(group.dispatch())
+            except (TmggError, OSError) as error:
+                group.give_up(error)
+        self._groups = [group for group in self._groups if group.is_waiting]
+
+    def _settle_ended(self) -> None:
+        self._drop_cancelled()
+        if not self._watch.open_count:
+            self._wait_for_room()
+            return
+        self._held_s, self._hold_s = 0.0, FIRST_HOLD_S
+        try:
+            ended = [state.run_id for state in self._watch.next_ended()]
+        except _WokenError:
+            return
+        except RunError:
+            self._fail_broken()
+            return
+        except OSError as error:
+            log.warning("the runs could not be asked about: %s", error)
+            self._sleep(AFTER_TROUBLE_S)
+            return
+        for run_id in ended:
+            self._collect(run_id)
+
+    def _collect(self, run_id: str) -> None:
+        futures = [future for future in self._futures.pop(run_id) if not future.done()]
+        if not futures:
+            return
+        try:
+            result = self._runs.collect(run_id)
+        except NotEndedError:  # somebody else submitted it again just now
+            for future in futures:
+                self._add({run_id: future})
+        except (TmggError, OSError) as error:
+            _fail(futures, error)
+        else:
+            for future in futures:
+                settle(future, result)
+
+    def _drop_cancelled(self) -> None:
+        for run_id, futures in list(self._futures.items()):
+            if not (still_open := [future for future in futures if not future.done()]):
+                del self._futures[run_id]
+                self._watch.drop(run_id)
+            elif len(still_open) < len(futures):
+                self._futures[run_id] = still_open
+
+    def _fail_broken(self) -> None:
+        """A record that cannot be read ends its own future only."""
+        run_ids = self._watch.open_ids
+        for run_id, found in zip(run_ids, self._runs.poll_each(run_ids), strict=True):
+            if isinstance(found, RunError):
+                self._watch.drop(run_id)
+                _fail(self._futures.pop(run_id), found)
+
+    def _wait_for_room(self) -> None:
+        """Nothing is under way whose end could make room: ask again later, but not for ever."""
+        if not self._groups:
+            return
+        if self._held_s >= self._runs.traits.submit_patience_s:
+            for group in self._groups:
+                group.refuse(group.held)
+            self._groups = []
+            return
+        self._sleep(self._hold_s)
+        self._held_s, self._hold_s = (
+            self._held_s + self._hold_s,
+            min(self._hold_s * 2, LONGEST_HOLD_S),
+        )
+
+    def _sleep(self, duration_s: float) -> None:
+        try:
+            self._clock.sleep(duration_s)
+        except _WokenError:
+            return
+
+    def _give_up(self, error: Exception) -> None:
+        with self._lock:
+            new, self._new = self._new, []
+            self._thread = None
+            self._watch = _new_watch(self)
+            groups, self._groups = self._groups, []
+            futures, self._futures = self._futures, {}
+        for more, group in new:
+            _fail(more.values(), error)
+            groups += [] if group is None else [group]
+        for watched in futures.values():
+            _fail(watched, error)
+        for group in groups:
+            group.give_up(error)
+
+
+def _fail(futures: Iterable[RunFuture[Any]], error: Exception) -> None:
+    for future in futures:
+        future.fail(error)
+
+
+class _WokenError(Exception):
+    """There is something new to watch."""
+
+
+class _WakingClock(Clock):
+    """Sleep from which another thread can wake."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def wake(self) -> None:
+        self._event.set()
+
+    def sleep(self, duration_s: float) -> None:
+        if self._event.wait(duration_s):
+            self._event.clear()
+            raise _WokenError
+
+
+class _SharedWatch(Watch):
+    """One to which runs are added while it listens: their ends may have been heard before."""
+
+    def add(self, run_id: str, job_id: str | None = None) -> None:
+        super().add(run_id, job_id)
+        self._heard = set()
+
+
+def _new_watch(watcher: CallWatcher) -> Watch:
+    return _SharedWatch(watcher._runs, on_update=watcher.seen, clock=watcher._clock)

@@ -1,0 +1,1 @@
+"""How a run stands, from its files and the backend's word."""

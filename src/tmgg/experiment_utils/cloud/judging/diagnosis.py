@@ -1,0 +1,263 @@
+"""From a result, an exit code and the ends of the logs to the kind of a failure. Pure."""
+
+import re
+import signal
+from dataclasses import dataclass, replace
+
+from tmgg.experiment_utils.job.job_exit_codes import CANNOT_WRITE
+from tmgg.experiment_utils.run_folder.exit_record import ExitRecord
+from tmgg.experiment_utils.run_folder.failures import Failure, FailureKind, HintName, failure
+from tmgg.experiment_utils.run_folder.task import FILES, RESULT_PREFIX, TaskOutput
+
+EVIDENCE_LINES = 8
+_DIVERGED = "tmgg.errors.DivergedError"
+LOST_RANK = "RankLost"
+"""The error type of a rank whose supervisor is gone, too."""
+_SIGNALS = {member.value: member.name for member in signal.Signals}
+# How the job script and the experiment's process end when their files cannot be written.
+_CANNOT_WRITE = f"{CANNOT_WRITE}:0"
+# slurmd's "signal" for a job whose output file it could not open (seen on 22.05 as 0:53 and 15:53).
+_LOG_NOT_OPENED = ":53"
+
+
+@dataclass(frozen=True, slots=True)
+class LogTails:
+    """The ends of what the job printed; empty when not read or not there."""
+
+    stdout: str = ""
+    stderr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    kind: FailureKind
+    expression: re.Pattern[str]
+    hint: HintName | None = None
+
+
+def _pattern(kind: FailureKind, expression: str, hint: HintName | None = None) -> _Pattern:
+    return _Pattern(kind, re.compile(expression, re.IGNORECASE | re.MULTILINE), hint)
+
+
+_CUDA = _pattern(
+    "environment",
+    r"not compiled with CUDA|no CUDA GPUs are available|no NVIDIA driver|libcuda\S* cannot open"
+    r"|libcudart\S*: cannot open|no supported gpu backend|CUDA driver version is insufficient"
+    r"|No CUDA runtime is found|requires a GPU|CUDAAccelerator can not run",
+    "cuda",
+)
+_MEMORY = _pattern(
+    "out_of_memory",
+    r"CUDA out of memory|OutOfMemoryError|\bMemoryError\b|oom-kill|Out Of Memory"
+    r"|exceeded (job )?memory limit|DefaultCPUAllocator: can't allocate memory|OOM Killed"
+    r"|Cannot allocate memory",
+)
+# "slurmstepd-node1: error: ***" up to Slurm 24.11, "[2026-11-28T13:31:31.007] error: ***" in 26.05.
+_SLURM_LINE = r"^(slurmstepd\S*: |\[[0-9T:.+-]+\] )error: \*\*\* "
+_MODULE = _pattern("environment", r"ModuleNotFoundError|No module named|ImportError")
+
+_DISK = _pattern(
+    "environment",
+    r"No space left on device|Read-only file system|Disk quota exceeded|^tmgg: cannot write to",
+    "disk",
+)
+
+# In order of trust: what Slurm's own daemons write first, guesses from tracebacks last.
+_LOG_PATTERNS = (
+    _pattern("out_of_memory", r"Detected \d+ oom.kill event|exceeded (job )?memory limit"),
+    _pattern("timeout", rf"{_SLURM_LINE}.*DUE TO TIME LIMIT"),
+    _pattern("preempted", rf"{_SLURM_LINE}.*DUE TO PREEMPTION"),
+    _pattern("node_fail", rf"{_SLURM_LINE}.*DUE TO NODE FAILURE"),
+    # Of the job: a single step is also cancelled by srun itself, when one of its tasks has died.
+    _pattern(
+        "cancelled",
+        rf"{_SLURM_LINE}JOB \S+ ON \S+ CANCELLED AT \S+( DUE to SIGNAL \w+)? \*\*\*",
+    ),
+    _pattern(
+        "environment", r"^tmgg: (setup command failed|Ray \S+ is too old|Ray is not installed)"
+    ),
+    _pattern("environment", r"python\S*: (command )?not found|ray: (command )?not found"),
+    _DISK,
+    _pattern("preempted", r"^tmgg: restarted \d+ times", "restarts"),
+    _pattern("node_fail", r"^tmgg: .*\bsupervisor\b.* was killed", "ray_killed"),
+    _pattern("node_fail", r"^tmgg: \S+: Ray's (raylet|gcs_server) ", "ray_killed"),
+    _MEMORY,
+    _CUDA,
+)
+_RAY = _pattern(
+    "ray_start",
+    r"Timed out while waiting for GCS|Ray is already started|Timed out waiting for other nodes"
+    r"|Failed to connect to GCS|failed to start the GCS|Unable to connect to GCS"
+    r"|address already in use"
+    r"|Session name .* does not match|RpcError|Failed to start|Timed out waiting for head node",
+)
+
+
+def diagnose_output(output: TaskOutput) -> Failure:
+    """Why an experiment failed that could still say so itself."""
+    found = _diagnose_output(output)
+    if output.changed_script is not None:
+        found = replace(found, hint=f"{found.hint} {changed_words(output.changed_script)}")
+    if not output.rank:
+        return found
+    # What the others print is not in the run's logs.
+    log = f"Its log: tmgg-jobs logs {output.run_id} --rank {output.rank}"
+    return replace(found, message=f"{found.message}\n{log}")
+
+
+def changed_words(script: str) -> str:
+    """For the end of a run that had another script than the one that was submitted."""
+    return (
+        f"{script} was edited after the run was submitted; the run had it as it was at its start."
+    )
+
+
+def _diagnose_output(output: TaskOutput) -> Failure:
+    error = f"{output.error_type}: {output.error_message}"
+    text = f"{error}\n{output.traceback or ''}"
+    if output.status == "stopped":
+        return diagnose_stop(output)
+    message = _message(f"{_who(output)} raised", output)
+    if output.status == "timeout":
+        return failure("timeout", f"timeout_seconds is over: {output.error_message}.")
+    if output.stage == "rank":
+        return _of_dead_rank(output)
+    if output.stage == "ray":
+        return failure("ray_start", _message("The experiment could not reach Ray", output))
+    if output.stage == "result":
+        return failure("bad_result", f"{output.error_message}")
+    if output.stage == FILES:
+        is_full = _DISK.expression.search(f"{output.error_message}")
+        hint: HintName = "disk" if is_full else "outage"
+        return failure("environment", f"{output.error_message}", hint=hint)
+    if output.stage == "artifacts":
+        return failure("artifacts", f"{output.error_message}")
+    if output.error_type == _DIVERGED:
+        return failure("diverged", f"{output.error_message}")
+    for pattern in (_MEMORY, _CUDA):
+        if pattern.expression.search(error):
+            return failure(pattern.kind, message, hint=pattern.hint)
+    if output.stage == "load" or _MODULE.expression.match(error):
+        return failure("environment", _message("The experiment could not be loaded", output))
+    if _CUDA.expression.search(text):
+        return failure("environment", message, hint="cuda")
+    return failure("user_error", message)
+
+
+def _of_dead_rank(output: TaskOutput) -> Failure:
+    """One that left no words of its own; its log's last lines stand in."""
+    said = (output.traceback or "").splitlines()[-EVIDENCE_LINES:]
+    words = "\n".join([f"{output.error_message}.", *said])
+    if output.error_type == LOST_RANK:
+        return failure("node_fail", words, hint="ray_killed")
+    if _MEMORY.expression.search(words):
+        return failure("out_of_memory", words)
+    return failure("user_error", words, hint="killed" if "SIGKILL" in words else None)
+
+
+def _who(output: TaskOutput) -> str:
+    if output.rank is None:
+        return "The experiment"
+    return f"The experiment in rank {output.rank} of {len(output.workers)} on {output.hostname}"
+
+
+_STOP_KINDS: dict[str | None, FailureKind] = {
+    "time_limit": "timeout",
+    "preemption": "preempted",
+}
+_STOP_WORDS = {
+    "time_limit": "its time limit was near",
+    "preemption": "another job took its nodes",
+}
+
+
+def diagnose_stop(output: TaskOutput) -> Failure:
+    """Why an experiment that stopped with its state saved has not gone on."""
+    reason = output.stop_reason or ""
+    kind = _STOP_KINDS.get(reason, "cancelled")
+    why = _STOP_WORDS.get(reason, "somebody asked it to end")
+    return failure(
+        kind,
+        f"It saved its state and ended because {why} ({output.error_message}).",
+        hint="stopped",
+    )
+
+
+def diagnose_exit(
+    record: ExitRecord | None, exit_code: str | None, state: str, logs: LogTails
+) -> Failure:
+    """Why a job failed that left no result: by where it stopped, its logs and its exit code."""
+    text = f"{logs.stderr}\n{logs.stdout}"
+    stage = record.stage if record is not None else ""
+    words = _words(record, exit_code, state, logs)
+    for pattern in _LOG_PATTERNS:
+        if pattern.expression.search(text):
+            return failure(pattern.kind, words, hint=pattern.hint)
+    if stage in ("setup", "preflight"):
+        return failure("environment", words)
+    if _CANNOT_WRITE in (exit_code, record and f"{record.exit_code}:0"):
+        return failure("environment", words, hint="disk")
+    if stage == "ray" or (stage != "entrypoint" and _RAY.expression.search(text)):
+        return failure("ray_start", words)
+    killed: HintName | None = "killed" if "SIGKILL" in words.partition("\n")[0] else None
+    if record is None and (exit_code or "").endswith(_LOG_NOT_OPENED):
+        return failure("environment", words, hint="log_folder")
+    if record is None:
+        return failure("lost", words, hint=killed)
+    return failure("user_error", words, hint=killed)
+
+
+def _message(what: str, output: TaskOutput) -> str:
+    lines = (output.traceback or f"{output.error_type}: {output.error_message}").splitlines()
+    return "\n".join(
+        [f"{what} {output.error_type}: {output.error_message}", *lines[-EVIDENCE_LINES:]]
+    )
+
+
+_STAGES = {
+    "restart": "The job was started again too often",
+    "setup": "A setup command ended the job",
+    "preflight": "The environment of the node is not what the run needs",
+    "ray": "Ray did not start the experiment",
+    "entrypoint": "The experiment's process died before it could leave a result",
+    "": "The job ended without leaving a result or an exit record",
+}
+
+
+def _words(record: ExitRecord | None, exit_code: str | None, state: str, logs: LogTails) -> str:
+    stage = record.stage if record is not None else ""
+    what = _STAGES.get(stage, _STAGES[""])
+    facts = [f"state {state}"] if state else []
+    if record is not None:
+        facts.append(_exit_words(record.exit_code))
+    elif exit_code:
+        facts.append(_slurm_exit_words(exit_code))
+    said = [line for line in logs.stderr.splitlines() if line.strip()][-EVIDENCE_LINES:]
+    return "\n".join([f"{what} ({', '.join(facts)})." if facts else f"{what}.", *said])
+
+
+def _slurm_exit_words(exit_code: str) -> str:
+    """Of Slurm's `code:signal`."""
+    number = exit_code.partition(":")[2]
+    if number.isdigit() and int(number) in _SIGNALS:
+        return f"exit code {exit_code}: killed by {_SIGNALS[int(number)]}"
+    return f"exit code {exit_code}"
+
+
+def _exit_words(code: int) -> str:
+    number = code - 128
+    if code > 128 and number in _SIGNALS:
+        return f"exit code {code}: killed by {_SIGNALS[number]}"
+    return f"exit code {code}"
+
+
+def find_evidence(logs: LogTails) -> list[str]:
+    """Lines of the logs that tell why a job failed, each once, the last `EVIDENCE_LINES`."""
+    lines = [*logs.stdout.splitlines(), *logs.stderr.splitlines()]
+    telling = [
+        line
+        for line in lines
+        if RESULT_PREFIX not in line
+        and any(pattern.expression.search(line) for pattern in (*_LOG_PATTERNS, _RAY, _MODULE))
+    ]
+    return list(dict.fromkeys(telling))[-EVIDENCE_LINES:]

@@ -1,0 +1,52 @@
+"""Looking at a folder that does not answer: again, until it does or the grace is over."""
+
+import errno
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
+from tmgg.experiment_utils.files.hiccups import (
+    HICCUP_GRACE_S,
+    Hiccups,
+    file_system_error,
+    says_nothing,
+)
+from tmgg.experiment_utils.run_folder.known_folders import had_runs
+from tmgg.experiment_utils.trying import keep_trying
+
+log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+
+
+def wait_out(action: Callable[[], _Result], output_dir: Path, clock: Clock) -> _Result:
+    """What the action returns; again, for as long as it fails because the file system is away.
+
+    For a folder that never had runs an error is no hiccup. In the end it raises what
+    the action raised.
+    """
+    hiccups = Hiccups(clock.monotonic)
+    is_told = False
+
+    def may_help(error: Exception, _waited_s: float) -> bool:
+        nonlocal is_told
+        if not (_is_hiccup(error) and had_runs(output_dir) and hiccups.bearable("", error)):
+            return False
+        if not is_told:
+            is_told = True
+            log.warning(
+                "%s does not answer; waiting up to %s s for it: %s",
+                output_dir,
+                round(HICCUP_GRACE_S),
+                error,
+            )
+        return True
+
+    return keep_trying(action, may_help=may_help, sleep=clock.sleep)
+
+
+def _is_hiccup(error: BaseException) -> bool:
+    """Whether the file system may be away; a file in the place of a folder is no sign of that."""
+    cause = file_system_error(error)
+    return cause is not None and (cause.errno == errno.ENOENT or says_nothing(cause))

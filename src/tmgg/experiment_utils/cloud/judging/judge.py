@@ -1,0 +1,398 @@
+"""How a submission stands, from its files and the backend's word; the end is kept once it is final.
+
+The decision itself is `verdict.py`'s; here is what it takes to reach it: whose job it is, what the
+logs say, since when something is missing.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from tmgg.errors import AbandonedError, RecordError, RunError, SubmissionError
+from tmgg.experiment_utils.cloud.backend import Backend
+from tmgg.experiment_utils.cloud.judging.diagnosis import LogTails
+from tmgg.experiment_utils.cloud.judging.missing_since import Patience
+from tmgg.experiment_utils.cloud.judging.polling import Begun, Found, Question, as_run_error
+from tmgg.experiment_utils.cloud.judging.results import load_verdict, save_verdict
+from tmgg.experiment_utils.cloud.judging.submission_claim import read_claim
+from tmgg.experiment_utils.cloud.judging.verdict import (
+    JobView,
+    has_trusted_end,
+    is_missing,
+    own_view,
+    reach_verdict,
+)
+from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState
+from tmgg.experiment_utils.cloud.sweep.batch_refusals import adopt_waiting, read_refusal
+from tmgg.experiment_utils.files.hiccups import Hiccups, expect_folder, is_there, may_pass
+from tmgg.experiment_utils.run_folder.attempt_log import read_attempt_log
+from tmgg.experiment_utils.run_folder.batch_index import (
+    find_member,
+    forget_batch,
+    make_run_folder,
+)
+from tmgg.experiment_utils.run_folder.batches import Member
+from tmgg.experiment_utils.run_folder.copies import original_of
+from tmgg.experiment_utils.run_folder.evidence import (
+    Evidence,
+    expect_log_tail,
+    read_evidence,
+    read_result,
+)
+from tmgg.experiment_utils.run_folder.exit_record import read_exit_record
+from tmgg.experiment_utils.run_folder.failures import Failure, failure, in_words_of
+from tmgg.experiment_utils.run_folder.ownership import read_job_id
+from tmgg.experiment_utils.run_folder.paths import BatchPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.removed_runs import is_removed, refuse_removed, removed_error
+from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
+from tmgg.experiment_utils.run_folder.task import TaskOutput
+
+log = logging.getLogger(__name__)
+
+REPLACED = "its number is another job's"
+_Folder = TypeVar("_Folder")
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """Nobody will submit it, as it looks; whoever submits it again makes sure."""
+
+    why: Failure
+
+
+JobOrRefusal = str | Failure | Abandoned | None
+"""The job; or why there is none and never will be; None while that is open."""
+
+
+class Judge:
+    """Of one runner. Remembers what is final, and since when something is missing."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._ended: dict[SubmissionPaths, RunState] = {}
+        self._unproven: dict[SubmissionPaths, str] = {}
+        self._patience = Patience()
+        self._hiccups = Hiccups()
+        self._abandoned: set[SubmissionPaths] = set()
+        self._last_known: dict[SubmissionPaths, RunState] = {}
+        self._batch_jobs: dict[BatchPaths, str] = {}
+        self._results: dict[SubmissionPaths, TaskOutput | None] = {}
+
+    def begin(self, submission: SubmissionPaths, adopted: dict[BatchPaths, JobOrRefusal]) -> Begun:
+        """What the files alone tell: the end, or the job to ask about.
+
+        `adopted` lets the runs of one batch share one look for its job.
+        """
+        try:
+            if submission in self._ended:
+                return self._ended[submission]
+            files = SubmissionFiles(submission)
+            verdict = _kept_verdict(files)
+            if verdict is not None:
+                return verdict
+            if files.exit_record is not None:
+                evidence = read_evidence(files, ended=False)
+                if has_trusted_end(evidence):
+                    return self._judge(files, evidence, None)
+            if copied := _why_copied(files):
+                return _open_elsewhere(files, copied)
+            job_id = self._job_id(files, adopted)
+            if isinstance(job_id, Failure):
+                return self._save_refusal(files, job_id)
+            self._abandoned.discard(submission)
+            if isinstance(job_id, Abandoned):
+                self._abandoned.add(submission)
+                return self._with_hint(_refused(files, job_id.why))
+            if job_id is None and files.member is not None and files.member.batch.is_waiting:
+                return RunState(
+                    run_id=submission.run_paths.run_id,
+                    status="pending",
+                    final=False,
+                    reason=NOT_SUBMITTED,
+                    attempt=files.first_attempt,
+                )
+        except (RunError, OSError) as error:
+            return self.unread(submission, error)
+        return Question(submission, job_id)
+
+    def is_abandoned(self, submission: SubmissionPaths) -> bool:
+        """Whether, when it was last looked at, it only seemed that nobody would submit it."""
+        return submission in self._abandoned
+
+    def end(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
+        """The state of a submission about whose job the backend was asked."""
+        try:
+            files = SubmissionFiles(question.submission)
+            view = self.own_view(files, _view(question, views))
+            # What this cluster says of a number is of its own jobs, and so is its silence.
+            if not _has_token(view) and (where := self._elsewhere(question.submission)):
+                self._unproven[question.submission] = where
+                return _open_elsewhere(files, where)
+            self._note_proof(question.submission, view)
+            evidence = read_evidence(files, ended=_is_over(view))
+            job_id = evidence.job_id or question.job_id
+            return self._judge(files, replace(evidence, job_id=job_id), view)
+        except (RunError, OSError) as error:
+            return self.unread(question.submission, error)
+
+    def _elsewhere(self, submission: SubmissionPaths) -> str:
+        return self._backend.whereabouts(submission).elsewhere
+
+    def elsewhere(self, submission: SubmissionPaths) -> str:
+        """Why nothing can be done here about a run that goes on; empty when it can."""
+        return self.copied(submission) or self._elsewhere(submission)
+
+    def copied(self, submission: SubmissionPaths) -> str:
+        """Whose copy its folder is, in words; empty when it is none."""
+        return _why_copied(SubmissionFiles(submission))
+
+    def unread(self, submission: SubmissionPaths, error: RunError | OSError) -> Found:
+        """What is to be said of a run that could not be read: first of all, that this may pass."""
+        if is_removed(submission.run_paths):
+            return removed_error(submission.run_paths)
+        cause = _hiccup(submission, error)
+        if cause is None or not self._hiccups.bearable(submission.run_paths, cause):
+            return as_run_error(submission.run_paths.run_id, error)
+        last = self._last_known.get(submission)
+        known = last or RunState(run_id=submission.run_paths.run_id, status="pending", final=False)
+        note = f"its files cannot be read now ({cause}); this is the last that is known"
+        return replace(known, answered=False, note=note)
+
+    def forget(self, submission: SubmissionPaths) -> None:
+        """What was known of an earlier run that had this one's name."""
+        self._ended.pop(submission, None)
+        self._results.pop(submission, None)
+        self._unproven.pop(submission, None)
+
+    def take_result(self, submission: SubmissionPaths) -> TaskOutput | None:
+        """What a submission whose end is known left; kept once, for whoever judged it here."""
+        if submission in self._results:
+            return self._results.pop(submission)
+        return read_result(SubmissionFiles(submission))[0]
+
+    def why_unproven(self, submission: SubmissionPaths) -> str:
+        """Why the job of the last answer may be another's; empty when it is this one's."""
+        return self._unproven.get(submission, "")
+
+    def own_view(self, files: SubmissionFiles, view: JobView | None) -> JobView | None:
+        """The backend's word, as far as it is about this submission's own job."""
+        if view is None or (view.identity is None and view.phase != "unknown"):
+            return view
+        found = own_view(view, read_claim(files))
+        is_gone = found is not None and found.phase == "unknown"
+        # Another cluster's "no such job" says nothing.
+        return (
+            None if is_gone and not self._backend.whereabouts(files.paths).is_surely_here else found
+        )
+
+    def job_id(
+        self,
+        submission: SubmissionPaths,
+        adopted: dict[BatchPaths, JobOrRefusal] | None = None,
+    ) -> JobOrRefusal:
+        """The job that runs the submission, or will."""
+        return self._job_id(SubmissionFiles(submission), {} if adopted is None else adopted)
+
+    def _job_id(
+        self, files: SubmissionFiles, adopted: dict[BatchPaths, JobOrRefusal]
+    ) -> JobOrRefusal:
+        if files.has_folder:
+            if files.job_id is not None:
+                return files.job_id
+            if files.is_forbidden and files.is_cancelled:
+                return _not_started(files) or failure(
+                    "cancelled", "It was cancelled before it began."
+                )
+        if files.member is None:
+            return _or_refusal(self._backend.adopt, files.paths)
+        batch_job = self._job_of_batch(files.member, adopted)
+        return files.member.job_id(batch_job) if isinstance(batch_job, str) else batch_job
+
+    def save_refusal(self, submission: SubmissionPaths, why: Failure) -> RunState:
+        """Note that the backend did not take a submission; its state."""
+        return self._save_refusal(SubmissionFiles(submission), why)
+
+    def _save_refusal(self, files: SubmissionFiles, why: Failure) -> RunState:
+        refuse_removed(files.paths.run_paths)
+        return self._keep(files, _refused(files, why))
+
+    def _job_of_batch(
+        self, member: Member, adopted: dict[BatchPaths, JobOrRefusal]
+    ) -> JobOrRefusal:
+        batch = member.batch
+        if batch not in self._batch_jobs and batch not in adopted:
+            found = self._look_for_job(batch)
+            if isinstance(found, str):
+                self._batch_jobs[batch] = found
+            else:
+                adopted[batch] = found
+        return self._batch_jobs.get(batch) or adopted[batch]
+
+    def _look_for_job(self, batch: BatchPaths) -> JobOrRefusal:
+        refused = read_refusal(batch)
+        adopt = adopt_waiting if batch.is_waiting else self._backend.adopt
+        try:
+            return read_job_id(batch) or refused or _or_refusal(adopt, batch)
+        except RecordError:
+            if is_there(batch.folder):
+                raise
+            expect_folder(batch.output_dir)
+            # Its launcher took it back, for want of room in the queue: its runs wait, or are in
+            # another.
+            forget_batch(batch)
+            return None
+
+    def _judge(self, files: SubmissionFiles, evidence: Evidence, view: JobView | None) -> RunState:
+        submission, packed = files.paths, files.packed_in
+        evidence = replace(
+            evidence,
+            shares_job=packed is not None,
+            job_record=read_exit_record(packed) if packed and _is_over(view) else None,
+            missing_since_s=self._patience.missing_since_s(submission, evidence),
+        )
+        state = reach_verdict(evidence, view, LogTails(), grace_s=self._backend.traits.grace_s)
+        refuse_removed(submission.run_paths)  # what is missing says nothing then
+        self._hiccups.over(submission.run_paths)
+        if state.final:
+            self._results[submission] = evidence.result
+            return self._keep(files, self._with_logs(files, evidence, view, state))
+        if view is not None:  # no answer says neither that it is missing nor that it is there
+            self._patience.note(submission, missing=is_missing(evidence, view))
+        self._last_known[submission] = state
+        return state
+
+    def _note_proof(self, submission: SubmissionPaths, view: JobView | None) -> None:
+        if view is None:
+            self._unproven[submission] = "the backend does not say whose job it is"
+        elif view.phase == "replaced":
+            self._unproven[submission] = REPLACED
+        else:
+            self._unproven.pop(submission, None)
+
+    def _with_logs(
+        self, files: SubmissionFiles, evidence: Evidence, view: JobView | None, state: RunState
+    ) -> RunState:
+        if state.status == "completed":
+            return state
+        packed = files.packed_in
+        if packed is not None and not evidence.claimed:
+            # It has no logs; why its turn did not come is in those of the job.
+            logs = LogTails(expect_log_tail(packed.job_stdout), expect_log_tail(packed.job_stderr))
+        else:
+            logs = LogTails(*read_attempt_log(files.paths))
+        return reach_verdict(evidence, view, logs, grace_s=self._backend.traits.grace_s)
+
+    def _keep(self, files: SubmissionFiles, state: RunState) -> RunState:
+        submission = files.paths
+        state = self._with_hint(state)
+        self._ended[submission] = state
+        try:
+            make_run_folder(submission)
+            save_verdict(submission, state, files.token)
+        except (OSError, RecordError) as error:
+            # Any other process reaches the same verdict from the same evidence.
+            log.warning("could not note the end of run %s: %s", state.run_id, error)
+        return state
+
+    def _with_hint(self, state: RunState) -> RunState:
+        """The hint in the words of this backend's options."""
+        if state.failure is None:
+            return state
+        return replace(state, failure=in_words_of(state.failure, self._backend.traits.hints))
+
+
+def _refused(files: SubmissionFiles, why: Failure) -> RunState:
+    return RunState(
+        run_id=files.paths.run_paths.run_id,
+        status="failed",
+        final=True,
+        attempt=files.first_attempt,
+        failure=_refusal(files, why),
+    )
+
+
+def _has_token(view: JobView | None) -> bool:
+    return view is not None and view.identity is not None and view.identity.token is not None
+
+
+def _open_elsewhere(files: SubmissionFiles, note: str) -> RunState:
+    return RunState(
+        run_id=files.paths.run_paths.run_id,
+        status="pending" if files.owner is None else "running",
+        final=False,
+        job_id=files.job_id,
+        attempt=files.first_attempt,
+        answered=False,
+        note=note,
+    )
+
+
+def _why_copied(files: SubmissionFiles) -> str:
+    original = original_of(files)
+    if original is None:
+        return ""
+    return f"{files.intent_folder} is a copy of {original}, where its job writes. Use the original"
+
+
+def _or_refusal(adopt: Callable[[_Folder], str | None], folder: _Folder) -> JobOrRefusal:
+    try:
+        return adopt(folder)
+    except AbandonedError as error:
+        why = failure("submission", str(error))
+        return why if error.is_final else Abandoned(why)
+    except SubmissionError as error:
+        return failure("submission", str(error))
+
+
+def cancelled_while_waiting(submission: SubmissionPaths) -> bool:
+    """Whether somebody cancelled a run of a sweep before its turn came."""
+    return is_there(submission.cancel) and not is_there(submission.intent)
+
+
+def _is_over(view: JobView | None) -> bool:
+    """Whether the backend believes the job to be over, or knows none."""
+    return view is not None and view.phase in ("ended", "unknown")
+
+
+def _hiccup(submission: SubmissionPaths, error: RunError | OSError) -> BaseException | None:
+    """What kept a run's files from being read, if it was the file system and may pass."""
+    if may_pass(error):
+        return error
+    try:
+        # What is missing in a folder that is there says something; in one that is not, nothing.
+        folder = submission.run_paths.folder
+        expect_folder(submission.run_paths.output_dir)
+        if isinstance(error, RecordError) and find_member(submission) is None:
+            expect_folder(folder)
+    except OSError as cause:
+        return cause
+    return None
+
+
+def _view(question: Question, views: Mapping[str, JobView | None]) -> JobView | None:
+    if question.job_id is None:
+        return JobView(phase="pending", reason="being submitted")
+    return views[question.job_id]
+
+
+def _refusal(files: SubmissionFiles, why: Failure) -> Failure:
+    if not files.is_cancelled:
+        return why
+    return _not_started(files) or failure(
+        "cancelled", "It was cancelled before the backend took it."
+    )
+
+
+def _not_started(files: SubmissionFiles) -> Failure | None:
+    why = files.cancel_reason
+    return failure("cancelled", f"It was not started: {why}.") if why else None
+
+
+def _kept_verdict(files: SubmissionFiles) -> RunState | None:
+    try:
+        return load_verdict(files)
+    except RecordError as error:
+        # What the verdict was reached from is still there.
+        log.warning("%s; judging run %s again", error, files.paths.run_paths.run_id)
+        return None

@@ -1,0 +1,108 @@
+"""One question per backend for any number of runs, whoever's runners they belong to."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tmgg.errors import BackendUnavailableError, RunError, UnreadableError
+from tmgg.experiment_utils.cloud.judging.verdict import JobView
+from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A run whose files do not say how it ended."""
+
+    submission: SubmissionPaths
+    job_id: str | None
+    """None while the submission is under way."""
+
+
+Found = RunState | RunError
+"""The state of a run, or what is wrong with its record."""
+Begun = Question | Found
+
+
+class Inquirer(Protocol):
+    """What is needed of a runner: a poll in two halves, and the question between them."""
+
+    @property
+    def source(self) -> str:
+        """Whom it asks: runners that share it share a question."""
+        ...
+
+    def begin_poll(self, run_ids: Sequence[str]) -> list[Begun]:
+        """What the records alone tell of each run: its end, an error, or the job to ask about."""
+        ...
+
+    def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
+        """What the backend says of each job, in one question; None where it did not answer."""
+        ...
+
+    def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
+        """The state of a run whose job the backend was asked about."""
+        ...
+
+
+def poll_together(
+    groups: Sequence[tuple[Inquirer, Sequence[str]]], *, strict: bool = False
+) -> list[list[Found]]:
+    """Poll runs of several runners, with one question for all runners of a source.
+
+    The answer has the shape of the question. A run that cannot be read is its RunError there and
+    hinders no other. A backend whose commands are not on this machine leaves the states the files
+    tell; `strict` raises its BackendUnavailableError instead.
+    """
+    begun = [(runner, runner.begin_poll(run_ids)) for runner, run_ids in groups]
+    views: dict[str, Mapping[str, JobView | None]] = {}
+    for source in {runner.source for runner, _items in begun}:
+        asker = next(runner for runner, _items in begun if runner.source == source)
+        views[source] = _ask(asker, _jobs(begun, source), strict=strict)
+    return [
+        [
+            runner.end_poll(item, views[runner.source]) if isinstance(item, Question) else item
+            for item in items
+        ]
+        for runner, items in begun
+    ]
+
+
+def _jobs(begun: Sequence[tuple[Inquirer, Sequence[Begun]]], source: str) -> list[str]:
+    return [
+        item.job_id
+        for runner, items in begun
+        for item in items
+        if runner.source == source and isinstance(item, Question) and item.job_id is not None
+    ]
+
+
+def _ask(
+    runner: "Inquirer", job_ids: Sequence[str], *, strict: bool
+) -> Mapping[str, JobView | None]:
+    if not job_ids:
+        return {}
+    try:
+        return runner.view_jobs(job_ids)
+    except BackendUnavailableError as error:
+        if strict:
+            raise
+        log.warning("%s", error)
+        return dict.fromkeys(job_ids)
+
+
+def as_run_error(run_id: str, error: RunError | OSError) -> RunError:
+    """`error` as a word about this run's record."""
+    if isinstance(error, RunError):
+        return error
+    return UnreadableError(f"the record of run {run_id!r} cannot be read: {error}")
+
+
+def state_or_raise(found: Found) -> RunState:
+    """The state; raises the RunError that stands in its place."""
+    if isinstance(found, RunError):
+        raise found
+    return found

@@ -1,0 +1,111 @@
+"""From a run's record and final state to the result that callers get."""
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from tmgg.errors import RecordError
+from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState
+from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json, write_json
+from tmgg.experiment_utils.run_folder.attempts import task_of_attempt
+from tmgg.experiment_utils.run_folder.failures import Failure
+from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, SubmissionPaths
+from tmgg.experiment_utils.run_folder.records import parse_record
+from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
+from tmgg.experiment_utils.run_folder.task import TaskOutput, nodes_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Verdict:
+    """The content of `verdict.json`: a final state, as far as it is worth keeping."""
+
+    status: Literal["completed", "failed"]
+    backend_state: str
+    reason: str
+    job_id: str | None
+    exit_code: str | None
+    nodes: str
+    attempt: int
+    failure: JsonDict | None = None
+    resumable: bool = False
+    token: str | None = None
+    """The submission's; None where there was none yet, or an older TMGG reached the verdict."""
+
+
+def save_verdict(paths: SubmissionPaths, state: RunState, token: str | None = None) -> None:
+    """Keep a final state: it must not change when the backend forgets the job.
+
+    `token` is the submission's whose evidence was weighed; another's that has taken the run's name
+    since is not given this end.
+    """
+    assert state.final
+    if _is_anothers(SubmissionFiles(paths), token):
+        raise RecordError(f"run {state.run_id!r} was removed, and another has its name")
+    kept = [item.name for item in fields(_Verdict) if item.name != "token"]
+    value = {name: getattr(state, name) for name in kept} | {"token": token}
+    why = state.failure.to_json() if state.failure else None
+    write_json(paths.verdict, {"version": LAYOUT_VERSION, **value, "failure": why})
+
+
+def load_verdict(files: SubmissionFiles) -> RunState | None:
+    """The final state kept earlier; None when there is none, or when it is another submission's.
+
+    Raises RecordError when it is damaged.
+    """
+    paths = files.paths
+    value = read_json(paths.verdict)
+    if value is None:
+        return None
+    what = str(paths.verdict)
+    kept = parse_record(_Verdict, value, what=what, newest_version=LAYOUT_VERSION)
+    if _is_anothers(files, kept.token):
+        return None
+    if (kept.failure is None) != (kept.status == "completed"):
+        raise RecordError(
+            f"{what} is {kept.status} with failure={kept.failure!r:.100}. Remove the file; "
+            "it is made again."
+        )
+    return RunState(
+        run_id=paths.run_paths.run_id,
+        status=kept.status,
+        final=True,
+        backend_state=kept.backend_state,
+        reason=kept.reason,
+        job_id=kept.job_id,
+        exit_code=kept.exit_code,
+        nodes=kept.nodes,
+        attempt=kept.attempt,
+        resumable=kept.resumable,
+        failure=None if kept.failure is None else Failure.from_json(kept.failure, what=what),
+    )
+
+
+def _is_anothers(files: SubmissionFiles, token: str | None) -> bool:
+    there = None if token is None else files.token
+    return there is not None and there != token
+
+
+def make_result(
+    submission: SubmissionPaths, state: RunState, output: TaskOutput | None
+) -> ExperimentResult:
+    """The result of a final run: its state's verdict with what the experiment wrote."""
+    assert state.final
+    paths = submission.run_paths
+    # A completed result beside a failure is of an earlier start of the job.
+    if output is not None and (output.status, state.status) == ("completed", "failed"):
+        output = None
+    why = state.failure
+    return ExperimentResult(
+        run_id=paths.run_id,
+        config=task_of_attempt(submission).config,
+        status="completed" if state.status == "completed" else "failed",
+        metrics=output.metrics if output else {},
+        checkpoint_path=output.checkpoint_path if output else None,
+        error_message=f"{why.message}\nHINT: {why.hint}" if why else None,
+        failure=why,
+        duration_seconds=output.duration_seconds if output else 0.0,
+        attempts=state.attempt,
+        job_id=state.job_id,
+        nodes=nodes_of(output) if output else [],
+        workers=output.workers if output else [],
+        output_path=str(paths.stdout),
+    )

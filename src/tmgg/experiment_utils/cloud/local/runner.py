@@ -1,0 +1,230 @@
+"""Runs as processes of this machine, with the same records and verdicts as on a cluster.
+
+A small supervisor (`local_supervisor`) is each run's batch script: it starts the experiment in a
+session of its own, waits, and leaves the exit record; so a run outlives the process that spawned
+it, and any process can ask for its result.
+"""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tmgg.errors import ConfigError, QueryError, SubmissionError
+from tmgg.experiment_utils.cloud import checks
+from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits
+from tmgg.experiment_utils.cloud.judging.adoption import adopt_or_close
+from tmgg.experiment_utils.cloud.judging.verdict import JobView
+from tmgg.experiment_utils.cloud.local.hints import LOCAL_HINTS
+from tmgg.experiment_utils.cloud.local.reservations import Wish, available_cpus, is_waiting
+from tmgg.experiment_utils.cloud.options import parse_options
+from tmgg.experiment_utils.cloud.runner import CloudRunner
+from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
+from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
+from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.run_folder.attempts import record_of
+from tmgg.experiment_utils.run_folder.paths import JobFolder, SubmissionPaths, resolve_output_dir
+from tmgg.experiment_utils.run_folder.registry import (
+    new_intent,
+    note_job,
+    process_name,
+    process_start,
+)
+from tmgg.experiment_utils.supervisor.gpus import find_gpus
+
+log = logging.getLogger(__name__)
+
+POLL_INTERVAL_S = 1.0
+GRACE_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocalConfig:
+    """Where local runs leave their files and how they start."""
+
+    output_dir: str = "local_outputs"
+    """Folder of logs and records, relative to the working directory."""
+    timeout_seconds: int | None = None
+    """Limit for runs that state none, in seconds; None is no limit."""
+    stop_signal: str | None = None
+    """Signal for an experiment that knows nothing of TMGG, as in `USR1`: its process gets it when
+    the run is asked to stop, if it handles it. None sends none."""
+    cpus_per_run: int | None = None
+    """CPUs kept for each run, and its number of threads; a run waits until as many are free of the
+    user's other local runs. None keeps none and leaves the number to the run."""
+    gpus_per_run: int | None = None
+    """GPUs kept for each run; it sees no others. 0 hides them all, None shows all and keeps
+    none."""
+
+    def __post_init__(self) -> None:
+        checks.path("output_dir", self.output_dir)
+        if self.timeout_seconds is not None:
+            checks.integer("timeout_seconds", self.timeout_seconds, least=1)
+        if self.stop_signal is not None:
+            checks.stop_signal("stop_signal", self.stop_signal)
+        if self.cpus_per_run is not None:
+            checks.integer("cpus_per_run", self.cpus_per_run, least=1)
+        if self.gpus_per_run is not None:
+            checks.integer("gpus_per_run", self.gpus_per_run, least=0)
+
+
+class LocalBackend(Backend):
+    """Runs experiments as processes of this machine. `gpu_type` is accepted and has no meaning."""
+
+    def __init__(self, config: LocalConfig, *, name: str = "local") -> None:
+        """Relative paths are resolved against the working directory of this moment."""
+        base_dir = Path.cwd()
+        self.traits = BackendTraits(
+            name=name,
+            output_dir=resolve_output_dir(config.output_dir, base_dir),
+            base_dir=base_dir,
+            settings=asdict(config),
+            hints=LOCAL_HINTS,
+            poll_interval_s=POLL_INTERVAL_S,
+            grace_s=GRACE_S,
+            default_timeout_s=config.timeout_seconds,
+            shares_environment=True,
+            map_parallelism=len(available_cpus()),
+        )
+
+    def check(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
+        _check_room(self.traits.settings)
+
+    def write(
+        self,
+        draft: SubmissionPaths,
+        final: SubmissionPaths,
+        *,
+        gpu_type: str | None,
+        changes: RetryChanges | None,
+    ) -> None:
+        write_json(draft.intent, new_intent(final).to_json())
+
+    def start(self, submission: SubmissionPaths) -> str:
+        run = submission.run_paths
+        record = record_of(submission)
+        try:
+            _check_room(record.settings)  # a retry may come where there is less
+        except ConfigError as error:
+            raise SubmissionError(str(error)) from error
+        argv = [sys.executable, "-m", "tmgg.experiment_utils.supervisor.supervise"]
+        try:
+            with run.stdout.open("ab") as stdout, run.stderr.open("ab") as stderr:
+                process = subprocess.Popen(
+                    [*argv, str(submission.folder)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    cwd=record.base_dir,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise SubmissionError(f"cannot start {sys.executable}: {error}") from error
+        job_id = process_name(process.pid)
+        _reap_when_over(process)
+        note_job(submission, job_id)
+        return job_id
+
+    def adopt(self, folder: JobFolder) -> str | None:
+        assert isinstance(folder, SubmissionPaths)  # it submits no batches
+        return adopt_or_close(folder)
+
+    def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
+        return {job_id: view_process(job_id) for job_id in job_ids}
+
+    def cancel_jobs(self, job_ids: Sequence[str]) -> None:
+        for job_id in job_ids:
+            _cancel(job_id)
+
+
+def _cancel(job_id: str) -> None:
+    pid = _live_pid(job_id)
+    if pid is None and not _is_here(job_id):
+        host = job_id.partition("@")[2]
+        raise QueryError(f"this run is a process of {host}, not of this machine; cancel it there")
+    if pid is not None:
+        # The supervisor ends the experiment's whole session and leaves the exit record.
+        os.kill(pid, signal.SIGTERM)
+
+
+class LocalRunner(CloudRunner):
+    """Runs experiments as processes of this machine."""
+
+    def __init__(self, local_config: LocalConfig | None = None, *, name: str = "local") -> None:
+        self.config = local_config or LocalConfig()
+        super().__init__(RecordedRuns(LocalBackend(self.config, name=name)))
+
+
+def _check_room(settings: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a run that would wait for ever here."""
+    wish = Wish.of_settings(settings)
+    there = {
+        "cpus_per_run": (wish.cpus, available_cpus()),
+        "gpus_per_run": (wish.gpus, find_gpus()),
+    }
+    for name, (asked, names) in there.items():
+        if asked is not None and asked > len(names):
+            raise ConfigError(
+                f"{name}={asked} is more than this machine has for this process: {len(names)}; "
+                "ask for less"
+            )
+
+
+def view_process(job_id: str) -> JobView | None:
+    """Whether the supervisor lives; None when it is a process of another machine, or nobody could
+    look.
+
+    A job id is the supervisor's pid, start time and host, so no other process is mistaken for it.
+    """
+    if not _is_here(job_id):
+        return None
+    try:
+        pid = _live_pid(job_id)
+    except OSError as error:
+        log.warning("whether process %s lives cannot be told now: %s", job_id, error)
+        return None
+    if pid is not None and is_waiting(pid):
+        reason = "waiting for CPUs or GPUs of this machine"
+        return JobView(phase="pending", state="WAITING", reason=reason, restarts=0)
+    if pid is not None:
+        return JobView(phase="running", state="RUNNING", restarts=0)
+    return JobView(phase="ended", state="ENDED", restarts=0)
+
+
+def _is_here(job_id: str) -> bool:
+    return job_id.partition("@")[2] == socket.gethostname()
+
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def _reap_when_over(process: subprocess.Popen[bytes]) -> None:
+    """A dead supervisor stays a zombie of the process that spawned it until somebody waits."""
+    _children[process.pid] = process
+
+    def wait() -> None:
+        process.wait()
+        _children.pop(process.pid, None)
+
+    threading.Thread(target=wait, name=f"tmgg-{process.pid}", daemon=True).start()
+
+
+def _live_pid(job_id: str) -> int | None:
+    process, _, host = job_id.partition("@")
+    pid_text, _, start = process.partition(".")
+    if host != socket.gethostname() or not pid_text.isdigit():
+        return None
+    pid = int(pid_text)
+    return pid if start and process_start(pid) == start else None
+
+
+def make_runner(options: Mapping[str, Any]) -> LocalRunner:
+    """For the factory: `options` are `LocalConfig` fields."""
+    return LocalRunner(parse_options(LocalConfig, options, what="local"))

@@ -1,0 +1,185 @@
+"""The one place that speaks to a Ray cluster: its Jobs API, with Python's own HTTP.
+
+https://docs.ray.io/en/latest/cluster/running-applications/job-submission/rest.html
+"""
+
+import http.client
+import json
+import logging
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from typing import Any
+
+from tmgg.errors import QueryError, SubmissionError, SubmissionUnknownError
+from tmgg.experiment_utils.cloud.ray.request import restarted_id
+from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+
+log = logging.getLogger(__name__)
+
+ANSWER_WITHIN_S = 20.0
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 5.0
+_UNAUTHORISED = (401, 403)
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
+# Before any of the job's traces: Ray's head is there, the part that takes jobs is not yet.
+_NOT_READY = "No available agent to submit job"
+# HTTPException: an answer that ends in the middle is none of the others.
+_CUT_OFF = (OSError, ValueError, http.client.HTTPException)
+
+
+class _RefusedError(Exception):
+    """Ray answered, and it was no."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class RayJobsClient:
+    """Submits, lists and stops the jobs of one cluster."""
+
+    def __init__(self, address: str, token: str | None, *, clock: Clock | None = None) -> None:
+        self.address = address.rstrip("/")
+        self._token = token
+        self._clock = clock or Clock()
+        own = urllib.parse.urlsplit(self.address).hostname in _LOOPBACK
+        # A site's proxy knows nothing of this machine's own addresses.
+        handlers = [urllib.request.ProxyHandler({})] if own else []
+        self._opener = urllib.request.build_opener(*handlers)
+
+    def submit(self, request: JsonDict, submission_id: str, *, budget_s: float) -> None:
+        """Have Ray take the job; once it has, asking again changes nothing.
+
+        Raises SubmissionError when Ray refuses, SubmissionUnknownError when nobody can tell.
+        """
+        deadline_s = self._clock.monotonic() + budget_s
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            problem = self._try_to_submit(request, submission_id)
+            if problem is None:
+                return
+            if self._clock.monotonic() + pause_s > deadline_s:
+                raise SubmissionUnknownError(
+                    f"Ray at {self.address} did not say within {budget_s:g} s whether it took job "
+                    f"{submission_id}: {problem}. Asking about the run finds out."
+                )
+            self._clock.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _try_to_submit(self, request: JsonDict, submission_id: str) -> str | None:
+        """None once Ray has the job, else why that is not certain."""
+        try:
+            self._ask("POST", "/api/jobs/", {**request, "submission_id": submission_id})
+        except QueryError as error:
+            return str(error)
+        except _RefusedError as refused:
+            if _NOT_READY in str(refused):
+                return _NOT_READY
+            return self._why_refused(refused, submission_id)
+        return None
+
+    def _why_refused(self, refused: _RefusedError, submission_id: str) -> str | None:
+        """None when it was this very job that came twice: an answer had been lost."""
+        try:
+            known = self.find(submission_id)
+        except QueryError as error:
+            return str(error)
+        if known is None:
+            raise SubmissionError(
+                f"Ray at {self.address} refused the job: {_last_words(str(refused))}"
+            ) from refused
+        return None
+
+    def find(self, submission_id: str) -> JsonDict | None:
+        """What Ray knows of one job; None when it knows none. Raises QueryError."""
+        try:
+            return dict(self._ask("GET", f"/api/jobs/{submission_id}"))
+        except _RefusedError as refused:
+            if refused.code == 404:
+                return None
+            raise self._no_answer(str(refused)) from refused
+
+    def find_all(self) -> dict[str, JsonDict]:
+        """Every submitted job of the cluster, by its submission id. Raises QueryError."""
+        return {str(job["submission_id"]): job for job in self._list() if job.get("submission_id")}
+
+    def has_open_jobs(self) -> bool:
+        """Whether anything goes on, drivers that nobody submitted included. Raises QueryError."""
+        return any(job.get("status") not in _ENDED for job in self._list())
+
+    def stop(self, job_ids: Sequence[str]) -> None:
+        """Ask Ray to end jobs, whichever start of them is going on. Raises QueryError."""
+        jobs = self.find_all()
+        for job_id in job_ids:
+            name, job = latest_start(jobs, job_id)
+            if job is not None and job.get("status") not in _ENDED:
+                self._stop(name)
+
+    def _list(self) -> list[JsonDict]:
+        try:
+            return list(self._ask("GET", "/api/jobs/"))
+        except _RefusedError as refused:
+            raise self._no_answer(str(refused)) from refused
+
+    def _stop(self, submission_id: str) -> None:
+        try:
+            self._ask("POST", f"/api/jobs/{submission_id}/stop", {})
+        except _RefusedError as refused:
+            raise self._no_answer(str(refused)) from refused
+
+    def _ask(self, method: str, path: str, body: JsonDict | None = None) -> Any:
+        headers = {"Content-Type": "application/json"}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
+        data = None if body is None else json.dumps(body).encode()
+        asked = urllib.request.Request(
+            f"{self.address}{path}", data=data, headers=headers, method=method
+        )
+        try:
+            with self._opener.open(asked, timeout=ANSWER_WITHIN_S) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            text = self._words_of(error)
+            if error.code in _UNAUTHORISED:
+                raise QueryError(
+                    f"Ray at {self.address} does not accept the token ({text.strip()}). Set "
+                    "ray_token_path, or RAY_AUTH_TOKEN_PATH, to the file with the cluster's token."
+                ) from error
+            raise _RefusedError(error.code, text) from error
+        except _CUT_OFF as error:
+            raise self._no_answer(str(error)) from error
+
+    def _words_of(self, error: urllib.error.HTTPError) -> str:
+        try:
+            with error:
+                return error.read().decode(errors="replace")
+        except _CUT_OFF as cut_off:
+            raise self._no_answer(str(cut_off)) from cut_off
+
+    def _no_answer(self, why: str) -> QueryError:
+        return QueryError(f"Ray at {self.address} did not answer: {_last_words(why)}")
+
+
+def latest_start(jobs: dict[str, JsonDict], job_id: str) -> tuple[str, JsonDict | None]:
+    """Name and entry of the last start of a job; None when Ray knows of no start."""
+    restarts = count_restarts(jobs, job_id)
+    name = restarted_id(job_id, restarts)
+    return name, jobs.get(name)
+
+
+def count_restarts(jobs: dict[str, JsonDict], job_id: str) -> int:
+    """How often a job was started again."""
+    restarts = 0
+    while restarted_id(job_id, restarts + 1) in jobs:
+        restarts += 1
+    return restarts
+
+
+def _last_words(text: str) -> str:
+    """Ray answers with tracebacks; the last line says what is wrong."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"

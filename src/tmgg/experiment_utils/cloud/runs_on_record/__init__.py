@@ -1,0 +1,1 @@
+"""The runs of one backend on record: found, submitted, asked about, cancelled."""

@@ -1,0 +1,130 @@
+"""Back to runs that some other process submitted, whatever their backends, folders and settings.
+
+The record says what a run needs: its backend, where its files are, and the settings that matter
+for asking about it. Runs that share these share a runner, and all runs of a backend share one
+question, so a thousand runs cost no more calls than one.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tmgg.errors import RemovedRunError, RunError, UnknownRunError
+from tmgg.experiment_utils.cloud.judging.polling import Found, poll_together, state_or_raise
+from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask
+from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun, read_known_run
+from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
+from tmgg.experiment_utils.cloud.runs_on_record.runners_on_record import RunnersOnRecord
+from tmgg.experiment_utils.run_folder.attempts import AttemptRequest
+from tmgg.experiment_utils.run_folder.run_folders import runs_in
+
+
+def known_runs(folders: Iterable[Path], *, prefix: str = "") -> list[KnownRun]:
+    """All runs in the folders whose id begins with `prefix`, the damaged ones included."""
+    return [read_known_run(paths) for folder in folders for paths in runs_in(folder, prefix=prefix)]
+
+
+class Reattached:
+    """Any number of runs as one thing to poll, wait for (`waiting.wait`), cancel and collect."""
+
+    def __init__(self, runs: Sequence[KnownRun]) -> None:
+        self.runs = list(runs)
+        self._runners = RunnersOnRecord()
+        self._by_id = {run.run_id: run for run in runs}
+
+    def poll_all(self, *, strict: bool = False) -> list[Found]:
+        """The state of each run, or what is wrong with it, in order; see `poll_together`."""
+        return self._poll(self.runs, strict=strict)
+
+    def poll(self, run_ids: Sequence[str]) -> list[RunState]:
+        """See `RunControl`. Run ids are those of `runs`."""
+        found = self._poll([self._run(run_id) for run_id in run_ids], strict=True)
+        return [state_or_raise(state) for state in found]
+
+    def collect(self, run_id: str) -> ExperimentResult:
+        """See `RunControl`."""
+        return self._control(self._run(run_id)).collect(run_id)
+
+    def cancel(self) -> list[bool]:
+        """End all runs, in order; False for one that had ended.
+
+        Raises BackendError when it cannot, RunError for a run whose record cannot be used.
+        """
+        answers = self.cancel_each()
+        for answer in answers:
+            if isinstance(answer, RemovedRunError):
+                raise answer
+        return [answer is True for answer in answers]
+
+    def cancel_each(self) -> list[bool | RemovedRunError]:
+        """As `cancel`; a run that was removed meanwhile hinders no other."""
+        answers: dict[int, bool | RemovedRunError] = {}
+        for control, members in self._groups(answers).items():
+            left = {self.runs[index].run_id: index for index in members}
+            while left:
+                try:
+                    done = control.cancel_all(list(left))
+                except RemovedRunError as error:
+                    answers[left.pop(error.run_id)] = error
+                else:
+                    answers.update(zip(left.values(), done, strict=True))
+                    break
+        return [answers[index] for index in range(len(self.runs))]
+
+    def retry(self, run_id: str, asked: AttemptRequest | None = None) -> SpawnedTask:
+        """Submit a failed run again; see `RunControl`."""
+        return self._control(self._run(run_id)).retry(run_id, asked=asked)
+
+    def settle(self, run_id: str) -> None:
+        """See `RunCanceller`."""
+        self._control(self._run(run_id)).canceller.settle(run_id)
+
+    def go_on(self, state: RunState) -> bool:
+        """See `RunControl`."""
+        return self._control(self._run(state.run_id)).go_on(state)
+
+    @property
+    def poll_interval_s(self) -> float:
+        """The shortest of the runs' own."""
+        return min((control.poll_interval_s for control in self._groups({})), default=1.0)
+
+    def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
+        """See `RunControl`."""
+        return {self._run(run_id).paths.ended_folder for run_id in run_ids}
+
+    def _run(self, run_id: str) -> KnownRun:
+        if run_id not in self._by_id:
+            raise UnknownRunError(f"run {run_id!r} is not one of those that were asked for")
+        return self._by_id[run_id]
+
+    def _poll(self, runs: Sequence[KnownRun], *, strict: bool) -> list[Found]:
+        found: dict[int, Found] = {}
+        groups: dict[RecordedRuns, list[int]] = {}
+        for index, run in enumerate(runs):
+            try:
+                groups.setdefault(self._control(run), []).append(index)
+            except RunError as error:
+                found[index] = error
+        question = [
+            (control.poller, [runs[index].run_id for index in members])
+            for control, members in groups.items()
+        ]
+        answers = poll_together(question, strict=strict)
+        for members, states in zip(groups.values(), answers, strict=True):
+            found.update(zip(members, states, strict=True))
+        return [found[index] for index in range(len(runs))]
+
+    def _groups(self, removed: dict[int, bool | RemovedRunError]) -> dict[RecordedRuns, list[int]]:
+        """Indices of the runs by their runner; raises RunError for a damaged record.
+
+        Those removed meanwhile are in `removed` instead.
+        """
+        groups: dict[RecordedRuns, list[int]] = {}
+        for index, run in enumerate(self.runs):
+            if isinstance(run.record, RemovedRunError):
+                removed[index] = run.record
+            else:
+                groups.setdefault(self._control(run), []).append(index)
+        return groups
+
+    def _control(self, run: KnownRun) -> RecordedRuns:
+        return self._runners.of(run)

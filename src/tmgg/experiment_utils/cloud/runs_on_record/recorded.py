@@ -1,0 +1,249 @@
+"""The runs of one backend, kept in folders on a file system (see `paths`)."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from tmgg.errors import (
+    ConfigError,
+    NotEndedError,
+    RunExistsError,
+    SubmissionUnknownError,
+    TmggError,
+)
+from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits, NodeCritic
+from tmgg.experiment_utils.cloud.judging.hiccup_wait import wait_out
+from tmgg.experiment_utils.cloud.judging.judge import Judge
+from tmgg.experiment_utils.cloud.judging.polling import Found
+from tmgg.experiment_utils.cloud.judging.results import make_result
+from tmgg.experiment_utils.cloud.runs import (
+    ExperimentResult,
+    RunState,
+    SpawnedTask,
+    SweepMode,
+    TaskRequest,
+)
+from tmgg.experiment_utils.cloud.runs_on_record.requests import task_of
+from tmgg.experiment_utils.cloud.runs_on_record.run_canceller import RunCanceller
+from tmgg.experiment_utils.cloud.runs_on_record.run_finder import RunFinder
+from tmgg.experiment_utils.cloud.runs_on_record.run_poller import RunPoller
+from tmgg.experiment_utils.cloud.runs_on_record.run_submitter import RunSubmitter
+from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
+from tmgg.experiment_utils.cloud.sweep import matching
+from tmgg.experiment_utils.cloud.sweep import records as sweep_records
+from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatcher, SeparateDispatcher
+from tmgg.experiment_utils.cloud.sweep.foresight import Foresight
+from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
+from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
+from tmgg.experiment_utils.cloud.sweep.refusal import SweepRefusal
+from tmgg.experiment_utils.cloud.sweep.resume_lock import ResumeLock
+from tmgg.experiment_utils.files.hiccups import Hiccups
+from tmgg.experiment_utils.files.locks import LockLostError
+from tmgg.experiment_utils.run_folder.attempts import AttemptRequest, record_of
+from tmgg.experiment_utils.run_folder.failures import Failure, failure
+from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.experiment_utils.run_folder.readable import reading, recorded_runs
+
+log = logging.getLogger(__name__)
+
+
+class MakeDispatcher(Protocol):
+    """A backend's own way to submit the runs of a sweep, made for each sweep."""
+
+    def __call__(
+        self, runs: "RecordedRuns", plan: SweepPlan, *, gpu_type: str | None, resume: bool
+    ) -> Dispatcher:
+        """Raises ConfigError for what cannot be submitted that way."""
+        ...
+
+
+class RecordedRuns:
+    """See `RunControl`. What concerns records, evidence and verdicts is the same for backends."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        dispatchers: Mapping[SweepMode, MakeDispatcher] | None = None,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        self.backend = backend
+        self._dispatchers = dict(dispatchers or {})
+        self.finder = RunFinder(backend.traits.name, backend.traits.output_dir)
+        self._judge = judge = Judge(backend)
+        self.poller = RunPoller(backend, self.finder, judge)
+        self.submitter = RunSubmitter(backend, self.finder, judge, self.poller)
+        self.canceller = RunCanceller(backend, self.finder, judge, self.poller)
+        self._hiccups = Hiccups()
+        self._resume_lock = ResumeLock()
+        self._clock = clock or Clock()
+        self.foresight = Foresight(backend, self.existing)
+
+    def in_folder(self, output_dir: Path) -> "RecordedRuns":
+        """The runs of the same backend in another folder."""
+        self.backend.traits = replace(self.backend.traits, output_dir=output_dir)
+        return RecordedRuns(self.backend, self._dispatchers, clock=self._clock)
+
+    @property
+    def traits(self) -> BackendTraits:
+        return self.backend.traits
+
+    @property
+    def poll_interval_s(self) -> float:
+        return self.traits.poll_interval_s
+
+    def spawn(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
+        return self.submitter.spawn(request, gpu_type=gpu_type, resume=resume)
+
+    def retry(
+        self,
+        run_id: str,
+        changes: RetryChanges | None = None,
+        *,
+        asked: AttemptRequest | None = None,
+    ) -> SpawnedTask:
+        """`asked` is what differs from the attempt before."""
+        return self.submitter.retry(run_id, changes, asked)
+
+    def go_on(self, state: RunState) -> bool:
+        try:
+            record = record_of(self.finder.submission(state.run_id))
+            if state.attempt > self.traits.restarts_of(record.settings):
+                return False
+            self.retry(state.run_id)
+        except RunExistsError:
+            return True  # another process that waits for it was first
+        except SubmissionUnknownError:
+            return True  # whoever asks next finds out
+        except (TmggError, OSError) as error:
+            log.warning("run %s cannot go on from its saved state: %s", state.run_id, error)
+            return self._hiccups.bearable(state.run_id, error)
+        self._hiccups.over(state.run_id)
+        return True
+
+    def poll(self, run_ids: Sequence[str]) -> list[RunState]:
+        return self.poller.poll(run_ids)
+
+    def poll_each(self, run_ids: Sequence[str]) -> list[Found]:
+        return self.poller.poll_each(run_ids)
+
+    def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
+        return self.finder.ended_folders(run_ids)
+
+    def collect(self, run_id: str) -> ExperimentResult:
+        state = self.poll([run_id])[0]
+        if not state.final:
+            raise NotEndedError(f"run {run_id!r} has not ended: it is {state.status}. Wait for it.")
+        submission = self.finder.submission(run_id)
+        return make_result(submission, state, self._judge.take_result(submission))
+
+    def cancel_all(self, run_ids: Sequence[str], *, why: str = "") -> list[bool]:
+        return self.canceller.cancel_all(run_ids, why)
+
+    def bad_nodes(self, state: RunState) -> list[str]:
+        if not isinstance(self.backend, NodeCritic):
+            return []
+        return self.backend.bad_nodes(state.nodes)
+
+    def was_abandoned(self, run_id: str) -> bool:
+        return self._judge.is_abandoned(self.finder.submission(run_id))
+
+    def looking_up(self) -> AbstractContextManager[None]:
+        return self._resume_lock.held(self.traits.output_dir, self._clock)
+
+    def expect_records(self) -> None:
+        self.existing([])
+
+    def existing(self, run_ids: Sequence[str]) -> list[str]:
+        folder = self.traits.output_dir
+        taken = wait_out(lambda: _taken_names(folder), folder, self._clock)
+        return [run_id for run_id in run_ids if run_id in taken]
+
+    def match_earlier(
+        self,
+        requests: Sequence[TaskRequest],
+        *,
+        rerun_changed_code: bool = False,
+        say: Callable[[str], None] = log.warning,
+    ) -> list[TaskRequest]:
+        found = wait_out(lambda: self._match(requests), self.traits.output_dir, self._clock)
+        known = sorted(found.recognised)
+        states = dict(zip(known, self.poll_each(known), strict=True))
+        self._refuse_copies(states)
+        if rerun_changed_code:
+            found = matching.without_changed_code(found, requests, states)
+        for line in matching.render_matching(found, states):
+            say(line)
+        return found.requests
+
+    def _refuse_copies(self, states: Mapping[str, Found]) -> None:
+        """Raise ConfigError for runs that go on elsewhere: nobody would see their end here."""
+        for run_id, state in states.items():
+            if isinstance(state, RunState) and not state.final:
+                copied = self._judge.copied(self.finder.submission(run_id))
+                if copied:
+                    raise ConfigError(f"resume: run {run_id} goes on, and {copied}.")
+
+    def _match(self, requests: Sequence[TaskRequest]) -> matching.Matching:
+        folder, base_dir = self.traits.output_dir, self.traits.base_dir
+        with reading(folder):
+            recorded = {paths.run_id for paths in recorded_runs(folder)}
+            return matching.match_earlier(folder, base_dir, requests, recorded)
+
+    def dispatcher(self, plan: SweepPlan, *, gpu_type: str | None, resume: bool) -> Dispatcher:
+        run_ids = [str(request.run_id) for request in plan.requests]
+        self.foresight.refuse_early(run_ids, plan.mode, gpu_type=gpu_type, resume=resume)
+        make = self._dispatchers.get(plan.mode)
+        if make is not None:
+            return make(self, plan, gpu_type=gpu_type, resume=resume)
+
+        refusal = SweepRefusal()
+
+        def spawn(request: TaskRequest) -> SpawnedTask:
+            # Thousands take longer to submit than a launcher may be silent.
+            self.show_alive(plan.sweep_id)
+            with refusal.noted():
+                if not refusal.known:
+                    return self.spawn(request, gpu_type=gpu_type, resume=resume)
+                return self.submitter.spawn(
+                    request, gpu_type=gpu_type, resume=resume, refused=refusal.known
+                )
+
+        return SeparateDispatcher(spawn, parallelism=plan.parallelism)
+
+    def note_sweep(self, plan: SweepPlan, *, gpu_type: str | None) -> None:
+        folder = self.traits.output_dir
+        existing = set(self.existing([str(request.run_id) for request in plan.requests]))
+        new = [request for request in plan.requests if request.run_id not in existing]
+        timeout_s = self.traits.default_timeout_s
+        tasks = [(task_of(each, default_timeout_s=timeout_s), each.payload) for each in new]
+        # So that none need be looked for while the file system does not answer.
+        for request in new:
+            self.finder.knows(RunPaths(folder, str(request.run_id)))
+        record = self.submitter.new_record("", gpu_type=gpu_type)
+        self._resume_lock.check()
+        wait_out(lambda: sweep_records.note_sweep(folder, record, plan, tasks), folder, self._clock)
+        try:
+            self._resume_lock.check()
+        except LockLostError as error:
+            # Whoever went on may have seen them.
+            sweep_records.give_up(folder, plan.sweep_id, failure("submission", str(error)))
+            raise
+        self._resume_lock.release()
+
+    def end_sweep(self, sweep_id: str, why: Failure) -> None:
+        sweep_records.end_waiting(self.traits.output_dir, sweep_id, why)
+
+    def show_alive(self, sweep_id: str) -> None:
+        sweep_records.show_alive(self.traits.output_dir, sweep_id)
+
+    def holding_lease(self, sweep_id: str) -> AbstractContextManager[None]:
+        return sweep_records.holding_lease(self.traits.output_dir, sweep_id)
+
+
+def _taken_names(folder: Path) -> set[str]:
+    with reading(folder):
+        return sweep_records.taken_names(folder)

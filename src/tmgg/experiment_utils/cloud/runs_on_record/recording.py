@@ -1,0 +1,76 @@
+"""Writing records: a disk that does not take them is a refusal, because nothing was submitted."""
+
+import contextlib
+from collections.abc import Iterator
+
+from tmgg.errors import RecordError, RunExistsError, SubmissionError
+from tmgg.experiment_utils.files.looking import is_plain_file, is_there
+from tmgg.experiment_utils.run_folder.batch_index import find_member
+from tmgg.experiment_utils.run_folder.paths import BatchPaths, JobFolder, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.registry import load_intent
+from tmgg.experiment_utils.run_folder.removed_runs import refuse_removed
+
+
+@contextlib.contextmanager
+def recording(paths: RunPaths) -> Iterator[None]:
+    try:
+        yield
+    except RunExistsError:
+        raise
+    except OSError as error:
+        refuse_removed(paths)
+        raise SubmissionError(
+            f"the record of run {paths.run_id!r} cannot be written in {paths.output_dir}: {error}. "
+            "Nothing was submitted; make room there, or set another output_dir."
+        ) from error
+
+
+@contextlib.contextmanager
+def recording_batch(batch: BatchPaths) -> Iterator[None]:
+    """For a batch that is new: one that is there all the same is another process's."""
+    try:
+        yield
+    except OSError as error:
+        if _is_seen(batch):
+            raise submitted_elsewhere(f"sweep {batch.name}", batch.name, batch) from error
+        raise SubmissionError(
+            f"the batch {batch.batch_id} cannot be written in {batch.output_dir}: {error}. "
+            "Nothing was submitted; make room there, or set another output_dir."
+        ) from error
+
+
+def _is_seen(batch: BatchPaths) -> bool:
+    try:
+        return is_there(batch.folder)
+    except OSError:
+        return False  # what kept it from being written is told instead
+
+
+@contextlib.contextmanager
+def continuing(submission: SubmissionPaths) -> Iterator[None]:
+    """For the next submission of a run: one that is there already is another process's."""
+    try:
+        yield
+    except RunExistsError as error:
+        if is_plain_file(submission.folder):
+            raise  # gc is removing the run
+        run_id = submission.run_paths.run_id
+        member = None if is_there(submission.intent) else find_member(submission)
+        folder = submission if member is None else member.batch
+        raise submitted_elsewhere(f"run {run_id!r}", run_id, folder) from error
+
+
+def submitted_elsewhere(what: str, name: str, folder: JobFolder) -> RunExistsError:
+    """The error for whoever comes second; the intent in `folder` says who was first."""
+    return RunExistsError(
+        f"{_submitter(folder)} submits {what}, too, and was first. This process submitted nothing "
+        f"of it: wait for the other (`tmgg-jobs wait {name}`), then retry or resume what is left."
+    )
+
+
+def _submitter(folder: JobFolder) -> str:
+    try:
+        intent = load_intent(folder)
+    except (RecordError, OSError):
+        return "another process"
+    return f"another process ({intent.pid} on {intent.host})"

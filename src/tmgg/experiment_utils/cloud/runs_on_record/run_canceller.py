@@ -1,0 +1,109 @@
+"""Ending runs, with one question and one request to the backend for all."""
+
+import time
+from collections.abc import Sequence
+
+from tmgg.errors import BackendError, QueryError
+from tmgg.experiment_utils.cloud.backend import Backend
+from tmgg.experiment_utils.cloud.judging.judge import REPLACED, JobOrRefusal, Judge
+from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.runs_on_record.run_finder import RunFinder
+from tmgg.experiment_utils.cloud.runs_on_record.run_poller import RunPoller
+from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.run_folder.batch_index import (
+    has_runs_left,
+    make_run_folder,
+)
+from tmgg.experiment_utils.run_folder.ownership import read_job_id
+from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, BatchPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.removed_runs import refuse_removed
+from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
+
+
+class RunCanceller:
+    """Of the runs of one backend."""
+
+    def __init__(
+        self, backend: Backend, finder: RunFinder, judge: Judge, poller: RunPoller
+    ) -> None:
+        self._backend = backend
+        self._finder = finder
+        self._judge = judge
+        self._poller = poller
+
+    def cancel_all(self, run_ids: Sequence[str], why: str) -> list[bool]:
+        """See `RunControl`."""
+        open_ids = [state.run_id for state in self._poller.poll(run_ids) if self._may_go_on(state)]
+        self._refuse_elsewhere(open_ids)
+        jobs: dict[str, BatchPaths | None] = {}
+        unproven: dict[str, str] = {}
+        for submission in map(self._finder.submission, open_ids):
+            job_id = self._note(submission, why)
+            doubt = self._doubt(submission)
+            if job_id is not None and not doubt:
+                jobs[job_id] = SubmissionFiles(submission).packed_in
+            elif job_id is not None and doubt != REPLACED:
+                unproven[job_id] = f"{submission.run_paths.run_id} (job {job_id}): {doubt}"
+        # A job that others share goes on for them; it looks for such notes itself.
+        doomed = [job for job, batch in jobs.items() if batch is None or not has_runs_left(batch)]
+        if doomed:
+            self._backend.cancel_jobs(doomed)
+        if unproven:
+            self._refuse_unproven(unproven)
+        return [run_id in open_ids for run_id in run_ids]
+
+    def settle(self, run_id: str) -> None:
+        """Make final what is only said: that nobody will submit a run any more."""
+        submission = self._finder.submission(run_id)
+        state = self._poller.poll([run_id])[0]
+        if state.final and self._judge.is_abandoned(submission):
+            make_run_folder(submission)
+            if self._backend.forbid(submission) is None and state.failure is not None:
+                self._judge.save_refusal(submission, state.failure)
+
+    def _may_go_on(self, state: RunState) -> bool:
+        """Also one that only looks as if nobody would submit it."""
+        return not state.final or self._judge.is_abandoned(self._finder.submission(state.run_id))
+
+    def _doubt(self, submission: SubmissionPaths) -> str:
+        return self._judge.why_unproven(submission) if self._backend.traits.proves_jobs else ""
+
+    def _refuse_unproven(self, unproven: dict[str, str]) -> None:
+        self._backend.view_again(list(unproven))
+        example = next(iter(unproven.values()))
+        raise QueryError(
+            f"{len(unproven)} of the runs may go on, for example {example}. No job is "
+            "cancelled before it is known to be the run's own; say it again later."
+        )
+
+    def _refuse_elsewhere(self, run_ids: Sequence[str]) -> None:
+        for submission in map(self._finder.submission, run_ids):
+            where = self._judge.elsewhere(submission)
+            if where:
+                run_id = submission.run_paths.run_id
+                raise BackendError(f"run {run_id!r} is not cancelled, nothing was done: {where}")
+
+    def _note(self, submission: SubmissionPaths, why: str) -> str | None:
+        """Before the backend is asked: a job that begins in this moment ends unused. The job."""
+        note = {"version": LAYOUT_VERSION, "at": time.time(), "why": why or "cancel"}
+        try:
+            make_run_folder(submission)
+            write_json(submission.cancel, note)
+            job_id = self._judge.job_id(submission)
+            is_member = SubmissionFiles(submission).member is not None
+            if not isinstance(job_id, str) or is_member:
+                # Slurm forgets an element that never began; so it is known why it never will.
+                return self._backend.forbid(submission) or _known(job_id)
+            if self._backend.traits.begins_cancelled_jobs:
+                self._backend.forbid(submission)
+            return _known(job_id)
+        except OSError as error:
+            job_id = read_job_id(submission)
+            if job_id is None:
+                refuse_removed(submission.run_paths)
+                raise BackendError(f"cannot note in {submission.folder}: {error}") from error
+            return job_id
+
+
+def _known(job_id: JobOrRefusal) -> str | None:
+    return job_id if isinstance(job_id, str) else None

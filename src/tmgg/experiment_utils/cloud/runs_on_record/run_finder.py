@@ -1,0 +1,58 @@
+"""Where the runs of one backend are on record."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tmgg.errors import UnknownRunError
+from tmgg.experiment_utils.files.hiccups import expect_folder
+from tmgg.experiment_utils.run_folder.batch_index import find_member
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.registry import find_run, load_found_run
+from tmgg.experiment_utils.run_folder.removed_runs import refuse_removed
+
+
+class RunFinder:
+    """Remembers what it found."""
+
+    def __init__(self, backend: str, output_dir: Path) -> None:
+        self._backend = backend
+        self._output_dir = output_dir
+        self._found: dict[str, RunPaths] = {}
+
+    def knows(self, paths: RunPaths) -> None:
+        """Spare looking for a run; its record must name this backend."""
+        self._found[paths.run_id] = paths
+
+    def known(self, run_id: str) -> RunPaths | None:
+        """A run that was found before."""
+        return self._found.get(run_id)
+
+    def place_of(self, run_id: str) -> RunPaths:
+        """Where a run is, or a new one of this name would be. Looks at nothing."""
+        return self._found.get(run_id) or RunPaths(self._output_dir, run_id)
+
+    def paths(self, run_id: str) -> RunPaths:
+        """Where a run is. Raises UnknownRunError, also for another backend's run; RecordError."""
+        if run_id not in self._found:
+            paths = find_run(run_id, [self._output_dir])
+            record = load_found_run(paths)
+            if record.backend != self._backend:
+                raise UnknownRunError(
+                    f"run {run_id!r} belongs to the {record.backend!r} backend, not to "
+                    f"{self._backend!r}; tmgg-jobs finds the right one"
+                )
+            self._found[run_id] = paths
+        return self._found[run_id]
+
+    def submission(self, run_id: str) -> SubmissionPaths:
+        """The newest submission of a run. Raises as `paths`; OSError when nobody can tell."""
+        paths = self.paths(run_id)
+        numbers = paths.submission_numbers()
+        if not numbers and find_member(paths.submission(1)) is None:
+            refuse_removed(paths)
+            expect_folder(paths.folder)
+        return paths.submission(max(numbers, default=1))
+
+    def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
+        """Folders where an exit record appears when one of the runs ends."""
+        return {self.paths(run_id).ended_folder for run_id in run_ids}

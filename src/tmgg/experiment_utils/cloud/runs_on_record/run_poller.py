@@ -1,0 +1,65 @@
+"""How the runs of one backend stand: a poll in two halves, and the question between them."""
+
+from collections.abc import Mapping, Sequence
+
+from tmgg.errors import RunError
+from tmgg.experiment_utils.cloud.backend import Backend
+from tmgg.experiment_utils.cloud.judging.judge import JobOrRefusal, Judge
+from tmgg.experiment_utils.cloud.judging.polling import (
+    Begun,
+    Found,
+    Question,
+    poll_together,
+    state_or_raise,
+)
+from tmgg.experiment_utils.cloud.judging.verdict import JobView
+from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.runs_on_record.run_finder import RunFinder
+from tmgg.experiment_utils.run_folder.paths import BatchPaths
+
+
+class RunPoller:
+    """See `polling.Inquirer`."""
+
+    def __init__(self, backend: Backend, finder: RunFinder, judge: Judge) -> None:
+        self._backend = backend
+        self._finder = finder
+        self._judge = judge
+
+    @property
+    def source(self) -> str:
+        return self._backend.traits.source or self._backend.traits.name
+
+    def poll(self, run_ids: Sequence[str]) -> list[RunState]:
+        """See `RunControl`."""
+        return [state_or_raise(found) for found in self.poll_each(run_ids)]
+
+    def poll_each(self, run_ids: Sequence[str]) -> list[Found]:
+        """See `RunControl`."""
+        return poll_together([(self, run_ids)], strict=True)[0]
+
+    def begin_poll(self, run_ids: Sequence[str]) -> list[Begun]:
+        adopted: dict[BatchPaths, JobOrRefusal] = {}
+        return [self._begin(run_id, adopted) for run_id in run_ids]
+
+    def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
+        return self._backend.view_jobs(job_ids)
+
+    def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
+        submission, job_id = question.submission, question.job_id
+        view = None if job_id is None else views[job_id]
+        if job_id is not None and view is not None:
+            try:
+                views = {job_id: self._backend.refine(submission, job_id, view)}
+            except (RunError, OSError) as error:
+                return self._judge.unread(submission, error)
+        return self._judge.end(question, views)
+
+    def _begin(self, run_id: str, adopted: dict[BatchPaths, JobOrRefusal]) -> Begun:
+        try:
+            submission = self._finder.submission(run_id)
+        except (RunError, OSError) as error:
+            if self._finder.known(run_id) is None and isinstance(error, RunError):
+                return error
+            return self._judge.unread(self._finder.place_of(run_id).submission(1), error)
+        return self._judge.begin(submission, adopted)

@@ -1,0 +1,236 @@
+"""Submitting runs: the first time, and again after a failure. The record comes first."""
+
+import functools
+import logging
+
+from tmgg.errors import (
+    BackendError,
+    RefusedError,
+    RunExistsError,
+    SubmissionError,
+    SubmissionUnknownError,
+    SubmitLimitError,
+)
+from tmgg.experiment_utils.cloud.backend import Backend
+from tmgg.experiment_utils.cloud.judging.judge import Judge, cancelled_while_waiting
+from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
+from tmgg.experiment_utils.cloud.runs_on_record.recording import continuing, recording
+from tmgg.experiment_utils.cloud.runs_on_record.requests import task_of
+from tmgg.experiment_utils.cloud.runs_on_record.run_finder import RunFinder
+from tmgg.experiment_utils.cloud.runs_on_record.run_poller import RunPoller
+from tmgg.experiment_utils.cloud.sweep import matching
+from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
+from tmgg.experiment_utils.cloud.sweep.records import waits_for_another
+from tmgg.experiment_utils.files import leases
+from tmgg.experiment_utils.files.hiccups import can_look, outlast
+from tmgg.experiment_utils.run_folder.attempts import AttemptRequest, write_attempt
+from tmgg.experiment_utils.run_folder.batch_index import fill_run_folder, find_member
+from tmgg.experiment_utils.run_folder.failures import failure
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.refused_retry import note_refused_retry
+from tmgg.experiment_utils.run_folder.registry import (
+    RunRecord,
+    WriteSubmission,
+    add_submission,
+    create_run,
+    withdraw_submission,
+)
+from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
+
+log = logging.getLogger(__name__)
+
+
+class RunSubmitter:
+    """Of the runs of one backend."""
+
+    def __init__(
+        self, backend: Backend, finder: RunFinder, judge: Judge, poller: RunPoller
+    ) -> None:
+        self._backend = backend
+        self._finder = finder
+        self._judge = judge
+        self._poller = poller
+
+    def spawn(
+        self,
+        request: TaskRequest,
+        *,
+        gpu_type: str | None,
+        resume: bool,
+        refused: str = "",
+    ) -> SpawnedTask:
+        """See `RunControl`; `refused` is what the backend would say, which is then not asked."""
+        traits = self._backend.traits
+        task = task_of(request, default_timeout_s=traits.default_timeout_s)
+        paths = RunPaths(traits.output_dir, task.run_id)
+        self._backend.check(paths.submission(1), gpu_type=gpu_type)
+        if resume and waits_for_another(paths):
+            matching.refuse_other_content(paths, request)
+            return self._spawned(paths, None)  # theirs is this very run
+        write = functools.partial(self._backend.write, gpu_type=gpu_type, changes=None)
+        record = self.new_record(task.run_id, gpu_type=gpu_type)
+        try:
+            with recording(paths):
+                submission = create_run(paths, record, task, request.payload, write)
+            self._judge.forget(submission)
+        except RunExistsError:
+            if resume:
+                asked = AttemptRequest(record=record, task=task, payload=request.payload)
+                return self._resume(paths, request, asked, refused)
+            if cancelled_while_waiting(paths.submission(1)) or _was_noted(paths):
+                # Of a sweep that somebody else has resumed meanwhile: theirs is this very run.
+                return self._spawned(paths, None)
+            raise
+        return self._spawned(paths, self._start(submission, refused))
+
+    def new_record(self, run_id: str, *, gpu_type: str | None) -> RunRecord:
+        """What is asked for in a new run."""
+        traits = self._backend.traits
+        return RunRecord(
+            run_id=run_id,
+            backend=traits.name,
+            base_dir=str(traits.base_dir),
+            settings=dict(traits.settings) | ({"gpu_type": gpu_type} if gpu_type else {}),
+        )
+
+    def retry(
+        self, run_id: str, changes: RetryChanges | None, asked: AttemptRequest | None
+    ) -> SpawnedTask:
+        """See `RunControl`; `asked` is what differs from the attempt before."""
+        # Before the poll: whatever is newer than what was found failed must not run beside it.
+        earlier = self._finder.submission(run_id)
+        state = self._poller.poll([run_id])[0]
+        if not state.final and (where := self._judge.elsewhere(earlier)):
+            raise SubmissionError(f"run {run_id!r} is not submitted again: {where}")
+        if not (state.final and state.status == "failed"):
+            raise RunExistsError(f"run {run_id!r} is {state.status}; only a failed run is retried")
+        return self._submit_again(
+            earlier, state, asked or AttemptRequest(), changes or RetryChanges()
+        )
+
+    def begin_again(self, state: RunState, number: int) -> SubmissionPaths:
+        """Submission `number` of a run whose one before failed, as yet empty.
+
+        Raises RunExistsError when somebody else was first.
+        """
+        earlier = self._finder.paths(state.run_id).submission(number - 1)
+        return self._add_submission(earlier, state, _reserve)
+
+    def take_back(self, submission: SubmissionPaths, refused: str = "") -> None:
+        """Undo what `begin_again` began; `refused` says why, where the backend refused it.
+
+        The run is then as it was before: how it ended and what it was asked for.
+        """
+        if refused:
+            note_refused_retry(submission, refused)
+        withdraw_submission(submission)
+        self._judge.forget(submission)
+
+    def _resume(
+        self,
+        paths: RunPaths,
+        request: TaskRequest,
+        asked: AttemptRequest,
+        refused: str,
+    ) -> SpawnedTask:
+        matching.refuse_other_content(paths, request)
+        earlier = self._finder.submission(paths.run_id)
+        state = self._poller.poll([paths.run_id])[0]
+        if not (state.final and state.status == "failed"):
+            return self._spawned(paths, state.job_id)
+        try:
+            return self._submit_again(earlier, state, asked, RetryChanges(), refused)
+        except RunExistsError:
+            return self._spawned(paths, None)  # another process that resumes it was first
+
+    def _submit_again(
+        self,
+        earlier: SubmissionPaths,
+        state: RunState,
+        asked: AttemptRequest,
+        changes: RetryChanges,
+        refused: str = "",
+    ) -> SpawnedTask:
+        def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
+            write_attempt(draft, asked)
+            self._backend.write(draft, final, gpu_type=None, changes=changes)
+
+        submission = self._add_submission(earlier, state, write)
+        return self._spawned(earlier.run_paths, self._start(submission, refused))
+
+    def _add_submission(
+        self, earlier: SubmissionPaths, state: RunState, write: WriteSubmission
+    ) -> SubmissionPaths:
+        where = self._backend.whereabouts(earlier).elsewhere
+        if where:
+            raise SubmissionError(f"run {state.run_id!r} is not submitted again: {where}")
+        with recording(earlier.run_paths):
+            fill_run_folder(earlier)
+            self._close(earlier, state)
+            with continuing(earlier.run_paths.submission(earlier.number + 1)):
+                return add_submission(earlier, write)
+
+    def _close(self, submission: SubmissionPaths, state: RunState) -> None:
+        """A job that was only concluded to be over must not run beside the new one."""
+        begun = self._backend.forbid(submission)
+        if begun is not None and state.job_id is None:
+            raise RunExistsError(
+                f"run {state.run_id!r} began just now, as job {begun}; only a failed run is retried"
+            )
+        job_id = begun or state.job_id
+        if job_id is None or state.failure is None or state.failure.kind != "lost":
+            return
+        try:
+            if self._backend.traits.proves_jobs and not self._is_own_job(submission, job_id):
+                return
+            self._backend.cancel_jobs([job_id])
+        except BackendError as error:
+            log.warning("could not end the lost job %s: %s", job_id, error)
+
+    def _is_own_job(self, submission: SubmissionPaths, job_id: str) -> bool:
+        view = self._judge.own_view(
+            SubmissionFiles(submission), self._backend.view_jobs([job_id]).get(job_id)
+        )
+        return view is not None and view.phase in ("pending", "running", "ended")
+
+    def _start(self, submission: SubmissionPaths, refused: str) -> str:
+        try:
+            if refused:
+                raise RefusedError(refused)
+            with leases.held(submission.intent):
+                return outlast(
+                    lambda: self._backend.start(submission),
+                    is_over=lambda: can_look(submission.intent),
+                )
+        except SubmissionUnknownError:
+            raise  # the job may be in; whoever asks later finds out
+        except SubmitLimitError:
+            withdraw_submission(submission)
+            raise
+        except SubmissionError as error:
+            if submission.number == 1:
+                # A refusal is an outcome too: without it the record would look half-submitted.
+                self._judge.save_refusal(submission, failure("submission", str(error)))
+            else:
+                self.take_back(submission, str(error))
+            raise
+
+    def _spawned(self, paths: RunPaths, job_id: str | None) -> SpawnedTask:
+        self._finder.knows(paths)
+        return SpawnedTask(
+            run_id=paths.run_id,
+            job_id=job_id,
+            backend=self._backend.traits.name,
+            output_dir=paths.output_dir,
+        )
+
+
+def _was_noted(paths: RunPaths) -> bool:
+    """Whether it is a run of a sweep that was put on record before anything was submitted."""
+    member = find_member(paths.submission(1))
+    return member is not None and member.batch.is_waiting
+
+
+def _reserve(draft: SubmissionPaths, _final: SubmissionPaths) -> None:
+    # An empty folder could be replaced by another's.
+    (draft.folder / "reserved").touch(mode=0o600)

@@ -1,0 +1,51 @@
+"""The runners of runs that some process submitted, made of what the runs' records say.
+
+Runs that share a backend, a folder and the settings that matter for asking share a runner.
+"""
+
+from pathlib import Path
+
+from tmgg.errors import ConfigError, RecordError, RunError
+from tmgg.experiment_utils.cloud.factory import make_runner
+from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
+from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+
+# The rest of the settings concerns submitting; a retry takes it from the record itself.
+_POLL_SETTINGS = (
+    "lost_grace_s", "poll_interval_s", "address", "token_path", "environment", "clusters",
+)  # fmt: skip
+
+
+class RunnersOnRecord:
+    """Remembers those that it made."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, Path, str], RecordedRuns] = {}
+
+    def of(self, run: KnownRun) -> RecordedRuns:
+        """Raises RunError for a run whose record cannot be used."""
+        if isinstance(run.record, RunError):
+            raise run.record
+        settings = {
+            name: value for name, value in run.record.settings.items() if name in _POLL_SETTINGS
+        }
+        key = (run.record.backend, run.paths.output_dir, repr(settings))
+        if key not in self._made:
+            self._made[key] = _make(run, run.record.backend, settings)
+        self._made[key].finder.knows(run.paths)
+        return self._made[key]
+
+
+def _make(run: KnownRun, backend: str, settings: JsonDict) -> RecordedRuns:
+    try:
+        runner = make_runner(backend, settings)
+    except ConfigError as error:
+        raise RecordError(
+            f"the record of run {run.run_id!r} cannot be used: {error}. "
+            f"Restore {run.paths.run} from a backup, or remove the run's folder."
+        ) from error
+    if not isinstance(runner.runs, RecordedRuns):
+        raise RecordError(f"the backend {backend!r} of run {run.run_id!r} keeps no records")
+    # As absolute as it was for the submitter, wherever this process runs.
+    return runner.runs.in_folder(run.paths.output_dir)

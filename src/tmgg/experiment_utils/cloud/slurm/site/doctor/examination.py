@@ -1,0 +1,145 @@
+"""The whole examination, in the order in which things must hold."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from tmgg.errors import BackendError, BackendUnavailableError, QueryError, SubmissionError
+from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.cloud.slurm.client import AccountingAbsentError
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.installed import missing_commands
+from tmgg.experiment_utils.cloud.slurm.refusal_words import knows_no_cluster
+from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+from tmgg.experiment_utils.cloud.slurm.site.doctor import policies, requests, survey
+from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import Finding, ok, problem, warning
+from tmgg.experiment_utils.cloud.slurm.site.doctor.survey_job import Say, survey_nodes
+from tmgg.experiment_utils.cloud.slurm.site.site import Settings
+from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
+from tmgg.experiment_utils.files.atomic_file import write_atomic
+
+SMALL_DISK_MB = 1024
+SLOW_WRITE_S = 2.0
+_LOG_IN = "Log in to the cluster's login node, or load the site's slurm module."
+
+
+def examine(runner: SlurmRunner, *, job_limit_s: float | None, say: Say) -> Iterator[Finding]:
+    """Findings about the cluster as a run with the runner's config would meet it.
+
+    `job_limit_s` bounds the wait for the one job; None sends none. The job is only sent when
+    nothing stands in the way of any job.
+    """
+    troubled = False
+    for finding in _from_here(runner):
+        troubled = troubled or finding.level == "problem"
+        yield finding
+    if job_limit_s is None:
+        return
+    if troubled:
+        text = "no job was sent because of the problems above; nothing is known about the nodes"
+        yield warning("job", text, "Correct them and run the doctor again.")
+        return
+    yield from survey_nodes(runner, limit_s=job_limit_s, say=say)
+
+
+def _from_here(runner: SlurmRunner) -> Iterator[Finding]:
+    queries = SiteQueries(runner.client)
+    missing = missing_commands()
+    if missing:
+        yield problem("commands", f"not on PATH: {', '.join(missing)}", _LOG_IN)
+        return
+    try:
+        yield ok("commands", queries.version())
+        yield ok("controller", queries.ping())
+        site = queries.settings()
+    except (QueryError, BackendUnavailableError) as error:
+        wait = "Wait until it answers: scontrol ping."
+        yield problem("controller", str(error), _LOG_IN if knows_no_cluster(str(error)) else wait)
+        return
+    yield from _asked("partition", lambda: _partitions(runner, site))
+    yield from _asked("account", lambda: _accounts(runner, site))
+    yield from policies.check_site(runner.config, site)
+    yield from _output_folder(runner.output_dir)
+    yield from _trial(runner)
+
+
+def _asked(check: str, ask: Callable[[], list[Finding]]) -> list[Finding]:
+    """A question without an answer is a finding, too, and no reason to stop."""
+    try:
+        return ask()
+    except BackendError as error:
+        return [warning(check, f"could not be looked at: {error}", "Run the doctor again later.")]
+
+
+def _partitions(runner: SlurmRunner, site: Settings) -> list[Finding]:
+    queries = SiteQueries(runner.client)
+    table = {row.get("PartitionName", ""): row for row in queries.partitions()}
+    found = []
+    for name in _names_of_partitions(runner.config, table):
+        if name not in table:
+            text = f"there is no partition {name}; there are {', '.join(sorted(table))}"
+            found.append(problem(f"partition {name}", text, "Set slurm_partition to one of them."))
+            continue
+        found += requests.check_partition(runner.config, table[name])
+        found += requests.check_nodes(runner.config, name, queries.nodes_of(name))
+        found += policies.check_preemption(runner.config, table[name], site)
+    return found
+
+
+def _names_of_partitions(config: SlurmConfig, table: Mapping[str, Settings]) -> list[str]:
+    """The partitions of the config, or the site's default where it names none."""
+    default = [name for name, row in table.items() if row.get("Default") == "YES"]
+    return config.partitions or default
+
+
+def _accounts(runner: SlurmRunner, site: Settings) -> list[Finding]:
+    queries = SiteQueries(runner.client)
+    try:
+        rows = queries.associations()
+        default = next((row.get("Def QOS") or None for row in rows), None)
+        return [
+            *policies.check_accounts(runner.config, rows, site),
+            *policies.check_qualities(runner.config, queries.qualities(), default),
+        ]
+    except AccountingAbsentError:
+        return []  # check_site says so
+
+
+def _output_folder(folder: Path) -> list[Finding]:
+    check = "output folder"
+    started = time.monotonic()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        mark = folder / f".doctor-{os.getpid()}"
+        write_atomic(mark, b"x")
+        mark.unlink()
+        disk = os.statvfs(folder)
+    except OSError as error:
+        advice = "Set slurm_output_dir to a folder you can write to, with room in it."
+        return [problem(check, f"{folder} cannot be written: {error}", advice)]
+    took_s = time.monotonic() - started
+    free_mb = disk.f_bavail * disk.f_frsize >> 20
+    text = f"{folder}: {free_mb} MB free; a record is written in {took_s * 1000:.0f} ms"
+    if free_mb < SMALL_DISK_MB:
+        return [warning(check, text, "Make room, or set another slurm_output_dir.")]
+    if took_s > SLOW_WRITE_S:
+        return [warning(check, text, "Each submission writes about ten records.")]
+    return [ok(check, text)]
+
+
+def _trial(runner: SlurmRunner) -> list[Finding]:
+    """Slurm's own opinion of the very script that a run would submit."""
+    check = "trial submission"
+    request = TaskRequest(config=survey.make_config(runner.config, ""), run_id="doctor-trial")
+    with tempfile.TemporaryDirectory(prefix="tmgg-doctor-") as folder:
+        script = Path(folder) / "job.sh"
+        script.write_text(runner.render_job_script(request))
+        try:
+            return [ok(check, SiteQueries(runner.client).try_submit(script, cwd=runner.base_dir))]
+        except SubmissionError as error:
+            advice = "Slurm would refuse every run with these options; correct what it names."
+            return [problem(check, str(error), advice)]
+        except QueryError as error:
+            return [warning(check, f"got no answer: {error}", "Run the doctor again later.")]

@@ -1,0 +1,173 @@
+"""Accounts, limits, preemption: what the site's policies mean for the runs of a config. Pure."""
+
+from collections.abc import Sequence
+
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import Finding, ok, problem, warning
+from tmgg.experiment_utils.cloud.slurm.site.site import (
+    Settings,
+    is_limit,
+    parse_limit,
+    parse_resources,
+    parse_time_limit_s,
+)
+
+# Below this a finished job may be forgotten by the controller before anybody asked.
+SHORT_JOB_AGE_S = 30
+
+
+def check_accounts(
+    config: SlurmConfig, associations: Sequence[Settings], site: Settings
+) -> list[Finding]:
+    """The account and quality of service that the config names, among the user's own."""
+    check = "account"
+    enforced = "associations" in site.get("AccountingStorageEnforce", "")
+    names = sorted({row.get("Account", "") for row in associations})
+    if not names:
+        if not enforced:
+            return [ok(check, "this site asks for none")]
+        advice = "Ask the administrators for an account; without one no job is accepted."
+        return [problem(check, "you have no account on this cluster", advice)]
+    if config.account is not None and config.account not in names:
+        text = f"slurm_account={config.account} is not one of yours: {', '.join(names)}"
+        return [problem(check, text, "Set slurm_account to one of them.")]
+    rows = [row for row in associations if config.account in (None, row.get("Account"))]
+    return [
+        *(_check_qos(config, rows) or [ok(check, f"{config.account or ', '.join(names)}")]),
+        *(finding for row in rows for finding in check_limits(config, "account", row)),
+    ]
+
+
+def check_qualities(
+    config: SlurmConfig, qualities: Sequence[Settings], default: str | None
+) -> list[Finding]:
+    """The limits of the quality of service a job would have."""
+    name = config.qos or default
+    rows = [row for row in qualities if row.get("Name") == name]
+    return [finding for row in rows for finding in check_limits(config, f"qos {name}", row)]
+
+
+def check_limits(config: SlurmConfig, check: str, row: Settings) -> list[Finding]:
+    """One job of the config against the limits in a row of `sacctmgr show assoc` or `show qos`."""
+    found = []
+    most_s = parse_time_limit_s(row.get("MaxWall"))
+    if most_s is not None and (config.time_limit_s is None or config.time_limit_s > most_s):
+        text = f"gives a job at most {row['MaxWall']}; slurm_time_limit is {config.time_limit}"
+        found.append(problem(check, text, "Lower slurm_time_limit."))
+    for column in ("MaxTRES", "MaxTRESPU", "GrpTRES"):
+        for resource, most in parse_resources(row.get(column, "")).items():
+            asked = _asked(config, resource)
+            limit = parse_limit(most)
+            if asked is not None and limit is not None and asked > limit:
+                text = f"gives at most {most} {resource} ({column}); the job asks for {asked}"
+                found.append(
+                    problem(check, text, f"Ask for less, or set another slurm_{check[:3]}.")
+                )
+    for column in ("MaxSubmit", "MaxSubmitPU", "GrpSubmit", "MaxJobs", "MaxJobsPU"):
+        if is_limit(row.get(column)):
+            what = "in the queue" if "Submit" in column else "running"
+            text = f"allows {row[column]} jobs {what} at one time ({column})"
+            advice = "Keep the launcher's parallelism at or below that."
+            found.append(warning(check, text, advice))
+    return found
+
+
+def check_site(config: SlurmConfig, site: Settings) -> list[Finding]:
+    """Settings of slurm.conf that matter to runs."""
+    return [
+        *_limits(site),
+        *_bookkeeping(site),
+        *_process_tracking(site),
+        *_requeue(config, site),
+    ]
+
+
+def check_preemption(config: SlurmConfig, partition: Settings, site: Settings) -> list[Finding]:
+    """Whether jobs of the partition can be preempted, and what becomes of them."""
+    check = f"preemption in {partition.get('PartitionName', '?')}"
+    mode = partition.get("PreemptMode", "OFF")
+    if site.get("PreemptType", "preempt/none") == "preempt/none" or mode == "OFF":
+        return [ok(check, "jobs are not preempted")]
+    requeued = config.requeue if config.requeue is not None else site.get("JobRequeue") == "1"
+    if "REQUEUE" in mode and requeued:
+        text = f"jobs may be preempted ({mode}) and are then requeued"
+        advice = "Let the experiment save checkpoints to its output folder, and resume from them."
+        return [warning(check, text, advice)]
+    text = f"jobs may be preempted ({mode}) and are then lost"
+    advice = "Set slurm_requeue=true where the site requeues, or choose another slurm_partition."
+    return [warning(check, text, advice)]
+
+
+def _check_qos(config: SlurmConfig, rows: Sequence[Settings]) -> list[Finding]:
+    names = sorted({name for row in rows for name in row.get("QOS", "").split(",") if name})
+    if config.qos is None or not names or config.qos in names:
+        return []
+    text = f"slurm_qos={config.qos} is not one of yours: {', '.join(names)}"
+    return [problem("qos", text, "Set slurm_qos to one of them.")]
+
+
+def _asked(config: SlurmConfig, resource: str) -> int | None:
+    """What one job asks at least for; whole nodes may make it more."""
+    return {
+        "node": config.nodes,
+        "cpu": config.nodes * config.cpus_per_node,
+        "gres/gpu": config.nodes * config.gpus_per_node,
+    }.get(resource)
+
+
+def _limits(site: Settings) -> list[Finding]:
+    known = {
+        "MaxArraySize": "job arrays go up to index",
+        "MaxJobCount": "jobs the controller holds at most:",
+        "DefMemPerCPU": "memory per CPU unless said otherwise, in MB:",
+        "MaxMemPerCPU": "memory per CPU at most, in MB:",
+    }
+    facts = [
+        f"{words} {_upto(name, site[name])} ({name})"
+        for name, words in known.items()
+        if is_limit(site.get(name))
+    ]
+    found = [ok("limits", "; ".join(facts))] if facts else []
+    if site.get("EnforcePartLimits", "ALL").upper() in ("NO", "0"):
+        text = "requests that no partition can ever serve are accepted, and wait for ever"
+        found.append(warning("limits", text, "tmgg-jobs explain tells when a run is stuck so."))
+    return found
+
+
+def _upto(name: str, value: str) -> str:
+    number = parse_limit(value)
+    return str(number - 1) if name == "MaxArraySize" and number else value
+
+
+def _bookkeeping(site: Settings) -> list[Finding]:
+    check = "accounting"
+    kept = "none" not in site.get("AccountingStorageType", "none")
+    age_s = parse_limit(site.get("MinJobAge", "").partition(" ")[0])
+    if kept:
+        return [ok(check, f"is on; the controller remembers finished jobs for {age_s} s")]
+    advice = (
+        "TMGG then goes by what jobs write themselves; one that Slurm kills before it can write is "
+        "judged after slurm_lost_grace_s."
+    )
+    found = [warning(check, "is off: sacct cannot tell how jobs ended", advice)]
+    if age_s is not None and age_s < SHORT_JOB_AGE_S:
+        text = f"and the controller forgets finished jobs after {age_s} s (MinJobAge)"
+        found.append(warning(check, text, advice))
+    return found
+
+
+def _process_tracking(site: Settings) -> list[Finding]:
+    kind = site.get("ProctrackType", "")
+    if "cgroup" in kind or not kind:
+        return []
+    text = f"{kind} does not end processes that left their job, such as Ray's"
+    advice = "Where a job then says that Ray is already started on a node, log in and end it."
+    return [warning("process tracking", text, advice)]
+
+
+def _requeue(config: SlurmConfig, site: Settings) -> list[Finding]:
+    requeued = config.requeue if config.requeue is not None else site.get("JobRequeue") == "1"
+    if requeued:
+        return [ok("requeue", "jobs are started again after a node failure")]
+    advice = "slurm_requeue=true lets Slurm start them again; tmgg-jobs retry does it by hand."
+    return [warning("requeue", "jobs are not started again after a node failure", advice)]

@@ -1,0 +1,63 @@
+"""The experiment that the doctor runs as a job: look at all nodes of the allocation.
+
+It is a run like any other, so that submission, environment, shared folder and result are tried the
+way every run will use them.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.files.atomic_file import JsonDict, write_json
+from tmgg.experiment_utils.job.context import current_run
+
+TARGET = "tmgg.experiment_utils.cloud.slurm.site.doctor.survey:run"
+FOLDER_NAME = "survey"
+STEP_LIMIT_S = 300.0
+
+
+def make_config(config: SlurmConfig, nonce: str) -> JsonDict:
+    """What the job is told; `nonce` also travels as the task's payload."""
+    first, last = config.min_worker_port, config.max_worker_port
+    return {
+        "experiment": {"_target_": TARGET},
+        "survey": {
+            "nonce": nonce,
+            "head_port": config.ray_port,
+            "worker_ports": sorted({first, (first + last) // 2, last}),
+            "needs_ray": config.ray_bootstrap != "none",
+            "needs_gpus": config.gpus_per_task > 0,
+        },
+    }
+
+
+def run(config: DictConfig) -> dict[str, float]:
+    """Probe every node of the job; the notes are in the run's output folder."""
+    plan: Any = OmegaConf.to_container(config.survey)
+    here = current_run()
+    assert here is not None
+    assert here.payload_path is not None
+    folder = here.output_dir / FOLDER_NAME
+    folder.mkdir()
+    client = SlurmClient()
+    nodes = client.hostnames(os.environ["SLURM_JOB_NODELIST"])
+    write_json(folder / "plan.json", {**plan, "nodes": nodes, "nonce_file": str(here.payload_path)})
+    module = "tmgg.experiment_utils.cloud.slurm.site.doctor.node_probe"
+    answer = client.run_on_nodes(
+        [sys.executable, "-m", module, str(folder)],
+        job_id=os.environ["SLURM_JOB_ID"],
+        nodes=len(nodes),
+        timeout_s=STEP_LIMIT_S,
+    )
+    write_json(folder / "step.json", {"exit_code": answer.exit_code, "words": answer.words})
+    return {"nodes": len(nodes), "reports": len(notes_in(folder, "node-"))}
+
+
+def notes_in(folder: Path, prefix: str) -> list[Path]:
+    """The notes of the nodes whose names begin with `prefix`."""
+    return sorted(folder.glob(f"{prefix}*.json"))

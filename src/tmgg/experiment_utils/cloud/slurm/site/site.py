@@ -1,0 +1,131 @@
+"""What a Slurm site is like, as values: partitions, nodes, limits, accounts. Pure parsers."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tmgg.errors import ConfigError
+from tmgg.experiment_utils.cloud.slurm.parsing import parse_key_values
+from tmgg.experiment_utils.cloud.slurm.request import fields
+
+Settings = Mapping[str, str]
+"""`Key=Value` pairs in Slurm's own words."""
+_NO_LIMIT = ("", "UNLIMITED", "INFINITE", "N/A", "(null)", "NONE")
+_GPU = re.compile(r"gpu(?::(?P<kind>[A-Za-z0-9_.-]+))??(?::(?P<count>\d+))?(?:\(.*\))?")
+_OUT_STATES = ("down", "drain", "drng", "fail", "maint", "unk", "inval", "boot", "perfctrs")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    name: str
+    cpus: int
+    memory_mb: int
+    gpus: Mapping[str, int]
+    """Number by model; models that the site does not name are under ""."""
+    state: str
+    features: frozenset[str]
+
+    @property
+    def is_out(self) -> bool:
+        """Whether it takes no jobs at present: down, drained, not responding."""
+        return self.state.endswith("*") or self.state.startswith(_OUT_STATES)
+
+    def gpu_count(self, kind: str | None) -> int:
+        """GPUs of a model; of any when None."""
+        return sum(self.gpus.values()) if kind is None else self.gpus.get(kind, 0)
+
+
+def parse_records(text: str) -> list[Settings]:
+    """`scontrol --oneliner show ...`: one record per line."""
+    records = (parse_key_values(line) for line in text.splitlines())
+    return [record for record in records if record]
+
+
+def parse_config(text: str) -> Settings:
+    """`scontrol show config`: lines of `Key = Value`."""
+    pairs = (line.partition("=") for line in text.splitlines())
+    return {key.strip(): value.strip() for key, equals, value in pairs if equals}
+
+
+def parse_table(text: str) -> list[Settings]:
+    """`sacctmgr --parsable2`: a header line, then a line for each row."""
+    lines = [line.split("|") for line in text.splitlines() if "|" in line]
+    if not lines:
+        return []
+    header = lines[0]
+    return [
+        dict(zip(header, cells, strict=True)) for cells in lines[1:] if len(cells) == len(header)
+    ]
+
+
+NODE_FORMAT = "%N|%c|%m|%G|%T|%f"
+
+
+def parse_nodes(text: str) -> list[Node]:
+    """`sinfo --Node` in NODE_FORMAT; each node once, whatever partitions it is in."""
+    nodes: dict[str, Node] = {}
+    for line in text.splitlines():
+        cells = line.split("|")
+        if len(cells) != 6 or not (cells[1].isdigit() and cells[2].rstrip("+").isdigit()):
+            continue
+        name, cpus, memory, gres, state, features = cells
+        nodes[name] = Node(
+            name=name,
+            cpus=int(cpus),
+            memory_mb=int(memory.rstrip("+")),
+            gpus=parse_gpus(gres),
+            state=state,
+            features=frozenset(features.split(",")) - {"(null)"},
+        )
+    return list(nodes.values())
+
+
+def parse_gpus(gres: str) -> dict[str, int]:
+    """GPUs by model in `gpu:2`, `gpu:a100:4(S:0-1),mps:400`, `(null)`."""
+    gpus: dict[str, int] = {}
+    for item in re.split(r",(?![^(]*\))", gres):
+        if found := _GPU.fullmatch(item.strip()):
+            kind = found["kind"] or ""
+            gpus[kind] = gpus.get(kind, 0) + int(found["count"] or 1)
+    return gpus
+
+
+def parse_limit(text: str | None) -> int | None:
+    """A number; None when there is no limit."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+
+
+def parse_time_limit_s(text: str | None) -> int | None:
+    """A time limit in seconds; None when there is none, or none that can be read."""
+    if text is None or text.upper() in _NO_LIMIT:
+        return None
+    try:
+        return fields.parse_time_limit_s(text)
+    except ConfigError:
+        return None
+
+
+def parse_resources(text: str) -> dict[str, str]:
+    """`cpu=4,mem=8G,gres/gpu=2` (TRES) by name."""
+    pairs = (item.partition("=") for item in text.split(","))
+    return {name: amount for name, equals, amount in pairs if equals}
+
+
+def parse_memory_mb(text: str) -> int | None:
+    """Megabytes in `4GB`, `500`, `187.50G`; None when it is no amount."""
+    found = re.fullmatch(
+        r"(?P<amount>\d+(?:\.\d+)?)(?P<unit>[KMGT]?)B?", text.strip(), re.IGNORECASE
+    )
+    if not found:
+        return None
+    return round(float(found["amount"]) * fields.MEGABYTES[found["unit"].upper() or "M"])
+
+
+def parse_list(text: str | None) -> list[str] | None:
+    """The names in `a,b`; None when all are meant (`ALL`)."""
+    return None if text is None or text in (*_NO_LIMIT, "ALL") else text.split(",")
+
+
+def is_limit(text: str | None) -> bool:
+    """Whether the text says a limit at all."""
+    return text is not None and text not in _NO_LIMIT

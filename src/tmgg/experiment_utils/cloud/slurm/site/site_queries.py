@@ -1,0 +1,62 @@
+"""Questions about the site rather than about jobs; the doctor asks them."""
+
+import os
+from pathlib import Path
+
+from tmgg.errors import SubmissionError
+from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
+from tmgg.experiment_utils.cloud.slurm.site import site
+from tmgg.experiment_utils.cloud.slurm.site.site import Node, Settings
+from tmgg.experiment_utils.files.trust import user_name
+
+
+class SiteQueries:
+    """Each raises QueryError when there is no answer, AccountingAbsentError without accounts."""
+
+    def __init__(self, client: SlurmClient) -> None:
+        self._client = client
+
+    def version(self) -> str:
+        """The version of the commands, as in `slurm-wlm 22.05.8`."""
+        return self._client.ask_checked("sbatch", "--version").strip()
+
+    def ping(self) -> str:
+        """What the controller says about itself."""
+        return self._client.ask_checked("scontrol", "ping").strip()
+
+    def settings(self) -> Settings:
+        """The controller's configuration."""
+        return site.parse_config(self._client.configuration())
+
+    def partitions(self, *, hidden: bool = False) -> list[Settings]:
+        """All partitions with their settings; with `hidden` those, too, that only some may use."""
+        which = ("--all",) if hidden else ()
+        answer = self._client.ask_checked("scontrol", *which, "--oneliner", "show", "partition")
+        return site.parse_records(answer)
+
+    def nodes_of(self, partition: str | None) -> list[Node]:
+        """The nodes of a partition; of all when None."""
+        named = () if partition is None else (f"--partition={partition}",)
+        selection = ("--noheader", "--Node", *named)
+        answer = self._client.ask_checked("sinfo", *selection, f"--format={site.NODE_FORMAT}")
+        return site.parse_nodes(answer)
+
+    def associations(self) -> list[Settings]:
+        """This user's accounts with their limits."""
+        argv = ("sacctmgr", "--parsable2", "show", "assoc", f"user={user_name(os.getuid())}")
+        return site.parse_table(self._client.ask_checked(*argv))
+
+    def qualities(self) -> list[Settings]:
+        """All qualities of service with their limits."""
+        answer = self._client.ask_checked("sacctmgr", "--parsable2", "show", "qos")
+        return site.parse_table(answer)
+
+    def try_submit(self, script: Path, *, cwd: Path) -> str:
+        """Let Slurm check a job script without submitting it; its words on when it would start.
+
+        Raises SubmissionError when Slurm would refuse it.
+        """
+        answer = self._client.ask("sbatch", "--test-only", str(script), cwd=cwd)
+        if answer.exit_code != 0:
+            raise SubmissionError(answer.words)
+        return answer.words

@@ -1,0 +1,275 @@
+"""Many runs with one sbatch: write the batch, submit it, note what came of it.
+
+The forms that a batch can take (`array`, `packed`) differ in their script.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tmgg.errors import RunError, SubmissionError, SubmissionUnknownError, SubmitLimitError
+from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
+from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
+from tmgg.experiment_utils.cloud.runs_on_record.recording import recording_batch
+from tmgg.experiment_utils.cloud.runs_on_record.requests import task_of
+from tmgg.experiment_utils.cloud.slurm.backend import SlurmBackend
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.refusal_words import NO_SUCH_ARRAY
+from tmgg.experiment_utils.cloud.slurm.request.script import EXECUTABLE_BY_OWNER, leaves_token
+from tmgg.experiment_utils.cloud.sweep.batch_refusals import save_batch_refusal
+from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
+from tmgg.experiment_utils.cloud.sweep.records import common_record, waiting_batch
+from tmgg.experiment_utils.files import leases
+from tmgg.experiment_utils.files.atomic_file import write_atomic, write_json
+from tmgg.experiment_utils.files.hiccups import can_look, may_pass, outlast
+from tmgg.experiment_utils.files.looking import is_there, listing
+from tmgg.experiment_utils.run_folder.batch_index import withdraw_batch
+from tmgg.experiment_utils.run_folder.batches import (
+    BatchedTask,
+    BatchKind,
+    BatchRecord,
+    WriteScript,
+    create_batch,
+    create_part,
+)
+from tmgg.experiment_utils.run_folder.failures import failure
+from tmgg.experiment_utils.run_folder.paths import BatchPaths, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.registry import new_intent
+
+log = logging.getLogger(__name__)
+
+RenderScript = Callable[[SlurmConfig, BatchPaths, str], str]
+"""The last is the batch's token."""
+
+
+class BatchSubmitter:
+    """Of one sweep."""
+
+    def __init__(
+        self,
+        backend: SlurmBackend,
+        runs: RecordedRuns,
+        plan: SweepPlan,
+        *,
+        gpu_type: str | None,
+        resume: bool,
+    ) -> None:
+        self._backend = backend
+        self._runs = runs
+        self._sweep_id = plan.sweep_id
+        self._gpu_type = gpu_type
+        # Before the sweep notes those that are new.
+        run_ids = [str(request.run_id) for request in plan.requests]
+        self._existing = set(runs.existing(run_ids)) if resume else set()
+        self._failed: dict[str, RunState] = {}
+        self._newest: dict[str, int] = {}
+        """Of those: the submission that failed."""
+        self._begun: list[SubmissionPaths] = []
+        self._number = _last_number(backend.traits.output_dir, plan.sweep_id)
+
+    def take_up(self, requests: Sequence[TaskRequest]) -> dict[str, str | None]:
+        """When a sweep is resumed: its runs that need not be submitted, with their jobs."""
+        run_ids = [str(request.run_id) for request in requests]
+        known = [run_id for run_id in run_ids if run_id in self._existing]
+        # Before the poll: what is submitted again in between is seen as such.
+        self._newest = {run_id: self._newest_submission(run_id) for run_id in known}
+        return self._sort_out(known)
+
+    def continue_from(self, failed: Sequence[RunState]) -> None:
+        """Runs that failed in this sweep: they get their next submission."""
+        self._failed.update({state.run_id: state for state in failed})
+
+    def overtaken(self, requests: Sequence[TaskRequest]) -> dict[str, str | None]:
+        """Runs that somebody else has submitted meanwhile, with their jobs.
+
+        Before a run's turn comes, or between its failure and its next submission, hours may pass;
+        or this process was stopped, and another one has resumed the sweep.
+        """
+        # One listing instead of a thousand; a run without a folder has no submission of its own.
+        has_folder = set(listing(self._backend.traits.output_dir))
+        run_ids = [str(request.run_id) for request in requests if request.run_id in has_folder]
+        found = {run_id: self._submissions_of(run_id) for run_id in run_ids}
+        changed = [run_id for run_id in run_ids if found[run_id] > self._made_here(run_id)]
+        self._newest.update({run_id: found[run_id] for run_id in changed})
+        return self._sort_out(changed)
+
+    def _sort_out(self, run_ids: Sequence[str]) -> dict[str, str | None]:
+        """Note those that failed; the others, with their jobs.
+
+        One whose record is damaged counts as submitted: whoever waits for it finds what is wrong.
+        """
+        others: dict[str, str | None] = {}
+        for run_id, found in zip(run_ids, self._runs.poll_each(run_ids), strict=True):
+            if isinstance(found, RunError):
+                others[run_id] = None
+            elif _has_failed(found):
+                self._failed[run_id] = found
+            else:
+                others[run_id] = found.job_id
+        return others
+
+    def submit(
+        self, requests: Sequence[TaskRequest], kind: BatchKind, render: RenderScript
+    ) -> tuple[BatchPaths, str | None]:
+        """One sbatch for all; the batch and its job, None when nobody can tell its id yet.
+
+        Raises SubmitLimitError, and then it is as if nothing had been tried; SubmissionError when
+        Slurm refuses for good, which is then the end of these runs, unless it only takes no array
+        that long (NO_SUCH_ARRAY); ConfigError and RunError.
+        """
+        self._runs.show_alive(self._sweep_id)
+        self._begun = []
+        batch = self._next_batch()
+        self._write(batch, requests, kind, render)
+        try:
+            self._continue_failed(batch, requests)
+            with leases.held(batch.intent):
+                return batch, outlast(
+                    lambda: self._backend.submit_folder(batch, base=self._backend.traits.base_dir),
+                    is_over=lambda: can_look(batch.intent),
+                )
+        except SubmissionUnknownError as error:
+            log.warning("%s", error)  # the job may be in; polling finds out
+            return batch, None
+        except (SubmitLimitError, RunError):
+            self._withdraw(batch)
+            raise
+        except SubmissionError as error:
+            if may_pass(error) or (NO_SUCH_ARRAY in str(error) and len(requests) > 1):
+                # They are submitted again: later, or as shorter arrays.
+                self._withdraw(batch)
+                raise
+            self._keep_refusal(batch, requests, kind, render, str(error))
+            raise
+
+    def _keep_refusal(
+        self,
+        batch: BatchPaths,
+        requests: Sequence[TaskRequest],
+        kind: BatchKind,
+        render: RenderScript,
+        words: str,
+    ) -> None:
+        """It is the end of runs that are new. Those that were there before stay as they were."""
+        begun = {submission.run_paths.run_id for submission in self._begun}
+        new = [request for request in requests if request.run_id not in begun]
+        # Whoever asks later finds no job with its token.
+        with contextlib.suppress(OSError, SubmissionError):
+            if begun:
+                self._withdraw(batch, words)
+                if not new:
+                    return
+                batch = self._next_batch()  # a batch never changes
+                self._write(batch, new, kind, render)
+            save_batch_refusal(batch, failure("submission", words))
+
+    def _next_batch(self) -> BatchPaths:
+        # Another process may have submitted some of the sweep meanwhile.
+        last = _last_number(self._backend.traits.output_dir, self._sweep_id)
+        self._number = max(self._number, last) + 1
+        return BatchPaths(self._backend.traits.output_dir, f"{self._sweep_id}.{self._number}")
+
+    def _write(
+        self,
+        batch: BatchPaths,
+        requests: Sequence[TaskRequest],
+        kind: BatchKind,
+        render: RenderScript,
+    ) -> None:
+        backend = self._backend
+        config = backend.config if self._gpu_type is None else self._with_gpu()
+        intent = replace(new_intent(batch), cluster=backend.client.cluster())
+        script = render(config, batch, intent.token)
+        intent = replace(intent, evidence_has_token=leaves_token(script))
+        record = BatchRecord(
+            kind=kind,
+            run=common_record(self._runs.submitter.new_record("", gpu_type=self._gpu_type)),
+        )
+
+        def write_script(draft: BatchPaths, _final: BatchPaths) -> None:
+            write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
+            write_json(draft.intent, intent.to_json())
+
+        with recording_batch(batch):
+            if not self._write_part(batch, record, requests, write_script):
+                tasks = (self._batched(request) for request in requests)
+                create_batch(batch, record, tasks, write_script)
+
+    def _write_part(
+        self,
+        batch: BatchPaths,
+        record: BatchRecord,
+        requests: Sequence[TaskRequest],
+        write_script: WriteScript,
+    ) -> bool:
+        whole = waiting_batch(batch.output_dir, self._sweep_id)
+        submissions = [
+            RunPaths(batch.output_dir, run_id).submission(self._submission_number(run_id))
+            for run_id in (str(request.run_id) for request in requests)
+        ]
+        return is_there(whole.folder) and create_part(
+            batch, record, whole, submissions, write_script
+        )
+
+    def _with_gpu(self) -> SlurmConfig:
+        return replace(self._backend.config, gpu_type=self._gpu_type)
+
+    def _batched(self, request: TaskRequest) -> BatchedTask:
+        task = task_of(request, default_timeout_s=self._backend.traits.default_timeout_s)
+        return BatchedTask(
+            run_id=task.run_id,
+            submission=self._submission_number(task.run_id),
+            task=task.to_json(),
+            payload=request.payload,
+        )
+
+    def _submission_number(self, run_id: str) -> int:
+        if run_id not in self._failed:
+            return 1
+        return self._newest.get(run_id, 1) + 1
+
+    def _newest_submission(self, run_id: str) -> int:
+        return max(1, self._submissions_of(run_id))
+
+    def _submissions_of(self, run_id: str) -> int:
+        """The number of the last that has a folder; 0 before the first has."""
+        numbers = RunPaths(self._backend.traits.output_dir, run_id).submission_numbers()
+        return max(numbers, default=0)
+
+    def _made_here(self, run_id: str) -> int:
+        """The number of the last that this process knows of."""
+        return self._newest.get(run_id, 1) if run_id in self._failed else 0
+
+    def _continue_failed(self, batch: BatchPaths, requests: Sequence[TaskRequest]) -> None:
+        """Give those that failed before their next submission, and Slurm the log they have."""
+        for index, request in enumerate(requests):
+            state = self._failed.get(str(request.run_id))
+            if state is None:
+                continue
+            number = self._submission_number(state.run_id)
+            run = RunPaths(batch.output_dir, state.run_id)
+            self._begun.append(self._runs.submitter.begin_again(state, number))
+            for log_file, suffix in ((run.stdout, "out"), (run.stderr, "err")):
+                with contextlib.suppress(OSError):  # then the job script appends to it
+                    os.link(log_file, batch.logs / f"{index}.{suffix}")
+
+    def _withdraw(self, batch: BatchPaths, refused: str = "") -> None:
+        # First the submissions: without the batch nothing would tell what they are.
+        for submission in self._begun:
+            self._runs.submitter.take_back(submission, refused)
+        self._begun = []
+        withdraw_batch(batch)
+
+
+def _has_failed(state: RunState) -> bool:
+    return state.final and state.status == "failed"
+
+
+def _last_number(output_dir: Path, sweep_id: str) -> int:
+    """Of the sweep's batches; 0 for none. Raises OSError when nobody could look."""
+    names = listing(output_dir / BatchPaths.FOLDER_NAME)
+    numbers = [name.rpartition(".")[2] for name in names if name.startswith(f"{sweep_id}.")]
+    return max((int(number) for number in numbers if number.isdigit()), default=0)

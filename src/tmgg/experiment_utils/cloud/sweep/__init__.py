@@ -1,0 +1,1 @@
+"""Many runs together: planned, recognised, submitted as room appears, collected."""

@@ -1,0 +1,316 @@
+"""A sweep on its way: submit as room appears, collect as runs end, do what the policy says.
+
+The modes differ in their dispatcher only; waiting, retries, and stopping after failures are here,
+once.
+"""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from tmgg.errors import (
+    NotEndedError,
+    RunError,
+    RunExistsError,
+    SubmissionError,
+    SubmissionUnknownError,
+    SubmitLimitError,
+    TmggError,
+)
+from tmgg.experiment_utils.cloud.runs import ExperimentResult, OnUpdate, RunState, TaskRequest
+from tmgg.experiment_utils.cloud.runs_on_record import waiting
+from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
+from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatched, Dispatcher, GroupDispatcher
+from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions, SweepPlan
+from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
+from tmgg.experiment_utils.files.hiccups import Hiccups
+from tmgg.experiment_utils.run_folder.failures import Failure, failure, is_outage
+
+log = logging.getLogger(__name__)
+
+FIRST_HOLD_S = 2.0
+LONGEST_HOLD_S = 30.0
+
+
+class Sweep:
+    """One sweep in one process."""
+
+    def __init__(
+        self,
+        runs: RunControl,
+        plan: SweepPlan,
+        dispatcher: Dispatcher,
+        *,
+        watch: waiting.Watch,
+        clock: waiting.Clock,
+        takes_over: bool = False,
+    ) -> None:
+        """`takes_over`: it submits what another launcher left undone, too."""
+        self._runs = runs
+        self._takes_over = takes_over
+        self._sweep_id = plan.sweep_id
+        self._requests = {str(request.run_id): request for request in plan.requests}
+        self._dispatcher = dispatcher
+        self._policy = plan.policy
+        self._watch = watch
+        self._clock = clock
+        self._waiting = deque(plan.requests)
+        self._retrying: deque[str] = deque()
+        self._last_state: dict[str, RunState] = {}
+        """Of those that are to be submitted again: how they ended."""
+        self._begun_count = 0
+        """Runs that ended after they had begun."""
+        self._begun_before: dict[str, int] = {}
+        """That count when a run that had not begun was last submitted again."""
+        self._changes: dict[str, RetryChanges] = {}
+        self._tries: Counter[str] = Counter()
+        self._failures = 0
+        self._stopped = False
+        self._held = ""
+        self._hiccups = Hiccups(clock.monotonic)
+        self.results: dict[str, ExperimentResult] = {}
+
+    def run(self) -> list[ExperimentResult]:
+        """Until the last has ended; the results, in order."""
+        with self._runs.holding_lease(self._sweep_id):
+            while self._waiting or self._retrying or self._watch.open_count:
+                self._dispatch()
+                self._take_results()
+        return [self.results[run_id] for run_id in self._requests]
+
+    def submit(self) -> None:
+        """Until the last is submitted. Runs that end meanwhile are left to whoever collects."""
+        with self._runs.holding_lease(self._sweep_id):
+            while self._waiting:
+                self._dispatch()
+                if self._waiting:
+                    for _ended in self._next_ended():
+                        continue
+
+    def _dispatch(self) -> None:
+        """One attempt, and another for as long as nothing is under way that could make room."""
+        held_s, wait_s = 0.0, FIRST_HOLD_S
+        while True:
+            self._runs.show_alive(self._sweep_id)
+            held = self._retry_waiting() or self._dispatch_waiting()
+            self._say_held(held)
+            if not held or self._watch.open_count:
+                return
+            if held_s >= self._runs.traits.submit_patience_s:
+                self._refuse_waiting(held)
+                return
+            self._clock.sleep(wait_s)
+            held_s, wait_s = held_s + wait_s, min(wait_s * 2, LONGEST_HOLD_S)
+
+    def _dispatch_waiting(self) -> str:
+        while self._waiting:
+            done = self._dispatcher.dispatch(list(self._waiting), open_count=self._watch.open_count)
+            if gone := done.run_ids:
+                left = (each for each in self._waiting if str(each.run_id) not in gone)
+                self._waiting = deque(left)
+            for run_id, job_id in done.launched.items():
+                self._watch.add(run_id, job_id)
+            for run_id, words in done.refused.items():
+                self._end(run_id, _failed(self._requests[run_id], failure("submission", words)))
+            if not done.refused:
+                return done.held if self._waiting else ""
+        return ""
+
+    def _say_held(self, words: str) -> None:
+        waiting = [str(request.run_id) for request in self._waiting] if words else []
+        held = [*waiting, *self._retrying]
+        if words and words != self._held:
+            log.warning("%d runs are held back: %s", len(held), words)
+        self._held = words
+        note = f"held back: {words}" if words else "submitted again once the others have ended"
+        self._watch.show_held(held, note=note)
+
+    def _refuse_waiting(self, words: str) -> None:
+        why = failure("submission", f"Nothing of the sweep is under way, and still: {words}")
+        self._runs.end_sweep(self._sweep_id, why)
+        # Not while looping over them: the policy may end the sweep with any of these.
+        waiting, retrying = list(self._waiting), list(self._retrying)
+        self._waiting.clear()
+        self._retrying.clear()
+        self._watch.show_held([], note="")
+        for request in waiting:
+            self._end(str(request.run_id), _failed(request, why))
+        for run_id in retrying:
+            self._take(run_id)
+
+    def _take_results(self) -> None:
+        for state in self._next_ended():
+            why = state.failure
+            self._begun_count += why is None or why.kind != "not_started"
+            if why is not None and self._may_retry(state.run_id, why):
+                self._plan_retry(state, why)
+            else:
+                self._take(state.run_id)
+
+    def _take(self, run_id: str) -> None:
+        try:
+            result = self._runs.collect(run_id)
+        except NotEndedError as error:
+            log.info("%s", error)  # somebody else submitted it again just now
+            self._watch.add(run_id)
+        except (TmggError, OSError) as error:
+            if self._hiccups.bearable(run_id, error):
+                log.warning("the result of run %s cannot be read now: %s", run_id, error)
+                self._watch.add(run_id)
+                return
+            self._end(run_id, self._lost(run_id, error))
+        else:
+            self._end(run_id, result)
+
+    def _next_ended(self) -> Iterator[RunState]:
+        """Runs that have ended; a record that cannot be read ends its own run only."""
+        try:
+            ended = self._watch.next_ended()
+        except RunError:
+            broken = self._broken_runs()
+            if not broken:
+                raise
+            for run_id, error in broken.items():
+                self._watch.drop(run_id)
+                self._end(run_id, self._lost(run_id, error))
+            return
+        yield from ended
+
+    def _broken_runs(self) -> dict[str, RunError]:
+        run_ids = self._watch.open_ids
+        found = zip(run_ids, self._runs.poll_each(run_ids), strict=True)
+        return {run_id: error for run_id, error in found if isinstance(error, RunError)}
+
+    def _lost(self, run_id: str, error: Exception) -> ExperimentResult:
+        return _failed(self._requests[run_id], failure("lost", str(error)))
+
+    def _may_retry(self, run_id: str, why: Failure) -> bool:
+        if self._stopped:
+            return False
+        if self._takes_over and why.kind == "submission" and self._runs.was_abandoned(run_id):
+            return True
+        if why.kind == "not_started":
+            # It has not been tried. Whether there is hope shows when the others have ended.
+            return self._policy.retries > 0
+        return self._policy.retries_failure(why.kind) and self._tries[run_id] < self._policy.retries
+
+    def _plan_retry(self, state: RunState, why: Failure) -> None:
+        run_id = state.run_id
+        self._tries[run_id] += why.kind not in ("not_started", "submission")
+        self._last_state[run_id] = state
+        before = self._changes.get(run_id, RetryChanges())
+        bad = tuple(self._runs.bad_nodes(state)) if why.kind == "node_fail" else ()
+        self._changes[run_id] = before.after(why.kind, bad, self._policy)
+        log.info("run %s failed (%s); it is submitted again", run_id, why.kind)
+        self._retrying.append(run_id)
+
+    def _retry_waiting(self) -> str:
+        if isinstance(self._dispatcher, GroupDispatcher):
+            return self._retry_together(self._dispatcher)
+        while self._retrying:
+            run_id = self._retrying[0]
+            try:
+                job_id = self._runs.retry(run_id, self._changes[run_id]).job_id
+            except SubmitLimitError as error:
+                return str(error)
+            except SubmissionUnknownError as error:
+                log.warning("%s", error)  # the job may be in; polling finds out
+                job_id = None
+            except RunExistsError as error:
+                log.info("%s", error)  # somebody else was first; polling finds out
+                job_id = None
+            except (TmggError, OSError) as error:
+                if self._hiccups.bearable(run_id, error):
+                    return str(error)
+                log.warning("run %s could not be submitted again: %s", run_id, error)
+                if isinstance(error, SubmissionError) and self._changes[run_id].exclude_nodes:
+                    # Without the bad node there may be too few.
+                    self._changes[run_id] = replace(self._changes[run_id], exclude_nodes=())
+                    continue
+                self._retrying.popleft()
+                self._take(run_id)
+                continue
+            self._retrying.popleft()
+            self._watch.add(run_id, job_id)
+        return ""
+
+    def _retry_together(self, dispatcher: GroupDispatcher) -> str:
+        if not self._retrying or self._watch.open_count:
+            return ""
+        self._end_hopeless()
+        states = [self._last_state[run_id] for run_id in self._retrying]
+        changes = [self._changes[run_id] for run_id in self._retrying]
+        done = dispatcher.retry(states, changes) if states else Dispatched()
+        for run_id, job_id in done.launched.items():
+            self._begun_before[run_id] = self._begun_count
+            self._watch.add(run_id, job_id)
+        for run_id, words in done.refused.items():
+            log.warning("run %s could not be submitted again: %s", run_id, words)
+            self._take(run_id)
+        self._retrying = deque(each for each in self._retrying if each not in done.run_ids)
+        return done.held
+
+    def _end_hopeless(self) -> None:
+        """What did not begin, although all else had ended, would not begin the next time either."""
+        hopeless = {run_id: None for run_id in self._retrying if self._is_hopeless(run_id)}
+        self._retrying = deque(each for each in self._retrying if each not in hopeless)
+        for run_id in hopeless:
+            self._take(run_id)
+
+    def _is_hopeless(self, run_id: str) -> bool:
+        why = self._last_state[run_id].failure
+        unbegun = why is not None and why.kind == "not_started"
+        return unbegun and self._begun_count <= self._begun_before.get(run_id, 0)
+
+    def _end(self, run_id: str, result: ExperimentResult) -> None:
+        self.results[run_id] = result
+        self._failures += result.status == "failed" and not is_outage(result.failure)
+        limit = self._policy.max_failures
+        if limit is not None and self._failures >= limit and not self._stopped:
+            self._stop(f"the sweep ended after {self._failures} failed runs (max_failures={limit})")
+
+    def _stop(self, why: str) -> None:
+        """Start nothing more; what runs goes on to its end."""
+        self._stopped = True
+        log.warning("%s", why)
+        not_started = failure("cancelled", f"It was not started: {why}.")
+        if self._waiting:
+            self._runs.end_sweep(self._sweep_id, not_started)
+        for request in self._waiting:
+            self.results[str(request.run_id)] = _failed(request, not_started)
+        for run_id in self._retrying:
+            self._take(run_id)
+        self._waiting.clear()
+        self._retrying.clear()
+        try:
+            self._runs.cancel_all(self._watch.pending_ids, why=why)
+        except (TmggError, OSError) as error:
+            log.warning("%s, but what waits in the queue could not be cancelled: %s", why, error)
+
+
+def prepare_sweep(
+    runs: RunControl, plan: SweepPlan, options: SweepOptions, *, on_update: OnUpdate | None
+) -> Sweep:
+    """The sweep of a plan, on record from now on."""
+    dispatcher = runs.dispatcher(plan, gpu_type=options.gpu_type, resume=options.resume)
+    runs.note_sweep(plan, gpu_type=options.gpu_type)
+    clock = waiting.Clock()
+
+    def seen(states: Sequence[RunState]) -> None:
+        runs.show_alive(plan.sweep_id)
+        if on_update is not None:
+            on_update(states)
+
+    watch = waiting.Watch(runs, on_update=seen, clock=clock)
+    return Sweep(runs, plan, dispatcher, watch=watch, clock=clock, takes_over=options.resume)
+
+
+def _failed(request: TaskRequest, why: Failure) -> ExperimentResult:
+    return ExperimentResult(
+        run_id=str(request.run_id),
+        config=dict(request.config),
+        status="failed",
+        error_message=f"{why.message}\nHINT: {why.hint}",
+        failure=why,
+    )

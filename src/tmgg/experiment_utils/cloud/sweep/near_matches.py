@@ -1,0 +1,58 @@
+"""What to say of runs that are nearly, or not quite certainly, the same. Nothing is written."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tmgg.experiment_utils.identity.programs import gone_file
+from tmgg.experiment_utils.identity.run_identity import PROGRAM, Identity, counted, flatten
+
+_OF_SWEEPS = ("<hydra.sweep.dir>", "<hydra.run.dir>")
+
+
+def may_be_moved_inputs(
+    today: Identity, config: Mapping[str, Any], earlier: Mapping[str, Any]
+) -> list[str]:
+    """Parts of a recognised run's config that are places of Hydra's, and may be inputs.
+
+    They are others than in the earlier run, and are the sweep's rather than the run's own, or there
+    is something at that place already.
+    """
+    before, now = dict(flatten(earlier)), dict(flatten(config))
+    return sorted(
+        name
+        for name, counts in today.places.items()
+        if isinstance(counts, str) and name in before and before[name] != now.get(name)
+        if any(mark in counts for mark in _OF_SWEEPS) or _is_there(counts, now.get(name))
+    )
+
+
+def _is_there(counts: str, place: object) -> bool:
+    if "<hydra.runtime.output_dir>" not in counts or not isinstance(place, str):
+        return False
+    try:
+        path = Path(place)
+        return path.is_file() or (path.is_dir() and any(path.iterdir()))
+    except OSError:
+        return False
+
+
+def same_config_elsewhere(
+    asked: Mapping[str, tuple[Identity, Mapping[str, Any]]],
+    known: Sequence[tuple[Identity, Mapping[str, Any]]],
+) -> dict[str, str]:
+    """For each request the program, gone since, that made a run which else is the same."""
+    gone: dict[str, str] = {}
+    for identity, config in known:
+        file = gone_file(identity.program)
+        if file is not None:
+            gone.setdefault(_beside_program(identity, config), file)
+    if not gone:
+        return {}
+    keys = {run_id: _beside_program(*each) for run_id, each in asked.items()}
+    return {run_id: gone[key] for run_id, key in keys.items() if key in gone}
+
+
+def _beside_program(identity: Identity, config: Mapping[str, Any]) -> str:
+    parts = counted(identity, dict(config))
+    return str(sorted((name, value) for name, value in parts.items() if name != PROGRAM))

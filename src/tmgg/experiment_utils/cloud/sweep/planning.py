@@ -1,0 +1,106 @@
+"""From what is asked for to the plan of a sweep. Reads records, writes nothing."""
+
+import logging
+from collections.abc import Sequence
+
+from tmgg.errors import ConfigError, RunExistsError
+from tmgg.experiment_utils.cloud import checks
+from tmgg.experiment_utils.cloud.backend import BackendTraits
+from tmgg.experiment_utils.cloud.runs import SweepMode, TaskRequest
+from tmgg.experiment_utils.cloud.runs_on_record.requests import (
+    as_request,
+    check_folders,
+    new_run_id,
+)
+from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
+from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions, SweepPlan, refuse_twins
+from tmgg.experiment_utils.extras import check_extra_of
+from tmgg.experiment_utils.run_folder.sweeps import sweep_of
+from tmgg.experiment_utils.run_folder.task import ConfigLike, module_of, target_of
+
+log = logging.getLogger(__name__)
+
+
+def plan_sweep(
+    runs: RunControl, configs: Sequence[ConfigLike | TaskRequest], options: SweepOptions
+) -> SweepPlan:
+    """What is to be done, checked, before anything is written.
+
+    Raises TaskError, ConfigError or RunExistsError; then nothing runs.
+    """
+    mode = _mode(runs.traits, options.mode)
+    new_id = new_run_id()
+    requests = [
+        as_request(
+            config,
+            timeout_seconds=options.timeout_seconds,
+            default_run_id=f"{new_id}-{number}",
+        )
+        for number, config in enumerate(configs)
+    ]
+    for target in {request.target or target_of(request.config) for request in requests}:
+        check_target(runs.traits, target)
+    if requests:
+        checks.integer("parallelism", options.parallelism, least=1)
+    refuse_twins(requests)
+    check_folders(requests, may_share=options.share_output_dir)
+    requests = _matched(runs, requests, options)
+    return SweepPlan(
+        sweep_id=_sweep_of(requests) or new_id,
+        mode=mode,
+        parallelism=options.parallelism,
+        policy=options.policy,
+        requests=requests,
+        name=options.name,
+        metric=options.metric,
+        metric_mode=options.metric_mode,
+    )
+
+
+def check_target(traits: BackendTraits, target: str) -> None:
+    """Raise for what certainly cannot run here.
+
+    MissingExtraError where the runs lack an extra of TMGG, ConfigError where the backend's options
+    do not fit.
+    """
+    if traits.shares_environment:
+        check_extra_of(module_of(target))
+    traits.check_target(target)
+
+
+def _mode(traits: BackendTraits, asked: SweepMode | None) -> SweepMode:
+    mode = traits.default_sweep_mode if asked is None else asked
+    if mode not in traits.sweep_modes:
+        raise ConfigError(
+            f"mode={mode!r} is not possible: the {traits.name} backend has "
+            f"{', '.join(traits.sweep_modes)}"
+        )
+    return mode
+
+
+def _matched(
+    runs: RunControl, requests: list[TaskRequest], options: SweepOptions
+) -> list[TaskRequest]:
+    if not options.resume:
+        _refuse_existing(runs, requests)
+        return requests
+    if all(request.is_matched for request in requests):
+        return requests
+    return runs.match_earlier(
+        requests, rerun_changed_code=options.rerun_changed_code, say=log.warning
+    )
+
+
+def _refuse_existing(runs: RunControl, requests: Sequence[TaskRequest]) -> None:
+    existing = runs.existing([str(request.run_id) for request in requests])
+    if existing:
+        raise RunExistsError(
+            f"these runs of the sweep exist already: {', '.join(existing)}. Nothing was "
+            "submitted. Choose other run ids, or go on with what is there (resume=True)."
+        )
+
+
+def _sweep_of(requests: Sequence[TaskRequest]) -> str | None:
+    """The sweep to which all of them belong."""
+    sweeps = {sweep_of(str(request.run_id)) for request in requests}
+    return sweeps.pop() if len(sweeps) == 1 else None

@@ -1,0 +1,66 @@
+"""Of those who resume runs of one folder, one at a time looks them up and puts new ones on record.
+
+Two that looked at the same moment would both find a config missing, and both run it.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from tmgg.experiment_utils.cloud.judging.hiccup_wait import wait_out
+from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
+from tmgg.experiment_utils.files.locks import FolderLock, Held
+from tmgg.experiment_utils.run_folder.output_folder import prepare_output_dir
+from tmgg.experiment_utils.run_folder.paths import SweepPaths
+from tmgg.experiment_utils.run_folder.readable import expect_known, reading
+
+_NAME = ".resume"
+
+
+class ResumeLock:
+    """Of one runner. A thread that holds it may enter it again."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    @contextlib.contextmanager
+    def held(self, output_dir: Path, clock: Clock) -> Iterator[None]:
+        """Until it is left, or released. Raises as `FolderLock.held`, and UnreadableError."""
+        if self._held is not None:
+            yield
+            return
+        with contextlib.ExitStack() as stack:
+            wait_out(lambda: self._enter(stack, output_dir, clock), output_dir, clock)
+            try:
+                yield
+            finally:
+                self.release()
+
+    def _enter(self, stack: contextlib.ExitStack, output_dir: Path, clock: Clock) -> None:
+        with reading(output_dir):
+            expect_known(output_dir)
+            prepare_output_dir(output_dir, [SweepPaths.FOLDER_NAME])
+            lock = FolderLock(
+                folder=output_dir / SweepPaths.FOLDER_NAME,
+                name=_NAME,
+                monotonic=clock.monotonic,
+                sleep=clock.sleep,
+            )
+            self._local.held = stack.enter_context(lock.held())
+            self._local.stack = stack
+
+    def check(self) -> None:
+        """Raises LockLostError when it was held here and another process has it now."""
+        if self._held is not None:
+            self._held.check()
+
+    def release(self) -> None:
+        """Let others go on. Does nothing where it is not held."""
+        if self._held is not None:
+            self._local.held = None
+            self._local.stack.close()
+
+    @property
+    def _held(self) -> Held | None:
+        return getattr(self._local, "held", None)

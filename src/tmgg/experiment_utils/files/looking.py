@@ -1,0 +1,64 @@
+"""Looking for files so that "it is not there" is never taken from "nobody could look".
+
+`Path.exists`, `is_file`, `is_dir`, `glob` and `os.access` answer no when the file system does not
+answer (which errors they pass on differs between Python versions). Whoever acts on what is not
+there looks here instead: no means no, and a look that failed is an OSError. A test keeps the quiet
+ones out of the code that reads records.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+from tmgg.experiment_utils.files.hiccups import is_there, says_nothing
+
+__all__ = ["files_below", "is_folder", "is_plain_file", "is_there", "listing", "mode_of"]
+
+
+def mode_of(path: Path | str) -> int | None:
+    """Kind and permissions of what the path leads to; None when nothing is there."""
+    try:
+        return os.stat(path).st_mode  # noqa: PTH116 - a thousand runs make a Path's price felt
+    except OSError as error:
+        if says_nothing(error):
+            raise
+        return None
+
+
+def is_folder(path: Path | str) -> bool:
+    """As `Path.is_dir`. Raises OSError when nobody could look."""
+    mode = mode_of(path)
+    return mode is not None and stat.S_ISDIR(mode)
+
+
+def is_plain_file(path: Path | str) -> bool:
+    """As `Path.is_file`. Raises OSError when nobody could look."""
+    mode = mode_of(path)
+    return mode is not None and stat.S_ISREG(mode)
+
+
+def listing(folder: Path | str) -> list[str]:
+    """The names in a folder; none when there is no such folder. Raises OSError otherwise."""
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names only
+    except OSError as error:
+        if says_nothing(error):
+            raise
+        return []
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files below a folder, but for links and special files; none when there is no such folder.
+
+    Raises OSError when a part of it cannot be looked at: `Path.rglob` passes that over.
+    """
+    found = []
+    for place, _folders, names in os.walk(folder, onerror=_unless_absent):
+        paths = (Path(place, name) for name in names)
+        found += [path for path in paths if is_plain_file(path) and not path.is_symlink()]
+    return sorted(found)
+
+
+def _unless_absent(error: OSError) -> None:
+    if says_nothing(error):
+        raise error

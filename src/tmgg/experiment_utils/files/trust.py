@@ -1,0 +1,351 @@
+"""Whose files: what is read and acted on belongs to the caller, or to the team that was chosen.
+
+A record names commands that a retry runs, and a pickle is code. So a file counts only when it and
+its folder belong to whom the caller trusts, and nobody else can write them. Trusted are the caller,
+the users and groups in the environment variable TMGG_TEAM, and root, who can do everything anyway.
+Pickles are only ever the caller's own. A caller who is root is no exception: it acts on records of
+root only.
+"""
+
+import contextlib
+import errno
+import functools
+import grp
+import logging
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from tmgg.errors import ConfigError, ForeignFileError
+from tmgg.experiment_utils.job.clock import monotonic_s
+
+log = logging.getLogger(__name__)
+
+TEAM_VARIABLE = "TMGG_TEAM"
+# A poll of 20,000 runs looks at their folders once.
+_FOLDERS_GOOD_FOR_S = 10.0
+OWNER_ONLY_FOLDER = 0o700
+_CHUNK_BYTES = 1 << 20
+LARGEST_OF_OTHERS_BYTES = 64 << 20
+"""A file of a team's member may have so much; a sparse one of terabytes costs its owner nothing."""
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+@dataclass(frozen=True, slots=True)
+class Circle:
+    """The users who are trusted, and the groups whose members all are."""
+
+    users: frozenset[int]
+    groups: frozenset[int]
+
+
+def read_trusted(path: Path, *, own: bool = False) -> bytes:
+    """The content of a file that belongs to the circle; with `own`, to the caller alone.
+
+    Raises ForeignFileError, or OSError as `Path.read_bytes`.
+    """
+    descriptor, size = _open(path, own=own, is_whole=True)
+    try:
+        # Not through a stream: listing thousands of records feels its price.
+        parts = [os.read(descriptor, size + 1)]
+        while parts[-1]:
+            parts.append(os.read(descriptor, _CHUNK_BYTES))
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def open_trusted(path: Path, *, own: bool = False) -> BinaryIO:
+    """As `read_trusted`; a stream."""
+    return os.fdopen(_open(path, own=own)[0], "rb")
+
+
+def _open(path: Path, *, own: bool, is_whole: bool = False) -> tuple[int, int]:
+    """A descriptor and the file's size. What was checked is what is read: the open file itself."""
+    name = os.fspath(path)
+    try:
+        descriptor = os.open(name, _FLAGS)
+    except OSError as error:
+        problem = _why_not_opened(path, error)
+        if problem is None:
+            raise
+        raise ForeignFileError(f"{path} is not read: {problem}. {_CURE}.") from error
+    try:
+        status = os.fstat(descriptor)
+        folder = os.path.dirname(name)  # noqa: PTH120
+        problem = _problem(status, folder or ".", _own() if own else circle())
+        if is_whole:  # a log may be longer; it is not read at once
+            problem = problem or _why_too_large(status)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    if problem is None:
+        return descriptor, status.st_size
+    os.close(descriptor)
+    raise ForeignFileError(f"{path} is not read: {problem}. {_CURE}.")
+
+
+def _why_too_large(status: os.stat_result) -> str | None:
+    is_others = status.st_uid not in (os.geteuid(), 0)
+    if not is_others or status.st_size <= LARGEST_OF_OTHERS_BYTES:
+        return None
+    return (
+        f"it belongs to {user_name(status.st_uid)} and has {status.st_size} bytes, more than "
+        f"{LARGEST_OF_OTHERS_BYTES}"
+    )
+
+
+def note_foreign(error: ForeignFileError) -> None:
+    """Say once that a file counts as not there, and whose it is."""
+    if str(error) not in _noted:
+        _noted.add(str(error))
+        log.warning("%s", error)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ConfigError when strangers can write the folder, or replace one above it."""
+    problem = _chain_problem(str(folder), circle())
+    if problem is not None:
+        raise ConfigError(
+            f"output_dir {folder} is not safe: {problem}. Others could replace what runs there in "
+            "your name. Nothing was submitted. Take a folder of your own; or take the right to "
+            "write away (chmod go-w), or set the sticky bit (chmod +t); or, if you trust those "
+            f"people, name them in {TEAM_VARIABLE} (docs/security.md)."
+        )
+
+
+def owner_of(path: Path) -> str | None:
+    """The other user whom the file belongs to; None when it is the caller's, or not there."""
+    try:
+        owner = path.lstat().st_uid
+    except OSError:
+        return None
+    return None if owner == os.geteuid() else user_name(owner)
+
+
+def user_name(uid: int) -> str:
+    """The login of a user, or the number where it has none here."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def _own() -> Circle:
+    return Circle(frozenset({os.geteuid()}), frozenset())
+
+
+def circle() -> Circle:
+    """The caller, and the team that the environment names; raises ConfigError for no such name."""
+    return _circle(os.geteuid(), os.environ.get(TEAM_VARIABLE, ""))
+
+
+@functools.cache
+def _circle(caller: int, team: str) -> Circle:
+    users, groups = {caller, 0}, set[int]()
+    for name in team.replace(",", " ").split():
+        uid, group = _find_user(name), _find_group(name.removeprefix("%"))
+        if uid is not None and not name.startswith("%"):
+            users.add(uid)
+        elif group is not None:
+            groups.add(group)
+            users |= _members(group)
+        else:
+            raise ConfigError(
+                f"{TEAM_VARIABLE} names {name!r}, which is neither a user nor a group here"
+            )
+    return Circle(frozenset(users), frozenset(groups))
+
+
+def _find_user(name: str) -> int | None:
+    try:
+        return int(name) if name.isdecimal() else pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
+
+
+def _find_group(name: str) -> int | None:
+    try:
+        return int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
+
+
+_CURE = (
+    f"Only files of your own are trusted, and those of the users and groups in {TEAM_VARIABLE}; "
+    "nobody else may be able to write them"
+)
+
+
+def _why_not_opened(path: Path, error: OSError) -> str | None:
+    """The reason if it lies in whose file it is; None for any other."""
+    if error.errno not in (errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO):
+        return None
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    if stat.S_ISLNK(status.st_mode):
+        return "it is a symbolic link"
+    if not stat.S_ISREG(status.st_mode):
+        return "it is no file"
+    is_foreign = status.st_uid not in circle().users
+    return f"it belongs to {user_name(status.st_uid)}" if is_foreign else None
+
+
+def _problem(status: os.stat_result, folder: str, trusted: Circle) -> str | None:
+    """Why an open file in this folder is not trusted; None when it is."""
+    if not stat.S_ISREG(status.st_mode):
+        return "it is no file"
+    if status.st_uid not in trusted.users:
+        return f"it belongs to {user_name(status.st_uid)}"
+    around = _look_at(folder, trusted)
+    return around.problem or (None if around.is_closed else _writers(status, trusted))
+
+
+def _writers(status: os.stat_result, trusted: Circle) -> str | None:
+    """Who else can write it, in words; None when nobody can."""
+    if status.st_mode & stat.S_IWOTH:
+        return "everybody can write there"
+    if status.st_mode & stat.S_IWGRP and not _is_inside(status.st_gid, trusted):
+        return f"the group {_group_name(status.st_gid)} can write there"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is known about a folder since `at`."""
+
+    at: float
+    problem: str | None
+    is_closed: bool
+    """Only its owner gets in: whoever could write a file in it cannot reach it."""
+
+
+_noted: set[str] = set()
+_looks: dict[tuple[str, Circle], _Look] = {}
+
+
+def _look_at(folder: str, trusted: Circle) -> _Look:
+    now = monotonic_s()
+    known = _looks.get((folder, trusted))
+    if known is not None and now - known.at < _FOLDERS_GOOD_FOR_S:
+        return known
+    status = os.stat(folder)  # noqa: PTH116 - a Path's price is felt for thousands
+    problem = _problem_of_folder(folder, status, trusted)
+    look = _Look(now, problem, not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+    _looks[folder, trusted] = look
+    return look
+
+
+def _chain_problem(folder: str, trusted: Circle) -> str | None:
+    """What is wrong with a folder or one above it, links followed; None when nothing is."""
+    for place in dict.fromkeys([*_upwards(folder), *_upwards(os.path.realpath(folder))]):
+        # One that is not there yet will be this user's own, in one that is.
+        with contextlib.suppress(FileNotFoundError):
+            problem = _problem_of_folder(place, os.stat(place), trusted)  # noqa: PTH116
+            if problem is not None:
+                return problem
+    return None
+
+
+def _upwards(folder: str) -> Iterator[str]:
+    yield folder
+    while (parent := os.path.dirname(folder)) != folder:  # noqa: PTH120
+        yield parent
+        folder = parent
+
+
+def _problem_of_folder(folder: str, status: os.stat_result, trusted: Circle) -> str | None:
+    if status.st_uid not in (trusted.users | _administrators()):
+        return f"the folder {folder} belongs to {user_name(status.st_uid)}"
+    # In a sticky folder others can make files, but not rename or remove those of somebody else.
+    writers = None if status.st_mode & stat.S_ISVTX else _writers(status, trusted)
+    return writers and f"{writers} ({folder})"
+
+
+@functools.cache
+def _administrators() -> frozenset[int]:
+    """Root; inside a user namespace also the number that stands for all whom it does not know."""
+    try:
+        mapped = Path("/proc/self/uid_map").read_text().split()
+        unknown = int(Path("/proc/sys/kernel/overflowuid").read_text())
+    except (OSError, ValueError):
+        return frozenset({0})
+    return frozenset({0}) if mapped == ["0", "0", "4294967295"] else frozenset({0, unknown})
+
+
+def _is_inside(group: int, trusted: Circle) -> bool:
+    return group == 0 or group in trusted.groups or _is_private(group, os.geteuid())
+
+
+@functools.cache
+def _is_private(group: int, user: int) -> bool:
+    """Whether the user is the only member, as with Debian's user-private groups (umask 002).
+
+    The members of a network's directory cannot all be listed, so the group must look private, too.
+    """
+    name = user_name(user)
+    if group != user and _group_name(group) != name:
+        return False
+    return _members(group) <= {user}
+
+
+@functools.cache
+def _members(group: int) -> frozenset[int]:
+    try:
+        names = grp.getgrgid(group).gr_mem
+    except KeyError:
+        names = []
+    listed = {uid for name in names if (uid := _find_user(name)) is not None}
+    return frozenset(listed | {each.pw_uid for each in pwd.getpwall() if each.pw_gid == group})
+
+
+def _group_name(group: int) -> str:
+    try:
+        return grp.getgrgid(group).gr_name
+    except KeyError:
+        return f"gid {group}"
+
+
+def make_shared_folder(folder: Path) -> None:
+    """Make a folder in which all who can write the one above keep files of their own.
+
+    The sticky bit keeps each one's files from the others. Raises ConfigError when it is there and
+    this user cannot write in it, OSError when it cannot be made.
+    """
+    above = folder.parent.stat()
+    shared = above.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    mode = (
+        OWNER_ONLY_FOLDER
+        if not shared
+        else OWNER_ONLY_FOLDER | stat.S_ISVTX | (above.st_mode & 0o2077)
+    )
+    try:
+        folder.mkdir(mode=OWNER_ONLY_FOLDER)
+    except FileExistsError:
+        status = folder.stat()
+        if status.st_uid != os.geteuid():
+            _check_usable(folder, status)
+            return
+        if not shared or stat.S_IMODE(status.st_mode) == mode:
+            return
+    if shared:
+        os.chown(folder, -1, above.st_gid)
+        folder.chmod(mode)
+
+
+def _check_usable(folder: Path, status: os.stat_result) -> None:
+    if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return
+    owner = user_name(status.st_uid)
+    raise ConfigError(
+        f"{folder} belongs to {owner}, and you cannot write in it, so runs of yours in "
+        f"{folder.parent} could never be told. Nothing was submitted. Take another output_dir; or "
+        f"make {folder.parent} a team's folder (chmod 3770, with the team's group), in which case "
+        f"the next submission of {owner}, or `chmod 3770 {folder}`, opens it."
+    )

@@ -1,0 +1,299 @@
+"""A hash of any value: the same for equal values in every process, another for different ones.
+
+What the job gets by reference counts by its name. What travels to it by value (see `travelling`)
+counts whole, with the globals it uses. An object with an inner life is hashed by the parts that
+pickling would ask it for, each like any other value: whole pickles of equal values differ from
+process to process, by the order of sets and by addresses. What cannot be pickled at all gets a hash
+that nothing else ever has. So two values with the same fingerprint are equal, while equal values
+may differ in it: a run is then not recognised, which costs time, where a wrong result would cost
+more.
+"""
+
+import copyreg
+import dataclasses
+import enum
+import functools
+import hashlib
+import json
+import secrets
+import types
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any
+
+from tmgg.experiment_utils.identity.tensor_content import as_plain_tensor
+from tmgg.experiment_utils.job.travelling import Way, Ways, name_of
+
+_PROTOCOL = 4
+_ERRORS = (Exception,)
+"""What is raised by an object that cannot be pickled: anything, for classes say how they pickle."""
+_USERS = (types.FunctionType, type, functools.partial, types.MethodType)
+_SIMPLE = (bool, int, float, str)
+_PLAIN = {kind: f"builtins.{kind.__name__}" for kind in (*_SIMPLE, list, tuple, dict, type(None))}
+"""Classes of most values; how they travel need not be found out for each of a thousand calls."""
+_ITEMS = (list, tuple)
+_SETS = (set, frozenset)
+_BYTES = (bytes, bytearray)
+_GENERATED = ("__dict__", "__weakref__", "__module__", "__doc__", "__qualname__", "_abc_impl")
+_OF_SOURCE = ("__firstlineno__", "__static_attributes__", "__annotations__", "__annotate__")
+_OF_LATER = ("__annotate_func__", "__annotations_cache__")
+_OF_DATACLASS = ("__dataclass_fields__", "__dataclass_params__", "__match_args__")
+_OF_NO_ACCOUNT = frozenset((*_GENERATED, *_OF_SOURCE, *_OF_LATER, *_OF_DATACLASS))
+"""Attributes of a class that say nothing of what it does, or say it twice."""
+
+
+def fingerprint(value: object) -> str:
+    """See the module."""
+    walk = Walk()
+    plain = walk.plain(value)
+    return digest([plain, sorted(walk.globals.items())] if walk.globals else plain)
+
+
+def fingerprint_code(function: types.FunctionType) -> str:
+    """A hash of a function's code: for one whose source is in no file."""
+    return digest(["code", Walk().code(function.__code__)])
+
+
+def digest(plain: Any) -> str:
+    """A hash of what `Walk` made."""
+    return hashlib.sha256(json.dumps(plain).encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+class Walk:
+    """Values as JSON, and the globals that travel with the functions among them."""
+
+    def __init__(self) -> None:
+        self.globals: dict[str, Any] = {}
+        """`module.name`, and the value as JSON."""
+        self._ways = Ways()
+        self._within: list[int] = []
+        self._seen: dict[int, tuple[int, object]] = {}
+        """Functions and classes that travel, by id: their order, and themselves to keep the id."""
+        self._namespaces: dict[str, dict[str, Any]] = {}
+        self._is_unstable = False
+
+    def plain(self, value: Any) -> Any:
+        """As JSON, the type first, so that 1, True and "1" differ."""
+        if id(value) in self._within:
+            return ["cycle", self._within.index(id(value))]
+        self._within.append(id(value))
+        try:
+            return self._plain(value)
+        except RecursionError:
+            return ["unknown", self._unlike_any()]
+        finally:
+            self._within.pop()
+
+    def of_named(self, function: types.FunctionType) -> list[Any]:
+        """What travels beside the name of a function that has one; its globals are in `globals`."""
+        way = self._ways.of(function)
+        self._walk_globals(function, way)
+        parts: list[Any] = [["wraps", way.depth]] if way.depth else []
+        if not way.is_reference:
+            held = {
+                "defaults": function.__defaults__,
+                "keyword defaults": function.__kwdefaults__,
+                "closed over": [_cell(cell) for cell in function.__closure__ or ()],
+                "attributes": vars(function),
+            }
+            parts += [[name, self.plain(each)] for name, each in held.items() if each]
+        return parts
+
+    def code(self, code: types.CodeType) -> Any:
+        """Without the file's name and the lines, which say where it is and not what it does."""
+        constants = [
+            self.code(each) if isinstance(each, types.CodeType) else self.plain(each)
+            for each in code.co_consts
+        ]
+        names = [code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars]
+        counts = [code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags]
+        text = [code.co_code.hex(), code.co_exceptiontable.hex()]
+        return [text, constants, [list(each) for each in names], counts]
+
+    def _plain(self, value: Any) -> Any:
+        if isinstance(value, type):
+            return ["builtins.type", self._class(value)]
+        kind = type(value)
+        name = self._class(kind)
+        if value is None or kind in _SIMPLE:
+            return [name, repr(value)]
+        if isinstance(value, enum.Enum):
+            return [name, value.name]
+        if kind in _BYTES:
+            return [name, hashlib.sha256(value).hexdigest()]
+        if isinstance(value, PurePath) and not name_of(kind).startswith("__main__."):
+            return ["path", str(value)]
+        if kind in _ITEMS or (isinstance(value, tuple) and _is_named_tuple(value)):
+            return [name, [self.plain(item) for item in value]]
+        if kind in _SETS:
+            return [name, sorted(json.dumps(self.plain(item)) for item in value)]
+        if kind is dict:
+            pairs = [[self.plain(key), self.plain(item)] for key, item in value.items()]
+            return [name, sorted(pairs, key=json.dumps)]
+        return [name, self._part_of_program(value)]
+
+    def _part_of_program(self, value: Any) -> Any:
+        match value:
+            case types.FunctionType():
+                return self._function(value)
+            case functools.partial() if type(value) is functools.partial:
+                return self.plain([value.func, list(value.args), value.keywords, vars(value)])
+            case types.MethodType():
+                return self.plain([value.__func__, value.__self__])
+            case types.BuiltinFunctionType():
+                owner = value.__self__
+                is_bound = owner is not None and not isinstance(owner, types.ModuleType)
+                return [name_of(value), self.plain(owner)] if is_bound else name_of(value)
+            case types.ModuleType():
+                return value.__name__
+            case types.CodeType():
+                return self.code(value)
+            case staticmethod() | classmethod():
+                return self.plain(value.__func__)
+            case property():
+                return self.plain([value.fget, value.fset, value.fdel])
+            case functools.cached_property():
+                return self.plain(value.func)
+            case types.MemberDescriptorType() | types.GetSetDescriptorType():
+                return name_of(value)
+        return self._object(value)
+
+    def _function(self, function: types.FunctionType) -> Any:
+        way = self._ways.of(function)
+        name = name_of(function)
+        if way.is_reference and not way.is_script:
+            return [name]
+        return self._once(function) or [
+            name,
+            *self.of_named(function),
+            *([] if way.is_named else [self.code(function.__code__)]),
+        ]
+
+    def _class(self, kind: type) -> Any:
+        """Its name; all that it has where that is not enough."""
+        if kind in _PLAIN:
+            return _PLAIN[kind]
+        way = self._ways.of(kind)
+        name = name_of(kind)
+        if way.is_reference and not way.is_script:
+            return name
+        again = self._once(kind)
+        if way.is_reference:
+            if again is None:
+                for method in _methods(kind):
+                    self._walk_globals(method, self._ways.of(method))
+            return name
+        return again or [name, self.plain(list(kind.__bases__)), self._held(kind)]
+
+    def _held(self, kind: type) -> Any:
+        held = {name: value for name, value in vars(kind).items() if name not in _OF_NO_ACCOUNT}
+        if issubclass(kind, enum.Enum):
+            members = {name: member.value for name, member in kind.__members__.items()}
+            held = members | {
+                name: each for name, each in held.items() if isinstance(each, types.FunctionType)
+            }
+        return [[name, self.plain(value)] for name, value in sorted(held.items())]
+
+    def _once(self, value: object) -> Any:
+        """What stands for a function or class that was walked before; None for a new one."""
+        if id(value) in self._seen:
+            return ["again", name_of(value), self._seen[id(value)][0]]
+        self._seen[id(value)] = len(self._seen), value
+        return None
+
+    def _walk_globals(self, function: types.FunctionType, way: Way) -> None:
+        """Note what travels with a function because it uses it, directly or not."""
+        used = function.__globals__
+        for name in sorted(_names_in(function.__code__) & set(used)):
+            value = used[name]
+            label = self._label(used, name)
+            if label in self.globals:
+                continue
+            if self._ways.stays(value, name, used, way):
+                if isinstance(value, _USERS) or hasattr(value, "__wrapped__"):
+                    self._apart(value)  # for what it uses itself
+                continue
+            self.globals[label] = None  # it may use itself
+            self.globals[label], is_stable = self._apart(value)
+            if not is_stable and self._ways.is_left_behind(value, name, way):
+                del self.globals[label]
+
+    def _apart(self, value: Any) -> tuple[Any, bool]:
+        """As `plain`, the same wherever the walk comes from; and whether it is so every time."""
+        before = self._within, self._is_unstable
+        self._within, self._is_unstable = [], False
+        try:
+            return self.plain(value), not self._is_unstable
+        finally:
+            self._within, self._is_unstable = before
+
+    def _label(self, namespace: dict[str, Any], name: str) -> str:
+        """Another one for each namespace, though they are called the same."""
+        module = str(namespace.get("__name__"))
+        while self._namespaces.setdefault(module, namespace) is not namespace:
+            module += "'"
+        return f"{module}.{name}"
+
+    def _object(self, value: Any) -> Any:
+        if dataclasses.is_dataclass(value):
+            fields = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+            more = {**getattr(value, "__dict__", {})}
+            if set(more) <= set(fields):
+                return self.plain(fields)
+        tensor = as_plain_tensor(value)
+        if tensor is not None:
+            return ["tensor", tensor, self.plain(vars(value))]
+        return self._reduced(value)
+
+    def _reduced(self, value: Any) -> Any:
+        """The parts that a pickle of it would have."""
+        try:
+            reduce = copyreg.dispatch_table.get(type(value))
+            parts = reduce(value) if reduce else value.__reduce_ex__(_PROTOCOL)
+            if isinstance(parts, str):
+                # A cache around a function of the script goes by name, what that uses does not.
+                wrapped = getattr(value, "__wrapped__", None)
+                return ["global", parts, self.plain(wrapped)]
+            made, arguments, state, items, pairs, *more = (*parts, None, None, None, None)[:6]
+            lists = [None if each is None else list(each) for each in (items, pairs)]
+            return ["reduced", self.plain([made, arguments, state, *lists, *more])]
+        except _ERRORS:
+            return self._copied(value)
+
+    def _copied(self, value: object) -> str:
+        import cloudpickle  # only for what the standard module cannot pickle
+
+        try:
+            return hashlib.sha256(cloudpickle.dumps(value, protocol=_PROTOCOL)).hexdigest()
+        except _ERRORS:
+            return self._unlike_any()
+
+    def _unlike_any(self) -> str:
+        self._is_unstable = True
+        return secrets.token_hex(16)
+
+
+def _cell(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not filled yet
+        return None
+
+
+def _is_named_tuple(value: Any) -> bool:
+    return hasattr(value, "_fields") and not hasattr(value, "__dict__")
+
+
+def _methods(kind: type) -> Iterator[types.FunctionType]:
+    for each in vars(kind).values():
+        function = getattr(each, "__func__", getattr(each, "fget", each))
+        if isinstance(function, types.FunctionType):
+            yield function
+
+
+def _names_in(code: types.CodeType) -> set[str]:
+    names = set(code.co_names)
+    for each in code.co_consts:
+        if isinstance(each, types.CodeType):
+            names |= _names_in(each)
+    return names

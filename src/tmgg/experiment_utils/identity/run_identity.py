@@ -1,0 +1,162 @@
+"""What a run is: what it computes, whatever it is called and wherever its files go.
+
+Two runs are the same one when their *keys* are equal. The key is a hash of
+
+- the program: module and qualified name, and its file where that is not an installed package's;
+- its config, with the places and times that differ from launch to launch replaced by their names;
+- its surroundings: whatever else reaches the task and can change its result, such as the variables
+  that Hydra sets in the job's environment;
+- its arguments: what is bound to the callable, or travels beside the task.
+
+Resources are not part of it, nor is the version of the program's code: that is noted beside the
+key, so that a result of an earlier version is recognised, and told as such.
+
+Resuming, retrying and the records use this one definition.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tmgg.errors import RecordError
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.identity.program_code import names_in
+from tmgg.experiment_utils.identity.programs import Program, program_named
+from tmgg.experiment_utils.run_folder.records import parse_record, shallow
+
+IDENTITY_VERSION = 1
+PLACE_KEYS = ("run_id", "output_dir")
+"""Keys of a config that TMGG itself reads: who the run is and where its files are."""
+PROGRAM, _ARGUMENTS = "the program", "the arguments"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Identity:
+    """What a run is, as its record keeps it beside the config."""
+
+    key: str
+    program: str
+    """See `programs.Program.name`."""
+    label: str = ""
+    """The program, for people."""
+    source: str | None = None
+    """Version of the program's code: a fingerprint; None when it is not known. Not in the key."""
+    surroundings: dict[str, Any] = field(default_factory=dict)
+    arguments: str | None = None
+    places: dict[str, Any] = field(default_factory=dict)
+    """Parts of the config (`a.b[0]`) that count as something else than their value; null where they
+    do not count."""
+    folder: str | None = None
+    """Where Hydra's output of the run goes; absolute. Not in the key."""
+    files: dict[str, str] = field(default_factory=dict)
+    """Parts of `source`: a short hash for each file, by its path from `root`. Not in the key."""
+    root: str = ""
+    """The folder that the program's module is imported from."""
+
+    def to_json(self) -> JsonDict:
+        # All values are plain; `asdict` would copy each, for each of a thousand runs.
+        return {"version": IDENTITY_VERSION, **shallow(self)}
+
+    @classmethod
+    def from_json(cls, value: JsonDict, *, what: str = "identity") -> "Identity":
+        return parse_record(cls, value, what=what, newest_version=IDENTITY_VERSION)
+
+
+def make_identity(
+    program: Program,
+    *,
+    config: JsonDict,
+    recorded: JsonDict | None = None,
+    surroundings: Mapping[str, Any] | None = None,
+    arguments: str | None = None,
+    folder: str | None = None,
+) -> Identity:
+    """The identity of a run of `program` whose config, places and times replaced, is `config`.
+
+    `recorded` is the config as its record has it; None when nothing is replaced. `surroundings`
+    count beside the program's own.
+    """
+    around = {**(surroundings or {}), **program.surroundings}
+    content = [IDENTITY_VERSION, program.name, config, around, arguments]
+    text = json.dumps(["run", *content], sort_keys=True)
+    return Identity(
+        key=hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32],
+        program=program.name,
+        label=program.label,
+        source=program.source,
+        surroundings=around,
+        arguments=arguments,
+        places={} if recorded is None else _replaced(recorded, config),
+        folder=folder,
+        files=dict(program.files),
+        root=program.root,
+    )
+
+
+def identity_of_task(target: str, config: JsonDict, payload: bytes | None = None) -> Identity:
+    """The identity of a task that is named by module and has a plain config."""
+    program = program_named(target, names_in(config))
+    return make_identity(
+        program,
+        config={name: value for name, value in config.items() if name not in PLACE_KEYS},
+        recorded=config,
+        arguments=None if payload is None else hashlib.sha256(payload).hexdigest()[:32],
+    )
+
+
+def load_identity(value: JsonDict | None, *, what: str) -> Identity | None:
+    """The identity in a task's record; None where an older TMGG wrote it, or a newer one."""
+    if value is None:
+        return None
+    try:
+        return Identity.from_json(value, what=what)
+    except RecordError:
+        return None
+
+
+def counted(identity: Identity, config: JsonDict) -> dict[str, str]:
+    """What counts of a run, by name, each as JSON."""
+    parts = dict(flatten(config))
+    for name, value in identity.places.items():
+        parts.pop(name, None)
+        if value is not None:
+            parts[name] = value
+    beside = {PROGRAM: identity.program, _ARGUMENTS: identity.arguments}
+    return {
+        name: json.dumps(value) for name, value in (parts | identity.surroundings | beside).items()
+    }
+
+
+def differences(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """In what two runs differ, given what counts of each: parts of the config, and what else."""
+    return sorted({name for name, _value in one.items() ^ other.items()})
+
+
+def flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a config by their names (`a.b[0]`); empty mappings and lists are leaves."""
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from flatten(item, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list) and value:
+        for index, item in enumerate(value):
+            yield from flatten(item, f"{name}[{index}]")
+    else:
+        yield name, value
+
+
+def _replaced(recorded: JsonDict, counted: JsonDict) -> dict[str, Any]:
+    """The leaves of a recorded config that count as something else, or (null) not at all."""
+    counts = dict(flatten(counted))
+    return {
+        name: counts.get(name)
+        for name, value in flatten(recorded)
+        if name not in counts or json.dumps(counts[name]) != json.dumps(value)
+    }
+
+
+def shorten(names: Sequence[str], *, most: int = 3) -> str:
+    """Names for a sentence; the rest as a count."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

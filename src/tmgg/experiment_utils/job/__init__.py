@@ -1,0 +1,1 @@
+"""What runs in a job: the experiment and what is around it."""

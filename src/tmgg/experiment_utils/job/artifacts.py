@@ -1,0 +1,222 @@
+"""The experiment's files, brought to where the caller can read them: any place fsspec can write.
+
+What has arrived is noted beside the files, name by name, with size and digest. So an upload that
+was cut off goes on where it stopped, a retry of the run sends only what changed, and whoever reads
+the files can check them.
+"""
+
+import hashlib
+import importlib.util
+import json
+import logging
+import random
+import re
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tmgg.errors import ArtifactError, ConfigError
+from tmgg.experiment_utils.extras import require
+from tmgg.experiment_utils.files.looking import files_below
+
+log = logging.getLogger(__name__)
+
+MANIFEST = ".tmgg-artifacts.json"
+VERSION = 1
+UPLOAD_WITHIN_S = 3600.0
+TRIES = 6
+FIRST_RETRY_S = 1.0
+# Larger files travel in parts of this size.
+PART_BYTES = 16 << 20
+# Noting each of a thousand small files by itself would double the number of requests.
+NOTE_EVERY_BYTES = 8 << 20
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s?#]+")
+_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s]*@")
+_QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s?]*)\?\S+")
+_USUAL_SCHEMES = (
+    "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "file", "local", "sftp",
+    "ssh", "ftp", "smb", "hdfs", "webhdfs", "webdav", "hf", "memory", "gdrive", "dbfs", "lakefs",
+)  # fmt: skip
+_S3 = ("s3://", "s3a://")
+# They need no folders, and fsspec would make a bucket out of a mistyped name.
+_OBJECT_STORES = (*_S3, "gs://", "gcs://", "abfs://", "abfss://", "az://", "oci://", "oss://")
+_HOPELESS = (PermissionError, FileNotFoundError, NotADirectoryError)
+_Answer = TypeVar("_Answer")
+_Mark = dict[str, Any]
+
+
+def check_url(name: str, value: object) -> str:
+    """`value` without a slash at its end; raises ConfigError for what cannot be a place."""
+    shown = without_credentials(value) if isinstance(value, str) else value
+    if shown != value:
+        raise ConfigError(
+            f"{name}={shown!r}: the URL has a user, a password or a token in it, which records and "
+            "messages would show. Leave it out; give credentials by the environment or the file "
+            "system's own configuration (for S3: AWS_PROFILE)."
+        )
+    if not isinstance(value, str) or not _URL.fullmatch(value):
+        raise ConfigError(f"{name}={value!r} is no URL; it looks like 's3://bucket/folder'")
+    scheme = value.partition("://")[0]
+    if scheme not in _schemes():
+        raise ConfigError(
+            f"{name}={value!r}: no file system of fsspec is called {scheme!r}; use s3, gs, abfs, "
+            "sftp, file or another of its names"
+        )
+    return value.rstrip("/")
+
+
+def without_credentials(text: str) -> str:
+    """`text` with `***` for the user, the password and the query of each URL in it."""
+    return _QUERY.sub(r"\1?***", _USER.sub(r"\1***@", text))
+
+
+def _schemes() -> Collection[str]:
+    if importlib.util.find_spec("fsspec") is None:  # it comes with the extra, where the run runs
+        return _USUAL_SCHEMES
+    # Half a tenth of a second; only for those who upload.
+    from fsspec.registry import known_implementations, registry
+
+    return {*known_implementations, *registry}
+
+
+@dataclass(frozen=True, slots=True)
+class Insistence:
+    """Tries again with growing pauses; bounded in number and in time."""
+
+    limit_s: float = UPLOAD_WITHIN_S
+    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
+    jitter: Callable[[], float] = random.random
+
+    def until(self) -> float:
+        """When nothing is tried again any more."""
+        return self.monotonic() + self.limit_s
+
+    def __call__(self, work: Callable[[], _Answer], *, what: str, until: float) -> _Answer:
+        """Raises ArtifactError after the last try."""
+        retry_s = FIRST_RETRY_S
+        for left in reversed(range(TRIES)):
+            try:
+                return work()
+            except Exception as error:  # every file system has errors of its own
+                hopeless = left == 0 or isinstance(error, _HOPELESS)
+                if hopeless or self.monotonic() + retry_s > until:
+                    raise ArtifactError(
+                        f"{what} failed: {type(error).__name__}: {error}. What has arrived is "
+                        "noted there; the rest follows when the run is submitted again."
+                    ) from error
+                log.warning("%s failed, trying again: %s", what, error)
+            self.sleep(retry_s * (0.5 + self.jitter()))
+            retry_s *= 2
+        raise AssertionError("the last try returns or raises")
+
+
+class Upload:
+    """Of one folder to one URL."""
+
+    def __init__(self, folder: Path, url: str, *, insist: Insistence | None = None) -> None:
+        self._folder = folder
+        self._url = url
+        self._insist = insist or Insistence()
+        self._until = self._insist.until()
+        self._arrived: dict[str, _Mark] = {}
+        self._unnoted_bytes = 0
+
+    def run(self) -> list[str]:
+        """Send what is not there yet; the names that are there now.
+
+        Raises ArtifactError, or MissingExtraError without the package for such URLs. Links stay
+        behind.
+        """
+        self._place, self._root = _connect(self._url)
+        self._arrived = self._try("reading what has arrived", self._read_manifest)
+        names = [path.relative_to(self._folder).as_posix() for path in _files(self._folder)]
+        for name in names:
+            self._send(name)
+        self._try("noting what has arrived", self._write_manifest)
+        return names
+
+    def _send(self, name: str) -> None:
+        mark = _mark_of(self._folder / name)
+        if self._arrived.get(name) == mark and self._try(
+            f"looking for {name}", lambda: self._is_there(name, mark)
+        ):
+            return
+        self._try(f"sending {name} to {self._url}", lambda: self._put(name, mark))
+        self._arrived[name] = mark
+        self._unnoted_bytes += mark["size"]
+        if self._unnoted_bytes >= NOTE_EVERY_BYTES:
+            self._try("noting what has arrived", self._write_manifest)
+
+    def _try(self, what: str, work: Callable[[], _Answer]) -> _Answer:
+        return self._insist(work, what=what, until=self._until)
+
+    def _put(self, name: str, mark: _Mark) -> None:
+        target = f"{self._root}/{name}"
+        self._make_folder(target.rpartition("/")[0])
+        parts = {"chunksize": PART_BYTES} if self._url.startswith(_S3) else {}
+        self._place.put_file(str(self._folder / name), target, **parts)
+        if not self._is_there(name, mark):
+            raise OSError(f"{target} is not as large as what was sent")
+
+    def _make_folder(self, folder: str) -> None:
+        if not self._url.startswith(_OBJECT_STORES):
+            self._place.makedirs(folder, exist_ok=True)
+
+    def _is_there(self, name: str, mark: _Mark) -> bool:
+        target = f"{self._root}/{name}"
+        self._place.invalidate_cache()
+        try:
+            return bool(self._place.info(target)["size"] == mark["size"])
+        except FileNotFoundError:
+            return False
+
+    def _read_manifest(self) -> dict[str, _Mark]:
+        self._place.invalidate_cache()
+        try:
+            found = json.loads(self._place.cat_file(f"{self._root}/{MANIFEST}"))
+        except (FileNotFoundError, ValueError):
+            return {}  # a damaged note only costs sending again
+        known = isinstance(found, dict) and found.get("version") == VERSION
+        return dict(found["files"]) if known else {}
+
+    def _write_manifest(self) -> None:
+        self._make_folder(self._root)
+        text = json.dumps({"version": VERSION, "files": self._arrived}, indent=1)
+        self._place.pipe_file(f"{self._root}/{MANIFEST}", text.encode())
+        self._unnoted_bytes = 0
+
+
+def url_of(checkpoint: str | None, folder: Path, url: str, names: list[str]) -> str | None:
+    """Where a checkpoint is after the upload; as it was when it is not among what was sent."""
+    if checkpoint is None or not Path(checkpoint).is_relative_to(folder):
+        return checkpoint
+    inside = Path(checkpoint).relative_to(folder).as_posix()
+    if inside in names or any(name.startswith(f"{inside}/") for name in names):
+        return f"{url}/{inside}"
+    raise ArtifactError(
+        f"checkpoint_path={checkpoint!r} is no file that was sent to {url}; links are not"
+    )
+
+
+def _connect(url: str) -> tuple[Any, str]:
+    fsspec: Any = require("fsspec", extra="s3", purpose=f"artifact_url={url!r}")
+    if url.startswith(_S3):
+        require("s3fs", extra="s3", purpose=f"artifact_url={url!r}")
+    try:
+        place, root = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise ArtifactError(f"artifact_url={url!r} cannot be used here: {error}") from error
+    return place, str(root).rstrip("/")
+
+
+def _files(folder: Path) -> list[Path]:
+    return files_below(folder)
+
+
+def _mark_of(path: Path) -> _Mark:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"size": path.stat().st_size, "sha256": digest}

@@ -1,0 +1,142 @@
+"""A signal for experiments that know nothing of TMGG: the process of the experiment, of each rank
+where there are ranks, gets it when the run is asked to stop (option `stop_signal` of the backends).
+
+A thread looks for the file `stop` once a second. It signals only where somebody handles the signal:
+one that nobody handles would end the experiment ahead of its time.
+
+Ranks are told at one moment, a whole second of their clocks: one that saves its state while another
+still computes would wait for it in another collective operation than it does, and both for ever.
+"""
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from tmgg.errors import RunError, StoppedEarlyError
+from tmgg.experiment_utils.job.clock import unix_time_s
+from tmgg.experiment_utils.job.job_exit_codes import STOPPED
+from tmgg.experiment_utils.run_folder.attempts import record_of
+from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
+
+log = logging.getLogger(__name__)
+
+OPTION = "stop_signal"
+_LOOK_EVERY_S = 1.0
+_OWN_HANDLER = "is_tmggs_own"
+
+
+def seconds_to_next_look(now_s: float) -> float:
+    """Until the next whole second of the clock; never at once."""
+    return _LOOK_EVERY_S - now_s % _LOOK_EVERY_S
+
+
+class _Teller:
+    """Signals the main thread, at most once, as long as the experiment runs."""
+
+    def __init__(self, number: signal.Signals, stop: Path) -> None:
+        self._number = number
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._has_warned = False
+        self.has_told = False
+
+    def watch(self) -> None:
+        while not self._ended.wait(seconds_to_next_look(unix_time_s())):
+            if os.path.exists(self._stop) and self._tell():  # noqa: PTH110 - errors mean no
+                return
+
+    def end(self) -> None:
+        with self._lock:
+            self._ended.set()
+
+    def is_heeded(self) -> bool:
+        """Whether the experiment handles the signal."""
+        handler = signal.getsignal(self._number)
+        is_nobodys = handler in (signal.SIG_DFL, signal.SIG_IGN)
+        return not is_nobodys and not getattr(handler, _OWN_HANDLER, False)
+
+    def is_stop(self, end: BaseException) -> bool:
+        """Whether an experiment that ends so has saved its state because of the signal."""
+        if not self.has_told:
+            return False
+        if isinstance(end, SystemExit):
+            return end.code in (None, 0, STOPPED, 128 + self._number)
+        return isinstance(end, KeyboardInterrupt) and self._number is signal.SIGINT
+
+    def stopped(self) -> StoppedEarlyError:
+        return StoppedEarlyError(f"the experiment ended after {self._number.name}")
+
+    def _tell(self) -> bool:
+        """Whether there is nothing left to do."""
+        with self._lock:
+            if self._ended.is_set():
+                return True
+            if not self.is_heeded():
+                self._warn()
+                return False
+            self.has_told = True
+            # To the main thread, which runs Python's handlers: a wait of its own is interrupted.
+            signal.pthread_kill(threading.main_thread().ident or 0, self._number)
+            return True
+
+    def _warn(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "the run is to stop, and nothing in the experiment handles %s: it is not sent",
+                self._number.name,
+            )
+
+
+_teller: _Teller | None = None
+
+
+@contextlib.contextmanager
+def telling_by_signal(paths: SubmissionPaths) -> Iterator[None]:
+    """Inside, the experiment is told by the signal that the run's options name, if any."""
+    global _teller
+    number = _asked_for(paths)
+    if number is None:
+        yield
+        return
+    _teller = teller = _Teller(number, paths.stop)
+    threading.Thread(target=teller.watch, name="tmgg-stop-signal", daemon=True).start()
+    try:
+        yield
+    finally:
+        teller.end()
+        _teller = None
+
+
+def mark_own_handler(handler: object) -> None:
+    """A handler of TMGG's: not the experiment's."""
+    setattr(handler, _OWN_HANDLER, True)
+
+
+def heeds_signal() -> bool:
+    """Whether the running experiment is told by a signal, and handles it."""
+    return _teller is not None and _teller.is_heeded()
+
+
+def stop_of(end: BaseException) -> StoppedEarlyError | None:
+    """What the end of an experiment means that was told by its signal; None where it was not so."""
+    if _teller is None or not _teller.is_stop(end):
+        return None
+    return _teller.stopped()
+
+
+def _asked_for(paths: SubmissionPaths) -> signal.Signals | None:
+    try:
+        name = record_of(paths).settings.get(OPTION)
+    except (RunError, OSError):  # a run is not the worse for it
+        return None
+    return None if name is None else signal_named(name)
+
+
+def signal_named(name: str) -> signal.Signals:
+    return signal.Signals[f"SIG{name.removeprefix('SIG')}"]

@@ -1,0 +1,42 @@
+"""What a node is told about one run. Travels as JSON."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.job.timeout import GRACE_S as TIMEOUT_GRACE_S
+from tmgg.experiment_utils.run_folder.paths import SubmissionPaths, submission_paths
+
+# How long a run may take to end after SIGTERM before it is killed.
+KILL_AFTER_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """One run to start on this node."""
+
+    folder: str
+    """Of the submission."""
+    job_id: str
+    """Of the allocation."""
+    restart: int = 0
+    """How often the backend has restarted the allocation."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Added to what all runs of the node share."""
+    cpus: tuple[int, ...] = ()
+    """CPUs to stay on; empty leaves it to the kernel."""
+    kill_after_s: float = KILL_AFTER_S
+    """After SIGTERM."""
+    hard_limit_after_s: float = TIMEOUT_GRACE_S + 15.0
+    """After the run's timeout, by when its own process should have ended it (see `timeout`)."""
+
+    @property
+    def paths(self) -> SubmissionPaths:
+        return submission_paths(Path(self.folder))
+
+    def to_json(self) -> JsonDict:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: JsonDict) -> "Order":
+        return cls(**{**value, "cpus": tuple(value["cpus"])})

@@ -1,0 +1,54 @@
+"""Exit records of runs that could not leave one themselves: they never began, or vanished."""
+
+import logging
+
+from tmgg.experiment_utils.packed.allocation import Allocation
+from tmgg.experiment_utils.packed.claim_run import last_start
+from tmgg.experiment_utils.run_folder.exit_record import End, leave_exit_record, read_exit_record
+from tmgg.experiment_utils.run_folder.failures import Failure, failure
+from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
+
+log = logging.getLogger(__name__)
+
+
+def not_begun(allocation: Allocation, why: str) -> Failure:
+    """Of a run whose turn did not come."""
+    return failure("not_started", f"Job {allocation.job_id} ended before its turn came: {why}.")
+
+
+def lost(node: str, why: str, *, starts: int) -> Failure:
+    """Of a run that was started as often as it may be."""
+    return failure("node_fail", f"It was lost {starts} times, last on {node}: {why}.")
+
+
+def unwritable(node: str) -> Failure:
+    """Of a run whose folder cannot be written."""
+    return failure("environment", f"Its files cannot be written on {node}.", hint="disk")
+
+
+def leave_last_words(
+    paths: SubmissionPaths, allocation: Allocation, why: Failure, *, host: str = ""
+) -> None:
+    """Record the end of a run in its stead, unless it did: its node may be lost just after that.
+
+    A disk that is full is no reason to end the others.
+    """
+    try:
+        own = read_exit_record(paths)
+    except OSError as error:
+        log.error("cannot tell how run %s ended: %s", paths.run_paths.run_id, error)
+        return
+    if own is not None and not own.signal:
+        return
+    end = End(
+        job_id=allocation.job_id,
+        restart=max(allocation.restart, last_start(paths) or 0),
+        stage=why.kind,
+        scope="run",
+        host=host,
+        failure=why,
+    )
+    try:
+        leave_exit_record(paths, end)
+    except OSError as error:
+        log.error("cannot record the end of run %s: %s", paths.run_paths.run_id, error)

@@ -1,0 +1,112 @@
+"""The supervisor's one child: starts it, hears how it got on, ends it."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO
+
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.ranks.options import RankOptions
+from tmgg.experiment_utils.ray_cluster.children import Children
+from tmgg.experiment_utils.ray_cluster.loop import Loop
+from tmgg.experiment_utils.run_folder.attempt_log import render_mark
+from tmgg.experiment_utils.supervisor import processes
+
+KILL_AFTER_S = 3.0
+"""Between SIGTERM and SIGKILL once another rank has failed; all ends within ten seconds."""
+_LEAVE_WITHIN_S = 3.0
+"""How long a rank that failed may take to leave; libraries wait for others at their exit."""
+_SWEEP_TIMEOUT_S = 3.0
+_MODULE = "tmgg.experiment_utils.ranks.process"
+# Codes that mean neither success nor "stopped with its state saved".
+_GOOD = (0, 85)
+
+OnEnd = Callable[[int, bool], None]
+
+
+class RankProcess:
+    """Calls `on_end(exit code, whether it left a result)`, once."""
+
+    def __init__(self, options: RankOptions, loop: Loop, on_end: OnEnd) -> None:
+        self._options = options
+        self._loop = loop
+        self._children = Children(loop)
+        self._on_end = on_end
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reading = -1
+        self._is_told = False
+
+    def start(self, environment: Mapping[str, str], nodes: Sequence[JsonDict]) -> None:
+        """Raises OSError."""
+        self._reading, writing = os.pipe()
+        told = {
+            "rank": self._options.rank.to_json(),
+            "nodes": list(nodes),
+            "supervisor": os.getpid(),
+        }
+        folder = str(self._options.paths.folder)
+        with self._log() as log:
+            self._process = self._children.spawn(
+                [sys.executable, "-u", "-m", _MODULE, str(writing), folder, json.dumps(told)],
+                environment=environment,
+                on_exit=self._ended,
+                stdout=log,
+                stderr=None if log is None else subprocess.STDOUT,
+                pass_fds=[writing],
+            )
+        os.close(writing)
+        self._loop.watch(self._reading, self._hear)
+
+    def signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
+
+    def end(self) -> None:
+        """SIGTERM, then SIGKILL to it and to all that it has started."""
+        self.signal(signal.SIGTERM)
+        self._loop.after(KILL_AFTER_S, self._kill)
+
+    def sweep(self) -> None:
+        """End what is left of it, daemons included."""
+        processes.kill_descendants(timeout_s=_SWEEP_TIMEOUT_S)
+
+    def _log(self) -> contextlib.AbstractContextManager[IO[bytes] | None]:
+        """Rank 0 prints into the run's logs, every other rank into one of its own."""
+        options = self._options
+        if options.rank.rank == 0:
+            return contextlib.nullcontext()
+        log = options.paths.log.open("ab", buffering=0)
+        mark = render_mark(
+            options.paths.number, restart=options.restart, job_id=options.job_id, host=options.node
+        )
+        log.write(f"{mark}\n".encode())
+        return log
+
+    def _hear(self) -> None:
+        """Its result is written; only now may the others learn of a failure."""
+        said = os.read(self._reading, 64).decode().strip()
+        self._loop.unwatch(self._reading)
+        if said and int(said) not in _GOOD:
+            self._tell(int(said))
+            self._loop.after(_LEAVE_WITHIN_S, self._kill)
+
+    def _ended(self, code: int) -> None:
+        self._loop.unwatch(self._reading)
+        self._process = None
+        self._tell(code)
+
+    def _tell(self, code: int) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._on_end(code, is_there(self._options.paths.result))
+
+    def _kill(self) -> None:
+        for pid in processes.descendants():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

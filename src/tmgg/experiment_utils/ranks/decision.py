@@ -1,0 +1,106 @@
+"""Which rank's end is the run's, and in which words. Pure.
+
+When one rank fails, the others fail, too, because it is gone; some of them may be heard first.
+"""
+
+import re
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tmgg.experiment_utils.cloud.judging.diagnosis import LOST_RANK
+from tmgg.experiment_utils.run_folder.task import TaskOutput, Worker
+
+DIED = "RankDied"
+_GONE_PEER = re.compile(
+    r"connection (was )?(closed|reset|refused)|broken pipe|socket closed|end of file|NCCL error"
+    r"|remote process exited|DistBackendError|DistNetworkError|connectFullMesh|Timed out waiting"
+    r"|recvBytes|Watchdog caught collective"
+    # Of a Ray beside the ranks: actors and objects end with the rank that made them.
+    r"|ActorDiedError|ActorUnavailableError|OwnerDiedError|ObjectLostError",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RankEnd:
+    """How one rank ended."""
+
+    rank: int
+    node: str
+    code: int | None
+    """Exit code of its process, negative for a signal; None when its supervisor is gone."""
+    output: TaskOutput | None = None
+    """What it left; None when it died without a word."""
+    told_to_end: bool = False
+    """It was ended because another rank had failed."""
+
+    @property
+    def status(self) -> str:
+        return "failed" if self.output is None else self.output.status
+
+    @property
+    def has_failed(self) -> bool:
+        return self.status in ("failed", "timeout")
+
+
+def decide(ends: Sequence[RankEnd]) -> RankEnd | None:
+    """The end that counts, of those heard so far in the order in which they were heard.
+
+    The first that failed, unless it only says that another one is gone; else the one that stopped
+    with its state saved, rank 0 before the others; else rank 0. None when none of these was heard.
+    """
+    failed = [end for end in ends if end.has_failed and not end.told_to_end]
+    causes = [end for end in failed if not _blames_another(end)]
+    stopped = sorted((end for end in ends if end.status == "stopped"), key=lambda end: end.rank)
+    first = [end for end in ends if end.rank == 0 and not end.told_to_end]
+    return next(iter([*causes, *stopped, *failed, *first]), None)
+
+
+def as_output(
+    end: RankEnd, *, run_id: str, world_size: int, workers: Sequence[Worker], log_end: str = ""
+) -> TaskOutput:
+    """The run's result. `log_end` are the last lines of the rank's log, for one without words."""
+    several = list(workers) if world_size > 1 else []
+    if end.output is None:
+        return TaskOutput(
+            run_id=run_id,
+            status="failed",
+            error_type=LOST_RANK if end.code is None else DIED,
+            error_message=f"{name_of(end, world_size)} {_how(end.code)}",
+            traceback=log_end or None,
+            stage="rank",
+            rank=end.rank,
+            hostname=end.node,
+            workers=several,
+        )
+    return replace(
+        end.output,
+        workers=list(end.output.workers) or several,
+        rank=end.rank if end.has_failed and world_size > 1 else None,
+    )
+
+
+def name_of(end: RankEnd, world_size: int) -> str:
+    return f"rank {end.rank} of {world_size} on {end.node}"
+
+
+def _how(code: int | None) -> str:
+    if code is None:
+        return "is gone, and so is its supervisor"
+    if code < 0:
+        return f"was killed by {_name_of_signal(-code)}"
+    return f"ended with exit code {code} before its task had returned"
+
+
+def _name_of_signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _blames_another(end: RankEnd) -> bool:
+    if end.output is None:
+        return False
+    return bool(_GONE_PEER.search(f"{end.output.error_type}: {end.output.error_message}"))

@@ -1,0 +1,52 @@
+"""What the experiment's process of a rank has in its environment. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tmgg.experiment_utils.job.context import Rank
+from tmgg.experiment_utils.job.gpu_variables import translated
+from tmgg.experiment_utils.job.job_environment import with_own
+
+# Of a torchrun around the submitter: torch would look for its store, not make one.
+_FOREIGN = "TORCHELASTIC_"
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingPoint:
+    """Where the processes find each other: rank 0 listens there."""
+
+    address: str
+    port: int
+
+
+def render_environment(
+    inherited: Mapping[str, str], rank: Rank, point: MeetingPoint, *, interface: str | None
+) -> dict[str, str]:
+    """Slurm's variables and, with the same numbers, those of torchrun.
+
+    `interface` is the network interface that leads to rank 0; None where all ranks are on one node.
+    """
+    environment = {
+        name: value
+        for name, value in translated(inherited).items()
+        if not name.startswith(_FOREIGN)
+    }
+    environment |= {
+        "MASTER_ADDR": point.address,
+        "MASTER_PORT": str(point.port),
+        "RANK": str(rank.rank),
+        "WORLD_SIZE": str(rank.world_size),
+        "LOCAL_RANK": str(rank.local_rank),
+        "LOCAL_WORLD_SIZE": str(rank.local_world_size),
+        "NODE_RANK": str(rank.node_rank),
+        "GROUP_RANK": str(rank.node_rank),
+        # srun leaves these out, or has those of the job, when it runs inside another step.
+        "SLURM_NTASKS": str(rank.world_size),
+        "SLURM_NPROCS": str(rank.world_size),
+        "SLURM_NTASKS_PER_NODE": str(rank.local_world_size),
+    }
+    if interface is not None:
+        # Gloo takes the address of the machine's own name, which many sites map to 127.0.1.1.
+        name = "GLOO_SOCKET_IFNAME"
+        return with_own(environment, {name: environment.get(name, interface)})
+    return environment

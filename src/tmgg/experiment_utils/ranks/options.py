@@ -1,0 +1,90 @@
+"""What one rank's supervisor is told: by the job script's arguments and by Slurm's environment."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmgg.experiment_utils.job.context import Rank
+from tmgg.experiment_utils.ray_cluster.options import parse_range
+from tmgg.experiment_utils.run_folder.paths import submission_paths
+from tmgg.experiment_utils.run_folder.rank_paths import RankPaths
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RankOptions:
+    """One rank's part in the job."""
+
+    paths: RankPaths
+    node: str
+    """This node's name."""
+    job_id: str
+    restart: int
+    nodelist: str
+    """The step's nodes as Slurm writes them."""
+    launch_address: str
+    """Of the node that runs srun, as the nodes reach it; empty when Slurm does not say."""
+    ports: tuple[int, int]
+    """First and last port among which the job's are."""
+    interface: str | None
+    start_timeout_s: float
+    cpus: int
+    """Of each rank."""
+    gpus: int
+    """Of each rank."""
+    max_restarts: int = 0
+    """How often the job may begin again."""
+
+    @property
+    def rank(self) -> Rank:
+        return self.paths.rank
+
+    @property
+    def start(self) -> str:
+        """Tells this start of the job from an earlier one that left files."""
+        return f"{self.job_id}.{self.restart}"
+
+
+def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> RankOptions:
+    """Raises KeyError or ValueError when Slurm's environment is not that of a step."""
+    told = _parser().parse_args(arguments)
+    run = submission_paths(told.folder.absolute())
+    rank = parse_rank(environment, tasks_per_node=told.tasks_per_node)
+    return RankOptions(
+        paths=RankPaths(run.run_paths, run.number, rank=rank),
+        node=environment.get("SLURMD_NODENAME", "?"),
+        job_id=environment["SLURM_JOB_ID"],
+        restart=int(environment.get("SLURM_RESTART_COUNT", "0")),
+        nodelist=environment.get("SLURM_STEP_NODELIST", ""),
+        launch_address=environment.get("SLURM_LAUNCH_NODE_IPADDR", ""),
+        ports=told.ports,
+        interface=told.interface,
+        start_timeout_s=told.start_timeout,
+        cpus=int(environment.get("SLURM_CPUS_PER_TASK", "1")),
+        gpus=told.gpus,
+        max_restarts=told.max_restarts,
+    )
+
+
+def parse_rank(environment: Mapping[str, str], *, tasks_per_node: int) -> Rank:
+    """Which task of the step this is."""
+    return Rank(
+        rank=int(environment["SLURM_PROCID"]),
+        world_size=int(environment["SLURM_STEP_NUM_TASKS"]),
+        local_rank=int(environment["SLURM_LOCALID"]),
+        local_world_size=tasks_per_node,
+        node_rank=int(environment["SLURM_NODEID"]),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ranks", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--tasks-per-node", type=int, required=True)
+    parser.add_argument("--gpus", type=int, default=0)
+    parser.add_argument("--ports", type=parse_range, required=True, metavar="FIRST-LAST")
+    parser.add_argument("--interface")
+    parser.add_argument("--start-timeout", type=float, default=300)
+    # Not in scripts of an earlier TMGG, which may wait in the queue.
+    parser.add_argument("--max-restarts", type=int, default=0)
+    return parser

@@ -1,0 +1,70 @@
+"""`python -m ... FOLDER SCRATCH_PARENT`, as a step of its own.
+
+For a node whose guardian was killed: Slurm then kills every process of the step at once, so nobody
+is left there to remove the scratch folder. Where Slurm tracks processes less well (proctrack other
+than cgroup), Ray's are still there, too.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tmgg.experiment_utils.ray_cluster.scratch import remove_abandoned
+from tmgg.experiment_utils.ray_cluster.scratch_name import folder_of_start
+from tmgg.experiment_utils.run_folder.paths import JobFilesIn
+
+_PATIENCE_S = 5.0
+
+
+def main(arguments: Sequence[str]) -> int:
+    folder, parent = Path(arguments[0]), arguments[1]
+    secret = JobFilesIn(folder).ray_token.read_bytes().strip()
+    path = folder_of_start(parent, os.environ, secret=secret)
+    deadline = time.monotonic() + _PATIENCE_S
+    while path.exists() and time.monotonic() < deadline:
+        for pid in processes_of(path):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        remove_abandoned(path.parent)
+        time.sleep(0.05)
+    return 1 if path.exists() else 0
+
+
+def render_sweep(
+    python: str, *, job_id: str, node: str, folder: Path, scratch_parent: Path
+) -> list[str]:
+    """The command that sweeps one node from anywhere in the job."""
+    return [
+        "srun", f"--jobid={job_id}", f"--nodelist={node}", "--nodes=1", "--ntasks=1",
+        "--overlap", "--mem=0", "--quiet", python, "-m", __name__, str(folder), str(scratch_parent),
+    ]  # fmt: skip
+
+
+def without_step(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` without what a step of Slurm's set, which a new step would take as options."""
+    kept = ("SLURM_CONF", "SLURM_RESTART_COUNT")
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in kept or not name.startswith(("SLURM_", "SRUN_"))
+    }
+
+
+def processes_of(scratch: Path) -> list[int]:
+    """Processes that were told to keep their files in this folder."""
+    mark = f"RAY_TMPDIR={scratch}\0".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                if mark in (entry / "environ").read_bytes() + b"\0":
+                    found.append(int(entry.name))
+    return found
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,115 @@
+"""What one node's supervisor is told: by the job script's arguments and by Slurm's environment."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmgg.experiment_utils.ray_cluster.ports import PortWishes
+from tmgg.experiment_utils.run_folder.paths import JobFiles, JobFilesIn
+
+_MEBIBYTE = 1024**2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeOptions:
+    """One node's part in the job."""
+
+    paths: JobFiles
+    entrypoint: tuple[str, ...]
+    """Module whose `main` gets the folder and these arguments, in place of `execute_task`; empty
+    for that."""
+    scratch_parent: str
+    """Where the job's folder on the node goes; variables of the job may be in it."""
+    start_timeout_s: float
+    ports: PortWishes
+    interface: str | None
+    object_store_bytes: int | None
+
+    rank: int
+    nodes: int
+    node: str
+    """This node's name."""
+    job_id: str
+    restart: str
+    launch_address: str
+    """Of the node that runs srun, as the nodes reach it; empty when Slurm does not say."""
+    nodelist: str
+    """The step's nodes as Slurm writes them."""
+    cpus: int
+    gpus: int
+    memory_bytes: int | None
+    """The job's memory on this node; None where the site hands out no memory."""
+
+    @property
+    def is_head(self) -> bool:
+        return self.rank == 0
+
+    @property
+    def start(self) -> str:
+        """Tells this start of the job from an earlier one that left files."""
+        return f"{self.job_id}.{self.restart}"
+
+
+def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> NodeOptions:
+    """Raises KeyError or ValueError when Slurm's environment is not that of a step."""
+    own, entrypoint = _split(arguments)
+    told = _parser().parse_args(own)
+    cpus = int(environment["SLURM_CPUS_PER_TASK"])
+    return NodeOptions(
+        paths=JobFilesIn(told.folder.absolute()),
+        entrypoint=entrypoint,
+        scratch_parent=told.scratch,
+        start_timeout_s=told.start_timeout,
+        ports=PortWishes(range=told.ports, gcs=told.ray_port, workers=told.worker_ports),
+        interface=told.interface,
+        object_store_bytes=(
+            None if told.object_store_mb is None else told.object_store_mb * _MEBIBYTE
+        ),
+        rank=int(environment["SLURM_PROCID"]),
+        nodes=int(environment["SLURM_STEP_NUM_TASKS"]),
+        node=environment.get("SLURMD_NODENAME", "?"),
+        job_id=environment["SLURM_JOB_ID"],
+        restart=environment.get("SLURM_RESTART_COUNT", "0"),
+        launch_address=environment.get("SLURM_LAUNCH_NODE_IPADDR", ""),
+        nodelist=environment.get("SLURM_STEP_NODELIST", ""),
+        cpus=cpus,
+        gpus=told.gpus,
+        memory_bytes=parse_memory(environment, cpus=cpus, gpus=told.gpus),
+    )
+
+
+def parse_memory(environment: Mapping[str, str], *, cpus: int, gpus: int) -> int | None:
+    """The step's memory on this node in bytes; Slurm's variables hold megabytes."""
+    per_cpu = int(environment.get("SLURM_MEM_PER_CPU", "0"))
+    per_node = int(environment.get("SLURM_MEM_PER_NODE", "0"))
+    per_gpu = int(environment.get("SLURM_MEM_PER_GPU", "0"))
+    megabytes = per_cpu * cpus or per_node or per_gpu * gpus
+    return megabytes * _MEBIBYTE or None
+
+
+def parse_range(text: str) -> tuple[int, int]:
+    """`first-last`."""
+    first, _, last = text.partition("-")
+    return int(first), int(last)
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """This program's own arguments, and what follows `--`."""
+    given = list(arguments)
+    cut = given.index("--") if "--" in given else len(given)
+    return given[:cut], tuple(given[cut + 1 :])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ray_cluster", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--gpus", type=int, default=0)
+    parser.add_argument("--ports", type=parse_range, required=True, metavar="FIRST-LAST")
+    parser.add_argument("--ray-port", type=int)
+    parser.add_argument("--worker-ports", type=parse_range, metavar="FIRST-LAST")
+    parser.add_argument("--interface")
+    parser.add_argument("--object-store-mb", type=int)
+    parser.add_argument("--scratch", default="/tmp")
+    parser.add_argument("--start-timeout", type=float, default=300)
+    return parser

@@ -1,0 +1,53 @@
+"""Is the environment of this node what the run needs? `python -m ... --ray|--no-ray`.
+
+Run by the job script after the setup commands; a missing or wrong package is said in one line
+instead of a traceback from every node. Every job starts it, so it imports next to nothing.
+"""
+
+import sys
+
+from tmgg.experiment_utils.job.job_exit_codes import NO_RAY
+
+# symmetric-run: absent before 2.50, never runs the command in 2.50 and 2.51, never starts more than
+# one node in 2.52 and 2.53 (ray-project/ray#58875, #59795).
+RAY_MINIMUM = (2, 54)
+
+
+def main(arguments: list[str]) -> int:
+    problem = ray_problem() if "--ray" in arguments else None
+    if problem is not None:
+        sys.stderr.write(f"tmgg: {problem}\n")
+        return NO_RAY
+    return 0
+
+
+def ray_problem() -> str | None:
+    """What is wrong with this environment's Ray, None when it will do."""
+    import importlib.metadata  # takes longer than all the rest: only where Ray is wanted
+
+    try:
+        version = importlib.metadata.version("ray")
+    except importlib.metadata.PackageNotFoundError:
+        return (
+            f"Ray is not installed for {sys.executable}. Install it with: pip install 'tmgg[ray]', "
+            "activate the right environment in slurm_setup_commands, or use "
+            "slurm_ray_bootstrap=none for an experiment that needs no Ray."
+        )
+    if parse_version(version) < RAY_MINIMUM:
+        return (
+            f"Ray {version} is too old: its symmetric-run does not start several nodes. Install "
+            f"{RAY_MINIMUM[0]}.{RAY_MINIMUM[1]} or newer: pip install -U 'tmgg[ray]'"
+        )
+    return None
+
+
+def parse_version(version: str) -> tuple[int, int]:
+    """Major and minor number of a version such as 2.60.0 or 3.0.0.dev0."""
+    import re  # only where Ray is wanted
+
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,42 @@
+"""The part of a run's logs that one submission wrote.
+
+All submissions and all restarts of a run append to the same two files; each begins with a mark of
+its own (see the job script), so that an old failure is not read as the reason for a new one.
+"""
+
+import re
+from pathlib import Path
+
+from tmgg.experiment_utils.run_folder.evidence import expect_log_tail
+from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
+
+_MARK = re.compile(
+    r"^tmgg: submission (?P<submission>\d{1,9}), restart \d+, job \S+ on .*$", re.MULTILINE
+)
+
+
+def render_mark(submission: int, *, restart: int, job_id: str, host: str) -> str:
+    """The line that a start of a job writes first, to stdout and stderr."""
+    return f"tmgg: submission {submission}, restart {restart}, job {job_id} on {host}"
+
+
+def read_attempt_log(paths: SubmissionPaths) -> tuple[str, str]:
+    """The ends of stdout and stderr of the submission's last start. Raises OSError."""
+    run = paths.run_paths
+    return _read(run.stdout, paths.number), _read(run.stderr, paths.number)
+
+
+def _read(log: Path, submission: int) -> str:
+    return last_attempt(expect_log_tail(log), submission=submission)
+
+
+def last_attempt(text: str, *, submission: int) -> str:
+    """What follows the last mark; nothing when that is another submission's.
+
+    Without any mark the whole text: a start that wrote a lot, or a job script of a site's own.
+    """
+    marks = list(_MARK.finditer(text))
+    if not marks:
+        return text
+    last = marks[-1]
+    return text[last.end() :] if int(last["submission"]) == submission else ""

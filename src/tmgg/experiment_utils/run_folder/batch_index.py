@@ -1,0 +1,277 @@
+"""Which run is in which batch, and what a run has there until it has a folder of its own.
+
+A run of a batch has no folder before its job begins. Until then what a run's folder would hold is
+read from the batch: `find_member` finds it by the run's name, and `make_run_folder` makes the
+folder when somebody has something to write in it: its job, who cancels it, who keeps its verdict.
+"""
+
+import contextlib
+import functools
+import logging
+import os
+import secrets
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from tmgg.errors import ForeignFileError, RecordError
+from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
+from tmgg.experiment_utils.files.hiccups import is_there, says_nothing
+from tmgg.experiment_utils.files.trust import read_trusted
+from tmgg.experiment_utils.run_folder.batches import (
+    Member,
+    load_batch,
+    names_in,
+    removed_from,
+    runs_of_batch,
+)
+from tmgg.experiment_utils.run_folder.paths import (
+    LAYOUT_VERSION,
+    BatchPaths,
+    RunPaths,
+    SubmissionPaths,
+)
+from tmgg.experiment_utils.run_folder.sharing import make_folder_as
+
+log = logging.getLogger(__name__)
+
+
+def find_member(paths: SubmissionPaths) -> Member | None:
+    """The batch a submission belongs to; None when it was submitted by itself.
+
+    Raises OSError when it may be in one that cannot be seen now.
+    """
+    index = _index(paths.run_paths.output_dir)
+    name = (paths.run_paths.run_id, paths.number)
+    known = index.submitted.get(name) or _noted(paths)
+    if known is None:
+        index.refresh()
+        known = index.submitted.get(name) or index.waiting.get(name)
+    if known is None and index.unread is not None:
+        raise index.unread
+    return known
+
+
+def _noted(paths: SubmissionPaths) -> Member | None:
+    """What the job wrote down, so that it need not read all batches there are."""
+    try:
+        batch_id, index = read_trusted(paths.batch).decode().split()
+        return Member(BatchPaths(paths.run_paths.output_dir, batch_id), int(index))
+    except OSError as error:
+        if says_nothing(error):
+            raise
+        return None
+    except ValueError:  # damaged, or another's: the batches tell
+        return None
+
+
+def has_runs_left(batch: BatchPaths) -> bool:
+    """Whether a run of a packed batch has neither ended nor been cancelled."""
+    return any(
+        not any(is_there(path) for path in (paths.cancel, paths.ended, paths.verdict))
+        for paths in runs_of_batch(batch)
+    )
+
+
+def batched_runs(output_dir: Path) -> list[str]:
+    """The runs of all batches of a folder, each once."""
+    return list(dict.fromkeys(run_id for run_id, _number in _index(output_dir).names()))
+
+
+def read_batched_run(paths: RunPaths) -> JsonDict | None:
+    """What `run.json` would say of a run that is in a batch; None when it is in none."""
+    member = find_member(paths.submission(1))
+    if member is None:
+        return None
+    return {"version": LAYOUT_VERSION, **load_batch(member.batch).run, "run_id": paths.run_id}
+
+
+def read_batched_task(paths: RunPaths) -> JsonDict | None:
+    """What `task.json` would say of a run that is in a batch; None when it is in none."""
+    member = find_member(paths.submission(1))
+    return None if member is None else member.task()
+
+
+def make_run_folder(paths: SubmissionPaths) -> None:
+    """The folders of a run in a batch. Does nothing for a run that has them. Raises OSError."""
+    member = None if is_there(paths.folder) else find_member(paths)
+    if member is None:
+        return
+    for folder in (paths.run_paths.folder, paths.folder):
+        make_folder_as(folder, member.batch.folder, exist_ok=True)
+
+
+def fill_run_folder(paths: SubmissionPaths) -> None:
+    """Make the folder of a run in a batch hold what that of any other run holds.
+
+    What several write at the same time is the same. Raises OSError.
+    """
+    run = paths.run_paths
+    member = None if is_there(run.run) else find_member(paths)
+    if member is None:
+        return
+    make_run_folder(paths)
+    payload = member.payload()
+    if payload is not None:
+        write_atomic(run.payload, payload)
+    write_json(run.task, member.task())
+    record = {"version": LAYOUT_VERSION, **load_batch(member.batch).run, "run_id": run.run_id}
+    write_json(run.run, record)
+
+
+def note_removed(paths: RunPaths) -> None:
+    """Let a run that was removed not come back from its batch; the last one takes the batch."""
+    index = _index(paths.output_dir)
+    for batch in index.batches_of(paths):
+        with batch.removed.open("a") as stream:
+            stream.write(f"{paths.run_id}\n")
+            size = stream.tell()
+        index.forget_run(batch, paths)
+        # Of thousands only the last need look at all the others.
+        if size >= index.size_when_all_are_removed(batch) and _all_are_removed(batch):
+            shutil.rmtree(batch.folder, ignore_errors=True)
+            index.drop(batch.batch_id)
+
+
+def _all_are_removed(batch: BatchPaths) -> bool:
+    return {run_id for run_id, _number in names_in(batch)} <= removed_from(batch)
+
+
+def withdraw_batch(paths: BatchPaths) -> None:
+    """Remove a batch that the backend certainly did not take, as if it had never been written."""
+    doomed = replace(paths, folder_name=f".{paths.batch_id}.{secrets.token_hex(4)}.tmp").folder
+    with contextlib.suppress(OSError):
+        paths.folder.rename(doomed)  # so that nobody sees half of it
+    for folder in (doomed, paths.folder):
+        shutil.rmtree(folder, ignore_errors=True)
+    forget_batch(paths)
+
+
+def expect_batches(output_dir: Path) -> None:
+    """Raises OSError when a folder may have batches that cannot be seen now."""
+    index = _index(output_dir)
+    index.refresh()
+    if index.unread is not None:
+        raise index.unread
+
+
+def forget_batch(paths: BatchPaths) -> None:
+    """See again where its runs are."""
+    _index(paths.output_dir).drop(paths.batch_id)
+
+
+_Members = dict[tuple[str, int], Member]
+
+
+class _Index:
+    """Which run is in which batch, of one folder. Batches do not change; new ones are added."""
+
+    def __init__(self, output_dir: Path) -> None:
+        self.submitted: _Members = {}
+        self.waiting: _Members = {}
+        """In batches that hold what is to be submitted; may be in the others meanwhile."""
+        self._output_dir = output_dir
+        self.unread: OSError | None = None
+        """Why the last look did not see all batches there may be."""
+        self._known: set[str] = set()
+        self._sizes: dict[str, int] = {}
+        """By batch: see `size_when_all_are_removed`."""
+        self._lock = threading.RLock()
+        """Futures are watched in a thread, while another submits."""
+
+    def names(self) -> list[tuple[str, int]]:
+        """All runs and their submissions."""
+        with self._lock:
+            self.refresh()
+            return [*self.submitted, *self.waiting]
+
+    def refresh(self) -> None:
+        """See which batches there are. A listing: it makes an NFS client ask the server again."""
+        with self._lock:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        try:
+            names = set(os.listdir(self._output_dir / BatchPaths.FOLDER_NAME))  # noqa: PTH208
+        except OSError as error:
+            # Nobody removes this folder: what was in it will be seen again.
+            self.unread = error if self._known or says_nothing(error) else None
+            return
+        self.unread = None
+        for gone in self._known - names:
+            self.drop(gone)
+        for name in sorted(names - self._known):
+            if not name.startswith("."):
+                self._add(BatchPaths(self._output_dir, name))
+
+    def batches_of(self, run: RunPaths) -> list[BatchPaths]:
+        """Those that hold a submission of the run."""
+        self.refresh()
+        names = self._names_of(run)
+        found = [members[name] for members in self._both for name in names if name in members]
+        return list(dict.fromkeys(member.batch for member in found))
+
+    def forget_run(self, batch: BatchPaths, run: RunPaths) -> None:
+        """It is in the batch no more."""
+        with self._lock:
+            for members in self._both:
+                for name in self._names_of(run):
+                    if name in members and members[name].batch == batch:
+                        del members[name]
+
+    def size_when_all_are_removed(self, batch: BatchPaths) -> int:
+        """Of its file `removed`, at least."""
+        return self._sizes.get(batch.batch_id, 0)
+
+    @property
+    def _both(self) -> tuple[_Members, _Members]:
+        return self.submitted, self.waiting
+
+    def _names_of(self, run: RunPaths) -> list[tuple[str, int]]:
+        # The first has no folder before its job begins; the later ones are made with theirs.
+        return [(run.run_id, number) for number in {1, *run.submission_numbers()}]
+
+    def drop(self, batch_id: str) -> None:
+        """Forget a batch; it is read again if it is still there."""
+        with self._lock:
+            self._known.discard(batch_id)
+            for members in self._both:
+                of_batch = [n for n, found in members.items() if found.batch.batch_id == batch_id]
+                for name in of_batch:
+                    del members[name]
+
+    def _add(self, batch: BatchPaths) -> None:
+        try:
+            removed = removed_from(batch)
+            names = names_in(batch)
+        except RecordError as error:
+            # Damaged, or another user's: neither passes, and it is read once.
+            self._known.add(batch.batch_id)
+            if not isinstance(error, ForeignFileError):
+                log.warning("%s", error)
+            return
+        except OSError as error:
+            # Being removed, or closed to this user: neither passes.
+            if says_nothing(error) and not _is_foreign(batch):
+                self.unread = error
+            return
+        self._known.add(batch.batch_id)
+        self._sizes[batch.batch_id] = sum(len(run_id) + 1 for run_id in {name for name, _ in names})
+        members = self.waiting if batch.is_waiting else self.submitted
+        for number, name in enumerate(names):
+            # Of two submitters of one run the first counts; the job of the other ends unused.
+            if name[0] not in removed:
+                members.setdefault(name, Member(batch, number))
+
+
+def _is_foreign(batch: BatchPaths) -> bool:
+    try:
+        return batch.folder.stat().st_uid != os.geteuid()
+    except OSError:
+        return False
+
+
+@functools.cache
+def _index(output_dir: Path) -> _Index:
+    return _Index(output_dir)

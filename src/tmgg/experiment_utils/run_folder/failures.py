@@ -1,0 +1,129 @@
+"""Why a run failed, in one word, in a sentence, and what to do about it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Literal, get_args
+
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.run_folder.records import parse_fields
+
+FailureKind = Literal[
+    "user_error",
+    "out_of_memory",
+    "timeout",
+    "preempted",
+    "node_fail",
+    "cancelled",
+    "not_started",
+    "ray_start",
+    "environment",
+    "submission",
+    "diverged",
+    "bad_result",
+    "artifacts",
+    "lost",
+]
+FAILURE_KINDS: tuple[FailureKind, ...] = get_args(FailureKind)
+CloserHint = Literal[
+    "disk",
+    "outage",
+    "killed",
+    "ray_killed",
+    "signalled",
+    "unstarted",
+    "log_folder",
+    "stopped",
+    "restarts",
+    "cuda",
+]
+HintName = FailureKind | CloserHint
+"""A kind of failures, or what is known more closely."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """Why a run failed."""
+
+    kind: FailureKind
+    message: str
+    """What happened, in one or a few lines; ends with the evidence."""
+    hint: str
+    """What to do about it."""
+
+    def to_json(self) -> JsonDict:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: JsonDict, *, what: str = "failure") -> "Failure":
+        return parse_fields(cls, value, what=what)
+
+
+HINTS: dict[HintName, str] = {
+    "user_error": "The experiment failed by itself. What is known of it is above; the .out and "
+    ".err files have all that it printed. In a Hydra app, hydra/launcher=basic tries the same "
+    "config here.",
+    "out_of_memory": "Give the run more memory, or reduce the batch size.",
+    "timeout": "Raise timeout_seconds, or let the experiment save checkpoints and go on from them "
+    "with tmgg-jobs retry.",
+    "preempted": "Submit again (tmgg-jobs retry).",
+    "node_fail": "A node died; nothing is wrong with the experiment. Submit again (tmgg-jobs "
+    "retry).",
+    "cancelled": "Somebody cancelled the job. tmgg-jobs retry submits it again.",
+    "not_started": "Its turn did not come; nothing is wrong with the experiment. Submit it again "
+    "(resume the sweep, or tmgg-jobs retry).",
+    "ray_start": "Ray did not come up; its own words are in the .err file.",
+    "environment": "The environment of the job is not what the run needs. Install there what the "
+    "message names as missing.",
+    "submission": "The run was not submitted; the message above says why. Correct what it names, "
+    "if anything, then submit again (tmgg-jobs retry).",
+    "diverged": "The loss or a gradient became NaN or infinite. Lower the learning rate "
+    "(trainer.learning_rate) or clip gradients harder (trainer.clip_norm) and submit a new run; a "
+    "retry would go the same way. The weights from before are in checkpoints/best.ckpt.",
+    "bad_result": "Look for the TMGG_RESULT: line and Python exceptions in the .out and .err "
+    "files; the experiment must return a mapping of names to numbers.",
+    "artifacts": "The experiment completed and its metrics are kept; its files are not where they "
+    "should be. See that artifact_url can be written to from where the run runs (credentials, "
+    "bucket), then tmgg-jobs retry: what has arrived is not sent again.",
+    "lost": "Nobody knows the job any more, and it left no record. Look into the .out and .err "
+    "files, then tmgg-jobs retry.",
+    "disk": "The folder of the run's files could not be written. Make room on that disk or in your "
+    "quota, or set output_dir to another folder that all nodes share; then tmgg-jobs retry.",
+    "outage": "The file system did not let the job write its files, for longer than outages last. "
+    "Nothing is wrong with the experiment: tmgg-jobs retry submits it again.",
+    "killed": "SIGKILL comes from outside: from a person, the system, or a kernel whose memory ran "
+    "out. Nothing here says which; dmesg may. tmgg-jobs retry submits it again.",
+    "ray_killed": "Something killed a process of Ray or of TMGG on a node: look for an "
+    "out-of-memory kill (dmesg) and into ray_logs/ of the run, then submit again (tmgg-jobs "
+    "retry).",
+    "signalled": "Somebody sent the signal. tmgg-jobs retry submits it again.",
+    "unstarted": "The system did not let the process start; its own words are above. See to that "
+    "(room on the disk, memory, the limit of processes, a writable ~/.tmgg or TMGG_HOME), then "
+    "tmgg-jobs retry.",
+    "log_folder": "The node could not open the log file: the output folder is not there, or not "
+    "writable, on it. Set output_dir to a folder that all nodes share.",
+    "stopped": "Its state is saved: tmgg-jobs retry goes on from there.",
+    "restarts": "See in the .err file why it was started so often, then tmgg-jobs retry.",
+    "cuda": "CUDA was not found. Ask for a GPU.",
+}
+"""What to do, in words that fit every backend; a backend may have closer ones of its own."""
+
+
+def failure(kind: FailureKind, message: str, *, hint: HintName | None = None) -> Failure:
+    """A failure with its kind's hint unless a closer one is named."""
+    return Failure(kind=kind, message=message, hint=HINTS[hint or kind])
+
+
+def in_words_of(why: Failure, hints: Mapping[HintName, str]) -> Failure:
+    """The failure with a backend's own hint, where the backend has one for it.
+
+    Failures are also read from records, which hold the words of the hint only.
+    """
+    for name, words in hints.items():
+        if why.hint.startswith(HINTS[name]):
+            return replace(why, hint=words + why.hint.removeprefix(HINTS[name]))
+    return why
+
+
+def is_outage(why: Failure | None) -> bool:
+    """Whether only the file system failed, which says nothing about this run or the others."""
+    return why is not None and why.hint == HINTS["outage"]

@@ -1,0 +1,65 @@
+"""How a job got on, from the marks it left: `name seconds host`, one line each."""
+
+import logging
+import math
+import os
+import re
+import socket
+import stat
+from dataclasses import dataclass
+
+from tmgg.experiment_utils.job.clock import unix_time_s
+from tmgg.experiment_utils.run_folder.paths import JobFiles
+
+log = logging.getLogger(__name__)
+
+_LINE = re.compile(r"(?P<name>[a-z][a-z0-9_]*) (?P<at>\d+(?:\.\d*)?) (?P<host>\S+)")
+
+PHASE_WORDS = {
+    "batch_start": "the job began on its first node",
+    "environment_ready": "the setup commands are done",
+    "ray_start": "Ray is being started",
+    "ray_head_up": "Ray runs on the first node",
+    "ray_nodes_up": "Ray runs on every node",
+    "entrypoint_start": "the experiment's process began",
+    "ray_node_lost": "Ray on another node is gone",
+    "ray_head_lost": "Ray on the first node is gone",
+    "entrypoint_end": "the experiment's process is done",
+    "ray_end": "Ray is down",
+    "batch_end": "the job ended",
+}
+"""The marks in the order in which a job leaves them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    name: str
+    at: float
+    """Unix time by the clock of `host`."""
+    host: str
+
+
+def parse_phases(text: str) -> list[Phase]:
+    """The marks in a `phases` file, in order; a torn line (disk full, node lost) is left out."""
+    found = (_LINE.fullmatch(line) for line in text.splitlines())
+    phases = (Phase(mark["name"], float(mark["at"]), mark["host"]) for mark in found if mark)
+    return [phase for phase in phases if math.isfinite(phase.at)]
+
+
+def write_phase(paths: JobFiles, name: str) -> None:
+    """Append one mark; a phase is a convenience, so a full disk does not end the run."""
+    line = f"{name} {unix_time_s():.6f} {socket.gethostname()}\n"
+    try:
+        with open(paths.phases, "a", opener=_opened) as stream:
+            stream.write(line)
+    except OSError as error:
+        log.warning("could not record phase %s: %s", name, error)
+
+
+def _opened(path: str, flags: int) -> int:
+    """Readable to its owner, whatever umask a task has set."""
+    descriptor = os.open(path, flags, 0o666)
+    mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    if mode & 0o600 != 0o600:
+        os.fchmod(descriptor, mode | 0o600)
+    return descriptor

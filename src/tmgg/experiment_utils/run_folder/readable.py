@@ -1,0 +1,58 @@
+"""What is on record in a folder, or the error that keeps it from being seen.
+
+Whoever would submit something because nothing is on record asks here. A folder that never existed
+is empty; one that does not answer is an UnreadableError.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tmgg.errors import TmggError, UnreadableError
+from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.run_folder.known_folders import known_folders
+from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.experiment_utils.run_folder.registry import is_recorded
+from tmgg.experiment_utils.run_folder.run_folders import look_into, owner_who_closed
+
+
+def recorded_runs(output_dir: Path, *, prefix: str = "") -> list[RunPaths]:
+    """This user's runs; raises OSError where one may be that cannot be seen now."""
+    expect_known(output_dir)
+    look = look_into(output_dir, prefix=prefix)
+    if look.closed_by is not None:
+        raise PermissionError(errno.EACCES, f"closed by {look.closed_by}", str(output_dir))
+    if look.problem is not None:
+        raise look.problem
+    hidden = {paths for paths in look.unread if not is_recorded(paths)}
+    return [paths for paths in look.runs if paths not in hidden]
+
+
+def is_closed_to_us(error: OSError, path: Path) -> bool:
+    """Whether something belongs to another user who has not shared it; that does not pass."""
+    return owner_who_closed(path, error) is not None
+
+
+@contextmanager
+def reading(output_dir: Path) -> Iterator[None]:
+    """Turn what the file system says of a folder into an UnreadableError with words."""
+    try:
+        yield
+    except TmggError:
+        raise  # some are an OSError, too, and say more
+    except OSError as error:
+        raise UnreadableError(
+            f"the runs in {output_dir} cannot be read now ({error}), so it is not known which are "
+            "there. Nothing was submitted. Try again when the folder answers (`ls -l` shows it)."
+        ) from error
+
+
+def expect_known(output_dir: Path) -> None:
+    """Raises UnreadableError when a folder that had runs is not there."""
+    if output_dir in known_folders() and not is_there(output_dir):
+        raise UnreadableError(
+            f"{output_dir} had runs and is not found now: its file system may be away. Nothing was "
+            "submitted. Try again when it is there; if it was removed, make it again (mkdir -p)."
+        ) from FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(output_dir))

@@ -1,0 +1,375 @@
+"""Durable records of runs: written before a backend is called, readable by any process.
+
+The records are files (see `paths`); there is no server and no database. Folders that hold runs are
+remembered in `~/.tmgg/folders` (`TMGG_HOME` moves it), so commands work from any directory.
+"""
+
+import getpass
+import logging
+import os
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from tmgg import __version__
+from tmgg.errors import RecordError, RunExistsError, UnknownRunError
+from tmgg.experiment_utils.files import leases
+from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json, write_atomic, write_json
+from tmgg.experiment_utils.files.leases import process_scope
+from tmgg.experiment_utils.files.looking import is_plain_file, is_there
+from tmgg.experiment_utils.run_folder.batch_index import (
+    expect_batches,
+    find_member,
+    read_batched_run,
+    read_batched_task,
+)
+from tmgg.experiment_utils.run_folder.known_folders import known_folders, remember_folder
+from tmgg.experiment_utils.run_folder.output_folder import prepare_output_dir
+from tmgg.experiment_utils.run_folder.paths import (
+    LAYOUT_VERSION,
+    JobFolder,
+    RunPaths,
+    SubmissionPaths,
+)
+from tmgg.experiment_utils.run_folder.records import as_time, parse_record
+from tmgg.experiment_utils.run_folder.remains import set_aside_remains
+from tmgg.experiment_utils.run_folder.removed_runs import is_removed, removed_error
+from tmgg.experiment_utils.run_folder.sharing import make_folder_as, make_new_folder
+from tmgg.experiment_utils.run_folder.task import TaskInput
+
+log = logging.getLogger(__name__)
+
+WriteSubmission = Callable[[SubmissionPaths, SubmissionPaths], None]
+"""Writes a submission's own files into the first; they will be read at the second."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRecord:
+    """What was asked for; the content of `run.json`. Never changes."""
+
+    run_id: str
+    backend: str
+    base_dir: str
+    """Working directory of the submitter and of the job."""
+    settings: JsonDict
+    """The backend's config, field by field."""
+    created_at: float = field(default_factory=time.time)
+    user: str = field(default_factory=getpass.getuser)
+    host: str = field(default_factory=socket.gethostname)
+    tmgg_version: str = __version__
+    unchanged_settings: JsonDict | None = None
+    """The settings before a sweep's policy changed them for this attempt; None where it did not."""
+
+    def to_json(self) -> JsonDict:
+        return {"version": LAYOUT_VERSION, **asdict(self)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intent:
+    """A submission about to be made; the content of `intent.json`."""
+
+    token: str
+    """Unguessable; the job carries it, so that a lost answer can be looked up."""
+    created_at: float = field(default_factory=time.time)
+    host: str = field(default_factory=socket.gethostname)
+    pid: int = field(default_factory=os.getpid)
+    process_start: str = field(default_factory=lambda: process_start(os.getpid()))
+    """Tells a recycled pid from the submitter; empty where /proc does not say."""
+    scope: str = ""
+    """Where the pid means something; see `leases.process_scope`. Empty in old records."""
+    evidence_has_token: bool = False
+    """The job writes the token into all that it leaves; what lacks it is then no evidence. False
+    for submissions made before evidence had tokens."""
+    user_id: int | None = None
+    """Of the submitter; None where it was not noted."""
+    cluster: str | None = None
+    """Name of the scheduler's cluster; None where there is none, or it did not say."""
+    folder: str = ""
+    """Where it lies; tells a copy of the folder. Empty in old records."""
+
+    def to_json(self) -> JsonDict:
+        return {"version": LAYOUT_VERSION, **asdict(self)}
+
+    def submitter_alive(self) -> bool:
+        """Whether the submitting process still runs, as far as its id tells."""
+        return (
+            self._is_here
+            and bool(self.process_start)
+            and process_start(self.pid) == self.process_start
+        )
+
+    @property
+    def submitter_has_ended(self) -> bool:
+        """Whether it is proven here that the submitting process has ended; see `leases`."""
+        can_tell = bool(self.scope) and bool(self.process_start) and self._is_here
+        return can_tell and not self.submitter_alive()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this very process is the submitter."""
+        return self.pid == os.getpid() and self.submitter_alive()
+
+    @property
+    def _is_here(self) -> bool:
+        same_scope = not self.scope or self.scope == process_scope()
+        return same_scope and self.host == socket.gethostname()
+
+
+def new_intent(place: JobFolder | None = None) -> Intent:
+    """An intent of this process; `place` is where it will lie."""
+    return Intent(
+        token=secrets.token_hex(16),
+        scope=process_scope(),
+        evidence_has_token=True,
+        user_id=os.getuid(),
+        folder="" if place is None else str(place.folder),
+    )
+
+
+def launcher_is_over(paths: JobFolder, intent: Intent) -> bool:
+    """Whether whoever wrote the intent certainly launches nothing more; see `leases`."""
+    return intent.submitter_has_ended or leases.is_over(paths.intent)
+
+
+def create_run(
+    paths: RunPaths,
+    record: RunRecord,
+    task: TaskInput,
+    payload: bytes | None,
+    write_submission: WriteSubmission,
+) -> SubmissionPaths:
+    """Write the whole record of a new run and its first submission, or nothing.
+
+    The folder is made under another name and renamed, so of two submitters of one run id exactly
+    one wins. Raises RunExistsError, or OSError when the folder cannot be written.
+    """
+    prepare_output_dir(paths.output_dir, [RunPaths.ENDED_NAME])
+    remember_folder(paths.output_dir)
+    draft = RunPaths(paths.output_dir, f".{paths.run_id}.{secrets.token_hex(4)}.tmp")
+    try:
+        make_new_folder(draft.folder)
+        write_json(draft.run, record.to_json())
+        write_json(draft.task, task.to_json())
+        if payload is not None:
+            write_atomic(draft.payload, payload)
+        make_folder_as(draft.submission(1).folder, draft.folder)
+        write_submission(draft.submission(1), paths.submission(1))
+        _rename_new(draft.folder, paths.folder, what=f"run {paths.run_id!r}")
+    except BaseException:
+        shutil.rmtree(draft.folder, ignore_errors=True)
+        raise
+    set_aside_remains([paths])
+    return paths.submission(1)
+
+
+def add_submission(earlier: SubmissionPaths, write_submission: WriteSubmission) -> SubmissionPaths:
+    """The submission after one that has ended; all of its files or none.
+
+    Raises RunExistsError when somebody else was first.
+    """
+    paths, number = earlier.run_paths, earlier.number + 1
+    final = paths.submission(number)
+    prepare_output_dir(paths.output_dir, [RunPaths.ENDED_NAME])
+    draft = replace(final, folder_name=f".{number}.{secrets.token_hex(4)}.tmp")
+    try:
+        make_folder_as(draft.folder, paths.folder)
+        write_submission(draft, final)
+        _rename_new(draft.folder, final.folder, what=f"submission {number} of {paths.run_id!r}")
+    except BaseException:
+        shutil.rmtree(draft.folder, ignore_errors=True)
+        raise
+    return final
+
+
+def withdraw_submission(paths: SubmissionPaths) -> None:
+    """Remove a submission that the backend certainly did not take, as if it had never been made."""
+    folder = paths.run_paths.folder if paths.number == 1 else paths.folder
+    doomed = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+    folder.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def load_run(paths: RunPaths) -> RunRecord:
+    """Raises UnknownRunError, or RecordError for a damaged or newer record."""
+    value = read_json(paths.run)
+    if value is None:
+        value = read_batched_run(paths)
+    if value is None:
+        raise UnknownRunError(_unknown(paths.run_id, [paths.output_dir]))
+    return parse_record(RunRecord, value, what=str(paths.run), newest_version=LAYOUT_VERSION)
+
+
+def load_found_run(paths: RunPaths) -> RunRecord:
+    """The record of a run that was on record before; raises RemovedRunError if it is gone."""
+    try:
+        return load_run(paths)
+    except UnknownRunError as error:
+        raise removed_error(paths) from error
+
+
+def load_task(paths: RunPaths) -> TaskInput:
+    """Raises RecordError when the task file is missing or damaged."""
+    value = read_json(paths.task)
+    if value is None:
+        value = read_batched_task(paths)
+    if value is None:
+        _check_not_removed(paths)
+        raise RecordError(
+            f"run {paths.run_id!r} has no {paths.task}; submit it anew under another id"
+        )
+    return TaskInput.from_json(value, what=str(paths.task))
+
+
+def _check_not_removed(paths: RunPaths) -> None:
+    """A removal takes the whole folder in one step."""
+    if not is_there(paths.folder) or is_removed(paths):
+        raise removed_error(paths)
+
+
+def load_intent(paths: JobFolder) -> Intent:
+    """Raises RecordError when the file is missing or damaged."""
+    value = read_json(paths.intent)
+    if value is None:
+        if isinstance(paths, SubmissionPaths):
+            _check_not_removed(paths.run_paths)
+        raise RecordError(f"{paths.folder} has no {paths.intent.name}")
+    return parse_intent(value, what=str(paths.intent))
+
+
+def parse_intent(value: JsonDict, *, what: str) -> Intent:
+    """Raises RecordError, which begins with `what`."""
+    return parse_record(Intent, value, what=what, newest_version=LAYOUT_VERSION)
+
+
+def save_job(paths: JobFolder, job_id: str | None, *, cluster: str | None = None) -> None:
+    """Note the backend's id of a submission; None says that the submitter ended without it."""
+    value = {"version": LAYOUT_VERSION, "job_id": job_id, "submitted_at": time.time()}
+    write_json(paths.job, value | ({"cluster": cluster} if cluster else {}))
+
+
+def note_job(paths: JobFolder, job_id: str | None, *, cluster: str | None = None) -> None:
+    """As `save_job`; a disk that is full only means that the job is looked up again next time."""
+    try:
+        save_job(paths, job_id, cluster=cluster)
+    except OSError as error:
+        log.warning("could not note job %s of run %s: %s", job_id, paths.name, error)
+
+
+def submitted_at(paths: JobFolder) -> float | None:
+    """When the backend took the submission (Unix time); None when that is not on record."""
+    return as_time(_job_note(paths).get("submitted_at"))
+
+
+def seconds_since_given_up(paths: JobFolder) -> float | None:
+    """How long ago the submitter ended without learning the job id; None when it did not."""
+    at = submitted_at(paths) if _job_note(paths).get("job_id") is None else None
+    return None if at is None else max(0.0, time.time() - at)
+
+
+def decided_at(paths: RunPaths) -> float | None:
+    """When the end of a run was noted (Unix time, by the file system); None when none is seen."""
+    number = max(paths.submission_numbers(), default=1)
+    try:
+        return paths.submission(number).verdict.stat().st_mtime
+    except OSError:
+        return None
+
+
+def _job_note(paths: JobFolder) -> JsonDict:
+    try:
+        return read_json(paths.job) or {}
+    except (RecordError, OSError):
+        return {}
+
+
+def find_run(run_id: str, folders: Iterable[Path] = ()) -> RunPaths:
+    """The run's paths, looked for in `folders` first, then wherever runs were ever submitted.
+
+    Raises UnknownRunError; OSError when it may be where nothing can be read now.
+    """
+    looked: list[Path] = []
+    unread: OSError | None = None
+    for folder in [*folders, *known_folders()]:
+        if folder in looked:
+            continue
+        looked.append(folder)
+        paths = RunPaths(folder, run_id)
+        try:
+            if is_recorded(paths):
+                return paths
+        except OSError as error:
+            unread = error
+    if unread is not None:
+        raise unread
+    raise UnknownRunError(_unknown(run_id, looked))
+
+
+def is_recorded(paths: RunPaths) -> bool:
+    """Whether there is a record of the run that this user can read.
+
+    Raises OSError when the file system does not say.
+    """
+    if _can_read(paths) or find_member(paths.submission(1)) is not None:
+        return True
+    expect_batches(paths.output_dir)
+    return False
+
+
+def _can_read(paths: RunPaths) -> bool:
+    if os.access(paths.run, os.R_OK):
+        return True
+    try:
+        is_there(paths.run)
+    except PermissionError:
+        # Another user's folder is closed to this one for good; one's own is not.
+        if paths.folder.stat().st_uid == os.geteuid():
+            raise
+    return False
+
+
+def process_start(pid: int) -> str:
+    """Start time of a living process in clock ticks since boot (proc(5), field 22), else "".
+
+    Raises OSError when nobody could look (no file descriptor is left, for example).
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    state, *fields = text.rpartition(")")[2].split()
+    # A zombie has ended; its parent, which may be this process, has not looked yet.
+    return "" if state in "ZX" else fields[18]
+
+
+def process_name(pid: int) -> str:
+    """A process's id, start time and host: no other process was or will be called so."""
+    return f"{pid}.{process_start(pid)}@{socket.gethostname()}"
+
+
+def _rename_new(source: Path, target: Path, *, what: str) -> None:
+    try:
+        source.rename(target)
+    except OSError as error:
+        if is_plain_file(target) and is_there(target.parent / RunPaths.RECORD_NAME):
+            raise RunExistsError(
+                f"{what} cannot be made: tmgg-jobs gc is removing the run, or was interrupted; "
+                "then it removes the run when it is called again."
+            ) from error
+        if is_there(target):
+            raise RunExistsError(
+                f"{what} already exists in {target.parent}. Choose another run_id, or resume it "
+                "(resume=True; tmgg-jobs retry submits failed runs again)."
+            ) from error
+        raise
+
+
+def _unknown(run_id: str, looked: Iterable[Path]) -> str:
+    places = ", ".join(str(folder) for folder in looked) or "no folder at all"
+    return (
+        f"no run {run_id!r} in {places}. `tmgg-jobs list` shows the runs there are; set output_dir "
+        "to the folder the run was submitted to."
+    )

@@ -1,0 +1,92 @@
+"""What is left of a run whose folder somebody removed: exit records and logs lie beside it.
+
+A new run of the same name must not be judged by them, nor append to them. They are moved to
+`.earlier/<run_id>.<time>/`, where a person finds them and no program looks. (That they could do no
+harm even so is the token's work: see `evidence_token`.)
+"""
+
+import itertools
+import logging
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tmgg.experiment_utils.files.looking import is_there, listing
+from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
+from tmgg.experiment_utils.run_folder.paths import RunPaths, run_id_of_exit_record
+
+log = logging.getLogger(__name__)
+
+EARLIER_FOLDER = ".earlier"
+_SHOWN = 3
+# Up to so many runs are looked at one by one: the folder may hold those of years.
+_FEW = 10
+
+
+def set_aside_remains(runs: Iterable[RunPaths]) -> None:
+    """Move away what lies under the names of runs that have just been made.
+
+    For new runs only: a run's own logs would go, too. What cannot be seen or moved stays, with a
+    warning.
+    """
+    by_folder: dict[Path, list[RunPaths]] = {}
+    for run in runs:
+        by_folder.setdefault(run.output_dir, []).append(run)
+    for output_dir, members in by_folder.items():
+        try:
+            found = _find(output_dir, members)
+        except OSError as error:
+            log.warning(
+                "whether anything is left of earlier runs with the same names cannot be seen in "
+                "%s now (%s); if so, it stays there, and does not count",
+                output_dir,
+                error,
+            )
+            continue
+        moved = [run.run_id for run, files in found if _move(run, files)]
+        if moved:
+            names = ", ".join(moved[:_SHOWN]) + (", ..." if len(moved) > _SHOWN else "")
+            log.warning(
+                "logs and exit records of earlier runs with the same name were moved to %s: %s",
+                output_dir / EARLIER_FOLDER,
+                names,
+            )
+
+
+def _find(output_dir: Path, runs: list[RunPaths]) -> list[tuple[RunPaths, list[Path]]]:
+    found = _find_each if len(runs) <= _FEW else _find_in_listing
+    return [(run, files) for run, files in found(output_dir, runs) if files]
+
+
+def _find_each(_output_dir: Path, runs: list[RunPaths]) -> Iterator[tuple[RunPaths, list[Path]]]:
+    for run in runs:
+        ended = (run.submission(number).ended for number in itertools.count(1))
+        files = list(itertools.takewhile(is_there, ended))
+        yield run, files + [path for path in (run.stdout, run.stderr) if is_there(path)]
+
+
+def _find_in_listing(
+    output_dir: Path, runs: list[RunPaths]
+) -> Iterator[tuple[RunPaths, list[Path]]]:
+    """With two listings for all: a sweep has thousands of runs."""
+    names = set(listing(output_dir))
+    ended: dict[str, list[str]] = {}
+    for name in listing(runs[0].ended_folder):
+        ended.setdefault(run_id_of_exit_record(name), []).append(name)
+    for run in runs:
+        files = [run.ended_folder / name for name in ended.get(run.run_id, [])]
+        yield run, files + [path for path in (run.stdout, run.stderr) if path.name in names]
+
+
+def _move(run: RunPaths, files: list[Path]) -> bool:
+    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    target = run.output_dir / EARLIER_FOLDER / f"{run.run_id}.{stamp}"
+    try:
+        target.mkdir(mode=OWNER_ONLY_FOLDER, parents=True)
+        for path in files:
+            path.rename(target / path.name)
+    except OSError as error:
+        log.warning("what is left of an earlier run %s cannot be moved: %s", run.run_id, error)
+        return False
+    return True

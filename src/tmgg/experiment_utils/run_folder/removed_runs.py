@@ -1,0 +1,65 @@
+"""Runs that were removed for good, as against a folder that a file system does not show now.
+
+Whoever removes a run notes its name first; each user has a file of such notes beside the exit
+records. A run that is not on record, and is noted, was removed. One that is only not found may come
+back (see `hiccups`).
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from tmgg.errors import ForeignFileError, RemovedRunError
+from tmgg.experiment_utils.files.looking import is_there, listing
+from tmgg.experiment_utils.files.trust import read_trusted
+from tmgg.experiment_utils.run_folder.batch_index import find_member
+from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.experiment_utils.run_folder.sharing import mode_for_team
+
+# Only those count who look at a run while it is removed: old notes may go.
+LARGEST_NOTES_BYTES = 1 << 20
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def note_removal(paths: RunPaths) -> None:
+    """Before anything of the run goes. Raises OSError."""
+    file = paths.removal_notes(os.geteuid())
+    descriptor = os.open(file, _FLAGS, mode_for_team())
+    try:
+        if os.fstat(descriptor).st_size > LARGEST_NOTES_BYTES:
+            os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{paths.run_id}\n".encode())
+    finally:
+        os.close(descriptor)
+
+
+def is_removed(paths: RunPaths) -> bool:
+    """Whether somebody removed the run; False when nobody can tell now."""
+    try:
+        if is_there(paths.run) or find_member(paths.submission(1)) is not None:
+            return False
+        return any(paths.run_id in names for names in _noted(paths))
+    except OSError:
+        return False
+
+
+def removed_error(paths: RunPaths) -> RemovedRunError:
+    """The error for a run that was removed."""
+    return RemovedRunError(
+        f"run {paths.run_id} was removed meanwhile, as tmgg-jobs gc does: it is not on record in "
+        f"{paths.output_dir} any more",
+        run_id=paths.run_id,
+    )
+
+
+def refuse_removed(paths: RunPaths) -> None:
+    """Raises RemovedRunError for a run that somebody removed."""
+    if is_removed(paths):
+        raise removed_error(paths)
+
+
+def _noted(paths: RunPaths) -> Iterator[list[str]]:
+    for name in listing(paths.ended_folder):
+        if name.startswith(RunPaths.REMOVAL_NOTES):
+            with contextlib.suppress(ForeignFileError, FileNotFoundError):
+                yield read_trusted(paths.ended_folder / name).decode(errors="replace").split()

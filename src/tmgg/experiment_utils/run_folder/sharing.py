@@ -1,0 +1,91 @@
+"""Whether a member of a team lets the others read the records of her runs: TMGG_RECORDS=team.
+
+It is chosen when a run is made, and then the run's folder says it: the group may read and enter it,
+and not write. What holds secrets of the config, or code, stays closed all the same.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+from tmgg.errors import ConfigError
+from tmgg.experiment_utils.files.looking import is_folder
+from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
+
+RECORDS_VARIABLE = "TMGG_RECORDS"
+_PRIVATE, _TEAM = "private", "team"
+_OPEN_FOLDER = 0o2750
+OPEN_FILE = 0o640
+_GROUP_READS = stat.S_IRGRP | stat.S_IXGRP
+# Resolved configs, code, tokens.
+_ALWAYS_CLOSED = frozenset(
+    {"task.json", "payload.pkl", "tasks.jsonl", "payloads", "ray_token", "ray_request.json"}
+)
+
+
+def shares_records() -> bool:
+    """What this user has chosen. Raises ConfigError for what cannot be."""
+    chosen = os.environ.get(RECORDS_VARIABLE) or _PRIVATE
+    if chosen not in (_PRIVATE, _TEAM):
+        raise ConfigError(f"TMGG_RECORDS must be private or team, not {chosen!r}")
+    return chosen == _TEAM
+
+
+def check_can_share(output_dir: Path) -> None:
+    """Raise ConfigError when records are to be shared in a folder that is no team's."""
+    if not shares_records():
+        return
+    status = output_dir.stat()
+    is_for_group = status.st_mode & stat.S_ISGID and status.st_mode & _GROUP_READS == _GROUP_READS
+    # Who is not in the group cannot give files to it.
+    if not is_for_group or status.st_gid not in {os.getegid(), *os.getgroups()}:
+        raise ConfigError(
+            f"TMGG_RECORDS=team cannot be met in {output_dir}: it is no folder of a team of yours. "
+            f"Nothing was submitted. Make it one (chgrp GROUP {output_dir}; chmod 3770 "
+            f"{output_dir}), or set TMGG_RECORDS=private."
+        )
+
+
+def make_new_folder(folder: Path) -> None:
+    """The folder of a new run or batch, open to the team where that was chosen. Raises OSError."""
+    _make(folder, is_open=shares_records())
+
+
+def make_folder_as(folder: Path, model: Path, *, exist_ok: bool = False) -> None:
+    """A folder of a run or batch, as open as another one of it."""
+    if exist_ok and is_folder(folder):
+        return
+    _make(folder, is_open=is_open(model), exist_ok=exist_ok)
+
+
+def is_open(folder: Path) -> bool:
+    """Whether what is in the folder of a run or batch is to be readable by the team."""
+    mode = folder.stat().st_mode
+    is_for_group = mode & stat.S_ISGID and mode & _GROUP_READS == _GROUP_READS
+    return bool(is_for_group) and not mode & (stat.S_IWGRP | stat.S_IRWXO)
+
+
+def mode_of_file(path: Path, mode: int) -> int:
+    """The permissions of a file that would have `mode` in a folder closed to others."""
+    if mode != 0o600 or path.name in _ALWAYS_CLOSED or not is_open(path.parent):
+        return mode
+    return OPEN_FILE
+
+
+def mode_for_team() -> int:
+    """The permissions of a new file that several runs share, as this user has chosen."""
+    return OPEN_FILE if shares_records() else 0o600
+
+
+def mode_beside(run_folder: Path) -> int:
+    """The permissions of a file about a run that lies outside of its folder. Raises OSError."""
+    try:
+        return OPEN_FILE if is_open(run_folder) else 0o600
+    except FileNotFoundError:
+        return 0o600
+
+
+def _make(folder: Path, *, is_open: bool, exist_ok: bool = False) -> None:
+    folder.mkdir(mode=OWNER_ONLY_FOLDER, exist_ok=exist_ok)
+    if is_open:
+        folder.chmod(_OPEN_FOLDER)  # the group is that of the folder above, which has setgid

@@ -1,0 +1,31 @@
+"""Records of which only a sound one counts: what is damaged or foreign is as what is not there."""
+
+from pathlib import Path
+
+from tmgg.errors import ForeignFileError, RecordError
+from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json
+from tmgg.experiment_utils.files.hiccups import says_nothing
+from tmgg.experiment_utils.files.trust import note_foreign
+
+
+def read_sound(path: Path) -> JsonDict | None:
+    """The object in the file; None when there is no sound one.
+
+    Raises OSError when the file system does not answer.
+    """
+    try:
+        return read_json(path)
+    except OSError as error:
+        if says_nothing(error):
+            raise
+        return None
+    except RecordError as error:
+        if isinstance(error, ForeignFileError):
+            note_foreign(error)
+        return None
+
+
+def text_in(record: JsonDict, name: str) -> str | None:
+    """A text that is not empty; None for anything else."""
+    value = record.get(name)
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,190 @@
+"""The files of one submission as one look finds them: each is read at most once, when it is needed.
+
+Whoever judges holds one `SubmissionFiles` from the first question to the verdict, so that all of it
+is about the same moment. To look again is to make another.
+"""
+
+from functools import cached_property
+from pathlib import Path
+
+from tmgg.errors import RecordError
+from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json
+from tmgg.experiment_utils.files.hiccups import expect_folder, is_there, says_nothing
+from tmgg.experiment_utils.run_folder.batch_index import find_member
+from tmgg.experiment_utils.run_folder.batches import Member, load_batch
+from tmgg.experiment_utils.run_folder.evidence_token import intent_of, is_of_intent
+from tmgg.experiment_utils.run_folder.exit_record import ExitRecord, exit_record_at
+from tmgg.experiment_utils.run_folder.ownership import NOBODY, owner_on_record
+from tmgg.experiment_utils.run_folder.paths import BatchPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.sound_records import read_sound, text_in
+from tmgg.experiment_utils.run_folder.task import TaskOutput
+
+
+class SubmissionFiles:
+    """Every property raises OSError when the file system does not answer."""
+
+    def __init__(self, paths: SubmissionPaths) -> None:
+        self.paths = paths
+
+    @cached_property
+    def has_folder(self) -> bool:
+        """False for a run of a batch whose job has not begun."""
+        if is_there(self.paths.folder):
+            return True
+        expect_folder(self.paths.run_paths.output_dir)
+        if self.paths.number > 1 or find_member(self.paths) is None:
+            expect_folder(self.paths.folder)
+        return False
+
+    @cached_property
+    def member(self) -> Member | None:
+        """Its place in the batch it was submitted with; None when it was submitted by itself."""
+        return None if self._has_intent else find_member(self.paths)
+
+    @cached_property
+    def packed_in(self) -> BatchPaths | None:
+        """The batch whose one job runs it among others; None when it has its own job."""
+        if self.member is None or load_batch(self.member.batch).kind != "packed":
+            return None
+        return self.member.batch
+
+    @cached_property
+    def submitted(self) -> SubmissionPaths | BatchPaths | None:
+        """The folder whose script is the job; None while it waits for its launcher."""
+        if self._has_intent:
+            return self.paths
+        return None if self.member is None or self.member.batch.is_waiting else self.member.batch
+
+    @property
+    def intent_folder(self) -> Path | None:
+        """Where its intent lies: its own folder, or its batch's."""
+        if self._has_intent:
+            return self.paths.folder
+        return None if self.member is None else self.member.batch.folder
+
+    @cached_property
+    def intent(self) -> JsonDict:
+        """Its own, or its batch's; empty where there is none. Raises RecordError."""
+        return intent_of(self.paths)
+
+    @cached_property
+    def _has_intent(self) -> bool:
+        return is_there(self.paths.intent)
+
+    @cached_property
+    def token(self) -> str | None:
+        """The token of what was submitted; None before that, or if the intent cannot be read."""
+        try:
+            return None if self.submitted is None else text_in(self.intent, "token")
+        except RecordError:
+            return None
+
+    def pin(self) -> None:
+        """Read whose files these are before what they say.
+
+        A run that is removed meanwhile, and made anew, is not given the end of this one.
+        """
+        _ = self.token
+
+    def carry(self, token: str | None) -> bool:
+        """Whether evidence with this token is of this submission; raises RecordError: no intent."""
+        return is_of_intent(self.intent, token)
+
+    @cached_property
+    def _owner(self) -> str:
+        return owner_on_record(self.paths)
+
+    @property
+    def owner(self) -> str | None:
+        """The job that has begun it."""
+        return self._owner if self._owner not in ("", NOBODY) else None
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether no job can ever begin it."""
+        return self._owner == NOBODY
+
+    @cached_property
+    def job_id(self) -> str | None:
+        """The job that claimed it, else the one noted when it was submitted."""
+        return self.owner or text_in(read_sound(self.paths.job) or {}, "job_id")
+
+    @cached_property
+    def exit_record(self) -> ExitRecord | None:
+        """See `exit_record.read_exit_record`."""
+        record = exit_record_at(self.paths.ended)
+        return record if record is not None and self.carry(record.token) else None
+
+    @cached_property
+    def result(self) -> tuple[TaskOutput | None, str | None]:
+        """What `result.json` holds, or what is wrong with it."""
+        path = self.paths.result
+        try:
+            value = read_json(path)
+            return None if value is None else self._own(value), None
+        except RecordError as error:
+            return None, str(error)
+        except OSError as error:
+            if says_nothing(error):
+                raise
+            return None, f"{path} cannot be read: {error}"
+
+    def are_of(self, output: TaskOutput) -> bool:
+        """Whether a result is of this submission."""
+        return self._has_name_of(output) and self.carry(output.token)
+
+    def _own(self, value: JsonDict) -> TaskOutput:
+        output = TaskOutput.from_json(value, what=str(self.paths.result))
+        if not self._has_name_of(output):
+            raise RecordError(
+                f"the result found is of run {output.run_id!r}, submission {output.submission}; "
+                f"looked for {self.paths.run_paths.run_id!r}, submission {self.paths.number}"
+            )
+        if not self.carry(output.token):
+            whose = "no token" if output.token is None else "the token of another submission"
+            raise RecordError(
+                f"{self.paths.result} has {whose}: another job wrote it, or a TMGG older than the "
+                "one that submitted the run"
+            )
+        return output
+
+    def _has_name_of(self, output: TaskOutput) -> bool:
+        mine = (self.paths.run_paths.run_id, self.paths.number)
+        return mine == (output.run_id, output.submission)
+
+    @cached_property
+    def is_cancelled(self) -> bool:
+        """Somebody asked for its end."""
+        return is_there(self.paths.cancel)
+
+    @cached_property
+    def cancel_reason(self) -> str:
+        """Why, if more is to be said than that it was cancelled."""
+        if not self.is_cancelled:
+            return ""
+        why = text_in(read_sound(self.paths.cancel) or {}, "why") or ""
+        return "" if why == "cancel" else why
+
+    @cached_property
+    def missing(self) -> JsonDict:
+        """Since when something is missing; empty where an earlier run of this name left it."""
+        record = read_sound(self.paths.missing) or {}
+        token = text_in(record, "token")  # older TMGG noted none
+        return record if token is None or self.carry(token) else {}
+
+    @cached_property
+    def first_attempt(self) -> int:
+        """See the function of this name."""
+        return first_attempt(self.paths)
+
+
+def first_attempt(paths: SubmissionPaths) -> int:
+    """1 for a run's first submission, else the one after the last attempt of the one before.
+
+    A submission whose end is not on record counts as one attempt.
+    """
+    if paths.number == 1:
+        return 1
+    before = read_sound(paths.run_paths.submission(paths.number - 1).verdict) or {}
+    last = before.get("attempt")
+    return max(paths.number, last + 1 if isinstance(last, int) else 1)

@@ -1,0 +1,1 @@
+"""What starts an experiment and outlives it, for local, Ray and Modal runs."""

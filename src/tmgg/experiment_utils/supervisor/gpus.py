@@ -1,0 +1,24 @@
+"""The GPUs this process may use, without importing what would take one."""
+
+import os
+from pathlib import Path
+
+from tmgg.experiment_utils.job.gpu_variables import parse_devices
+
+_NVIDIA = Path("/proc/driver/nvidia/gpus")
+
+
+def visible_gpus(environment_value: str | None, *, installed: int) -> list[str]:
+    """As CUDA_VISIBLE_DEVICES names them; all that are installed where it is not set."""
+    if environment_value is None:
+        return [str(index) for index in range(installed)]
+    return parse_devices(environment_value)
+
+
+def find_gpus() -> list[str]:
+    """Of this machine and this process."""
+    try:
+        installed = sum(1 for _gpu in _NVIDIA.iterdir())
+    except OSError:
+        installed = 0
+    return visible_gpus(os.environ.get("CUDA_VISIBLE_DEVICES"), installed=installed)

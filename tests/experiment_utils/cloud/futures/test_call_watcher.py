@@ -1,0 +1,164 @@
+"""One thread watches all futures of a runner, whatever becomes of their runs."""
+
+import concurrent.futures
+import math
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.clock import FakeClock
+from tests.fakes.scripted_runner import Script, ScriptedRunner
+from tmgg.errors import RecordError, RunFailedError, SubmissionError, UnknownRunError
+from tmgg.experiment_utils.cloud.futures.call_future import RunFuture
+from tmgg.experiment_utils.cloud.futures.call_watcher import CallWatcher
+
+MANY = 1000
+LIMIT_S = 60
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> ScriptedRunner:
+    """Its time passes as fast as the watcher sleeps."""
+    runner = ScriptedRunner(FakeClock(), tmp_path)
+    runner._calls.watcher = CallWatcher(runner, runner.clock)
+    return runner
+
+
+class StandingClock(FakeClock):
+    """Nothing ever ends, and nobody spins."""
+
+    def sleep(self, duration_s: float) -> None:
+        threading.Event().wait(0.01)
+
+
+def watchers() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "tmgg-scripted-futures"]
+
+
+def until_idle() -> None:
+    for thread in watchers():
+        thread.join(LIMIT_S)
+    assert not watchers()
+
+
+def why(future: "RunFuture[float]") -> object:
+    return future.exception(LIMIT_S)
+
+
+def test_a_thousand_futures_are_one_thread_and_few_questions(runner: ScriptedRunner) -> None:
+    futures = runner.map(math.sqrt, range(MANY))
+    most_threads = len(watchers())
+    done, open_ = concurrent.futures.wait(futures, timeout=LIMIT_S)
+
+    assert (len(done), len(open_)) == (MANY, 0)
+    assert most_threads <= 1
+    assert len(runner.polls) < 10
+    until_idle()
+
+
+def test_the_thread_ends_when_nothing_is_open_and_begins_again(runner: ScriptedRunner) -> None:
+    for _ in range(3):
+        concurrent.futures.wait([runner.submit(math.sqrt, 4)], timeout=LIMIT_S)
+        until_idle()
+
+
+def test_at_most_so_many_run_at_once(runner: ScriptedRunner) -> None:
+    futures = runner.map(math.sqrt, range(20), parallelism=3)
+    assert not concurrent.futures.wait(futures, timeout=LIMIT_S).not_done
+    assert runner.most_at_once <= 3
+
+
+def test_calls_wait_for_room_in_the_queue(runner: ScriptedRunner) -> None:
+    runner.most_in_queue = 2
+    futures = runner.map(math.sqrt, range(10))
+    assert not concurrent.futures.wait(futures, timeout=LIMIT_S).not_done
+    assert len(runner.spawned) == 10
+
+
+def test_what_is_refused_is_that_calls_error_only(runner: ScriptedRunner) -> None:
+    names = iter(range(3))
+    spawn = runner.spawn
+
+    def refusing(request, **options):  # type: ignore[no-untyped-def]
+        error = SubmissionError("no such partition") if next(names) == 1 else None
+        runner.scripts[request.run_id] = Script(spawn_error=error)
+        return spawn(request, **options)
+
+    runner.spawn = refusing  # type: ignore[method-assign]
+    first, second, third = runner.map(math.sqrt, range(3))
+
+    assert isinstance(why(second), SubmissionError)
+    # These ended well, as far as the script goes; nobody wrote a value.
+    for future in (first, third):
+        error = why(future)
+        assert isinstance(error, RunFailedError)
+        assert error.result is not None
+        assert error.result.status == "completed"
+
+
+def test_when_room_never_comes_the_calls_are_refused(runner: ScriptedRunner) -> None:
+    runner.most_in_queue = 0
+    futures = runner.map(math.sqrt, range(3))
+    assert all(isinstance(why(future), SubmissionError) for future in futures)
+    assert runner.ended_sweeps == 1
+
+
+def test_a_damaged_record_ends_its_own_future_only(runner: ScriptedRunner) -> None:
+    futures = runner.map(math.sqrt, range(3), parallelism=3)
+    runner.vanished.add(futures[1].run_id)
+    errors = [why(future) for future in futures]
+    assert isinstance(errors[1], RecordError | UnknownRunError)
+    assert isinstance(errors[0], RunFailedError)
+
+
+def test_nobody_waits_for_ever_when_the_watcher_fails(
+    runner: ScriptedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_run_ids: object) -> list[object]:
+        raise ZeroDivisionError("a fault of the program")
+
+    monkeypatch.setattr(runner, "poll", broken)
+    futures = runner.map(math.sqrt, range(3), parallelism=1)
+    assert [type(why(future)) for future in futures] == [ZeroDivisionError] * 3
+
+
+def test_a_cancelled_future_cancels_its_run_and_wakes_those_who_wait(
+    runner: ScriptedRunner,
+) -> None:
+    runner._calls.watcher = CallWatcher(runner, StandingClock())
+    first, second = runner.map(math.sqrt, range(2), parallelism=2)
+
+    assert first.cancel()
+
+    assert runner.cancelled == [first.run_id]
+    assert concurrent.futures.wait([first], timeout=LIMIT_S).done == {first}
+    assert first.cancelled()
+    assert not second.done()
+    assert second.cancel()
+    assert not any(future.running() for future in (first, second))
+    until_idle()
+
+
+def test_what_waits_is_under_lease_as_long_as_it_waits_though_nobody_asks(
+    runner: ScriptedRunner,
+) -> None:
+    runner._call_watcher = CallWatcher(runner, StandingClock())  # type: ignore[attr-defined]
+    first, second = runner.map(math.sqrt, range(2), parallelism=1)
+    assert len(runner.leases) == 1
+
+    assert second.cancel()
+    first.cancel()
+
+    until_idle()
+    assert runner.leases == []
+
+
+def test_no_lease_is_left_when_submitting_fails(runner: ScriptedRunner) -> None:
+    def broken(_request: object, **_options: object) -> None:
+        raise ZeroDivisionError("a fault of the program")
+
+    runner.spawn = broken  # type: ignore[method-assign,assignment]
+    with pytest.raises(ZeroDivisionError):
+        runner.map(math.sqrt, range(2))
+    assert runner.leases == []

@@ -1,0 +1,298 @@
+#!/bin/bash
+#SBATCH --job-name=tmgg-experiment
+#SBATCH --nodes=4
+#SBATCH --exclusive
+#SBATCH --tasks-per-node=1
+#SBATCH --cpus-per-task=8
+#SBATCH --gpus-per-task=1
+#SBATCH --mem-per-cpu=4GB
+#SBATCH --time=08:00:00
+#SBATCH --partition=gpu
+#SBATCH --output=slurm_outputs/run-1.out
+#SBATCH --error=slurm_outputs/run-1.err
+#SBATCH --open-mode=append
+#SBATCH --signal=B:USR2@120
+
+# TMGG: this run's files, its phases and its exit record
+export TMGG_SUBMISSION=TOKEN
+tmgg_intent=/home/alice/project/slurm_outputs/run-1/1/intent.json
+tmgg_dir=/home/alice/project/slurm_outputs/run-1/1
+tmgg_ended=/home/alice/project/slurm_outputs/.ended/run-1.1.json
+tmgg_script=$tmgg_dir/job.sh
+tmgg_job=$SLURM_JOB_ID
+tmgg_enter() { :; }
+export TMGG_JOB_ID=$tmgg_job TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
+tmgg_stage=claim
+tmgg_signal=
+tmgg_asked=
+tmgg_interrupted=
+
+tmgg_now() { # bash before 5.0 has no EPOCHREALTIME; some locales write it with a comma
+    local now=${EPOCHREALTIME:-$(date +%s.%N)}
+    printf '%s' "${now/,/.}"
+}
+
+tmgg_phase() {
+    printf '%s %s %s\n' "$1" "$(tmgg_now)" "$HOSTNAME" >> "$tmgg_dir/phases"
+}
+
+tmgg_fail() { # message, exit code
+    echo "tmgg: $1" >&2
+    exit "$2"
+}
+
+# The first job to link its id owns a folder; a duplicate left by a lost answer ends here, unused.
+tmgg_own() { # folder, job
+    local mine=$1/.owner.$SLURM_JOB_ID owner
+    printf '%s\n' "$2" > "$mine" || tmgg_fail "cannot write to $1" 74
+    ln "$mine" "$1/owner" 2> /dev/null
+    rm -f "$mine"
+    read -r owner < "$1/owner" || tmgg_fail "cannot write to $1" 74
+    if [ "$owner" != "$2" ]; then
+        # "nobody" owns what was given up before a job began it.
+        echo "tmgg: job $2 is not needed, this submission belongs to $owner"
+        exit 0
+    fi
+}
+
+# A run that was removed may have left its name to another: then the folder has another token.
+tmgg_is_anothers() {
+    local code
+    if [ -z "$TMGG_SUBMISSION" ]; then return 1; fi
+    grep -qsF "$TMGG_SUBMISSION" "$tmgg_intent"
+    code=$?
+    [ "$code" -eq 1 ] # 2: it cannot be read, which says nothing
+}
+
+tmgg_claim() {
+    if tmgg_is_anothers; then
+        echo "tmgg: job $tmgg_job is not needed: its run was removed, and another has its name"
+        exit 0
+    fi
+    tmgg_enter
+    tmgg_own "$tmgg_dir" "$tmgg_job"
+    if [ -e "$tmgg_dir/cancel.json" ]; then
+        echo "tmgg: cancelled before it began; nothing to do"
+        tmgg_stage=cancelled
+        exit 0
+    fi
+    # A job that ended by itself is not run again because a node died, or somebody requeued it, then.
+    if [ -s "$tmgg_dir/entrypoint_exit_code" ] && grep -qs '"signal": ""' "$tmgg_ended"; then
+        echo "tmgg: this run has ended; tmgg-jobs retry runs a failed one again"
+        exit "$(cat "$tmgg_dir/entrypoint_exit_code")"
+    fi
+    # Nor one whose end was told: a retry may have begun meanwhile.
+    if [ -e "$tmgg_dir/verdict.json" ]; then
+        echo "tmgg: the end of this run was told; tmgg-jobs retry runs a failed one again"
+        exit 0
+    fi
+}
+
+# What an earlier start of this job left must not be taken for this one's.
+tmgg_set_aside() {
+    local name
+    for name in phases result.json entrypoint_exit_code; do
+        if [ -e "$tmgg_dir/$name" ]; then
+            mv -f "$tmgg_dir/$name" "$tmgg_dir/$name.before-restart-$TMGG_RESTART"
+        fi
+    done
+    rm -f "$tmgg_ended" "$tmgg_dir/stop"
+    if [ -n "$tmgg_asked" ]; then tmgg_tell; fi # this start has been signalled already
+    # A process of an earlier start, on a node that lost touch, sees by this that it is too late.
+    printf '%s\n' "$TMGG_RESTART" > "$tmgg_dir/restart" || tmgg_fail "cannot write to $tmgg_dir" 74
+    # All starts of all submissions append to the same logs.
+    tmgg_mark="tmgg: submission ${tmgg_dir##*/}, restart $TMGG_RESTART, job $tmgg_job on $HOSTNAME"
+    echo "$tmgg_mark"
+    echo "$tmgg_mark" >&2
+}
+
+# A setup command fails by its own exit code, not by what fails inside a file that it sources.
+# Its words stay in this script, which only its owner can read: they may hold a secret.
+tmgg_check_setup() { # exit code, line of this script, depth of sourcing
+    local number=0 last=$tmgg_setup_line lines
+    if [ "$3" -gt 1 ]; then return; fi
+    for lines in 1 1; do
+        number=$((number + 1)) last=$((last + lines))
+        if [ "$2" -le "$last" ]; then break; fi
+    done
+    tmgg_fail "setup command failed with exit code $1: number $number of slurm_setup_commands, line $2 of $tmgg_script" 71
+}
+
+# Open to the team where the run's folder is.
+tmgg_share() { # folder that says it, mode, files
+    case $(stat -c %A "$1" 2> /dev/null) in d???r-s---*) chmod "$2" "${@:3}" ;; esac
+}
+
+tmgg_record() { # exit code
+    local entrypoint=null temporary=$tmgg_ended.$SLURM_JOB_ID.tmp
+    if tmgg_is_anothers; then return; fi
+    if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then read -r entrypoint < "$tmgg_dir/entrypoint_exit_code"; fi
+    umask 077 # whatever the site's: a record that others can write is not trusted
+    printf '{"version": 1, "token": "%s", "job_id": "%s", "restart": %s, "stage": "%s", "signal": "%s", "exit_code": %s, "entrypoint_exit_code": %s, "ended_at": %s}\n' \
+        "$TMGG_SUBMISSION" "$tmgg_job" "$TMGG_RESTART" "$tmgg_stage" "$tmgg_signal" "$1" "$entrypoint" "$(tmgg_now)" > "$temporary" &&
+        tmgg_share "$tmgg_dir" 640 "$temporary" &&
+        sync "$temporary" && mv -f "$temporary" "$tmgg_ended"
+}
+
+tmgg_exit() {
+    local code=$?
+    trap - EXIT
+    trap '' TERM USR2 HUP INT QUIT USR1 XCPU # the record must still be written
+    if [ "$tmgg_stage" = claim ]; then return; fi
+    tmgg_phase batch_end
+    tmgg_record "$code"
+}
+
+# Asked by tmgg_job: one element of an array has the array's own id as its SLURM_JOB_ID, which to
+# scontrol means all elements.
+tmgg_preempted() {
+    case " $(timeout 20 scontrol --oneliner show job "$tmgg_job" 2> /dev/null) " in
+        *' PreemptTime=2'*) return 0 ;;
+    esac
+    return 1
+}
+
+# By the experiment itself: Lightning does that.
+tmgg_is_requeued() {
+    case " $(timeout 20 scontrol --oneliner show job "$tmgg_job" 2> /dev/null) " in
+        *" Restarts=$TMGG_RESTART "*) return 1 ;;
+        *' Restarts='*) return 0 ;;
+    esac
+    return 1
+}
+
+# Not before the claim: the folder may be another job's. tmgg_set_aside makes up for it.
+tmgg_tell() {
+    if [ "$tmgg_stage" != claim ]; then printf '%s\n' "$tmgg_asked" > "$tmgg_dir/stop"; fi
+}
+
+# Slurm's signal ahead of the time limit; at some sites also ahead of preemption.
+tmgg_ask() {
+    tmgg_interrupted=1
+    tmgg_asked=time_limit
+    tmgg_tell
+    if tmgg_preempted; then
+        tmgg_asked=preemption
+        tmgg_tell
+    fi
+    echo "tmgg: the experiment is asked to save its state and end ($tmgg_asked)" >&2
+}
+
+tmgg_wait() { # process id; the signal above only interrupts the waiting
+    local code
+    wait "$1"
+    tmgg_srun_code=$?
+    while [ -n "$tmgg_interrupted" ] && [ "$tmgg_srun_code" -gt 128 ]; do
+        tmgg_interrupted=
+        wait "$1"
+        code=$?
+        if [ "$code" -eq 127 ]; then break; fi # it had ended, of a signal of its own
+        tmgg_srun_code=$code
+    done
+}
+
+# The experiment saved its state because it was asked to: the job goes back into the queue. Where it
+# cannot do so by itself, whoever waits for the run submits it again.
+tmgg_go_on() {
+    if [ -z "$tmgg_asked" ] && tmgg_preempted; then tmgg_asked=preemption; fi
+    if [ -z "$tmgg_asked" ]; then return; fi # somebody stopped it by hand
+    if [ "$TMGG_RESTART" -ge 100 ]; then
+        echo "tmgg: this run has no restart left (slurm_max_restarts, slurm_requeue)" >&2
+        return
+    fi
+    tmgg_signal=USR2 # not an end by itself: the next start of this job must run
+    tmgg_record 85
+    if tmgg_is_requeued || timeout 60 scontrol requeue "$tmgg_job"; then
+        sleep 60 &
+        wait $! # for the TERM by which Slurm ends this start
+    fi
+}
+trap tmgg_exit EXIT
+trap 'tmgg_signal=TERM; exit 143' TERM
+# What else ends a batch script: a person's scancel with a signal, a site's signal ahead of the end.
+trap 'tmgg_signal=HUP; exit 129' HUP
+trap 'tmgg_signal=INT; exit 130' INT
+trap 'tmgg_signal=QUIT; exit 131' QUIT
+trap 'tmgg_signal=USR1; exit 138' USR1
+trap 'tmgg_signal=XCPU; exit 152' XCPU
+trap tmgg_ask USR2
+
+tmgg_claim
+tmgg_stage=restart
+tmgg_set_aside
+if [ "$TMGG_RESTART" -gt 100 ]; then
+    tmgg_fail "restarted $TMGG_RESTART times, which is more than slurm_max_restarts allows" 76
+fi
+tmgg_stage=setup
+tmgg_phase batch_start
+export PATH=/home/alice/venv/bin:"$PATH"
+
+# Environment setup (from slurm_setup_commands)
+tmgg_setup_line=$((LINENO + 1))
+trap 'tmgg_check_setup "$?" "$LINENO" "${#BASH_SOURCE[@]}"' ERR
+module load cuda/12.1
+source activate tmgg
+trap - ERR
+tmgg_stage=preflight
+python -m tmgg.experiment_utils.ray_cluster.preflight --ray || exit
+tmgg_phase environment_ready
+
+# Get head node IP for Ray cluster
+nodes=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
+# shellcheck disable=SC2206
+nodes_array=($nodes)
+head_node=${nodes_array[0]}
+head_ip=$(python -m tmgg.experiment_utils.ray_cluster.head_address "${nodes_array[@]}") || exit
+ip_head=$head_ip:6379
+export ip_head TMGG_RAY_ADDRESS=$ip_head
+echo "tmgg: Ray head on $head_node at $ip_head"
+
+# Ray keeps its sockets and logs in a folder of this start; its token stays in a file of its owner.
+# A keeper on each node makes the folder and removes it when this start ends, however it ends
+export RAY_USAGE_STATS_ENABLED=${RAY_USAGE_STATS_ENABLED:-0}
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$tmgg_dir/ray_token
+export TMGG_SET_BY_JOB='{"ip_head": null, "RAY_AUTH_MODE": null, "RAY_AUTH_TOKEN_PATH": null, "RAY_TMPDIR": null}'
+tmgg_stage=ray
+coproc tmgg_keepers {
+    exec env -u SLURM_MEM_PER_CPU -u SLURM_MEM_PER_GPU -u SLURM_MEM_PER_NODE \
+        srun --overlap --mem=0 --quiet --ntasks-per-node=1 --cpus-per-task=1 \
+        --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --kill-on-bad-exit=1 \
+        python -m tmgg.experiment_utils.ray_cluster.folder_keeper "$tmgg_dir" /tmp < /dev/null
+}
+# shellcheck disable=SC2154
+tmgg_keepers_srun=$tmgg_keepers_PID
+tmgg_folders=0
+while [ "$tmgg_folders" -lt "$SLURM_JOB_NUM_NODES" ] && read -r -t 300 tmgg_word tmgg_path <&"${tmgg_keepers[0]}"; do
+    if [ "$tmgg_word" = tmgg-folder ]; then
+        export RAY_TMPDIR=$tmgg_path
+        tmgg_folders=$((tmgg_folders + 1))
+    fi
+done
+[ "$tmgg_folders" -eq "$SLURM_JOB_NUM_NODES" ] || tmgg_fail "cannot make a folder for Ray on every node" 73
+tmgg_phase ray_start
+
+# Start Ray cluster using symmetric-run
+srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" \
+    --cpus-per-task="$SLURM_CPUS_PER_TASK" --wait=2 \
+    python -m tmgg.experiment_utils.job.slurm_step \
+    ray symmetric-run \
+    --address "$ip_head" \
+    --min-nodes "$SLURM_JOB_NUM_NODES" \
+    --num-cpus="${SLURM_CPUS_PER_TASK}" \
+    --num-gpus="1" \
+    -- \
+    python -u -c 'import sys; from tmgg.experiment_utils.job.slurm_step import forget_step; forget_step(); from tmgg.experiment_utils.job.execute import execute_task; sys.exit(execute_task(sys.argv[1]))' "$tmgg_dir" &
+tmgg_wait $!
+if grep -q '^entrypoint_start ' "$tmgg_dir/phases"; then tmgg_stage=entrypoint; fi
+tmgg_phase ray_end
+kill -USR1 "$tmgg_keepers_srun" 2> /dev/null # srun passes it on; at a TERM it kills the keepers
+wait "$tmgg_keepers_srun"
+
+# Only the experiment itself knows how it ended: symmetric-run exits 0 when Ray never started, and
+# srun ends otherwise than 0 when a worker lingers.
+if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then
+    read -r tmgg_code < "$tmgg_dir/entrypoint_exit_code"
+    if [ "$tmgg_code" = 85 ]; then tmgg_go_on; fi
+    exit "$tmgg_code"
+fi
+tmgg_fail "the experiment left no exit code; srun ended with $tmgg_srun_code" "$((tmgg_srun_code ? tmgg_srun_code : 97))"

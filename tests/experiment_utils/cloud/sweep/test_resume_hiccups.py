@@ -1,0 +1,154 @@
+"""A launch that begins while a folder does not answer waits, and then submits nothing twice."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.clock import FakeClock
+from tests.fakes.hiccup import Hiccup
+from tests.fakes.slurm.fake import FakeSlurm
+from tmgg.cli.selection import find_several
+from tmgg.errors import TmggError, UnknownRunError, UnreadableError
+from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
+from tmgg.experiment_utils.cloud.runs import SweepMode
+from tmgg.experiment_utils.files.hiccups import HICCUP_GRACE_S
+
+LAB = "def double(config):\n    return 2 * config.x\n"
+CONFIGS = [{"experiment": {"_target_": "lab:double"}, "x": x} for x in (1, 2)]
+PLACES = [".", ".sweeps", ".batches", "RUN"]
+
+
+@pytest.fixture
+def folder(folder: Path) -> Path:
+    (folder / "lab.py").write_text(LAB)
+    return folder
+
+
+@pytest.fixture
+def hiccup(monkeypatch: pytest.MonkeyPatch) -> Hiccup:
+    return Hiccup(monkeypatch)
+
+
+def new_runner(clock: FakeClock | None = None) -> SlurmRunner:
+    return SlurmRunner(SlurmConfig(nodes=1, gpus_per_task=0, mem_per_cpu="1MB"), clock=clock)
+
+
+def move(source: Path, target: Path) -> None:
+    source.rename(target)
+
+
+@pytest.mark.parametrize("mode", ["separate", "array"])
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE, errno.EIO])
+def test_a_resume_that_begins_during_a_hiccup_waits_for_its_end(
+    slurm: FakeSlurm,
+    folder: Path,
+    hiccup: Hiccup,
+    clock: FakeClock,
+    number: int,
+    place: str,
+    mode: SweepMode,
+) -> None:
+    first = new_runner()
+    sweep = first.spawn_sweep(CONFIGS, mode=mode)
+    jobs = len(slurm.jobs)
+    if place == "RUN":
+        place = sweep.run_ids[0] if mode == "separate" else f".batches/{sweep.sweep_id}.1"
+    hiccup.begin(first.output_dir / place, number)
+    clock.after(60.0, hiccup.end)
+    again = new_runner(clock).spawn_sweep(CONFIGS, mode=mode, resume=True)
+    assert clock.now_s >= 1_060.0
+    assert (again.run_ids, len(slurm.jobs)) == (sweep.run_ids, jobs)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_resume_during_a_hiccup_that_lasts_longer_than_the_grace_submits_nothing(
+    slurm: FakeSlurm, folder: Path, hiccup: Hiccup, clock: FakeClock, place: str
+) -> None:
+    first = new_runner()
+    sweep = first.spawn_sweep(CONFIGS, mode="separate")
+    hiccup.begin(first.output_dir / place.replace("RUN", sweep.run_ids[0]), errno.EIO)
+    with pytest.raises(UnreadableError, match="cannot be read"):
+        new_runner(clock).spawn_sweep(CONFIGS, mode="separate", resume=True)
+    assert clock.now_s == pytest.approx(1_000 + HICCUP_GRACE_S, abs=2)
+    assert len(slurm.jobs) == 2
+
+
+@pytest.mark.parametrize("mode", ["separate", "array"])
+@pytest.mark.parametrize("place", [".", ".sweeps", ".batches"])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE, errno.EIO])
+def test_a_launch_that_begins_during_a_hiccup_waits_for_its_end(
+    slurm: FakeSlurm,
+    folder: Path,
+    hiccup: Hiccup,
+    clock: FakeClock,
+    number: int,
+    place: str,
+    mode: SweepMode,
+) -> None:
+    first = new_runner()
+    first.spawn_sweep(CONFIGS, mode=mode)
+    jobs = len(slurm.jobs)
+    hiccup.begin(first.output_dir / place, number)
+    clock.after(60.0, hiccup.end)
+    new_runner(clock).spawn_sweep(CONFIGS, mode=mode)
+    assert clock.now_s >= 1_060.0
+    assert len(slurm.jobs) == 2 * jobs
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE, errno.EIO])
+def test_a_single_run_that_begins_during_a_hiccup_waits_for_its_end(
+    slurm: FakeSlurm, folder: Path, hiccup: Hiccup, clock: FakeClock, number: int
+) -> None:
+    new_runner().spawn_experiment(CONFIGS[0], run_id="a")
+    hiccup.begin(folder / "slurm_outputs", number)
+    clock.after(60.0, hiccup.end)
+    new_runner(clock).spawn_experiment(CONFIGS[1], run_id="b")
+    assert clock.now_s >= 1_060.0
+    assert len(slurm.jobs) == 2
+
+
+def test_a_resume_waits_for_an_output_folder_that_is_away(
+    slurm: FakeSlurm, folder: Path, clock: FakeClock
+) -> None:
+    runner = new_runner()
+    sweep = runner.spawn_sweep(CONFIGS, mode="separate")
+    away = folder / "away"
+    runner.output_dir.rename(away)
+    with pytest.raises(UnreadableError, match="had runs and is not found now"):
+        new_runner(clock).spawn_sweep(CONFIGS, mode="separate", resume=True)
+    assert not runner.output_dir.exists()
+    clock.after(60.0, lambda: move(away, runner.output_dir))
+    again = new_runner(clock).spawn_sweep(CONFIGS, mode="separate", resume=True)
+    assert (again.run_ids, len(slurm.jobs)) == (sweep.run_ids, 2)
+
+
+def test_a_folder_that_never_had_runs_and_cannot_be_made_is_refused_at_once(
+    slurm: FakeSlurm, folder: Path, clock: FakeClock
+) -> None:
+    (folder / "slurm_outputs").write_text("")
+    for resume in (False, True):
+        with pytest.raises(TmggError, match="Nothing was submitted"):
+            new_runner(clock).spawn_sweep(CONFIGS, mode="separate", resume=resume)
+    assert clock.naps_s == []
+
+
+def test_a_folder_that_never_was_is_empty(slurm: FakeSlurm, folder: Path) -> None:
+    assert len(new_runner().spawn_sweep(CONFIGS, mode="separate", resume=True).run_ids) == 2
+    assert len(slurm.jobs) == 2
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE, errno.EIO])
+def test_a_run_in_a_folder_that_does_not_answer_is_not_called_unknown(
+    slurm: FakeSlurm, folder: Path, hiccup: Hiccup, number: int
+) -> None:
+    runner = new_runner()
+    sweep = runner.spawn_sweep(CONFIGS, mode="separate")
+    hiccup.begin(runner.output_dir, number)
+    for text in (sweep.sweep_id, sweep.run_ids[0]):
+        with pytest.raises(UnreadableError):
+            find_several([text], [runner.output_dir])
+    hiccup.end()
+    with pytest.raises(UnknownRunError):
+        find_several(["nobody"], [runner.output_dir])
