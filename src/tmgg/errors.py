@@ -106,6 +106,10 @@ class DivergedError(TmggError):
         """The best weights from before, if they are in a file."""
 
 
+class IdleGpuError(TmggError):
+    """A run let its GPUs idle for as long as its option `idle_gpu_minutes` allows."""
+
+
 class RunError(TmggError):
     """Something about one run's record."""
 

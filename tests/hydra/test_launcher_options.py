@@ -63,6 +63,7 @@ def test_every_field_of_slurm_config_is_a_key_that_reaches_the_runner() -> None:
         "no_kill": True,
         "signal_lead_s": 300,
         "stop_signal": "USR1",
+        "idle_gpu_minutes": 30,
         "sweep_mode": "packed",
         "runs_per_node": 2,
         "object_store_memory_mb": 500,

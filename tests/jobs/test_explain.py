@@ -94,6 +94,7 @@ def test_a_pending_run_says_whether_it_will_start_and_when(
     explained = tmgg_jobs("explain", "run-1", "--json").json
     assert set(explained) == {
         "run_id", "status", "summary", "reasons", "estimated_start", "failure", "evidence",
+        "advice",
     }  # fmt: skip
     assert "will start by itself" in explained["summary"]
     assert explained["estimated_start"] == "2026-11-24T08:00:00"

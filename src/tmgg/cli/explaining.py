@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from tmgg.cli.used import describe_use
 from tmgg.console.durations import render_duration
 from tmgg.errors import RunError
 from tmgg.experiment_utils.cloud.judging.diagnosis import LogTails, find_evidence
@@ -28,6 +29,7 @@ def explain_run(run: KnownRun, state: RunState) -> dict[str, Any]:
         "estimated_start": None if _is_blocked(reasons) else state.estimated_start,
         "failure": asdict(state.failure) if state.failure else None,
         "evidence": _evidence(run, state),
+        "advice": describe_use(newest_submission(run.paths), state)["advice"],
     }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from tmgg.cli.run_json import to_json
 from tmgg.cli.shell_commands import render_commands
+from tmgg.cli.used import describe_use
 from tmgg.errors import RecordError, RunError
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.judging.results import load_verdict
@@ -35,6 +36,7 @@ def describe(run: KnownRun, found: Found) -> dict[str, Any]:
         "tmgg_version": record.tmgg_version if record else None,
         "settings": _settings(last, record),
         "result": _result(last, found),
+        **describe_use(last, found),
         "submissions": [_submission(run.paths.submission(number)) for number in numbers],
         "refused_retry": _refused_retry(run.paths),
         "timeline": _timeline(run, last),

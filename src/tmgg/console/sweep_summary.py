@@ -24,6 +24,11 @@ log = logging.getLogger(__name__)
 FILE_NAME = "sweep_summary"
 METRIC_PREFIX = "metrics."
 OVERRIDE_PREFIX = "overrides."
+USE_PREFIX = "used."
+USE_FIELDS = (
+    "cpu_seconds", "cpu_cores_mean", "memory_mean_bytes", "memory_peak_bytes",
+    "gpu_busy_mean_percent", "gpu_memory_peak_bytes",
+)  # fmt: skip
 READABLE = 0o644
 # The parts of a key such as a.b[0].c
 _STEP = re.compile(r"[^.\[\]]+")
@@ -110,9 +115,15 @@ def flatten(rows: Sequence[SweepRow]) -> list[JsonDict]:
     """The rows with the same columns in each; None where a run has no such metric or override."""
     names = list(dict.fromkeys(name for row in rows for name in row.result.metrics))
     overrides = [overrides_of(row) for row in rows]
+    is_sampled = any(row.result.used is not None for row in rows)
     keys = list(dict.fromkeys(key for each in overrides for key in each))
     return [
-        _flat(row, {key: each.get(key) for key in keys}, names)
+        _flat(
+            row,
+            {key: each.get(key) for key in keys},
+            names,
+            use_of(row) if is_sampled else {},
+        )
         for row, each in zip(rows, overrides, strict=True)
     ]
 
@@ -151,7 +162,13 @@ def save_summary(rows: Sequence[SweepRow], ranking: Ranking, folder: Path) -> li
     return written
 
 
-def _flat(row: SweepRow, overrides: JsonDict, metrics: Sequence[str]) -> JsonDict:
+def use_of(row: SweepRow) -> JsonDict:
+    """What the run used, for a line of the table; None where it was not sampled."""
+    used = row.result.used
+    return {f"{USE_PREFIX}{name}": getattr(used, name, None) for name in USE_FIELDS}
+
+
+def _flat(row: SweepRow, overrides: JsonDict, metrics: Sequence[str], use: JsonDict) -> JsonDict:
     result = row.result
     return {
         "number": row.number,
@@ -166,6 +183,7 @@ def _flat(row: SweepRow, overrides: JsonDict, metrics: Sequence[str]) -> JsonDic
         "output_path": result.output_path,
         "checkpoint_path": result.checkpoint_path,
         "error_message": result.error_message,
+        **use,
         **{f"{OVERRIDE_PREFIX}{key}": value for key, value in overrides.items()},
         **{f"{METRIC_PREFIX}{name}": result.metrics.get(name) for name in metrics},
     }
@@ -181,7 +199,7 @@ def _parquet(flat: Sequence[JsonDict]) -> bytes:
     }
     arrays = {}
     for name, values in columns.items():
-        if name.startswith(METRIC_PREFIX):
+        if name.startswith((METRIC_PREFIX, USE_PREFIX)):
             arrays[name] = pyarrow.array([_float(value) for value in values], type="float64")
         elif name.startswith(OVERRIDE_PREFIX):
             same, kind = _of_one_type(values)

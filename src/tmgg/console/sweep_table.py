@@ -10,6 +10,7 @@ from tmgg.console.ranking import Ranking
 from tmgg.console.sweep_summary import SweepRow
 from tmgg.console.tables import NEVER_LEFT_OUT, Column
 from tmgg.errors import ConfigError
+from tmgg.experiment_utils.sampling.sizes import render_bytes
 
 METRICS_SHOWN = 8
 _OVERRIDES, _FAILURE, _NUMBER, _TIME, _METRICS = range(1, 6)
@@ -82,6 +83,32 @@ def failure_column(rows: Sequence[SweepRow]) -> Column:
     failures = [row.result.failure for row in rows]
     kinds = [failure.kind if failure else "" for failure in failures]
     return Column(name="failure", cells=kinds, rank=_FAILURE)
+
+
+def use_columns(rows: Sequence[SweepRow]) -> list[Column]:
+    """What runs used, for those who ask for it by name; none where nothing was sampled."""
+    uses = [row.result.used for row in rows]
+    if all(use is None for use in uses):
+        return []
+    cells: dict[str, list[str]] = {
+        "cpu_cores": ["" if use is None else f"{use.cpu_cores_mean:.3g}" for use in uses],
+        "memory": ["" if use is None else render_bytes(use.memory_peak_bytes) for use in uses],
+        "gpu_busy": ["" if use is None else _percent(use.gpu_busy_mean_percent) for use in uses],
+        "gpu_memory": ["" if use is None else _bytes(use.gpu_memory_peak_bytes) for use in uses],
+    }
+    return [
+        Column(name=name, cells=each, rank=_METRICS, is_number=True)
+        for name, each in cells.items()
+        if any(each)
+    ]
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f} %"
+
+
+def _bytes(value: int | None) -> str:
+    return "" if value is None else render_bytes(value)
 
 
 def run_column(rows: Sequence[SweepRow]) -> Column:

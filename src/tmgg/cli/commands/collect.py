@@ -135,6 +135,7 @@ def _put_results(rows: "Sequence[SweepRow]", ranking: "Ranking", patterns: "Sequ
         sweep_table.time_column(rows),
         *sweep_table.metric_columns(rows, names, ranking),
         sweep_table.failure_column(rows),
+        *(sweep_table.use_columns(rows) if patterns else []),
     ]
     shown = sweep_table.chosen(columns, patterns) if patterns else columns
     more = len(all_names) - len(names)

@@ -54,6 +54,8 @@ def _put(explanation: dict[str, Any]) -> None:
             put(f"  {line}")
     if explanation["failure"]:
         put(f"\nHINT: {explanation['failure']['hint']}")
+    for line in explanation["advice"]:
+        put(f"\nIt {line}.")
 
 
 def _explain_sweep(meaning: "Meaning", *, as_json: bool) -> None:

@@ -97,6 +97,7 @@ def _put_details(details: dict[str, Any]) -> None:
         put(_block("what to do", details["failure"]["hint"].splitlines()))
     if details["refused_retry"] is not None:
         put(_block("a retry was refused, and left the run as it was", _refusal_lines(details)))
+    put(_block("what it used", _use_lines(details)))
     put(_block("timeline", [_timeline_line(mark) for mark in details["timeline"]]))
     if len(details["submissions"]) > 1:
         lines = [line for item in details["submissions"] for line in _submission_lines(item)]
@@ -140,6 +141,15 @@ def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
         ("metrics", ", ".join(metrics)),
         ("checkpoint", visible_line(result["checkpoint_path"] or "")),
     ]
+
+
+def _use_lines(details: dict[str, Any]) -> list[str]:
+    from tmgg.console.used_words import use_lines
+    from tmgg.experiment_utils.sampling.used import RunUse
+
+    if details["used"] is None:
+        return []
+    return [*use_lines(RunUse.from_json(details["used"])), *details["advice"]]
 
 
 def _exit_words(exit_code: str | None) -> str:

@@ -23,6 +23,12 @@ def positive(name: str, value: object) -> None:
         raise ConfigError(f"{name}={value!r} must be a number of seconds above 0")
 
 
+def minutes(name: str, value: object) -> None:
+    fits = isinstance(value, int | float) and not isinstance(value, bool)
+    if not fits or not 0 < float(str(value)) < float("inf"):
+        raise ConfigError(f"{name}={value!r} must be a number of minutes above 0")
+
+
 def amount(name: str, value: object) -> None:
     """Of a resource; half a CPU is one."""
     fits = isinstance(value, int | float) and not isinstance(value, bool)

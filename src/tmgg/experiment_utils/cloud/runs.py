@@ -9,6 +9,7 @@ from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.identity.run_identity import Identity
 from tmgg.experiment_utils.run_folder.failures import Failure
 from tmgg.experiment_utils.run_folder.task import ConfigLike, Metrics, Worker
+from tmgg.experiment_utils.sampling.used import RunUse
 
 Status = Literal["pending", "running", "completed", "failed"]
 SweepMode = Literal["separate", "array", "packed"]
@@ -101,6 +102,8 @@ class ExperimentResult:
     """The processes that took part, by rank, and the host of each, where the experiment says."""
     output_path: str | None = None
     """The log."""
+    used: RunUse | None = None
+    """CPU, memory and GPUs; None where nothing was sampled, as in a run of less than a second."""
 
 
 NOT_SUBMITTED = "not submitted yet"

@@ -19,6 +19,7 @@ from typing import Any
 from tmgg.errors import (
     ArtifactError,
     DivergedError,
+    IdleGpuError,
     StoppedEarlyError,
     TaskError,
     UnwritableError,
@@ -63,6 +64,7 @@ from tmgg.experiment_utils.run_folder.task import (
     load_target,
     render_result_line,
 )
+from tmgg.experiment_utils.sampling.sampler import sampling_use
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +127,7 @@ def _attempt(paths: SubmissionPaths, started: Stopwatch) -> TaskOutput:
             heeding_term(paths),
             _limit(task, paths, started),
             _silent_exit_told(paths, started),
+            _sampled(paths, started),
         ):
             returned = ending_well(experiment)(config)
         stage = "result"
@@ -166,6 +169,13 @@ def _silent_exit_told(
         _end_now(paths, _failed_output(paths, _Failed("run", error)), started)
 
     return telling_of_silent_exit(tell)
+
+
+def _sampled(paths: SubmissionPaths, started: Stopwatch) -> contextlib.AbstractContextManager[None]:
+    def end(error: IdleGpuError) -> None:
+        _end_now(paths, _failed_output(paths, _Failed("run", error)), started)
+
+    return sampling_use(paths, end)
 
 
 def _stamped(output: TaskOutput, paths: SubmissionPaths, started: Stopwatch) -> TaskOutput:

@@ -20,11 +20,16 @@ TOKEN_VARIABLE = "TMGG_SUBMISSION"
 """Environment of a job: the token of the submission that it was started for."""
 RAY_VARIABLE = "TMGG_RAY_ADDRESS"
 """Environment of a job: where its own Ray is."""
+ROOT_VARIABLE = "TMGG_USAGE_ROOT"
+"""Environment of a run: the process of its supervisor on this machine, below which all that it
+starts stays."""
 COMMAND_VARIABLE = "TMGG_JOB_COMMAND"
 """Environment of a job: its command line; see `program.again`."""
 NOTE = "TMGG_SET_BY_JOB"
 """What a job has set besides, with the values from before it: JSON, null for none."""
-_OF_ONE_JOB = ("TMGG_JOB_ID", "TMGG_RESTART", TOKEN_VARIABLE, RAY_VARIABLE, COMMAND_VARIABLE)
+_OF_ONE_JOB = (
+    "TMGG_JOB_ID", "TMGG_RESTART", TOKEN_VARIABLE, RAY_VARIABLE, ROOT_VARIABLE, COMMAND_VARIABLE,
+)  # fmt: skip
 _DEVICES = (
     "CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES",
     "ZE_AFFINITY_MASK",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tmgg.experiment_utils.job.execute import execute_task
-from tmgg.experiment_utils.job.job_environment import with_own
+from tmgg.experiment_utils.job.job_environment import ROOT_VARIABLE, with_own
 from tmgg.experiment_utils.packed.run_order import Order
 from tmgg.experiment_utils.supervisor import processes
 
@@ -25,7 +25,10 @@ def become_run(order: Order, *, keeper: int, restart: int) -> NoReturn:
     processes.end_with_parent(keeper, signal.SIGKILL)
     set_oom_score(_FIRST_TO_BE_KILLED)
     os.environ.update(
-        with_own(os.environ, order.environment), TMGG_JOB_ID=order.job_id, TMGG_RESTART=str(restart)
+        with_own(os.environ, order.environment),
+        TMGG_JOB_ID=order.job_id,
+        TMGG_RESTART=str(restart),
+        **{ROOT_VARIABLE: str(keeper)},
     )
     if order.cpus:
         os.sched_setaffinity(0, order.cpus)

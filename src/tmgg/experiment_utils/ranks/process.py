@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from tmgg.experiment_utils.job.context import Rank, RunNode
+from tmgg.experiment_utils.job.job_environment import ROOT_VARIABLE
 from tmgg.experiment_utils.supervisor import processes
 
 
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     from tmgg.experiment_utils.job.execute import execute_task  # slow: after the line above
 
     sys.argv = ["tmgg", folder]
+    os.environ[ROOT_VARIABLE] = str(told["supervisor"])
     nodes = [RunNode(**node) for node in told["nodes"]]
     code = execute_task(folder, rank=Rank(**told["rank"]), nodes=nodes)
     # Ahead of the end, which can take long: libraries wait for ranks that are gone.

@@ -21,6 +21,7 @@ FailureKind = Literal[
     "diverged",
     "bad_result",
     "artifacts",
+    "idle_gpu",
     "lost",
 ]
 FAILURE_KINDS: tuple[FailureKind, ...] = get_args(FailureKind)
@@ -84,6 +85,8 @@ HINTS: dict[HintName, str] = {
     "artifacts": "The experiment completed and its metrics are kept; its files are not where they "
     "should be. See that artifact_url can be written to from where the run runs (credentials, "
     "bucket), then tmgg-jobs retry: what has arrived is not sent again.",
+    "idle_gpu": "The logs may say what it waited for: data that come slowly, a lock, another rank. "
+    "Where it needs no GPU, ask for none. The option idle_gpu_minutes ended it.",
     "lost": "Nobody knows the job any more, and it left no record. Look into the .out and .err "
     "files, then tmgg-jobs retry.",
     "disk": "The folder of the run's files could not be written. Make room on that disk or in your "

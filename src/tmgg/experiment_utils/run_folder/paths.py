@@ -35,6 +35,7 @@
                 restart                how often Slurm had restarted the job when it last began
                 result.json            what the experiment returned
                 entrypoint_exit_code   0, 1, or 85 (stopped, to go on later), for the job script
+                usage.json             what the run used: CPU, memory, GPUs
                 *.before-restart-<k>   what an earlier start of the job left
                 missing.json           since when something that should be there is not
                 cancel.json            somebody asked for an end
@@ -297,6 +298,10 @@ class SubmissionPaths(JobFiles):
     @property
     def result(self) -> Path:
         return self.folder / "result.json"
+
+    @property
+    def usage(self) -> Path:
+        return self.folder / "usage.json"
 
     @property
     def missing(self) -> Path:

@@ -31,6 +31,10 @@ class RankPaths(SubmissionPaths):
         return self.own_folder / "result.json"
 
     @property
+    def usage(self) -> Path:
+        return self.own_folder / "usage.json"
+
+    @property
     def entrypoint_exit_code(self) -> Path:
         return self.own_folder / "entrypoint_exit_code"
 

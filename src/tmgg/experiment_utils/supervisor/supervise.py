@@ -17,6 +17,7 @@ from tmgg.experiment_utils.cloud.local.reservations import Wish, wait_for_room
 from tmgg.experiment_utils.files.leaving import leave
 from tmgg.experiment_utils.files.looking import is_there
 from tmgg.experiment_utils.job.job_environment import (
+    ROOT_VARIABLE,
     TOKEN_VARIABLE,
     forget_enclosing_job,
     with_own,
@@ -131,8 +132,12 @@ def _see_out(start: Start, process: subprocess.Popen[bytes]) -> End:
 def _start(start: Start, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     entrypoint = "import sys; from tmgg.experiment_utils.job.execute import execute_task; "
     entrypoint += "sys.exit(execute_task(sys.argv[1]))"
-    own = {"TMGG_JOB_ID": start.job_id, "TMGG_RESTART": str(start.restart)}
     supervisor = os.getpid()
+    own = {
+        "TMGG_JOB_ID": start.job_id,
+        "TMGG_RESTART": str(start.restart),
+        ROOT_VARIABLE: str(supervisor),
+    }
 
     def begin() -> None:
         processes.end_with_parent(supervisor, signal.SIGKILL)

@@ -11,6 +11,7 @@ from tmgg.experiment_utils.run_folder.task import FILES, RESULT_PREFIX, TaskOutp
 
 EVIDENCE_LINES = 8
 _DIVERGED = "tmgg.errors.DivergedError"
+_IDLE_GPU = "tmgg.errors.IdleGpuError"
 LOST_RANK = "RankLost"
 """The error type of a rank whose supervisor is gone, too."""
 _SIGNALS = {member.value: member.name for member in signal.Signals}
@@ -134,6 +135,8 @@ def _diagnose_output(output: TaskOutput) -> Failure:
         return failure("artifacts", f"{output.error_message}")
     if output.error_type == _DIVERGED:
         return failure("diverged", f"{output.error_message}")
+    if output.error_type == _IDLE_GPU:
+        return failure("idle_gpu", f"The run was ended: {output.error_message}.")
     for pattern in (_MEMORY, _CUDA):
         if pattern.expression.search(error):
             return failure(pattern.kind, message, hint=pattern.hint)

@@ -12,6 +12,7 @@ from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, SubmissionPat
 from tmgg.experiment_utils.run_folder.records import parse_record
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 from tmgg.experiment_utils.run_folder.task import TaskOutput, nodes_of
+from tmgg.experiment_utils.sampling.reading import find_use
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,4 +109,5 @@ def make_result(
         nodes=nodes_of(output) if output else [],
         workers=output.workers if output else [],
         output_path=str(paths.stdout),
+        used=find_use(SubmissionFiles(submission)),
     )

@@ -56,6 +56,9 @@ class LocalConfig:
     stop_signal: str | None = None
     """Signal for an experiment that knows nothing of TMGG, as in `USR1`: its process gets it when
     the run is asked to stop, if it handles it. None sends none."""
+    idle_gpu_minutes: float | None = None
+    """End a run whose GPUs all did nothing for so many minutes, as failed (`idle_gpu`); its log
+    warns after half of them. None ends none."""
     cpus_per_run: int | None = None
     """CPUs kept for each run, and its number of threads; a run waits until as many are free of the
     user's other local runs. None keeps none and leaves the number to the run."""
@@ -69,6 +72,8 @@ class LocalConfig:
             checks.integer("timeout_seconds", self.timeout_seconds, least=1)
         if self.stop_signal is not None:
             checks.stop_signal("stop_signal", self.stop_signal)
+        if self.idle_gpu_minutes is not None:
+            checks.minutes("idle_gpu_minutes", self.idle_gpu_minutes)
         if self.cpus_per_run is not None:
             checks.integer("cpus_per_run", self.cpus_per_run, least=1)
         if self.gpus_per_run is not None:

@@ -172,6 +172,7 @@ def _pack(submission: SubmissionPaths, parcel: Parcel, call_id: str) -> Envelope
         stdout=_tail(run.stdout),
         stderr=_tail(run.stderr),
         phases=_text(submission.phases),
+        usage=read_json(submission.usage),
         artifacts=artifacts,
         artifacts_root=str(run.artifacts),
     )

@@ -34,6 +34,8 @@ def deliver(submission: SubmissionPaths, call_id: str, envelope: Envelope) -> No
             write_json(submission.result, _at_home(envelope, submission))
             code = 0 if envelope.result.get("status") == "completed" else 1
             write_atomic(submission.entrypoint_exit_code, f"{code}\n".encode())
+        if envelope.usage is not None:
+            write_json(submission.usage, envelope.usage)
         if envelope.exit_record is not None:
             write_atomic(submission.ended, json.dumps(envelope.exit_record).encode())
 

@@ -58,6 +58,8 @@ class Envelope:
     """The experiment's files, as a zip archive."""
     artifacts_root: str = ""
     """Where they were in the container."""
+    usage: JsonDict | None = None
+    """What it used; not in what a container of an older TMGG sends."""
 
     def to_plain(self) -> dict[str, Any]:
         return {"version": VERSION, **asdict(self)}
@@ -70,7 +72,7 @@ class Envelope:
             raise RecordError(
                 f"{what} is no envelope but a {type(value).__name__}; set another modal_app_name"
             )
-        return cls(**_known(cls, value, what=what))
+        return cls(**_known(cls, {"usage": None, **value}, what=what))
 
 
 def _known(cls: type[Any], value: Mapping[str, Any], *, what: str) -> dict[str, Any]:

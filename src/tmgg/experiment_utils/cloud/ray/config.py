@@ -34,6 +34,9 @@ class RayConfig:
     stop_signal: str | None = None
     """Signal for an experiment that knows nothing of TMGG, as in `USR1`: its process gets it when
     the run is asked to stop, if it handles it. None sends none."""
+    idle_gpu_minutes: float | None = None
+    """End a run whose GPUs all did nothing for so many minutes, as failed (`idle_gpu`); its log
+    warns after half of them. None ends none."""
 
     cpus_per_run: float = 1.0
     """CPUs that Ray keeps for each run."""
@@ -81,6 +84,8 @@ class RayConfig:
                 checks.integer(name, getattr(self, name), least=1)
         if self.stop_signal is not None:
             checks.stop_signal("stop_signal", self.stop_signal)
+        if self.idle_gpu_minutes is not None:
+            checks.minutes("idle_gpu_minutes", self.idle_gpu_minutes)
         checks.integer("max_retries", self.max_retries, least=0)
         if self.local_gpus is not None:
             checks.integer("local_gpus", self.local_gpus, least=0)

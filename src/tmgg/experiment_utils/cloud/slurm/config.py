@@ -111,6 +111,9 @@ class SlurmConfig:
     stop_signal: str | None = None
     """Signal for an experiment that knows nothing of TMGG, as in `USR1`: its process, of each rank,
     gets it when the run is asked to stop, if it handles it. None sends none."""
+    idle_gpu_minutes: float | None = None
+    """End a run whose GPUs all did nothing for so many minutes, as failed (`idle_gpu`); its log
+    warns after half of them. None ends none."""
     no_kill: bool = False
     """Go on with the nodes that are left when one but the first dies (managed bootstrap). Otherwise
     the whole job ends, and begins again where it may be requeued."""
@@ -218,6 +221,8 @@ class SlurmConfig:
         self._check_signal()
         if self.stop_signal is not None:
             checks.stop_signal("stop_signal", self.stop_signal)
+        if self.idle_gpu_minutes is not None:
+            checks.minutes("idle_gpu_minutes", self.idle_gpu_minutes)
         self._check_resources()
         for name, pattern in PATTERNS.items():
             if self._is_set(name):

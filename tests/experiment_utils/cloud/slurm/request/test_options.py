@@ -91,7 +91,7 @@ ELSEWHERE = {
     "clusters",  # tests/jobs/test_clusters.py
     "exclusive", "no_kill", "script_template", "poll_interval_s", "submit_timeout_s",
     "lost_grace_s", "sweep_mode", "runs_per_node", "gpu_binding",
-    "stop_signal",
+    "stop_signal", "idle_gpu_minutes",
 }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""What a run uses of CPU, memory and GPUs, sampled inside its job."""

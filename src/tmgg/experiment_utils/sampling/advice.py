@@ -1,0 +1,88 @@
+"""What a run that has ended could have done with. Pure."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from tmgg.experiment_utils.sampling.sizes import render_bytes, render_request
+from tmgg.experiment_utils.sampling.used import RunUse
+
+LEAST_S = 30.0
+"""A shorter run says little about the next."""
+_ROOM = 1.3
+"""So much more than it used is advised: runs differ."""
+_TOO_MUCH = 2.0
+_TOO_LITTLE = 0.9
+_WORTH_BYTES = 1 << 30
+_IDLE_SHARE = 0.25
+_WORTH_CPUS = 4
+_BUSY_PERCENT = 30.0
+_PREFIX = "slurm_"
+
+
+def advise(use: RunUse, settings: Mapping[str, Any]) -> list[str]:
+    """Sentences, none where all was well used. `settings` are those of the run's attempt.
+
+    Memory and CPUs are spoken of where Slurm said what the job had.
+    """
+    if use.seconds < LEAST_S:
+        return []
+    found = (_of_memory(use, settings), _of_cpus(use, settings), _of_gpus(use))
+    return [words for words in found if words]
+
+
+def _of_memory(use: RunUse, settings: Mapping[str, Any]) -> str:
+    had, used = use.memory_allotted_bytes, use.memory_peak_bytes
+    if had is None:
+        return ""
+    told = f"asked for {render_bytes(had)} of memory on a node, used {render_bytes(used)} at most"
+    if used > _TOO_LITTLE * had:
+        return f"{told}: a little more, and it is out of memory"
+    if used * _TOO_MUCH > had or had - used < _WORTH_BYTES:
+        return ""
+    option = _memory_option(use, settings)
+    return f"{told}: {option} would do" if option else told
+
+
+def _memory_option(use: RunUse, settings: Mapping[str, Any]) -> str:
+    """As in `slurm_mem_per_cpu=1GB`; empty where the memory was asked for otherwise."""
+    needed = use.memory_peak_bytes * _ROOM
+    hosts = len(use.hosts)
+    shares = {
+        "mem_per_gpu": settings.get("gpus_per_task"),
+        "mem_per_node": 1,
+        "mem_per_cpu": use.cpus_allotted // hosts if use.cpus_allotted else None,
+    }
+    for name, share in shares.items():
+        if settings.get(name) and isinstance(share, int) and share > 0:
+            return f"{_PREFIX}{name}={render_request(needed / share)}"
+    return ""
+
+
+def _of_cpus(use: RunUse, settings: Mapping[str, Any]) -> str:
+    had, used = use.cpus_allotted, use.cpu_cores_mean
+    if had is None or had < _WORTH_CPUS or used > _IDLE_SHARE * had:
+        return ""
+    told = (
+        f"had {had} CPUs{_on_hosts(use)}, used {used:.2g} on average and "
+        f"{use.cpu_cores_peak:.2g} at most"
+    )
+    asked = settings.get("cpus_per_task")
+    enough = max(1, math.ceil(use.cpu_cores_peak))
+    # Whole nodes have their CPUs whatever is asked for; ranks share the number.
+    is_asked = asked == had and len(use.hosts) == 1
+    return (
+        f"{told}: {_PREFIX}cpus_per_task={enough} would do" if is_asked and enough < had else told
+    )
+
+
+def _of_gpus(use: RunUse) -> str:
+    busy = use.gpu_busy_mean_percent
+    if busy is None or busy >= _BUSY_PERCENT:
+        return ""
+    which = "its GPU was" if len(use.gpus) == 1 else f"its {len(use.gpus)} GPUs were"
+    return f"{which} busy {busy:.0f} % of the time"
+
+
+def _on_hosts(use: RunUse) -> str:
+    return "" if len(use.hosts) == 1 else f" on {len(use.hosts)} nodes"

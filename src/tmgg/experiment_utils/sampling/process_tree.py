@@ -1,0 +1,160 @@
+"""CPU time and memory of all processes of a run, as the kernel counts them (proc(5)). Linux only.
+
+A run's processes are those below its root: its supervisor, which adopts orphans, or the step of
+Slurm that it is alone in. Where neither is known it is the experiment's own process.
+"""
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_PARENT, _USER, _SYSTEM, _CHILD_USER, _CHILD_SYSTEM, _RESIDENT = 1, 11, 12, 13, 14, 21
+"""Fields of /proc/PID/stat, counted from the one after the command's name."""
+_SLURM_STEP = "slurmstepd"
+_MOST_ANCESTORS = 64
+_BYTES_OF_STAT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process at one moment."""
+
+    parent: int
+    name: str
+    cpu_s: float
+    """CPU time of its own and of the children that it has waited for, in seconds."""
+    children_cpu_s: float
+    """The part of it that is the children's."""
+    resident_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TreeUse:
+    """What all processes of a run have used, and use."""
+
+    cpu_s: float
+    """CPU time so far, in seconds; that of a process that nobody waited for goes with it."""
+    memory_bytes: int
+    """Memory in use. A page that several processes share counts once, divided among them."""
+    peak_bytes: int
+    """The most that any one of the processes ever had: what a sample between peaks does not see."""
+
+
+def find_root(own: int, stated: int | None, *, is_alone_in_step: bool = True) -> int:
+    """The process below which all processes of the run are, seen from one of them.
+
+    `stated` is the supervisor that says so in the environment; it counts only where it is an
+    ancestor. Raises OSError without /proc.
+    """
+    pid = own
+    for _ in range(_MOST_ANCESTORS):
+        parent = read_process(pid).parent
+        if parent == stated:
+            return parent
+        if parent <= 1:
+            break
+        if is_alone_in_step and read_process(parent).name == _SLURM_STEP:
+            return parent
+        pid = parent
+    return own
+
+
+def measure(root: int, own: int) -> TreeUse:
+    """The use of everything below `root`; of `root` itself only where it is `own`.
+
+    Of a supervisor only the CPU time of children that it has waited for counts. Raises OSError
+    without /proc.
+    """
+    table = read_table()
+    members = below(root, table)
+    if root == own:
+        members.add(root)
+    cpu_s = sum(table[pid].cpu_s for pid in members)
+    if root not in members and root in table:
+        cpu_s += table[root].children_cpu_s
+    memory, peak = 0, 0
+    for pid in members:
+        resident = table[pid].resident_bytes
+        in_use = resident if len(members) == 1 else _proportional_bytes(pid, resident)
+        memory += in_use
+        # What it shares with others is not its own, at its peak neither.
+        peak = max(peak, _peak_bytes(pid) - (resident - in_use))
+    return TreeUse(cpu_s=cpu_s, memory_bytes=memory, peak_bytes=max(peak, memory))
+
+
+def below(root: int, table: Mapping[int, Process]) -> set[int]:
+    """The processes below `root`, whatever session they took. Pure."""
+    children: dict[int, list[int]] = {}
+    for pid, process in table.items():
+        children.setdefault(process.parent, []).append(pid)
+    found: set[int] = set()
+    frontier = [root]
+    while frontier:
+        new = [pid for pid in children.get(frontier.pop(), ()) if pid not in found]
+        found.update(new)
+        frontier.extend(new)
+    return found
+
+
+def read_table() -> dict[int, Process]:
+    """All processes of this machine that can be seen."""
+    table = {}
+    with os.scandir("/proc") as entries:
+        for entry in entries:
+            if entry.name.isdecimal():
+                # Processes come and go; those of other users may be hidden.
+                with contextlib.suppress(OSError, ValueError, IndexError):
+                    table[int(entry.name)] = read_process(int(entry.name))
+    return table
+
+
+def read_process(pid: int) -> Process:
+    """Raises OSError, or ValueError or IndexError for what is no stat file."""
+    return parse_process(_read(f"/proc/{pid}/stat"))
+
+
+def parse_process(text: str) -> Process:
+    """A process out of its stat file; its name may hold anything. Pure."""
+    name, _, rest = text.partition("(")[2].rpartition(")")
+    fields = rest.split()
+    own = int(fields[_USER]) + int(fields[_SYSTEM])
+    children = int(fields[_CHILD_USER]) + int(fields[_CHILD_SYSTEM])
+    return Process(
+        parent=int(fields[_PARENT]),
+        name=name,
+        cpu_s=(own + children) / _TICKS_PER_S,
+        children_cpu_s=children / _TICKS_PER_S,
+        resident_bytes=int(fields[_RESIDENT]) * _PAGE_BYTES,
+    )
+
+
+def _proportional_bytes(pid: int, resident: int) -> int:
+    """Its pages, each divided by how many processes share it; all of them where it is not told."""
+    found = _kilobytes(f"/proc/{pid}/smaps_rollup", "Pss:")
+    return resident if found is None else found
+
+
+def _peak_bytes(pid: int) -> int:
+    return _kilobytes(f"/proc/{pid}/status", "VmHWM:") or 0
+
+
+def _kilobytes(path: str, name: str) -> int | None:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in _read(path).splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) * 1024
+    return None
+
+
+def _read(path: str) -> str:
+    # Not through a stream, which has locks that a fork of the experiment could inherit.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, _BYTES_OF_STAT).decode(errors="replace")
+    finally:
+        os.close(descriptor)
+
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,227 @@
+"""A thread in the experiment's process samples what the run uses, and leaves it in `usage.json`.
+
+What it costs is bounded: after each sample it waits so long that samples take at most a five
+hundredth of a core. The record is written at the end and from time to time before, so that a run
+that is killed leaves what was seen last. A run of less than a second leaves none.
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+
+from tmgg.errors import IdleGpuError, RunError
+from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.job.clock import Stopwatch, monotonic_s
+from tmgg.experiment_utils.job.job_environment import ROOT_VARIABLE
+from tmgg.experiment_utils.run_folder.attempts import record_of
+from tmgg.experiment_utils.run_folder.evidence_token import is_anothers, token_to_leave
+from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
+from tmgg.experiment_utils.run_folder.rank_paths import RankPaths
+from tmgg.experiment_utils.sampling import allotted, process_tree
+from tmgg.experiment_utils.sampling.gpus import GpuCommand, GpuState
+from tmgg.experiment_utils.sampling.idle import OPTION, IdleWatch
+from tmgg.experiment_utils.sampling.tally import GpuTally, Tally, add_states
+from tmgg.experiment_utils.sampling.used import HostUse
+
+log = logging.getLogger(__name__)
+
+LARGEST_SHARE = 0.002
+"""Of a core, for samples of processes; and as much for those of GPUs."""
+FIRST_AFTER_S = 0.5
+EVERY_S = 2.0
+GPUS_EVERY_S = 10.0
+LONGEST_PAUSE_S = 60.0
+LEAST_RUN_S = 1.0
+_WRITE_EVERY_S = 60.0
+_WRITE_FIRST_S = 2.0
+_WRITE_AT_GROWTH = 1.2
+_LAST_WITHIN_S = 2.0
+_MOST_SILENCES = 3
+_LOOKS_UNTIL_IDLE = 4
+
+OnIdle = Callable[[IdleGpuError], None]
+
+
+@contextlib.contextmanager
+def sampling_use(paths: SubmissionPaths, on_idle: OnIdle) -> Iterator[None]:
+    """Inside, the run's use is sampled; at the end it is on record.
+
+    `on_idle` is called in the sampler's thread when the run let its GPUs idle for as long as its
+    options allow. Where the system does not tell what processes use (no /proc), nothing is done.
+    """
+    sampler = _begin(paths, on_idle)
+    if sampler is None:
+        yield
+        return
+    try:
+        yield
+    finally:
+        sampler.end()
+
+
+def _begin(paths: SubmissionPaths, on_idle: OnIdle) -> "Sampler | None":
+    try:
+        sampler = Sampler(paths, on_idle)
+    except (OSError, ValueError, IndexError):
+        return None
+    threading.Thread(target=sampler.run, name="tmgg-usage", daemon=True).start()
+    return sampler
+
+
+class Sampler:
+    """Samples until it is ended."""
+
+    def __init__(self, paths: SubmissionPaths, on_idle: OnIdle) -> None:
+        """Raises OSError, ValueError, IndexError where /proc does not tell."""
+        self._paths = paths
+        self._on_idle = on_idle
+        self._own = os.getpid()
+        self._root = process_tree.find_root(
+            self._own, _stated_root(), is_alone_in_step=not isinstance(paths, RankPaths)
+        )
+        self._watch = Stopwatch()
+        self._tally = Tally()
+        self._gpus = GpuCommand(os.environ)
+        self._gpu_tallies: dict[str, GpuTally] = {}
+        self._gpus_after_s = 0.0 if self._gpus.is_there else float("inf")
+        self._silences = 0
+        self._idle = _idle_watch(paths)
+        limit_s = self._idle.limit_s if self._idle is not None else LONGEST_PAUSE_S
+        self._gpus_every_s = min(GPUS_EVERY_S, limit_s / _LOOKS_UNTIL_IDLE)
+        self._allotted = (
+            allotted.cpus_allotted(os.environ),
+            None if _shares_memory(paths) else allotted.memory_allotted_bytes(os.environ),
+        )
+        self._written_s = 0.0
+        self._written_peak = 0
+        self._ending = threading.Event()
+        self._ended = threading.Event()
+        self._sample()
+
+    def run(self) -> None:
+        """The thread. Nothing that goes wrong here is the run's trouble."""
+        pause_s = FIRST_AFTER_S
+        try:
+            while not self._ending.wait(pause_s) and os.getpid() == self._own:
+                pause_s = max(EVERY_S, self._look() / LARGEST_SHARE)
+                pause_s = min(pause_s, LONGEST_PAUSE_S)
+                self._write_in_time()
+            if os.getpid() == self._own:
+                self._look_last()
+        except Exception as error:
+            log.warning("what the run uses is not sampled any more: %s", error)
+        finally:
+            self._ended.set()
+
+    def end(self) -> None:
+        """The last sample and the record; what takes long is not waited for."""
+        self._ending.set()
+        self._ended.wait(_LAST_WITHIN_S)
+
+    def use(self) -> HostUse:
+        """What was seen until now."""
+        cpus, memory = self._allotted
+        return HostUse(
+            host=socket.gethostname(),
+            restart=int(os.environ.get("TMGG_RESTART", "0")),
+            began_at=self._watch.at,
+            seconds=self._tally.seconds,
+            samples=self._tally.samples,
+            cpu_seconds=self._tally.cpu_s,
+            cpu_cores_peak=self._tally.cores_peak,
+            memory_mean_bytes=self._tally.memory_mean_bytes,
+            memory_peak_bytes=self._tally.memory_peak_bytes,
+            cpus_allotted=cpus,
+            memory_allotted_bytes=memory,
+            gpus=[asdict(tally.use()) for tally in self._gpu_tallies.values()],
+            token=token_to_leave(self._paths),
+        )
+
+    def _look(self) -> float:
+        """One sample; the CPU time that it took, in seconds."""
+        began_s = time.thread_time()
+        self._sample()
+        if self._watch.elapsed_s() >= self._gpus_after_s:
+            self._look_at_gpus()
+        return time.thread_time() - began_s
+
+    def _look_last(self) -> None:
+        if self._watch.elapsed_s() >= LEAST_RUN_S:
+            self._sample()
+            self._write()
+
+    def _sample(self) -> None:
+        use = process_tree.measure(self._root, self._own)
+        self._tally.add(use, monotonic_s())
+
+    def _look_at_gpus(self) -> None:
+        look = self._gpus.ask()
+        now_s = self._watch.elapsed_s()
+        self._silences = self._silences + 1 if look is None else 0
+        if self._silences >= _MOST_SILENCES:
+            self._gpus_after_s = float("inf")
+            return
+        cost_s = 0.0 if look is None else look.cpu_s
+        pause_s = max(self._gpus_every_s, cost_s / LARGEST_SHARE)
+        self._gpus_after_s = now_s + min(LONGEST_PAUSE_S, pause_s)
+        if look is not None:
+            add_states(self._gpu_tallies, look.gpus)
+            self._watch_idle(look.gpus, now_s)
+
+    def _watch_idle(self, states: tuple[GpuState, ...], now_s: float) -> None:
+        if self._idle is None:
+            return
+        finding = self._idle.add(states, now_s)
+        minutes = self._idle.limit_s / 60
+        if finding == "warn":
+            log.warning(
+                "the GPUs of this run have been idle for %.3g minutes; after %.3g it is ended (%s)",
+                minutes / 2, minutes, OPTION,
+            )  # fmt: skip
+        elif finding == "stop":
+            self._write()
+            self._on_idle(
+                IdleGpuError(f"its {_counted(states)} did nothing for {minutes:.3g} minutes")
+            )
+
+    def _write_in_time(self) -> None:
+        """Rarely, but before a run that grows is killed for it."""
+        now_s = self._watch.elapsed_s()
+        has_grown = self._tally.memory_peak_bytes > _WRITE_AT_GROWTH * self._written_peak
+        if now_s >= _WRITE_FIRST_S and (has_grown or now_s - self._written_s >= _WRITE_EVERY_S):
+            self._write()
+
+    def _write(self) -> None:
+        self._written_s = self._watch.elapsed_s()
+        self._written_peak = self._tally.memory_peak_bytes
+        # A full disk, or a file system that is away, is not for this record to tell.
+        with contextlib.suppress(OSError):
+            if not is_anothers(self._paths):
+                write_json(self._paths.usage, self.use().to_json())
+
+
+def _counted(states: tuple[GpuState, ...]) -> str:
+    return "GPU" if len(states) == 1 else f"{len(states)} GPUs"
+
+
+def _stated_root() -> int | None:
+    text = os.environ.get(ROOT_VARIABLE, "")
+    return int(text) if text.isdecimal() else None
+
+
+def _shares_memory(paths: SubmissionPaths) -> bool:
+    """Whether the job's memory on this host is for other runs, or other ranks, too."""
+    return os.environ.get(ROOT_VARIABLE) is not None and not isinstance(paths, RankPaths)
+
+
+def _idle_watch(paths: SubmissionPaths) -> IdleWatch | None:
+    try:
+        minutes = record_of(paths).settings.get(OPTION)
+    except (RunError, OSError):  # a run is not the worse for it
+        return None
+    return None if minutes is None else IdleWatch(limit_s=60.0 * float(minutes))
