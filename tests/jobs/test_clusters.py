@@ -8,6 +8,7 @@ import pytest
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import Jobs
 from tmgg.errors import ConfigError
+from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 
@@ -68,6 +69,21 @@ def test_every_question_about_a_run_elsewhere_goes_there(
     assert {argv[0] for argv in asked} >= {"sbatch", "squeue", "sacct", "scontrol"}
     elsewhere = [argv for argv in asked if argv[1] != "--clusters=far"]
     assert [argv for argv in elsewhere if "hostnames" not in argv] == []
+
+
+@pytest.mark.parametrize("command", ["there", "two"])
+def test_advice_about_a_run_elsewhere_asks_there(
+    command: str, empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm, far: FakeSlurm
+) -> None:
+    spawn("there", clusters="far")
+    runner = SlurmRunner(SlurmConfig(**PLAIN, clusters="far"))
+    requests = [TaskRequest(config=CONFIG | {"x": n}, run_id=f"two-{n}") for n in range(2)]
+    runner.spawn_sweep(requests, parallelism=2, name="two")
+    for job_id in far.jobs:
+        far.change_job(job_id, reason="ReqNodeNotAvail")
+    told = tmgg_jobs("explain", command)
+    assert "`scontrol --clusters=far show reservation`" in told.out
+    assert "`sinfo --clusters=far -R`" in told.out
 
 
 def test_a_cluster_that_there_is_not_is_refused_at_once(empty: Path, slurm: FakeSlurm) -> None:

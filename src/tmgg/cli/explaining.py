@@ -11,7 +11,7 @@ from tmgg.errors import RunError
 from tmgg.experiment_utils.cloud.judging.diagnosis import LogTails, find_evidence
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
-from tmgg.experiment_utils.cloud.slurm.site.reasons import Explanation, explain_reason
+from tmgg.experiment_utils.cloud.slurm.site.reasons import Explanation, at_cluster, explain_reason
 from tmgg.experiment_utils.files.plain_files import read_beginning
 from tmgg.experiment_utils.run_folder.attempts import newest_submission
 from tmgg.experiment_utils.run_folder.evidence import log_tail
@@ -39,7 +39,9 @@ def _reasons(run: KnownRun, state: RunState) -> list[Explanation]:
     if state.status != "pending" or state.job_id is None:
         return []
     names = {"JOB_ID": state.job_id, "PARTITION": run.record.settings.get("partition", "")}
-    return [_filled(reason, names) for reason in explain_reason(state.reason or "None")]
+    cluster = run.record.settings.get("clusters")
+    reasons = [at_cluster(reason, cluster) for reason in explain_reason(state.reason or "None")]
+    return [_filled(reason, names) for reason in reasons]
 
 
 def _filled(reason: Explanation, names: Mapping[str, str]) -> Explanation:

@@ -12,11 +12,12 @@ from tmgg.cli.meanings import Meaning
 from tmgg.cli.run_json import status_of, to_json
 from tmgg.cli.selection import members_of
 from tmgg.console.visible import visible_line
+from tmgg.errors import RunError
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun, read_known_run
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
-from tmgg.experiment_utils.cloud.slurm.site.reasons import explain_reason
+from tmgg.experiment_utils.cloud.slurm.site.reasons import at_cluster, explain_reason
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,25 @@ class SweepView:
     def waiting(self) -> list[dict[str, Any]]:
         """Why pending runs wait, by reason."""
         pending = [state for state in self.states if state.status == "pending" and state.job_id]
-        reasons: dict[str, list[str]] = {}
+        reasons: dict[tuple[str, str | None], list[str]] = {}
         for state in pending:
-            reasons.setdefault(state.reason or "None", []).append(state.run_id)
+            why = (state.reason or "None", self._clusters.get(state.run_id))
+            reasons.setdefault(why, []).append(state.run_id)
         return [
-            {**asdict(explained), "runs": run_ids}
-            for reason, run_ids in reasons.items()
+            {**asdict(at_cluster(explained, cluster)), "runs": run_ids}
+            for (reason, cluster), run_ids in reasons.items()
             for explained in explain_reason(reason)
         ]
+
+    @property
+    def _clusters(self) -> dict[str, str]:
+        """By run: the cluster that has it, where one is named on record."""
+        named = {
+            run.run_id: run.record.settings.get("clusters")
+            for run in self.runs
+            if not isinstance(run.record, RunError)
+        }
+        return {run_id: str(cluster) for run_id, cluster in named.items() if cluster}
 
     def to_json(self) -> dict[str, Any]:
         """What the commands that take a sweep have in common."""

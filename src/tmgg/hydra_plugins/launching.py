@@ -21,7 +21,6 @@ from tmgg.experiment_utils.cloud.runs import (
     SpawnedTask,
     TaskRequest,
 )
-from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
 from tmgg.experiment_utils.run_folder.sweeps import sweep_of
 from tmgg.hydra_plugins import hydra_job
 from tmgg.hydra_plugins.launcher_options import LauncherOptions
@@ -38,29 +37,6 @@ def wait_for_run(runner: CloudRunner, request: TaskRequest, *, cancel: bool) -> 
         _say_submitted(runner.spawn_experiment(request))
         with view:
             return runner.get_result(request.run_id, on_update=view)
-
-
-def look_ahead(
-    runner: CloudRunner,
-    requests: Sequence[TaskRequest],
-    options: LauncherOptions,
-    *,
-    imports: frozenset[str],
-) -> str:
-    """What the sweep may use, in a line; raises RefusedError where the backend takes none of it.
-
-    `imports` are the packages that the program imports.
-    """
-    runs, mode = runner.runs, runner.runs.traits.default_sweep_mode
-    if not isinstance(runs, RecordedRuns):
-        return ""
-    run_ids = [str(request.run_id) for request in requests]
-    ahead = runs.foresight
-    ahead.refuse_early(run_ids, mode, gpu_type=options.gpu_type, resume=options.resume)
-    idle = ahead.idle_nodes(imports, mode)
-    if idle:
-        log.warning("%s", idle)
-    return ahead.usage(len(run_ids), mode)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ from tmgg.hydra_plugins import hydra_job, job_returns
 from tmgg.hydra_plugins.dry_run import is_dry_run, print_dry_run
 from tmgg.hydra_plugins.job_identity import experiment_of_own_app, identify_job
 from tmgg.hydra_plugins.launcher_options import LauncherOptions, parse_options
-from tmgg.hydra_plugins.launching import SweepFolder, detach_sweep, look_ahead, wait_for_sweep
+from tmgg.hydra_plugins.launching import SweepFolder, detach_sweep, wait_for_sweep
+from tmgg.hydra_plugins.looking_ahead import look_ahead, refuse_at_once
 from tmgg.hydra_plugins.resolving import (
     as_in_job,
     as_written,
@@ -95,6 +96,9 @@ class TmggLauncher(Launcher):
             # Before the sweeper makes it.
             folder = str(Path(str(config.hydra.sweep.dir)).absolute())
             refuse_long(folder, name="hydra.sweep.dir", cure=_CURE_LONG)
+            if not self._options.dry_run and not is_dry_run():
+                # To compose a thousand jobs takes far longer than to ask.
+                refuse_at_once(self._runner, self._options)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int

@@ -17,6 +17,19 @@ class Foresight:
         self._existing = existing
         self._not_refused: tuple[frozenset[str], SweepMode, str | None] | None = None
         """The sweep that was last looked at."""
+        self._fits: tuple[SweepMode, str | None] | None = None
+        """What is not refused, whatever runs there are."""
+
+    def refuse_at_once(self, mode: SweepMode, *, gpu_type: str | None) -> None:
+        """As `refuse_early`, before anybody knows which runs there will be.
+
+        For a sweep that composes its runs first: that may take longer than all the rest. What runs
+        that are packed ask for depends on their number, so for them nobody is asked yet.
+        """
+        if self._critic is None or mode == "packed":
+            return
+        self._critic.refuse_early(1, mode, gpu_type=gpu_type)
+        self._fits = (mode, gpu_type)
 
     def refuse_early(
         self, run_ids: Sequence[str], mode: SweepMode, *, gpu_type: str | None, resume: bool
@@ -27,6 +40,8 @@ class Foresight:
         """
         asked = (frozenset(run_ids), mode, gpu_type)
         if self._critic is None or not run_ids or asked == self._not_refused:
+            return
+        if self._fits == (mode, gpu_type):
             return
         # What is on record may have ended well; then nothing of the options matters.
         if not resume or set(run_ids) - set(self._existing(run_ids)):

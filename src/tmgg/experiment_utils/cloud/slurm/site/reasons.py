@@ -5,7 +5,7 @@ Most of the 150 names are systematic (`QOSMaxGRESPerUser`); these are read, not 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Outlook = Literal["waits", "blocked"]
@@ -63,7 +63,7 @@ REASONS: dict[str, tuple[str, Outlook, str]] = {
     "Cleaning": _waits("Its earlier start is still being cleaned up."),
     "DeadLine": _blocked("It cannot end before its deadline.", _CANCEL),
     "Dependency": _waits(
-        "It waits for another job (slurm_dependency).", "squeue shows how that job stands."
+        "It waits for another job (slurm_dependency).", "`squeue --me` shows how that job stands."
     ),
     "DependencyNeverSatisfied": _blocked(
         "The job it waits for ended in a way that makes it wait for ever (afterok, and it failed).",
@@ -162,6 +162,7 @@ _LIMIT = re.compile(
     r"|Wall(?:Duration)?)"
     r"(?P<time>RunMinutes|Minutes|)(?P<per>Per(?:Account|Job|Node|User)|)(?:Limit|NotSatisfied|)"
 )
+_COMMAND = re.compile(r"`(squeue|scontrol|sinfo) ")
 _OWNERS = {
     "Assoc": ("your account (association)", "slurm_account"),
     "QOS": ("the quality of service", "slurm_qos"),
@@ -198,6 +199,14 @@ def explain_reason(text: str) -> list[Explanation]:
     if not names:
         return [_unknown(plain)]
     return [_explanation(name) for name in dict.fromkeys(names)]
+
+
+def at_cluster(explanation: Explanation, cluster: str | None) -> Explanation:
+    """With the cluster to ask in the commands of its advice, where one is named."""
+    if cluster is None:
+        return explanation
+    advice = _COMMAND.sub(rf"`\1 --clusters={cluster} ", explanation.advice)
+    return replace(explanation, advice=advice)
 
 
 def _explanation(name: str) -> Explanation:

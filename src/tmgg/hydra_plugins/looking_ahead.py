@@ -1,0 +1,45 @@
+"""What the backend says of a sweep before anything of it is written or submitted."""
+
+import logging
+from collections.abc import Sequence
+
+from tmgg.experiment_utils.cloud.runner import CloudRunner
+from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
+from tmgg.hydra_plugins.launcher_options import LauncherOptions
+
+log = logging.getLogger(__name__)
+
+
+def refuse_at_once(runner: CloudRunner, options: LauncherOptions) -> None:
+    """Raise RefusedError where the backend takes no job with these options, whatever the runs.
+
+    Not where runs that are there already may make it unnecessary to submit any.
+    """
+    runs = runner.runs
+    if isinstance(runs, RecordedRuns) and not options.resume:
+        mode = runs.traits.default_sweep_mode
+        runs.foresight.refuse_at_once(mode, gpu_type=options.gpu_type)
+
+
+def look_ahead(
+    runner: CloudRunner,
+    requests: Sequence[TaskRequest],
+    options: LauncherOptions,
+    *,
+    imports: frozenset[str],
+) -> str:
+    """What the sweep may use, in a line; raises RefusedError where the backend takes none of it.
+
+    `imports` are the packages that the program imports.
+    """
+    runs, mode = runner.runs, runner.runs.traits.default_sweep_mode
+    if not isinstance(runs, RecordedRuns):
+        return ""
+    run_ids = [str(request.run_id) for request in requests]
+    ahead = runs.foresight
+    ahead.refuse_early(run_ids, mode, gpu_type=options.gpu_type, resume=options.resume)
+    idle = ahead.idle_nodes(imports, mode)
+    if idle:
+        log.warning("%s", idle)
+    return ahead.usage(len(run_ids), mode)
