@@ -20,6 +20,7 @@ from tmgg.cli.commands.explain import explain
 from tmgg.cli.commands.gc import gc
 from tmgg.cli.commands.list_runs import list_runs
 from tmgg.cli.commands.logs import logs
+from tmgg.cli.commands.plan import plan
 from tmgg.cli.commands.retry import retry
 from tmgg.cli.commands.show import show
 from tmgg.cli.commands.wait import wait
@@ -38,6 +39,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "explain": explain,
     "gc": gc,
     "doctor": doctor,
+    "plan": plan,
 }
 
 

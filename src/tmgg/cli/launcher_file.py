@@ -1,6 +1,6 @@
 """From a launcher's YAML and `slurm_x=value` overrides to the runner they describe."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from yaml import YAMLError
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 from tmgg.hydra_plugins.launcher_options import parse_options
+from tmgg.hydra_plugins.profiles import profile_file
 
 _PREFIXES = ("++", "+")
 _NODE = "hydra.launcher."
@@ -21,16 +22,33 @@ _NODE = "hydra.launcher."
 def make_slurm_runner(file: Path | None, overrides: Sequence[str]) -> SlurmRunner:
     """The runner of a launcher YAML (the defaults without one) with overrides on top.
 
-    Raises ConfigError for a file that cannot be read, an unknown key, or another backend's YAML.
+    Raises as `read_options`, and ConfigError for another backend's YAML.
     """
-    options: dict[str, Any] = {"use_slurm": True}
-    if file is not None:
-        options = _read(file)
-    options.update(parse_overrides(overrides))
+    return runner_of(read_options(file, overrides), file)
+
+
+def read_options(file: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
+    """The launcher's keys in a YAML (the switch of Slurm without one), and the overrides.
+
+    Raises ConfigError for a file that cannot be read, or what is no override.
+    """
+    options: dict[str, Any] = {"use_slurm": True} if file is None else _read(_found(file))
+    return options | parse_overrides(overrides)
+
+
+def runner_of(options: Mapping[str, Any], file: Path | None = None) -> SlurmRunner:
+    """Raises ConfigError for an unknown key, or where the options are another backend's."""
     runner = parse_options(options).make_runner()
     if not isinstance(runner, SlurmRunner):
-        raise ConfigError(f"{file} is for the {runner.backend} backend; the doctor examines Slurm")
+        raise ConfigError(f"{file} is for the {runner.backend} backend; this command asks Slurm")
     return runner
+
+
+def _found(file: Path) -> Path:
+    """The file, or that of the profile with this name."""
+    is_name = file.name == str(file) and not file.suffix
+    profile = profile_file(file.name)
+    return profile if is_name and not file.exists() and profile.exists() else file
 
 
 def _read(file: Path) -> dict[str, Any]:

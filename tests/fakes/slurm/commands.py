@@ -8,6 +8,7 @@ Only the standard library, and little of it: a call takes 20 ms.
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 import time
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     Job = dict[str, Any]
 
 
+_START = "2026-11-23T23:30:45"
 _NO_CONTROLLER = "Unable to contact slurm controller (connect failure)"
 
 
@@ -128,7 +130,12 @@ def _try(folder: str, arguments: list[str]) -> str:
             "sbatch: error: Batch job submission failed", "allocation failure"
         )
         raise EndError(1, words) from error
-    raise EndError(0, f"sbatch: Job {job['id']} to start at 2026-11-23T23:30:45")
+    partition = job["options"].get("partition", now["partitions"][0]).split(",")[0]
+    raise EndError(
+        0,
+        f"sbatch: Job {job['id']} to start at {now['starts'].get(partition, _START)} using 1 "
+        f"processors on nodes node1 in partition {partition}",
+    )
 
 
 def _new_job(now: state.State, arguments: list[str]) -> Job:
@@ -148,6 +155,9 @@ def _new_job(now: state.State, arguments: list[str]) -> Job:
 
 def _refuse(now: state.State, options: dict[str, str]) -> None:
     failed = "sbatch: error: Batch job submission failed: "
+    for rule in now["rules"]:
+        if _breaks(rule, options):
+            raise EndError(1, f"sbatch: error: {rule['words']}\n{failed}Unspecified error")
     for partition in options.get("partition", now["partitions"][0]).split(","):
         if partition not in now["partitions"]:
             raise EndError(
@@ -168,6 +178,14 @@ def _refuse(now: state.State, options: dict[str, str]) -> None:
         )
     if options.get("account", now["accounts"][0]) not in now["accounts"]:
         raise EndError(1, f"{failed}Invalid account or account/partition combination specified")
+
+
+def _breaks(rule: Job, options: dict[str, str]) -> bool:
+    """Of a site's job_submit.lua: an option that must or may not be there, or its value."""
+    value = options.get(rule["option"])
+    if rule["allowed"] is None:
+        return value is not None
+    return value not in rule["allowed"] if rule["allowed"] else value is None
 
 
 def _array_size(options: dict[str, str]) -> int:
@@ -212,17 +230,15 @@ def _scontrol(folder: str, arguments: list[str]) -> str:
         case ["show", "config"]:
             if now["controller"] != "up":
                 raise EndError(1, f"slurm_load_ctl_conf error: {_NO_CONTROLLER}")
+            more = "".join(f"{key:23} = {value}\n" for key, value in now["settings"].items())
             return (
                 f"Configuration data\nMaxArraySize            = {now['max_array_size']}\n"
-                f"ClusterName             = {now['cluster']}\n"
+                f"ClusterName             = {now['cluster']}\n{more}"
             )
         case ["show", "partition"]:
             if now["controller"] != "up":
                 raise EndError(1, f"slurm_load_partitions error: {_NO_CONTROLLER}")
-            names = now["partitions"]
-            return "".join(
-                f"PartitionName={name} Default=NO Hidden=NO State=UP\n" for name in names
-            )
+            return "".join(_partition(now, name) for name in now["partitions"])
         case ["show", "node", name]:
             return f"NodeName={name} Arch=x86_64\n   NodeAddr={now.get('address', name)} \n"
         case ["show", "job", job_id]:
@@ -230,6 +246,13 @@ def _scontrol(folder: str, arguments: list[str]) -> str:
                 raise EndError(1, f"slurm_load_jobs error: {_NO_CONTROLLER}")
             return queries.scontrol_job(now, job_id)
     raise EndError(1, f"invalid keyword: {' '.join(words)}")
+
+
+def _partition(now: state.State, name: str) -> str:
+    default = "YES" if name == now["partitions"][0] else "NO"
+    own = {"Default": default, "Hidden": "NO", "State": "UP"}
+    own |= now["partition_settings"].get(name, {})
+    return " ".join([f"PartitionName={name}", *(f"{key}={own[key]}" for key in own)]) + "\n"
 
 
 def _scancel(folder: str, arguments: list[str]) -> str:
@@ -250,9 +273,31 @@ def _scancel(folder: str, arguments: list[str]) -> str:
 
 
 def _sinfo(folder: str, arguments: list[str]) -> str:
-    if arguments != ["--noheader", "--format=%R"]:
-        raise EndError(1, f"sinfo: the fake does not know {arguments}")
-    return "".join(f"{name}\n" for name in state.read(folder)["partitions"])
+    now = state.read(folder)
+    if arguments == ["--noheader", "--format=%R"]:
+        return "".join(f"{name}\n" for name in now["partitions"])
+    if arguments == ["--noheader", "--Node", "--format=%R|%N|%c|%m|%G|%T|%f"]:
+        names = now["partitions"]
+        return "".join(f"{name}|{node}\n" for name in names for node in _nodes_of(now, name))
+    raise EndError(1, f"sinfo: the fake does not know {arguments}")
+
+
+def _nodes_of(now: state.State, partition: str) -> list[str]:
+    """All nodes, unless each partition has nodes of its own."""
+    nodes = now["nodes"]
+    return list(nodes[partition] if isinstance(nodes, dict) else nodes)
+
+
+def _sshare(folder: str, arguments: list[str]) -> str:
+    now = state.read(folder)
+    if arguments[:2] != ["--parsable2", "-U"] or not arguments[-1].startswith("--format="):
+        raise EndError(1, f"sshare: the fake does not know {arguments}")
+    if now["accounting"] != "on":
+        raise EndError(1, "sshare: error: Unable to connect to the database")
+    names = arguments[-1].partition("=")[2]
+    user = pwd.getpwuid(os.getuid()).pw_name
+    rows = [f"{name}|{user}|1|0.500000|10|0.250000|0.750000\n" for name in now["accounts"]]
+    return f"{names.replace(',', '|')}\n{''.join(rows)}"
 
 
 def _sacctmgr(folder: str, arguments: list[str]) -> str:
@@ -283,4 +328,5 @@ _COMMANDS = {
     "scancel": _scancel,
     "sinfo": _sinfo,
     "sacctmgr": _sacctmgr,
+    "sshare": _sshare,
 }

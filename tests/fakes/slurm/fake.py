@@ -13,7 +13,17 @@ from typing import Any
 from tests.fakes.slurm import jobs, queries, state
 from tmgg.experiment_utils.cloud.slurm import parsing
 
-COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "sinfo", "sacctmgr", "srun")
+COMMANDS = (
+    "sbatch",
+    "squeue",
+    "sacct",
+    "scancel",
+    "scontrol",
+    "sinfo",
+    "sacctmgr",
+    "sshare",
+    "srun",
+)
 _LAUNCHER = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from tests.fakes.slurm.commands import main; "
@@ -62,6 +72,15 @@ class FakeSlurm:
         """Change `partitions`, `accounts`, `controller`, `accounting`, `run_jobs`, `address`."""
         with state.locked(str(self.folder)) as now:
             now.update(settings)
+
+    def add_rule(self, option: str, words: str, *, allowed: tuple[str, ...] | None = None) -> None:
+        """A rule of the site's job_submit.lua about an option of sbatch.
+
+        `allowed` are its values; with () any, but it must be there; with None it may not be there.
+        """
+        rule = {"option": option, "words": words, "allowed": allowed}
+        with state.locked(str(self.folder)) as now:
+            now["rules"].append(rule)
 
     def add_cluster(self, name: str) -> "FakeSlurm":
         """Another cluster behind the same commands (`--clusters=NAME`)."""

@@ -16,6 +16,7 @@ from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.hints import SLURM_HINTS
 from tmgg.experiment_utils.cloud.slurm.installed import require_commands
+from tmgg.experiment_utils.cloud.slurm.planning.trial import render_trial
 from tmgg.experiment_utils.cloud.slurm.request.rank_script import (
     check_nodes_are_used,
     check_takes_ranks,
@@ -37,12 +38,7 @@ from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
 from tmgg.experiment_utils.files.looking import is_there
 from tmgg.experiment_utils.run_folder.attempts import options_of, record_of
-from tmgg.experiment_utils.run_folder.paths import (
-    JobFolder,
-    RunPaths,
-    SubmissionPaths,
-    resolve_output_dir,
-)
+from tmgg.experiment_utils.run_folder.paths import JobFolder, SubmissionPaths, resolve_output_dir
 from tmgg.experiment_utils.run_folder.registry import load_intent, new_intent
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
@@ -171,9 +167,7 @@ class SlurmBackend(Backend):
         config = self.config if gpu_type is None else replace(self.config, gpu_type=gpu_type)
         if mode == "packed":
             config = replace(fitting(config, runs), ray_bootstrap="managed", tasks_per_node=None)
-        paths = RunPaths(self.traits.output_dir, "tmgg-check").submission(1)
-        interpreter = Interpreter.submitting()
-        script = render_script(config, paths, base=self.traits.base_dir, interpreter=interpreter)
+        script = render_trial(config, base=self.traits.base_dir)
         refuse_what_cannot_run(self.client, config, script, cwd=self.traits.base_dir)
 
     def usage(self, runs: int, mode: SweepMode) -> str:

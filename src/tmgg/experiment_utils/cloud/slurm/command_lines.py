@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tmgg.experiment_utils.job.job_environment import for_new_job
 
-_OF_CLUSTERS = ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo")
+_OF_CLUSTERS = ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo", "sshare")
 _INHERITED = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SACCT_", "SCANCEL_", "SINFO_")
 _KEPT = ("SLURM_CONF",)
 

@@ -27,6 +27,8 @@ RayBootstrap = Literal["auto", "symmetric-run", "managed", "none"]
 GpuBinding = Literal["auto", "node", "task"]
 Requeue = bool | Literal["expedited"]
 
+AUTOMATIC = "auto"
+"""In the place of a partition: the one in which the job starts first."""
 RAY_MIN_WORKER_PORT = 10002
 RAY_MAX_WORKER_PORT = 19999
 RAY_PORT = 6379
@@ -43,7 +45,8 @@ class SlurmConfig:
 
     partition: str | None = "gpu"
     """Partition to submit to; a comma-separated list lets Slurm choose the earliest. None names
-    none: the site chooses."""
+    none: the site chooses. `auto` asks Slurm, when the launch begins, when such a job would start
+    in each, and takes the earliest."""
     nodes: int = 4
     """Nodes to allocate."""
     cpus_per_task: int = 8

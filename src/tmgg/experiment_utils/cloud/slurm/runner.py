@@ -2,6 +2,8 @@
 
 import shlex
 from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tmgg.experiment_utils.cloud.runner import CloudRunner
@@ -14,6 +16,8 @@ from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.command_lines import for_cluster, submit_argv
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.installed import require_commands
+from tmgg.experiment_utils.cloud.slurm.planning.automatic import choose_partition
+from tmgg.experiment_utils.cloud.slurm.planning.trial import render_trial
 from tmgg.experiment_utils.cloud.slurm.submit.array_dispatch import ArrayDispatcher
 from tmgg.experiment_utils.cloud.slurm.submit.packed_dispatch import PackedDispatcher
 from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
@@ -25,8 +29,8 @@ from tmgg.experiment_utils.run_folder.task import target_of
 class SlurmRunner(CloudRunner):
     """Runs experiments as Slurm jobs.
 
-    Relative paths are resolved against the working directory at construction. `client` and `clock`
-    are for tests.
+    Relative paths are resolved against the working directory at construction; then, too, the
+    partition is chosen where it is `auto`. `client` and `clock` are for tests.
     """
 
     def __init__(
@@ -36,8 +40,13 @@ class SlurmRunner(CloudRunner):
         client: SlurmClient | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.config = slurm_config or SlurmConfig()
-        self.client = client or SlurmClient(cluster=self.config.clusters)
+        """Raises BackendError where the partition is `auto` and none can be chosen."""
+        given = slurm_config or SlurmConfig()
+        self.client = client or SlurmClient(cluster=given.clusters)
+        base = Path.cwd()
+        self.config = choose_partition(
+            self.client, given, render=partial(render_trial, base=base), cwd=base
+        )
         self.slurm = SlurmBackend(self.config, self.client, clock)
         super().__init__(slurm_runs(self.slurm, clock))
 

@@ -59,6 +59,7 @@ def parse_table(text: str) -> list[Settings]:
 
 
 NODE_FORMAT = "%N|%c|%m|%G|%T|%f"
+PARTITION_NODE_FORMAT = f"%R|{NODE_FORMAT}"
 
 
 def parse_nodes(text: str) -> list[Node]:
@@ -78,6 +79,16 @@ def parse_nodes(text: str) -> list[Node]:
             features=frozenset(features.split(",")) - {"(null)"},
         )
     return list(nodes.values())
+
+
+def parse_nodes_by_partition(text: str) -> dict[str, list[Node]]:
+    """`sinfo --Node` in PARTITION_NODE_FORMAT."""
+    lines: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        partition, bar, rest = line.partition("|")
+        if bar:
+            lines.setdefault(partition, []).append(rest)
+    return {name: parse_nodes("\n".join(found)) for name, found in lines.items()}
 
 
 def parse_gpus(gres: str) -> dict[str, int]:

@@ -6,14 +6,13 @@ it does not refuse, or does not answer, is submitted.
 """
 
 import logging
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tmgg.errors import BackendError, RefusedError, SubmissionError
+from tmgg.errors import BackendError, RefusedError
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
-from tmgg.experiment_utils.cloud.slurm.refusal_words import WOULD_REFUSE
+from tmgg.experiment_utils.cloud.slurm.planning.trial import try_script
 from tmgg.experiment_utils.cloud.slurm.site.doctor.requests import check_partition
 from tmgg.experiment_utils.cloud.slurm.site.site import Settings
 from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
@@ -28,7 +27,7 @@ def refuse_what_cannot_run(
     queries = SiteQueries(client)
     try:
         doubts = doubts_of(config, queries.partitions(hidden=True))
-        words = _trial(queries, script, cwd) if doubts else ""
+        words = try_script(queries, script, cwd=cwd).refusal if doubts else ""
     except BackendError as error:
         log.info("whether Slurm would take such jobs is not known: %s", error)
         return
@@ -63,16 +62,3 @@ def _doubts_of_one(config: SlurmConfig, name: str, table: Mapping[str, Settings]
         for finding in findings
         if finding.level == "problem"
     ]
-
-
-def _trial(queries: SiteQueries, script: str, cwd: Path) -> str:
-    """Slurm's words where it refuses the script; empty where it does not."""
-    with tempfile.TemporaryDirectory(prefix="tmgg-check-") as folder:
-        file = Path(folder) / "job.sh"
-        file.write_text(script)
-        try:
-            queries.try_submit(file, cwd=cwd)
-        except SubmissionError as error:
-            refusals = [line for line in str(error).splitlines() if WOULD_REFUSE in line]
-            return refusals[-1].partition(WOULD_REFUSE)[2].strip() if refusals else ""
-    return ""

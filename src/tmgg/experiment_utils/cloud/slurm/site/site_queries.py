@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tmgg.errors import SubmissionError
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
+from tmgg.experiment_utils.cloud.slurm.planning.fair_share import SHARE_FORMAT
 from tmgg.experiment_utils.cloud.slurm.site import site
 from tmgg.experiment_utils.cloud.slurm.site.site import Node, Settings
 from tmgg.experiment_utils.files.trust import user_name
@@ -40,6 +41,17 @@ class SiteQueries:
         selection = ("--noheader", "--Node", *named)
         answer = self._client.ask_checked("sinfo", *selection, f"--format={site.NODE_FORMAT}")
         return site.parse_nodes(answer)
+
+    def nodes_by_partition(self) -> dict[str, list[Node]]:
+        """All nodes, by the partitions they are in."""
+        layout = f"--format={site.PARTITION_NODE_FORMAT}"
+        answer = self._client.ask_checked("sinfo", "--noheader", "--Node", layout)
+        return site.parse_nodes_by_partition(answer)
+
+    def shares(self) -> list[Settings]:
+        """This user's shares of the cluster, by account, in `fair_share.SHARE_FORMAT`."""
+        argv = ("sshare", "--parsable2", "-U", f"--format={SHARE_FORMAT}")
+        return site.parse_table(self._client.ask_checked(*argv))
 
     def associations(self) -> list[Settings]:
         """This user's accounts with their limits."""

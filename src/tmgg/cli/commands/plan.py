@@ -1,0 +1,41 @@
+"""`tmgg-jobs plan`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tmgg.cli.options import JsonOption
+
+
+def plan(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[slurm_x=value]...",
+            help="Launcher options, as on the command line of tmgg-experiment.",
+        ),
+    ] = None,
+    *,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A launcher YAML, or the name of one that setup wrote."),
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, metavar="N", help="How many runs to count.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Say for each partition and GPU model when the job would start, and what it costs.
+
+    Slurm is asked what it would do with the very job script (`sbatch --test-only`), at most 24
+    times; nothing is submitted. Exits with 1 where the job would start nowhere.
+    """
+    from tmgg.cli.planning import make_plan, plan_as_json, put_plan
+    from tmgg.console import exit_codes
+    from tmgg.console.printing import put_json
+
+    found = make_plan(config, overrides or [], runs=runs)
+    if as_json:
+        put_json(plan_as_json(found))
+    else:
+        put_plan(found)
+    raise typer.Exit(exit_codes.FAILED if found.best is None else exit_codes.OK)

@@ -1,0 +1,64 @@
+"""The words of `sbatch --test-only`. Pure.
+
+Recorded from Slurm 22.05.8, 24.11.5 and 26.05.5; the last puts a letter between time and number.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from tmgg.experiment_utils.cloud.slurm.refusal_words import WOULD_REFUSE
+
+_START = re.compile(
+    r"Job \d+ to start at (?P<at>\S+)"
+    r"(?:.*? using (?P<processors>\d+) \w+ on (?:nodes? )?(?P<nodes>\S+)"
+    r" in partition (?P<partition>\S+))?"
+)
+_NO_CODE = "Unspecified error"
+_ERROR = re.compile(r"^sbatch: error: (?P<words>.*)$", re.MULTILINE)
+_REFUSED = re.compile(rf"{re.escape(WOULD_REFUSE)}\s*(?P<words>.*)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """What Slurm expects of a job that is submitted now."""
+
+    at: datetime | None
+    """In the time of the cluster; None where Slurm names none."""
+    processors: int | None = None
+    """CPUs that the job would have, of all nodes."""
+    nodes: str = ""
+    partition: str = ""
+
+
+def parse_start(text: str) -> Start | None:
+    """When and where the job would start; None where the text does not say it."""
+    found = _START.search(text)
+    if found is None:
+        return None
+    processors = found["processors"]
+    return Start(
+        at=_time(found["at"]),
+        processors=None if processors is None else int(processors),
+        nodes=found["nodes"] or "",
+        partition=found["partition"] or "",
+    )
+
+
+def parse_refusal(text: str) -> str:
+    """Why Slurm would refuse the job, the site's own words first; empty where it would not."""
+    refused = _REFUSED.search(text)
+    if refused is None:
+        return ""
+    own = [found["words"].strip() for found in _ERROR.finditer(text)]
+    told = [words for words in (*own, refused["words"].strip()) if words]
+    # A site's own rules (job_submit.lua) have no code of Slurm's.
+    kept = [words for words in told if words != _NO_CODE] or told
+    return "; ".join(dict.fromkeys(kept))
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None  # N/A or Unknown

@@ -1,0 +1,90 @@
+"""`partition=auto`: the partition in which the job would start first."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from tmgg.errors import BackendError, BackendUnavailableError, QueryError, RefusedError
+from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
+from tmgg.experiment_utils.cloud.slurm.config import AUTOMATIC, SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.planning.plan import (
+    Choice,
+    Site,
+    earliest,
+    look_at_site,
+    try_all,
+)
+from tmgg.experiment_utils.cloud.slurm.planning.trial import RenderScript
+from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
+
+log = logging.getLogger(__name__)
+
+NAMED = 3
+_NAME_ONE = "Name one instead, as in slurm_partition=gpu; tmgg-jobs plan shows what there is."
+
+
+def choose_partition(
+    client: SlurmClient, config: SlurmConfig, *, render: RenderScript, cwd: Path
+) -> SlurmConfig:
+    """`config` with a partition in the place of `auto`; says which, and why.
+
+    Raises RefusedError where Slurm refuses the job in every partition, QueryError where it does not
+    say when it would start in any, BackendUnavailableError without Slurm's commands.
+    """
+    if config.partition != AUTOMATIC:
+        return config
+    queries = SiteQueries(client)
+    site = _site(queries)
+    if AUTOMATIC in {row.get("PartitionName") for row in site.partitions}:
+        return config  # a site may call one so
+    choices = try_all(queries, site, config, render=render, cwd=cwd, each_model=False)
+    best = earliest(choices)
+    if best is None:
+        raise _nothing(choices)
+    log.warning("%s", render_choice(best, choices))
+    return replace(config, partition=best.partition)
+
+
+def render_choice(best: Choice, choices: Sequence[Choice]) -> str:
+    """One line: what is taken, when it would start, and what else there was."""
+    others = [each for each in choices if each is not best and each.at is not None]
+    later = [f"{each.partition} {_clock(each.at)}" for each in others[:NAMED]]
+    more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+    beside = f" (others: {', '.join(later)}{more})" if later else ""
+    preempted = f"; jobs there may be preempted ({best.preemption})" if best.preemption else ""
+    return (
+        f"slurm_partition=auto takes {best.partition}: Slurm would start the job there at "
+        f"{_clock(best.at)}{beside}{preempted}"
+    )
+
+
+def _site(queries: SiteQueries) -> Site:
+    try:
+        return look_at_site(queries)
+    except BackendUnavailableError:
+        raise
+    except BackendError as error:
+        raise QueryError(
+            f"slurm_partition=auto: Slurm does not say what partitions there are: {error}\n"
+            f"{_NAME_ONE}"
+        ) from error
+
+
+def _nothing(choices: Sequence[Choice]) -> BackendError:
+    silent = [each for each in choices if not each.trial.refusal]
+    told = [f"{each.partition}: {each.trial.refusal or each.trial.silence}" for each in choices]
+    shown = "\n".join(told[:NAMED]) + (f"\n(and {len(told) - NAMED} more)" * (len(told) > NAMED))
+    if silent or not choices:
+        return QueryError(
+            f"slurm_partition=auto: Slurm does not say when the job would start. {_NAME_ONE}"
+            f"\n{shown}".rstrip()
+        )
+    return RefusedError(
+        f"slurm_partition=auto: Slurm refuses such a job in every partition.\n{shown}"
+    )
+
+
+def _clock(at: datetime | None) -> str:
+    return "an unknown time" if at is None else at.isoformat(sep=" ", timespec="minutes")

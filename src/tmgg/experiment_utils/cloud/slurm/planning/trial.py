@@ -1,0 +1,53 @@
+"""A trial submission: what Slurm would do with a job script, without submitting it."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmgg.errors import BackendError, SubmissionError
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.planning.answers import Start, parse_refusal, parse_start
+from tmgg.experiment_utils.cloud.slurm.request.script import Interpreter, render_script
+from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
+from tmgg.experiment_utils.run_folder.paths import RunPaths, resolve_output_dir
+
+RenderScript = Callable[[SlurmConfig], str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """What Slurm said. With neither a start nor a refusal it is not known what it would do."""
+
+    start: Start | None = None
+    refusal: str = ""
+    """Its words, where it would refuse the job."""
+    silence: str = ""
+    """Why nothing is known."""
+
+    @property
+    def is_taken(self) -> bool:
+        return self.start is not None
+
+
+def render_trial(config: SlurmConfig, *, base: Path) -> str:
+    """The very script that a run with these options would submit from `base`."""
+    folder = resolve_output_dir(config.output_dir, base)
+    paths = RunPaths(folder, "tmgg-check").submission(1)
+    return render_script(config, paths, base=base, interpreter=Interpreter.submitting())
+
+
+def try_script(queries: SiteQueries, script: str, *, cwd: Path) -> Trial:
+    """One question to Slurm. Raises nothing for what Slurm says or does not say."""
+    with tempfile.TemporaryDirectory(prefix="tmgg-trial-") as folder:
+        file = Path(folder) / "job.sh"
+        file.write_text(script)
+        try:
+            said = queries.try_submit(file, cwd=cwd)
+        except SubmissionError as error:
+            refusal = parse_refusal(str(error))
+            return Trial(refusal=refusal) if refusal else Trial(silence=str(error))
+        except BackendError as error:
+            return Trial(silence=str(error))
+    start = parse_start(said)
+    return Trial(start=start, silence="" if start else f"sbatch --test-only said {said!r}")
