@@ -12,6 +12,7 @@ from yaml import YAMLError
 
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+from tmgg.experiment_utils.files.looking import is_there
 from tmgg.hydra_plugins.launcher_options import parse_options
 from tmgg.hydra_plugins.profiles import profile_file
 
@@ -48,7 +49,7 @@ def _found(file: Path) -> Path:
     """The file, or that of the profile with this name."""
     is_name = file.name == str(file) and not file.suffix
     profile = profile_file(file.name)
-    return profile if is_name and not file.exists() and profile.exists() else file
+    return profile if is_name and not is_there(file) and is_there(profile) else file
 
 
 def _read(file: Path) -> dict[str, Any]:
