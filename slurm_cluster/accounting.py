@@ -1,32 +1,35 @@
-"""The accounting database and what it knows from the start: users, an account, a QOS."""
+"""The accounting database, and bringing users, accounts and QOS in it to what is wanted."""
 
+from slurm_cluster.accounts import AccountPlan, plan_accounts
 from slurm_cluster.daemons import MARIADBD, SLURMDBD, as_user
+from slurm_cluster.errors import ClusterError
 from slurm_cluster.machine import Machine
-from slurm_cluster.slurm_conf import CLUSTER_NAME
+from slurm_cluster.options import ClusterOptions
+from slurm_cluster.state import write_file
 from slurm_cluster.users import PEOPLE
 
-ACCOUNT = "research"
-TINY_QOS = "tiny"
 _DATABASE = (
     "create database if not exists slurm_acct_db;"
     "create user if not exists slurm@localhost identified via unix_socket;"
     "grant all on slurm_acct_db.* to slurm@localhost;"
 )
+_USERS = ",".join(person.name for person in PEOPLE)
 
 
-def start_accounting(controller: Machine) -> None:
-    """MariaDB and slurmdbd, with the database made and filled at the first start."""
+def start_accounting(controller: Machine, options: ClusterOptions) -> None:
+    """MariaDB and slurmdbd, with the database made at the first start, and filled as wanted."""
     _make_database_files(controller)
     MARIADBD.start(controller)
-    is_new = not controller.cluster.database_is_seeded.exists()
-    if is_new:
+    done = controller.cluster.database_is_seeded
+    if not done.exists():
         controller.run_as_root(
             ["mariadb", "--no-defaults", "--socket=/run/mysqld/mysqld.sock", "-e", _DATABASE]
         )
     SLURMDBD.start(controller)
-    if is_new:
-        _seed(controller)
-        controller.cluster.database_is_seeded.touch()
+    plan = plan_accounts(options)
+    if not done.exists() or done.read_text() != plan.to_json():
+        _carry_out(controller, plan)
+        write_file(done, plan.to_json())
 
 
 def _make_database_files(controller: Machine) -> None:
@@ -44,27 +47,65 @@ def _make_database_files(controller: Machine) -> None:
         )
 
 
-def _seed(controller: Machine) -> None:
+def _carry_out(controller: Machine, plan: AccountPlan) -> None:
     """Every entry is made only when missing, so a broken first attempt can be repeated."""
-    users = ",".join(person.name for person in PEOPLE)
-    _add(controller, "cluster", CLUSTER_NAME)
-    _add(controller, "account", ACCOUNT, f"Cluster={CLUSTER_NAME}")
-    _add(controller, "user", users, f"Account={ACCOUNT}")
-    limits = ["MaxJobsPU=1", "MaxSubmitJobsPU=2", "MaxTRESPerJob=cpu=1", "Flags=DenyOnLimit"]
-    _add(controller, "qos", TINY_QOS, *limits)
-    first = ["where", f"name={PEOPLE[0].name}"]
-    controller.run_as_root(
-        ["sacctmgr", "--immediate", "modify", "user", *first, "set", f"qos+={TINY_QOS}"]
-    )
+    cluster = f"Cluster={plan.cluster}"
+    _add(controller, "cluster", plan.cluster)
+    for name, settings in plan.qos.items():
+        _add(controller, "qos", name)
+        _change(controller, "qos", f"name={name}", *settings)
+    for account, allowed in plan.accounts.items():
+        _add(controller, "account", account, cluster)
+        _change(
+            controller, "account", f"name={account}", f"qos={','.join(allowed)}",
+            f"defaultqos={allowed[0]}",
+        )  # fmt: skip
+        _add_users(controller, account, cluster)
+    first = next(iter(plan.accounts))
+    _change(controller, "user", f"name={_USERS}", f"defaultaccount={first}")
+    for user, more in plan.more_qos.items():
+        _change(controller, "user", f"name={user}", *(f"qos+={name}" for name in more))
+    _remove_others(controller, "account", {"root", *plan.accounts})
+    _remove_others(controller, "qos", {"normal", *plan.qos})
 
 
 def _add(controller: Machine, kind: str, name: str, *settings: str) -> None:
-    field = {"cluster": "cluster", "account": "account", "user": "user", "qos": "name"}[kind]
-    known = controller.run_as_root(
-        ["sacctmgr", "--noheader", "--parsable2", "list", kind, f"format={field}"]
-    ).stdout.split()
-    missing = [entry for entry in name.split(",") if entry not in known]
+    if name not in _known(controller, kind):
+        _sacctmgr(controller, "add", kind, name, *settings)
+
+
+def _add_users(controller: Machine, account: str, cluster: str) -> None:
+    listed = _sacctmgr(
+        controller, "--noheader", "--parsable2", "list", "association",
+        f"account={account}", "format=user",
+    )  # fmt: skip
+    missing = [person.name for person in PEOPLE if person.name not in listed.split()]
     if missing:
-        controller.run_as_root(
-            ["sacctmgr", "--immediate", "add", kind, ",".join(missing), *settings]
-        )
+        _sacctmgr(controller, "add", "user", ",".join(missing), f"Account={account}", cluster)
+
+
+def _change(controller: Machine, kind: str, whose: str, *settings: str) -> None:
+    if settings:
+        _sacctmgr(controller, "modify", kind, "where", whose, "set", *settings)
+
+
+def _remove_others(controller: Machine, kind: str, wanted: set[str]) -> None:
+    for name in _known(controller, kind):
+        if name not in wanted:
+            _sacctmgr(controller, "delete", kind, f"name={name}")
+
+
+def _known(controller: Machine, kind: str) -> list[str]:
+    field = {"cluster": "cluster", "account": "account", "qos": "name"}[kind]
+    return _sacctmgr(
+        controller, "--noheader", "--parsable2", "list", kind, f"format={field}"
+    ).split()
+
+
+def _sacctmgr(controller: Machine, *words: str) -> str:
+    """What it says; a change that changes nothing is none to it, and no failure to us."""
+    answer = controller.run_as_root(["sacctmgr", "--immediate", *words], check=False)
+    said = answer.stdout + answer.stderr
+    if answer.returncode != 0 and "Nothing modified" not in said:
+        raise ClusterError(f"sacctmgr {' '.join(words)} failed: {said.strip()[-2000:]}")
+    return answer.stdout

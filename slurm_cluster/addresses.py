@@ -22,14 +22,15 @@ def machine_addresses(options: ClusterOptions) -> dict[str, str]:
     return addresses
 
 
-def node_range(options: ClusterOptions) -> str:
-    """All compute nodes as a Slurm host list."""
-    return f"node[1-{options.nodes}]"
+def node_range(first: int, count: int) -> str:
+    """Compute nodes from number `first` on as a Slurm host list."""
+    return f"node[{first}-{first + count - 1}]"
 
 
-def node_address_range(options: ClusterOptions) -> str:
-    """The addresses of all compute nodes as a Slurm host list."""
-    return f"{PREFIX}[{_FIRST_NODE}-{_FIRST_NODE + options.nodes - 1}]"
+def node_address_range(first: int, count: int) -> str:
+    """Their addresses as a Slurm host list."""
+    lowest = _FIRST_NODE + first - 1
+    return f"{PREFIX}[{lowest}-{lowest + count - 1}]"
 
 
 def render_hosts(options: ClusterOptions) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from slurm_cluster.addresses import CONTROLLER, LOGIN
 from slurm_cluster.options import SHARED_FOLDERS, ClusterOptions, parse_setting
 from slurm_cluster.releases import RELEASES
+from slurm_cluster.site import site_names
 from slurm_cluster.users import PEOPLE, ROOT
 
 
@@ -68,6 +69,7 @@ def parse_options(parsed: argparse.Namespace) -> ClusterOptions:
         settings=dict(parse_setting(text) for text in parsed.set),
         release=parsed.release,
         shared_folder=parsed.shared_folder,
+        site=parsed.site,
     )
 
 
@@ -105,6 +107,12 @@ def _add_up(commands: Commands) -> None:
         choices=SHARED_FOLDERS,
         default=defaults.shared_folder,
         help="`network`: each machine sees it as an NFS client would (%(default)s)",
+    )
+    up.add_argument(
+        "--site",
+        choices=site_names(),
+        metavar="SITE",
+        help="nodes, partitions, accounts and rules of a site: " + ", ".join(site_names()),
     )
     up.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any line of slurm.conf"

@@ -54,7 +54,7 @@ def assemble(
         list(pool.map(MUNGED.start, [m for m in wanted if m.name != SWITCH]))
     if only is None:
         if options.accounting:
-            start_accounting(machines[CONTROLLER])
+            start_accounting(machines[CONTROLLER], options)
         SLURMCTLD.start(machines[CONTROLLER])
     nodes = [machine for machine in wanted if machine.name in options.node_names]
     _start_slurmds(nodes, booted, machines[CONTROLLER])

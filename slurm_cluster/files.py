@@ -60,6 +60,7 @@ def write_slurm_configuration(layout: ClusterLayout, options: ClusterOptions) ->
     wanted = {
         "slurm.conf": render_slurm_conf(options, process_tracking=tracking),
         "gres.conf": render_gres_conf(options),
+        "job_submit.lua": options.rules.job_submit_lua if options.rules is not None else "",
         "cgroup.conf": cgroup if tracking == "proctrack/cgroup" else "",
     }
     changed = [name for name, text in wanted.items() if _differs(layout.slurm_etc / name, text)]

@@ -114,7 +114,7 @@ class ClusterLayout:
 
     @property
     def database_is_seeded(self) -> Path:
-        """Exists once users, accounts and QOS are in the accounting database."""
+        """Which users, accounts and QOS are in the accounting database; missing until they are."""
         return self.root / "accounting-seeded"
 
     def machine(self, name: str) -> MachineLayout:

@@ -15,7 +15,7 @@ from slurm_cluster.entering import enter
 from slurm_cluster.errors import ClusterError
 from slurm_cluster.layout import ClusterLayout, MachineLayout
 from slurm_cluster.network_mount import mount_command
-from slurm_cluster.options import ClusterOptions
+from slurm_cluster.options import MOST_GPUS, ClusterOptions
 from slurm_cluster.processes import (
     ProcessRecord,
     pids_in_namespace_of,
@@ -198,7 +198,7 @@ def _boot_spec(machine: Machine, options: ClusterOptions) -> boot.BootSpec:
             ("/run/mysqld", owner("mysql"), 0o755),
             ("/run/lock", 0, 0o1777),
         ],
-        fake_gpus=[f"{FAKE_GPU_FOLDER}/gpu{k}" for k in range(options.gpus)] if is_node else [],
+        fake_gpus=[f"{FAKE_GPU_FOLDER}/gpu{k}" for k in range(MOST_GPUS)] if is_node else [],
         hide_processes=options.hide_processes,
         root=str(root),
         network_folder=_network_folder(machine) if is_network else None,

@@ -8,14 +8,17 @@ from typing import Any
 
 from slurm_cluster.errors import OptionError
 from slurm_cluster.releases import RELEASES
+from slurm_cluster.site import Site, find_site
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 SHARED_FOLDERS = ("local", "network")
 _FIXED = (
-    "nodes", "cpus", "memory_mb", "gpus", "accounting", "hide_processes", "release",
+    "nodes", "accounting", "hide_processes", "release",
     "cluster_name", "shared_folder",
 )  # fmt: skip
+MOST_GPUS = 16
+"""Fake GPUs that every node could have; what Slurm knows of may change while it runs."""
 _OWN_LINES = frozenset({"nodename", "partitionname", "clustername", "slurmctldhost", "include"})
 
 
@@ -54,6 +57,9 @@ class ClusterOptions:
     shared_folder: str = "local"
     """How machines have the shared folder: `local`, as on one machine, or `network`, each with the
     caches and habits of an NFS client."""
+    site: str | None = None
+    """Whose rules the cluster has (`sites/NAME.toml`): its nodes, partitions, accounts and limits
+    in place of ours. Another number of nodes, CPUs, memory or GPUs is then an error."""
     state_dir: Path | None = None
     """The one folder that the cluster writes; None is /var/lib/tmgg-slurm-NAME."""
 
@@ -64,10 +70,11 @@ class ClusterOptions:
                 f"name {self.name!r}: use at most 20 lower case letters, digits and -, "
                 "beginning with a letter"
             )
+        self._take_site()
         _check_range("nodes", self.nodes, 1, 64)
         _check_range("cpus", self.cpus, 1, 1024)
         _check_range("memory_mb", self.memory_mb, 100, 10_000_000)
-        _check_range("gpus", self.gpus, 0, 16)
+        _check_range("gpus", self.gpus, 0, MOST_GPUS)
         _check_range("slurmd_timeout_s", self.slurmd_timeout_s, 3, 65_533)
         if self.max_array_size is not None:
             _check_range("max_array_size", self.max_array_size, 2, 4_000_001)
@@ -91,6 +98,21 @@ class ClusterOptions:
             _check_state_dir(self.state_dir)
 
     @property
+    def rules(self) -> Site | None:
+        """The site's; None without one."""
+        return None if self.site is None else find_site(self.site)
+
+    def _take_site(self) -> None:
+        if self.rules is None:
+            return
+        for name, value in _sizes_of(self.rules).items():
+            if getattr(self, name) not in (_DEFAULT_SIZES[name], value):
+                raise OptionError(
+                    f"site {self.site} has {name} {value}, not {getattr(self, name)}; leave it out"
+                )
+            object.__setattr__(self, name, value)
+
+    @property
     def node_names(self) -> tuple[str, ...]:
         """node1 to nodeN."""
         return tuple(f"node{number}" for number in range(1, self.nodes + 1))
@@ -103,6 +125,8 @@ class ClusterOptions:
         """Plain values that `from_json` reads back."""
         values = asdict(self)
         values["settings"] = dict(self.settings)
+        if self.site is not None:  # whose file may have other sizes when this is read
+            values = {name: value for name, value in values.items() if name not in _DEFAULT_SIZES}
         values["state_dir"] = None if self.state_dir is None else str(self.state_dir)
         return values
 
@@ -114,6 +138,23 @@ class ClusterOptions:
             raise OptionError(f"unknown cluster options {', '.join(unknown)}")
         state_dir = values.get("state_dir")
         return cls(**{**values, "state_dir": None if state_dir is None else Path(state_dir)})
+
+
+_DEFAULT_SIZES = {
+    entry.name: entry.default
+    for entry in fields(ClusterOptions)
+    if entry.name in ("nodes", "cpus", "memory_mb", "gpus")
+}
+
+
+def _sizes_of(site: Site) -> dict[str, int]:
+    """Options that the site decides; of sizes that differ between its nodes the largest."""
+    return {
+        "nodes": site.node_count,
+        "cpus": max(group.cpus for group in site.nodes),
+        "memory_mb": max(group.memory_mb for group in site.nodes),
+        "gpus": max(group.gpus for group in site.nodes),
+    }
 
 
 def parse_setting(text: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Slurm's configuration files as text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from slurm_cluster.addresses import (
     CONTROLLER,
@@ -9,6 +10,7 @@ from slurm_cluster.addresses import (
     node_range,
 )
 from slurm_cluster.options import ClusterOptions
+from slurm_cluster.site import NodeGroup, Partition
 
 CLUSTER_NAME = "tmgg"
 FAKE_GPU_FOLDER = "/run/fake-gpus"
@@ -67,17 +69,24 @@ def render_slurm_conf(options: ClusterOptions, *, process_tracking: str) -> str:
         lines["MaxArraySize"] = str(options.max_array_size)
     if options.min_job_age_s is not None:
         lines["MinJobAge"] = str(options.min_job_age_s)
+    if options.rules is not None:
+        lines = _merge_settings(lines, options.rules.slurm_conf)
+        if options.rules.job_submit:
+            lines["JobSubmitPlugins"] = "lua"
     lines = _merge_settings(lines, options.settings)
     text = [f"{key}={value}" for key, value in lines.items()]
-    return "\n".join([*text, _node_line(options), *_partition_lines()]) + "\n"
+    return "\n".join([*text, *_node_lines(options), *_partition_lines(options)]) + "\n"
 
 
 def render_gres_conf(options: ClusterOptions) -> str:
     """gres.conf: twins of /dev/null, which Slurm hands out like real GPUs."""
-    if not options.gpus:
-        return ""
-    files = f"{FAKE_GPU_FOLDER}/gpu[0-{options.gpus - 1}]"
-    return f"NodeName={node_range(options)} Name=gpu File={files}\n"
+    lines = []
+    for nodes in _numbered(options):
+        if gpus := nodes.group.gpus:
+            kind = f" Type={nodes.group.gpu_type}" if nodes.group.gpu_type else ""
+            files = f"{FAKE_GPU_FOLDER}/gpu[0-{gpus - 1}]"
+            lines.append(f"NodeName={nodes.names} Name=gpu{kind} File={files}\n")
+    return "".join(lines)
 
 
 def render_cgroup_conf(options: ClusterOptions, *, slurm_version: tuple[int, int]) -> str:
@@ -121,19 +130,60 @@ def _merge_settings(lines: Mapping[str, str], settings: Mapping[str, str]) -> di
     return merged | {key: value for key, value in settings.items() if value}
 
 
-def _node_line(options: ClusterOptions) -> str:
-    gres = f" Gres=gpu:{options.gpus}" if options.gpus else ""
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """A group and which nodes it has."""
+
+    group: NodeGroup
+    first: int
+
+    @property
+    def names(self) -> str:
+        return node_range(self.first, self.group.count)
+
+    @property
+    def addresses(self) -> str:
+        return node_address_range(self.first, self.group.count)
+
+
+def _numbered(options: ClusterOptions) -> list[_Numbered]:
+    alike = NodeGroup(
+        count=options.nodes, cpus=options.cpus, memory_mb=options.memory_mb, gpus=options.gpus
+    )
+    groups = [alike] if options.rules is None else options.rules.nodes
+    first = [1 + sum(group.count for group in groups[:index]) for index in range(len(groups))]
+    return [_Numbered(*pair) for pair in zip(groups, first, strict=True)]
+
+
+def _node_lines(options: ClusterOptions) -> list[str]:
+    return [_node_line(nodes) for nodes in _numbered(options)]
+
+
+def _node_line(nodes: _Numbered) -> str:
+    group = nodes.group
+    kind = f"{group.gpu_type}:" if group.gpu_type else ""
+    gres = f" Gres=gpu:{kind}{group.gpus}" if group.gpus else ""
+    features = f" Feature={','.join(group.features)}" if group.features else ""
     return (
-        f"NodeName={node_range(options)} NodeAddr={node_address_range(options)} "
-        f"Sockets=1 CoresPerSocket={options.cpus} ThreadsPerCore=1 "
-        f"RealMemory={options.memory_mb}{gres} State=UNKNOWN"
+        f"NodeName={nodes.names} NodeAddr={nodes.addresses} "
+        f"Sockets=1 CoresPerSocket={group.cpus} ThreadsPerCore=1 "
+        f"RealMemory={group.memory_mb}{gres}{features} State=UNKNOWN"
     )
 
 
-def _partition_lines() -> list[str]:
+def _partition_lines(options: ClusterOptions) -> list[str]:
+    if options.rules is not None:
+        groups = _numbered(options)
+        return [_site_partition(each, groups) for each in options.rules.partitions]
     return [
         f"PartitionName=gpu Default=YES {_PARTITION} PriorityTier=10 PreemptMode=OFF",
         f"PartitionName=batch {_PARTITION} PriorityTier=10 PreemptMode=OFF",
         f"PartitionName=ml-gpu {_PARTITION} PriorityTier=10 PreemptMode=OFF",
         f"PartitionName=scavenge {_PARTITION} PriorityTier=1 PreemptMode=REQUEUE",
     ]
+
+
+def _site_partition(partition: Partition, groups: Sequence[_Numbered]) -> str:
+    nodes = ",".join(groups[index].names for index in partition.groups)
+    settings = "".join(f" {key}={value}" for key, value in partition.settings.items())
+    return f"PartitionName={partition.name} Nodes={nodes} State=UP{settings}"

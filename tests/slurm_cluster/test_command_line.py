@@ -25,7 +25,13 @@ def test_every_option_of_up_reaches_the_cluster() -> None:
     unchanged = [
         name for name, value in options.to_json().items() if value == defaults.to_json()[name]
     ]
-    assert unchanged == []
+    assert unchanged == ["site"]  # which decides some of the others
+
+
+def test_up_takes_a_site() -> None:
+    assert parse_options(make_parser().parse_args(["up", "--site", "jean-zay"])) == ClusterOptions(
+        site="jean-zay"
+    )
 
 
 def test_every_command_does_something() -> None:

@@ -7,7 +7,7 @@ COMMAND = (re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]*"), "python3")
 PATTERNS: dict[str, tuple[re.Pattern[str], str]] = {
     "partition": (re.compile(rf"{_NAME}(,{_NAME})*"), "gpu or gpu,batch"),
     "clusters": (re.compile(_NAME), "cm4"),
-    "account": (re.compile(_NAME), "my-account"),
+    "account": (re.compile(r"[A-Za-z0-9_.+@:-]+"), "my-account or abc@v100"),
     "qos": (re.compile(rf"{_NAME}(,{_NAME})*"), "normal"),
     "constraint": (re.compile(r"[A-Za-z0-9_.&|*,:()\[\]+-]+"), "a100&nvlink"),
     "reservation": (re.compile(rf"{_NAME}(,{_NAME})*"), "course_2026"),
