@@ -75,20 +75,9 @@ def test_speed_and_likely_end_count_from_the_first_run_that_began() -> None:
     clock.sleep(1000)
     progress.observe([state("a"), state("b")])
     clock.sleep(60)
-    progress.observe([state("a", "completed"), state("b", "failed")])
+    progress.observe([state("a", "completed"), state("b", "completed"), state("c"), state("d")])
 
     assert render_progress(progress, {})[1:] == ["2 runs a minute, about 2:00 left"]
-
-
-def test_runs_that_had_ended_before_somebody_looked_are_no_measure_of_speed() -> None:
-    clock = FakeClock()
-    progress = SweepProgress(total=4, monotonic=clock.monotonic)
-    progress.observe([state("a", "completed"), state("b", "completed"), state("c")])
-    clock.sleep(30)
-    assert progress.seconds_left is None
-    progress.observe([state("c", "completed")])
-
-    assert progress.seconds_left == 30
 
 
 def test_nothing_is_left_when_all_have_ended() -> None:
@@ -222,5 +211,23 @@ def test_on_a_terminal_a_sweep_has_a_line_for_each_thing() -> None:
 
     shown = re.sub(r"\x1b\[[0-9?]*[A-Za-z]", "", out.getvalue())
     assert "0:30  2 runs: 1 running, 1 completed" in shown
-    assert "      2 runs a minute, about 0:30 left" in shown
+    assert "      2 runs a minute\n" in shown.replace("\r", "")
     assert "      best val_loss 0.25: x=1 (run a)" in shown
+    assert " 1 of 2" in shown
+
+
+def test_a_failure_is_told_by_name_and_cause_as_soon_as_it_is_seen() -> None:
+    out, clock = io.StringIO(), FakeClock()
+    console = Console(file=out, force_terminal=False)
+    progress = SweepProgress(total=9, monotonic=clock.monotonic)
+    titles = {"a": "lr=[red]1", "b": "lr=2"}
+    with LiveView(progress, titles=titles, console=console, monotonic=clock.monotonic) as view:
+        view([state(each) for each in "abcdefghi"])
+        view([state("a", "failed", failure=failure("user_error", "boom\nTraceback"))])
+        view([state(each, "failed") for each in "bcdefgh"])
+
+    lines = out.getvalue().splitlines()
+    assert lines[1] == "failed: lr=[red]1 (run a): user_error: boom"
+    assert lines[2] == "failed: lr=2 (run b): no reason is known"
+    assert lines[7] == "2 more failed"
+    assert len(lines) == 9

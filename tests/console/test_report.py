@@ -81,9 +81,30 @@ def test_failures_come_with_kind_reason_advice_and_logs(
 
     out, err = capsys.readouterr()
     assert "out_of_memory" in out
-    assert "run b [lr=1] failed (out_of_memory):\nkilled at 4 GB\nHINT: " in err
-    assert "errors: /logs/b.err" in err
+    assert "1 failed (out_of_memory: killed at 4 GB)\n  lr=1  run b\n" in err
+    assert "log: /logs/b.out (and .err)\n  HINT: " in err
     assert "1 of 2 runs failed" in err
+
+
+def test_failures_of_one_cause_are_told_together_and_each_run_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def failed(run_id: str, message: str) -> ExperimentResult:
+        why = failure("user_error", message)
+        return result(run_id, status="failed", failure=why, error_message=message)
+
+    given = rows(
+        failed("a", "no data for seed 1\n  File train.py"),
+        failed("b", "boom"),
+        failed("c", "no data for seed 3\n  File train.py"),
+        result("d"),
+    )
+    report.print_sweep(given, Ranking())
+
+    err = capsys.readouterr().err
+    assert "2 failed (user_error: no data for seed 1)\n  lr=0  run a\n  lr=2  run c\n" in err
+    assert err.count("File train.py") == 1
+    assert all(err.count(f"run {name}\n") == 1 for name in "abc")
 
 
 def test_of_many_failures_the_first_are_told_and_the_rest_counted(
@@ -94,8 +115,9 @@ def test_of_many_failures_the_first_are_told_and_the_rest_counted(
     report.print_sweep(rows(*many), Ranking())
 
     err = capsys.readouterr().err
-    assert err.count("failed:") == 10
-    assert "15 of 15 runs failed; 5 of them not shown above" in err
+    assert err.count("failed: why") == 10
+    assert "and 5 more" in err
+    assert "15 of 15 runs failed" in err
 
 
 def test_the_table_is_sorted_by_the_metric_that_was_chosen(

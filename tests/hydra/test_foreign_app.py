@@ -109,8 +109,18 @@ def test_closures_modules_beside_the_script_and_typed_configs_travel(app: Path) 
         assert (task.parent / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_failures_are_told_as_hydra_tells_them(app: Path) -> None:
+def test_failures_are_told_once_and_hydra_says_no_more(app: Path) -> None:
     ended = _run(app, "-m", "hydra/launcher=tmgg_local", "x=13,16,1")
+
+    assert ended.returncode == 1
+    assert "Unlucky: 13 is thirteen" in ended.stderr
+    assert ended.stderr.endswith("2 of 3 runs failed\n")
+    assert "HYDRA_FULL_ERROR" not in ended.stderr
+    assert "Error executing job" not in ended.stderr
+
+
+def test_with_full_errors_hydra_tells_failures_as_ever(app: Path) -> None:
+    ended = _run(app, "-m", "hydra/launcher=tmgg_local", "x=13,16,1", full=True)
 
     assert ended.returncode == 1
     assert " completed " in ended.stdout
@@ -149,7 +159,7 @@ def test_bad_options_are_an_error_without_a_traceback(app: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def _run(app: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _run(app: Path, *arguments: str, full: bool = False) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-Werror", str(app), *arguments],
         capture_output=True,
@@ -157,5 +167,6 @@ def _run(app: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=150,
         check=False,
         cwd=app.parents[1] / "work",
-        env=os.environ | {"TMGG_HOME": str(app.parents[1] / "home")},
+        env=os.environ
+        | {"TMGG_HOME": str(app.parents[1] / "home"), "HYDRA_FULL_ERROR": "1" if full else "0"},
     )

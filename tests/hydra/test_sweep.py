@@ -138,9 +138,9 @@ def test_a_failing_run_does_not_stop_the_others_and_all_are_told(lab: Lab) -> No
 
     assert ended.code == 1
     assert len(lab.find("sweep/*/model.txt")) == 2
-    assert ended.err.count("failed (user_error)") == 2
-    assert "[x=raise]" in ended.err
-    assert "[x=die]" in ended.err
+    assert ended.err.count("1 failed (user_error: ") == 2
+    assert "  x=raise  run " in ended.err
+    assert "  x=die  run " in ended.err
     assert "2 of 4 runs failed" in ended.err
     # Told once, by the report; Hydra's traceback of the launcher does not come on top.
     assert ended.err.count('raise ValueError("the loss is purple")') == 1
@@ -154,7 +154,7 @@ def test_a_run_that_the_backend_refuses_does_not_stop_the_others(
     ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "x=1,2", "hydra.sweep.dir=sweep")
 
     assert ended.code == 1
-    assert "failed (submission)" in ended.err
+    assert "1 failed (submission: " in ended.err
     assert "Existing: batch, debug" in ended.err
     assert lab.find("sweep/1/model.txt")
 

@@ -18,6 +18,7 @@ from tmgg.experiment_utils.compose import SEARCH_PATH
 from tmgg.hydra_plugins.dry_run import dry_run
 from tmgg.hydra_plugins.experiment import run_experiment
 from tmgg.hydra_plugins.launcher_options import withdraw_tables
+from tmgg.hydra_plugins.told_failures import words_instead
 
 CONFIG_NAME = "config"
 VERSION = "--version"
@@ -61,7 +62,8 @@ def _errors_in_words() -> Iterator[None]:
     # Makes Hydra pass errors on instead of printing them its way and ending the process.
     os.environ[FULL_ERROR] = "1"
     try:
-        yield
+        with words_instead():
+            yield
     except (Exception, KeyboardInterrupt) as error:
         exit_with(error)
     finally:

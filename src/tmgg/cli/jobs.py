@@ -24,6 +24,7 @@ from tmgg.cli.commands.plan import plan
 from tmgg.cli.commands.retry import retry
 from tmgg.cli.commands.show import show
 from tmgg.cli.commands.wait import wait
+from tmgg.cli.commands.watch import watch
 from tmgg.console import exit_codes
 from tmgg.console.visible import make_logs_visible, visible
 from tmgg.errors import TmggError
@@ -33,6 +34,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "show": show,
     "logs": logs,
     "wait": wait,
+    "watch": watch,
     "collect": collect,
     "cancel": cancel,
     "retry": retry,

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 
-def _complete_run(incomplete: str) -> list[str]:
-    from tmgg.cli.selection import complete_run
+def complete_run(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    from tmgg.cli import selection
 
-    return complete_run(incomplete)
+    return selection.complete_run(incomplete)
 
 
 RunArgument = Annotated[
@@ -17,7 +18,7 @@ RunArgument = Annotated[
     typer.Argument(
         metavar="RUN",
         help="A run id, or a part that no other has; a job id; a sweep; or `last`.",
-        autocompletion=_complete_run,
+        autocompletion=complete_run,
     ),
 ]
 RunsArgument = Annotated[
@@ -25,7 +26,7 @@ RunsArgument = Annotated[
     typer.Argument(
         metavar="RUN...",
         help="Run ids, or parts that no other has; job ids; sweeps, by id or name; or `last`.",
-        autocompletion=_complete_run,
+        autocompletion=complete_run,
     ),
 ]
 FolderOption = Annotated[

@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from tmgg.cli.causes import Cause, group_by_cause
 from tmgg.cli.known_sweeps import KnownSweep, find_sweep
 from tmgg.cli.meanings import Meaning
 from tmgg.cli.run_json import status_of, to_json
 from tmgg.cli.selection import members_of
+from tmgg.console.causes import Cause, group_by_cause
 from tmgg.console.visible import visible_line
 from tmgg.errors import RunError
 from tmgg.experiment_utils.cloud.judging.polling import Found

@@ -9,12 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import typer
 
-from tmgg.cli.removed import Removed, poll_present
+from tmgg.cli.removed import Removed, collect_present, poll_present
+from tmgg.cli.result_rows import rows_of
 from tmgg.cli.run_json import to_json
-from tmgg.console import exit_codes
+from tmgg.cli.selection import members_of
+from tmgg.cli.sweep_listing import ranking_of_runs
+from tmgg.console import exit_codes, report
 from tmgg.console.live import LiveView
 from tmgg.console.printing import put_json, put_table, say
 from tmgg.console.progress import SweepProgress
+from tmgg.console.run_names import names_of_runs
 from tmgg.errors import TmggError
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record import waiting
@@ -28,32 +32,59 @@ def wait_and_tell(
     reattached: Reattached, *, limit_s: float | None, cancel_on_interrupt: bool, as_json: bool
 ) -> int:
     """Wait for all runs to end, print how they stand, and return the exit code."""
-    run_ids = [run.run_id for run in reattached.runs]
-    timed_out, removed = False, Removed()
-    progress = SweepProgress(
-        total=len(run_ids), read_metrics=functools.partial(_metrics_of, reattached)
-    )
-    view = LiveView(progress)
+    removed = Removed()
     with interruptible(reattached, cancel=cancel_on_interrupt):
-        try:
-            with view:
-                for _ended in waiting.wait(
-                    reattached,
-                    run_ids,
-                    on_update=view,
-                    on_removed=removed.tell,
-                    clock=LimitedClock(limit_s),
-                ):
-                    pass
-        except TimeIsUpError:
-            timed_out = True
+        timed_out = not _wait(reattached, removed, limit_s=limit_s)
         reattached, states = poll_present(reattached, removed)
     tell(reattached, states, removed, as_json=as_json)
     if timed_out and not all(state.final for state in states):
         say(f"the time is over; {_how_to_come_back(reattached, states)}")
         return exit_codes.TIMED_OUT
-    failed = any(state.status == "failed" for state in states)
-    if failed:
+    return _exit_code(states, removed)
+
+
+def watch_and_tell(reattached: Reattached) -> int:
+    """As `wait_and_tell`, without a limit; the table at the end is that of a launch."""
+    removed = Removed()
+    with interruptible(reattached):
+        _wait(reattached, removed, limit_s=None)
+        reattached, states = poll_present(reattached, removed)
+        results = collect_present(reattached, states, removed)
+    rows = rows_of(reattached.runs, results)
+    report.print_sweep(rows, ranking_of_runs(run.paths for run in reattached.runs))
+    return _exit_code(states, removed)
+
+
+def _wait(reattached: Reattached, removed: Removed, *, limit_s: float | None) -> bool:
+    """Whether all runs ended in the time given."""
+    view = make_view(reattached)
+    run_ids = [run.run_id for run in reattached.runs]
+    clock = LimitedClock(limit_s)
+    told = removed.tell
+    with view, contextlib.suppress(TimeIsUpError):
+        for _ended in waiting.wait(
+            reattached, run_ids, on_update=view, on_removed=told, clock=clock
+        ):
+            pass
+        return True
+    return False
+
+
+def make_view(reattached: Reattached) -> LiveView:
+    """The live view of these runs, with what their sweep's record says of them."""
+    progress = SweepProgress(
+        total=len(reattached.runs),
+        ranking=ranking_of_runs(run.paths for run in reattached.runs),
+        read_metrics=functools.partial(_metrics_of, reattached),
+    )
+    members = members_of(reattached.runs) if len(reattached.runs) > 1 else {}
+    return LiveView(
+        progress, titles={paths.run_id: member.title for paths, member in members.items()}
+    )
+
+
+def _exit_code(states: Sequence[RunState], removed: Removed) -> int:
+    if any(state.status == "failed" for state in states):
         return exit_codes.FAILED
     return exit_codes.UNKNOWN_RUN if removed else exit_codes.OK
 
@@ -117,7 +148,7 @@ def _cancel(reattached: Reattached) -> None:
 
 def _how_to_come_back(reattached: Reattached, states: Sequence[RunState]) -> str:
     over = {state.run_id for state in states if state.final}
-    names = [run.run_id for run in reattached.runs if run.run_id not in over]
+    names = names_of_runs([run.run_id for run in reattached.runs if run.run_id not in over])
     shown = shlex.join(names[:NAMES_SHOWN]) + (" ..." if len(names) > NAMES_SHOWN else "")
     return (
         "the runs go on\n"

@@ -6,8 +6,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from tmgg.console.durations import render_duration
-from tmgg.console.progress import SweepProgress, render_best, render_counts, render_speed
-from tmgg.console.visible import visible
+from tmgg.console.live_screen import render_screen
+from tmgg.console.progress import (
+    SweepProgress,
+    render_best,
+    render_counts,
+    render_failed,
+    render_speed,
+)
+from tmgg.console.visible import visible, visible_line
 from tmgg.experiment_utils.cloud.runs import RunState
 
 if TYPE_CHECKING:
@@ -18,6 +25,8 @@ if TYPE_CHECKING:
 REFRESH_PER_S = 2
 # A thousand runs change a thousand times; a log file needs fewer lines.
 SWEEP_LINE_INTERVAL_S = 10.0
+FAILURES_AT_ONCE = 5
+"""Lines about failures that came together; the rest is counted."""
 
 
 class LiveView:
@@ -46,6 +55,7 @@ class LiveView:
         self._lines: list[str] = []
         self._printed: list[str] = []
         self._printed_at: float | None = None
+        self._failures_told: set[str] = set()
 
     def __enter__(self) -> "LiveView":
         if self._console.is_terminal:
@@ -75,8 +85,21 @@ class LiveView:
     def __call__(self, states: Sequence[RunState]) -> None:
         self.progress.observe(states)
         self._lines = render_progress(self.progress, self._titles)
-        if self._live is None and self._is_time():
-            self._print()
+        if self._live is None:
+            self._tell_failures()
+            if self._is_time():
+                self._print()
+
+    def _tell_failures(self) -> None:
+        """Each at once: with many runs the line about all comes now and then only."""
+        new = [state for state in self.progress.failed if state.run_id not in self._failures_told]
+        self._failures_told |= {state.run_id for state in new}
+        if self.progress.total == 1:
+            return
+        for state in new[:FAILURES_AT_ONCE]:
+            self._put(visible_line(render_failed(state, self._titles)))
+        if len(new) > FAILURES_AT_ONCE:
+            self._put(f"{len(new) - FAILURES_AT_ONCE} more failed")
 
     def _is_time(self) -> bool:
         since = self._printed_at
@@ -85,16 +108,25 @@ class LiveView:
 
     def _print(self) -> None:
         if self._lines != self._printed:
-            text = visible("; ".join(self._lines))
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._put(visible("; ".join(self._lines)))
             self._printed, self._printed_at = self._lines, self._monotonic()
+
+    def _put(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _render(self) -> "Text":
         from rich.text import Text
 
-        elapsed = render_duration(self._monotonic() - self._started)
-        indent = "\n" + " " * (len(elapsed) + 2)
-        text = visible(f"{elapsed}  {indent.join(self._lines)}")
+        elapsed_s = self._monotonic() - self._started
+        if self.progress.total > 1 and self.progress.seen:
+            return render_screen(
+                self.progress,
+                self._titles,
+                elapsed_s=elapsed_s,
+                width=self._console.width,
+                is_ascii=self._console.options.ascii_only,
+            )
+        text = visible("  ".join([render_duration(elapsed_s), *self._lines]))
         return Text(text, no_wrap=True, overflow="ellipsis")
 
 

@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tmgg.console.causes import summarize
 from tmgg.console.durations import render_duration
+from tmgg.console.pace import Pace
 from tmgg.console.ranking import Ranking
 from tmgg.experiment_utils.cloud.runs import RunState
 
@@ -37,19 +39,23 @@ class SweepProgress:
     seen: dict[str, RunState] = field(default_factory=dict)
     """Last known state by run id."""
     best: Best | None = None
-    _busy_since: float | None = None
-    _ended_before: int = 0
+    pace: Pace = field(default_factory=Pace)
+    _failed_ids: list[str] = field(default_factory=list)
 
     def observe(self, states: Sequence[RunState]) -> None:
-        first = not self.seen
         ended = [state for state in states if state.final and not self._has_ended(state.run_id)]
         self.seen.update({state.run_id: state for state in states})
-        if self._busy_since is None and any(state.status != "pending" for state in states):
-            self._busy_since = self.monotonic()
-        if first:
-            self._ended_before = len(ended)
+        self.pace.observe(states, self.monotonic())
         for state in ended:
+            if state.status == "failed" and state.run_id not in self._failed_ids:
+                self._failed_ids.append(state.run_id)
             self._rank(state)
+
+    @property
+    def failed(self) -> list[RunState]:
+        """The runs that failed, in the order in which that was seen."""
+        states = [self.seen[run_id] for run_id in self._failed_ids]
+        return [state for state in states if state.final and state.status == "failed"]
 
     @property
     def ended(self) -> int:
@@ -58,17 +64,13 @@ class SweepProgress:
 
     @property
     def runs_per_minute(self) -> float | None:
-        """Runs ended per minute since the first one began; None until one has ended meanwhile."""
-        ended = self.ended - self._ended_before
-        if ended == 0 or self._busy_since is None:
-            return None
-        return 60 * ended / max(self.monotonic() - self._busy_since, 1e-3)
+        """As `Pace` has it."""
+        return self.pace.runs_per_minute(self.monotonic())
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the last run has ended, if they go on as they did."""
-        speed = self.runs_per_minute
-        return None if speed is None else 60 * (self.total - self.ended) / speed
+        """Until the last run has ended, as `Pace` has it."""
+        return self.pace.seconds_left(self.total - self.ended, self.monotonic())
 
     def _has_ended(self, run_id: str) -> bool:
         return run_id in self.seen and self.seen[run_id].final
@@ -101,12 +103,19 @@ def render_counts(states: Sequence[RunState], *, total: int) -> str:
 
 
 def render_speed(progress: SweepProgress) -> str:
-    """How fast runs end and when the last will; empty while nothing can be said. Pure."""
+    """How fast runs end and when the last will, as far as that is known. Pure."""
     speed, left_s = progress.runs_per_minute, progress.seconds_left
-    if speed is None or left_s is None:
-        return ""
-    about = f", about {render_duration(left_s)} left" if progress.ended < progress.total else ""
-    return f"{speed:.3g} runs a minute{about}"
+    parts = [
+        f"{speed:.3g} runs a minute" if speed is not None else "",
+        f"about {render_duration(left_s)} left" if left_s is not None else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def render_failed(state: RunState, titles: Mapping[str, str], *, with_id: bool = True) -> str:
+    """One line: which run failed, and why. Pure."""
+    why = summarize(state.failure) if state.failure else "no reason is known"
+    return f"failed: {_named(state.run_id, titles, with_id=with_id)}: {why}"
 
 
 def render_best(progress: SweepProgress, titles: Mapping[str, str]) -> str:
@@ -114,9 +123,15 @@ def render_best(progress: SweepProgress, titles: Mapping[str, str]) -> str:
     best = progress.best
     if best is None:
         return ""
-    title = titles.get(best.run_id)
-    named = f"{title} (run {best.run_id})" if title else f"run {best.run_id}"
+    named = _named(best.run_id, titles, with_id=True)
     return f"best {progress.ranking.name} {best.value:.6g}: {named}"
+
+
+def _named(run_id: str, titles: Mapping[str, str], *, with_id: bool) -> str:
+    title = titles.get(run_id)
+    if not title:
+        return f"run {run_id}"
+    return f"{title} (run {run_id})" if with_id else title
 
 
 def _reasons(states: Sequence[RunState]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tmgg.console import sweep_table
+from tmgg.console.causes import group_by_cause, render_causes
 from tmgg.console.ranking import Ranking
 from tmgg.console.sweep_summary import SweepRow, best_of, sort_rows
 from tmgg.console.sweep_table import render_number
@@ -50,7 +51,11 @@ def print_failure(result: ExperimentResult, *, title: str = "") -> None:
 
 
 def print_sweep(rows: Sequence[SweepRow], ranking: Ranking) -> None:
-    """A row for each run, the best first if a metric was chosen; then what failed ones say."""
+    """What failed, by cause, then a row for each run, the best first if a metric was chosen.
+
+    The table comes last, so that it is what a launch leaves on the screen.
+    """
+    _print_failures(rows)
     ordered = sort_rows(rows, ranking)
     all_names = sweep_table.names_of_metrics(rows)
     names = sweep_table.choose_metrics(all_names, ranking)
@@ -65,12 +70,18 @@ def print_sweep(rows: Sequence[SweepRow], ranking: Ranking) -> None:
     more = len(all_names) - len(names)
     if line := put_runs(columns, how=_how_to_see(rows), more_metrics=more):
         _print(_console(), line)
+    if line := render_best(rows, ranking):
+        _print(_console(), line)
+
+
+def render_best(rows: Sequence[SweepRow], ranking: Ranking) -> str:
+    """Which run is the best; empty where that says nothing. Pure."""
     best = best_of(rows, ranking)
-    if best is not None and len(rows) > 1:
-        value = render_number(best.result.metrics[ranking.name])
-        title = visible_line(best.title)
-        _print(_console(), f"best {ranking.name}: {value} (#{best.number} {title})")
-    _print_failures(rows)
+    if best is None or len(rows) < 2:
+        return ""
+    value = render_number(best.result.metrics[ranking.name])
+    named = f"#{best.number} {visible_line(best.title)}".rstrip()
+    return f"best {ranking.name}: {value} ({named})"
 
 
 def _status_column(rows: Sequence[SweepRow]) -> Column:
@@ -95,12 +106,39 @@ def plain(text: str) -> "Text":
 
 def _print_failures(rows: Sequence[SweepRow]) -> None:
     failed = [row for row in rows if row.result.status == "failed"]
-    for row in failed[:FAILURES_SHOWN]:
-        print_failure(row.result, title=row.title)
+    if len(rows) == 1 and failed:
+        print_failure(failed[0].result, title=failed[0].title)
+        return
     if failed:
-        more = len(failed) - FAILURES_SHOWN
-        told = f"; {more} of them not shown above" if more > 0 else ""
-        _print(_console(stderr=True), f"{len(failed)} of {len(rows)} runs failed{told}")
+        _print(_console(stderr=True), f"{render_failures(failed)}\n")
+        _print(_console(stderr=True), f"{len(failed)} of {len(rows)} runs failed")
+
+
+def render_failures(rows: Sequence[SweepRow]) -> str:
+    """Failed runs by cause: each named once, with what the first of a cause left. Pure."""
+    results = [row.result for row in rows]
+    names = {row.result.run_id: _named(row) for row in rows}
+    evidence = {result.run_id: _evidence(result) for result in results}
+    told = render_causes(group_by_cause(results), names, shown=FAILURES_SHOWN, evidence=evidence)
+    without = [row for row in rows if row.result.failure is None]
+    others = [
+        f"{_named(row)} failed: {row.result.error_message or 'no reason is known'}"
+        for row in without[:FAILURES_SHOWN]
+    ]
+    if more := len(without) - len(others):
+        others.append(f"and {more} more")
+    return "\n\n".join(filter(None, [told, *others]))
+
+
+def _named(row: SweepRow) -> str:
+    title = f"{visible_line(row.title)}  " if row.title else ""
+    return f"{title}run {row.result.run_id}"
+
+
+def _evidence(result: ExperimentResult) -> list[str]:
+    """The lines of the message below its first, and where the logs are."""
+    lines = result.failure.message.splitlines()[1:] if result.failure else []
+    return [*lines, f"log: {result.output_path} (and .err)"] if result.output_path else lines
 
 
 def _say_left_out(console: "Console", number: int, where: str) -> None:

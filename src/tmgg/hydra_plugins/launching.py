@@ -11,6 +11,7 @@ from pathlib import Path
 from tmgg.console import exit_codes
 from tmgg.console.live import LiveView
 from tmgg.console.progress import SweepProgress
+from tmgg.console.run_names import names_of_runs
 from tmgg.console.visible import visible
 from tmgg.errors import RunError, SubmissionError, TmggError
 from tmgg.experiment_utils.cloud.runner import CloudRunner
@@ -21,7 +22,6 @@ from tmgg.experiment_utils.cloud.runs import (
     SpawnedTask,
     TaskRequest,
 )
-from tmgg.experiment_utils.run_folder.sweeps import sweep_of
 from tmgg.hydra_plugins import hydra_job
 from tmgg.hydra_plugins.launcher_options import LauncherOptions
 from tmgg.hydra_plugins.sweep_folder import noted, refuse_known
@@ -261,11 +261,7 @@ def _say_how_to_come_back(run_ids: Sequence[str]) -> None:
 
 
 def _names(run_ids: Sequence[str]) -> str:
-    """What to call them on a command line: by their sweep, where they are several runs of it."""
-    sweeps = {sweep_of(run_id) for run_id in run_ids}
-    if len(run_ids) > 1 and None not in sweeps:
-        return " ".join(sorted(map(str, sweeps)))
-    return " ".join(run_ids)
+    return " ".join(names_of_runs(run_ids))
 
 
 def _say(text: str) -> None:

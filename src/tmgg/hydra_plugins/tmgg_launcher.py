@@ -41,6 +41,7 @@ from tmgg.hydra_plugins.resolving import (
 )
 from tmgg.hydra_plugins.sweep_composition import for_sweeps
 from tmgg.hydra_plugins.sweep_name import sweep_name
+from tmgg.hydra_plugins.told_failures import silence_told
 
 log = logging.getLogger(__name__)
 JOBS_LOGGED = 50
@@ -139,13 +140,15 @@ class TmggLauncher(Launcher):
                 spawned = detach_sweep(self._runner, requests, self._options, folder)
                 return job_returns.of_spawned(configs, spawned)
             results = wait_for_sweep(self._runner, requests, self._options, folder)
-            self._report(jobs, results, sweep_dir)
-            return job_returns.of_results(configs, results, metric=self._options.metric)
+            # Before the table: what it warns of belongs above.
+            returns = job_returns.of_results(configs, results, metric=self._options.metric)
+            told = self._report(jobs, results, sweep_dir)
+            return silence_told(returns, self._config) if told else returns
 
     def _report(
         self, jobs: "Sequence[_Job]", results: Sequence[ExperimentResult], folder: Path
-    ) -> None:
-        """The table of this launch; files about all launches of the sweep so far."""
+    ) -> bool:
+        """Files about all launches of the sweep so far; the table of this one, if it can be had."""
         assert self._options is not None
         rows = [
             SweepRow(
@@ -158,13 +161,15 @@ class TmggLauncher(Launcher):
         ]
         self._rows += rows
         try:
-            report.print_sweep(rows, self._options.ranking)
-        except Exception as error:  # the runs have ended; their results are what counts
-            log.warning("the table of the sweep cannot be printed: %s", error)
-        try:
             save_summary(self._rows, self._options.ranking, folder)
-        except Exception as error:  # as above
+        except Exception as error:  # the runs have ended; their results are what counts
             log.warning("the summary of the sweep cannot be written in %s: %s", folder, error)
+        try:
+            report.print_sweep(rows, self._options.ranking)
+        except Exception as error:  # as above
+            log.warning("the table of the sweep cannot be printed: %s", error)
+            return False
+        return True
 
     def _jobs(self, job_overrides: Sequence[Sequence[str]], first_number: int) -> "list[_Job]":
         assert self._task_function is not None

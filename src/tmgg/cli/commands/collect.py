@@ -1,6 +1,6 @@
 """`tmgg-jobs collect`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +11,6 @@ from tmgg.cli.options import FolderOption, JsonOption, RunsArgument
 if TYPE_CHECKING:
     from tmgg.console.ranking import Ranking
     from tmgg.console.sweep_summary import SweepRow
-    from tmgg.experiment_utils.cloud.runs import ExperimentResult
-    from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 
 SortOption = Annotated[
     str | None,
@@ -57,6 +55,7 @@ def collect(
     from dataclasses import asdict
 
     from tmgg.cli.removed import Removed, collect_present, poll_present
+    from tmgg.cli.result_rows import rows_of
     from tmgg.cli.selection import find_several
     from tmgg.cli.sweep_listing import ranking_of_runs
     from tmgg.console import exit_codes
@@ -73,7 +72,7 @@ def collect(
     removed = Removed()
     reattached, states = poll_present(reattached, removed)
     results = collect_present(reattached, states, removed)
-    rows = _rows(reattached.runs, results)
+    rows = rows_of(reattached.runs, results)
     open_ids = [state.run_id for state in states if not state.final]
     ordered = sort_rows(rows, ranking)
     if as_json:
@@ -96,26 +95,6 @@ def collect(
     failed = any(row.result.status == "failed" for row in rows)
     code = exit_codes.UNKNOWN_RUN if removed else exit_codes.OK
     raise typer.Exit(exit_codes.FAILED if failed else code)
-
-
-def _rows(
-    runs: "Sequence[KnownRun]", results: "Mapping[str, ExperimentResult]"
-) -> "list[SweepRow]":
-    """The runs that have a result, with their numbers among all."""
-    from tmgg.cli.selection import members_of
-    from tmgg.console.sweep_summary import SweepRow
-
-    members = members_of(runs)
-    return [
-        SweepRow(
-            number=number,
-            title=members[run.paths].title if run.paths in members else "",
-            result=results[run.run_id],
-            as_written=members[run.paths].as_written if run.paths in members else {},
-        )
-        for number, run in enumerate(runs)
-        if run.run_id in results
-    ]
 
 
 def _put_results(rows: "Sequence[SweepRow]", ranking: "Ranking", patterns: "Sequence[str]") -> None:

@@ -59,10 +59,10 @@ def _put(explanation: dict[str, Any]) -> None:
 
 
 def _explain_sweep(meaning: "Meaning", *, as_json: bool) -> None:
-    from tmgg.cli.causes import render_causes
     from tmgg.cli.run_json import unanswered
     from tmgg.cli.sweep_view import view_sweep
     from tmgg.console import exit_codes
+    from tmgg.console.causes import render_causes
     from tmgg.console.printing import put, put_json
 
     view = view_sweep(meaning)

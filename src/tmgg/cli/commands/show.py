@@ -59,8 +59,8 @@ def _show_sweep(meaning: "Meaning", *, as_json: bool) -> None:
 
 
 def _put_sweep(view: "SweepView") -> None:
-    from tmgg.cli.causes import render_causes
     from tmgg.cli.run_json import status_of
+    from tmgg.console.causes import render_causes
     from tmgg.console.printing import put, say
     from tmgg.console.sweep_table import columns_of_titles, short_ids
     from tmgg.console.tables import Column, put_runs

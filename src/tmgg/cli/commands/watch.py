@@ -1,0 +1,28 @@
+"""`tmgg-jobs watch`."""
+
+from typing import Annotated
+
+import typer
+
+from tmgg.cli.options import FolderOption, complete_run
+
+WatchedArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[RUN...]",
+        help="As for `wait`. Without it: all that goes on now, else what was submitted last.",
+        autocompletion=complete_run,
+    ),
+]
+
+
+def watch(runs: WatchedArgument = None, *, folder: FolderOption = None) -> None:
+    """Show how a sweep or runs get on until they have ended, then the table of their results.
+
+    Ctrl-C only stops looking; it ends no run.
+    """
+    from tmgg.cli.waiting import watch_and_tell
+    from tmgg.cli.watched import find_watched
+    from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
+
+    raise typer.Exit(watch_and_tell(Reattached(find_watched(runs or [], folder))))

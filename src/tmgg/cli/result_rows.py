@@ -1,0 +1,23 @@
+"""Results of runs as the rows of a sweep's table."""
+
+from collections.abc import Mapping, Sequence
+
+from tmgg.cli.selection import members_of
+from tmgg.console.sweep_summary import SweepRow
+from tmgg.experiment_utils.cloud.runs import ExperimentResult
+from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
+
+
+def rows_of(runs: Sequence[KnownRun], results: Mapping[str, ExperimentResult]) -> list[SweepRow]:
+    """The runs that have a result, with their numbers among all."""
+    members = members_of(runs)
+    return [
+        SweepRow(
+            number=number,
+            title=members[run.paths].title if run.paths in members else "",
+            result=results[run.run_id],
+            as_written=members[run.paths].as_written if run.paths in members else {},
+        )
+        for number, run in enumerate(runs)
+        if run.run_id in results
+    ]

@@ -1,0 +1,97 @@
+"""The failures of several runs, grouped by what caused them."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tmgg.experiment_utils.run_folder.failures import Failure
+
+_NUMBERS = re.compile(r"\d+(?:[.:]\d+)*")
+
+
+class MayHaveFailed(Protocol):
+    """A run's state or its result."""
+
+    @property
+    def run_id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def job_id(self) -> str | None:
+        """Its job's."""
+        ...
+
+    @property
+    def nodes(self) -> str | Sequence[str]:
+        """Where it ran."""
+        ...
+
+    @property
+    def failure(self) -> Failure | None:
+        """None where it has not failed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One way to fail, and the runs that failed so."""
+
+    failure: Failure
+    """That of the first of them."""
+    run_ids: list[str]
+
+    @property
+    def summary(self) -> str:
+        return summarize(self.failure)
+
+
+def summarize(failure: Failure) -> str:
+    """The kind and the first line of what happened."""
+    return f"{failure.kind}: {failure.message.partition(chr(10))[0]}"
+
+
+def group_by_cause(runs: Iterable[MayHaveFailed]) -> list[Cause]:
+    """The most frequent cause first; messages that differ in numbers or names are one cause."""
+    found: dict[tuple[str, str], Cause] = {}
+    for run in runs:
+        if run.failure is not None:
+            key = (run.failure.kind, _without_names(run, run.failure))
+            found.setdefault(key, Cause(run.failure, [])).run_ids.append(run.run_id)
+    return sorted(found.values(), key=lambda cause: -len(cause.run_ids))
+
+
+def render_causes(
+    causes: Iterable[Cause],
+    names: Mapping[str, str],
+    *,
+    shown: int = 5,
+    evidence: Mapping[str, Sequence[str]] | None = None,
+) -> str:
+    """A paragraph for each: how many, why, which, and what to do. Pure.
+
+    `evidence` are more lines about a run, by id; those of the first of a cause are shown.
+    """
+    return "\n\n".join(_render(cause, names, shown, evidence or {}) for cause in causes)
+
+
+def _render(
+    cause: Cause, names: Mapping[str, str], shown: int, evidence: Mapping[str, Sequence[str]]
+) -> str:
+    number = len(cause.run_ids)
+    lines = [f"{number} failed ({cause.summary})"]
+    lines += [f"  {names.get(run_id, run_id)}" for run_id in cause.run_ids[:shown]]
+    if number > shown:
+        lines.append(f"  and {number - shown} more")
+    lines += [f"    {line}" for line in evidence.get(cause.run_ids[0], ())]
+    lines.append(f"  HINT: {cause.failure.hint}")
+    return "\n".join(lines)
+
+
+def _without_names(run: MayHaveFailed, failure: Failure) -> str:
+    words = failure.message.partition("\n")[0]
+    nodes = [run.nodes] if isinstance(run.nodes, str) else run.nodes
+    for name in (run.run_id, run.job_id, *nodes):
+        words = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "", words) if name else words
+    return _NUMBERS.sub("", words)
