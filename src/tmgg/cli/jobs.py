@@ -22,6 +22,7 @@ from tmgg.cli.commands.list_runs import list_runs
 from tmgg.cli.commands.logs import logs
 from tmgg.cli.commands.plan import plan
 from tmgg.cli.commands.retry import retry
+from tmgg.cli.commands.setup import setup
 from tmgg.cli.commands.show import show
 from tmgg.cli.commands.wait import wait
 from tmgg.cli.commands.watch import watch
@@ -42,6 +43,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "gc": gc,
     "doctor": doctor,
     "plan": plan,
+    "setup": setup,
 }
 
 

@@ -107,6 +107,8 @@ def _of_cluster(command: str, folder: str, arguments: list[str]) -> str:
 
 
 def _sbatch(folder: str, arguments: list[str]) -> str:
+    if arguments == ["--version"]:
+        return "slurm-wlm 22.05.8\n"
     if arguments[0] == "--test-only":
         return _try(folder, arguments[1:])
     with state.locked(folder) as now:
@@ -301,12 +303,13 @@ def _sshare(folder: str, arguments: list[str]) -> str:
 
 
 def _sacctmgr(folder: str, arguments: list[str]) -> str:
-    if arguments[-1] != "format=account":
-        raise EndError(1, f"sacctmgr: the fake does not know {arguments}")
     now = state.read(folder)
     if now["accounting"] != "on":
         raise EndError(1, " You are not running a supported accounting_storage plugin")
-    return "".join(f"{name}\n" for name in now["accounts"])
+    answer = queries.sacctmgr(now, arguments)
+    if answer is None:
+        raise EndError(1, f"sacctmgr: the fake does not know {arguments}")
+    return answer
 
 
 def parse_flags(arguments: list[str], flags: tuple[str, ...]) -> dict[str, str]:

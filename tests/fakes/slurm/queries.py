@@ -125,6 +125,28 @@ def _rows(now: State, job: Job, columns: list[str]) -> list[list[str]]:
     return [[row[column] for column in columns] for row in rows]
 
 
+def sacctmgr(now: State, arguments: list[str]) -> str | None:
+    """What it shows of accounts, qualities of service and clusters; None for another question."""
+    accounts = now["accounts"]
+    match arguments:
+        case ["--noheader", "--parsable2", "show", "assoc", _, "format=account"]:
+            lines = list(accounts)
+        case ["--parsable2", "show", "assoc", _]:
+            qos = ",".join(now["qualities"])
+            rows = [f"{now['cluster']}|{name}||{qos}|" for name in accounts]
+            lines = ["Cluster|Account|Partition|QOS|MaxWall", *rows]
+        case ["--parsable2", "show", "qos"]:
+            lines = ["Name|MaxWall|MaxSubmitPU"]
+            lines += [f"{name}||{most}" for name, most in now["qualities"].items()]
+        case ["--parsable2", "show", "user", _, "format=DefaultAccount"]:
+            lines = ["Def Acct", *accounts[:1]]
+        case ["--parsable2", "show", "clusters", "format=Cluster"]:
+            lines = ["Cluster", now["cluster"], *now["other_clusters"]]
+        case _:
+            return None
+    return "".join(f"{line}\n" for line in lines)
+
+
 def _stdout(job: Job) -> str:
     given = job["options"].get("output", "slurm-%j.out")
     return f"{job['cwd']}/{given}" if job["cwd"] and given[0] != "/" else str(given)

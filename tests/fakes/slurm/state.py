@@ -26,6 +26,8 @@ EMPTY: State = {
     "rules": [],
     "settings": {},
     "accounts": ["research"],
+    "qualities": {"normal": ""},
+    "other_clusters": [],
     "controller": "up",
     "accounting": "on",
     "accounting_lacks": [],

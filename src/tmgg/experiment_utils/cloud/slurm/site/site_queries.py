@@ -58,6 +58,17 @@ class SiteQueries:
         argv = ("sacctmgr", "--parsable2", "show", "assoc", f"user={user_name(os.getuid())}")
         return site.parse_table(self._client.ask_checked(*argv))
 
+    def default_account(self, user: str) -> str:
+        """The account of jobs that name none; empty for none."""
+        argv = ("sacctmgr", "--parsable2", "show", "user", user, "format=DefaultAccount")
+        rows = self._client.ask_checked(*argv).splitlines()
+        return rows[1].strip() if len(rows) > 1 else ""
+
+    def clusters(self) -> list[str]:
+        """The clusters that the accounts know of."""
+        argv = ("sacctmgr", "--parsable2", "show", "clusters", "format=Cluster")
+        return self._client.ask_checked(*argv).split()[1:]
+
     def qualities(self) -> list[Settings]:
         """All qualities of service with their limits."""
         answer = self._client.ask_checked("sacctmgr", "--parsable2", "show", "qos")

@@ -1,0 +1,197 @@
+"""What `tmgg-jobs setup` asks, writes and prints."""
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tmgg.cli.launcher_file import parse_overrides, read_options, runner_of
+from tmgg.console.printing import put
+from tmgg.errors import ConfigError
+from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.planning.trial import Trial, render_trial, try_script
+from tmgg.experiment_utils.cloud.slurm.setup.alternatives import alternatives
+from tmgg.experiment_utils.cloud.slurm.setup.facts import Facts, gather
+from tmgg.experiment_utils.cloud.slurm.setup.first_request import first_request
+from tmgg.experiment_utils.cloud.slurm.setup.profile import Line, profile_lines
+from tmgg.experiment_utils.cloud.slurm.setup.search import Found, search
+from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
+from tmgg.experiment_utils.files.atomic_file import write_atomic
+from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
+from tmgg.hydra_plugins.launcher_options import split_options
+from tmgg.hydra_plugins.profile_text import render_profile
+from tmgg.hydra_plugins.profiles import profile_file
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+QUESTION_TIMEOUT_S = 20.0
+READABLE = 0o644
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """What was learned and written."""
+
+    file: Path
+    name: str
+    is_by_name: bool
+    """Whether every Hydra app of this environment finds it by its name."""
+    facts: Facts
+    lines: Sequence[Line]
+    found: Found
+    last: Trial
+    """Of the file as it was read back."""
+    questions: int
+
+    @property
+    def is_taken(self) -> bool:
+        return self.last.is_taken
+
+
+def set_up(overrides: Sequence[str], *, name: str, output: Path | None, force: bool) -> Setup:
+    """Ask, try, write, and read back.
+
+    Raises ConfigError for options that cannot be and a file that is there, BackendError where Slurm
+    does not answer.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"--name {name}: a launcher's name has letters, digits, _ and - only")
+    file = profile_file(name) if output is None else output.absolute()
+    if not force and is_there(file):
+        raise ConfigError(f"{file} is there already. --force replaces it, --name writes another.")
+    given, general = split_options(parse_overrides(overrides), "slurm")
+    if general:
+        raise ConfigError(f"{next(iter(general))} is no option of a cluster; add it to the file")
+    SlurmConfig.from_mapping(given)
+    client = SlurmClient(cluster=given.get("clusters"), query_timeout_s=QUESTION_TIMEOUT_S)
+    queries, base = SiteQueries(client), Path.cwd()
+    facts = gather(queries)
+    first = first_request(facts, given)
+    asks = SlurmConfig.from_mapping({field: each.value for field, each in first.items()})
+
+    def attempt(config: SlurmConfig) -> Trial:
+        return try_script(queries, render_trial(config, base=base), cwd=base)
+
+    found = search(asks, alternatives(facts, first, given), attempt)
+    lines = profile_lines(facts, first, found)
+    _write(file, render_profile(lines, header=_header(facts, found, name)), force=force)
+    # Read back as every launch will: what was written is what is tried.
+    written = runner_of(read_options(file, []), file)
+    last = attempt(written.config)
+    return Setup(
+        file=file,
+        name=name,
+        is_by_name=file == profile_file(name),
+        facts=facts,
+        lines=lines,
+        found=found,
+        last=last,
+        questions=sum(client.calls.values()),
+    )
+
+
+def _header(facts: Facts, found: Found, name: str) -> list[str]:
+    when = time.strftime("%Y-%m-%d")
+    cluster = facts.cluster or "a cluster without a name"
+    told = [
+        f"hydra/launcher={name}: written by tmgg-jobs setup on {when} for {cluster} "
+        f"({facts.version}).",
+        "Above each line is its reason. Lines that are commented out are for you to say.",
+    ]
+    if found.trial.refusal:
+        told.append(f"SLURM REFUSES THIS REQUEST STILL: {found.trial.refusal}")
+    elif not found.trial.is_taken:
+        told.append(f"WHETHER SLURM TAKES THIS REQUEST IS NOT KNOWN: {found.trial.silence}")
+    return told
+
+
+def _write(file: Path, text: str, *, force: bool) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
+    if force:
+        write_atomic(file, text.encode(), mode=READABLE)
+        return
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    write_atomic(draft, text.encode(), mode=READABLE)
+    try:
+        os.link(draft, file)  # only one can make the name
+    except FileExistsError as error:
+        raise ConfigError(f"{file} came there meanwhile; it was left as it is") from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def put_setup(done: Setup) -> None:
+    """What was found, what Slurm says of it, and what to run next."""
+    facts = done.facts
+    put(f"{facts.cluster or 'this cluster'}: {facts.version}, asked {done.questions} times")
+    for line in done.lines:
+        if line.is_known:
+            put(f"  {line.key}: {line.value}    # {line.reason}".rstrip("# "))
+    unknown = [line.key for line in done.lines if not line.is_known]
+    if unknown:
+        put(f"for you to say, if at all: {', '.join(unknown)}")
+    for what, why in facts.unanswered.items():
+        put(f"not known: {what} ({why})")
+    put(f"\nwritten: {done.file}")
+    put(_verdict(done))
+    put("\nnext:")
+    for command in next_commands(done):
+        put(f"  {command}")
+
+
+def _verdict(done: Setup) -> str:
+    start = done.last.start
+    if start is not None:
+        when = "" if start.at is None else f" at {start.at.isoformat(sep=' ')}"
+        where = f" on {start.nodes}" if start.nodes else ""
+        return f"Slurm takes a job with it (sbatch --test-only), and would start it{when}{where}."
+    if done.last.refusal:
+        words = done.last.refusal
+        return f"Slurm REFUSES a job with it, and with every other form that was tried: {words}"
+    return f"Whether Slurm takes a job with it is not known: {done.last.silence}"
+
+
+def next_commands(done: Setup) -> list[str]:
+    """With which the first job is run."""
+    where = str(done.file)
+    if not done.is_taken:
+        return [f"edit {where}", f"tmgg-jobs doctor --no-job --config {where}"]
+    if not done.is_by_name:
+        # hydra/launcher/NAME.yaml below the folder that Hydra is told.
+        folder = done.file.parents[2]
+        named = f"--config-dir {folder} hydra/launcher={done.file.stem}"
+        return [
+            f"tmgg-experiment {named} +stage=stage1_poc",
+            f"python your_app.py {named} -m",
+            f"tmgg-jobs doctor --config {where}    # a short job looks at the nodes",
+        ]
+    return [
+        f"tmgg-experiment +stage=stage1_poc hydra/launcher={done.name}",
+        f"python your_app.py -m hydra/launcher={done.name}    # any Hydra app of this environment",
+        f"tmgg-jobs doctor --config {done.name}    # a short job looks at the nodes",
+    ]
+
+
+def setup_as_json(done: Setup) -> dict[str, Any]:
+    """The document of `--json`."""
+    start = done.last.start
+    return {
+        "file": str(done.file),
+        "launcher": done.name,
+        "cluster": done.facts.cluster or None,
+        "is_taken": done.is_taken,
+        "start": start.at.isoformat() if start and start.at else None,
+        "refusal": done.last.refusal or None,
+        "lines": [
+            {"key": each.key, "value": each.value, "reason": each.reason, "known": each.is_known}
+            for each in done.lines
+        ],
+        "unanswered": dict(done.facts.unanswered),
+        "questions": done.questions,
+        "next": next_commands(done),
+    }

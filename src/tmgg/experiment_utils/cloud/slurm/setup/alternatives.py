@@ -1,0 +1,124 @@
+"""The other forms in which a site may want what is asked for, and words about them. Pure.
+
+Sites say in their own words what they refuse (job_submit.lua). What a word is about only decides
+what is tried first.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tmgg.experiment_utils.cloud.slurm.setup.facts import Facts
+from tmgg.experiment_utils.cloud.slurm.setup.first_request import (
+    Choices,
+    admitted,
+    gpu_models,
+    nodes_of,
+)
+
+MOST_OF_ONE_KIND = 6
+
+_WORDS = {
+    "account": r"account|project|-A\b",
+    "qos": r"\bqos|quality of service",
+    "partition": r"partition|queue|-p\b",
+    "gpus": r"gpu|gres|generic resource|tres",
+    "memory": r"\bmem|memory",
+    "constraint": r"constraint|feature|-C\b",
+    "cpus": r"\bcpus?\b|cores?\b|cpus-per|tasks",
+    "time": r"time|wall",
+    "whole nodes": r"exclusive|whole node|full node|shar",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Axis:
+    """One thing that may be asked for in several ways: values of fields, one way after another."""
+
+    name: str
+    ways: Sequence[Mapping[str, Any]]
+
+    def is_meant(self, words: str) -> bool:
+        """Whether the words seem to be about it."""
+        return re.search(_WORDS[self.name], words, re.IGNORECASE) is not None
+
+
+def alternatives(facts: Facts, first: Choices, given: Mapping[str, Any]) -> list[Axis]:
+    """What may be tried, without what the user has settled."""
+    partition = first["partition"].value
+    nodes = nodes_of(facts, partition)
+    accounts = facts.accounts[:MOST_OF_ONE_KIND]
+    qualities = facts.qos_of(None, partition)[:MOST_OF_ONE_KIND]
+    features = sorted({name for node in nodes for name in node.features})[:MOST_OF_ONE_KIND]
+    partitions = [name for name in admitted(facts) if name != partition]
+    axes = [
+        Axis(name="account", ways=[{"account": name} for name in accounts]),
+        Axis(name="qos", ways=[{"qos": name} for name in qualities]),
+        Axis(name="gpus", ways=_gpu_ways(facts, first)),
+        Axis(name="memory", ways=_memory_ways(first)),
+        Axis(name="constraint", ways=[{"constraint": name} for name in features]),
+        Axis(name="whole nodes", ways=[{"exclusive": not first["exclusive"].value}]),
+        Axis(name="cpus", ways=_cpu_ways(facts, first)),
+        Axis(name="time", ways=[{"time_limit": text} for text in ("01:00:00", "00:30:00")]),
+        Axis(
+            name="partition",
+            ways=[{"partition": name} for name in [*partitions[:MOST_OF_ONE_KIND], None]],
+        ),
+    ]
+    return [open_axis for axis in axes if (open_axis := _open(axis, given)).ways]
+
+
+def _open(axis: Axis, given: Mapping[str, Any]) -> Axis:
+    """Without ways that would change what the user has settled."""
+    ways = [
+        way
+        for way in axis.ways
+        if all(given.get(name, value) == value for name, value in way.items())
+    ]
+    return Axis(name=axis.name, ways=ways)
+
+
+def _gpu_ways(facts: Facts, first: Choices) -> list[dict[str, Any]]:
+    count = first["gpus_per_task"].value
+    if not count:
+        return []
+    nodes = nodes_of(facts, first["partition"].value)
+    models = gpu_models(nodes)[:3]
+    plain: list[dict[str, Any]] = [{"gpu_request": how} for how in ("node", "gres")]
+    typed = [
+        {"gpu_request": how, "gpu_type": model}
+        for how in ("gres", "node", "task")
+        for model in models
+    ]
+    most = max((node.gpu_count(None) for node in nodes), default=count)
+    whole = [{"gpus_per_task": most}] if most != count else []
+    return [*plain, *typed, {"gpu_request": "none"}, *whole]
+
+
+def _memory_ways(first: Choices) -> list[dict[str, Any]]:
+    per_cpu = first["mem_per_cpu"].value
+    cpus = first["cpus_per_task"].value
+    none: dict[str, Any] = {"mem_per_cpu": None, "mem_per_node": None, "mem_per_gpu": None}
+    if per_cpu is None:
+        return [none]
+    amount = _times(str(per_cpu), cpus)
+    ways = [none, {**none, "mem_per_node": amount}]
+    if first["gpus_per_task"].value:
+        ways.append({**none, "mem_per_gpu": amount})
+    return [*ways, {**none, "mem_per_node": "0"}]
+
+
+def _times(amount: str, factor: int) -> str:
+    found = re.fullmatch(r"(\d+)(\w+)", amount)
+    assert found is not None
+    return f"{int(found[1]) * factor}{found[2]}"
+
+
+def _cpu_ways(facts: Facts, first: Choices) -> list[dict[str, Any]]:
+    now = first["cpus_per_task"].value
+    counts = {1}
+    for node in nodes_of(facts, first["partition"].value):
+        gpus = node.gpu_count(None)
+        counts |= {node.cpus, *({node.cpus // gpus} if gpus else set())}
+    return [{"cpus_per_task": each} for each in sorted(counts - {now, 0})][:MOST_OF_ONE_KIND]
