@@ -79,12 +79,12 @@ def gather(queries: SiteQueries) -> Facts:
 
     settings = queries.settings()
     partitions = queries.partitions()
-    nodes = asked("nodes", queries.nodes_by_partition, {})
+    nodes: dict[str, list[Node]] = asked("nodes", queries.nodes_by_partition, {})
     has_accounts = True
     try:
         rows = queries.associations()
     except AccountingAbsentError:
-        rows, has_accounts = [], False
+        rows, has_accounts = list[Settings](), False
     except BackendError as error:
         rows, unanswered["accounts"] = [], str(error).splitlines()[0]
     asks_accounts = has_accounts and "accounts" not in unanswered
