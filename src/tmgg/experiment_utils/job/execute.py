@@ -19,9 +19,9 @@ from typing import Any
 from tmgg.errors import (
     ArtifactError,
     DivergedError,
-    IdleGpuError,
     StoppedEarlyError,
     TaskError,
+    TmggError,
     UnwritableError,
 )
 from tmgg.experiment_utils.error_text import text_of
@@ -64,7 +64,7 @@ from tmgg.experiment_utils.run_folder.task import (
     load_target,
     render_result_line,
 )
-from tmgg.experiment_utils.sampling.sampler import sampling_use
+from tmgg.experiment_utils.sampling.beside import sampling_use
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ def _attempt(paths: SubmissionPaths, started: Stopwatch) -> TaskOutput:
             heeding_term(paths),
             _limit(task, paths, started),
             _silent_exit_told(paths, started),
-            _sampled(paths, started),
+            sampling_use(paths),
         ):
             returned = ending_well(experiment)(config)
         stage = "result"
@@ -169,13 +169,6 @@ def _silent_exit_told(
         _end_now(paths, _failed_output(paths, _Failed("run", error)), started)
 
     return telling_of_silent_exit(tell)
-
-
-def _sampled(paths: SubmissionPaths, started: Stopwatch) -> contextlib.AbstractContextManager[None]:
-    def end(error: IdleGpuError) -> None:
-        _end_now(paths, _failed_output(paths, _Failed("run", error)), started)
-
-    return sampling_use(paths, end)
 
 
 def _stamped(output: TaskOutput, paths: SubmissionPaths, started: Stopwatch) -> TaskOutput:
@@ -321,6 +314,11 @@ def _deadline(paths: SubmissionPaths, started: Stopwatch) -> None:
     """The experiment ignored its time limit (native code that never returns): end the process."""
     error = ExperimentTimeout("the experiment ignored its time limit and was ended")
     _end_now(paths, _failed_output(paths, _Failed("run", error)), started)
+
+
+def fail_from_outside(paths: SubmissionPaths, error: TmggError, started: Stopwatch) -> None:
+    """Leave the result of a run that another process than the experiment's is about to end."""
+    publish(paths, _stamped(_failed_output(paths, _Failed("run", error)), paths, started))
 
 
 def _end_now(paths: SubmissionPaths, output: TaskOutput, started: Stopwatch) -> None:

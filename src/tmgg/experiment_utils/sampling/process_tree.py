@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_PARENT, _USER, _SYSTEM, _CHILD_USER, _CHILD_SYSTEM, _RESIDENT = 1, 11, 12, 13, 14, 21
+_PARENT, _USER, _SYSTEM, _CHILD_USER, _CHILD_SYSTEM, _STARTED, _RESIDENT = 1, 11, 12, 13, 14, 19, 21
 """Fields of /proc/PID/stat, counted from the one after the command's name."""
 _SLURM_STEP = "slurmstepd"
 _MOST_ANCESTORS = 64
@@ -41,6 +41,31 @@ class TreeUse:
     """The most that any one of the processes ever had: what a sample between peaks does not see."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProcessTree:
+    """The processes of one run, seen from a process that is not one of them."""
+
+    own: int
+    """The experiment's own."""
+    root: int
+    first: TreeUse
+    """What they used when the run began."""
+    started_ticks: int
+    """By which `own` is told from a process that is given its number later."""
+
+    @property
+    def are_there(self) -> bool:
+        """Whether the experiment's process is, and is not only waited for."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            fields = _fields(self.own)
+            return fields[0] not in "ZX" and int(fields[_STARTED]) == self.started_ticks
+        return False
+
+    def measure(self) -> TreeUse:
+        """Raises OSError without /proc."""
+        return measure(self.root, self.own, without=os.getpid())
+
+
 def find_root(own: int, stated: int | None, *, is_alone_in_step: bool = True) -> int:
     """The process below which all processes of the run are, seen from one of them.
 
@@ -60,14 +85,16 @@ def find_root(own: int, stated: int | None, *, is_alone_in_step: bool = True) ->
     return own
 
 
-def measure(root: int, own: int) -> TreeUse:
+def measure(root: int, own: int, *, without: int | None = None) -> TreeUse:
     """The use of everything below `root`; of `root` itself only where it is `own`.
 
-    Of a supervisor only the CPU time of children that it has waited for counts. Raises OSError
-    without /proc.
+    Of a supervisor only the CPU time of children that it has waited for counts. The process
+    `without`, and what is below it, does not count. Raises OSError without /proc.
     """
     table = read_table()
     members = below(root, table)
+    if without is not None:
+        members -= below(without, table) | {without}
     if root == own:
         members.add(root)
     cpu_s = sum(table[pid].cpu_s for pid in members)
@@ -112,6 +139,16 @@ def read_table() -> dict[int, Process]:
 def read_process(pid: int) -> Process:
     """Raises OSError, or ValueError or IndexError for what is no stat file."""
     return parse_process(_read(f"/proc/{pid}/stat"))
+
+
+def read_started_ticks(pid: int) -> int:
+    """When the process began, in clock ticks since boot. Raises as `read_process`."""
+    return int(_fields(pid)[_STARTED])
+
+
+def _fields(pid: int) -> list[str]:
+    """Of its stat file, from the state on."""
+    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
 
 
 def parse_process(text: str) -> Process:

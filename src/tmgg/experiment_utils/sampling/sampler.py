@@ -1,4 +1,4 @@
-"""A thread in the experiment's process samples what the run uses, and leaves it in `usage.json`.
+"""Samples what a run uses, and leaves it in `usage.json`. Runs in a process of its own.
 
 What it costs is bounded: after each sample it waits so long that samples take at most a five
 hundredth of a core. The record is written at the end and from time to time before, so that a run
@@ -9,22 +9,22 @@ import contextlib
 import logging
 import os
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 
 from tmgg.errors import IdleGpuError, RunError
 from tmgg.experiment_utils.files.atomic_file import write_json
-from tmgg.experiment_utils.job.clock import Stopwatch, monotonic_s
+from tmgg.experiment_utils.job.clock import Stopwatch
 from tmgg.experiment_utils.job.job_environment import ROOT_VARIABLE
 from tmgg.experiment_utils.run_folder.attempts import record_of
 from tmgg.experiment_utils.run_folder.evidence_token import is_anothers, token_to_leave
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
 from tmgg.experiment_utils.run_folder.rank_paths import RankPaths
-from tmgg.experiment_utils.sampling import allotted, process_tree
+from tmgg.experiment_utils.sampling import allotted
 from tmgg.experiment_utils.sampling.gpus import GpuCommand, GpuState
 from tmgg.experiment_utils.sampling.idle import OPTION, IdleWatch
+from tmgg.experiment_utils.sampling.process_tree import ProcessTree
 from tmgg.experiment_utils.sampling.tally import GpuTally, Tally, add_states
 from tmgg.experiment_utils.sampling.used import HostUse
 
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 LARGEST_SHARE = 0.002
 """Of a core, for samples of processes; and as much for those of GPUs."""
-FIRST_AFTER_S = 0.5
 EVERY_S = 2.0
 GPUS_EVERY_S = 10.0
 LONGEST_PAUSE_S = 60.0
@@ -40,51 +39,24 @@ LEAST_RUN_S = 1.0
 _WRITE_EVERY_S = 60.0
 _WRITE_FIRST_S = 2.0
 _WRITE_AT_GROWTH = 1.2
-_LAST_WITHIN_S = 2.0
 _MOST_SILENCES = 3
 _LOOKS_UNTIL_IDLE = 4
 
 OnIdle = Callable[[IdleGpuError], None]
-
-
-@contextlib.contextmanager
-def sampling_use(paths: SubmissionPaths, on_idle: OnIdle) -> Iterator[None]:
-    """Inside, the run's use is sampled; at the end it is on record.
-
-    `on_idle` is called in the sampler's thread when the run let its GPUs idle for as long as its
-    options allow. Where the system does not tell what processes use (no /proc), nothing is done.
-    """
-    sampler = _begin(paths, on_idle)
-    if sampler is None:
-        yield
-        return
-    try:
-        yield
-    finally:
-        sampler.end()
-
-
-def _begin(paths: SubmissionPaths, on_idle: OnIdle) -> "Sampler | None":
-    try:
-        sampler = Sampler(paths, on_idle)
-    except (OSError, ValueError, IndexError):
-        return None
-    threading.Thread(target=sampler.run, name="tmgg-usage", daemon=True).start()
-    return sampler
+Ends = Callable[[float], bool]
 
 
 class Sampler:
-    """Samples until it is ended."""
+    """Samples until the run ends."""
 
-    def __init__(self, paths: SubmissionPaths, on_idle: OnIdle) -> None:
-        """Raises OSError, ValueError, IndexError where /proc does not tell."""
+    def __init__(
+        self, paths: SubmissionPaths, processes: ProcessTree, watch: Stopwatch, on_idle: OnIdle
+    ) -> None:
+        """`on_idle` ends a run that let its GPUs idle for as long as its options allow."""
         self._paths = paths
+        self._processes = processes
         self._on_idle = on_idle
-        self._own = os.getpid()
-        self._root = process_tree.find_root(
-            self._own, _stated_root(), is_alone_in_step=not isinstance(paths, RankPaths)
-        )
-        self._watch = Stopwatch()
+        self._watch = watch
         self._tally = Tally()
         self._gpus = GpuCommand(os.environ)
         self._gpu_tallies: dict[str, GpuTally] = {}
@@ -99,29 +71,16 @@ class Sampler:
         )
         self._written_s = 0.0
         self._written_peak = 0
-        self._ending = threading.Event()
-        self._ended = threading.Event()
-        self._sample()
+        self._tally.add(processes.first, 0.0)
 
-    def run(self) -> None:
-        """The thread. Nothing that goes wrong here is the run's trouble."""
-        pause_s = FIRST_AFTER_S
-        try:
-            while not self._ending.wait(pause_s) and os.getpid() == self._own:
-                pause_s = max(EVERY_S, self._look() / LARGEST_SHARE)
-                pause_s = min(pause_s, LONGEST_PAUSE_S)
-                self._write_in_time()
-            if os.getpid() == self._own:
-                self._look_last()
-        except Exception as error:
-            log.warning("what the run uses is not sampled any more: %s", error)
-        finally:
-            self._ended.set()
-
-    def end(self) -> None:
-        """The last sample and the record; what takes long is not waited for."""
-        self._ending.set()
-        self._ended.wait(_LAST_WITHIN_S)
+    def run(self, ends_within: Ends) -> None:
+        """`ends_within` waits for the run's end, at most so many seconds; whether it came."""
+        pause_s = 0.0
+        while not ends_within(pause_s):
+            pause_s = max(EVERY_S, self._look() / LARGEST_SHARE)
+            pause_s = min(pause_s, LONGEST_PAUSE_S)
+            self._write_in_time()
+        self._look_last()
 
     def use(self) -> HostUse:
         """What was seen until now."""
@@ -144,20 +103,20 @@ class Sampler:
 
     def _look(self) -> float:
         """One sample; the CPU time that it took, in seconds."""
-        began_s = time.thread_time()
+        began_s = time.process_time()
         self._sample()
         if self._watch.elapsed_s() >= self._gpus_after_s:
             self._look_at_gpus()
-        return time.thread_time() - began_s
+        return time.process_time() - began_s
 
     def _look_last(self) -> None:
         if self._watch.elapsed_s() >= LEAST_RUN_S:
-            self._sample()
+            if self._processes.are_there:
+                self._sample()
             self._write()
 
     def _sample(self) -> None:
-        use = process_tree.measure(self._root, self._own)
-        self._tally.add(use, monotonic_s())
+        self._tally.add(self._processes.measure(), self._watch.elapsed_s())
 
     def _look_at_gpus(self) -> None:
         look = self._gpus.ask()
@@ -207,11 +166,6 @@ class Sampler:
 
 def _counted(states: tuple[GpuState, ...]) -> str:
     return "GPU" if len(states) == 1 else f"{len(states)} GPUs"
-
-
-def _stated_root() -> int | None:
-    text = os.environ.get(ROOT_VARIABLE, "")
-    return int(text) if text.isdecimal() else None
 
 
 def _shares_memory(paths: SubmissionPaths) -> bool:
