@@ -104,7 +104,7 @@ def test_sizes_of_a_site_are_not_kept_in_the_state_file(options: ClusterOptions)
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("title =", "titel =", "titel"),
+        ("title =", "titles =", "titles"),
         ('title = "Somewhere"', "", "title"),
         ("cpus = 8", "cpu = 8", "cpu"),
         ("groups = [0, 1]", "groups = [0, 2]", "all"),
