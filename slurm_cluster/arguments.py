@@ -62,6 +62,7 @@ def parse_options(parsed: argparse.Namespace) -> ClusterOptions:
         cluster_name=parsed.cluster_name,
         accounting=not parsed.no_accounting,
         constrain_memory=parsed.constrain_memory,
+        private_tmp=parsed.private_tmp,
         hide_processes=not parsed.show_processes,
         slurmd_timeout_s=parsed.slurmd_timeout,
         max_array_size=parsed.max_array_size,
@@ -90,6 +91,7 @@ def _add_up(commands: Commands) -> None:
     for name, words in (
         ("--no-accounting", "no slurmdbd and no database: sacct is disabled"),
         ("--constrain-memory", "kill what exceeds its job's memory (cgroup v1 only)"),
+        ("--private-tmp", "every job has a /tmp of its own (job_container/tmpfs)"),
         ("--show-processes", "let users see each other's processes"),
     ):
         up.add_argument(name, action="store_true", help=words)

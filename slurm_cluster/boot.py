@@ -54,6 +54,7 @@ def main(spec_path: str) -> None:
     """Boot as `spec_path` says; does not return."""
     spec = BootSpec(**json.loads(Path(spec_path).read_text()))
     _write_record(Path(spec.record))
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
     socket.sethostname(spec.hostname)
     if spec.network_folder is not None:
         _mount_network_folder(*spec.network_folder)

@@ -12,6 +12,7 @@ from slurm_cluster.releases import root_of, slurm_version, system_user
 from slurm_cluster.slurm_conf import (
     render_cgroup_conf,
     render_gres_conf,
+    render_job_container_conf,
     render_slurm_conf,
     render_slurmdbd_conf,
 )
@@ -61,6 +62,7 @@ def write_slurm_configuration(layout: ClusterLayout, options: ClusterOptions) ->
         "slurm.conf": render_slurm_conf(options, process_tracking=tracking),
         "gres.conf": render_gres_conf(options),
         "job_submit.lua": options.rules.job_submit_lua if options.rules is not None else "",
+        "job_container.conf": render_job_container_conf(options),
         "cgroup.conf": cgroup if tracking == "proctrack/cgroup" else "",
     }
     changed = [name for name, text in wanted.items() if _differs(layout.slurm_etc / name, text)]

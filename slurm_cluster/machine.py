@@ -14,6 +14,7 @@ from slurm_cluster.cgroups import cgroup_binds, remove_cgroups
 from slurm_cluster.entering import enter
 from slurm_cluster.errors import ClusterError
 from slurm_cluster.layout import ClusterLayout, MachineLayout
+from slurm_cluster.namespace_order import lowest_cpu
 from slurm_cluster.network_mount import mount_command
 from slurm_cluster.options import MOST_GPUS, ClusterOptions
 from slurm_cluster.processes import (
@@ -77,7 +78,9 @@ class Machine:
         layout.booted.unlink(missing_ok=True)
         layout.connected.unlink(missing_ok=True)
         _boot_spec(self, options).write(layout.boot_spec)
-        unshare = ["unshare", "--net", "--uts", "--ipc", "--mount", "--pid"]
+        cpu = lowest_cpu() if options.private_tmp else None
+        pin = [] if cpu is None else ["taskset", "--cpu-list", str(cpu)]  # `boot` takes it back
+        unshare = [*pin, "unshare", "--net", "--uts", "--ipc", "--mount", "--pid"]
         first_process = [sys.executable, "-I", boot.__file__, str(layout.boot_spec)]
         with layout.boot_log.open("w") as log:
             # setsid --fork: the machine must outlive this process and is not its child.

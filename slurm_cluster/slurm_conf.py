@@ -65,6 +65,9 @@ def render_slurm_conf(options: ClusterOptions, *, process_tracking: str) -> str:
         lines["GresTypes"] = "gpu"
     if options.constrain_memory:
         lines["TaskPlugin"] = "task/cgroup"
+    if options.private_tmp:
+        # A job's folder is made when its first step, `extern`, begins on a node.
+        lines |= {"JobContainerType": "job_container/tmpfs", "PrologFlags": "Contain"}
     if options.max_array_size is not None:
         lines["MaxArraySize"] = str(options.max_array_size)
     if options.min_job_age_s is not None:
@@ -97,6 +100,13 @@ def render_cgroup_conf(options: ClusterOptions, *, slurm_version: tuple[int, int
         f"CgroupPlugin=cgroup/v1\n{automount}"
         f"ConstrainCores=no\nConstrainRAMSpace={constrain}\nConstrainDevices=no\n"
     )
+
+
+def render_job_container_conf(options: ClusterOptions) -> str:
+    """job_container.conf: where the jobs' own /tmp and /dev/shm are on a node's disk."""
+    if not options.private_tmp:
+        return ""
+    return "AutoBasePath=true\nBasePath=/var/lib/slurm/jobs-tmp\n"
 
 
 def render_slurmdbd_conf() -> str:

@@ -9,6 +9,7 @@ from slurm_cluster.addresses import render_hosts
 from slurm_cluster.slurm_conf import (
     render_cgroup_conf,
     render_gres_conf,
+    render_job_container_conf,
     render_slurm_conf,
     render_slurmdbd_conf,
 )
@@ -70,6 +71,14 @@ def test_every_fake_gpu_is_in_gres_conf() -> None:
         "NodeName=node[1-2] Name=gpu File=/run/fake-gpus/gpu[0-2]\n"
     )
     assert render_gres_conf(ClusterOptions(gpus=0)) == ""
+
+
+def test_jobs_have_a_tmp_of_their_own_only_when_asked_for() -> None:
+    shared, private = ClusterOptions(), ClusterOptions(private_tmp=True)
+    assert not [line for line in _lines(shared) if line.startswith("JobContainerType")]
+    assert render_job_container_conf(shared) == ""
+    assert {"JobContainerType=job_container/tmpfs", "PrologFlags=Contain"} <= set(_lines(private))
+    assert "AutoBasePath=true" in render_job_container_conf(private)
 
 
 def test_memory_is_constrained_only_when_asked_for() -> None:
