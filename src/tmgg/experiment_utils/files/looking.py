@@ -6,13 +6,22 @@ there looks here instead: no means no, and a look that failed is an OSError. A t
 ones out of the code that reads records.
 """
 
+import contextlib
 import os
 import stat
 from pathlib import Path
 
 from tmgg.experiment_utils.files.hiccups import is_there, says_nothing
 
-__all__ = ["files_below", "is_folder", "is_plain_file", "is_there", "listing", "mode_of"]
+__all__ = [
+    "files_below",
+    "is_folder",
+    "is_plain_file",
+    "is_there",
+    "listing",
+    "look_anew",
+    "mode_of",
+]
 
 
 def mode_of(path: Path | str) -> int | None:
@@ -35,6 +44,18 @@ def is_plain_file(path: Path | str) -> bool:
     """As `Path.is_file`. Raises OSError when nobody could look."""
     mode = mode_of(path)
     return mode is not None and stat.S_ISREG(mode)
+
+
+def look_anew(*folders: Path) -> None:
+    """Let a network file system ask its server again for the names in these folders.
+
+    A client that looked for a name which was not there may believe so for a minute more (nfs(5),
+    acdirmax), while the file is there. Opening the folder makes it ask (close-to-open consistency);
+    whoever is about to conclude something from what is not there does so first.
+    """
+    for folder in folders:
+        with contextlib.suppress(OSError):  # who reads there next is told
+            os.scandir(folder).close()
 
 
 def listing(folder: Path | str) -> list[str]:

@@ -7,6 +7,7 @@ logs say, since when something is missing.
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 from tmgg.errors import AbandonedError, RecordError, RunError, SubmissionError
@@ -26,6 +27,7 @@ from tmgg.experiment_utils.cloud.judging.verdict import (
 from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState
 from tmgg.experiment_utils.cloud.sweep.batch_refusals import adopt_waiting, read_refusal
 from tmgg.experiment_utils.files.hiccups import Hiccups, expect_folder, is_there, may_pass
+from tmgg.experiment_utils.files.looking import look_anew
 from tmgg.experiment_utils.run_folder.attempt_log import read_attempt_log
 from tmgg.experiment_utils.run_folder.batch_index import (
     find_member,
@@ -92,6 +94,7 @@ class Judge:
             if verdict is not None:
                 return verdict
             if files.exit_record is not None:
+                look_anew(*_folders_of(submission))
                 evidence = read_evidence(files, ended=False)
                 if has_trusted_end(evidence):
                     return self._judge(files, evidence, None)
@@ -123,8 +126,11 @@ class Judge:
     def end(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
         """The state of a submission about whose job the backend was asked."""
         try:
+            told = _view(question, views)
+            if _is_over(told):
+                look_anew(*_folders_of(question.submission))
             files = SubmissionFiles(question.submission)
-            view = self.own_view(files, _view(question, views))
+            view = self.own_view(files, told)
             # What this cluster says of a number is of its own jobs, and so is its silence.
             if not _has_token(view) and (where := self._elsewhere(question.submission)):
                 self._unproven[question.submission] = where
@@ -245,6 +251,8 @@ class Judge:
 
     def _judge(self, files: SubmissionFiles, evidence: Evidence, view: JobView | None) -> RunState:
         submission, packed = files.paths, files.packed_in
+        if packed is not None and _is_over(view):
+            look_anew(packed.folder)
         evidence = replace(
             evidence,
             shares_job=packed is not None,
@@ -348,6 +356,12 @@ def _or_refusal(adopt: Callable[[_Folder], str | None], folder: _Folder) -> JobO
 def cancelled_while_waiting(submission: SubmissionPaths) -> bool:
     """Whether somebody cancelled a run of a sweep before its turn came."""
     return is_there(submission.cancel) and not is_there(submission.intent)
+
+
+def _folders_of(submission: SubmissionPaths) -> tuple[Path, ...]:
+    """Where the names are that a job leaves, from the top."""
+    run = submission.run_paths
+    return run.output_dir, run.folder, submission.folder, submission.ended.parent
 
 
 def _is_over(view: JobView | None) -> bool:

@@ -1,0 +1,32 @@
+"""What a client of a network file system sees late, and what makes it ask its server again."""
+
+from pathlib import Path
+
+from tests.fakes.network_folder import Clients, clients
+from tmgg.experiment_utils.files.looking import look_anew
+
+__all__ = ["clients"]
+
+
+def test_a_name_that_was_missing_is_found_once_its_folder_was_opened(clients: Clients) -> None:
+    name = clients.b / "run" / "result.json"
+    (clients.a / "run").mkdir()
+    assert not name.exists()
+    (clients.a / "run" / "result.json").write_text("{}")
+    assert not name.exists()
+    look_anew(clients.b, name.parent)
+    assert name.read_text() == "{}"
+
+
+def test_a_folder_made_elsewhere_is_found_with_what_is_in_it(clients: Clients) -> None:
+    folder = clients.b / "run" / "1"
+    assert not folder.exists()
+    (clients.a / "run" / "1").mkdir(parents=True)
+    assert not folder.exists()
+    look_anew(clients.b, folder.parent, folder)
+    assert folder.exists()
+
+
+def test_looking_anew_where_nothing_is_or_nobody_may_look_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    look_anew(tmp_path / "gone", tmp_path / "file")
