@@ -16,7 +16,7 @@ MODULE = """
 import os
 from pathlib import Path
 
-from tmgg.experiment_utils.context import current_run
+from tmgg.experiment_utils.job.context import current_run
 
 
 def look(config):
