@@ -13,6 +13,7 @@ LONG = 100
 """Lines from which a module has a test of its own."""
 FOLDERS = {
     "cli/commands": "jobs",
+    "cli/top": "jobs",
     "cli": "jobs",
     "hydra_plugins": "hydra",
     "experiments": "training",

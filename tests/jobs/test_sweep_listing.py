@@ -13,7 +13,7 @@ from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, submit, task
 from tests.jobs.test_list import RUN_KEYS
 from tmgg.cli import best_values, run_json
-from tmgg.cli.commands import list_runs
+from tmgg.cli.list_columns import STATES
 from tmgg.experiment_utils.cloud.runs import Status, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
@@ -131,6 +131,6 @@ def test_the_line_of_a_sweep_fits_80_columns(
 
 
 def test_a_run_is_counted_whatever_its_status_is() -> None:
-    counted = {each for kinds in list_runs.STATES.values() for each in kinds}
+    counted = {each for kinds in STATES.values() for each in kinds}
     words = (run_json.DAMAGED, run_json.FOREIGN, run_json.REMOVED, run_json.UNKNOWN)
     assert counted == {*get_args(Status), *words}

@@ -24,6 +24,7 @@ from tmgg.cli.commands.plan import plan
 from tmgg.cli.commands.retry import retry
 from tmgg.cli.commands.setup import setup
 from tmgg.cli.commands.show import show
+from tmgg.cli.commands.top import top
 from tmgg.cli.commands.wait import wait
 from tmgg.cli.commands.watch import watch
 from tmgg.console import exit_codes
@@ -36,6 +37,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "logs": logs,
     "wait": wait,
     "watch": watch,
+    "top": top,
     "collect": collect,
     "cancel": cancel,
     "retry": retry,

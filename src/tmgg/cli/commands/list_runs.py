@@ -89,9 +89,6 @@ def list_runs(
         raise typer.Exit(exit_codes.NO_ANSWER)
 
 
-COLUMNS = ("run", "status", "age", "backend", "job", "attempt", "details")
-
-
 def _statuses(found: "list[tuple[KnownRun, Found]]") -> "Statuses":
     from tmgg.cli.run_json import status_of
 
@@ -119,72 +116,16 @@ def _put(shown: "list[tuple[KnownRun, Found]]", statuses: "Statuses", *, is_by_r
 
 
 def _put_sweeps(sweeps: "list[ListedSweep]") -> None:
-    import time
+    from tmgg.cli.list_columns import sweep_columns
 
-    from tmgg.cli.best_values import BestValues
-    from tmgg.console.durations import render_age
-    from tmgg.console.sweep_table import render_number, short_ids
-    from tmgg.console.tables import Column
-
-    values = BestValues()
-    sweeps = sorted(sweeps, key=lambda sweep: sweep.created_at)
-    ids = [sweep.paths.sweep_id for sweep in sweeps]
-    bests = [(sweep.ranking.name, sweep.best(values)) for sweep in sweeps]
-    values.save()
-    counts = [sweep.counts for sweep in sweeps]
-    states = [
-        Column(
-            name=name,
-            cells=[str(sum(count[each] for each in kinds) or "") for count in counts],
-            is_number=True,
-        )
-        for name, kinds in STATES.items()
-        if name != "other" or any(count[each] for count in counts for each in kinds)
-    ]
-    ages = [render_age(time.time() - sweep.created_at) for sweep in sweeps]
-    columns = [
-        Column(name="sweep", cells=ids, short=short_ids(ids)),
-        Column(name="name", cells=[sweep.name for sweep in sweeps], rank=1),
-        Column(name="overrides", cells=[", ".join(each.overrides) for each in sweeps], rank=3),
-        *states,
-        Column(
-            name="best",
-            cells=["" if at is None else f"{name} {render_number(at)}" for name, at in bests],
-            rank=2,
-        ),
-        Column(name="age", cells=ages, rank=4),
-    ]
-    _put_table(columns)
-
-
-STATES = {
-    "done": ("completed",),
-    "failed": ("failed",),
-    "running": ("running",),
-    "pending": ("pending",),
-    "other": ("damaged", "foreign", "removed", "unknown"),
-}
+    _put_table(sweep_columns(sorted(sweeps, key=lambda sweep: sweep.created_at)))
 
 
 def _put_runs(shown: "list[tuple[KnownRun, Found]]") -> None:
-    from tmgg.console.sweep_table import short_ids
-    from tmgg.console.tables import Column
+    from tmgg.cli.list_columns import run_columns
 
-    if not shown:
-        return
-    cells = list(zip(*[_row(run, state) for run, state in shown], strict=True))
-    ranks = {"age": 1, "job": 2, "attempt": 3, "backend": 4}
-    columns = [
-        Column(
-            name=name,
-            cells=texts,
-            rank=ranks.get(name, 0),
-            short=short_ids(texts) if name == "run" else None,
-            is_prose=name == "details",
-        )
-        for name, texts in zip(COLUMNS, cells, strict=True)
-    ]
-    _put_table(columns)
+    if shown:
+        _put_table(run_columns(shown))
 
 
 def _put_table(columns: "list[Column]") -> None:
@@ -193,45 +134,6 @@ def _put_table(columns: "list[Column]") -> None:
 
     if line := put_runs(columns, how="--json has all"):
         say(line)
-
-
-def _row(run: "KnownRun", found: "Found") -> list[str]:
-    import time
-
-    from tmgg.cli.run_json import status_of
-    from tmgg.console.durations import render_age
-    from tmgg.errors import RunError
-
-    if isinstance(run.record, RunError) or isinstance(found, RunError):
-        return [run.run_id, status_of(found), "", "", "", "", str(found)]
-    return [
-        run.run_id,
-        found.status,
-        render_age(time.time() - run.record.created_at),
-        run.record.backend,
-        (found.job_id or "").partition("@")[0],
-        str(found.attempt),
-        "; ".join(filter(None, [_whose(run), _details(found)])),
-    ]
-
-
-def _whose(run: "KnownRun") -> str:
-    from tmgg.experiment_utils.files.trust import owner_of
-
-    owner = owner_of(run.paths.folder)
-    return f"of {owner}" if owner else ""
-
-
-def _details(found: "Found") -> str:
-    from tmgg.errors import RunError
-
-    assert not isinstance(found, RunError)
-    if found.failure is not None:
-        return f"{found.failure.kind}: {found.failure.message.partition(chr(10))[0]}"
-    start = f"starts {found.estimated_start}" if found.estimated_start else ""
-    where = f"on {found.nodes}" if found.nodes and not found.final else ""
-    reason = found.reason if not found.final else ""
-    return "; ".join(filter(None, [reason, start, where, found.note]))
 
 
 def _wanted(run: "KnownRun", found: "Found", status: list[Status] | None) -> bool:

@@ -1,0 +1,60 @@
+"""What the keys do to runs; each blocks, so it is called in a thread, and says what came of it."""
+
+from collections.abc import Sequence
+
+from tmgg.cli.explaining import explain_run
+from tmgg.cli.top.snapshot import ShownRun
+from tmgg.console.causes import group_by_cause, render_causes
+from tmgg.errors import RemovedRunError, TmggError
+from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
+
+
+def cancel(runs: Sequence[ShownRun]) -> str:
+    """End those that go on. Raises BackendError when it cannot."""
+    answers = Reattached([run.known for run in runs if run.is_open]).cancel_each()
+    cancelled = sum(answer is True for answer in answers)
+    gone = sum(isinstance(answer, RemovedRunError) for answer in answers)
+    left = f"; {gone} were removed meanwhile" if gone else ""
+    return f"{cancelled} of {len(answers)} runs are being cancelled{left}"
+
+
+def retry(runs: Sequence[ShownRun]) -> str:
+    """Submit those again that failed; one that is refused does not stop the others."""
+    failed = [run for run in runs if run.has_failed]
+    reattached = Reattached([run.known for run in failed])
+    refused: list[str] = []
+    for run in failed:
+        try:
+            reattached.retry(run.run_id)
+        except TmggError as error:
+            refused.append(f"run {run.run_id} was not submitted: {error}")
+    done = f"{len(failed) - len(refused)} of {len(failed)} failed runs are submitted again"
+    return "\n".join([done, *refused[:3], *(["..."] if len(refused) > 3 else [])])
+
+
+def explain(runs: Sequence[ShownRun], titles: dict[str, str]) -> str:
+    """Of one run all that `explain` tells, of several the causes. Asks no scheduler."""
+    if len(runs) == 1:
+        return _explain_one(runs[0])
+    states = [run.state for run in runs if run.state is not None]
+    names = {run.run_id: f"{run.run_id}  {titles.get(run.run_id, '')}".rstrip() for run in runs}
+    told = render_causes(group_by_cause(states), names)
+    return told or "None of these runs has failed."
+
+
+def _explain_one(run: ShownRun) -> str:
+    if run.state is None:
+        return str(run.found)
+    told = explain_run(run.known, run.state)
+    lines = [told["summary"]]
+    for reason in told["reasons"]:
+        lines += ["", f"{reason['reason']}: {reason['words']}", f"  {reason['advice']}"]
+    if told["estimated_start"]:
+        lines += ["", f"Slurm expects it to start at {told['estimated_start']}."]
+    if told["failure"]:
+        lines += ["", told["failure"]["message"]]
+    if told["evidence"]:
+        lines += ["", "From its logs:", *(f"  {line}" for line in told["evidence"])]
+    if told["failure"]:
+        lines += ["", f"HINT: {told['failure']['hint']}"]
+    return "\n".join(lines)
