@@ -27,7 +27,7 @@ class TopApp(App[None]):
     TITLE = "tmgg-jobs top"
     ENABLE_COMMAND_PALETTE = False
     CSS = """
-    DataTable { height: 1fr; }
+    Table { height: 1fr; }
     #note { height: auto; max-height: 3; color: $warning; padding: 0 1; }
     #head { height: auto; padding: 0 1; text-style: bold; }
     #facts { height: auto; max-height: 40%; }

@@ -23,6 +23,13 @@ SIDES = 2
 """What a table's own edges take of a line."""
 
 
+class Table(DataTable[Text]):
+    """Its columns' widths are given: to measure every cell takes as long as all the rest."""
+
+    def _update_column_widths(self, updated_cells: object) -> None:
+        pass
+
+
 class TopScreen(Screen[None]):
     """What all have in common: keys that act on the runs that are chosen."""
 
@@ -96,13 +103,13 @@ class TableScreen(TopScreen):
         self._drawn: list[list[str]] = []
 
     def compose(self) -> ComposeResult:
-        yield DataTable(cursor_type="row", zebra_stripes=False)
+        yield Table(cursor_type="row", zebra_stripes=False)
         yield Static("", id="note", markup=False)
         yield Footer()
 
     @property
-    def table(self) -> "DataTable[Text]":
-        return cast("DataTable[Text]", self.query_one(DataTable))
+    def table(self) -> Table:
+        return self.query_one(Table)
 
     def on_resize(self) -> None:
         if self.host.snapshot is not None:
