@@ -18,7 +18,8 @@ import time
 from pathlib import Path
 
 from benchmarks._table import render_ratio, render_spread, render_table
-from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.local.config import LocalConfig
+from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import known_runs
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.parsing import (

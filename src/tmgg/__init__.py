@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     )
     from tmgg.experiment_utils.cloud.factory import make_runner
     from tmgg.experiment_utils.cloud.futures.call_future import RunFuture
-    from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
+    from tmgg.experiment_utils.cloud.local.config import LocalConfig
+    from tmgg.experiment_utils.cloud.local.runner import LocalRunner
     from tmgg.experiment_utils.cloud.runner import CloudRunner
     from tmgg.experiment_utils.cloud.runs import ExperimentResult, TaskRequest
     from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
@@ -66,7 +67,7 @@ _HOMES = {
     "CloudRunner": f"{_CLOUD}.runner",
     "ConfigError": _ERRORS,
     "ExperimentResult": f"{_CLOUD}.runs",
-    "LocalConfig": f"{_CLOUD}.local.runner",
+    "LocalConfig": f"{_CLOUD}.local.config",
     "LocalRunner": f"{_CLOUD}.local.runner",
     "MissingExtraError": _ERRORS,
     "RunContext": _CONTEXT,

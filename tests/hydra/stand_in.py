@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from tmgg.errors import SubmissionError
-from tmgg.experiment_utils.cloud.local.runner import LocalBackend, LocalConfig
+from tmgg.experiment_utils.cloud.local.config import LocalConfig
+from tmgg.experiment_utils.cloud.local.runner import LocalBackend
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns

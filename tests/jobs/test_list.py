@@ -9,7 +9,8 @@ import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, submit
-from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.local.config import LocalConfig
+from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 from tmgg.experiment_utils.run_folder.known_folders import remember_folder
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 

@@ -8,7 +8,8 @@ import pytest
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import EXPERIMENTS, Jobs, task
 from tmgg.console.causes import group_by_cause
-from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.local.config import LocalConfig
+from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner

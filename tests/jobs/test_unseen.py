@@ -8,7 +8,8 @@ import pytest
 from tests.fakes.hiccup import Hiccup
 from tests.jobs.conftest import BAD, GOOD, Jobs
 from tests.jobs.test_gc_races import make_old
-from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.local.config import LocalConfig
+from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 ERRORS = [errno.EACCES, errno.ESTALE, errno.EIO]

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.conftest import BAD, GOOD, Jobs, task
-from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.local.config import LocalConfig
+from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
 
 

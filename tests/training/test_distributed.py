@@ -12,7 +12,8 @@ from typing import Any, cast
 import pytest
 
 from tmgg.errors import ConfigError, DivergedError, StoppedEarlyError
-from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.local.config import LocalConfig
+from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 from tmgg.experiment_utils.job.context import RunContext, Worker, set_current_run
 from tmgg.experiments import run_resources
 from tmgg.experiments.denoising import run

@@ -9,7 +9,8 @@ import torch
 
 from tests.training.lightning_project import Line, Points
 from tmgg.errors import ConfigError, StoppedEarlyError
-from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.local.config import LocalConfig
+from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 from tmgg.experiment_utils.job.context import RunContext, set_current_run
 from tmgg.experiments.everywhere import Trained, train_on_all_nodes
 

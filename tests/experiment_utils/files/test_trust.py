@@ -252,7 +252,8 @@ def test_each_member_of_a_team_runs_and_collects_in_its_folder(shared: Path) -> 
     folder = folder_of(shared / "team", ALICE, mode=0o3770, group=TEAM)
     code = """
 import json, math, sys
-from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.local.config import LocalConfig
+from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 runner = LocalRunner(LocalConfig(output_dir=sys.argv[1]))
 result = runner.run_experiment({"experiment": {"_target_": "math:sqrt"}})
 print(json.dumps([result.status, result.failure.kind if result.failure else None]))

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tmgg.experiment_utils.cloud.factory import make_runner
-    from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
+    from tmgg.experiment_utils.cloud.local.config import LocalConfig
+    from tmgg.experiment_utils.cloud.local.runner import LocalRunner
     from tmgg.experiment_utils.cloud.modal.config import ModalConfig
     from tmgg.experiment_utils.cloud.modal.runner import ModalRunner
     from tmgg.experiment_utils.cloud.ray.config import RayConfig
@@ -46,7 +47,7 @@ __all__ = [
 _HOMES = {
     "CloudRunner": "tmgg.experiment_utils.cloud.runner",
     "ExperimentResult": "tmgg.experiment_utils.cloud.runs",
-    "LocalConfig": "tmgg.experiment_utils.cloud.local.runner",
+    "LocalConfig": "tmgg.experiment_utils.cloud.local.config",
     "LocalRunner": "tmgg.experiment_utils.cloud.local.runner",
     "ModalConfig": "tmgg.experiment_utils.cloud.modal.config",
     "ModalRunner": "tmgg.experiment_utils.cloud.modal.runner",

@@ -20,7 +20,7 @@ BACKENDS: dict[str, str] = {
 }
 CONFIG_CLASSES: dict[str, str] = {
     "slurm": "tmgg.experiment_utils.cloud.slurm.config:SlurmConfig",
-    "local": "tmgg.experiment_utils.cloud.local.runner:LocalConfig",
+    "local": "tmgg.experiment_utils.cloud.local.config:LocalConfig",
     "modal": "tmgg.experiment_utils.cloud.modal.config:ModalConfig",
     "ray": "tmgg.experiment_utils.cloud.ray.config:RayConfig",
 }

@@ -67,6 +67,7 @@ def test_a_job_in_this_state_is_over(state: str) -> None:
         ("COMPLET+", "COMPLET"),
         ("", ""),
         ("???", ""),
+        ("SPECIAL_EXIT2", "SPECIAL_EXIT2"),
         # Only Slurm's own mark says that a word was cut.
         ("F", "F"),
         ("OUT_OF_ME", "OUT_OF_ME"),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tmgg.errors import ConfigError
-from tmgg.experiment_utils.cloud.local.runner import LocalConfig
+from tmgg.experiment_utils.cloud.local.config import LocalConfig
 from tmgg.experiment_utils.cloud.ray.config import RayConfig
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.job.job_exit_codes import STOPPED

@@ -61,7 +61,7 @@ _told: set[str] = set()
 
 def parse_state(text: str) -> str:
     """The state's name out of `CANCELLED by 1000`, `CANCELLED+`, `REQUEUE_H+` and the like."""
-    found = re.match(r"(?P<name>[A-Za-z_]*)(?P<cut>\+?)", text.strip())
+    found = re.match(r"(?P<name>[A-Za-z_0-9]*)(?P<cut>\+?)", text.strip())
     name = found["name"].upper() if found else ""
     if name in STATES or not (name and found and found["cut"]):
         return name
