@@ -8,7 +8,8 @@ import pytest
 
 from tests.jobs.conftest import BAD, Jobs, task
 from tmgg.cli.top.snapshot import Looker, ShownGroup, ShownRun, Snapshot
-from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.local.config import LocalConfig
+from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 from tmgg.experiment_utils.run_folder.paths import RunPaths

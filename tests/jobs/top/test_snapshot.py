@@ -7,7 +7,8 @@ from pathlib import Path
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import BAD, GOOD, submit, task
 from tmgg.cli.top.snapshot import RECENT_S, Looker
-from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.local.config import LocalConfig
+from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
 
 
