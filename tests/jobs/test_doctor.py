@@ -75,7 +75,7 @@ def test_one_job_looks_at_the_nodes_and_leaves_nothing(
     answer_about_the_site(slurm)
     slurm.configure(run_jobs=True)
     ports = ("slurm_ray_port=18765", "slurm_min_worker_port=18800", "slurm_max_worker_port=18900")
-    examined = tmgg_jobs("doctor", *OPTIONS, *ports, "--json", "--timeout", "60s")
+    examined = tmgg_jobs("doctor", *OPTIONS, *ports, "--no-start", "--json", "--timeout", "60s")
     found = by_check(examined.json)
     assert examined.code == 0, examined.out
     assert found["job"]["level"] == "ok"

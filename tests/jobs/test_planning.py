@@ -46,7 +46,7 @@ def test_a_job_that_starts_nowhere_is_told_with_the_sites_words(
     slurm.add_rule("account", "Name an account.", allowed=())
     told = tmgg_jobs("plan", *OPTIONS, "slurm_partition=auto")
     assert told.code == 1
-    assert told.out.count("Name an account.") == 2
+    assert told.out.count("Name an account.") == 3
     assert "would start in none" in told.out
 
 

@@ -82,7 +82,7 @@ def test_the_sites_own_rules_are_met_one_after_another(
     assert found["parallelism"] == 20
     reasons = {line["key"]: line["reason"] for line in done.json["lines"]}
     assert "Please name a project with --account." in reasons["slurm_account"]
-    assert done.json["questions"] <= 8 + 30 + 1
+    assert done.json["questions"] <= 8 + 40 + 1
 
 
 def test_what_the_user_settled_stays(empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm) -> None:
@@ -100,7 +100,7 @@ def test_the_number_of_questions_is_bounded(empty: Path, tmgg_jobs: Jobs, slurm:
     slurm.configure(partitions=[f"p{number}" for number in range(20)], accounts=list("abcdefgh"))
     slurm.add_rule("licenses", "Never.", allowed=("never",))
     assert tmgg_jobs("setup").code == 1
-    assert len(slurm.calls("sbatch")) <= 1 + 30 + 1
+    assert len(slurm.calls("sbatch")) <= 1 + 40 + 1
 
 
 @pytest.mark.parametrize("accounting", ["absent", "down"])

@@ -99,7 +99,7 @@ def render_share(share: FairShare) -> str:
 
 def _columns(choices: Sequence[Choice], *, now: datetime) -> list[Column]:
     return [
-        Column(name="partition", cells=[each.partition for each in choices]),
+        Column(name="partition", cells=[each.partition or "(none named)" for each in choices]),
         Column(name="GPU model", cells=[each.gpu_type or "any" for each in choices]),
         Column(name="starts", cells=[_when(each, now) for each in choices]),
         _numbers("node-hours", [each.cost.node_hours for each in choices]),
@@ -134,7 +134,7 @@ def _note(choice: Choice) -> str:
 
 def _place(choice: Choice) -> str:
     model = f" slurm_gpu_type={choice.gpu_type}" if choice.gpu_type else ""
-    return f"slurm_partition={choice.partition}{model}"
+    return f"slurm_partition={choice.partition or 'null'}{model}"
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:

@@ -21,13 +21,20 @@ def doctor(
     ] = None,
     *,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A launcher YAML to examine.")
+        Path | None,
+        typer.Option(metavar="FILE", help="A launcher YAML, or the name of one that setup wrote."),
     ] = None,
     job: Annotated[
-        bool, typer.Option("--job/--no-job", help="Whether to look at the nodes with a short job.")
+        bool, typer.Option("--job/--no-job", help="Whether to look at the nodes with short jobs.")
+    ] = True,
+    start: Annotated[
+        bool,
+        typer.Option(
+            "--start/--no-start", help="Whether the second of them starts Ray, or the ranks."
+        ),
     ] = True,
     timeout: Annotated[
-        str, typer.Option(metavar="TIME", help="How long to wait for that job (90s, 10m).")
+        str, typer.Option(metavar="TIME", help="How long to wait for each job (90s, 10m).")
     ] = "5m",
     as_json: JsonOption = False,
 ) -> None:
@@ -35,7 +42,8 @@ def doctor(
 
     Looks at commands, partition, account, limits, preemption and the shared folder; asks Slurm what
     it thinks of the very job script; then sends one short job over as many nodes as a run would
-    have, to try the interpreter, Ray, addresses, ports and connections. Exits with 1 on a problem.
+    have, to try the interpreter, Ray, addresses, ports and connections, and another that starts as
+    a run does: Ray with the GPUs asked for, or the ranks. Exits with 1 on a problem.
     """
     from tmgg.cli.launcher_file import make_slurm_runner
     from tmgg.console import exit_codes
@@ -46,7 +54,7 @@ def doctor(
     limit_s = parse_duration_s(timeout) if job else None
     runner = make_slurm_runner(config, overrides or [])
     findings = []
-    for finding in examine(runner, job_limit_s=limit_s, say=say):
+    for finding in examine(runner, job_limit_s=limit_s, say=say, with_start=start):
         findings.append(finding)
         if not as_json:
             _put(finding)

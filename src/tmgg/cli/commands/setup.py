@@ -32,7 +32,7 @@ def setup(
 ) -> None:
     """Ask this cluster what it wants, and write a launcher for it.
 
-    Looks at partitions, accounts, limits and nodes, and tries with `sbatch --test-only`, at most 30
+    Looks at partitions, accounts, limits and nodes, and tries with `sbatch --test-only`, at most 40
     times, in which form the site takes memory and GPUs. Nothing is submitted. The file has the
     reason for each line. Exits with 1 where no form was taken.
     """

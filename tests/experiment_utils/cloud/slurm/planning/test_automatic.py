@@ -59,7 +59,12 @@ def test_a_partition_without_gpus_or_that_is_down_is_not_asked_about(
         partition_settings={"old": {"State": "DOWN"}},
     )
     assert runner(gpus_per_task=1).config.partition == "gpu"
-    assert len(slurm.calls("sbatch")) == 1
+    assert len(slurm.calls("sbatch")) == 2
+
+
+def test_where_none_may_be_named_the_site_chooses(slurm: FakeSlurm, folder: Path) -> None:
+    slurm.add_rule("partition", "Leave --partition out.")
+    assert runner().config.partition is None
 
 
 def test_what_is_refused_everywhere_is_refused_once_in_the_sites_words(

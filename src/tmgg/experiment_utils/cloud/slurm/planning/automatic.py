@@ -39,8 +39,10 @@ def choose_partition(
     site = _site(queries)
     if AUTOMATIC in {row.get("PartitionName") for row in site.partitions}:
         return config  # a site may call one so
-    choices = try_all(queries, site, config, render=render, cwd=cwd, each_model=False)
-    best = earliest(choices)
+    # Where none may be named, the site chooses.
+    without = replace(config, partition=None)
+    choices = try_all(queries, site, without, render=render, cwd=cwd, each_model=False)
+    best = earliest(choices[1:]) or earliest(choices)
     if best is None:
         raise _nothing(choices)
     log.warning("%s", render_choice(best, choices))
@@ -49,13 +51,13 @@ def choose_partition(
 
 def render_choice(best: Choice, choices: Sequence[Choice]) -> str:
     """One line: what is taken, when it would start, and what else there was."""
-    others = [each for each in choices if each is not best and each.at is not None]
-    later = [f"{each.partition} {_clock(each.at)}" for each in others[:NAMED]]
+    others = [each for each in choices if each not in (best, choices[0]) and each.at is not None]
+    later = [f"{_name(each)} {_clock(each.at)}" for each in others[:NAMED]]
     more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
     beside = f" (others: {', '.join(later)}{more})" if later else ""
     preempted = f"; jobs there may be preempted ({best.preemption})" if best.preemption else ""
     return (
-        f"slurm_partition=auto takes {best.partition}: Slurm would start the job there at "
+        f"slurm_partition=auto takes {_name(best)}: Slurm would start the job there at "
         f"{_clock(best.at)}{beside}{preempted}"
     )
 
@@ -74,7 +76,7 @@ def _site(queries: SiteQueries) -> Site:
 
 def _nothing(choices: Sequence[Choice]) -> BackendError:
     silent = [each for each in choices if not each.trial.refusal]
-    told = [f"{each.partition}: {each.trial.refusal or each.trial.silence}" for each in choices]
+    told = [f"{_name(each)}: {each.trial.refusal or each.trial.silence}" for each in choices]
     shown = "\n".join(told[:NAMED]) + (f"\n(and {len(told) - NAMED} more)" * (len(told) > NAMED))
     if silent or not choices:
         return QueryError(
@@ -84,6 +86,10 @@ def _nothing(choices: Sequence[Choice]) -> BackendError:
     return RefusedError(
         f"slurm_partition=auto: Slurm refuses such a job in every partition.\n{shown}"
     )
+
+
+def _name(choice: Choice) -> str:
+    return choice.partition or "the site's own choice"
 
 
 def _clock(at: datetime | None) -> str:

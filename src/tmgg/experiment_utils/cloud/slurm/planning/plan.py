@@ -20,7 +20,8 @@ MOST_TRIALS = 24
 class Choice:
     """One place for the job, and what Slurm says of it."""
 
-    partition: str
+    partition: str | None
+    """None names none: the site chooses."""
     gpu_type: str | None
     """The model that is asked for; None is any."""
     trial: Trial
@@ -67,12 +68,13 @@ def try_all(
 ) -> list[Choice]:
     """A choice for each partition and, with `each_model`, each model of GPU in it.
 
-    At most MOST_TRIALS questions; the site's default partition is asked about first.
+    One without a partition comes first where `config` names none, then the site's default. At most
+    MOST_TRIALS questions.
     """
     choices, asked = [], 0
     for row, asks in _places(site, config, each_model=each_model):
-        name = row["PartitionName"]
-        nodes = site.nodes.get(name, ())
+        name = asks.partition
+        nodes = site.nodes.get(name or "", ())
         trial = _known(row, asks, nodes)
         if trial is None and asked >= MOST_TRIALS:
             trial = Trial(silence=f"not asked: {MOST_TRIALS} questions went before")
@@ -112,6 +114,8 @@ def _minute(at: datetime | None) -> datetime:
 def _places(
     site: Site, config: SlurmConfig, *, each_model: bool
 ) -> Iterator[tuple[Settings, SlurmConfig]]:
+    if config.partition is None:
+        yield {}, config
     rows = [row for row in site.partitions if "PartitionName" in row]
     for row in sorted(rows, key=lambda row: row.get("Default") != "YES"):
         asks = replace(config, partition=row["PartitionName"])

@@ -5,6 +5,7 @@ what is tried first.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +17,12 @@ from tmgg.experiment_utils.cloud.slurm.setup.first_request import (
     gpu_models,
     nodes_of,
 )
+from tmgg.experiment_utils.cloud.slurm.site.site import Node
 
 MOST_OF_ONE_KIND = 6
 
 _WORDS = {
-    "account": r"account|project|-A\b",
+    "account": r"\baccounts?\b|project|-A\b",
     "qos": r"\bqos|quality of service",
     "partition": r"partition|queue|-p\b",
     "gpus": r"gpu|gres|generic resource|tres",
@@ -29,6 +31,17 @@ _WORDS = {
     "cpus": r"\bcpus?\b|cores?\b|cpus-per|tasks",
     "time": r"time|wall",
     "whole nodes": r"exclusive|whole node|full node|shar",
+}
+_OPTIONS = {
+    "account": "--account",
+    "qos": "--qos",
+    "partition": "--partition",
+    "gpus": "--gpu|--gres",
+    "memory": "--mem",
+    "constraint": "--constraint",
+    "cpus": "--cpus|--ntasks",
+    "time": "--time",
+    "whole nodes": "--exclusive",
 }
 
 
@@ -43,6 +56,17 @@ class Axis:
         """Whether the words seem to be about it."""
         return re.search(_WORDS[self.name], words, re.IGNORECASE) is not None
 
+    def likelihood(self, words: str) -> int:
+        """How likely it is what the words are about: 2 where they name its option."""
+        if re.search(_OPTIONS[self.name], words):
+            return 2
+        return int(self.is_meant(words))
+
+    def ways_for(self, words: str) -> list[Mapping[str, Any]]:
+        """Its ways; those whose value the words hold come first."""
+        told = set(re.findall(r"[\w@.-]+", words))
+        return sorted(self.ways, key=lambda way: told.isdisjoint(map(str, way.values())))
+
 
 def alternatives(facts: Facts, first: Choices, given: Mapping[str, Any]) -> list[Axis]:
     """What may be tried, without what the user has settled."""
@@ -50,7 +74,7 @@ def alternatives(facts: Facts, first: Choices, given: Mapping[str, Any]) -> list
     nodes = nodes_of(facts, partition)
     accounts = facts.accounts[:MOST_OF_ONE_KIND]
     qualities = facts.qos_of(None, partition)[:MOST_OF_ONE_KIND]
-    features = sorted({name for node in nodes for name in node.features})[:MOST_OF_ONE_KIND]
+    features = _features(nodes)[:MOST_OF_ONE_KIND]
     partitions = [name for name in admitted(facts) if name != partition]
     axes = [
         Axis(name="account", ways=[{"account": name} for name in accounts]),
@@ -77,6 +101,12 @@ def _open(axis: Axis, given: Mapping[str, Any]) -> Axis:
         if all(given.get(name, value) == value for name, value in way.items())
     ]
     return Axis(name=axis.name, ways=ways)
+
+
+def _features(nodes: Sequence[Node]) -> list[str]:
+    """Those of the most nodes first."""
+    counted = Counter(name for node in nodes for name in node.features)
+    return sorted(counted, key=lambda name: (-counted[name], name))
 
 
 def _gpu_ways(facts: Facts, first: Choices) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.planning.trial import Trial
 from tmgg.experiment_utils.cloud.slurm.setup.alternatives import Axis
 
-MOST_TRIALS = 30
+MOST_TRIALS = 40
 
 Try = Callable[[SlurmConfig], Trial]
 
@@ -65,8 +65,8 @@ class _Search:
         return None
 
     def _candidates(self, config: SlurmConfig, words: str) -> Iterator[tuple[Axis, SlurmConfig]]:
-        for axis in sorted(self._axes, key=lambda axis: not axis.is_meant(words)):
-            for way in axis.ways:
+        for axis in sorted(self._axes, key=lambda axis: -axis.likelihood(words)):
+            for way in axis.ways_for(words):
                 try:
                     yield axis, replace(config, **way)
                 except ConfigError:

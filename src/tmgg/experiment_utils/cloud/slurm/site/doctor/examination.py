@@ -15,7 +15,9 @@ from tmgg.experiment_utils.cloud.slurm.refusal_words import knows_no_cluster
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 from tmgg.experiment_utils.cloud.slurm.site.doctor import policies, requests, survey
 from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import Finding, ok, problem, warning
-from tmgg.experiment_utils.cloud.slurm.site.doctor.survey_job import Say, survey_nodes
+from tmgg.experiment_utils.cloud.slurm.site.doctor.short_job import Say
+from tmgg.experiment_utils.cloud.slurm.site.doctor.start_job import is_needed, try_start
+from tmgg.experiment_utils.cloud.slurm.site.doctor.survey_job import survey_nodes
 from tmgg.experiment_utils.cloud.slurm.site.site import Settings
 from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
 from tmgg.experiment_utils.files.atomic_file import write_atomic
@@ -25,11 +27,14 @@ SLOW_WRITE_S = 2.0
 _LOG_IN = "Log in to the cluster's login node, or load the site's slurm module."
 
 
-def examine(runner: SlurmRunner, *, job_limit_s: float | None, say: Say) -> Iterator[Finding]:
+def examine(
+    runner: SlurmRunner, *, job_limit_s: float | None, say: Say, with_start: bool = True
+) -> Iterator[Finding]:
     """Findings about the cluster as a run with the runner's config would meet it.
 
-    `job_limit_s` bounds the wait for the one job; None sends none. The job is only sent when
-    nothing stands in the way of any job.
+    `job_limit_s` bounds the wait for each job; None sends none. A job is only sent when nothing
+    stands in the way of any job. The second, sent unless `with_start` is false, starts as a run
+    does.
     """
     troubled = False
     for finding in _from_here(runner):
@@ -41,7 +46,12 @@ def examine(runner: SlurmRunner, *, job_limit_s: float | None, say: Say) -> Iter
         text = "no job was sent because of the problems above; nothing is known about the nodes"
         yield warning("job", text, "Correct them and run the doctor again.")
         return
-    yield from survey_nodes(runner, limit_s=job_limit_s, say=say)
+    surveyed = survey_nodes(runner, limit_s=job_limit_s, say=say)
+    yield from surveyed
+    # A single finding is that the job did not come to its end.
+    is_sound = len(surveyed) > 1 and all(each.level != "problem" for each in surveyed)
+    if with_start and is_sound and is_needed(runner.config):
+        yield from try_start(runner, limit_s=job_limit_s, say=say)
 
 
 def _from_here(runner: SlurmRunner) -> Iterator[Finding]:
@@ -77,7 +87,7 @@ def _partitions(runner: SlurmRunner, site: Settings) -> list[Finding]:
     queries = SiteQueries(runner.client)
     table = {row.get("PartitionName", ""): row for row in queries.partitions()}
     found = []
-    for name in _names_of_partitions(runner.config, table):
+    for name in _names_of_partitions(runner.config, table, site):
         if name not in table:
             text = f"there is no partition {name}; there are {', '.join(sorted(table))}"
             found.append(problem(f"partition {name}", text, "Set slurm_partition to one of them."))
@@ -88,8 +98,15 @@ def _partitions(runner: SlurmRunner, site: Settings) -> list[Finding]:
     return found
 
 
-def _names_of_partitions(config: SlurmConfig, table: Mapping[str, Settings]) -> list[str]:
-    """The partitions of the config, or the site's default where it names none."""
+def _names_of_partitions(
+    config: SlurmConfig, table: Mapping[str, Settings], site: Settings
+) -> list[str]:
+    """The partitions of the config, or the site's default where it names none.
+
+    Where the site's own rules look at each job, nobody knows which one they choose.
+    """
+    if not config.partitions and site.get("JobSubmitPlugins", "(null)") not in ("", "(null)"):
+        return []
     default = [name for name, row in table.items() if row.get("Default") == "YES"]
     return config.partitions or default
 

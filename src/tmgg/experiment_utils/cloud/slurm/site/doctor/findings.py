@@ -31,6 +31,7 @@ CHECKS: dict[str, str] = {
     "connections": "The nodes reach each other on these ports.",
     "clocks": "The nodes' clocks agree.",
     "/tmp": "There is room for Ray's logs and spilled objects.",
+    "start": "A run with these very options starts: Ray with its nodes and GPUs, and the ranks.",
 }
 """What the doctor looks at, in this order. A check's name may be followed by what it is about."""
 
