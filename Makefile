@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 SCRIPTS := setup.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long test-newest test-releases test-network check format slurm-up slurm-down slurm-status bench clean
+.PHONY: docs help install run test test-long test-newest test-releases test-network check format slurm-up slurm-down slurm-status bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,12 +58,16 @@ test-long: install ## the tests that take minutes each
 	$(NEED_SLURM)
 	$(PYTEST) -m long
 
-check: install ## format, lint, types, spelling, shell
+check: install docs ## format, lint, types, spelling, shell, the site of the documentation
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/codespell src tests docs slurm_cluster benchmarks *.md
+	$(BIN)/codespell src tests docs docs_site slurm_cluster benchmarks *.md
 	$(BIN)/shellcheck $(SCRIPTS)
+
+docs: install ## build the site of the documentation into site/; any warning is an error
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: install ## let ruff put things right
 	$(BIN)/ruff format .

@@ -10,8 +10,13 @@ from tests.hydra.conftest import Lab, lab
 
 __all__ = ["lab"]
 ROOT = Path(__file__).parents[2]
-# Of the README: what .ci/run does, and what an index has once the package is there.
-ELSEWHERE = {("sh", "setup.sh", "run"), ("sh", "setup.sh", "test"), ("pip", "install", "tmgg[ray]")}
+# Of the README: what .ci/run does, an install, and the tutorial's.
+ELSEWHERE = {
+    ("sh", "setup.sh", "run"),
+    ("sh", "setup.sh", "test"),
+    ("pip", "install", ".[ray]"),
+    (*["python", "train.py", "-m", "lr=0.001,0.01,0.5", "seed=1,2", "hydra/launcher=tmgg_slurm"],),
+}
 
 
 @pytest.mark.parametrize(("page", "least"), [("docs/experiments.md", 6), ("README.md", 2)])
