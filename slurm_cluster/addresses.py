@@ -3,22 +3,40 @@
 Each cluster has a network of its own that leads nowhere, so every cluster uses the same addresses.
 """
 
+from dataclasses import dataclass
+
 from slurm_cluster.options import ClusterOptions
 
-PREFIX = "10.99.0."
-PREFIX_LENGTH = 24
-GATEWAY = f"{PREFIX}254"
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The machines' addresses, and the way out, which leads nowhere."""
+
+    prefix: str
+    length: int
+    gateway: str
+    localhost: str
+
+
+_IPV4 = Network("10.99.0.", 24, "10.99.0.254", "127.0.0.1 localhost")
+_IPV6 = Network("fd99::", 64, "fd99::fe", "127.0.0.1 localhost\n::1 localhost")
 SWITCH = "switch"
 CONTROLLER = "ctl"
 LOGIN = "login"
 _FIRST_NODE = 11
 
 
+def network_of(options: ClusterOptions) -> Network:
+    """What the machines' addresses have in common."""
+    return _IPV6 if options.ipv6 else _IPV4
+
+
 def machine_addresses(options: ClusterOptions) -> dict[str, str]:
-    """IPv4 address of every machine that has one; the switch has none."""
-    addresses = {CONTROLLER: f"{PREFIX}1", LOGIN: f"{PREFIX}2"}
+    """Address of every machine that has one; the switch has none."""
+    prefix = network_of(options).prefix
+    addresses = {CONTROLLER: f"{prefix}1", LOGIN: f"{prefix}2"}
     for index, name in enumerate(options.node_names):
-        addresses[name] = f"{PREFIX}{_FIRST_NODE + index}"
+        addresses[name] = f"{prefix}{_FIRST_NODE + index}"
     return addresses
 
 
@@ -27,14 +45,14 @@ def node_range(first: int, count: int) -> str:
     return f"node[{first}-{first + count - 1}]"
 
 
-def node_address_range(first: int, count: int) -> str:
+def node_address_range(options: ClusterOptions, first: int, count: int) -> str:
     """Their addresses as a Slurm host list."""
     lowest = _FIRST_NODE + first - 1
-    return f"{PREFIX}[{lowest}-{lowest + count - 1}]"
+    return f"{network_of(options).prefix}[{lowest}-{lowest + count - 1}]"
 
 
 def render_hosts(options: ClusterOptions) -> str:
     """/etc/hosts of every machine."""
-    lines = ["127.0.0.1 localhost"]
+    lines = [network_of(options).localhost]
     lines += [f"{address} {name}" for name, address in machine_addresses(options).items()]
     return "\n".join(lines) + "\n"

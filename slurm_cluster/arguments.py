@@ -63,6 +63,7 @@ def parse_options(parsed: argparse.Namespace) -> ClusterOptions:
         accounting=not parsed.no_accounting,
         constrain_memory=parsed.constrain_memory,
         private_tmp=parsed.private_tmp,
+        ipv6=parsed.ipv6,
         hide_processes=not parsed.show_processes,
         slurmd_timeout_s=parsed.slurmd_timeout,
         max_array_size=parsed.max_array_size,
@@ -91,6 +92,7 @@ def _add_up(commands: Commands) -> None:
     for name, words in (
         ("--no-accounting", "no slurmdbd and no database: sacct is disabled"),
         ("--constrain-memory", "kill what exceeds its job's memory (cgroup v1 only)"),
+        ("--ipv6", "the machines have IPv6 addresses only"),
         ("--private-tmp", "every job has a /tmp of its own (job_container/tmpfs)"),
         ("--show-processes", "let users see each other's processes"),
     ):

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from slurm_cluster.accounting import start_accounting
-from slurm_cluster.addresses import CONTROLLER, LOGIN, SWITCH, machine_addresses
+from slurm_cluster.addresses import CONTROLLER, LOGIN, SWITCH, machine_addresses, network_of
 from slurm_cluster.daemons import MUNGED, SLURMCTLD, SLURMD, SLURMD_AT_BOOT, daemons_of
 from slurm_cluster.exposure import expose, plan_exposures
 from slurm_cluster.layout import ClusterLayout
@@ -105,10 +105,13 @@ def _boot(machines: Sequence[Machine], options: ClusterOptions) -> None:
 def _plug_in(booted: Sequence[Machine], switch: Machine, options: ClusterOptions) -> None:
     addresses = machine_addresses(options)
     if switch in booted:
-        set_up_switch(switch.pid)
+        set_up_switch(switch.pid, network_of(options))
     for machine in booted:
         if machine.name in addresses:
-            plug_in(switch.pid, machine.pid, name=machine.name, address=addresses[machine.name])
+            plug_in(
+                switch.pid, machine.pid, name=machine.name,
+                address=addresses[machine.name], network=network_of(options),
+            )  # fmt: skip
         machine.layout.connected.touch()
 
 

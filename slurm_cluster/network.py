@@ -3,20 +3,22 @@
 Nothing of it is in the host's network namespace.
 """
 
-from slurm_cluster.addresses import GATEWAY, PREFIX_LENGTH
+import ipaddress
+
+from slurm_cluster.addresses import Network
 from slurm_cluster.processes import run_host
 
 _BRIDGE = "bridge"
 
 
-def set_up_switch(switch_pid: int) -> None:
+def set_up_switch(switch_pid: int, network: Network) -> None:
     """The bridge, which is also the default gateway of all machines and forwards nothing."""
     _ip(
         switch_pid,
         [
             "link set lo up",
             f"link add {_BRIDGE} type bridge",
-            f"addr add {GATEWAY}/{PREFIX_LENGTH} dev {_BRIDGE}",
+            f"addr add {network.gateway}/{network.length} dev {_BRIDGE}{_at_once(network.gateway)}",
             f"link set {_BRIDGE} up",
         ],
     )
@@ -24,7 +26,9 @@ def set_up_switch(switch_pid: int) -> None:
     run_host([*_in_network_of(switch_pid), "tee", "/proc/sys/net/ipv4/ip_forward"], stdin="0\n")
 
 
-def plug_in(switch_pid: int, machine_pid: int, *, name: str, address: str) -> None:
+def plug_in(
+    switch_pid: int, machine_pid: int, *, name: str, address: str, network: Network
+) -> None:
     """A cable from the switch to the machine, which sees it as eth0.
 
     The default route leads nowhere; Ray finds its own address by asking for the route to a
@@ -44,9 +48,9 @@ def plug_in(switch_pid: int, machine_pid: int, *, name: str, address: str) -> No
         machine_pid,
         [
             "link set lo up",
-            f"addr add {address}/{PREFIX_LENGTH} dev eth0",
+            f"addr add {address}/{network.length} dev eth0{_at_once(address)}",
             "link set eth0 up",
-            f"route add default via {GATEWAY}",
+            f"route add default via {network.gateway} dev eth0",
         ],
     )
 
@@ -69,8 +73,13 @@ def _ip(pid: int, lines: list[str]) -> None:
 
 
 def _hardware_address(address: str) -> str:
-    """A locally administered one, the same for the same IPv4 address."""
-    return "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
+    """A locally administered one, the same for the same address."""
+    return "02:00:" + ipaddress.ip_address(address).packed[-4:].hex(":")
+
+
+def _at_once(address: str) -> str:
+    """IPv6 asks the network for a second first whether somebody has the address."""
+    return " nodad" if ":" in address else ""
 
 
 def _in_network_of(pid: int) -> list[str]:

@@ -15,7 +15,7 @@ _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 SHARED_FOLDERS = ("local", "network")
 _FIXED = (
     "nodes", "accounting", "hide_processes", "release",
-    "cluster_name", "shared_folder", "private_tmp",
+    "cluster_name", "shared_folder", "private_tmp", "ipv6",
 )  # fmt: skip
 MOST_GPUS = 16
 """Fake GPUs that every node could have; what Slurm knows of may change while it runs."""
@@ -42,6 +42,8 @@ class ClusterOptions:
     """Run slurmdbd with MariaDB; without it `sacct` says that accounting is disabled."""
     constrain_memory: bool = False
     """Kill what exceeds its job's memory (cgroup v1 only)."""
+    ipv6: bool = False
+    """The machines have IPv6 addresses only."""
     private_tmp: bool = False
     """Every job has a /tmp and /dev/shm of its own (job_container/tmpfs)."""
     hide_processes: bool = True

@@ -65,6 +65,8 @@ def render_slurm_conf(options: ClusterOptions, *, process_tracking: str) -> str:
         lines["GresTypes"] = "gpu"
     if options.constrain_memory:
         lines["TaskPlugin"] = "task/cgroup"
+    if options.ipv6:
+        lines["CommunicationParameters"] = "EnableIPv6,DisableIPv4"
     if options.private_tmp:
         # A job's folder is made when its first step, `extern`, begins on a node.
         lines |= {"JobContainerType": "job_container/tmpfs", "PrologFlags": "Contain"}
@@ -151,9 +153,8 @@ class _Numbered:
     def names(self) -> str:
         return node_range(self.first, self.group.count)
 
-    @property
-    def addresses(self) -> str:
-        return node_address_range(self.first, self.group.count)
+    def addresses(self, options: ClusterOptions) -> str:
+        return node_address_range(options, self.first, self.group.count)
 
 
 def _numbered(options: ClusterOptions) -> list[_Numbered]:
@@ -166,16 +167,16 @@ def _numbered(options: ClusterOptions) -> list[_Numbered]:
 
 
 def _node_lines(options: ClusterOptions) -> list[str]:
-    return [_node_line(nodes) for nodes in _numbered(options)]
+    return [_node_line(options, nodes) for nodes in _numbered(options)]
 
 
-def _node_line(nodes: _Numbered) -> str:
+def _node_line(options: ClusterOptions, nodes: _Numbered) -> str:
     group = nodes.group
     kind = f"{group.gpu_type}:" if group.gpu_type else ""
     gres = f" Gres=gpu:{kind}{group.gpus}" if group.gpus else ""
     features = f" Feature={','.join(group.features)}" if group.features else ""
     return (
-        f"NodeName={nodes.names} NodeAddr={nodes.addresses} "
+        f"NodeName={nodes.names} NodeAddr={nodes.addresses(options)} "
         f"Sockets=1 CoresPerSocket={group.cpus} ThreadsPerCore=1 "
         f"RealMemory={group.memory_mb}{gres}{features} State=UNKNOWN"
     )

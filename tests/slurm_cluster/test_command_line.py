@@ -16,7 +16,7 @@ def test_every_option_of_up_reaches_the_cluster() -> None:
         "up --name x --state-dir /srv/x --nodes 5 --cpus 6 --memory-mb 7000 --gpus 8 "
         "--no-accounting --constrain-memory --show-processes --slurmd-timeout 9 "
         "--cluster-name other --max-array-size 10 --min-job-age 11 --release sid "
-        "--shared-folder network --private-tmp "
+        "--shared-folder network --private-tmp --ipv6 "
         "--set KillWait=12 --set MailProg="
     )
     options = parse_options(make_parser().parse_args(words.split()))

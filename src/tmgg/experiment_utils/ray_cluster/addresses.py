@@ -1,49 +1,105 @@
 """This node's own address, without asking a name server.
 
 A name will not do: many sites map a node's own name to 127.0.1.1, and an unreachable name server
-costs 40 s per look-up.
+costs 40 s per look-up. On nodes that have IPv6 only, all of this is an IPv6 address.
 """
 
 import contextlib
 import fcntl
+import ipaddress
 import socket
 import struct
+from pathlib import Path
 
 _GET_INTERFACE_ADDRESS = 0x8915  # SIOCGIFADDR, netdevice(7)
+_IPV6_ADDRESSES = Path("/proc/net/if_inet6")
+_GLOBAL, _DEPRECATED_OR_TENTATIVE = 0x00, 0x20 | 0x40 | 0x08  # linux/if_addr.h
+
+
+def with_port(address: str, port: int | str) -> str:
+    """`address:port`, an IPv6 address in brackets, as URLs have it and Ray takes it."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def is_loopback(address: str) -> bool:
+    """Whether no other machine can reach `address`; of a name nothing is known."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def address_of_interface(name: str) -> str:
-    """The IPv4 address of a network interface; OSError when it has none or is not there."""
+    """The address of a network interface: IPv4 where it has one, else IPv6.
+
+    OSError when it has none or is not there.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         request = struct.pack("256s", name.encode()[:15])
-        answer = fcntl.ioctl(probe.fileno(), _GET_INTERFACE_ADDRESS, request)
+        try:
+            answer = fcntl.ioctl(probe.fileno(), _GET_INTERFACE_ADDRESS, request)
+        except OSError:
+            found = _ipv6_addresses(name)
+            if not found:
+                raise
+            return found[0]
     return socket.inet_ntoa(answer[20:24])
 
 
 def interface_of_address(address: str) -> str | None:
-    """The network interface that has this IPv4 address as its first; None when none has."""
+    """The network interface that has this address, an IPv4 one as its first; None: none has."""
     for _index, name in socket.if_nameindex():
         with contextlib.suppress(OSError):
-            if address_of_interface(name) == address:
+            if address in (address_of_interface(name), *_ipv6_addresses(name)):
                 return name
     return None
 
 
 def address_towards(target: str) -> str:
     """The address packets to `target` carry; OSError when there is no way to it."""
-    # Connecting a UDP socket sends nothing; it only makes the kernel choose route and source.
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((target, 9))
-        return str(probe.getsockname()[0])
+    trouble = OSError(f"{target} has no address")
+    for family, _kind, _protocol, _name, place in socket.getaddrinfo(
+        target, 9, type=socket.SOCK_DGRAM
+    ):
+        # Connecting a UDP socket sends nothing; it only makes the kernel choose route and source.
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(place)
+            except OSError as error:
+                trouble = error
+                continue
+            return str(probe.getsockname()[0])
+    raise trouble
 
 
 def is_own(address: str) -> bool:
     """Whether `address` belongs to this machine and others can reach it."""
-    if address.startswith("127."):
+    if is_loopback(address):
         return False
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind((address, 0))
         except OSError:
             return False
     return True
+
+
+def _ipv6_addresses(interface: str) -> list[str]:
+    """Those that other machines can use, without those that are about to go (proc(5))."""
+    try:
+        lines = _IPV6_ADDRESSES.read_text().splitlines()
+    except OSError:
+        return []  # no IPv6 on this machine
+    return parse_ipv6_addresses(lines, interface)
+
+
+def parse_ipv6_addresses(lines: list[str], interface: str) -> list[str]:
+    """Of /proc/net/if_inet6: the addresses of global scope of one interface."""
+    found = []
+    for line in lines:
+        digits, _index, _length, scope, flags, name = line.split()
+        is_usable = int(scope, 16) == _GLOBAL and not int(flags, 16) & _DEPRECATED_OR_TENTATIVE
+        if name == interface and is_usable:
+            found.append(str(ipaddress.IPv6Address(int(digits, 16))))
+    return found

@@ -77,7 +77,7 @@ class HeadNode(Node):
 
     def ray_up(self, plan: ports.PortPlan) -> None:
         write_phase(self.options.paths, "ray_head_up")
-        self._gcs_address = f"{self._own}:{plan.components['gcs']}"
+        self._gcs_address = addresses.with_port(self._own, plan.components["gcs"])
         for guest in list(self._guests):
             if guest.rank is not None:
                 self._tell_start(guest)

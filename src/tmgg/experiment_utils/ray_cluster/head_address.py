@@ -5,14 +5,17 @@ the machine whose interface has the address as head, so a name will not do: many
 own name to 127.0.1.1, and an unreachable name server costs 40 s per look-up.
 """
 
+import contextlib
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 
 from tmgg.experiment_utils.job.job_exit_codes import NO_HEAD_OR_FOLDER
+from tmgg.experiment_utils.ray_cluster import addresses
 
+# Documentation's addresses (RFC 5737, RFC 3849): whoever is asked for the way to them never hears.
+_NOBODY = ("192.0.2.1", "2001:db8::1")
 QUERY_TIMEOUT_S = 30
 _NODE_ADDRESS = re.compile(r"\bNodeAddr=(\S+)")
 
@@ -26,7 +29,8 @@ def main(nodes: Sequence[str]) -> int:
             "tmgg-jobs doctor looks for it; NodeAddr in slurm.conf can say it.\n"
         )
         return NO_HEAD_OR_FOLDER
-    sys.stdout.write(address + "\n")
+    # The job script puts a port behind it.
+    sys.stdout.write(addresses.with_port(address, "").removesuffix(":") + "\n")
     return 0
 
 
@@ -35,24 +39,20 @@ def head_address(nodes: Sequence[str]) -> str:
 
     Raises OSError when only a loopback address can be found.
     """
-    target = _node_address(nodes[1]) if len(nodes) > 1 else "192.0.2.1"  # RFC 5737: never answers
-    address = address_towards(target)
-    if address.startswith("127.") and len(nodes) > 1:
+    if len(nodes) == 1:
+        return _address_alone()
+    target = _node_address(nodes[1])
+    address = addresses.address_towards(target)
+    if addresses.is_loopback(address):
         raise OSError(f"{target} is reached from {address}; other nodes cannot use that")
     return address
 
 
-def address_towards(target: str) -> str:
-    """This machine's address as `target` sees it; raises OSError where no route leads there."""
-    # Connecting a UDP socket sends nothing; it only makes the kernel choose route and source.
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((target, 9))
-        except OSError:
-            if target == "192.0.2.1":
-                return "127.0.0.1"  # one node and no route at all
-            raise
-        return str(probe.getsockname()[0])
+def _address_alone() -> str:
+    for target in _NOBODY:
+        with contextlib.suppress(OSError):
+            return addresses.address_towards(target)
+    return "127.0.0.1"  # one node and no route at all
 
 
 def _node_address(node: str) -> str:

@@ -58,7 +58,7 @@ class WorkerNode(Node):
         try:
             connection = socket.create_connection(found, timeout=_CONNECT_TIMEOUT_S)
         except OSError as error:
-            self.notice(f"cannot reach the head at {found[0]}:{found[1]}: {error}")
+            self.notice(f"cannot reach the head at {addresses.with_port(*found)}: {error}")
             self.loop.after(1.0, self._look_for_head)
             return
         self._head_host = found[0]

@@ -25,7 +25,8 @@ from tmgg.experiment_utils.job.gpu_variables import (
     count_visible,
     visible_devices,
 )
-from tmgg.experiment_utils.ray_cluster.head_address import address_towards, head_address
+from tmgg.experiment_utils.ray_cluster.addresses import address_towards
+from tmgg.experiment_utils.ray_cluster.head_address import head_address
 from tmgg.experiment_utils.ray_cluster.preflight import ray_problem
 
 NOTE_LIMIT_S = 60.0
@@ -66,12 +67,8 @@ class NodeProbe:
         head_ports = [self._plan["head_port"]] if self._number == 0 else []
         with contextlib.ExitStack() as stack:
             for port in [*head_ports, *self._plan["worker_ports"]]:
-                server = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-                server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
-                    server.bind(("", port))
-                    # The kernel completes connections by itself; nobody needs to accept them.
-                    server.listen(4096)
+                    stack.enter_context(_listen(port))
                     self._ports[str(port)] = None
                 except OSError as error:
                     self._ports[str(port)] = str(error)
@@ -211,6 +208,16 @@ def _can_be_loaded(library: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _listen(port: int) -> socket.socket:
+    """For both families where there is IPv6: nodes may have no other addresses."""
+    # The kernel completes connections by itself; nobody needs to accept them.
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(
+            ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096
+        )
+    return socket.create_server(("", port), backlog=4096)
 
 
 def _connect(address: str, port: int) -> str | None:
