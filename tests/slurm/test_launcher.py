@@ -176,6 +176,7 @@ def test_ctrl_c_leaves_the_job_to_slurm(lab: Login) -> None:
     assert list(lab.job_states().values()) == ["RUNNING"]
 
 
+@pytest.mark.long  # three minutes
 def test_hydras_own_suites_pass_on_slurm(alice: Login) -> None:
     """LauncherTestSuite, BatchedSweeperTestSuite and IntegrationTestSuite."""
     done = alice.run(
