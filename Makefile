@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 SCRIPTS := setup.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install run test test-long test-newest test-releases test-network check format slurm-up slurm-down slurm-status bench clean
+.PHONY: docs help install run test test-long test-newest test-releases test-network test-habits check format slurm-up slurm-down slurm-status bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,14 @@ test-network: install ## runs, faults and sweeps on a shared folder with NFS's c
 		tests/slurm/test_conformance.py tests/slurm/test_shared_folder.py tests/slurm/test_faults_*.py \
 		tests/slurm/test_array_sweeps.py tests/slurm/test_packed_sweep.py tests/slurm/test_tmgg_jobs.py \
 		tests/slurm/test_resume_identity.py tests/slurm/test_two_hosts.py
+
+# Banners, rewritten comments and names, jobs without variables, two threads a core, little memory.
+test-habits: install ## tests/slurm at a site with awkward habits (root, half an hour)
+	$(NEED_SLURM)
+	TMGG_TEST_CLUSTER=habits TMGG_TEST_SITE=$(CURDIR)/tests/slurm/habits.toml $(PYTEST) -m 'not long' \
+		tests/slurm/test_launcher.py tests/slurm/test_managed_bootstrap.py tests/slurm/test_ranks.py \
+		tests/slurm/test_packed_sweep.py tests/slurm/test_array_sweeps.py \
+		tests/slurm/test_faults_submission.py
 
 test-long: install ## the tests that take minutes each
 	$(NEED_SLURM)

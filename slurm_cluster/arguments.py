@@ -101,7 +101,7 @@ def _add_up(commands: Commands) -> None:
         "--cluster-name",
         default=defaults.cluster_name,
         metavar="NAME",
-        help="what the cluster calls itself; another needs --no-accounting (%(default)s)",
+        help="what the cluster calls itself, as long as it exists (%(default)s)",
     )
     up.add_argument(
         "--release", choices=RELEASES, help="Debian release whose Slurm to run (the host's own)"
@@ -114,9 +114,9 @@ def _add_up(commands: Commands) -> None:
     )
     up.add_argument(
         "--site",
-        choices=site_names(),
         metavar="SITE",
-        help="nodes, partitions, accounts and rules of a site: " + ", ".join(site_names()),
+        help="nodes, partitions, accounts and rules of a site: a file, or "
+        + ", ".join(site_names()),
     )
     up.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any line of slurm.conf"

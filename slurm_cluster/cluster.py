@@ -292,6 +292,11 @@ class Cluster:
         saved = read_state(self._layout)
         if saved is None:
             return False
+        if saved.options.cluster_name != self.options.cluster_name:
+            raise ClusterError(
+                f"cluster {self.options.name} was made as {saved.options.cluster_name}, not "
+                f"{self.options.cluster_name}; `down --purge` it first, or choose another --name"
+            )
         if not any(m.is_running for m in assembly.all_machines(self._layout, saved.options)):
             return False
         different = saved.options.fixed_differences(self.options)

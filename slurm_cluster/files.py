@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from slurm_cluster.cgroups import process_tracking
@@ -13,6 +14,7 @@ from slurm_cluster.slurm_conf import (
     render_cgroup_conf,
     render_gres_conf,
     render_job_container_conf,
+    render_login_conf,
     render_slurm_conf,
     render_slurmdbd_conf,
 )
@@ -61,8 +63,8 @@ def write_slurm_configuration(layout: ClusterLayout, options: ClusterOptions) ->
     wanted = {
         "slurm.conf": render_slurm_conf(options, process_tracking=tracking),
         "gres.conf": render_gres_conf(options),
-        "job_submit.lua": options.rules.job_submit_lua if options.rules is not None else "",
         "job_container.conf": render_job_container_conf(options),
+        **_lua_files(options),
         "cgroup.conf": cgroup if tracking == "proctrack/cgroup" else "",
     }
     changed = [name for name, text in wanted.items() if _differs(layout.slurm_etc / name, text)]
@@ -72,7 +74,28 @@ def write_slurm_configuration(layout: ClusterLayout, options: ClusterOptions) ->
     if not slurmdbd.exists():
         owner, _group = system_user(root, "slurm")
         write_file(slurmdbd, render_slurmdbd_conf(), mode=0o600, owner=owner)
+    _write_login_configuration(layout, options, wanted)
     return bool(changed)
+
+
+def _lua_files(options: ClusterOptions) -> dict[str, str]:
+    site = options.rules
+    return {
+        "job_submit.lua": "" if site is None else site.job_submit_lua,
+        "cli_filter.lua": "" if site is None else site.cli_filter,
+    }
+
+
+def _write_login_configuration(
+    layout: ClusterLayout, options: ClusterOptions, files: Mapping[str, str]
+) -> None:
+    """The login node's own slurm.conf: where it may look for a cluster, no controller answers."""
+    layout.login_slurm_etc.mkdir(exist_ok=True)
+    slurm_conf = files["slurm.conf"]
+    if options.rules is not None and not options.rules.default_cluster:
+        slurm_conf = render_login_conf(slurm_conf, options)
+    for name, text in {**files, "slurm.conf": slurm_conf}.items():
+        write_file(layout.login_slurm_etc / name, text)
 
 
 def _differs(path: Path, text: str) -> bool:

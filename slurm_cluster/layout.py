@@ -108,6 +108,11 @@ class ClusterLayout:
         return self.etc / "slurm"
 
     @property
+    def login_slurm_etc(self) -> Path:
+        """/etc/slurm of the login node, which need not know a cluster of its own."""
+        return self.root / "login-slurm"
+
+    @property
     def shared(self) -> Path:
         """/shared of every machine."""
         return self.root / "shared"

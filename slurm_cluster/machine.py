@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurm_cluster import boot
-from slurm_cluster.addresses import render_hosts
+from slurm_cluster.addresses import LOGIN, render_hosts
 from slurm_cluster.cgroups import cgroup_binds, remove_cgroups
 from slurm_cluster.entering import enter
 from slurm_cluster.errors import ClusterError
@@ -171,6 +171,7 @@ def _boot_spec(machine: Machine, options: ClusterOptions) -> boot.BootSpec:
     is_network = options.shared_folder == "network"
     binds: list[tuple[Path, str]] = [
         (machine.cluster.etc, "/etc"),
+        *([(machine.cluster.login_slurm_etc, "/etc/slurm")] if machine.name == LOGIN else []),
         (layout.hostname, "/etc/hostname"),
         (layout.hosts, "/etc/hosts"),
         (layout.tmp, "/tmp"),

@@ -37,7 +37,7 @@ class ClusterOptions:
     gpus: int = 2
     """Fake GPUs per node; 0 means that the cluster knows no GPUs."""
     cluster_name: str = "tmgg"
-    """What Slurm calls the cluster (ClusterName); another than `tmgg` goes without accounting."""
+    """What Slurm calls the cluster (ClusterName); it keeps the name that it was made with."""
     accounting: bool = True
     """Run slurmdbd with MariaDB; without it `sacct` says that accounting is disabled."""
     constrain_memory: bool = False
@@ -86,10 +86,6 @@ class ClusterOptions:
             _check_range("min_job_age_s", self.min_job_age_s, 2, 65_533)
         if not _NAME.fullmatch(self.cluster_name):
             raise OptionError(f"cluster_name {self.cluster_name!r}: write it as a name")
-        if self.accounting and self.cluster_name != "tmgg":
-            raise OptionError(
-                f"cluster_name {self.cluster_name!r}: accounting knows the cluster tmgg only"
-            )
         for key, value in self.settings.items():
             _check_setting(key, value)
         if self.release is not None and self.release not in RELEASES:
@@ -109,8 +105,8 @@ class ClusterOptions:
     def _take_site(self) -> None:
         if self.rules is None:
             return
-        for name, value in _sizes_of(self.rules).items():
-            if getattr(self, name) not in (_DEFAULT_SIZES[name], value):
+        for name, value in _decisions_of(self.rules).items():
+            if getattr(self, name) not in (_DECIDED_BY_SITE[name], value):
                 raise OptionError(
                     f"site {self.site} has {name} {value}, not {getattr(self, name)}; leave it out"
                 )
@@ -130,7 +126,7 @@ class ClusterOptions:
         values = asdict(self)
         values["settings"] = dict(self.settings)
         if self.site is not None:  # whose file may have other sizes when this is read
-            values = {name: value for name, value in values.items() if name not in _DEFAULT_SIZES}
+            values = {name: value for name, value in values.items() if name not in _DECIDED_BY_SITE}
         values["state_dir"] = None if self.state_dir is None else str(self.state_dir)
         return values
 
@@ -144,20 +140,21 @@ class ClusterOptions:
         return cls(**{**values, "state_dir": None if state_dir is None else Path(state_dir)})
 
 
-_DEFAULT_SIZES = {
+_DECIDED_BY_SITE = {
     entry.name: entry.default
     for entry in fields(ClusterOptions)
-    if entry.name in ("nodes", "cpus", "memory_mb", "gpus")
+    if entry.name in ("nodes", "cpus", "memory_mb", "gpus", "cluster_name")
 }
 
 
-def _sizes_of(site: Site) -> dict[str, int]:
+def _decisions_of(site: Site) -> dict[str, int | str]:
     """Options that the site decides; of sizes that differ between its nodes the largest."""
     return {
         "nodes": site.node_count,
         "cpus": max(group.cpus for group in site.nodes),
         "memory_mb": max(group.memory_mb for group in site.nodes),
         "gpus": max(group.gpus for group in site.nodes),
+        "cluster_name": site.cluster_name,
     }
 
 

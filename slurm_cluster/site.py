@@ -32,6 +32,8 @@ class NodeGroup:
     gpus: int = 0
     gpu_type: str | None = None
     features: Sequence[str] = ()
+    threads_per_core: int = 1
+    """Of the CPUs, which are threads, so many are one core."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +79,15 @@ class Site:
     """What sacctmgr is told about each QOS."""
     refused: Sequence[Refusal] = ()
     slurm_conf: Mapping[str, str] = field(default_factory=dict)
+    cluster_name: str = "tmgg"
+    """What Slurm calls the cluster."""
+    default_cluster: bool = True
+    """False where the login node knows no cluster of its own: each command names one."""
     job_submit: str = ""
     """Lua: `check(job)`, which answers the words of a refusal, or nothing."""
+
+    cli_filter: str = ""
+    """The whole of cli_filter.lua, which the users' commands run."""
 
     @property
     def node_count(self) -> int:
@@ -104,10 +113,24 @@ def site_names() -> tuple[str, ...]:
 
 @cache
 def find_site(name: str) -> Site:
-    """The site called `name`; OptionError with the known ones when there is none."""
+    """The site called `name`, or the one in a file, as in `/srv/mine.toml`.
+
+    OptionError with the known names when there is none.
+    """
+    if "/" in name:
+        return _read_site(Path(name))
     if name not in site_names():
         raise OptionError(f"there is no site {name!r}; there are {', '.join(site_names())}")
-    return parse_site(name, (_FOLDER / f"{name}.toml").read_text())
+    return _read_site(_FOLDER / f"{name}.toml")
+
+
+def _read_site(path: Path) -> Site:
+    if not path.is_absolute():
+        raise OptionError(f"site {path}: use an absolute path")
+    try:
+        return parse_site(path.stem, path.read_text())
+    except OSError as error:
+        raise OptionError(f"site {path}: {error.strerror}") from error
 
 
 def parse_site(name: str, text: str) -> Site:
@@ -137,6 +160,11 @@ def _parsed(kind: type[Any], values: Mapping[str, Any], place: str) -> Any:
 def _check(site: Site) -> None:
     if not site.nodes or not site.partitions or not site.accounts:
         raise OptionError(f"site {site.name}: it needs nodes, partitions and accounts")
+    for group in site.nodes:
+        if group.cpus % group.threads_per_core:
+            raise OptionError(
+                f"site {site.name}: {group.cpus} CPUs are no cores of {group.threads_per_core}"
+            )
     for partition in site.partitions:
         if not all(0 <= group < len(site.nodes) for group in partition.groups):
             raise OptionError(
@@ -145,5 +173,7 @@ def _check(site: Site) -> None:
             )
     known = {"normal", *site.qos}
     for account, allowed in site.accounts.items():
+        if account != account.lower():
+            raise OptionError(f"site {site.name}: sacctmgr writes {account} in lower case")
         if unknown := sorted(set(allowed) - known):
             raise OptionError(f"site {site.name}: {account} has unknown QOS {', '.join(unknown)}")

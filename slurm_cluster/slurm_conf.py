@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from slurm_cluster.addresses import (
     CONTROLLER,
+    LOGIN,
     machine_addresses,
     node_address_range,
     node_range,
@@ -78,9 +79,21 @@ def render_slurm_conf(options: ClusterOptions, *, process_tracking: str) -> str:
         lines = _merge_settings(lines, options.rules.slurm_conf)
         if options.rules.job_submit:
             lines["JobSubmitPlugins"] = "lua"
+        if options.rules.cli_filter:
+            lines["CliFilterPlugins"] = "lua"
     lines = _merge_settings(lines, options.settings)
     text = [f"{key}={value}" for key, value in lines.items()]
     return "\n".join([*text, *_node_lines(options), *_partition_lines(options)]) + "\n"
+
+
+def render_login_conf(slurm_conf: str, options: ClusterOptions) -> str:
+    """For a login node without a cluster of its own: another name, and no controller behind it."""
+    other = {
+        "ClusterName": "login",
+        "SlurmctldHost": f"{LOGIN}({machine_addresses(options)[LOGIN]})",
+    }
+    lines = [line.partition("=") for line in slurm_conf.splitlines()]
+    return "".join(f"{key}{equals}{other.get(key, value)}\n" for key, equals, value in lines)
 
 
 def render_gres_conf(options: ClusterOptions) -> str:
@@ -177,7 +190,8 @@ def _node_line(options: ClusterOptions, nodes: _Numbered) -> str:
     features = f" Feature={','.join(group.features)}" if group.features else ""
     return (
         f"NodeName={nodes.names} NodeAddr={nodes.addresses(options)} "
-        f"Sockets=1 CoresPerSocket={group.cpus} ThreadsPerCore=1 "
+        f"Sockets=1 CoresPerSocket={group.cpus // group.threads_per_core} "
+        f"ThreadsPerCore={group.threads_per_core} "
         f"RealMemory={group.memory_mb}{gres}{features} State=UNKNOWN"
     )
 

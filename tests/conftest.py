@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,13 +22,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("tmgg", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tmgg")
 
-# Large enough, on paper, for every request that the documentation shows.
+# Large enough, on paper, for every request that the documentation shows; so should a site's be.
+_SITE = os.environ.get("TMGG_TEST_SITE")
+_SIZES: dict[str, Any] = (
+    {"nodes": 4, "cpus": 16, "memory_mb": 256_000, "gpus": 4} if _SITE is None else {}
+)
 _TEST_CLUSTER = ClusterOptions(
     name=os.environ.get("TMGG_TEST_CLUSTER", "test"),
-    nodes=4,
-    cpus=16,
-    memory_mb=256_000,
-    gpus=4,
+    **_SIZES,
+    site=_SITE,
     release=os.environ.get("TMGG_TEST_RELEASE"),
     shared_folder=os.environ.get("TMGG_TEST_SHARED_FOLDER", "local"),
 )

@@ -25,7 +25,7 @@ Any other launcher key works as always, in the file or on the command line
 (`hydra.launcher.slurm_nodes=3`). Names of accounts and projects are made up.
 
 The rules are written in our own words after what is published at the links, and may have changed
-since. Each file is tested on a real Slurm that has these rules (`tests/slurm/test_sites.py`):
+since. Where a page only recommends a form, or shows one, the test cluster insists on it. Each file is tested on a real Slurm that has these rules (`tests/slurm/test_sites.py`):
 TMGG's defaults are refused there, so is what breaks a rule, and the file as it stands brings the
 metrics. Nobody has run them at the sites themselves. The
 [test cluster](test-cluster.md#a-sites-rules) takes the same rules: `slurm_cluster up --site NAME`.

@@ -16,6 +16,7 @@ FORMS = [
     {"gpu_request": "gres", "gpus_per_task": 2},
     {"gpu_request": "gres", "mem_per_gpu": "1GB"},
     {"gpu_request": "node", "mem_per_gpu": "1GB"},
+    {"gpu_request": "job", "gpus_per_task": 2, "nodes": 1},
     {"gpu_request": "none"},
     {"gpus_per_task": 0},
     {"requeue": True},
@@ -63,6 +64,7 @@ def test_a_real_sbatch_takes_every_form_and_asks_for_what_it_says(alice: Login) 
     assert of(partition=None)["Partition"] == "gpu"  # the cluster's default
     assert of(gpu_request="node", gpus_per_task=2)["TresPerNode"] == "gres:gpu:2"
     assert of(gpu_request="gres", gpus_per_task=2)["TresPerNode"] == "gres:gpu:2"
+    assert of(gpu_request="job", gpus_per_task=2, nodes=1)["TresPerJob"] == "gres:gpu:2"
     assert "TresPerNode" not in of(gpu_request="none")
     assert "TresPerTask" not in of(gpu_request="none")
     assert of(requeue=True)["Requeue"] == "1"

@@ -96,6 +96,23 @@ def test_a_run_of_the_other_cluster_is_told_as_such_and_never_touched(
 
 
 @pytest.mark.timeout(580)
+def test_each_login_node_cancels_retries_and_waits_for_its_own(trials: tuple[Trial, Trial]) -> None:
+    own = [trial.held() for trial in trials]
+    for trial, run_id, other, foreign in zip(trials, own, trials[::-1], own[::-1], strict=True):
+        untouched = other.starts(foreign)
+        trial.login.run("tmgg-jobs", "cancel", run_id)
+        assert listed(trial)[run_id]["failure"]["kind"] == "cancelled"
+        assert other.slurm_state(other.job_id(foreign)) == "RUNNING"
+        trial.login.run("tmgg-jobs", "retry", run_id)
+        trial.wait_for_starts(run_id, 2)
+        assert other.starts(foreign) == untouched
+    trials[0].go()
+    for trial, run_id in zip(trials, own, strict=True):
+        trial.login.run("tmgg-jobs", "wait", run_id)
+        assert listed(trial)[run_id]["status"] == "completed"
+
+
+@pytest.mark.timeout(580)
 def test_a_resume_on_the_other_cluster_runs_nothing_twice(trials: tuple[Trial, Trial]) -> None:
     here, there = trials
     configs = [config("hold", value=float(value)) for value in (1, 2)]

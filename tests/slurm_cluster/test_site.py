@@ -109,6 +109,7 @@ def test_sizes_of_a_site_are_not_kept_in_the_state_file(options: ClusterOptions)
         ("cpus = 8", "cpu = 8", "cpu"),
         ("groups = [0, 1]", "groups = [0, 2]", "all"),
         ('physics = ["long", "normal"]', 'physics = ["short"]', "short"),
+        ("art = []", "Art = []", "Art in lower case"),
         ("[[nodes]]", "[nodes", "somewhere.toml"),
     ],
 )

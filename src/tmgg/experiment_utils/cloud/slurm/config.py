@@ -94,8 +94,9 @@ class SlurmConfig:
     """Nodes to keep out."""
     gpu_request: GpuRequest = "task"
     """By which option Slurm is asked for the GPUs of `gpus_per_task`: `task` is --gpus-per-task,
-    `node` is --gpus-per-node, `gres` is --gres=gpu. With `none` Slurm is not asked; the nodes have
-    them all the same, as where a site hands out whole nodes only."""
+    `node` is --gpus-per-node, `gres` is --gres=gpu, `job` is --gpus, for one node only. With `none`
+    Slurm is not asked; the nodes have them all the same, as where a site hands out whole nodes
+    only."""
     gpu_type: str | None = None
     """GPU model as the site names it in gres (`a100`); None takes any."""
     exclusive: bool = True
@@ -233,7 +234,12 @@ class SlurmConfig:
         checks.one_of("sweep_mode", self.sweep_mode, get_args(SweepMode))
         checks.one_of("ray_bootstrap", self.ray_bootstrap, get_args(RayBootstrap))
         checks.one_of("gpu_binding", self.gpu_binding, get_args(GpuBinding))
-        check_gpu_request(self.gpu_request, gpu_type=self.gpu_type, gpu_binding=self.gpu_binding)
+        check_gpu_request(
+            self.gpu_request,
+            gpu_type=self.gpu_type,
+            gpu_binding=self.gpu_binding,
+            nodes=self.nodes,
+        )
         self._check_ranks()
         checks.printable("job_name", self.job_name)
         for name in ("output_dir", "python", "script_template"):

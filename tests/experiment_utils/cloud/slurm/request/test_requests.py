@@ -65,6 +65,11 @@ def refusal(**options: Any) -> str:
              "sbatch_options": {"gres": "lscratch:100"}},
             ["--gres=gpu:4,lscratch:100"],
         ),
+        (
+            {"partition": None, "mem_per_cpu": None, "gpu_request": "job", "gpu_type": "a100",
+             "nodes": 1, "gpus_per_task": 2},
+            ["--gpus=a100:2"],
+        ),
         ({"partition": None, "mem_per_cpu": None, "gpu_request": "none"}, []),
         ({"partition": None, "mem_per_cpu": None, "gpus_per_task": 0}, []),
         (
@@ -91,6 +96,7 @@ def test_each_form_is_asked_for_by_its_own_option(
         ({"mem_per_node": "64GB", "mem_per_gpu": "32GB"}, ["mem_per_node=*", "mem_per_gpu='32GB'"]),
         ({"mem_per_gpu": "32GB", "gpus_per_task": 0}, ["mem_per_gpu='32GB'", "gpus_per_task"]),
         ({"mem_per_gpu": "32GB", "gpu_request": "none"}, ["mem_per_gpu='32GB'", "gpu_request"]),
+        ({"gpu_request": "job", "nodes": 2}, ["gpu_request='job'", "nodes=2"]),
         ({"gpu_type": "a100", "gpu_request": "none"}, ["gpu_type='a100'", "gpu_request='none'"]),
         (
             {"gpu_binding": "task", "gpu_request": "none", "tasks_per_node": 2},

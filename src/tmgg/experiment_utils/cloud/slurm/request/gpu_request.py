@@ -4,18 +4,25 @@ from typing import Literal
 
 from tmgg.errors import ConfigError
 
-GpuRequest = Literal["task", "node", "gres", "none"]
+GpuRequest = Literal["task", "node", "gres", "job", "none"]
 
 
-def check_gpu_request(request: GpuRequest, *, gpu_type: str | None, gpu_binding: str) -> None:
-    """Raises ConfigError for settings that need an option which is not written."""
+def check_gpu_request(
+    request: GpuRequest, *, gpu_type: str | None, gpu_binding: str, nodes: int
+) -> None:
+    """Raises ConfigError for settings that the option does not serve, or that need one."""
+    if request == "job" and nodes > 1:
+        raise ConfigError(
+            f"gpu_request='job' and nodes={nodes} exclude each other: Slurm may spread the GPUs "
+            "unevenly over its nodes. Set nodes to 1, or gpu_request to task, node or gres."
+        )
     if request != "none":
         return
     if gpu_type is not None:
         raise ConfigError(
             f"gpu_type={gpu_type!r} and gpu_request='none' exclude each other: without an option "
             "for GPUs Slurm does not hear of their type. Leave gpu_type out and choose the nodes "
-            "by partition or constraint, or set gpu_request to task, node or gres."
+            "by partition or constraint, or set gpu_request to task, node, job or gres."
         )
     if gpu_binding == "task":
         raise ConfigError(
@@ -35,4 +42,6 @@ def render_gpus(
         return "", f"gpu:{typed}{per_node}"
     if request == "node":
         return f"--gpus-per-node={typed}{per_node}", ""
+    if request == "job":
+        return f"--gpus={typed}{per_node}", ""
     return f"--gpus-per-task={typed}{per_task}", ""

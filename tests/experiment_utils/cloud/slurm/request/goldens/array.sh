@@ -42,6 +42,7 @@ tmgg_enter() {
     if [ ! /dev/fd/1 -ef "$run.out" ]; then exec >> "$run.out"; fi
     if [ ! /dev/fd/2 -ef "$run.err" ]; then exec 2>> "$run.err"; fi
 }
+unset SLURM_EXPORT_ENV # where a site gives jobs no variables, srun would give its tasks none
 export TMGG_JOB_ID=$tmgg_job TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
 tmgg_stage=claim
 tmgg_signal=

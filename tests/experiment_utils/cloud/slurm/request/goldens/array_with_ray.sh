@@ -46,6 +46,7 @@ tmgg_enter() {
         (umask 077 && od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n' > "$tmgg_dir/ray_token")
     fi
 }
+unset SLURM_EXPORT_ENV # where a site gives jobs no variables, srun would give its tasks none
 export TMGG_JOB_ID=$tmgg_job TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
 tmgg_stage=claim
 tmgg_signal=

@@ -19,6 +19,7 @@ tmgg_ended=/home/alice/project/slurm_outputs/.ended/run-1.1.json
 tmgg_script=$tmgg_dir/job.sh
 tmgg_job=$SLURM_JOB_ID
 tmgg_enter() { :; }
+unset SLURM_EXPORT_ENV # where a site gives jobs no variables, srun would give its tasks none
 export TMGG_JOB_ID=$tmgg_job TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
 tmgg_stage=claim
 tmgg_signal=
