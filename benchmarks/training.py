@@ -1,16 +1,20 @@
 """Graphs per second of each model in training, beside a plain PyTorch loop in the same run.
 
-`python -m benchmarks training`. The plain loop is what one writes by hand for the same model, loss,
-optimiser and schedule: graphs by `torch.rand`, one eigendecomposition a step, nothing logged,
-nothing saved, no validation. Both are timed in turns, on one core and on two, after some steps to
-warm up; `ms` are of the processor's time a step, all threads together.
+`python -m benchmarks training`; `python -m benchmarks.training linear_pe gnn` for some models. The
+plain loop is what one writes by hand for the same model, loss, optimiser and schedule: graphs by
+`torch.rand`, one eigendecomposition a step, nothing logged, nothing saved, no validation. Both are
+timed in turns, on one core and on two, after some steps to warm up; on two cores the plain loop
+counts with one thread or with two, whichever is faster. `ratio` is the median over rounds of the
+two times of one round, as others may use the machine; `ms` are of the processor's time a step, all
+threads together.
 """
 
 import os
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,24 +30,46 @@ from tmgg.training.config import Settings, parse_settings
 from tmgg.training.loop import train
 from tmgg.training.module import seeded_model
 
-WARM_UP, STEPS, ROUNDS = 20, 200, 5
+WARM_UP, STEPS, ROUNDS = 20, 200, 7
 _SLOW = {"graph_transformer": 40}
+_HEADER = ["model", "cores", "graphs/s", "plain", "ratio", "of rounds", "ms", "plain", "load"]
+Times = tuple[float, float]
+"""Wall and processor's seconds a step."""
 
 
-def main() -> None:
+def main(models: Sequence[str] = ()) -> None:
     rows = []
     available = sorted(os.sched_getaffinity(0))
     for cores in (1, 2)[: len(available)]:
-        for name in MODELS:
+        for name in models or MODELS:
             with _on(available[:cores]):
                 rows.append(_row(name, cores))
             print(rows[-1], flush=True)
-    header = ["model", "cores", "graphs/s", "plain", "ratio", "ms", "plain"]
-    print(render_table(header, rows))
+    print(render_table(_HEADER, rows))
 
 
 def _row(name: str, cores: int) -> list[object]:
-    settings = parse_settings(
+    settings = _settings(name)
+    ours, plain = [], []
+    for number in range(ROUNDS):
+        in_turns = [
+            lambda: ours.append(_time_ours(settings)),
+            lambda: plain.append(min(_time_plain(settings, n + 1) for n in range(cores))),
+        ]
+        for part in in_turns[:: 1 if number % 2 else -1]:
+            part()
+    ratios = sorted(theirs[0] / mine[0] for mine, theirs in zip(ours, plain, strict=True))
+    batch = settings.trainer.batch_size
+    (wall, cpu), (plain_wall, plain_cpu) = map(_median, (ours, plain))
+    return [
+        name, cores, f"{batch / wall:.0f}", f"{batch / plain_wall:.0f}",
+        f"{statistics.median(ratios):.2f}", f"{ratios[0]:.2f}-{ratios[-1]:.2f}",
+        f"{1e3 * cpu:.1f}", f"{1e3 * plain_cpu:.1f}", f"{os.getloadavg()[0]:.1f}",
+    ]  # fmt: skip
+
+
+def _settings(name: str) -> Settings:
+    return parse_settings(
         {
             "model": {"name": name},
             "trainer": {
@@ -57,43 +83,33 @@ def _row(name: str, cores: int) -> list[object]:
             "data": {"validation_graphs": 8, "test_graphs": 8},
         }
     )
-    ours, plain = [], []
-    for _ in range(ROUNDS):  # in turns, as others may use the machine
-        plain.append(_time_plain(settings))
-        ours.append(_time_ours(settings))
-    (wall, cpu), (plain_wall, plain_cpu) = map(_best, (ours, plain))
-    batch = settings.trainer.batch_size
-    return [
-        name, cores, f"{batch / wall:.0f}", f"{batch / plain_wall:.0f}",
-        f"{plain_wall / wall:.2f}", f"{1e3 * cpu:.1f}", f"{1e3 * plain_cpu:.1f}",
-    ]  # fmt: skip
 
 
-def _best(times: list[tuple[float, float]]) -> tuple[float, float]:
-    """The fastest round of each: what others on the machine cost only adds."""
-    return min(wall for wall, _ in times), statistics.median(cpu for _, cpu in times)
+def _median(times: Sequence[Times]) -> Times:
+    wall, cpu = zip(*times, strict=True)
+    return statistics.median(wall), statistics.median(cpu)
 
 
 class _Clock(Callback):
     """Wall and processor's time a step, between the end of the warm-up and the last step."""
 
     def __init__(self) -> None:
-        self.times: list[tuple[float, float]] = []
+        self.times: list[Times] = []
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
         if trainer.global_step in (WARM_UP, trainer.max_steps):
             self.times.append((time.perf_counter(), time.process_time()))
 
 
-def _time_ours(settings: Settings) -> tuple[float, float]:
+def _time_ours(settings: Settings) -> Times:
     clock = _Clock()
     with tempfile.TemporaryDirectory() as folder:
         train(replace(settings, output_dir=Path(folder)), callbacks=[clock])
     return _per_step(clock.times, settings)
 
 
-def _time_plain(settings: Settings) -> tuple[float, float]:
-    torch.set_num_threads(1)
+def _time_plain(settings: Settings, threads: int) -> Times:
+    torch.set_num_threads(threads)
     trainer = settings.trainer
     model = seeded_model(settings)
     optimizer = torch.optim.AdamW(model.parameters(), lr=trainer.learning_rate, weight_decay=1e-4)
@@ -126,7 +142,7 @@ def _plain_graphs(settings: Settings) -> tuple[torch.Tensor, torch.Tensor]:
     return noisy_BNN + noisy_BNN.mT, adj_BNN + adj_BNN.mT
 
 
-def _per_step(times: list[tuple[float, float]], settings: Settings) -> tuple[float, float]:
+def _per_step(times: list[Times], settings: Settings) -> Times:
     (began, cpu_began), (ended, cpu_ended) = times
     steps = settings.trainer.steps - WARM_UP
     return (ended - began) / steps, (cpu_ended - cpu_began) / steps
@@ -143,4 +159,4 @@ def _on(cores: list[int]) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

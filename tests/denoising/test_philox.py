@@ -3,7 +3,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tmgg.denoising.philox import philox_4x32, random_words, uniform
+from tmgg.denoising.philox import (
+    _rounds,
+    below,
+    philox_4x32,
+    random_words,
+    to_uniform,
+    uniform,
+)
 
 # Known answers of Random123, the authors' own implementation (kat_vectors, "philox4x32 10").
 KNOWN_ANSWERS = [
@@ -31,6 +38,25 @@ def test_equals_the_published_known_answers(
         key,
     )
     assert [f"{word:08x}" for word in words.tolist()] == answer.split()
+
+
+def test_a_cpu_and_a_gpu_have_the_same_words() -> None:
+    """`_rounds` is what runs on a GPU."""
+    counter = (
+        torch.arange(9)[None, :],
+        torch.tensor([[0], [7], [2**32 - 1]]),
+        torch.tensor([[3], [0], [2**31]]),
+        torch.full((1, 1), 5),
+    )
+    assert torch.equal(philox_4x32(counter, (11, 2**32 - 2)), _rounds(counter, (11, 2**32 - 2)))
+
+
+@given(word=st.integers(0, 2**32 - 1), probability=st.floats(0.0, 1.0))
+def test_a_word_is_below_a_probability_when_its_uniform_is(word: int, probability: float) -> None:
+    edge = int(probability * 2**32)
+    near = [min(max(edge + shift, 0), 2**32 - 1) for shift in (-256, -1, 0, 1, 255, 256)]
+    words = torch.tensor([word, *near])
+    assert torch.equal(below(words, probability), to_uniform(words) < probability)
 
 
 @given(

@@ -51,6 +51,21 @@ def test_workers_together_see_exactly_the_graphs_one_worker_sees(world_size: int
     assert torch.equal(together_BNN, validation(SETTINGS))
 
 
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_parts_of_a_batch_are_those_of_so_many_workers(parts: int) -> None:
+    source = GraphSource(SETTINGS, eigenpairs=True)
+    dealt = source.training_batch(2, shard=WHOLE, device=CPU).dealt(parts)
+    for rank, part in enumerate(dealt):
+        shard = Shard(rank=rank, world_size=parts)
+        own = source.training_batch(2, shard=shard, device=CPU)
+        assert torch.equal(part.noisy_BNN, own.noisy_BNN)
+        assert torch.equal(part.adj_BNN, own.adj_BNN)
+        assert part.eigen is not None
+        assert own.eigen is not None
+        assert torch.equal(part.eigen.vector_BNK, own.eigen.vector_BNK)
+    assert len(dealt) == parts
+
+
 def test_every_step_has_new_graphs_and_the_same_step_the_same() -> None:
     assert torch.equal(training(SETTINGS, 3), training(SETTINGS, 3))
     drawn = [graph for step in range(4) for graph in as_bytes(training(SETTINGS, step))]

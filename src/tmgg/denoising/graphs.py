@@ -8,6 +8,7 @@ in block floor(i K / n)), nodes are then relabelled by a random permutation, and
     P(A_ij = 1 | z) = p_in if z_i = z_j else p_out,   A symmetric with a zero diagonal.
 """
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -81,18 +82,30 @@ def sample_sbm(config: SbmConfig, sample_B: Tensor, *, seed: int) -> GraphBatch:
     choice_B1, order_BN = words[:, :1], words[:, 1 : 1 + config.n]
     edge_BP = words[:, 1 + config.n :]
     block_BN = _draw_blocks(config, choice_B1, order_BN)
-    same_BNN = block_BN[:, :, None] == block_BN[:, None, :]
-    probability_BNN = config.p_out + (config.p_in - config.p_out) * same_BNN.to(torch.float32)
+    probability_BNN = _edge_probability(config, block_BN)
     adj_BP = (to_uniform(edge_BP) < to_pairs(probability_BNN)).to(torch.float32)
     return GraphBatch(from_pairs(adj_BP, config.n), probability_BNN, block_BN)
 
 
 def _draw_blocks(config: SbmConfig, choice_B1: Tensor, order_BN: Tensor) -> Tensor:
     """The block of each node, from random words."""
-    count_K = torch.tensor(config.blocks, device=choice_B1.device)
-    count_B1 = count_K[(to_uniform(choice_B1) * len(config.blocks)).long()]
+    choice_B = (to_uniform(choice_B1[:, 0]) * len(config.blocks)).long()
+    block_BN = _blocks_in_order(config.n, tuple(config.blocks), choice_B.device)[choice_B]
     # Sorting random keys gives a random permutation: its value at a node is the node's old place.
-    return order_BN.argsort(dim=-1, stable=True) * count_B1 // config.n
+    return block_BN.gather(1, order_BN.argsort(dim=-1, stable=True))
+
+
+@functools.lru_cache(maxsize=64)
+def _blocks_in_order(n: int, counts: tuple[int, ...], device: torch.device) -> Tensor:
+    """The block of each node before nodes are renumbered, for each count of blocks; int64."""
+    count_K1 = torch.tensor(counts, device=device)[:, None]
+    return torch.arange(n, device=device) * count_K1 // n
+
+
+def _edge_probability(config: SbmConfig, block_BN: Tensor) -> Tensor:
+    small_BN = block_BN.to(torch.int16)  # comparing costs by the byte
+    same_BNN = small_BN[:, :, None] == small_BN[:, None, :]
+    return same_BNN.to(torch.float32).mul_(config.p_in - config.p_out).add_(config.p_out)
 
 
 def _same_block_fraction(n: int, count: int) -> float:

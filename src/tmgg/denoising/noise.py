@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tmgg.denoising.pairs import from_pairs, to_pairs
-from tmgg.denoising.philox import uniform
+from tmgg.denoising.philox import below, random_words, to_uniform, uniform
 from tmgg.errors import ConfigError
 
 _NOISE_STREAM = 1
@@ -142,9 +142,12 @@ NOISES: Mapping[str, type[NoiseConfig]] = {
 
 def _flip(adj_BNN: Tensor, sample_B: Tensor, *, added: float, removed: float, seed: int) -> Tensor:
     adj_BP = to_pairs(adj_BNN)
-    u_BP = uniform(sample_B, count=adj_BP.shape[-1], seed=seed, stream=_NOISE_STREAM)
-    rate_BP = added + (removed - added) * adj_BP
-    noisy_BP = torch.where(u_BP < rate_BP, 1.0 - adj_BP, adj_BP)
+    word_BP = random_words(sample_B, count=adj_BP.shape[-1], seed=seed, stream=_NOISE_STREAM)
+    if added == removed:
+        flipped_BP = below(word_BP, added)
+    else:
+        flipped_BP = to_uniform(word_BP) < added + (removed - added) * adj_BP
+    noisy_BP = (flipped_BP != (adj_BP > 0.5)).to(torch.float32)
     return from_pairs(noisy_BP, adj_BNN.shape[-1])
 
 

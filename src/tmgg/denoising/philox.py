@@ -6,29 +6,44 @@ operations. Sample 17 is therefore the same on a CPU and on a GPU, alone or with
 whichever of several workers draws it: that is what makes data sharding and resuming exact.
 """
 
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+
+Counter = tuple[Tensor, Tensor, Tensor, Tensor]
+Words = npt.NDArray[np.uint64]
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
 _WORD = 0xFFFFFFFF
+_CPU_WORD, _CPU_SHIFT = np.uint64(_WORD), np.uint64(32)
+_CPU_MULTIPLIERS = tuple(map(np.uint64, _MULTIPLIERS))
+_SMALL_ROUNDS = 3
+"""Until then some words are those of the sample or of the place alone, and few."""
 
 
-def philox_4x32(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> Tensor:
+def philox_4x32(counter: Counter, key: tuple[int, int]) -> Tensor:
     """Four random 32-bit words per counter, as int64, in a new last dimension of size 4.
 
     The counter's words are int64 tensors holding 32-bit values; they broadcast against each other.
     """
+    rounds = _rounds_on_cpu if counter[0].device.type == "cpu" else _rounds
+    return rounds(counter, key)
+
+
+def _rounds(counter: Counter, key: tuple[int, int]) -> Tensor:
     c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(_ROUNDS):
+    for k0, k1 in _round_keys(key):
         # A product may wrap to a negative int64; its bits, and so both halves, are right. c1 and
         # c3 keep bits above 32 until the next round masks them: fewer operations per round.
         product0, product1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
         c0, c2 = _mixed(product1, c1, k0), _mixed(product0, c3, k1)
         c1, c3 = product1, product0
-        k0, k1 = (k0 + _KEY_STEPS[0]) & _WORD, (k1 + _KEY_STEPS[1]) & _WORD
     # The rounds have mixed every word into every other: all four have the broadcast shape now.
     return torch.stack((c0, c1, c2, c3), dim=-1) & _WORD
 
@@ -36,6 +51,47 @@ def philox_4x32(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, 
 def _mixed(product: Tensor, word: Tensor, key: int) -> Tensor:
     """The product's upper half, the word and the key, in one piece of memory."""
     return ((product >> 32) ^ word).bitwise_xor_(key).bitwise_and_(_WORD)
+
+
+def _rounds_on_cpu(counter: Counter, key: tuple[int, int]) -> Tensor:
+    """As `_rounds`, by NumPy in place: half of the processor's time."""
+    c0, c1, c2, c3 = (word.numpy().astype(np.uint64) for word in counter)
+    for number, (k0, k1) in enumerate(_round_keys(key)):
+        if number == _SMALL_ROUNDS:
+            shape = np.broadcast_shapes(c0.shape, c1.shape, c2.shape, c3.shape)
+            c0, c1, c2, c3 = (
+                np.array(np.broadcast_to(word, shape), order="C") for word in (c0, c1, c2, c3)
+            )
+            product0, product1 = np.empty_like(c0), np.empty_like(c0)
+        if number < _SMALL_ROUNDS:
+            product0, product1 = c0 * _CPU_MULTIPLIERS[0], c2 * _CPU_MULTIPLIERS[1]
+            c0, c2 = _mixed_on_cpu(product1, c1, k0), _mixed_on_cpu(product0, c3, k1)
+        else:
+            np.multiply(c0, _CPU_MULTIPLIERS[0], out=product0)
+            np.multiply(c2, _CPU_MULTIPLIERS[1], out=product1)
+            _mix_on_cpu(product1, c1, k0, out=c0)
+            _mix_on_cpu(product0, c3, k1, out=c2)
+        c1, product1 = product1, c1
+        c3, product0 = product0, c3
+    words = np.stack((c0, c1, c2, c3), axis=-1)
+    return torch.from_numpy(np.bitwise_and(words, _CPU_WORD, out=words).view(np.int64))
+
+
+def _mixed_on_cpu(product: Words, word: Words, key: int) -> Words:
+    return ((product >> _CPU_SHIFT) ^ np.uint64(key) ^ word) & _CPU_WORD
+
+
+def _mix_on_cpu(product: Words, word: Words, key: int, *, out: Words) -> None:
+    np.right_shift(product, _CPU_SHIFT, out=out)
+    np.bitwise_xor(out, word, out=out)
+    np.bitwise_xor(out, np.uint64(key), out=out)
+    np.bitwise_and(out, _CPU_WORD, out=out)
+
+
+def _round_keys(key: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    k0, k1 = key
+    for number in range(_ROUNDS):
+        yield (k0 + number * _KEY_STEPS[0]) & _WORD, (k1 + number * _KEY_STEPS[1]) & _WORD
 
 
 def random_words(sample_B: Tensor, *, count: int, seed: int, stream: int) -> Tensor:
@@ -59,4 +115,9 @@ def uniform(sample_B: Tensor, *, count: int, seed: int, stream: int) -> Tensor:
 
 def to_uniform(words: Tensor) -> Tensor:
     """Random 32-bit words as float32 uniforms in [0, 1)."""
-    return (words >> 8).to(torch.float32) * 2.0**-24
+    return (words >> 8).to(torch.float32).mul_(2.0**-24)
+
+
+def below(words: Tensor, probability: float) -> Tensor:
+    """`to_uniform(words) < probability`, exactly, without making the floats."""
+    return words < math.ceil(float(np.float32(probability)) * 2.0**24) << 8

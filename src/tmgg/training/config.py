@@ -45,6 +45,10 @@ class TrainerConfig:
     """Optimiser steps; the learning-rate schedule spans exactly these."""
     batch_size: int = 64
     """Graphs per step over all workers together."""
+    batch_parts: int = 1
+    """Parts of a batch whose gradients are added. Sums are rounded within a part and then over
+    parts, so with 2 one worker comes to what two come to, bit by bit. Small models need more time
+    for parts."""
     learning_rate: float = 1e-2
     """Peak of the one-cycle schedule."""
     weight_decay: float = 1e-4
@@ -73,7 +77,7 @@ class TrainerConfig:
     cores; null leaves PyTorch's own choice."""
 
     def __post_init__(self) -> None:
-        for name in (*_COUNTS, "workers", "cpu_threads"):
+        for name in (*_COUNTS, "batch_parts", "workers", "cpu_threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"trainer.{name} is {value}; give 1 or more")

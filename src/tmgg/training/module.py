@@ -25,6 +25,7 @@ from tmgg.training.hook_costs import QuickHooks
 from tmgg.training.own_metrics import OwnMetrics
 
 SETTINGS_KEY = "tmgg_settings"
+_NEW_IN_TRAINERS = {"batch_parts": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,15 @@ class DenoiserModule(QuickHooks):
         Workers' gradients are averaged with equal weight; the factor makes that average the
         gradient of the global batch also where it does not split evenly.
         """
-        loss = mean_bce(self.model(batch.noisy_BNN, batch.eigen, batch.rate_B), batch.adj_BNN)
-        self.loss = loss.detach()
-        share = len(batch.adj_BNN) * self.trainer.world_size / self._settings.trainer.batch_size
-        return loss * share
+        world_size, trainer = self.trainer.world_size, self._settings.trainer
+        losses = [
+            mean_bce(self.model(part.noisy_BNN, part.eigen, part.rate_B), part.adj_BNN)
+            * (len(part.adj_BNN) * world_size / trainer.batch_size)
+            for part in batch.dealt(max(1, trainer.batch_parts // world_size))
+        ]
+        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        self.loss = loss.detach() * (trainer.batch_size / (len(batch.adj_BNN) * world_size))
+        return loss
 
     def optimizer_step(
         self,
@@ -122,15 +128,24 @@ class DenoiserModule(QuickHooks):
         """
         assert optimizer_closure is not None
         optimizer_closure()
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.model.parameters(), self._settings.trainer.clip_norm
+        weights, clip_norm = list(self.model.parameters()), self._settings.trainer.clip_norm
+        norm = torch.nn.utils.get_total_norm(
+            [item.grad for item in weights if item.grad is not None]
         )
         # One read for both: on a GPU each makes the host wait.
-        if not torch.isfinite(norm + self.loss):
-            self._require_finite("loss", float(self.loss), step=self.trainer.global_step + 1)
-            self._require_finite("gradient norm", float(norm), step=self.trainer.global_step + 1)
+        found_norm, found_loss = torch.stack((norm, self.loss)).tolist()
+        step = self.trainer.global_step + 1
+        self._require_finite("loss", found_loss, step=step)
+        self._require_finite("gradient norm", found_norm, step=step)
+        if found_norm + 1e-6 > clip_norm:  # PyTorch adds it, too
+            torch.nn.utils.clip_grads_with_norm_(weights, clip_norm, norm)
         plain = optimizer.optimizer if isinstance(optimizer, LightningOptimizer) else optimizer
         plain.step()
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """As the optimiser's own, without asking the profiler."""
+        for parameter in self.model.parameters():
+            parameter.grad = None
 
     def _require_finite(self, what: str, value: float, *, step: int) -> None:
         require_finite(what, value, step=step, output_dir=self._settings.output_dir)
@@ -209,7 +224,7 @@ class DenoiserModule(QuickHooks):
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Refuse to go on under other settings than those the checkpoint was made with."""
-        then, now = checkpoint.get(SETTINGS_KEY, {}), self._settings.scientific
+        then, now = _as_of_now(checkpoint.get(SETTINGS_KEY, {})), self._settings.scientific
         changed = [
             f"{group}: {then.get(group)} -> {now[group]}"
             for group in now
@@ -221,6 +236,14 @@ class DenoiserModule(QuickHooks):
                 f"on from it would be neither run ({'; '.join(changed)}); "
                 "restore them or start afresh with resume_from=null"
             )
+
+
+def _as_of_now(then: Mapping[str, Any]) -> dict[str, Any]:
+    """What was no setting of trainers yet when a checkpoint was made is what it is by default."""
+    trainer = then.get("trainer")
+    if not isinstance(trainer, Mapping):
+        return dict(then)
+    return {**then, "trainer": {**_NEW_IN_TRAINERS, **trainer}}
 
 
 def seeded_model(settings: Settings) -> Denoiser:

@@ -30,6 +30,13 @@ class NoisyGraphs:
         parts = range(0, len(self.adj_BNN), graphs)
         return [self._part(slice(first, first + graphs)) for first in parts]
 
+    def dealt(self, parts: int) -> "list[NoisyGraphs]":
+        """The same in so many batches, as graphs are dealt out to workers; none is empty."""
+        if parts == 1:
+            return [self]
+        found = range(min(parts, len(self.adj_BNN)))
+        return [self._part(slice(first, None, parts)) for first in found]
+
     def _part(self, which: slice) -> "NoisyGraphs":
         return NoisyGraphs(
             self.noisy_BNN[which],
