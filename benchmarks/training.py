@@ -26,7 +26,9 @@ from pytorch_lightning.callbacks import Callback
 from benchmarks._table import render_table
 from tmgg.denoising.metrics import mean_bce
 from tmgg.models import MODELS
-from tmgg.training.config import Settings, parse_settings
+from tmgg import compose_config
+from tmgg.training.config import Settings
+from tmgg.training.experiment import read_settings
 from tmgg.training.loop import train
 from tmgg.training.module import seeded_model
 
@@ -52,12 +54,11 @@ def _row(name: str, cores: int) -> list[object]:
     settings = _settings(name)
     ours, plain = [], []
     for number in range(ROUNDS):
-        in_turns = [
-            lambda: ours.append(_time_ours(settings)),
-            lambda: plain.append(min(_time_plain(settings, n + 1) for n in range(cores))),
-        ]
-        for part in in_turns[:: 1 if number % 2 else -1]:
-            part()
+        if number % 2:
+            ours.append(_time_ours(settings))
+        plain.append(min(_time_plain(settings, count + 1) for count in range(cores)))
+        if not number % 2:
+            ours.append(_time_ours(settings))
     ratios = sorted(theirs[0] / mine[0] for mine, theirs in zip(ours, plain, strict=True))
     batch = settings.trainer.batch_size
     (wall, cpu), (plain_wall, plain_cpu) = map(_median, (ours, plain))
@@ -69,20 +70,13 @@ def _row(name: str, cores: int) -> list[object]:
 
 
 def _settings(name: str) -> Settings:
-    return parse_settings(
-        {
-            "model": {"name": name},
-            "trainer": {
-                "steps": WARM_UP + _SLOW.get(name, STEPS),
-                "validate_every": 10_000,
-                "checkpoint_every": 10_000,
-                "accelerator": "cpu",
-                "cpu_threads": 1,
-                "bayes": "off",
-            },
-            "data": {"validation_graphs": 8, "test_graphs": 8},
-        }
-    )
+    """Those of `+stage=stage1_poc`, without what comes between steps."""
+    quiet = ["validate_every=10000", "checkpoint_every=10000", "accelerator=cpu", "bayes=off"]
+    steps = WARM_UP + _SLOW.get(name, STEPS)
+    asked = [f"trainer.{item}" for item in (*quiet, "cpu_threads=1", f"steps={steps}")]
+    few = ["data.validation_graphs=8", "data.test_graphs=8"]
+    config = compose_config(["+stage=stage1_poc", f"model={name}", *asked, *few])
+    return read_settings(config)
 
 
 def _median(times: Sequence[Times]) -> Times:
