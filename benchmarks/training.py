@@ -24,9 +24,9 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from benchmarks._table import render_table
+from tmgg import compose_config
 from tmgg.denoising.metrics import mean_bce
 from tmgg.models import MODELS
-from tmgg import compose_config
 from tmgg.training.config import Settings
 from tmgg.training.experiment import read_settings
 from tmgg.training.loop import train
