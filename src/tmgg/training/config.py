@@ -47,8 +47,8 @@ class TrainerConfig:
     """Graphs per step over all workers together."""
     batch_parts: int = 1
     """Parts of a batch whose gradients are added. Sums are rounded within a part and then over
-    parts, so with 2 one worker comes to what two come to, bit by bit. Small models need more time
-    for parts."""
+    parts, so with 2 one worker comes to what two come to, bit by bit if a model uses each weight
+    once. Small models need more time for parts."""
     learning_rate: float = 1e-2
     """Peak of the one-cycle schedule."""
     weight_decay: float = 1e-4

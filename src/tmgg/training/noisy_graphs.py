@@ -38,12 +38,15 @@ class NoisyGraphs:
         return [self._part(slice(first, None, parts)) for first in found]
 
     def _part(self, which: slice) -> "NoisyGraphs":
+        # As memory lies if these graphs alone had been drawn: sums depend on it.
         return NoisyGraphs(
-            self.noisy_BNN[which],
-            self.adj_BNN[which],
+            self.noisy_BNN[which].contiguous(),
+            self.adj_BNN[which].contiguous(),
             self.edge_probability_BNN[which],
             self.density,
-            None if self.eigen is None else Eigenpairs(*(item[which] for item in self.eigen)),
+            None
+            if self.eigen is None
+            else Eigenpairs(*(item[which].contiguous() for item in self.eigen)),
             None if self.rate_B is None else self.rate_B[which],
         )
 
