@@ -52,7 +52,7 @@ test-network: install ## runs, faults and sweeps on a shared folder with NFS's c
 	TMGG_TEST_CLUSTER=network TMGG_TEST_SHARED_FOLDER=network $(PYTEST) -m 'not long' \
 		tests/slurm/test_conformance.py tests/slurm/test_shared_folder.py tests/slurm/test_faults_*.py \
 		tests/slurm/test_array_sweeps.py tests/slurm/test_packed_sweep.py tests/slurm/test_tmgg_jobs.py \
-		tests/slurm/test_resume_identity.py tests/slurm/test_two_hosts.py
+		tests/slurm/test_resume_identity.py
 
 # Banners, rewritten comments and names, jobs without variables, two threads a core, little memory.
 test-habits: install ## tests/slurm at a site with awkward habits (root, half an hour)
