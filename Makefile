@@ -55,10 +55,11 @@ test-network: install ## runs, faults and sweeps on a shared folder with NFS's c
 		tests/slurm/test_resume_identity.py
 
 # Banners, rewritten comments and names, jobs without variables, two threads a core, little memory.
-test-habits: install ## tests/slurm at a site with awkward habits (root, half an hour)
+test-habits: install ## launches, sweeps and lost answers at a site with awkward habits (root)
 	$(NEED_SLURM)
-	TMGG_TEST_CLUSTER=habits TMGG_TEST_SITE=$(CURDIR)/tests/slurm/habits.toml $(PYTEST) -m 'not long' \
-		tests/slurm/test_launcher.py tests/slurm/test_managed_bootstrap.py tests/slurm/test_ranks.py \
+	TMGG_TEST_CLUSTER=habits TMGG_TEST_SITE=$(CURDIR)/tests/slurm/habits.toml $(PYTEST) \
+		-m 'not long' -k 'not submission or lost or nobodys' \
+		tests/slurm/test_launcher.py tests/slurm/test_managed_bootstrap.py \
 		tests/slurm/test_packed_sweep.py tests/slurm/test_array_sweeps.py \
 		tests/slurm/test_faults_submission.py
 

@@ -102,7 +102,8 @@ def test_each_login_node_cancels_retries_and_waits_for_its_own(trials: tuple[Tri
         untouched = other.starts(foreign)
         trial.login.run("tmgg-jobs", "cancel", run_id)
         assert listed(trial)[run_id]["failure"]["kind"] == "cancelled"
-        assert other.slurm_state(other.job_id(foreign)) == "RUNNING"
+        newest = untouched[-1].split()[2]
+        assert other.slurm_state(newest) == "RUNNING"
         trial.login.run("tmgg-jobs", "retry", run_id)
         trial.wait_for_starts(run_id, 2)
         assert other.starts(foreign) == untouched

@@ -74,6 +74,7 @@ def _cell(job: Job, name: str) -> str:
         "SubmitTime": job["submit_time"],
         "UserID": str(job["uid"]),
         "Comment": job["comment"] or "(null)",
+        "Command": job["script"],
     }
     if name not in cells:
         raise QueryError(f"squeue: error: Invalid job format specification: {name}")

@@ -239,6 +239,14 @@ def test_a_job_is_found_by_its_comment_and_by_its_submit_line(
     assert client.find_by_submit_line("tmgg:nobody", since=0) is None
 
 
+def test_a_job_is_found_by_its_script(
+    client: SlurmClient, slurm: FakeSlurm, script: Path, job_id: str
+) -> None:
+    slurm.add_job(comment="tmgg:other")
+    assert client.find_by_script(script) == job_id
+    assert client.find_by_script(script.with_name("another.sh")) is None
+
+
 def test_of_two_jobs_with_one_comment_the_newest_is_taken(
     client: SlurmClient, slurm: FakeSlurm
 ) -> None:

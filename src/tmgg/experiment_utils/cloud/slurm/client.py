@@ -209,6 +209,13 @@ class SlurmClient:
         matching = [base_of(entry.array_id) for entry in entries if entry.comment == comment]
         return max(matching, key=int, default=None)
 
+    def find_by_script(self, script: Path) -> str | None:
+        """The newest job of this user that was submitted as this script, whatever its comment."""
+        answer = self._queue_answer(f"--user={os.getuid()}", parsing.SCRIPT_FIELDS)
+        listed = parsing.parse_scripts(self._checked(answer))
+        matching = [base_of(job) for job, command in listed if command == str(script)]
+        return max(matching, key=int, default=None)
+
     def accounting(self, job_ids: Sequence[str]) -> dict[str, AccountingEntry]:
         """What the database knows of these jobs; AccountingAbsentError where there is none."""
         found: dict[str, AccountingEntry] = {}
@@ -285,10 +292,10 @@ class SlurmClient:
         ]
         return self._call([*step, *argv], timeout_s=timeout_s)
 
-    def _queue_answer(self, selection: str) -> Answer:
+    def _queue_answer(self, selection: str, fields: Sequence[str] = parsing.QUEUE_FIELDS) -> Answer:
         # With the header: it tells an empty answer from none.
-        fields = ",".join(f"{field}:{parsing.QUEUE_SEPARATOR}" for field in parsing.QUEUE_FIELDS)
-        argv = ["squeue", "--array", "--states=all", selection, f"--Format={fields}"]
+        columns = ",".join(f"{field}:{parsing.QUEUE_SEPARATOR}" for field in fields)
+        argv = ["squeue", "--array", "--states=all", selection, f"--Format={columns}"]
         return self._call(argv)
 
     def _sacct(self, *selection: str) -> list[AccountingEntry]:

@@ -27,6 +27,7 @@ QUEUE_FIELDS = (
     "JobID", "JobArrayID", "State", "Reason", "RestartCnt", "exit_code", "StartTime", "NodeList",
     "SubmitTime", "UserID", "Comment",
 )  # fmt: skip
+SCRIPT_FIELDS = ("JobArrayID", "Command")
 _QUEUE_HEADER = "JOBID"
 ACCOUNTING_FIELDS = (
     "JobID", "JobIDRaw", "State", "ExitCode", "DerivedExitCode", "NodeList", "Submit", "SubmitLine",
@@ -101,6 +102,19 @@ def parse_queue(stdout: str) -> list[QueueEntry]:
         said = (before or rows).strip()
         raise QueryError(f"squeue's answer is cut or empty: {said[-200:]!r}")
     return [entry for line in rows.splitlines() if (entry := _queue_entry(line)) is not None]
+
+
+def parse_scripts(stdout: str) -> list[tuple[str, str]]:
+    """Job and script of each line of squeue's answer to SCRIPT_FIELDS; a QueryError without header.
+
+    The header tells that no job is there from no answer.
+    """
+    separator = QUEUE_SEPARATOR
+    lines = [line.removesuffix(separator).partition(separator) for line in stdout.splitlines()]
+    header = [number for number, cells in enumerate(lines) if cells[0] == _QUEUE_HEADER]
+    if not header:
+        raise QueryError(f"squeue's answer is cut or empty: {stdout.strip()[-200:]!r}")
+    return [(job, script) for job, _, script in lines[header[0] + 1 :] if job[:1].isdigit()]
 
 
 def _split_at_header(stdout: str) -> tuple[str, str, str]:

@@ -139,6 +139,8 @@ def find_job(client: SlurmClient, paths: JobFolder, intent: Intent) -> str | Non
     if claimed is not None:
         return claimed
     found = client.find_by_comment(comment_of(intent))
+    if found is None:  # some sites write comments of their own
+        found = client.find_by_script(paths.script.absolute())
     if found is not None:
         return found
     try:

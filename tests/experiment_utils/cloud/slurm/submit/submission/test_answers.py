@@ -68,6 +68,15 @@ def test_when_a_site_overwrites_comments_the_submit_line_is_looked_up(
     assert len(slurm.calls("sbatch")) == 1
 
 
+def test_when_a_site_overwrites_comments_the_script_is_found_before_the_accounts_know(
+    runner: SlurmRunner, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slurm.break_command("sbatch", perform=True, exit_code=1, stderr=LOST)
+    monkeypatch.setattr(SlurmClient, "find_by_comment", lambda client, comment: None)
+    assert spawn(runner) == slurm.only_job["id"]
+    assert submission_calls(slurm) == ["sbatch", "squeue"]
+
+
 def test_when_the_job_has_already_claimed_the_submission_nobody_needs_to_be_asked(
     runner: SlurmRunner, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +111,7 @@ def test_an_sbatch_that_failed_in_its_own_way_is_looked_up_once_and_not_repeated
     with pytest.raises(SubmissionError, match="Invalid --x specification") as caught:
         spawn(runner)
     assert not isinstance(caught.value, SubmissionUnknownError)
-    assert submission_calls(slurm) == ["sbatch", "squeue", "sacct"]
+    assert submission_calls(slurm) == ["sbatch", "squeue", "squeue", "sacct"]
     assert clock.naps_s == []
     assert is_forbidden(paths_of(runner))
 
@@ -243,7 +252,7 @@ def test_a_duplicate_that_slips_through_ends_unused(
 ) -> None:
     """The job was accepted, but neither queue nor accounts showed it when it was looked up."""
     slurm.break_command("sbatch", perform=True, exit_code=1, stderr=LOST)
-    slurm.break_command("squeue", stdout=slurm.empty_queue(), exit_code=0)
+    slurm.break_command("squeue", times=2, stdout=slurm.empty_queue(), exit_code=0)
     slurm.break_command("sacct", stdout="", exit_code=0)
     noted = spawn(runner)
     assert len(slurm.jobs) == 2
