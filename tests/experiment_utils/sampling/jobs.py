@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tmgg.experiment_utils.files.atomic_file import write_json
@@ -19,7 +21,11 @@ LIMIT_S = 120
 
 
 def run_in_job(
-    folder: Path, lab: str, *, settings: dict[str, Any] | None = None, **environment: str
+    folder: Path,
+    lab: str,
+    *,
+    settings: dict[str, Any] | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> SubmissionPaths:
     """Execute `lab:train` as a job would; the submission's paths, once it has ended."""
     paths = RunPaths(folder / "runs", "run").submission(1)

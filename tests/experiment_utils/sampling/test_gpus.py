@@ -77,7 +77,8 @@ def test_a_command_that_fails_tells_nothing(tmp_path: Path) -> None:
 def test_a_runs_gpus_are_on_its_record(tmp_path: Path) -> None:
     environment = command(tmp_path, "nvidia-smi", NVIDIA)
     lab = "import time\ndef train(config):\n time.sleep(1.5)\n"
-    paths = run_in_job(tmp_path, lab, settings={}, **environment, CUDA_VISIBLE_DEVICES="0")
+    environment["CUDA_VISIBLE_DEVICES"] = "0"
+    paths = run_in_job(tmp_path, lab, environment=environment)
 
     (gpu,) = read(paths.usage)["gpus"]
     assert (gpu["uuid"], gpu["busy_mean_percent"]) == ("GPU-5adf", 93.0)
