@@ -89,7 +89,8 @@ def test_a_run_whose_gpus_idle_is_warned_and_ended_where_that_is_asked_for(tmp_p
     environment = command(tmp_path, "nvidia-smi", NVIDIA)
     lab = "import time\ndef train(config):\n time.sleep(60)\n"
     settings = {"idle_gpu_minutes": 0.02}
-    paths = run_in_job(tmp_path, lab, settings=settings, **environment, CUDA_VISIBLE_DEVICES="1")
+    environment["CUDA_VISIBLE_DEVICES"] = "1"
+    paths = run_in_job(tmp_path, lab, settings=settings, environment=environment)
 
     result = read(paths.result)
     assert (result["status"], result["error_type"]) == ("failed", "tmgg.errors.IdleGpuError")
