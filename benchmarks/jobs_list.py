@@ -68,13 +68,13 @@ def main() -> None:
         os.environ.update(environment)
         job_ids = _make_runs(folder)
         _write_answers(folder, job_ids)
-        judged = _timed(_jobs("list", "--all"), rounds=1)
+        judged = timed(jobs_command("list", "--all"), rounds=1)
         rows = [["tmgg-jobs list --all, the first time: judges all", *_cells(folder, judged)]]
         ours: dict[str, list[float]] = {}
         for options in (["--all"], ["--all", "--json"], ["--status", "failed"], []):
-            ours[" ".join(options)] = times = _timed(_jobs("list", *options), rounds=ROUNDS)
+            ours[" ".join(options)] = times = timed(jobs_command("list", *options), rounds=ROUNDS)
             rows.append([" ".join(["tmgg-jobs list", *options]), *_cells(folder, times)])
-        theirs = _timed([sys.executable, "-c", _SUBMITIT, *job_ids], rounds=ROUNDS)
+        theirs = timed([sys.executable, "-c", _SUBMITIT, *job_ids], rounds=ROUNDS)
         rows.append(["submitit: SlurmJob(...).state of the same jobs", *_cells(folder, theirs)])
     print(
         f"{RUNS} runs in {FOLDERS} folders, {OPEN} of them going on; cold start, {os.cpu_count()}"
@@ -96,11 +96,11 @@ def _list_many(folder: Path) -> None:
     _copy_runs(outputs)
     rows, again = [], [0.0]
     for options in ([], ["--all"]):
-        command = _jobs("list", "--folder", str(outputs), *options)
+        command = jobs_command("list", "--folder", str(outputs), *options)
         shutil.rmtree(folder / "home", ignore_errors=True)
         words = " ".join(["tmgg-jobs list", *options])
-        rows.append([f"{words}, nothing seen before", render_spread(_timed(command, rounds=1))])
-        times = _timed(command, rounds=ROUNDS)
+        rows.append([f"{words}, nothing seen before", render_spread(timed(command, rounds=1))])
+        times = timed(command, rounds=ROUNDS)
         rows.append([f"{words}, nothing changed since", render_spread(times)])
         again = again if options else times
     print(f"{MANY_RUNS} runs that ended two days ago\n")
@@ -236,11 +236,11 @@ def _accounted(job: str, submit_line: str) -> list[str]:
     return [cells[name] for name in ACCOUNTING_FIELDS]
 
 
-def _jobs(*arguments: str) -> list[str]:
+def jobs_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "tmgg.cli.jobs", *arguments]
 
 
-def _timed(argv: list[str], *, rounds: int) -> list[float]:
+def timed(argv: list[str], *, rounds: int) -> list[float]:
     times = []
     for _ in range(rounds):
         started = time.perf_counter()

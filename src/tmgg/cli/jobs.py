@@ -21,6 +21,7 @@ from tmgg.cli.commands.gc import gc
 from tmgg.cli.commands.list_runs import list_runs
 from tmgg.cli.commands.logs import logs
 from tmgg.cli.commands.plan import plan
+from tmgg.cli.commands.report import report
 from tmgg.cli.commands.retry import retry
 from tmgg.cli.commands.setup import setup
 from tmgg.cli.commands.show import show
@@ -42,6 +43,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "cancel": cancel,
     "retry": retry,
     "explain": explain,
+    "report": report,
     "gc": gc,
     "doctor": doctor,
     "plan": plan,

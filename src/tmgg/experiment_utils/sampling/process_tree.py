@@ -74,15 +74,26 @@ def find_root(own: int, stated: int | None, *, is_alone_in_step: bool = True) ->
     """
     pid = own
     for _ in range(_MOST_ANCESTORS):
-        parent = read_process(pid).parent
+        try:
+            parent = read_process(pid).parent
+        except OSError:
+            break
         if parent == stated:
             return parent
         if parent <= 1:
             break
-        if is_alone_in_step and read_process(parent).name == _SLURM_STEP:
+        if is_alone_in_step and _may_be_step(parent):
             return parent
         pid = parent
     return own
+
+
+def _may_be_step(pid: int) -> bool:
+    """Where users see their own processes only (hidepid), Slurm's daemon is the one not seen."""
+    try:
+        return read_process(pid).name == _SLURM_STEP
+    except OSError:
+        return True
 
 
 def measure(root: int, own: int, *, without: int | None = None) -> TreeUse:

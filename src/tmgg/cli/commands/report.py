@@ -1,0 +1,105 @@
+"""`tmgg-jobs report`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tmgg.cli.options import FolderOption, JsonOption, RunsArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tmgg.console.ranking import Ranking
+    from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
+
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-o", "--out", metavar="FILE", help="The page's file; otherwise report-NAME.html here."
+    ),
+]
+FiguresOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--figures",
+        metavar="DIR",
+        help="Also write each figure there, as SVG, and as PNG where tmgg[report] is installed.",
+    ),
+]
+SortOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sort",
+        metavar="METRIC",
+        help="The objective; without it that of the launch, else val_loss.",
+    ),
+]
+MaxOption = Annotated[
+    bool, typer.Option("--max", help="The greatest METRIC is the best, not the least.")
+]
+
+
+def report(
+    runs: RunsArgument,
+    *,
+    out: OutOption = None,
+    figures: FiguresOption = None,
+    sort: SortOption = None,
+    largest: MaxOption = False,
+    folder: FolderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a sweep, or any runs, as one HTML page that needs no network: table and figures."""
+    from tmgg.cli import report_runs
+    from tmgg.cli.selection import find_several
+    from tmgg.console.printing import put, put_json, say
+    from tmgg.console.ranking import Ranking
+    from tmgg.experiment_utils.files.atomic_file import write_atomic
+    from tmgg.report.figure_files import READABLE, can_draw_png, save_figures
+    from tmgg.report.page import figures_of, render_page
+
+    chosen = find_several(runs, folder)
+    ranking = Ranking(sort, "max" if largest else "min") if sort or largest else None
+    title = _title(runs, chosen)
+    gathered = report_runs.gather(chosen, title, ranking or _ranking(chosen))
+    path = out or Path(f"report-{_file_name(title)}.html")
+    write_atomic(path.absolute(), render_page(gathered).encode(), mode=READABLE)
+    written = [path]
+    if figures is not None:
+        written += save_figures(figures_of(gathered), figures)
+        if not can_draw_png():
+            say("no PNG was drawn: that needs resvg-py (pip install 'tmgg[report]')")
+    for note in gathered.notes:
+        say(note)
+    if as_json:
+        files = [str(each.absolute()) for each in written]
+        put_json(report_runs.as_json(gathered) | {"files": files})
+    else:
+        put("\n".join(f"written: {each}" for each in written))
+
+
+def _ranking(runs: "Sequence[KnownRun]") -> "Ranking":
+    from tmgg.cli.sweep_listing import ranking_of_runs
+
+    return ranking_of_runs(run.paths for run in runs)
+
+
+def _title(texts: "Sequence[str]", runs: "Sequence[KnownRun]") -> str:
+    """The sweep's name and id where all runs are of one; else what was typed."""
+    from tmgg.cli.known_sweeps import find_sweep
+    from tmgg.experiment_utils.run_folder.paths import SweepPaths
+    from tmgg.experiment_utils.run_folder.sweeps import sweep_of
+
+    ids = {sweep_of(run.run_id) for run in runs}
+    sweep_id = ids.pop() if len(ids) == 1 else None
+    if sweep_id is None:
+        return " ".join(run.run_id for run in runs) if len(runs) <= 3 else " ".join(texts)
+    sweep = find_sweep(SweepPaths(runs[0].paths.output_dir, sweep_id))
+    name = sweep.record.name if sweep is not None else ""
+    return f"{name} {sweep_id}" if name else sweep_id
+
+
+def _file_name(title: str) -> str:
+    kept = [letter if letter.isascii() and letter.isalnum() else "-" for letter in title]
+    return "".join(kept)[:80] or "runs"

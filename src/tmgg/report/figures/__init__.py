@@ -1,0 +1,1 @@
+"""The pictures of a sweep, each in a file of its own. Pure."""

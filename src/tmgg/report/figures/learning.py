@@ -1,0 +1,70 @@
+"""Learning curves: a picture for each thing that runs logged, a line for each run."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tmgg.report import drawing
+from tmgg.report.drawing import Figure, scale_of
+from tmgg.report.model import Report, ReportRun
+
+WIDTH, HEIGHT = 380, 240
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 22, 36
+MOST_FIGURES = 12
+_COLOURED = 8
+
+
+def draw(report: Report) -> list[Figure]:
+    """Of the things that most runs logged, the objective first; none where nothing was logged."""
+    counts = Counter(curve.name for run in report.runs for curve in run.curves)
+    metric = report.ranking.name
+    names = sorted(counts, key=lambda name: (name != metric, -counts[name], name))
+    ranked = _ranked(report)
+    return [_draw(ranked, name) for name in names[:MOST_FIGURES]]
+
+
+def legend(report: Report) -> list[tuple[str, str]]:
+    """The classes of the coloured lines, and which runs they are."""
+    named = [
+        (drawing.colour(place), run.title or run.run_id)
+        for place, run in enumerate(_ranked(report)[:_COLOURED])
+        if run.curves and run.status != "failed"
+    ]
+    return named if len(named) > 1 else []
+
+
+def _ranked(report: Report) -> list[ReportRun]:
+    return sorted(report.runs, key=lambda run: report.ranking.key(run.metrics))
+
+
+def _draw(ranked: Sequence[ReportRun], name: str) -> Figure:
+    lines = [
+        (place, run, curve.points)
+        for place, run in enumerate(ranked)
+        for curve in run.curves
+        if curve.name == name
+    ]
+    steps = [x for _place, _run, points in lines for x, _y in points]
+    values = [y for _place, _run, points in lines for _x, y in points]
+    horizontal = scale_of(steps, _LEFT, WIDTH - _RIGHT, room=0.01)
+    if horizontal.is_log:  # of steps, a logarithm hides most of a training
+        horizontal = drawing.Scale(min(steps), max(steps), _LEFT, WIDTH - _RIGHT)
+    vertical = scale_of(values, HEIGHT - _BOTTOM, _TOP)
+    parts = []
+    for tick in vertical.ticks():
+        y = vertical(tick)
+        parts.append(drawing.line(_LEFT, y, WIDTH - _RIGHT, y, "grid"))
+        parts.append(drawing.text(_LEFT - 6, y + 4, drawing.render_value(tick), anchor="end"))
+    for tick in horizontal.ticks():
+        words = drawing.render_value(tick)
+        parts.append(drawing.text(horizontal(tick), HEIGHT - 20, words, anchor="middle"))
+    low = HEIGHT - _BOTTOM
+    parts.append(drawing.line(_LEFT, low, WIDTH - _RIGHT, low, "axis"))
+    parts.append(drawing.text(4, 12, name, kind="name"))
+    for place, run, points in reversed(lines):
+        shown = [(horizontal(x), vertical(y)) for x, y in points]
+        kind = f"curve {drawing.colour(place)}" if place < _COLOURED else "curve other"
+        if run.status == "failed":
+            kind = "curve bad"
+        parts.append(drawing.polyline(shown, kind, title=run.title or run.run_id))
+    file = "".join(each if each.isascii() and each.isalnum() else "_" for each in name)
+    return Figure(f"curve_{file}", name, WIDTH, HEIGHT, "".join(parts))

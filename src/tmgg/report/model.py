@@ -1,0 +1,91 @@
+"""What a page tells of runs, read once and shown in several ways."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tmgg.console.overrides import Overrides
+from tmgg.console.ranking import Ranking
+from tmgg.experiment_utils.run_folder.failures import Failure
+from tmgg.experiment_utils.sampling.used import RunUse
+
+SpanKind = Literal["queue", "startup", "run", "end", "failed"]
+"""Waiting for nodes; from the job's start to the experiment's; the experiment; from its end to the
+job's; an experiment that came to nothing, from start to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a run's time."""
+
+    kind: SpanKind
+    begin_s: float
+    """Unix time."""
+    end_s: float
+
+    @property
+    def seconds(self) -> float:
+        return max(0.0, self.end_s - self.begin_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What a run logged under one name, thinned."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    """Step and value, in order of steps."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unit:
+    """What one run holds of what is scarce."""
+
+    gpus: float = 0.0
+    """GPUs; of a packed run its share."""
+    cpus: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportRun:
+    """One run."""
+
+    run_id: str
+    status: str
+    title: str = ""
+    overrides: Overrides = field(default_factory=dict)
+    """In what it differs from the others, as it was written; empty for a title of other words."""
+    failure: Failure | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    duration_s: float = 0.0
+    attempts: int = 1
+    nodes: str = ""
+    used: RunUse | None = None
+    unit: Unit = field(default_factory=Unit)
+    spans: Sequence[Span] = ()
+    curves: Sequence[Curve] = ()
+    advice: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportCause:
+    """One way to fail, and the runs that failed so."""
+
+    failure: Failure
+    """That of the first of them."""
+    run_ids: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What the page is about."""
+
+    title: str
+    runs: Sequence[ReportRun]
+    ranking: Ranking
+    made_at: float
+    """Unix time."""
+    causes: Sequence[ReportCause] = ()
+    """Why runs failed, the most frequent cause first."""
+    notes: Sequence[str] = ()
+    """What could not be shown, and why."""

@@ -1,0 +1,98 @@
+"""Where the hours went; seeds and intervals; what runs held."""
+
+import dataclasses
+
+import pytest
+
+from tests.report.sample import failed_run, run, use
+from tmgg.report.costs import add_costs
+from tmgg.report.held import held_by
+from tmgg.report.model import Span, Unit
+from tmgg.report.statistics import group_by_seed, interval_of, is_seed
+
+
+def test_hours_are_those_of_all_gpus_and_waiting_is_free() -> None:
+    costs = add_costs([run(0)])
+    assert costs is not None
+    assert costs.unit == "GPU"
+    assert costs.startup == pytest.approx(2 * 365 / 3600)
+    assert costs.busy == pytest.approx(2 * 0.8)
+    assert costs.idle == pytest.approx(2 * 0.2)
+    assert costs.total == pytest.approx(2 * 3965 / 3600)
+    assert costs.is_idle_known
+
+
+def test_a_failed_run_is_waste() -> None:
+    costs = add_costs([failed_run(0, "boom")])
+    assert costs is not None
+    assert costs.failed == pytest.approx(1.0)
+    assert costs.busy == 0.0
+    assert costs.wasted == costs.total
+
+
+def test_without_knowing_how_busy_gpus_were_none_of_it_is_called_idle() -> None:
+    costs = add_costs([run(0, used=use(None)), run(1)])
+    assert costs is not None
+    assert costs.busy == pytest.approx(2 + 2 * 0.8)
+    assert not costs.is_idle_known
+
+
+def test_a_sweep_without_gpus_has_cpu_hours() -> None:
+    costs = add_costs([run(0, unit=Unit(cpus=8.0))])
+    assert costs is not None
+    assert costs.unit == "CPU"
+    assert costs.busy == pytest.approx(8 * 2 / 8)
+
+
+def test_what_held_nothing_or_only_waited_has_no_costs() -> None:
+    assert add_costs([run(0, unit=Unit())]) is None
+    assert add_costs([run(0, spans=[Span("queue", 0.0, 9.0)])]) is None
+
+
+@pytest.mark.parametrize(
+    ("backend", "settings", "is_packed", "held"),
+    [
+        ("slurm", {"nodes": 2, "gpus_per_task": 4, "cpus_per_task": 8}, False, (8, 16)),
+        ("slurm", {"nodes": 1, "tasks_per_node": 4, "gpus_per_task": 1, "cpus_per_task": 2}, False,
+         (4, 8)),
+        ("slurm", {"nodes": 3, "gpus_per_task": 2, "cpus_per_task": 8, "runs_per_node": 4}, True,
+         (0.5, 2)),
+        ("local", {"gpus_per_run": 1, "cpus_per_run": 3}, False, (1, 3)),
+        ("ray", {"gpus_per_run": 0.5, "cpus_per_run": 1.0}, False, (0.5, 1)),
+        ("modal", {"gpu_type": "H100", "gpus_per_task": 2}, False, (2, 0)),
+        ("other", {"gpus_per_run": "many"}, False, (0, 0)),
+    ],
+)  # fmt: skip
+def test_what_a_run_held_is_in_its_options(
+    backend: str, settings: dict[str, object], is_packed: bool, held: tuple[float, float]
+) -> None:
+    unit = held_by(backend, settings, None, is_packed=is_packed)
+    assert (unit.gpus, unit.cpus) == held
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    # Of 1, 2, 3: mean 2, deviation 1, t(2 degrees of freedom) 4.303.
+    found = interval_of([1.0, 2.0, 3.0])
+    assert found.mean == 2.0
+    assert found.high - found.mean == pytest.approx(4.303 / 3**0.5)
+    alone = interval_of([5.0])
+    assert (alone.low, alone.high, alone.count) == (5.0, 5.0, 1)
+
+
+def test_runs_are_grouped_over_seeds_and_what_failed_is_left_out() -> None:
+    runs = [*(run(number) for number in range(12)), failed_run(12, "boom")]
+    runs.append(run(13, metrics={"val_loss": float("nan")}))
+    groups = group_by_seed(runs, "val_loss")
+    assert [group.interval.count for group in groups] == [3, 3, 3, 3]
+    assert groups[0].overrides == {"lr": "0.1", "width": "64"}
+
+
+def test_seeds_are_known_by_their_names() -> None:
+    for name in ("seed", "trainer.seed", "+seed", "model.random_state"):
+        assert is_seed(name)
+    for name in ("lr", "seeds_per_batch", "seed.mode"):
+        assert not is_seed(name)
+
+
+def test_runs_without_overrides_still_have_costs() -> None:
+    assert add_costs([dataclasses.replace(run(0), overrides={}, title="a call")]) is not None
