@@ -7,7 +7,8 @@ from pathlib import Path
 
 from benchmarks._table import render_spread, render_table
 from benchmarks.jobs_list import jobs_command, nothing, timed
-from tmgg.experiment_utils.cloud.local.runner import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.local.config import LocalConfig
+from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 from tmgg.experiment_utils.files.atomic_file import write_json
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
 from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, SweepRun

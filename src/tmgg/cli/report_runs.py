@@ -7,9 +7,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from tmgg.cli.causes import group_by_cause
 from tmgg.cli.run_json import status_of
 from tmgg.cli.selection import members_of
+from tmgg.console.causes import group_by_cause
 from tmgg.console.overrides import parse_title
 from tmgg.console.ranking import Ranking
 from tmgg.errors import ForeignFileError, RecordError, RemovedRunError, RunError
