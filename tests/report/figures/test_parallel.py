@@ -1,0 +1,17 @@
+"""Parallel coordinates."""
+
+import dataclasses
+
+from tests.report.sample import report, run
+from tmgg.report.figures import by_parameter, parallel
+
+
+def test_each_run_that_completed_is_a_line_through_its_hyperparameters() -> None:
+    (figure,) = parallel.draw(report())
+    assert figure.body.count("<polyline") == 10
+    assert "lr=0.1 width=64 seed=0: val_loss 0.5" in figure.body
+
+
+def test_a_sweep_in_which_nothing_varies_has_no_such_figures() -> None:
+    same = dataclasses.replace(report(), runs=[run(0), run(0)])
+    assert parallel.draw(same) == by_parameter.draw(same) == []
