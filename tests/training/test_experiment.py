@@ -1,6 +1,5 @@
 import csv
 import logging
-import math
 import os
 import pty
 import subprocess
@@ -13,14 +12,14 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from tmgg.errors import ConfigError, DivergedError, MissingExtraError, StoppedEarlyError
-from tmgg.models import MODELS
+from tests.training.trained import elsewhere, weights
+from tmgg.errors import ConfigError, MissingExtraError, StoppedEarlyError
 from tmgg.training.config import parse_settings
 from tmgg.training.data import DenoisingData
 from tmgg.training.experiment import run
 from tmgg.training.hooks import Hooks
 from tmgg.training.loggers import build_loggers
-from tmgg.training.loop import build_trainer, train
+from tmgg.training.loop import train
 from tmgg.training.module import DenoiserModule, score_references
 from tmgg.training.process import quiet_lightning
 
@@ -52,15 +51,6 @@ class CrashAfter(Callback):
 def results(metrics: dict[str, float | str]) -> dict[str, float | str]:
     """Everything but what differs between equal runs."""
     return {k: v for k, v in metrics.items() if k not in ("train_seconds", "checkpoint_path")}
-
-
-def weights(path: str | Path) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["state_dict"]
-    return state
-
-
-def elsewhere(config: Config, name: str) -> Config:
-    return {**config, "output_dir": str(Path(config["output_dir"]).with_name(name))}
 
 
 def test_a_run_returns_plain_numbers_and_a_checkpoint(small: Config) -> None:
@@ -367,72 +357,6 @@ def test_wandb_is_told_name_and_group(small: Config, monkeypatch: pytest.MonkeyP
     build_loggers(parse_settings({**small, "trainer": trainer, "stage": "stage1_poc", "seed": 3}))
     assert (told["project"], told["group"]) == ("tmgg", "stage1_poc")
     assert told["name"] == "FilterBank-seed-3"
-
-
-class Poison(Callback):
-    """Puts a NaN where the gradient of one step is."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-        self.seen: list[int] = []
-
-    def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.seen.append(trainer.global_step + 1)
-        if self.seen[-1] == self.step:
-            weight = next(weight for weight in pl_module.parameters() if weight.grad is not None)
-            assert weight.grad is not None
-            weight.grad.fill_(math.nan)
-
-
-def test_a_diverged_training_ends_at_once_and_keeps_the_best_weights(small: Config) -> None:
-    trainer = {**small["trainer"], "steps": 60, "validate_every": 20, "checkpoint_every": 20}
-    poison = Poison(45)
-    with pytest.raises(DivergedError, match="diverged at step 45: gradient norm is nan") as ended:
-        train(parse_settings({**small, "trainer": trainer}), callbacks=[poison])
-    assert max(poison.seen) == 45
-    best = Path(small["output_dir"]) / "checkpoints" / "best.ckpt"
-    assert ended.value.checkpoint_path == str(best)
-    assert torch.load(best, weights_only=True)["global_step"] == 40
-    assert all(bool(weight.isfinite().all()) for weight in weights(best).values())
-
-
-def test_far_too_high_a_learning_rate_is_told_as_divergence(small: Config) -> None:
-    trainer = {**small["trainer"], "learning_rate": 1e38}
-    with pytest.raises(DivergedError, match="training diverged at step"):
-        run({**small, "trainer": trainer})
-
-
-@pytest.mark.parametrize("world_size", [2, 3])
-def test_several_workers_learn_what_one_worker_learns(small: Config, world_size: int) -> None:
-    """Batches of 8 do not split evenly over 3 workers; the weighting makes up for it."""
-    alone = run(small)
-    settings = parse_settings(elsewhere(small, f"world{world_size}"))
-    module = DenoiserModule(settings, score_references(settings))
-    with quiet_lightning():
-        trainer = build_trainer(settings, devices=world_size, strategy="ddp_spawn")
-        trainer.fit(module, datamodule=DenoisingData(settings))
-    expected = weights(str(alone["checkpoint_path"]))
-    for name, value in module.state_dict().items():
-        torch.testing.assert_close(value, expected[name], atol=1e-4, rtol=1e-3)
-    assert float(trainer.callback_metrics["val_loss"]) == pytest.approx(alone["val_loss"], abs=1e-5)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", list(MODELS))
-def test_every_model_learns_on_two_workers_what_it_learns_on_one(small: Config, name: str) -> None:
-    chaotic = name in ("gnn", "graph_transformer")
-    trainer = {**small["trainer"], "batch_parts": 2 if chaotic else 1}
-    config = {**small, "model": {"name": name, "k": 4}, "trainer": trainer}
-    alone = run(config)
-    settings = parse_settings(elsewhere(config, "two"))
-    module = DenoiserModule(settings, score_references(settings))
-    with quiet_lightning():
-        two = build_trainer(settings, devices=2, strategy="ddp_spawn")
-        two.fit(module, datamodule=DenoisingData(settings))
-    expected = weights(str(alone["checkpoint_path"]))
-    for key, value in module.state_dict().items():
-        assert not chaotic or torch.equal(value, expected[key]), key
-    assert float(two.callback_metrics["val_loss"]) == pytest.approx(alone["val_loss"], abs=1e-6)
 
 
 def test_science_imports_neither_ray_nor_anything_that_launches_it() -> None:
