@@ -63,8 +63,10 @@ def trial(ipv6: Cluster, request: pytest.FixtureRequest) -> Iterator[Trial]:
     login.cancel_all()
 
 
-@pytest.mark.parametrize("nodes", [1, 3])
-@pytest.mark.parametrize("bootstrap", ["managed", "symmetric-run"])
+# Not symmetric-run on three: its workers give up before its head is there (docs/slurm.md).
+@pytest.mark.parametrize(
+    ("bootstrap", "nodes"), [("managed", 1), ("managed", 3), ("symmetric-run", 1)]
+)
 def test_ray_has_the_nodes_by_their_ipv6_addresses(
     trial: Trial, bootstrap: str, nodes: int
 ) -> None:
