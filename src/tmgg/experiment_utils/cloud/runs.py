@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from tmgg.experiment_utils.cloud.html_table import render_facts
 from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.identity.run_identity import Identity
 from tmgg.experiment_utils.run_folder.failures import Failure
@@ -78,6 +79,18 @@ class SpawnedSweep:
     refused: dict[str, "ExperimentResult"] = field(default_factory=dict)
     """The results of runs that the backend did not take, by run id."""
 
+    def _repr_html_(self) -> str:
+        """As notebooks show it."""
+        refused = f"{len(self.refused)} runs" if self.refused else ""
+        return render_facts(
+            [
+                ("sweep", self.sweep_id),
+                ("runs", str(len(self.run_ids))),
+                ("refused", refused),
+                ("come back", f"tmgg-jobs wait {self.sweep_id}"),
+            ]
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExperimentResult:
@@ -104,6 +117,20 @@ class ExperimentResult:
     """The log."""
     used: RunUse | None = None
     """CPU, memory and GPUs; None where nothing was sampled, as in a run of less than a second."""
+
+    def _repr_html_(self) -> str:
+        """As notebooks show it."""
+        metrics = ", ".join(f"{name} = {_number(value)}" for name, value in self.metrics.items())
+        return render_facts(
+            [
+                ("run", self.run_id),
+                ("status", self.status + (f" ({self.failure.kind})" if self.failure else "")),
+                ("metrics", metrics),
+                ("time", f"{self.duration_seconds:.1f} s" if self.duration_seconds else ""),
+                ("error", self.error_message or ""),
+                ("log", self.output_path or ""),
+            ]
+        )
 
 
 NOT_SUBMITTED = "not submitted yet"
@@ -137,3 +164,8 @@ class RunState:
 
 
 OnUpdate = Callable[[Sequence[RunState]], None]
+
+
+def _number(value: float) -> str:
+    """Whole numbers whole: some are beyond all floats."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
