@@ -22,7 +22,7 @@ FEW_STEPS = (
     "data.validation_graphs=8",
 )  # fmt: skip
 RUN_S = 240
-ON_THREE_NODES = ("jean-zay", "snellius", "lumi")
+ON_THREE_NODES = ("jean-zay", "leonardo", "lumi")
 
 
 def options_for(site: str) -> ClusterOptions:
