@@ -20,7 +20,7 @@ install: $(INSTALLED) ## make the virtual environment
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[experiments,ray,modal,s3,top]' --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[experiments,ray,modal,s3,top,report]' --group dev
 	touch $@
 
 run: install ## the main job at smoke scale: train, report the metrics
