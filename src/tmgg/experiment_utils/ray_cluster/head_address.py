@@ -35,11 +35,11 @@ def main(nodes: Sequence[str]) -> int:
 
 
 def head_address(nodes: Sequence[str]) -> str:
-    """Of the interface that leads to the second node; of the default route when there is one node.
+    """Of the interface that leads to the second node; of the default route when there is no second.
 
     Raises OSError when only a loopback address can be found.
     """
-    if len(nodes) == 1:
+    if len(nodes) < 2:
         return _address_alone()
     target = _node_address(nodes[1])
     address = addresses.address_towards(target)
