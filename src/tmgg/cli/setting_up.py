@@ -1,5 +1,6 @@
 """What `tmgg-jobs setup` asks, writes and prints."""
 
+import json
 import os
 import re
 import secrets
@@ -131,7 +132,7 @@ def put_setup(done: Setup) -> None:
     put(f"{facts.cluster or 'this cluster'}: {facts.version}, asked {done.questions} times")
     for line in done.lines:
         if line.is_known:
-            put(f"  {line.key}: {line.value}    # {line.reason}".rstrip("# "))
+            put(f"  {line.key}: {json.dumps(line.value)}    # {line.reason}".rstrip("# "))
     unknown = [line.key for line in done.lines if not line.is_known]
     if unknown:
         put(f"for you to say, if at all: {', '.join(unknown)}")

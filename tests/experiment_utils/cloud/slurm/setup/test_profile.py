@@ -34,7 +34,7 @@ def lines(site: Facts, changes: dict[str, str] | None = None, **config: Any) -> 
 def test_what_slurm_said_is_the_reason_of_a_change() -> None:
     found = lines(facts(), {"account": "Name one."}, account="b")
     assert found["slurm_account"] == Line(
-        key="slurm_account", value="b", reason="Without it Slurm said: Name one."
+        key="slurm_account", value="b", reason="Before, Slurm said: Name one."
     )
     assert found["slurm_qos"].value == "long"
     assert not found["slurm_qos"].is_known

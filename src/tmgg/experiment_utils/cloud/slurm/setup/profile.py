@@ -84,11 +84,11 @@ def _gpus(facts: Facts, first: Choices, found: Found) -> Iterator[Line]:
         "task": "--gpus-per-task is taken",
         "node": "--gpus-per-node is taken",
         "gres": "--gres=gpu is taken",
-        "none": "no option for GPUs is taken; the nodes have them all the same",
+        "none": "no option for GPUs is taken: the nodes have them all the same",
     }
     reason = first["gpu_request"].reason if "gpu_request" in first else ""
     changed = found.changes.get("gpu_request")
-    told = f"{forms[config.gpu_request]}; before, Slurm said: {changed}" if changed else reason
+    told = f"{forms[config.gpu_request]}. Before, Slurm said: {changed}" if changed else reason
     yield Line(
         key="slurm_gpu_request",
         value=config.gpu_request,
@@ -183,7 +183,7 @@ def _limits(row: Any, where: str, columns: Sequence[str]) -> list[tuple[int, str
 def _line(name: str, config: SlurmConfig, first: Choices, found: Found) -> Line:
     reason = first[name].reason if name in first else ""
     if words := found.changes.get(name):
-        reason = f"Without it Slurm said: {words}"
+        reason = f"Before, Slurm said: {words}"
     value = getattr(config, name)
     return Line(key=f"slurm_{name}", value=_plain(value), reason=reason)
 
