@@ -136,6 +136,18 @@ def test_a_silent_controller_writes_nothing(empty: Path, tmgg_jobs: Jobs, slurm:
     assert not profile_file("my_site").exists()
 
 
+def test_a_login_without_a_cluster_of_its_own_is_told_to_name_one(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
+) -> None:
+    slurm.add_cluster("far")
+    slurm.configure(controller="down", other_clusters=["far"])
+    told = tmgg_jobs("setup")
+    assert told.code == 4
+    assert "slurm_clusters=NAME. The accounts know fake, far." in told.err
+    assert tmgg_jobs("setup", "slurm_clusters=far").code == 0
+    assert written()["slurm_clusters"] == "far"
+
+
 @pytest.mark.parametrize("wrong", [["--name", "a/b"], ["slurm_nodes=0"], ["resume=true"]])
 def test_options_that_cannot_be_are_misuse(
     empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm, wrong: list[str]

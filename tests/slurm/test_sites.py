@@ -4,14 +4,14 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from slurm_cluster import Cluster, ClusterOptions, NoClusterError
+from slurm_cluster import Cluster, ClusterOptions
 from slurm_cluster.site import Site, site_names
 from tests.slurm.login import PROJECT, PYTHON, Login
+from tests.slurm.site_login import SiteLogin, last_name
 
 # Minutes on two cores, of which Ray takes the most.
 pytestmark = [pytest.mark.long, pytest.mark.ray, pytest.mark.timeout(580)]
@@ -39,14 +39,6 @@ def site_clusters(can_run_slurm: None) -> Iterator[None]:
     Cluster(options_for(site_names()[0])).down(purge=True)
 
 
-def last_name(cluster: Cluster) -> str | None:
-    """What the cluster called itself when it was last up; it cannot have another name."""
-    try:
-        return Cluster.find(cluster.options.name).options.cluster_name
-    except NoClusterError:
-        return None
-
-
 @pytest.fixture(scope="module", params=site_names())
 def site_cluster(request: pytest.FixtureRequest, site_clusters: None) -> Cluster:
     """The cluster has this site's rules."""
@@ -61,18 +53,6 @@ def site_cluster(request: pytest.FixtureRequest, site_clusters: None) -> Cluster
 def site(site_cluster: Cluster) -> Site:
     assert site_cluster.options.rules is not None
     return site_cluster.options.rules
-
-
-@dataclass(frozen=True)
-class SiteLogin(Login):
-    """Where the login node has no cluster of its own, the tests' own questions name it.
-
-    TMGG does not heed the variable: what it asks shows that it names the cluster itself.
-    """
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return super().environment | {"SLURM_CLUSTERS": self.cluster.options.cluster_name}
 
 
 @pytest.fixture

@@ -1,18 +1,19 @@
 """What `tmgg-jobs setup` asks, writes and prints."""
 
+import contextlib
 import json
 import os
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tmgg.cli.launcher_file import parse_overrides, read_options, runner_of
 from tmgg.console.printing import put
-from tmgg.errors import ConfigError
+from tmgg.errors import BackendError, ConfigError, QueryError
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.planning.trial import Trial, render_trial, try_script
@@ -71,7 +72,7 @@ def set_up(overrides: Sequence[str], *, name: str, output: Path | None, force: b
     SlurmConfig.from_mapping(given)
     client = SlurmClient(cluster=given.get("clusters"), query_timeout_s=QUESTION_TIMEOUT_S)
     queries, base = SiteQueries(client), Path.cwd()
-    facts = gather(queries)
+    facts = _gathered(queries, given)
     first = first_request(facts, given)
     asks = SlurmConfig.from_mapping({field: each.value for field, each in first.items()})
 
@@ -94,6 +95,22 @@ def set_up(overrides: Sequence[str], *, name: str, output: Path | None, force: b
         last=last,
         questions=sum(client.calls.values()),
     )
+
+
+def _gathered(queries: SiteQueries, given: Mapping[str, Any]) -> Facts:
+    """Raises BackendError, with what to do where a login may have no cluster of its own."""
+    try:
+        return gather(queries)
+    except QueryError as error:
+        if given.get("clusters") is not None:
+            raise
+        names = ""
+        with contextlib.suppress(BackendError):
+            names = f" The accounts know {', '.join(queries.clusters())}."
+        raise QueryError(
+            f"{error}\nWhere this login has no cluster of its own, name one: tmgg-jobs setup "
+            f"slurm_clusters=NAME.{names}"
+        ) from error
 
 
 def _header(facts: Facts, found: Found, name: str) -> list[str]:

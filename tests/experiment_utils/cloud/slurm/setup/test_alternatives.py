@@ -56,6 +56,14 @@ def test_any_rules_in_any_order_are_met(rules: list[Rule], count: int) -> None:
     assert all(words in dict(map(reversed, rules)) for words in found.changes.values())  # type: ignore[arg-type]
 
 
+def test_two_things_that_one_rule_wants_together_are_tried_together() -> None:
+    words = "A job has eight GPUs on each node: --gres=gpu:8."
+    rule = (lambda config: (config.gpu_request, config.gpus_per_task) == ("gres", 8), words)
+    found = run([rule])
+    assert found.trial.is_taken
+    assert found.trials <= 3
+
+
 def test_what_is_settled_is_not_tried_in_another_way() -> None:
     assert not [each for each in axes(partition="gpu", account="a", exclusive=True)
                 if each.name in ("partition", "whole nodes")]  # fmt: skip

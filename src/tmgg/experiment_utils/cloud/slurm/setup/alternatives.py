@@ -63,9 +63,9 @@ class Axis:
         return int(self.is_meant(words))
 
     def ways_for(self, words: str) -> list[Mapping[str, Any]]:
-        """Its ways; those whose value the words hold come first."""
-        told = set(re.findall(r"[\w@.-]+", words))
-        return sorted(self.ways, key=lambda way: told.isdisjoint(map(str, way.values())))
+        """Its ways; those come first whose values the words hold, the most of them."""
+        told = {*re.findall(r"[\w@.-]+", words), *re.findall(r"\w+", words)}
+        return sorted(self.ways, key=lambda way: -len(told & set(map(str, way.values()))))
 
 
 def alternatives(facts: Facts, first: Choices, given: Mapping[str, Any]) -> list[Axis]:
@@ -122,8 +122,12 @@ def _gpu_ways(facts: Facts, first: Choices) -> list[dict[str, Any]]:
         for model in models
     ]
     most = max((node.gpu_count(None) for node in nodes), default=count)
-    whole = [{"gpus_per_task": most}] if most != count else []
-    return [*plain, *typed, {"gpu_request": "none"}, *whole]
+    ways = [*plain, *typed, {"gpu_request": "none"}]
+    if most == count:
+        return ways
+    # Sites that hand out whole nodes may want all of their GPUs asked for, in a form of theirs.
+    all_of_them: list[dict[str, Any]] = [{}, *plain, *typed[: len(models)]]
+    return [*ways, *({**way, "gpus_per_task": most} for way in all_of_them)]
 
 
 def _memory_ways(first: Choices) -> list[dict[str, Any]]:
