@@ -13,6 +13,17 @@ def complete_run(incomplete: str) -> list[str]:
     return selection.complete_run(incomplete)
 
 
+LauncherOverridesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[slurm_x=value]...",
+        help="Launcher options, as on the command line of tmgg-experiment.",
+    ),
+]
+LauncherFileOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A launcher YAML, or the name of one that setup wrote."),
+]
 RunArgument = Annotated[
     str,
     typer.Argument(

@@ -1,29 +1,19 @@
 """`tmgg-jobs doctor`."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tmgg.cli.options import JsonOption
+from tmgg.cli.options import JsonOption, LauncherFileOption, LauncherOverridesArgument
 
 if TYPE_CHECKING:
     from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import Finding
 
 
 def doctor(
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[slurm_x=value]...",
-            help="Launcher options, as on the command line of tmgg-experiment.",
-        ),
-    ] = None,
+    overrides: LauncherOverridesArgument = None,
     *,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A launcher YAML, or the name of one that setup wrote."),
-    ] = None,
+    config: LauncherFileOption = None,
     job: Annotated[
         bool, typer.Option("--job/--no-job", help="Whether to look at the nodes with short jobs.")
     ] = True,

@@ -1,26 +1,16 @@
 """`tmgg-jobs plan`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tmgg.cli.options import JsonOption
+from tmgg.cli.options import JsonOption, LauncherFileOption, LauncherOverridesArgument
 
 
 def plan(
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[slurm_x=value]...",
-            help="Launcher options, as on the command line of tmgg-experiment.",
-        ),
-    ] = None,
+    overrides: LauncherOverridesArgument = None,
     *,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A launcher YAML, or the name of one that setup wrote."),
-    ] = None,
+    config: LauncherFileOption = None,
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="How many runs to count.")] = 1,
     as_json: JsonOption = False,
 ) -> None:

@@ -187,8 +187,7 @@ def _wait(process: "subprocess.Popen[bytes]") -> float:
     """Its CPU time, once it has ended; it is ended when it takes too long."""
     deadline = monotonic_s() + TIMEOUT_S
     while True:
-        # Not Popen.wait: it does not tell what the process cost. An experiment that waits for any
-        # child may have reaped it: then ChildProcessError, an OSError.
+        # Not Popen.wait: it does not tell what the process cost.
         pid, status, used = os.wait4(process.pid, os.WNOHANG)
         if pid != 0:
             process.returncode = os.waitstatus_to_exitcode(status)
