@@ -39,10 +39,12 @@ test: install ## all tests that fit in half an hour; real Slurm included when ro
 
 # Debian root and cluster of another release: made once, then kept.
 test-newest: install ## the smoke on the newest Slurm that Debian has (root)
+	$(BIN)/python -m slurm_cluster install --release sid
 	TMGG_TEST_CLUSTER=newest TMGG_TEST_RELEASE=sid $(PYTEST) -m smoke tests/slurm
 
 test-releases: install ## tests/slurm on every other release of Slurm (root, an hour)
 	for release in trixie sid; do \
+		$(BIN)/python -m slurm_cluster install --release $$release || exit; \
 		TMGG_TEST_CLUSTER=$$release TMGG_TEST_RELEASE=$$release $(PYTEST) -m 'not long' tests/slurm || exit; \
 	done
 

@@ -41,7 +41,10 @@ def make_parser() -> argparse.ArgumentParser:
     status = commands.add("status", "what runs; exit code 0 when all does")
     status.add_argument("--json", action="store_true", help="for programs")
     _add_run(commands)
-    commands.add("install", "install the Debian packages that a cluster needs; `up` does, too")
+    install = commands.add(
+        "install", "install the Debian packages that a cluster needs; `up` does, too"
+    )
+    _add_release(install)
     exposing = commands.add("expose", "let all users of the machines read folders of this host")
     exposing.add_argument("paths", nargs="+", type=Path)
     reconfigure = commands.add("reconfigure", "change slurm.conf and restart Slurm")
@@ -75,6 +78,12 @@ def parse_options(parsed: argparse.Namespace) -> ClusterOptions:
     )
 
 
+def _add_release(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--release", choices=RELEASES, help="Debian release whose Slurm to run (the host's own)"
+    )
+
+
 def _add_up(commands: Commands) -> None:
     up = commands.add("up", "start the cluster, or change it as the options say")
     defaults = ClusterOptions()
@@ -103,9 +112,7 @@ def _add_up(commands: Commands) -> None:
         metavar="NAME",
         help="what the cluster calls itself, as long as it exists (%(default)s)",
     )
-    up.add_argument(
-        "--release", choices=RELEASES, help="Debian release whose Slurm to run (the host's own)"
-    )
+    _add_release(up)
     up.add_argument(
         "--shared-folder",
         choices=SHARED_FOLDERS,

@@ -67,11 +67,11 @@ def _run(parsed: argparse.Namespace) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _install(_: argparse.Namespace) -> int:
+def _install(parsed: argparse.Namespace) -> int:
     reason = unusable_reason()
     if reason is not None:
         raise ClusterError(reason)
-    installed = install_missing()
+    installed = install_missing(parsed.release)
     print(f"installed: {' '.join(installed)}" if installed else "nothing is missing")
     return 0
 

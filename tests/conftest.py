@@ -43,9 +43,10 @@ def can_run_slurm() -> None:
     is_network = _TEST_CLUSTER.shared_folder == "network"
     missing = missing_packages(_TEST_CLUSTER.release, network_folder=is_network)
     if reason is None and missing:
+        option = f" --release {_TEST_CLUSTER.release}" if _TEST_CLUSTER.release else ""
         reason = (
             f"Debian packages {', '.join(missing)} are missing; "
-            "`python3 -m slurm_cluster install` installs them"
+            f"`python3 -m slurm_cluster install{option}` installs them"
         )
     if reason is None:
         return

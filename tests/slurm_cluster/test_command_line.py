@@ -34,6 +34,12 @@ def test_up_takes_a_site() -> None:
     )
 
 
+def test_install_takes_a_release_and_means_the_hosts_own_without_one() -> None:
+    parser = make_parser()
+    assert parser.parse_args(["install", "--release", "sid"]).release == "sid"
+    assert parser.parse_args(["install"]).release is None
+
+
 def test_every_command_does_something() -> None:
     parser = make_parser()
     (commands,) = [a for a in parser._actions if a.dest == "verb"]
