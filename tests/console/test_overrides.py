@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tmgg.console.overrides import parse_title, short_names, typed, varying
+from tmgg.console.overrides import in_short, parse_title, short_names, typed, varying
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,17 @@ def test_a_key_is_called_by_as_many_of_its_last_parts_as_tell_it_from_the_others
 def test_values_have_the_type_that_a_program_wants(text: str, value: object) -> None:
     found = typed(text)
     assert (found, type(found)) == (value, type(value))
+
+
+def test_in_short_only_what_varies_is_named() -> None:
+    titles = {
+        "r0": "+stage=poc models/denoising@model=gnn trainer.lr=0.1 data.n=8",
+        "r1": "+stage=poc models/denoising@model=mlp trainer.lr=0.1 data.n=8 ~noise",
+    }
+    assert in_short(titles) == {"r0": "model=gnn", "r1": "model=mlp ~noise"}
+    assert in_short({"r0": "lr=1", "r1": ""}) == {"r0": "lr=1", "r1": ""}
+
+
+@pytest.mark.parametrize("titles", [{}, {"r": "lr=1 seed=2"}, {"r": "lr=1", "s": "the second"}])
+def test_of_one_run_and_of_other_words_the_titles_stay(titles: dict[str, str]) -> None:
+    assert in_short(titles) == titles

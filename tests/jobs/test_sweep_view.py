@@ -74,7 +74,7 @@ def test_explain_groups_failures_by_cause_the_commonest_first(sweep: str, tmgg_j
     first, second = told.out.split("\n\n")[1:]
     assert first.startswith("3 failed (user_error: ")
     assert "no data for seed 0" in first
-    assert f"{sweep}-4  model=mlp seed=4" in first
+    assert f"{sweep}-4  seed=4\n" in first
     assert "ValueError: boom" in second
     assert second.count("HINT: ") == 1
     causes = tmgg_jobs("explain", sweep, "--json").json["causes"]
@@ -87,7 +87,7 @@ def test_explain_groups_failures_by_cause_the_commonest_first(sweep: str, tmgg_j
 def test_logs_prints_one_log_for_each_cause(sweep: str, tmgg_jobs: Jobs) -> None:
     printed = tmgg_jobs("logs", sweep, "--stderr")
     assert printed.out.count("==> ") == 2
-    assert f"==> {sweep}-0  model=mlp seed=0 (user_error, and 2 more failed so) <==" in printed.out
+    assert f"==> {sweep}-0  seed=0 (user_error, and 2 more failed so) <==" in printed.out
     before, after = printed.out.split(f"==> {sweep}-3")
     assert "no data for seed 0" in before
     assert "on its way" in after

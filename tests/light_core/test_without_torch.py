@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 from tests.light_core.bare import run_bare
+from tmgg.experiment_utils.extras import install_command
 
-COMMAND = 'Install it: pip install "tmgg[experiments]"'
+COMMAND = f"Install it: {install_command('experiments')}"
 IMPORT_ALL = """
 import importlib, pkgutil
 for name in ("hydra_plugins", "tmgg.cli", "tmgg.hydra_plugins", "tmgg.experiment_utils"):

@@ -10,7 +10,7 @@ from typing import Any
 from tmgg.cli.run_json import status_of
 from tmgg.cli.selection import members_of
 from tmgg.console.causes import group_by_cause
-from tmgg.console.overrides import parse_title
+from tmgg.console.overrides import in_short, parse_title
 from tmgg.console.ranking import Ranking
 from tmgg.errors import ForeignFileError, RecordError, RemovedRunError, RunError
 from tmgg.experiment_utils.cloud.judging.polling import Found
@@ -43,8 +43,14 @@ def gather(runs: Sequence[KnownRun], title: str, ranking: Ranking) -> Report:
         if not isinstance(found, RemovedRunError)
     ]
     members = members_of([run for run, _found in pairs])
-    titles = {paths: member.title for paths, member in members.items()}
-    gathered = [_gather(run, found, titles.get(run.paths, ""), now_s) for run, found in pairs]
+    whole = {paths: member.title for paths, member in members.items()}
+    titles = in_short(whole)
+    gathered = [
+        replace(
+            _gather(run, found, whole.get(run.paths, ""), now_s), title=titles.get(run.paths, "")
+        )
+        for run, found in pairs
+    ]
     read, notes = _with_curves(gathered, [run.paths for run, _found in pairs], ranking)
     if silent := sum(isinstance(state, RunState) and not state.answered for state in states):
         notes.append(f"There was no answer about {silent} runs: what is shown is the last known.")

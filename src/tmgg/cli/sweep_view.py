@@ -11,6 +11,7 @@ from tmgg.cli.meanings import Meaning
 from tmgg.cli.run_json import status_of, to_json
 from tmgg.cli.selection import members_of
 from tmgg.console.causes import Cause, group_by_cause
+from tmgg.console.overrides import in_short
 from tmgg.console.visible import visible_line
 from tmgg.errors import RunError
 from tmgg.experiment_utils.cloud.judging.polling import Found
@@ -40,14 +41,15 @@ class SweepView:
 
     @cached_property
     def titles(self) -> dict[str, str]:
-        """In what each run differs."""
+        """What each run was asked for."""
         return {paths.run_id: member.title for paths, member in members_of(self.runs).items()}
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """The ids of runs with their titles, for a line."""
+        """The ids of runs with that in which they differ, for a line."""
+        titles = in_short(self.titles)
         return {
-            run.run_id: f"{run.run_id}  {visible_line(self.titles.get(run.run_id, ''))}".rstrip()
+            run.run_id: f"{run.run_id}  {visible_line(titles.get(run.run_id, ''))}".rstrip()
             for run in self.runs
         }
 

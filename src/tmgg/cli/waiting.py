@@ -19,6 +19,7 @@ from tmgg.console.live import LiveView
 from tmgg.console.printing import put_json, put_table, say
 from tmgg.console.progress import SweepProgress
 from tmgg.console.run_names import names_of_runs
+from tmgg.console.words import width_of_terminal, wrapped
 from tmgg.errors import TmggError
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record import waiting
@@ -119,7 +120,8 @@ def tell(
     )
     for state in states:
         if state.failure is not None and len(states) == 1:
-            say(f"{state.failure.message}\nHINT: {state.failure.hint}")
+            say(state.failure.message)
+            say(wrapped(f"HINT: {state.failure.hint}", width_of_terminal(stderr=True)))
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tmgg.console.words import wrapped
 from tmgg.experiment_utils.run_folder.failures import Failure
 
 _NUMBERS = re.compile(r"\d+(?:[.:]\d+)*")
@@ -68,24 +69,30 @@ def render_causes(
     *,
     shown: int = 5,
     evidence: Mapping[str, Sequence[str]] | None = None,
+    width: int | None = None,
 ) -> str:
     """A paragraph for each: how many, why, which, and what to do. Pure.
 
     `evidence` are more lines about a run, by id; those of the first of a cause are shown.
+    Sentences keep to the `width`.
     """
-    return "\n\n".join(_render(cause, names, shown, evidence or {}) for cause in causes)
+    return "\n\n".join(_render(cause, names, shown, evidence or {}, width) for cause in causes)
 
 
 def _render(
-    cause: Cause, names: Mapping[str, str], shown: int, evidence: Mapping[str, Sequence[str]]
+    cause: Cause,
+    names: Mapping[str, str],
+    shown: int,
+    evidence: Mapping[str, Sequence[str]],
+    width: int | None,
 ) -> str:
     number = len(cause.run_ids)
-    lines = [f"{number} failed ({cause.summary})"]
+    lines = [wrapped(f"{number} failed ({cause.summary})", width)]
     lines += [f"  {names.get(run_id, run_id)}" for run_id in cause.run_ids[:shown]]
     if number > shown:
         lines.append(f"  and {number - shown} more")
     lines += [f"    {line}" for line in evidence.get(cause.run_ids[0], ())]
-    lines.append(f"  HINT: {cause.failure.hint}")
+    lines.append(wrapped(f"HINT: {cause.failure.hint}", width, indent="  "))
     return "\n".join(lines)
 
 

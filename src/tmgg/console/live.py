@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tmgg.console.durations import render_duration
 from tmgg.console.live_screen import render_screen
+from tmgg.console.overrides import in_short
 from tmgg.console.progress import (
     SweepProgress,
     render_best,
@@ -47,7 +48,7 @@ class LiveView:
         from rich.console import Console
 
         self.progress = progress or SweepProgress(total=1)
-        self._titles = titles or {}
+        self._titles = in_short(titles or {})
         self._console = console or Console(stderr=True)
         self._monotonic = monotonic
         self._started = monotonic()

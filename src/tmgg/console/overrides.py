@@ -1,13 +1,15 @@
 """In what the runs of a sweep differ: the overrides in their titles, one by one."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 Overrides = Mapping[str, str]
 """What each key was set to, as it was written."""
 _OVERRIDE = re.compile(
     r"(?P<sign>~|\+{0,2})(?P<key>[A-Za-z_$][\w./@:$-]*)(?:=(?P<value>.*))?", re.S
 )
+_Run = TypeVar("_Run", bound=Hashable)
 _INTEGER = re.compile(r"[+-]?(0|[1-9]\d*)")
 _FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?|[+-]?(inf|nan)")
 _BEFORE_A_PART = re.compile(r"[./@]")
@@ -45,6 +47,23 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     return {key: _short(key, keys) for key in keys}
 
 
+def in_short(titles: Mapping[_Run, str]) -> dict[_Run, str]:
+    """Each title by what varies among them, under short names; titles of other words as they are.
+
+    A run that is alone keeps its title. Pure.
+    """
+    parsed = {run: parse_title(title) for run, title in titles.items()}
+    overrides = [each for each in parsed.values() if each is not None]
+    if len(titles) < 2 or len(overrides) < len(titles):
+        return dict(titles)
+    keys = varying(overrides)
+    names = short_names(keys)
+    return {
+        run: " ".join(_as_word(names, key, each[key]) for key in keys if key in each)
+        for run, each in zip(parsed, overrides, strict=True)
+    }
+
+
 def typed(text: str) -> str | int | float | bool | None:
     """A value as a program would have it: a number, a truth value, None, or text."""
     if text in _WORDS:
@@ -55,6 +74,10 @@ def typed(text: str) -> str | int | float | bool | None:
         return float(text)
     quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
     return text[1:-1].replace(f"\\{text[0]}", text[0]) if quoted else text
+
+
+def _as_word(names: Mapping[str, str], key: str, value: str) -> str:
+    return key if key.startswith("~") else f"{names[key]}={value}"
 
 
 def _short(key: str, keys: Sequence[str]) -> str:

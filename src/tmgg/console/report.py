@@ -1,15 +1,18 @@
 """What came of runs, for people: tables on standard output, failures on standard error."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tmgg.console import sweep_table
 from tmgg.console.causes import group_by_cause, render_causes
+from tmgg.console.overrides import in_short
 from tmgg.console.ranking import Ranking
 from tmgg.console.sweep_summary import SweepRow, best_of, sort_rows
 from tmgg.console.sweep_table import render_number
 from tmgg.console.tables import Column, put_runs
 from tmgg.console.visible import visible, visible_line
+from tmgg.console.words import width_of_terminal, wrapped
 from tmgg.experiment_utils.cloud.runs import ExperimentResult
 from tmgg.experiment_utils.run_folder.sweeps import sweep_of
 
@@ -44,10 +47,16 @@ def print_failure(result: ExperimentResult, *, title: str = "") -> None:
     kind = f" ({result.failure.kind})" if result.failure else ""
     named = f" [{visible_line(title)}]" if title else ""
     _print(console, f"run {result.run_id}{named} failed{kind}:")
-    _print(console, result.error_message or "no reason is known")
+    _print(console, _with_hint_wrapped(result.error_message or "no reason is known"))
     if result.output_path:
         _print(console, f"log: {result.output_path}")
         _print(console, f"errors: {result.output_path.removesuffix('.out')}.err")
+
+
+def _with_hint_wrapped(message: str) -> str:
+    # The rest is a traceback, or other words for copying.
+    words, mark, hint = message.partition("\nHINT: ")
+    return f"{words}{wrapped(mark + hint, width_of_terminal(stderr=True))}"
 
 
 def print_sweep(rows: Sequence[SweepRow], ranking: Ranking) -> None:
@@ -55,6 +64,7 @@ def print_sweep(rows: Sequence[SweepRow], ranking: Ranking) -> None:
 
     The table comes last, so that it is what a launch leaves on the screen.
     """
+    rows = _named_in_short(rows)
     _print_failures(rows)
     ordered = sort_rows(rows, ranking)
     all_names = sweep_table.names_of_metrics(rows)
@@ -84,6 +94,11 @@ def render_best(rows: Sequence[SweepRow], ranking: Ranking) -> str:
     return f"best {ranking.name}: {value} ({named})"
 
 
+def _named_in_short(rows: Sequence[SweepRow]) -> list[SweepRow]:
+    titles = in_short({place: row.title for place, row in enumerate(rows)})
+    return [replace(row, title=titles[place]) for place, row in enumerate(rows)]
+
+
 def _status_column(rows: Sequence[SweepRow]) -> Column:
     results = [row.result for row in rows]
     words = [result.failure.kind if result.failure else result.status for result in results]
@@ -110,16 +125,18 @@ def _print_failures(rows: Sequence[SweepRow]) -> None:
         print_failure(failed[0].result, title=failed[0].title)
         return
     if failed:
-        _print(_console(stderr=True), f"{render_failures(failed)}\n")
+        told = render_failures(failed, width=width_of_terminal(stderr=True))
+        _print(_console(stderr=True), f"{told}\n")
         _print(_console(stderr=True), f"{len(failed)} of {len(rows)} runs failed")
 
 
-def render_failures(rows: Sequence[SweepRow]) -> str:
+def render_failures(rows: Sequence[SweepRow], *, width: int | None = None) -> str:
     """Failed runs by cause: each named once, with what the first of a cause left. Pure."""
     results = [row.result for row in rows]
     names = {row.result.run_id: _named(row) for row in rows}
     evidence = {result.run_id: _evidence(result) for result in results}
-    told = render_causes(group_by_cause(results), names, shown=FAILURES_SHOWN, evidence=evidence)
+    causes = group_by_cause(results)
+    told = render_causes(causes, names, shown=FAILURES_SHOWN, evidence=evidence, width=width)
     without = [row for row in rows if row.result.failure is None]
     others = [
         f"{_named(row)} failed: {row.result.error_message or 'no reason is known'}"

@@ -1,12 +1,12 @@
 """Tables that cut nothing: where there is no room they leave columns out, and that is said."""
 
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tmgg.console.printing import STATUS_STYLES
 from tmgg.console.visible import visible_line
+from tmgg.console.words import width_of_terminal
 
 GAP = 2
 """Spaces between columns."""
@@ -112,11 +112,6 @@ def render_left_out(
         if width is None or len(line) <= width:
             return line
     return f"no room for {len(names) + more_metrics} columns ({how})"
-
-
-def width_of_terminal() -> int | None:
-    """None where standard output is no terminal."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _as_shown(column: Column) -> Column:

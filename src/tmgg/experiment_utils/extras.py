@@ -2,9 +2,13 @@
 
 import importlib
 import importlib.util
+import json
 from types import ModuleType
+from typing import Any
+from urllib.parse import unquote
 
 from tmgg.errors import MissingExtraError
+from tmgg.experiment_utils.files.looking import is_there
 
 EXPERIMENTS_EXTRA = "experiments"
 _BUILT_IN = ("tmgg.denoising", "tmgg.experiments", "tmgg.models", "tmgg.training")
@@ -39,6 +43,37 @@ def is_built_in(module: str) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in _BUILT_IN)
 
 
+def install_command(extra: str) -> str:
+    """What installs the extra beside TMGG, from where TMGG itself was installed."""
+    import importlib.metadata  # only for the message
+
+    try:
+        noted = importlib.metadata.distribution("tmgg").read_text("direct_url.json")
+    except importlib.metadata.PackageNotFoundError:
+        noted = None
+    return command_for(extra, json.loads(noted or "{}"))
+
+
+def command_for(extra: str, direct_url: dict[str, Any]) -> str:
+    """The same, by what pip has noted of the installation (PEP 610); looks whether it is there."""
+    url, vcs = str(direct_url.get("url", "")), direct_url.get("vcs_info")
+    place = unquote(url.removeprefix("file://"))
+    if vcs:
+        return f'pip install "tmgg[{extra}] @ {vcs["vcs"]}+{url}@{vcs["commit_id"]}"'
+    if not url or (url.startswith("file:") and _is_gone(place)):
+        return f'pip install "tmgg[{extra}]", or in a clone of TMGG: pip install ".[{extra}]"'
+    if direct_url.get("dir_info", {}).get("editable"):
+        return f'pip install -e "{place}[{extra}]"'
+    return f'pip install "tmgg[{extra}] @ {url}"'
+
+
+def _is_gone(place: str) -> bool:
+    try:
+        return not is_there(place)
+    except OSError:
+        return False
+
+
 def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
@@ -48,5 +83,5 @@ def _is_installed(module: str) -> bool:
 
 def _missing(module: str, *, extra: str, purpose: str) -> MissingExtraError:
     return MissingExtraError(
-        f'{purpose} needs the package {module}. Install it: pip install "tmgg[{extra}]"'
+        f"{purpose} needs the package {module}. Install it: {install_command(extra)}"
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tmgg.errors import ConfigError, MissingExtraError
+from tmgg.experiment_utils.extras import install_command
 from tmgg.experiment_utils.files.trust import open_trusted
 from tmgg.experiment_utils.job.context import RunContext, Worker, this_machine
 from tmgg.training.hooks import Hooks
@@ -116,8 +117,8 @@ def own_ray(workers: int) -> Iterator[None]:
     """Ray on this machine, for a run that has none."""
     if importlib.util.find_spec("ray") is None:
         raise MissingExtraError(
-            f"trainer.workers={workers} needs Ray, which is not installed; run "
-            "`pip install 'tmgg[ray]'`, or use trainer.workers=1"
+            f"trainer.workers={workers} needs Ray, which is not installed. Install it: "
+            f"{install_command('ray')}; or use trainer.workers=1"
         )
     import ray  # over a second to import
 

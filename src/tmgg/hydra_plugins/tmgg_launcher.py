@@ -26,6 +26,7 @@ from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request, new_
 from tmgg.experiment_utils.cloud.sweep.planning import check_target
 from tmgg.experiment_utils.identity.program_code import names_in
 from tmgg.experiment_utils.identity.programs import Program, Programs, program_of
+from tmgg.experiment_utils.run_folder.sweeps import sweep_of
 from tmgg.experiment_utils.run_folder.task import target_of
 from tmgg.hydra_plugins import hydra_job, job_returns
 from tmgg.hydra_plugins.dry_run import is_dry_run, print_dry_run
@@ -286,11 +287,17 @@ class _Job:
 
 
 def _log_launch(jobs: Sequence[_Job], backend: str, usage: str) -> None:
-    log.info("Launching %d jobs (%s)", len(jobs), backend)
+    run_ids = [str(job.request.run_id) for job in jobs]
+    sweeps = {sweep_of(run_id) for run_id in run_ids}
+    # Its runs are SWEEP-0, SWEEP-1: the lines of many jobs have room for other words.
+    is_one = len(jobs) > 1 and len(sweeps) == 1 and None not in sweeps
+    named = f"{backend}, sweep {sweeps.pop()}" if is_one else backend
+    log.info("Launching %d jobs (%s)", len(jobs), named)
     if usage:
         log.info("%s", usage)
-    for job in jobs[:JOBS_LOGGED]:
-        log.info("\t#%d : %s (run %s)", job.number, visible(job.title), job.request.run_id)
+    for job, run_id in zip(jobs[:JOBS_LOGGED], run_ids, strict=False):
+        more = "" if is_one else f" (run {run_id})"
+        log.info("\t#%d : %s%s", job.number, visible(job.title), more)
     if len(jobs) > JOBS_LOGGED:
         log.info("\t... and %d more", len(jobs) - JOBS_LOGGED)
 

@@ -111,7 +111,7 @@ def test_exactly_one_switch_is_asked_for(install: Install) -> None:
 
 
 def test_a_missing_extra_names_the_install_command() -> None:
-    with pytest.raises(MissingExtraError, match=r'pip install "tmgg\[modal\]"'):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[modal\]"):
         require("a_module_that_is_absent", extra="modal", purpose="the modal backend")
 
 
@@ -120,6 +120,6 @@ def test_a_runner_of_modal_without_the_sdk_names_the_install_command(
 ) -> None:
     monkeypatch.setitem(sys.modules, "modal", None)
     runner = make_runner("modal", {"output_dir": str(tmp_path)})
-    with pytest.raises(MissingExtraError, match=r'pip install "tmgg\[modal\]"'):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[modal\]"):
         runner.spawn_experiment({}, run_id="never")
     assert not (tmp_path / "never").exists()

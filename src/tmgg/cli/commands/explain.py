@@ -38,12 +38,14 @@ def explain(run: RunArgument, *, folder: FolderOption = None, as_json: JsonOptio
 
 def _put(explanation: dict[str, Any]) -> None:
     from tmgg.console.printing import put
+    from tmgg.console.words import put_words
 
-    put(explanation["summary"])
+    put_words(explanation["summary"])
     for reason in explanation["reasons"]:
-        put(f"\n{reason['reason']}: {reason['words']}")
+        put()
+        put_words(f"{reason['reason']}: {reason['words']}")
         if reason["advice"]:
-            put(f"  {reason['advice']}")
+            put_words(reason["advice"], indent="  ")
     if explanation["estimated_start"]:
         put(f"\nSlurm expects it to start at {explanation['estimated_start']}.")
     if explanation["failure"]:
@@ -53,9 +55,11 @@ def _put(explanation: dict[str, Any]) -> None:
         for line in explanation["evidence"]:
             put(f"  {line}")
     if explanation["failure"]:
-        put(f"\nHINT: {explanation['failure']['hint']}")
+        put()
+        put_words(f"HINT: {explanation['failure']['hint']}")
     for line in explanation["advice"]:
-        put(f"\nIt {line}.")
+        put()
+        put_words(f"It {line}.")
 
 
 def _explain_sweep(meaning: "Meaning", *, as_json: bool) -> None:
@@ -64,6 +68,7 @@ def _explain_sweep(meaning: "Meaning", *, as_json: bool) -> None:
     from tmgg.console import exit_codes
     from tmgg.console.causes import render_causes
     from tmgg.console.printing import put, put_json
+    from tmgg.console.words import put_words, width_of_terminal
 
     view = view_sweep(meaning)
     if as_json:
@@ -71,10 +76,11 @@ def _explain_sweep(meaning: "Meaning", *, as_json: bool) -> None:
     else:
         put(view.summary())
         if view.causes:
-            put(f"\n{render_causes(view.causes, view.names)}")
+            put(f"\n{render_causes(view.causes, view.names, width=width_of_terminal())}")
         for reason in view.waiting():
-            put(f"\n{len(reason['runs'])} pending ({reason['reason']}): {reason['words']}")
+            put()
+            put_words(f"{len(reason['runs'])} pending ({reason['reason']}): {reason['words']}")
             if reason["advice"]:
-                put(f"  {reason['advice']}")
+                put_words(reason["advice"], indent="  ")
     if unanswered(view.found):
         raise typer.Exit(exit_codes.NO_ANSWER)

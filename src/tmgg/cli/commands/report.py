@@ -55,6 +55,7 @@ def report(
     from tmgg.cli.selection import find_several
     from tmgg.console.printing import put, put_json, say
     from tmgg.console.ranking import Ranking
+    from tmgg.experiment_utils.extras import install_command
     from tmgg.experiment_utils.files.atomic_file import write_atomic
     from tmgg.report.figure_files import READABLE, can_draw_png, save_figures
     from tmgg.report.page import figures_of, render_page
@@ -69,7 +70,7 @@ def report(
     if figures is not None:
         written += save_figures(figures_of(gathered), figures)
         if not can_draw_png():
-            say("no PNG was drawn: that needs resvg-py (pip install 'tmgg[report]')")
+            say(f"no PNG was drawn: that needs resvg-py ({install_command('report')})")
     for note in gathered.notes:
         say(note)
     if as_json:

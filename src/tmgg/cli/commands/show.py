@@ -64,6 +64,7 @@ def _put_sweep(view: "SweepView") -> None:
     from tmgg.console.printing import put, say
     from tmgg.console.sweep_table import columns_of_titles, short_ids
     from tmgg.console.tables import Column, put_runs
+    from tmgg.console.words import width_of_terminal
     from tmgg.errors import RunError
 
     put(f"{view.summary()}\n")
@@ -83,18 +84,20 @@ def _put_sweep(view: "SweepView") -> None:
     if line := put_runs(columns, how="--json has all"):
         say(line)
     if view.causes:
-        put(f"\n{render_causes(view.causes, view.names)}")
+        put(f"\n{render_causes(view.causes, view.names, width=width_of_terminal())}")
 
 
 def _put_details(details: dict[str, Any]) -> None:
     from tmgg.console.printing import put
+    from tmgg.console.words import put_words
 
     for name, text in _facts(details):
         if text:
             put(f"{name:<12}{text}")
     if details["failure"] is not None:
         put(_block("what happened", details["failure"]["message"].splitlines()))
-        put(_block("what to do", details["failure"]["hint"].splitlines()))
+        put("\nwhat to do")
+        put_words(details["failure"]["hint"], indent="  ")
     if details["refused_retry"] is not None:
         put(_block("a retry was refused, and left the run as it was", _refusal_lines(details)))
     put(_block("what it used", _use_lines(details)))

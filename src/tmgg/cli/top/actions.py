@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from tmgg.cli.explaining import explain_run
 from tmgg.cli.top.snapshot import ShownRun
 from tmgg.console.causes import group_by_cause, render_causes
+from tmgg.console.overrides import in_short
 from tmgg.errors import RemovedRunError, TmggError
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
@@ -37,7 +38,8 @@ def explain(runs: Sequence[ShownRun], titles: dict[str, str]) -> str:
     if len(runs) == 1:
         return _explain_one(runs[0])
     states = [run.state for run in runs if run.state is not None]
-    names = {run.run_id: f"{run.run_id}  {titles.get(run.run_id, '')}".rstrip() for run in runs}
+    told_apart = in_short(titles)
+    names = {run.run_id: f"{run.run_id}  {told_apart.get(run.run_id, '')}".rstrip() for run in runs}
     told = render_causes(group_by_cause(states), names)
     return told or "None of these runs has failed."
 

@@ -25,18 +25,20 @@ def ray_problem() -> str | None:
     """What is wrong with this environment's Ray, None when it will do."""
     import importlib.metadata  # takes longer than all the rest: only where Ray is wanted
 
+    from tmgg.experiment_utils.extras import install_command
+
     try:
         version = importlib.metadata.version("ray")
     except importlib.metadata.PackageNotFoundError:
         return (
-            f"Ray is not installed for {sys.executable}. Install it with: pip install 'tmgg[ray]', "
+            f"Ray is not installed for {sys.executable}. Install it: {install_command('ray')}; or "
             "activate the right environment in slurm_setup_commands, or use "
             "slurm_ray_bootstrap=none for an experiment that needs no Ray."
         )
     if parse_version(version) < RAY_MINIMUM:
         return (
             f"Ray {version} is too old: its symmetric-run does not start several nodes. Install "
-            f"{RAY_MINIMUM[0]}.{RAY_MINIMUM[1]} or newer: pip install -U 'tmgg[ray]'"
+            f'{RAY_MINIMUM[0]}.{RAY_MINIMUM[1]} or newer: pip install -U "ray[default,train]"'
         )
     return None
 

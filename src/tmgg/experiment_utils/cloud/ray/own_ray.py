@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tmgg.errors import BackendUnavailableError, MissingExtraError
 from tmgg.experiment_utils.cloud.ray.config import RayConfig
+from tmgg.experiment_utils.extras import install_command
 from tmgg.experiment_utils.files.atomic_file import read_json
 from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
 from tmgg.experiment_utils.job.job_environment import for_new_run
@@ -150,8 +151,8 @@ def _require_ray() -> None:
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError(
                 f"to start a Ray on this machine, {module} is missing from {sys.executable}. "
-                "Install it with: pip install 'tmgg[ray]', or set ray_address to the dashboard of "
-                "a cluster, for which nothing need be installed here."
+                f"Install it: {install_command('ray')}; or set ray_address to the dashboard of a "
+                "cluster, for which nothing need be installed here."
             )
 
 
