@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tmgg.experiment_utils.cloud.judging.missing_since import Patience
+from tmgg.experiment_utils.cloud.judging.memory import Remembered
+from tmgg.experiment_utils.cloud.judging.missing_since import note_missing
 from tmgg.experiment_utils.files.atomic_file import read_json, write_json
 from tmgg.experiment_utils.run_folder.evidence import read_evidence
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
@@ -32,7 +33,7 @@ def test_a_note_of_another_submission_does_not_shorten_the_wait(
 
 
 def test_the_note_has_the_token(submission: SubmissionPaths) -> None:
-    Patience().note(submission, missing=True)
+    note_missing(Remembered(), submission, missing=True)
     noted = read_json(submission.missing)
     assert noted is not None
     assert noted["token"] == "mine"

@@ -13,7 +13,8 @@ from typing import TypeVar
 from tmgg.errors import AbandonedError, RecordError, RunError, SubmissionError
 from tmgg.experiment_utils.cloud.backend import Backend
 from tmgg.experiment_utils.cloud.judging.diagnosis import LogTails
-from tmgg.experiment_utils.cloud.judging.missing_since import Patience
+from tmgg.experiment_utils.cloud.judging.memory import Memory
+from tmgg.experiment_utils.cloud.judging.missing_since import missing_since_s, note_missing
 from tmgg.experiment_utils.cloud.judging.polling import Begun, Found, Question, as_run_error
 from tmgg.experiment_utils.cloud.judging.results import load_verdict, save_verdict
 from tmgg.experiment_utils.cloud.judging.submission_claim import read_claim
@@ -72,14 +73,9 @@ class Judge:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._ended: dict[SubmissionPaths, RunState] = {}
-        self._unproven: dict[SubmissionPaths, str] = {}
-        self._patience = Patience()
+        self._memory = Memory()
         self._hiccups = Hiccups()
-        self._abandoned: set[SubmissionPaths] = set()
-        self._last_known: dict[SubmissionPaths, RunState] = {}
         self._batch_jobs: dict[BatchPaths, str] = {}
-        self._results: dict[SubmissionPaths, TaskOutput | None] = {}
 
     def begin(self, submission: SubmissionPaths, adopted: dict[BatchPaths, JobOrRefusal]) -> Begun:
         """What the files alone tell: the end, or the job to ask about.
@@ -87,12 +83,9 @@ class Judge:
         `adopted` lets the runs of one batch share one look for its job.
         """
         try:
-            if submission in self._ended:
-                return self._ended[submission]
             files = SubmissionFiles(submission)
-            verdict = _kept_verdict(files)
-            if verdict is not None:
-                return verdict
+            if (end := self._known_end(files)) is not None:
+                return end
             if files.exit_record is not None:
                 look_anew(*_folders_of(submission))
                 evidence = read_evidence(files, ended=False)
@@ -103,9 +96,8 @@ class Judge:
             job_id = self._job_id(files, adopted)
             if isinstance(job_id, Failure):
                 return self._save_refusal(files, job_id)
-            self._abandoned.discard(submission)
+            self._memory.at(submission).is_abandoned = isinstance(job_id, Abandoned)
             if isinstance(job_id, Abandoned):
-                self._abandoned.add(submission)
                 return self._with_hint(_refused(files, job_id.why))
             if job_id is None and files.member is not None and files.member.batch.is_waiting:
                 return RunState(
@@ -121,7 +113,7 @@ class Judge:
 
     def is_abandoned(self, submission: SubmissionPaths) -> bool:
         """Whether, when it was last looked at, it only seemed that nobody would submit it."""
-        return submission in self._abandoned
+        return self._memory.at(submission).is_abandoned
 
     def end(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
         """The state of a submission about whose job the backend was asked."""
@@ -131,11 +123,12 @@ class Judge:
                 look_anew(*_folders_of(question.submission))
             files = SubmissionFiles(question.submission)
             view = self.own_view(files, told)
+            remembered = self._memory.of(files)
             # What this cluster says of a number is of its own jobs, and so is its silence.
             if not _has_token(view) and (where := self._elsewhere(question.submission)):
-                self._unproven[question.submission] = where
+                remembered.unproven = where
                 return _open_elsewhere(files, where)
-            self._note_proof(question.submission, view)
+            remembered.unproven = _why_unproven(view)
             evidence = read_evidence(files, ended=_is_over(view))
             job_id = evidence.job_id or question.job_id
             return self._judge(files, replace(evidence, job_id=job_id), view)
@@ -160,26 +153,24 @@ class Judge:
         cause = _hiccup(submission, error)
         if cause is None or not self._hiccups.bearable(submission.run_paths, cause):
             return as_run_error(submission.run_paths.run_id, error)
-        last = self._last_known.get(submission)
+        last = self._memory.at(submission).last_known
         known = last or RunState(run_id=submission.run_paths.run_id, status="pending", final=False)
         note = f"its files cannot be read now ({cause}); this is the last that is known"
         return replace(known, answered=False, note=note)
 
     def forget(self, submission: SubmissionPaths) -> None:
         """What was known of an earlier run that had this one's name."""
-        self._ended.pop(submission, None)
-        self._results.pop(submission, None)
-        self._unproven.pop(submission, None)
+        self._memory.forget(submission)
 
     def take_result(self, submission: SubmissionPaths) -> TaskOutput | None:
-        """What a submission whose end is known left; kept once, for whoever judged it here."""
-        if submission in self._results:
-            return self._results.pop(submission)
-        return read_result(SubmissionFiles(submission))[0]
+        """What a submission whose end is known left, from the files that the end was told from."""
+        remembered = self._memory.at(submission)
+        read, remembered.read_result = remembered.read_result, None
+        return read_result(SubmissionFiles(submission))[0] if read is None else read()
 
     def why_unproven(self, submission: SubmissionPaths) -> str:
         """Why the job of the last answer may be another's; empty when it is this one's."""
-        return self._unproven.get(submission, "")
+        return self._memory.at(submission).unproven
 
     def own_view(self, files: SubmissionFiles, view: JobView | None) -> JobView | None:
         """The backend's word, as far as it is about this submission's own job."""
@@ -250,33 +241,25 @@ class Judge:
             return None
 
     def _judge(self, files: SubmissionFiles, evidence: Evidence, view: JobView | None) -> RunState:
-        submission, packed = files.paths, files.packed_in
+        submission, packed, remembered = files.paths, files.packed_in, self._memory.of(files)
         if packed is not None and _is_over(view):
             look_anew(packed.folder)
         evidence = replace(
             evidence,
             shares_job=packed is not None,
             job_record=read_exit_record(packed) if packed and _is_over(view) else None,
-            missing_since_s=self._patience.missing_since_s(submission, evidence),
+            missing_since_s=missing_since_s(remembered, evidence),
         )
         state = reach_verdict(evidence, view, LogTails(), grace_s=self._backend.traits.grace_s)
         refuse_removed(submission.run_paths)  # what is missing says nothing then
         self._hiccups.over(submission.run_paths)
         if state.final:
-            self._results[submission] = evidence.result
+            remembered.read_result = lambda: evidence.result
             return self._keep(files, self._with_logs(files, evidence, view, state))
         if view is not None:  # no answer says neither that it is missing nor that it is there
-            self._patience.note(submission, missing=is_missing(evidence, view))
-        self._last_known[submission] = state
+            note_missing(remembered, submission, missing=is_missing(evidence, view))
+        remembered.last_known = state
         return state
-
-    def _note_proof(self, submission: SubmissionPaths, view: JobView | None) -> None:
-        if view is None:
-            self._unproven[submission] = "the backend does not say whose job it is"
-        elif view.phase == "replaced":
-            self._unproven[submission] = REPLACED
-        else:
-            self._unproven.pop(submission, None)
 
     def _with_logs(
         self, files: SubmissionFiles, evidence: Evidence, view: JobView | None, state: RunState
@@ -294,7 +277,7 @@ class Judge:
     def _keep(self, files: SubmissionFiles, state: RunState) -> RunState:
         submission = files.paths
         state = self._with_hint(state)
-        self._ended[submission] = state
+        self._memory.of(files).end = state
         try:
             make_run_folder(submission)
             save_verdict(submission, state, files.token)
@@ -302,6 +285,14 @@ class Judge:
             # Any other process reaches the same verdict from the same evidence.
             log.warning("could not note the end of run %s: %s", state.run_id, error)
         return state
+
+    def _known_end(self, files: SubmissionFiles) -> RunState | None:
+        """How it ended, if that was told before: here, or in the file that all processes share."""
+        remembered = self._memory.of(files)
+        if remembered.end is None and (kept := _kept_verdict(files)) is not None:
+            remembered.end = kept
+            remembered.read_result = lambda: read_result(files)[0]
+        return remembered.end
 
     def _with_hint(self, state: RunState) -> RunState:
         """The hint in the words of this backend's options."""
@@ -322,6 +313,12 @@ def _refused(files: SubmissionFiles, why: Failure) -> RunState:
 
 def _has_token(view: JobView | None) -> bool:
     return view is not None and view.identity is not None and view.identity.token is not None
+
+
+def _why_unproven(view: JobView | None) -> str:
+    if view is None:
+        return "the backend does not say whose job it is"
+    return REPLACED if view.phase == "replaced" else ""
 
 
 def _open_elsewhere(files: SubmissionFiles, note: str) -> RunState:

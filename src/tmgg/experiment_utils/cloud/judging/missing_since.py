@@ -8,6 +8,7 @@ import logging
 import socket
 import time
 
+from tmgg.experiment_utils.cloud.judging.memory import Remembered
 from tmgg.experiment_utils.files.atomic_file import write_json
 from tmgg.experiment_utils.files.looking import is_there
 from tmgg.experiment_utils.run_folder.batch_index import make_run_folder
@@ -18,32 +19,27 @@ from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, SubmissionPat
 log = logging.getLogger(__name__)
 
 
-class Patience:
-    """Of one process."""
+def missing_since_s(remembered: Remembered, evidence: Evidence) -> float | None:
+    """The longer of what the file says and what this process saw; None when nothing misses."""
+    since = remembered.missing_since_s
+    own = [] if since is None else [time.monotonic() - since]
+    noted = [] if evidence.missing_since_s is None else [evidence.missing_since_s]
+    return max([*own, *noted], default=None)
 
-    def __init__(self) -> None:
-        self._since: dict[SubmissionPaths, float] = {}
 
-    def missing_since_s(self, paths: SubmissionPaths, evidence: Evidence) -> float | None:
-        """The longer of what the file says and what this process saw; None when nothing misses."""
-        since = self._since.get(paths)
-        own = [] if since is None else [time.monotonic() - since]
-        noted = [] if evidence.missing_since_s is None else [evidence.missing_since_s]
-        return max([*own, *noted], default=None)
-
-    def note(self, paths: SubmissionPaths, *, missing: bool) -> None:
-        """Remember since when, or forget it."""
-        try:
-            if not missing:
-                self._since.pop(paths, None)
-                paths.missing.unlink(missing_ok=True)
-            elif paths not in self._since:
-                self._since[paths] = time.monotonic()
-                make_run_folder(paths)
-                if not is_there(paths.missing):
-                    write_json(paths.missing, _record(paths))
-        except OSError as error:
-            log.info("could not note what is missing: %s", error)
+def note_missing(remembered: Remembered, paths: SubmissionPaths, *, missing: bool) -> None:
+    """Remember since when, or forget it."""
+    try:
+        if not missing:
+            remembered.missing_since_s = None
+            paths.missing.unlink(missing_ok=True)
+        elif remembered.missing_since_s is None:
+            remembered.missing_since_s = time.monotonic()
+            make_run_folder(paths)
+            if not is_there(paths.missing):
+                write_json(paths.missing, _record(paths))
+    except OSError as error:
+        log.info("could not note what is missing: %s", error)
 
 
 def _record(paths: SubmissionPaths) -> dict[str, object]:

@@ -1,0 +1,64 @@
+"""What a runner remembers of submissions between two looks at them.
+
+A run can be removed and another made under its name while a runner lives, in a notebook say. What
+is remembered is therefore kept with the submission's token, and forgotten when another is there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
+from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
+from tmgg.experiment_utils.run_folder.task import TaskOutput
+
+
+@dataclass(slots=True)
+class Remembered:
+    """Of one submission."""
+
+    token: str | None = None
+    """None before it was submitted, and for those of an older TMGG."""
+    end: RunState | None = None
+    """How it ended; final."""
+    read_result: Callable[[], TaskOutput | None] | None = None
+    """What it left, from the files that the end was told from; kept until somebody takes it."""
+    last_known: RunState | None = None
+    """How it stood when it could last be read, while it went on."""
+    unproven: str = ""
+    """Why the job of the last answer may be another's."""
+    is_abandoned: bool = False
+    """Whether it only seems that nobody will submit it."""
+    missing_since_s: float | None = None
+    """Since when something is missing, by the monotonic clock."""
+
+    def is_of(self, token: str | None) -> bool:
+        """Whether the submission with this token may be the one remembered."""
+        if token is None or token == self.token:
+            return True
+        return self.token is None and self.end is None
+
+
+class Memory:
+    """Of one runner."""
+
+    def __init__(self) -> None:
+        self._remembered: dict[SubmissionPaths, Remembered] = {}
+
+    def of(self, files: SubmissionFiles) -> Remembered:
+        """Of the very submission that these files are of."""
+        token = files.token
+        found = self.at(files.paths)
+        if not found.is_of(token):
+            self.forget(files.paths)
+            found = self.at(files.paths)
+        found.token = token or found.token
+        return found
+
+    def at(self, submission: SubmissionPaths) -> Remembered:
+        """Of the submission that was there when somebody last looked. Looks at nothing."""
+        return self._remembered.setdefault(submission, Remembered())
+
+    def forget(self, submission: SubmissionPaths) -> None:
+        """Its place is another's now."""
+        self._remembered.pop(submission, None)

@@ -1,0 +1,60 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
+from tmgg.experiment_utils.cloud.judging.memory import Remembered
+from tmgg.experiment_utils.cloud.runs import RunState
+
+END = RunState(run_id="a", status="completed", final=True)
+
+
+def square(config: dict[str, float]) -> dict[str, float]:
+    if config["x"] < 0:
+        raise ValueError("x is negative")
+    return {"squared": config["x"] ** 2}
+
+
+def _config(x: float) -> dict[str, object]:
+    return {"x": x, "experiment": {"_target_": f"{__name__}:square"}}
+
+
+@pytest.mark.parametrize("x", [-2.0, 3.0])
+def test_a_runner_that_lives_on_gives_the_end_of_the_run_that_has_the_name_now(
+    tmp_path: Path, x: float
+) -> None:
+    runner = LocalRunner(LocalConfig(output_dir=str(tmp_path)))
+    assert runner.run_experiment(_config(1.0), run_id="again").metrics == {"squared": 1.0}
+    shutil.rmtree(tmp_path / "again")
+    another = LocalRunner(LocalConfig(output_dir=str(tmp_path)))
+    expected = another.run_experiment(_config(x), run_id="again")
+
+    assert runner.get_status("again") == expected.status
+    found = runner.get_result("again")
+    assert (found.status, found.metrics, found.config) == (
+        expected.status, expected.metrics, expected.config,
+    )  # fmt: skip
+
+
+def test_a_result_is_read_again_by_whoever_asks_again(tmp_path: Path) -> None:
+    runner = LocalRunner(LocalConfig(output_dir=str(tmp_path)))
+    first = runner.run_experiment(_config(3.0), run_id="twice")
+    assert runner.get_result("twice") == first
+
+
+@pytest.mark.parametrize(
+    ("remembered", "token", "same"),
+    [
+        (Remembered(token="one"), "one", True),
+        (Remembered(token="one"), "two", False),
+        (Remembered(token="one"), None, True),  # nobody could read it just now
+        (Remembered(), "one", True),  # it was submitted meanwhile
+        (Remembered(end=END), "one", False),  # what ended unsubmitted is not submitted later
+        (Remembered(end=END), None, True),
+    ],
+)
+def test_what_is_remembered_is_of_one_token(
+    remembered: Remembered, token: str | None, same: bool
+) -> None:
+    assert remembered.is_of(token) is same
