@@ -84,6 +84,36 @@ def resolve_output_dir(output_dir: str | Path, base: Path) -> Path:
     return (base / Path(output_dir).expanduser()).absolute()
 
 
+class _Folder(Protocol):
+    @property
+    def folder(self) -> Path: ...
+
+
+class _OwnFolder(Protocol):
+    @property
+    def own_folder(self) -> Path: ...
+
+
+class _File:
+    """A file, or a folder, in the folder of whoever has it as attribute."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, paths: _Folder, _class: type) -> Path:
+        return paths.folder / self._name
+
+
+class _OwnFile:
+    """As `_File`, where each rank of a run has one of its own."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, paths: _OwnFolder, _class: type) -> Path:
+        return paths.own_folder / self._name
+
+
 class JobFolder(Protocol):
     """The files of what is handed to the backend at once: a submission of one run, or a batch."""
 
@@ -128,29 +158,12 @@ class RunPaths:
     def folder(self) -> Path:
         return self.output_dir / self.run_id
 
-    @property
-    def run(self) -> Path:
-        return self.folder / self.RECORD_NAME
-
-    @property
-    def task(self) -> Path:
-        return self.folder / "task.json"
-
-    @property
-    def payload(self) -> Path:
-        return self.folder / "payload.pkl"
-
-    @property
-    def artifacts(self) -> Path:
-        return self.folder / "output"
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.folder / "checkpoint"
-
-    @property
-    def refused_retry(self) -> Path:
-        return self.folder / "refused_retry.json"
+    run = _File(RECORD_NAME)
+    task = _File("task.json")
+    payload = _File("payload.pkl")
+    artifacts = _File("output")
+    checkpoint = _File("checkpoint")
+    refused_retry = _File("refused_retry.json")
 
     @property
     def stdout(self) -> Path:
@@ -188,31 +201,29 @@ class RunPaths:
 
 
 class JobFiles:
-    """What the script of a job, its Ray and their supervisors leave in the job's folder."""
+    """What is handed to a backend, and what its job's script and supervisors leave beside it."""
 
     @property
     def folder(self) -> Path:
         raise NotImplementedError
 
     @property
+    def own_folder(self) -> Path:
+        """Where one process of the job leaves what is its own."""
+        return self.folder
+
+    @property
     def phases(self) -> Path:
         return self.folder / "phases"
 
-    @property
-    def entrypoint_exit_code(self) -> Path:
-        return self.folder / "entrypoint_exit_code"
-
-    @property
-    def ray_token(self) -> Path:
-        return self.folder / "ray_token"
-
-    @property
-    def ray_logs(self) -> Path:
-        return self.folder / "ray_logs"
-
-    @property
-    def ray_head(self) -> Path:
-        return self.folder / "ray_head"
+    intent = _File("intent.json")
+    script = _File("job.sh")
+    job = _File("job.json")
+    owner = _File("owner")
+    entrypoint_exit_code = _OwnFile("entrypoint_exit_code")
+    ray_token = _File("ray_token")
+    ray_logs = _File("ray_logs")
+    ray_head = _File("ray_head")
 
 
 @dataclass(frozen=True)
@@ -247,82 +258,25 @@ class SubmissionPaths(JobFiles):
     def shown_by(self) -> str:
         return f"tmgg-jobs show {self.name}"
 
-    @property
-    def run(self) -> Path:
-        """The run's record, where this submission's options differ from the one before."""
-        return self.folder / RunPaths.RECORD_NAME
-
-    @property
-    def task(self) -> Path:
-        """What to run, where that is not as in the submission before."""
-        return self.folder / "task.json"
-
-    @property
-    def payload(self) -> Path:
-        return self.folder / "payload.pkl"
-
-    @property
-    def batch(self) -> Path:
-        return self.folder / "batch"
-
-    @property
-    def intent(self) -> Path:
-        return self.folder / "intent.json"
-
-    @property
-    def script(self) -> Path:
-        return self.folder / "job.sh"
-
-    @property
-    def ray_request(self) -> Path:
-        return self.folder / "ray_request.json"
-
-    @property
-    def log_starts(self) -> Path:
-        """Where its part of the run's logs begins, when that is brought home in one piece."""
-        return self.folder / "log_starts.json"
-
-    @property
-    def job(self) -> Path:
-        return self.folder / "job.json"
-
-    @property
-    def owner(self) -> Path:
-        return self.folder / "owner"
-
-    @property
-    def restart(self) -> Path:
-        """A process of an earlier start that lives on sees by it that its result is stale."""
-        return self.folder / "restart"
-
-    @property
-    def result(self) -> Path:
-        return self.folder / "result.json"
-
-    @property
-    def usage(self) -> Path:
-        return self.folder / "usage.json"
-
-    @property
-    def missing(self) -> Path:
-        """First time that something which should be there was not; bounds the wait for it."""
-        return self.folder / "missing.json"
-
-    @property
-    def cancel(self) -> Path:
-        return self.folder / "cancel.json"
-
-    @property
-    def stop(self) -> Path:
-        return self.folder / "stop"
-
-    @property
-    def ranks(self) -> Path:
-        return self.folder / "ranks"
-
-    @property
-    def verdict(self) -> Path:
-        return self.folder / "verdict.json"
+    run = _File(RunPaths.RECORD_NAME)
+    """The run's record, where this submission's options differ from the one before."""
+    task = _File("task.json")
+    """What to run, where that is not as in the submission before."""
+    payload = _File("payload.pkl")
+    batch = _File("batch")
+    ray_request = _File("ray_request.json")
+    log_starts = _File("log_starts.json")
+    """Where its part of the run's logs begins, when that is brought home in one piece."""
+    restart = _File("restart")
+    """A process of an earlier start that lives on sees by it that its result is stale."""
+    result = _OwnFile("result.json")
+    usage = _OwnFile("usage.json")
+    missing = _File("missing.json")
+    """First time that something which should be there was not; bounds the wait for it."""
+    cancel = _File("cancel.json")
+    stop = _File("stop")
+    ranks = _File("ranks")
+    verdict = _File("verdict.json")
 
     @property
     def ended(self) -> Path:
@@ -359,49 +313,13 @@ class BatchPaths(JobFiles):
     def shown_by(self) -> str:
         return f"tmgg-jobs list --sweep {self.name}"
 
-    @property
-    def record(self) -> Path:
-        return self.folder / "batch.json"
-
-    @property
-    def runs(self) -> Path:
-        return self.folder / "runs"
-
-    @property
-    def tasks(self) -> Path:
-        return self.folder / "tasks.jsonl"
-
-    @property
-    def payloads(self) -> Path:
-        return self.folder / "payloads"
-
-    @property
-    def intent(self) -> Path:
-        return self.folder / "intent.json"
-
-    @property
-    def script(self) -> Path:
-        return self.folder / "job.sh"
-
-    @property
-    def job(self) -> Path:
-        return self.folder / "job.json"
-
-    @property
-    def owner(self) -> Path:
-        return self.folder / "owner"
-
-    @property
-    def refusal(self) -> Path:
-        return self.folder / "refused.json"
-
-    @property
-    def removed(self) -> Path:
-        return self.folder / "removed"
-
-    @property
-    def logs(self) -> Path:
-        return self.folder / "logs"
+    record = _File("batch.json")
+    runs = _File("runs")
+    tasks = _File("tasks.jsonl")
+    payloads = _File("payloads")
+    refusal = _File("refused.json")
+    removed = _File("removed")
+    logs = _File("logs")
 
     @property
     def job_stdout(self) -> Path:
@@ -411,10 +329,8 @@ class BatchPaths(JobFiles):
     def job_stderr(self) -> Path:
         return self.logs / "job.err"
 
-    @property
-    def ended(self) -> Path:
-        """The exit record of a packed batch's one job."""
-        return self.folder / "ended.json"
+    ended = _File("ended.json")
+    """The exit record of a packed batch's one job."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,18 +27,6 @@ class RankPaths(SubmissionPaths):
         return folder / "phases"
 
     @property
-    def result(self) -> Path:
-        return self.own_folder / "result.json"
-
-    @property
-    def usage(self) -> Path:
-        return self.own_folder / "usage.json"
-
-    @property
-    def entrypoint_exit_code(self) -> Path:
-        return self.own_folder / "entrypoint_exit_code"
-
-    @property
     def log(self) -> Path:
         """What it prints, unless it is rank 0, which prints into the run's logs."""
         return self.own_folder / "log"
