@@ -5,14 +5,19 @@ logs say, since when something is missing.
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
-from tmgg.errors import AbandonedError, RecordError, RunError, SubmissionError
+from tmgg.errors import RecordError, RunError
 from tmgg.experiment_utils.cloud.backend import Backend
 from tmgg.experiment_utils.cloud.judging.diagnosis import LogTails
+from tmgg.experiment_utils.cloud.judging.job_lookup import (
+    Abandoned,
+    JobLookup,
+    JobOrRefusal,
+    why_not_started,
+)
 from tmgg.experiment_utils.cloud.judging.memory import Memory
 from tmgg.experiment_utils.cloud.judging.missing_since import missing_since_s, note_missing
 from tmgg.experiment_utils.cloud.judging.polling import Begun, Found, Question, as_run_error
@@ -26,16 +31,13 @@ from tmgg.experiment_utils.cloud.judging.verdict import (
     reach_verdict,
 )
 from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState
-from tmgg.experiment_utils.cloud.sweep.batch_refusals import adopt_waiting, read_refusal
 from tmgg.experiment_utils.files.hiccups import Hiccups, expect_folder, is_there, may_pass
 from tmgg.experiment_utils.files.looking import look_anew
 from tmgg.experiment_utils.run_folder.attempt_log import read_attempt_log
 from tmgg.experiment_utils.run_folder.batch_index import (
     find_member,
-    forget_batch,
     make_run_folder,
 )
-from tmgg.experiment_utils.run_folder.batches import Member
 from tmgg.experiment_utils.run_folder.copies import original_of
 from tmgg.experiment_utils.run_folder.evidence import (
     Evidence,
@@ -45,7 +47,6 @@ from tmgg.experiment_utils.run_folder.evidence import (
 )
 from tmgg.experiment_utils.run_folder.exit_record import read_exit_record
 from tmgg.experiment_utils.run_folder.failures import Failure, failure, in_words_of
-from tmgg.experiment_utils.run_folder.ownership import read_job_id
 from tmgg.experiment_utils.run_folder.paths import BatchPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.removed_runs import is_removed, refuse_removed, removed_error
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
@@ -54,18 +55,6 @@ from tmgg.experiment_utils.run_folder.task import TaskOutput
 log = logging.getLogger(__name__)
 
 REPLACED = "its number is another job's"
-_Folder = TypeVar("_Folder")
-
-
-@dataclass(frozen=True, slots=True)
-class Abandoned:
-    """Nobody will submit it, as it looks; whoever submits it again makes sure."""
-
-    why: Failure
-
-
-JobOrRefusal = str | Failure | Abandoned | None
-"""The job; or why there is none and never will be; None while that is open."""
 
 
 class Judge:
@@ -75,7 +64,7 @@ class Judge:
         self._backend = backend
         self._memory = Memory()
         self._hiccups = Hiccups()
-        self._batch_jobs: dict[BatchPaths, str] = {}
+        self._jobs = JobLookup(backend)
 
     def begin(self, submission: SubmissionPaths, adopted: dict[BatchPaths, JobOrRefusal]) -> Begun:
         """What the files alone tell: the end, or the job to ask about.
@@ -93,7 +82,7 @@ class Judge:
                     return self._judge(files, evidence, None)
             if copied := _why_copied(files):
                 return _open_elsewhere(files, copied)
-            job_id = self._job_id(files, adopted)
+            job_id = self._jobs.find(files, adopted)
             if isinstance(job_id, Failure):
                 return self._save_refusal(files, job_id)
             self._memory.at(submission).is_abandoned = isinstance(job_id, Abandoned)
@@ -183,28 +172,9 @@ class Judge:
             None if is_gone and not self._backend.whereabouts(files.paths).is_surely_here else found
         )
 
-    def job_id(
-        self,
-        submission: SubmissionPaths,
-        adopted: dict[BatchPaths, JobOrRefusal] | None = None,
-    ) -> JobOrRefusal:
+    def job_id(self, submission: SubmissionPaths) -> JobOrRefusal:
         """The job that runs the submission, or will."""
-        return self._job_id(SubmissionFiles(submission), {} if adopted is None else adopted)
-
-    def _job_id(
-        self, files: SubmissionFiles, adopted: dict[BatchPaths, JobOrRefusal]
-    ) -> JobOrRefusal:
-        if files.has_folder:
-            if files.job_id is not None:
-                return files.job_id
-            if files.is_forbidden and files.is_cancelled:
-                return _not_started(files) or failure(
-                    "cancelled", "It was cancelled before it began."
-                )
-        if files.member is None:
-            return _or_refusal(self._backend.adopt, files.paths)
-        batch_job = self._job_of_batch(files.member, adopted)
-        return files.member.job_id(batch_job) if isinstance(batch_job, str) else batch_job
+        return self._jobs.find(SubmissionFiles(submission), {})
 
     def save_refusal(self, submission: SubmissionPaths, why: Failure) -> RunState:
         """Note that the backend did not take a submission; its state."""
@@ -213,32 +183,6 @@ class Judge:
     def _save_refusal(self, files: SubmissionFiles, why: Failure) -> RunState:
         refuse_removed(files.paths.run_paths)
         return self._keep(files, _refused(files, why))
-
-    def _job_of_batch(
-        self, member: Member, adopted: dict[BatchPaths, JobOrRefusal]
-    ) -> JobOrRefusal:
-        batch = member.batch
-        if batch not in self._batch_jobs and batch not in adopted:
-            found = self._look_for_job(batch)
-            if isinstance(found, str):
-                self._batch_jobs[batch] = found
-            else:
-                adopted[batch] = found
-        return self._batch_jobs.get(batch) or adopted[batch]
-
-    def _look_for_job(self, batch: BatchPaths) -> JobOrRefusal:
-        refused = read_refusal(batch)
-        adopt = adopt_waiting if batch.is_waiting else self._backend.adopt
-        try:
-            return read_job_id(batch) or refused or _or_refusal(adopt, batch)
-        except RecordError:
-            if is_there(batch.folder):
-                raise
-            expect_folder(batch.output_dir)
-            # Its launcher took it back, for want of room in the queue: its runs wait, or are in
-            # another.
-            forget_batch(batch)
-            return None
 
     def _judge(self, files: SubmissionFiles, evidence: Evidence, view: JobView | None) -> RunState:
         submission, packed, remembered = files.paths, files.packed_in, self._memory.of(files)
@@ -340,16 +284,6 @@ def _why_copied(files: SubmissionFiles) -> str:
     return f"{files.intent_folder} is a copy of {original}, where its job writes. Use the original"
 
 
-def _or_refusal(adopt: Callable[[_Folder], str | None], folder: _Folder) -> JobOrRefusal:
-    try:
-        return adopt(folder)
-    except AbandonedError as error:
-        why = failure("submission", str(error))
-        return why if error.is_final else Abandoned(why)
-    except SubmissionError as error:
-        return failure("submission", str(error))
-
-
 def cancelled_while_waiting(submission: SubmissionPaths) -> bool:
     """Whether somebody cancelled a run of a sweep before its turn came."""
     return is_there(submission.cancel) and not is_there(submission.intent)
@@ -390,14 +324,9 @@ def _view(question: Question, views: Mapping[str, JobView | None]) -> JobView | 
 def _refusal(files: SubmissionFiles, why: Failure) -> Failure:
     if not files.is_cancelled:
         return why
-    return _not_started(files) or failure(
+    return why_not_started(files) or failure(
         "cancelled", "It was cancelled before the backend took it."
     )
-
-
-def _not_started(files: SubmissionFiles) -> Failure | None:
-    why = files.cancel_reason
-    return failure("cancelled", f"It was not started: {why}.") if why else None
 
 
 def _kept_verdict(files: SubmissionFiles) -> RunState | None:

@@ -36,6 +36,7 @@ from tmgg.experiment_utils.cloud.sweep import matching
 from tmgg.experiment_utils.cloud.sweep import records as sweep_records
 from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatcher, SeparateDispatcher
 from tmgg.experiment_utils.cloud.sweep.foresight import Foresight
+from tmgg.experiment_utils.cloud.sweep.matching_report import render_matching
 from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.cloud.sweep.refusal import SweepRefusal
@@ -175,7 +176,7 @@ class RecordedRuns:
         self._refuse_copies(states)
         if rerun_changed_code:
             found = matching.without_changed_code(found, requests, states)
-        for line in matching.render_matching(found, states):
+        for line in render_matching(found, states):
             say(line)
         return found.requests
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from tmgg.errors import BackendError, QueryError
 from tmgg.experiment_utils.cloud.backend import Backend
-from tmgg.experiment_utils.cloud.judging.judge import REPLACED, JobOrRefusal, Judge
+from tmgg.experiment_utils.cloud.judging.job_lookup import JobOrRefusal
+from tmgg.experiment_utils.cloud.judging.judge import REPLACED, Judge
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record.run_finder import RunFinder
 from tmgg.experiment_utils.cloud.runs_on_record.run_poller import RunPoller

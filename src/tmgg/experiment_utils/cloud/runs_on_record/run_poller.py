@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from tmgg.errors import RunError
 from tmgg.experiment_utils.cloud.backend import Backend
-from tmgg.experiment_utils.cloud.judging.judge import JobOrRefusal, Judge
+from tmgg.experiment_utils.cloud.judging.job_lookup import JobOrRefusal
+from tmgg.experiment_utils.cloud.judging.judge import Judge
 from tmgg.experiment_utils.cloud.judging.polling import (
     Begun,
     Found,

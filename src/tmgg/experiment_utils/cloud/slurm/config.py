@@ -22,6 +22,7 @@ from tmgg.experiment_utils.cloud.slurm.request.extra_args import (
 from tmgg.experiment_utils.cloud.slurm.request.gpu_request import GpuRequest, check_gpu_request
 from tmgg.experiment_utils.cloud.slurm.request.memory import MemoryRequest
 from tmgg.experiment_utils.cloud.slurm.request.names import COMMAND, PATTERNS
+from tmgg.experiment_utils.cloud.slurm.request.ranks import LARGEST_COUNT, check_ranks
 
 RayBootstrap = Literal["auto", "symmetric-run", "managed", "none"]
 GpuBinding = Literal["auto", "node", "task"]
@@ -35,8 +36,6 @@ RAY_PORT = 6379
 _PORTS = ("ray_port", "min_worker_port", "max_worker_port", "min_job_port", "max_job_port")
 SIGNAL_LEAD_S = 120
 LEAST_SIGNALLED_S = 600
-# Slurm keeps counts in 16 bits, and the two highest values have meanings of their own.
-LARGEST_COUNT = 65_533
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -240,7 +239,14 @@ class SlurmConfig:
             gpu_binding=self.gpu_binding,
             nodes=self.nodes,
         )
-        self._check_ranks()
+        if self.tasks_per_node is not None:
+            check_ranks(
+                self.tasks_per_node,
+                nodes=self.nodes,
+                ray_bootstrap=self.ray_bootstrap,
+                sweep_mode=self.sweep_mode,
+                no_kill=self.no_kill,
+            )
         checks.printable("job_name", self.job_name)
         for name in ("output_dir", "python", "script_template"):
             if self._is_set(name):
@@ -285,33 +291,6 @@ class SlurmConfig:
             raise ConfigError(
                 f"signal_lead_s={self.signal_lead_s} is more than half of time_limit="
                 f"{self.time_limit!r}; the job would end before it got anywhere"
-            )
-
-    def _check_ranks(self) -> None:
-        if self.tasks_per_node is None:
-            return
-        if self.ray_bootstrap == "symmetric-run":
-            raise ConfigError(
-                f"tasks_per_node={self.tasks_per_node} and ray_bootstrap='symmetric-run' exclude "
-                "each other: symmetric-run starts the experiment once. Choose "
-                "ray_bootstrap=managed for ranks beside a Ray cluster, or none for ranks alone."
-            )
-        if self.no_kill:
-            raise ConfigError(
-                f"tasks_per_node={self.tasks_per_node} and no_kill=True exclude each other: ranks "
-                "cannot go on without one of them. Leave no_kill out; the job begins again with "
-                "another node where it may be requeued."
-            )
-        if self.sweep_mode == "packed":
-            raise ConfigError(
-                f"tasks_per_node={self.tasks_per_node} and sweep_mode='packed' exclude each other: "
-                "a packed run is one process on a part of one node. Use sweep_mode=array or "
-                "separate."
-            )
-        if self.nodes * self.tasks_per_node > LARGEST_COUNT:
-            raise ConfigError(
-                f"nodes={self.nodes} times tasks_per_node={self.tasks_per_node} must be at most "
-                f"{LARGEST_COUNT} ranks"
             )
 
     @property

@@ -4,14 +4,13 @@ Runs are found by what they are (see `identity`). Nothing is written here.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tmgg.errors import RecordError, RunError, RunExistsError, TmggError
 from tmgg.experiment_utils.cloud.judging.polling import Found
-from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, TaskRequest
+from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.sweep.near_matches import (
     may_be_moved_inputs,
     same_config_elsewhere,
@@ -160,7 +159,7 @@ def without_changed_code(
     One that failed is submitted again, with today's code, anyway. Raises RunExistsError for a run
     whose id the caller chose.
     """
-    again = {run_id for run_id in matching.other_code if not _has_failed(states.get(run_id))}
+    again = {run_id for run_id in matching.other_code if not has_failed(states.get(run_id))}
     pairs = list(zip(matching.requests, asked, strict=True))
     chosen = sorted(str(each.run_id) for each, own in pairs if each.run_id in again & {own.run_id})
     if chosen:
@@ -172,56 +171,6 @@ def without_changed_code(
         replace(each, run_id=own.run_id) if each.run_id in again else each for each, own in pairs
     ]
     return replace(matching, requests=requests, recognised=matching.recognised - again)
-
-
-def render_matching(matching: Matching, states: Mapping[str, Found]) -> list[str]:
-    """What to say before anything is submitted."""
-    total, known = len(matching.requests), len(matching.recognised)
-    failed = sum(_has_failed(states.get(run_id)) for run_id in matching.recognised)
-    open_count = sum(_is_open(states.get(run_id)) for run_id in matching.recognised)
-    apart = [f"{open_count} under way"] * bool(open_count) + [f"{failed} failed"] * bool(failed)
-    words = f" ({', '.join(apart)})" if apart else ""
-    lines = [f"resume: {known} of {total} recognised{words}; {total - known + failed} to run"]
-    waiting = sum(_waits_for_its_launcher(states.get(run_id)) for run_id in matching.recognised)
-    if waiting:
-        verb = "waits" if waiting == 1 else "wait"
-        lines.append(
-            f"  {waiting} {verb} for the launcher that put them on record, which is still at work; "
-            "they are submitted here if it ends before"
-        )
-    made = matching.other_code
-    kept = [label for run_id, label in made.items() if not _has_failed(states.get(run_id))]
-    for label, count in Counter(kept).items():
-        lines.append(
-            _render_other_code(label, count, is_rerun=not matching.recognised >= set(made))
-        )
-    for names, count in Counter(tuple(each) for each in matching.moved.values()).items():
-        verb = "is" if count == 1 else "are"
-        lines.append(
-            f"  {count} {verb} recognised, but places of Hydra's that may be inputs have changed: "
-            f"{shorten(names)}; give them on the command line if they are"
-        )
-    for program, count in Counter(matching.elsewhere.values()).items():
-        verb = "has" if count == 1 else "have"
-        lines.append(
-            f"  {count} {verb} the config of an earlier run by {program}, which is not there any "
-            "more; another program's results are not taken"
-        )
-    for names, count in Counter(tuple(each) for each in matching.near.values()).items():
-        verb = "differs" if count == 1 else "differ"
-        lines.append(f"  {count} {verb} from an earlier run in {shorten(names)}")
-    if matching.without_identity:
-        lines.append(
-            f"  {matching.without_identity} runs of an older TMGG may be the same; their records "
-            "do not tell which program they are of, so they do not count"
-        )
-    return lines
-
-
-def _render_other_code(label: str, count: int, *, is_rerun: bool) -> str:
-    verb = "was" if count == 1 else "were"
-    cure = "run again" if is_rerun else "rerun_changed_code=true runs such again"
-    return f"  {count} {verb} made by an earlier version of {label}; {cure}"
 
 
 def _by_key(records: Sequence[SweepRecord], requests: Sequence[TaskRequest]) -> dict[str, str]:
@@ -373,20 +322,11 @@ def _identity_on_record(task: TaskInput, paths: RunPaths) -> Identity | None:
     return load_identity(task.identity, what=str(paths.task))
 
 
-def _has_failed(state: Found | None) -> bool:
+def has_failed(state: Found | None) -> bool:
+    """Whether it ended without success, as far as is known."""
     if state is None or isinstance(state, RunError):
         return False
     return state.final and state.status == "failed"
-
-
-def _is_open(state: Found | None) -> bool:
-    return state is not None and not isinstance(state, RunError) and not state.final
-
-
-def _waits_for_its_launcher(state: Found | None) -> bool:
-    if state is None or isinstance(state, RunError):
-        return False
-    return not state.final and state.reason == NOT_SUBMITTED
 
 
 def _may_be_seen_later(error: Exception, file: Path) -> bool:
