@@ -58,14 +58,14 @@ def ipv6(can_run_slurm: None) -> Iterator[Cluster]:
 @pytest.fixture
 def trial(ipv6: Cluster, request: pytest.FixtureRequest) -> Iterator[Trial]:
     login = Login.new(ipv6, user="alice", name=request.node.name)
-    login.write("six.py", MODULE)
+    login.write("ipv6_only.py", MODULE)
     yield Trial(login)
     login.cancel_all()
 
 
-# Not symmetric-run on three: its workers give up before its head is there (docs/slurm.md).
 @pytest.mark.parametrize(
-    ("bootstrap", "nodes"), [("managed", 1), ("managed", 3), ("symmetric-run", 1)]
+    ("bootstrap", "nodes"),
+    [("managed", 1), ("managed", 3), ("symmetric-run", 1), ("symmetric-run", 3)],
 )
 def test_ray_has_the_nodes_by_their_ipv6_addresses(
     trial: Trial, bootstrap: str, nodes: int
@@ -92,7 +92,7 @@ def test_ranks_find_each_other(trial: Trial, nodes: int) -> None:
 
 def metrics(trial: Trial, function: str) -> dict[str, float]:
     run_id = new_id()
-    asked = config("quick") | {"experiment": {"_target_": f"six:{function}"}}
+    asked = config("quick") | {"experiment": {"_target_": f"ipv6_only:{function}"}}
     reply = trial.call("spawn", run_id, config=asked)
     assert reply.error is None, reply.message
     result = trial.result(run_id, timeout_s=240)
