@@ -54,7 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def parse_options(parsed: argparse.Namespace) -> ClusterOptions:
-    """What `up` was asked for; OptionError when it cannot be."""
+    """What `up` was asked for; OptionError when that is not valid."""
     return ClusterOptions(
         name=parsed.name,
         state_dir=parsed.state_dir,

@@ -10,4 +10,4 @@ class NoClusterError(ClusterError):
 
 
 class OptionError(ClusterError, ValueError):
-    """An option's value cannot be; raised before anything is changed."""
+    """An option's value is not valid; raised before anything is changed."""

@@ -4,7 +4,7 @@ A message says what was given, what is so, and what to do. A run that failed is 
 here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submission raise.
 
     TmggError
-    ├── ConfigError (ValueError)         a setting that cannot be; nothing was submitted
+    ├── ConfigError (ValueError)         a setting that is not valid; nothing was submitted
     ├── TaskError (ValueError)           what to run cannot be sent: not JSON, unresolved
     ├── ArtifactError                    a run's files could not be brought to where they should be
     ├── MissingExtraError (ImportError)  an optional dependency is not installed
@@ -62,7 +62,7 @@ class TmggError(Exception):
 
 
 class ConfigError(TmggError, ValueError):
-    """A setting that cannot be."""
+    """A setting that is not valid."""
 
 
 class TaskError(TmggError, ValueError):

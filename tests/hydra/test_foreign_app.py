@@ -155,7 +155,7 @@ def test_bad_options_are_an_error_without_a_traceback(app: Path) -> None:
     ended = _run(app, "-m", "hydra/launcher=tmgg_slurm", "hydra.launcher.slurm_nodes=0")
 
     assert ended.returncode == 1
-    assert ended.stderr.strip().startswith("error: slurm_nodes=0 cannot be")
+    assert ended.stderr.strip().startswith("error: slurm_nodes=0 must be 1 to 65533")
     assert "Traceback" not in ended.stderr
 
 

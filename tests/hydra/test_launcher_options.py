@@ -159,7 +159,7 @@ def test_an_unknown_key_is_answered_with_the_nearest() -> None:
 
 
 def test_errors_speak_of_the_launchers_key() -> None:
-    with pytest.raises(ConfigError, match=r"^slurm_nodes=0 cannot be"):
+    with pytest.raises(ConfigError, match=r"^slurm_nodes=0 must be 1 to 65533"):
         parse_options({"use_slurm": True, "slurm_nodes": 0}).make_runner()
     with pytest.raises(ConfigError, match=r"^local_output_dir="):
         parse_options({"use_local": True, "local_output_dir": ""}).make_runner()

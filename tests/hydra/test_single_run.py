@@ -160,7 +160,7 @@ def test_single_keys_are_overridden_on_the_command_line(lab: Lab, mode: tuple[st
     [
         (["hydra.launcher.slurm_nods=2"], "Did you mean slurm_nodes"),
         (["+hydra.launcher.slurm_nods=2"], "Did you mean slurm_nodes"),
-        (["hydra.launcher.slurm_nodes=0"], "slurm_nodes=0 cannot be"),
+        (["hydra.launcher.slurm_nodes=0"], "slurm_nodes=0 must be 1 to 65533"),
         (["hydra.launcher.slurm_time_limit=never"], "slurm_time_limit='never'"),
         (["hydra.launcher.slurm_partition='a;b'"], "slurm_partition='a;b'"),
         (["hydra.launcher.slurm_ray_port=80"], "slurm_ray_port=80"),

@@ -95,5 +95,5 @@ def test_a_cluster_that_there_is_not_is_refused_at_once(empty: Path, slurm: Fake
 
 
 def test_one_cluster_is_named() -> None:
-    with pytest.raises(ConfigError, match="clusters='a,b' cannot be; it looks like 'cm4'"):
+    with pytest.raises(ConfigError, match="clusters='a,b' must look like 'cm4'"):
         SlurmConfig(clusters="a,b")

@@ -40,7 +40,7 @@ class Changes:
 def ask_for(run: KnownRun, given: Mapping[str, Any]) -> AttemptRequest:
     """The next attempt of a run with the launcher keys that were given; checked.
 
-    Raises ConfigError for an option that cannot be, RunError for a record that cannot be used.
+    Raises ConfigError for an option that is not valid, RunError for a record that cannot be used.
     """
     if isinstance(run.record, RunError):
         raise run.record

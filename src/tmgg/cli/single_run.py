@@ -42,8 +42,8 @@ class SingleRun:
 def find_single_run(arguments: Sequence[str], *, config_name: str) -> SingleRun | None:
     """The run that these arguments ask a TMGG launcher for; None when Hydra should do the work.
 
-    Raises TmggError for options or a config that cannot be. A command line that does not compose is
-    left to Hydra, which says why.
+    Raises TmggError for options or a config that are not valid. A command line that does not
+    compose is left to Hydra, which says why.
     """
     from hydra._internal.utils import get_args_parser
 

@@ -13,7 +13,7 @@ DEFAULT_METRIC = "val_loss"
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Raises ConfigError for what cannot be."""
+    """Raises ConfigError for a value that is not valid."""
 
     metric: str | None = None
     """None takes val_loss where there is one."""

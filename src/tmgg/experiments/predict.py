@@ -26,7 +26,7 @@ _CELL_PIXELS, _GAP_PIXELS = 8, 16
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; 2 for what cannot be."""
+    """The command; 2 for a value that is not valid."""
     asked = _parser().parse_args(arguments)
     try:
         denoise = load(asked.checkpoint)

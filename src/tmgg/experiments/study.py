@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; 2 for what cannot be."""
+    """The command; 2 for a value that is not valid."""
     asked, overrides = _parser().parse_known_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

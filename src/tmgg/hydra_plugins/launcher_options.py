@@ -150,7 +150,7 @@ class LauncherOptions:
 def parse_options(given: Mapping[str, Any]) -> LauncherOptions:
     """Options out of a `hydra.launcher` node; absent keys take their defaults.
 
-    Raises ConfigError for an unknown key, no backend or several, or a value that cannot be.
+    Raises ConfigError for an unknown key, no backend or several, or a value that is not valid.
     Keys of other backends than the chosen one are allowed, so that one YAML serves several.
     """
     plain = _plain(given)

@@ -23,7 +23,7 @@ def run(config: Mapping[str, object] | DictConfig) -> dict[str, float | str]:
     `config` has the shape of `tmgg/exp_configs/config.yaml`, all parts optional.
     Returns numbers, defined in docs/experiments.md, and under `checkpoint_path` the file with
     the weights they belong to. Raises ConfigError, before anything is written, if a setting is
-    unknown or cannot be.
+    unknown or not valid.
     """
     settings = read_settings(config)
     return result(settings, train(settings))

@@ -57,7 +57,7 @@ class Variant:
     p_out: float | None = None
 
     def of(self, base: SbmConfig) -> SbmConfig:
-        """The distribution; raises ConfigError if it cannot be."""
+        """The distribution; raises ConfigError if it is not valid."""
         return SbmConfig(
             n=round(self.size * base.n),
             blocks=base.blocks if self.blocks is None else self.blocks,

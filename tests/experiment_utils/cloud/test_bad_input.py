@@ -74,7 +74,7 @@ CASES: dict[str, tuple[Callable[[], object], type[TmggError], list[str]]] = {
     "command substitution": (
         slurm_with(partition="$(touch canary)"),
         ConfigError,
-        ["partition='$(touch canary)'", "it looks like 'gpu"],
+        ["partition='$(touch canary)'", "must look like 'gpu"],
     ),
     "colliding option": (
         slurm_with(extra_args=["--nodes=3"]),
@@ -94,7 +94,7 @@ CASES: dict[str, tuple[Callable[[], object], type[TmggError], list[str]]] = {
     "gpu type of a run": (
         lambda: SlurmRunner().spawn_experiment(GOOD, gpu_type="a;b"),
         ConfigError,
-        ["gpu_type='a;b'", "it looks like 'a100'"],
+        ["gpu_type='a;b'", "must look like 'a100'"],
     ),
     "interpolation": (
         config(OmegaConf.create({"a": "${nowhere.b}"})),

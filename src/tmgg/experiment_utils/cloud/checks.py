@@ -14,7 +14,7 @@ def integer(name: str, value: object, *, least: int, most: int | None = None) ->
         raise ConfigError(f"{name}={value!r} is a {type(value).__name__}; give a whole number")
     if value < least or (most is not None and value > most):
         limits = f"at least {least}" if most is None else f"{least} to {most}"
-        raise ConfigError(f"{name}={value} cannot be; it must be {limits}")
+        raise ConfigError(f"{name}={value} must be {limits}")
 
 
 def positive(name: str, value: object) -> None:
@@ -65,7 +65,7 @@ def matching(name: str, value: object, pattern: tuple[re.Pattern[str], str]) -> 
     """Text that Slurm takes verbatim: only what such a name can hold, so nothing needs quoting."""
     expression, example = pattern
     if not isinstance(value, str) or not expression.fullmatch(value):
-        raise ConfigError(f"{name}={value!r} cannot be; it looks like {example!r}")
+        raise ConfigError(f"{name}={value!r} must look like {example!r}")
 
 
 def text_list(name: str, value: object) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def check_url(name: str, value: object) -> str:
             "system's own configuration (for S3: AWS_PROFILE)."
         )
     if not isinstance(value, str) or not _URL.fullmatch(value):
-        raise ConfigError(f"{name}={value!r} is no URL; it looks like 's3://bucket/folder'")
+        raise ConfigError(f"{name}={value!r} must look like 's3://bucket/folder'")
     scheme = value.partition("://")[0]
     if scheme not in _schemes():
         raise ConfigError(

@@ -47,7 +47,7 @@ def folder_of_start(text: str, environment: Mapping[str, str], *, secret: bytes)
     """The folder of this start of the job: the same path on every node, as Ray wants it.
 
     Nobody without the job's secret can guess it, so nobody can make it first. Raises
-    ScratchNameError where a variable is not set, or leads to a name that cannot be.
+    ScratchNameError where a variable is not set, or leads to a name that is not valid.
     """
     return _expand(text, environment) / f"{PREFIX}{_digest(environment, secret)}"
 

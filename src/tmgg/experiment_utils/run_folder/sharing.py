@@ -24,7 +24,7 @@ _ALWAYS_CLOSED = frozenset(
 
 
 def shares_records() -> bool:
-    """What this user has chosen. Raises ConfigError for what cannot be."""
+    """What this user has chosen. Raises ConfigError for a value that is not valid."""
     chosen = os.environ.get(RECORDS_VARIABLE) or _PRIVATE
     if chosen not in (_PRIVATE, _TEAM):
         raise ConfigError(f"TMGG_RECORDS must be private or team, not {chosen!r}")

@@ -64,7 +64,7 @@ class HostUse:
         found = parse_record(cls, value, what=what, newest_version=RECORD_VERSION)
         numbers = (found.seconds, found.cpu_seconds, found.cpu_cores_peak, found.began_at)
         if not all(0 <= number < 1e18 for number in (*numbers, found.memory_peak_bytes)):
-            raise RecordError(f"{what} has a number that cannot be")
+            raise RecordError(f"{what} has a number out of range")
         _ = found.gpu_uses
         return found
 

@@ -314,13 +314,13 @@ def test_every_error_that_ray_knows_is_in_the_table() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"address": "head:6379"}, "address='head:6379' cannot be"),
-        ({"address": "http://user:secret@head:8265"}, "cannot be"),
+        ({"address": "head:6379"}, "address='head:6379' must be the address"),
+        ({"address": "http://user:secret@head:8265"}, "must be the address"),
         ({"cpus_per_run": -1}, "cpus_per_run=-1 must be a number, 0 or more"),
         ({"resources": ["gpu"]}, r"resources=\['gpu'\] must be a mapping"),
         ({"resources": {"gpu": "all"}}, "resources.gpu='all' must be a number"),
         ({"runtime_env": {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "1"}}}, "TMGG's own"),
-        ({"max_retries": -1}, "max_retries=-1 cannot be"),
+        ({"max_retries": -1}, "max_retries=-1 must be at least 0"),
         ({"max_retry": 1}, "unknown Ray option 'max_retry'. Did you mean 'max_retries'"),
     ],
 )

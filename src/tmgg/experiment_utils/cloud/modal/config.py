@@ -23,7 +23,7 @@ _PACKAGE = (re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"), "my_package")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModalConfig:
-    """A run's container, image and bookkeeping. Raises ConfigError for what cannot be."""
+    """A run's container, image and bookkeeping. Raises ConfigError for invalid values."""
 
     gpu_type: str | None = None
     """GPU of the container: T4, L4, A10, L40S, A100-40GB, A100-80GB, RTX-PRO-6000, H100, H200 or

@@ -19,7 +19,7 @@ _OWN_VARIABLES = ("RAY_JOB_STOP_WAIT_TIME_S",)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RayConfig:
-    """One run's resources and environment. Raises ConfigError for what cannot be."""
+    """One run's resources and environment. Raises ConfigError for a value that is not valid."""
 
     address: str | None = None
     """The cluster's dashboard, as in http://head:8265; None uses a Ray on this machine, which is
@@ -136,6 +136,6 @@ def _check_address(address: object) -> None:
     scheme, _, host = str(address).partition("://")
     if scheme not in ("http", "https") or not host.strip("/") or "@" in host:
         raise ConfigError(
-            f"address={without_credentials(str(address))!r} cannot be; give the address of the "
+            f"address={without_credentials(str(address))!r} must be the address of the "
             "cluster's dashboard, as in http://head:8265 (`ray start` prints it)"
         )

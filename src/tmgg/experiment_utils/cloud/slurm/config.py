@@ -40,7 +40,7 @@ LEAST_SIGNALLED_S = 600
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SlurmConfig:
-    """One job's resources, environment and bookkeeping. Raises ConfigError for what cannot be."""
+    """One job's resources, environment and bookkeeping. Raises ConfigError for invalid values."""
 
     partition: str | None = "gpu"
     """Partition to submit to; a comma-separated list lets Slurm choose the earliest. None names
@@ -364,8 +364,8 @@ class SlurmConfig:
             checks.matching("python", self.python, COMMAND)
         if ":" in self.python:
             raise ConfigError(
-                f"python={self.python!r} cannot be: its folder is put on PATH, where ':' separates "
-                "folders. Give another path."
+                f"python={self.python!r} must have no ':': its folder is put on PATH, where ':' "
+                "separates folders. Give another path."
             )
 
     @property

@@ -10,7 +10,7 @@ from tmgg.experiment_utils.run_folder.failures import FailureKind
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepPolicy:
-    """Raises ConfigError for what cannot be."""
+    """Raises ConfigError for a value that is not valid."""
 
     max_failures: int | None = None
     """Failed runs after which nothing more is started; 1 is fail fast, None runs all."""

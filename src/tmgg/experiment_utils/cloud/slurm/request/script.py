@@ -129,8 +129,8 @@ def render_packed_script(
     """
     if config.ray_bootstrap not in ("auto", "managed"):
         raise ConfigError(
-            f"ray_bootstrap={config.ray_bootstrap!r} cannot be: sweep_mode=packed needs the "
-            "managed bootstrap. Set ray_bootstrap to managed or auto."
+            f"ray_bootstrap={config.ray_bootstrap!r} must be managed or auto: a packed sweep needs "
+            "the managed bootstrap"
         )
     if config.tasks_per_node is not None:
         # The mode of one sweep can be another than the config's.
