@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,26 @@ from tmgg.errors import TmggError
 
 
 @pytest.mark.parametrize("command", _COMMANDS)
-def test_every_command_documents_itself_and_the_exit_codes(tmgg_jobs: Jobs, command: str) -> None:
+def test_every_command_documents_itself_and_says_where_the_exit_codes_are(
+    tmgg_jobs: Jobs, command: str
+) -> None:
     shown = tmgg_jobs(command, "--help")
     assert shown.code == 0
     assert "Usage:" in shown.out
+    assert "Exit codes: as in tmgg-jobs --help." in shown.out
+
+
+def test_the_programs_help_has_the_exit_codes(tmgg_jobs: Jobs) -> None:
+    shown = tmgg_jobs("--help").out
     for code in exit_codes.MEANINGS:
-        assert re.search(rf"^ *{code}  ", shown.out, re.MULTILINE), code
+        assert re.search(rf"^ *{code}  ", shown, re.MULTILINE), code
+
+
+def test_commands_share_few_lines_of_help_that_are_not_options(tmgg_jobs: Jobs) -> None:
+    helps = [tmgg_jobs(command, "--help").out for command in _COMMANDS]
+    lines = Counter(line for shown in helps for line in {*shown.splitlines()})
+    often = [line for line, number in lines.items() if number > 3 and " --" not in line]
+    assert len([line for line in often if line.strip("│╭╰─╮╯ ")]) < 8, often
 
 
 def test_without_arguments_it_shows_its_help(tmgg_jobs: Jobs) -> None:

@@ -4,6 +4,7 @@ Typer only; what a command does is in `commands`, one file each.
 """
 
 import errno
+import inspect
 import logging
 import sys
 from collections.abc import Callable
@@ -49,6 +50,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "plan": plan,
     "setup": setup,
 }
+_EPILOG = "Exit codes: as in tmgg-jobs --help."
 
 
 class _Jobs(TyperGroup):
@@ -88,8 +90,14 @@ def make_app() -> typer.Typer:
     )
     app.callback()(_options)
     for name, command in _COMMANDS.items():
-        app.command(name, epilog=exit_codes.render_meanings())(command)
+        app.command(name, help=_help(command), epilog=_EPILOG)(command)
     return app
+
+
+def _help(command: Callable[..., None]) -> str:
+    """Its docstring, whose lines are for an editor: those of the help are as wide as a terminal."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def _say_version(is_asked: bool) -> None:

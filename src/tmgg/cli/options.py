@@ -16,7 +16,7 @@ def complete_run(incomplete: str) -> list[str]:
 LauncherOverridesArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[slurm_x=value]...",
+        metavar="slurm_x=value",
         help="Launcher options, as on the command line of tmgg-experiment.",
     ),
 ]
@@ -28,15 +28,15 @@ RunArgument = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="A run id, or a part that no other has; a job id; a sweep; or `last`.",
+        help="A run id or a unique part; a job id; a sweep; or `last`.",
         autocompletion=complete_run,
     ),
 ]
 RunsArgument = Annotated[
     list[str],
     typer.Argument(
-        metavar="RUN...",
-        help="Run ids, or parts that no other has; job ids; sweeps, by id or name; or `last`.",
+        metavar="RUN",
+        help="Run ids or unique parts; job ids; sweeps, by id or name; or `last`.",
         autocompletion=complete_run,
     ),
 ]
@@ -45,10 +45,9 @@ FolderOption = Annotated[
     typer.Option(
         "--folder",
         metavar="DIR",
-        help="Look in this folder of runs only, for example ./slurm_outputs; may be repeated. "
-        "Without it: wherever you ever submitted runs.",
+        help="Only runs in this folder, as ./slurm_outputs; may be repeated.",
     ),
 ]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
+    bool, typer.Option("--json", help="One JSON document on stdout, and nothing else.")
 ]

@@ -45,6 +45,6 @@ def exit_code_of(error: TmggError) -> int:
 
 
 def render_meanings() -> str:
-    """For the end of every `--help`; a blank line makes Typer begin a new one."""
-    lines = (f"{code}  {words}" for code, words in MEANINGS.items())
-    return "\n\n".join(["Exit codes:", *lines])
+    """For the end of the program's `--help`; those of its commands point there."""
+    lines = (f"{code:3}  {words}" for code, words in MEANINGS.items())
+    return "\n".join(["Exit codes:", *lines])

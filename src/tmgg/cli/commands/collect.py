@@ -48,7 +48,7 @@ def collect(
     columns: ColumnsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the results of runs that have ended: metrics, and why failed ones failed.
+    """Print the results of runs that have ended; say why some failed.
 
     Runs that go on are named on stderr, and the exit code is then 2: wait for them first.
     """

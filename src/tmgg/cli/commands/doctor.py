@@ -28,7 +28,7 @@ def doctor(
     ] = "5m",
     as_json: JsonOption = False,
 ) -> None:
-    """Examine this cluster for a launcher's options, before GPU-hours burn.
+    """Examine this cluster for a launcher's options; sends short jobs.
 
     Looks at commands, partition, account, limits, preemption and the shared folder; asks Slurm what
     it thinks of the very job script; then sends one short job over as many nodes as a run would

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def explain(run: RunArgument, *, folder: FolderOption = None, as_json: JsonOption = False) -> None:
-    """Say why a run is pending, or why it failed, and what to do about it; of a sweep, by cause."""
+    """Say why a run is pending or has failed, and what to do about it."""
     from tmgg.cli.explaining import explain_run
     from tmgg.cli.run_json import unanswered
     from tmgg.cli.selection import find_meant

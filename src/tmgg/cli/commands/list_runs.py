@@ -35,7 +35,10 @@ def list_runs(
     ] = False,
     status: Annotated[
         list[Status] | None,
-        typer.Option(help="Only runs with this status, however old; may be repeated."),
+        typer.Option(
+            metavar="STATUS",
+            help=f"Only runs with this status, however old: {', '.join(Status)}; may be repeated.",
+        ),
     ] = None,
     runs: Annotated[
         bool, typer.Option("--runs", "-r", help="A line for each run, not for each sweep.")
@@ -46,7 +49,7 @@ def list_runs(
     folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List sweeps and runs: those that go on, and those that ended within a day.
+    """List sweeps and runs that go on or ended within a day.
 
     One question to the scheduler for all of them (at most one squeue and one sacct); runs whose end
     is on record cost none.

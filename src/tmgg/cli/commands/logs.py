@@ -29,7 +29,7 @@ def logs(
     ] = None,
     folder: FolderOption = None,
 ) -> None:
-    """Print what a run's job printed, of all its attempts; of a sweep, one log for each failure.
+    """Print what a run's job printed; of a sweep, a log for each failure.
 
     With --follow the exit code says how the run ended: 0 completed, 1 failed.
     """

@@ -14,7 +14,7 @@ def plan(
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="How many runs to count.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Say for each partition and GPU model when the job would start, and what it costs.
+    """Say when the job would start in each partition, and what it costs.
 
     Slurm is asked what it would do with the very job script (`sbatch --test-only`), at most 24
     times; nothing is submitted. Exits with 1 where the job would start nowhere.

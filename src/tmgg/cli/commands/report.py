@@ -24,7 +24,7 @@ FiguresOption = Annotated[
     typer.Option(
         "--figures",
         metavar="DIR",
-        help="Also write each figure there, as SVG, and as PNG where tmgg[report] is installed.",
+        help="Also write each figure there, as SVG, and as PNG where resvg-py is installed.",
     ),
 ]
 SortOption = Annotated[
@@ -50,7 +50,7 @@ def report(
     folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a sweep, or any runs, as one HTML page that needs no network: table and figures."""
+    """Write a sweep, or any runs, as one HTML page that needs no network."""
     from tmgg.cli import report_runs
     from tmgg.cli.selection import find_several
     from tmgg.console.printing import put, put_json, say

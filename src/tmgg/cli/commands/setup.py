@@ -12,7 +12,7 @@ def setup(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[slurm_x=value]...",
+            metavar="slurm_x=value",
             help="Launcher options that are settled, as in slurm_account=physics.",
         ),
     ] = None,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def show(run: RunArgument, *, folder: FolderOption = None, as_json: JsonOption = False) -> None:
-    """Show all that is known about a run, and the commands that tell more; of a sweep, its runs."""
+    """Show all that is known about a run; of a sweep, its runs."""
     from tmgg.cli.run_details import describe
     from tmgg.cli.run_json import unanswered
     from tmgg.cli.selection import find_meant

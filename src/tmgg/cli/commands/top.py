@@ -14,7 +14,7 @@ def top(
     ] = False,
     folder: FolderOption = None,
 ) -> None:
-    """Look after sweeps and runs on a screen of their own; needs the extra `top`.
+    """Look after sweeps and runs on a screen of its own (extra `top`).
 
     Enter opens a sweep and a run; e explains, c cancels, r submits failed runs again, q leaves.
     """

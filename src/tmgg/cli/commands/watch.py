@@ -9,7 +9,7 @@ from tmgg.cli.options import FolderOption, complete_run
 WatchedArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[RUN...]",
+        metavar="RUN",
         help="As for `wait`. Without it: all that goes on now, else what was submitted last.",
         autocompletion=complete_run,
     ),
@@ -17,7 +17,7 @@ WatchedArgument = Annotated[
 
 
 def watch(runs: WatchedArgument = None, *, folder: FolderOption = None) -> None:
-    """Show how a sweep or runs get on until they have ended, then the table of their results.
+    """Show how runs get on until they have ended, then their results.
 
     Ctrl-C only stops looking; it ends no run.
     """
