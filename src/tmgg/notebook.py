@@ -1,13 +1,65 @@
-"""For notebooks: results as a table of pandas."""
+"""For notebooks: how runs get on, in one place, and results as a table of pandas."""
 
+import html
+import importlib
+import sys
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tmgg.console.live import LiveView
+from tmgg.console.live_screen import render_screen
+from tmgg.console.progress import SweepProgress
 from tmgg.errors import MissingExtraError
-from tmgg.experiment_utils.cloud.runs import ExperimentResult
+from tmgg.experiment_utils.cloud.runs import ExperimentResult, OnUpdate, RunState
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+WIDTH = 100
+"""Of a cell's output, in letters."""
+
+
+def progress(total: int = 1) -> OnUpdate:
+    """What shows how `total` runs get on: `run_sweep(configs, on_update=progress(len(configs)))`.
+
+    In a notebook the lines stay in their place and change; elsewhere they follow each other on
+    standard error.
+    """
+    counted = SweepProgress(total=total)
+    return ProgressLines(counted) if _is_notebook() else LiveView(counted)
+
+
+class ProgressLines:
+    """Lines in the output of a cell, which change with each new list of states."""
+
+    def __init__(self, counted: SweepProgress) -> None:
+        self._progress = counted
+        self._started = time.monotonic()
+        self._handle: Any = None
+
+    def __call__(self, states: Sequence[RunState]) -> None:
+        display: Any = importlib.import_module("IPython.display").display
+        self._progress.observe(states)
+        if self._handle is None:
+            self._handle = display(self, display_id=True)
+        else:
+            self._handle.update(self)
+
+    def __repr__(self) -> str:
+        elapsed_s = time.monotonic() - self._started
+        return render_screen(self._progress, {}, elapsed_s=elapsed_s, width=WIDTH).plain
+
+    def _repr_html_(self) -> str:
+        # Without colours of its own: a notebook may be light or dark.
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+def _is_notebook() -> bool:
+    """Whether a kernel runs this; IPython in a terminal has none."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
 
 
 def to_pandas(results: Sequence[ExperimentResult]) -> "DataFrame":

@@ -17,6 +17,8 @@ SweepMode = Literal["separate", "array", "packed"]
 """How the runs of a sweep are submitted: each by itself, as elements of job arrays, or many inside
 one allocation."""
 
+_METRICS_OF_A_REPR = 3
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskRequest:
@@ -45,6 +47,9 @@ class TaskRequest:
     """What the run is, for resuming; None tells it from target, config and payload."""
     is_matched: bool = False
     """Whether earlier runs of the same content were looked for already."""
+
+    def __repr__(self) -> str:
+        return f"<TaskRequest {' '.join(filter(None, [self.run_id, self.title])) or 'of a config'}>"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +83,10 @@ class SpawnedSweep:
     """In the order of the configs."""
     refused: dict[str, "ExperimentResult"] = field(default_factory=dict)
     """The results of runs that the backend did not take, by run id."""
+
+    def __repr__(self) -> str:
+        refused = f", {len(self.refused)} refused" if self.refused else ""
+        return f"<SpawnedSweep {self.sweep_id}: {len(self.run_ids)} runs{refused}>"
 
     def _repr_html_(self) -> str:
         """As notebooks show it."""
@@ -117,6 +126,13 @@ class ExperimentResult:
     """The log."""
     used: RunUse | None = None
     """CPU, memory and GPUs; None where nothing was sampled, as in a run of less than a second."""
+
+    def __repr__(self) -> str:
+        metrics = [f"{name}={_number(value)}" for name, value in self.metrics.items()]
+        why = f" ({self.failure.kind})" if self.failure else ""
+        more = ["..."] if len(metrics) > _METRICS_OF_A_REPR else []
+        told = [f"{self.status}{why}", *metrics[:_METRICS_OF_A_REPR], *more]
+        return f"<ExperimentResult {self.run_id}: {', '.join(told)}>"
 
     def _repr_html_(self) -> str:
         """As notebooks show it."""
