@@ -8,6 +8,7 @@ from rich.console import Console
 
 from tests.fakes.clock import FakeClock
 from tmgg.console.live_screen import FAILURES_SHOWN, render_bar, render_screen
+from tmgg.console.printing import STATUS_STYLES
 from tmgg.console.progress import SweepProgress
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.run_folder.failures import Failure, failure
@@ -109,3 +110,10 @@ def test_colours_are_those_of_the_terminals_own_palette() -> None:
     assert "\x1b[32m" in out.getvalue()
     assert "\x1b[31m" in out.getvalue()
     assert not any(code in out.getvalue() for code in ("[38;", "[48;", "\x1b[4"))
+
+
+def test_no_colour_is_faint_on_white() -> None:
+    faint = {"yellow", "white"}
+    styles = {word for style in STATUS_STYLES.values() for word in style.split()}
+    assert not faint & styles
+    assert not [word for word in styles if word.startswith("bright_")]

@@ -30,7 +30,7 @@ def test_a_table_has_a_line_for_each_run(here: Path, tmgg_jobs: Jobs) -> None:
         [BAD, "failed"],
         [DIVERGING, "completed"],
     ]
-    assert "user_error: The experiment raised ValueError: boom" in listed.out
+    assert "user_error: ValueError: boom" in listed.out
     assert (listed.code, listed.err) == (0, "")
 
 

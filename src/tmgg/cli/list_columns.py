@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from tmgg.cli.best_values import BestValues
 from tmgg.cli.run_json import status_of
 from tmgg.cli.sweep_listing import ListedSweep
+from tmgg.console.causes import summarize
 from tmgg.console.durations import render_age
 from tmgg.console.sweep_table import render_number, short_ids
 from tmgg.console.tables import Column
@@ -89,7 +90,7 @@ def _row(run: KnownRun, found: Found) -> list[str]:
 def _details(found: Found) -> str:
     assert not isinstance(found, RunError)
     if found.failure is not None:
-        return f"{found.failure.kind}: {found.failure.message.partition(chr(10))[0]}"
+        return summarize(found.failure)
     start = f"starts {found.estimated_start}" if found.estimated_start else ""
     where = f"on {found.nodes}" if found.nodes and not found.final else ""
     reason = found.reason if not found.final else ""

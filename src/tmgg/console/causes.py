@@ -49,8 +49,9 @@ class Cause:
 
 
 def summarize(failure: Failure) -> str:
-    """The kind and the first line of what happened."""
-    return f"{failure.kind}: {failure.message.partition(chr(10))[0]}"
+    """The kind and the first line of what happened; that it raised, the kind says."""
+    first = failure.message.partition("\n")[0]
+    return f"{failure.kind}: {first.removeprefix('The experiment raised ')}"
 
 
 def group_by_cause(runs: Iterable[MayHaveFailed]) -> list[Cause]:

@@ -104,4 +104,4 @@ def _failures(progress: SweepProgress, titles: Mapping[str, str]) -> "list[Text]
 
 
 def _words(progress: SweepProgress, titles: Mapping[str, str]) -> list[str]:
-    return [render_speed(progress), render_best(progress, titles)]
+    return [render_speed(progress), render_best(progress, titles, is_short=True)]

@@ -8,17 +8,18 @@ from typing import Any
 
 from tmgg.console.visible import visible
 
+# Of the terminal's own palette, and none that is faint on white: yellow, white, bright ones.
 STATUS_STYLES = {
     "completed": "green",
     "damaged": "red",
     "failed": "red",
-    "foreign": "yellow",
+    "foreign": "magenta",
     "ok": "green",
-    "pending": "yellow",
+    "pending": "magenta",
     "problem": "red",
     "running": "cyan",
-    "unknown": "yellow",
-    "warning": "yellow",
+    "unknown": "magenta",
+    "warning": "magenta",
 }
 
 

@@ -9,6 +9,7 @@ from tmgg.console.causes import summarize
 from tmgg.console.durations import render_duration
 from tmgg.console.pace import Pace
 from tmgg.console.ranking import Ranking
+from tmgg.console.run_names import short_id
 from tmgg.experiment_utils.cloud.runs import RunState
 
 REASONS_SHOWN = 3
@@ -118,12 +119,19 @@ def render_failed(state: RunState, titles: Mapping[str, str], *, with_id: bool =
     return f"failed: {_named(state.run_id, titles, with_id=with_id)}: {why}"
 
 
-def render_best(progress: SweepProgress, titles: Mapping[str, str]) -> str:
-    """The best so far; `titles` says by run id in what a run differs. Pure."""
+def render_best(
+    progress: SweepProgress, titles: Mapping[str, str], *, is_short: bool = False
+) -> str:
+    """The best so far; `titles` says by run id in what a run differs. Pure.
+
+    `is_short` leaves date and time out of its id.
+    """
     best = progress.best
     if best is None:
         return ""
-    named = _named(best.run_id, titles, with_id=True)
+    title = titles.get(best.run_id, "")
+    name = f"run {short_id(best.run_id) if is_short else best.run_id}"
+    named = f"{title} ({name})" if title else name
     return f"best {progress.ranking.name} {best.value:.6g}: {named}"
 
 

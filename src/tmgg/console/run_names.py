@@ -1,8 +1,16 @@
 """What to call several runs on a command line."""
 
+import re
 from collections.abc import Sequence
 
 from tmgg.experiment_utils.run_folder.sweeps import sweep_of
+
+_DATED = re.compile(r"\d{8}-\d{6}-(?=[0-9a-f]{8})")
+
+
+def short_id(run_id: str) -> str:
+    """`9f2c01ab-0` of `20261123-141503-9f2c01ab-0`, which is enough to find it. Pure."""
+    return _DATED.sub("", run_id, count=1)
 
 
 def names_of_runs(run_ids: Sequence[str]) -> list[str]:

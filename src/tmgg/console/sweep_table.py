@@ -1,12 +1,12 @@
 """The table of a sweep: a row for each run, a column for each thing in which runs differ."""
 
-import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from tmgg.console.durations import render_duration
 from tmgg.console.overrides import Overrides, parse_title, short_names, varying
 from tmgg.console.ranking import Ranking
+from tmgg.console.run_names import short_id
 from tmgg.console.sweep_summary import SweepRow
 from tmgg.console.tables import NEVER_LEFT_OUT, Column
 from tmgg.errors import ConfigError
@@ -15,7 +15,6 @@ from tmgg.experiment_utils.sampling.sizes import render_bytes
 METRICS_SHOWN = 8
 _OVERRIDES, _FAILURE, _NUMBER, _TIME, _METRICS = range(1, 6)
 """Columns with a greater rank are left out earlier."""
-_DATED = re.compile(r"\d{8}-\d{6}-(?=[0-9a-f]{8})")
 NAMES_SHOWN = 8
 
 
@@ -119,7 +118,7 @@ def run_column(rows: Sequence[SweepRow]) -> Column:
 
 def short_ids(run_ids: Sequence[str]) -> list[str] | None:
     """`9f2c01ab-0` of `20261123-141503-9f2c01ab-0`; None where that would not tell them apart."""
-    short = [_DATED.sub("", run_id, count=1) for run_id in run_ids]
+    short = [short_id(run_id) for run_id in run_ids]
     return short if len({*short}) == len({*run_ids}) else None
 
 
