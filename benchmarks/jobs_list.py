@@ -1,6 +1,7 @@
 """`tmgg-jobs list` over a thousand runs from a cold start, next to submitit on the same jobs.
 
-And over 20,000 that have ended, seen before or not.
+And over 20 sweeps of 58 runs each, which fit a screen, and over 20,000 runs that have ended, seen
+before or not.
 
 The records are made by SlurmRunner itself. The Slurm commands are small scripts that answer at
 once, as squeue and sacct of a real cluster nearly do (20 and 60 ms for a thousand jobs): what is
@@ -9,6 +10,8 @@ measured is the two programs and how often they ask.
 
 import os
 import re
+import resource
+import shlex
 import shutil
 import stat
 import subprocess
@@ -20,6 +23,7 @@ from pathlib import Path
 from benchmarks._table import render_ratio, render_spread, render_table
 from tmgg.experiment_utils.cloud.local.config import LocalConfig
 from tmgg.experiment_utils.cloud.local.runner import LocalRunner
+from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import known_runs
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.parsing import (
@@ -42,6 +46,10 @@ OPEN = 100
 """Runs that go on; the others have ended."""
 ROUNDS = 5
 LIMIT_S = 0.5
+SWEEPS, RUNS_OF_A_SWEEP = 20, 58
+SWEEPS_LIMIT_S = 0.6
+SCREEN = (80, 24)
+"""Columns and rows of the terminal on which the sweeps are listed."""
 MANY_RUNS = 20_000
 MANY_LIMIT_S = 1.0
 
@@ -86,7 +94,58 @@ def main() -> None:
     )
     print(f"{LIMIT_S} s: {'kept' if max(ours['--all']) < LIMIT_S else 'BROKEN'}\n")
     with tempfile.TemporaryDirectory(prefix="tmgg-bench-") as name:
+        _list_sweeps(Path(name))
+    with tempfile.TemporaryDirectory(prefix="tmgg-bench-") as name:
         _list_many(Path(name))
+
+
+def _list_sweeps(folder: Path) -> None:
+    """In a terminal, all seen before: some runs go on, some have failed."""
+    os.environ.update(_fake_slurm(folder))
+    _write_answers(folder, _make_sweeps(folder))
+    command = jobs_command("list", "--all", "--folder", str(folder / "outputs"))
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as users have it
+    timed(command, rounds=1)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    times = timed(command, rounds=ROUNDS)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / ROUNDS
+    lines = _on_terminal(command)
+    print(f"{SWEEPS * RUNS_OF_A_SWEEP} runs in {SWEEPS} sweeps, {OPEN} of them going on\n")
+    print("\n".join(lines))
+    fits = len(lines) < SCREEN[1] and max(map(len, lines)) <= SCREEN[0]
+    print(f"\n{len(lines)} lines: {'fits' if fits else 'DOES NOT FIT'} {SCREEN[0]} x {SCREEN[1]}")
+    print(
+        f"tmgg-jobs list --all takes {render_spread(times)}, of which {cpu_s:.2f} s CPU time, with"
+    )
+    print(f"load {os.getloadavg()[0]:.1f}; the bound is {SWEEPS_LIMIT_S:g} s: ", end="")
+    print("kept\n" if max(times) < SWEEPS_LIMIT_S else "BROKEN\n")
+
+
+def _make_sweeps(folder: Path) -> list[str]:
+    """Submit all, and let most of them end; the ids of their jobs."""
+    outputs = folder / "outputs"
+    runner = SlurmRunner(SlurmConfig(output_dir=str(outputs)))
+    for number in range(SWEEPS):
+        requests = [
+            TaskRequest(config={"seed": seed, "sweep": number}, title=f"model=gnn seed={seed}")
+            for seed in range(RUNS_OF_A_SWEEP)
+        ]
+        runner.spawn_sweep(requests, name=f"width_{2**number}")
+    submissions = [run.paths.submission(1) for run in known_runs([outputs])]
+    for submission in submissions[:-OPEN]:
+        _end(submission)
+    return [str(read_job_id(submission)) for submission in submissions[::-1]]
+
+
+def _on_terminal(command: list[str]) -> list[str]:
+    """What stands on a terminal of the size above, without colours."""
+    columns, rows = SCREEN
+    size = f"stty cols {columns} rows {rows}; exec {shlex.join(command)}"
+    done = subprocess.run(
+        ["script", "-qec", size, "/dev/null"], capture_output=True, text=True, check=True
+    )
+    return re.sub(r"\x1b\[[\d;]*m|\r", "", done.stdout).splitlines()
 
 
 def _list_many(folder: Path) -> None:
