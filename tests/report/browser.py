@@ -1,7 +1,9 @@
 """Pages in headless Chromium. `python -m tests.report.browser` makes the picture in the docs."""
 
 import dataclasses
+import json
 import math
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +15,9 @@ from tmgg.report.page import render_page
 
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "report.png"
 LIMIT_S = 120
+_MAKERS = re.compile(
+    r"^(https?://([\w.-]+\.)?(google|gvt1|googleapis)\.com/|chrome:|chrome-extension:)"
+)
 
 
 def program() -> str | None:
@@ -45,6 +50,15 @@ def browse(page: Path, *options: str) -> str:
             check=True,
         )
     return done.stdout
+
+
+def open_page(page: Path, log: Path) -> tuple[str, set[str]]:
+    """The page as its script left it, and the addresses that were asked for; `log` is written."""
+    dom = browse(page, "--dump-dom", f"--log-net-log={log}", "--virtual-time-budget=3000")
+    events = json.loads(log.read_text())["events"]
+    asked = {event["params"]["url"] for event in events if "url" in event.get("params", {})}
+    # Chromium itself asks its maker's servers now and then, whatever page is open.
+    return dom, {url for url in asked if not _MAKERS.search(url)}
 
 
 def likely() -> Report:
