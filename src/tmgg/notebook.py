@@ -1,4 +1,4 @@
-"""For notebooks: how runs get on, in one place, and results as a table of pandas."""
+"""Shows in notebooks how runs get on, in one place, and results as a table of pandas."""
 
 import html
 import importlib

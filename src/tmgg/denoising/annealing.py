@@ -24,7 +24,7 @@ from tmgg.denoising.pairs import from_pairs
 from tmgg.denoising.posterior import PairFacts
 
 CHAINS = 6
-"""For each graph: of each block count, and from the truth as many."""
+"""How many run for each graph and block count; as many begin at the truth."""
 TEMPERATURES = 400
 SAMPLES = 160
 """States that each chain is averaged over, n proposed swaps apart."""
@@ -114,7 +114,7 @@ class BothSides:
 
 
 def sampled_share(facts: PairFacts, config: SbmConfig, block_BN: Tensor, *, seed: int) -> BothSides:
-    """Of the graphs with these facts and true blocks; the same at every call."""
+    """The share of the graphs with these facts and true blocks; the same at every call."""
     same_BNN, graphs = from_pairs(facts.same_BP.float(), config.n), len(facts.same_BP)
     graph_M = torch.arange(graphs).repeat_interleave(CHAINS)
     log_weights, shares = [], []

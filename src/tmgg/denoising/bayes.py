@@ -39,7 +39,7 @@ class BayesExcess:
     low: float
     high: float
     standard_error: float
-    """Of each bound, over graphs."""
+    """The standard error of each bound, over graphs."""
     gap: float
     """Expected loss of edge-only minus that of the block oracle: what `low` and `high` are of."""
     method: Literal["exact", "sampled"]

@@ -31,14 +31,14 @@ class Comparison:
 
     @classmethod
     def nothing(cls, device: torch.device | None = None) -> "Comparison":
-        """Of no graphs, to add to."""
+        """The comparison of no graphs, to add to."""
         return cls(torch.zeros(_SUMS, dtype=torch.float64, device=device))
 
     @classmethod
     def of(
         cls, model_B: Tensor, edge_only_B: Tensor, oracle_B: Tensor, error_B: Tensor
     ) -> "Comparison":
-        """Of some graphs, by the losses of each."""
+        """The comparison of some graphs, from the losses of each."""
         loss_B3 = torch.stack([model_B, edge_only_B, oracle_B], dim=-1)
         row, column = torch.triu_indices(3, 3, device=loss_B3.device)
         products_B6 = loss_B3[:, row] * loss_B3[:, column]
@@ -78,7 +78,7 @@ class Comparison:
         return (self.edge_only - self.model) / gap if gap > 1e-9 else math.nan
 
     def gap_standard_error(self, *, beyond_oracle: float = 0.0) -> float:
-        """Of `gap_closed`, by the delta method: numerator and denominator share their graphs."""
+        """Standard error of `gap_closed`, by the delta method: both parts share their graphs."""
         gap = self.edge_only - self.oracle - beyond_oracle
         if gap <= 1e-9:
             return math.nan
@@ -86,18 +86,18 @@ class Comparison:
         return self._standard_error((-1.0, 1.0 - closed, closed)) / gap
 
     def excess_standard_error(self) -> float:
-        """Of the model's loss minus the oracle's on the same graphs."""
+        """Standard error of the model's loss minus the oracle's on the same graphs."""
         return self._standard_error((1.0, 0.0, -1.0))
 
     def edge_only_excess_standard_error(self) -> float:
-        """Of the model's loss minus that of edge-only on the same graphs."""
+        """Standard error of the model's loss minus that of edge-only on the same graphs."""
         return self._standard_error((1.0, -1.0, 0.0))
 
     def _mean(self, number: int) -> float:
         return float(self.sums[number] / self.sums[0])
 
     def _standard_error(self, factors: tuple[float, float, float]) -> float:
-        """Of the mean of a weighted sum of the three losses."""
+        """Standard error of the mean of a weighted sum of the three losses."""
         count = float(self.sums[0])
         if count < 2:
             return math.nan

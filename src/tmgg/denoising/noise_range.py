@@ -41,7 +41,7 @@ class FlipRangeNoise:
         return self.low + (self.high - self.low) * u_B
 
     def evidence(self, *, density: float) -> Evidence:
-        """Of the rate in the middle; `flip_evidence` has that of each graph."""
+        """The evidence at the rate in the middle; `flip_evidence` has that of each graph."""
         middle = torch.tensor(0.5 * (self.low + self.high))
         found = flip_evidence(middle)
         return Evidence(intercept=float(found.intercept), slope=float(found.slope))

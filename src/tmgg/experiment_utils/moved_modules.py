@@ -60,7 +60,7 @@ class _Loader(Loader):
         """It was executed under its own name."""
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """For `python -m`."""
+        """`python -m` asks for it."""
         spec = find_spec(self._new)
         loader = None if spec is None else spec.loader
         return loader.get_code(self._new) if isinstance(loader, InspectLoader) else None

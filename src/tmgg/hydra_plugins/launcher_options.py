@@ -225,7 +225,7 @@ def store_tables() -> None:
 
 
 def withdraw_tables() -> None:
-    """For apps whose search path has the YAML files.
+    """Take the tables back, for apps whose search path has the YAML files.
 
     Hydra 1.3 takes a stored config of the same name for a schema, and warns.
     """
@@ -290,7 +290,7 @@ def option_names(backend: str) -> dict[str, str]:
 
 
 def _fields(backend: str) -> tuple["dataclasses.Field[Any]", ...]:
-    """Of the backend's config class; none where another package brings no class that loads."""
+    """The fields of the backend's config class; none where no such class can be loaded."""
     if backend in CONFIG_CLASSES:
         return dataclasses.fields(config_class(backend))
     target = plugins.found(plugins.CONFIGS).get(backend)

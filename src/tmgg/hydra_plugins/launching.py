@@ -86,7 +86,7 @@ def wait_for_sweep(
 
 
 def _metrics_so_far(runner: CloudRunner, run_id: str) -> Mapping[str, float]:
-    """For the view while it waits: a result that cannot be read is told at the end."""
+    """Metrics for the view while it waits; a result that cannot be read is reported at the end."""
     try:
         return runner.collect(run_id).metrics
     except (TmggError, OSError) as error:
@@ -211,7 +211,7 @@ def _take_leave(
 def _submitted(
     runner: CloudRunner, run_ids: Sequence[str], seen: Mapping[str, RunState]
 ) -> list[str]:
-    """Those that are in, whatever the last look told."""
+    """The runs that are submitted, whatever the last look said."""
     submitted = [run_id for run_id in run_ids if _is_in(seen.get(run_id))]
     unsure = [run_id for run_id in run_ids if not _is_in(seen.get(run_id))]
     return [*submitted, *(state.run_id for state in _known(runner, unsure) if _is_in(state))]

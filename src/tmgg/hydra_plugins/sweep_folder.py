@@ -31,7 +31,7 @@ _NOTES = ".tmgg"
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """Of one launch."""
+    """What one launch notes."""
 
     file: Path
     launcher: Intent

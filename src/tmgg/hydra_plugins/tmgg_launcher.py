@@ -79,7 +79,7 @@ class TmggLauncher(Launcher):
         self._config: DictConfig | None = None
         self._rows: list[SweepRow] = []
         self._folders: list[tuple[str, str]] = []
-        """Of all launches of the sweep: a job's name and where it writes."""
+        """The name of each job of all launches of the sweep, and where it writes."""
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig

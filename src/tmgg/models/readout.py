@@ -66,7 +66,7 @@ class RateReadout(nn.Module):
 
 
 _LOG_ODDS = math.log(9.0)
-"""Of a flip rate of 0.1."""
+"""The log odds of a flip rate of 0.1."""
 
 
 def _given(rate_B: Tensor | None) -> Tensor:

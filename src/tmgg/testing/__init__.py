@@ -1,4 +1,4 @@
-"""For those who write a backend: the tests that every `CloudRunner` has to pass.
+"""Helps those who write a backend: the tests that every `CloudRunner` has to pass.
 
     from tmgg.testing import BackendUnderTest, CloudRunnerSuite
 

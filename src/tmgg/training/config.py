@@ -97,7 +97,7 @@ class Settings:
     model: ModelConfig = field(default_factory=FilterBankConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     seed: int = 0
-    """Of the model's first weights and of the training graphs."""
+    """Decides the model's first weights and the training graphs."""
     output_dir: Path = field(default_factory=Path)
     """Where checkpoints and logs go; created when missing."""
     resume_from: Path | None = None
@@ -151,7 +151,7 @@ class Settings:
 
 
 def _name_of(config: object) -> str:
-    """Of a built-in class its name, of another one its import path."""
+    """The name of a built-in class, the import path of another one."""
     kind = type(config)
     built_in = kind.__module__.startswith("tmgg.")
     return kind.__name__ if built_in else f"{kind.__module__}:{kind.__qualname__}"

@@ -51,5 +51,5 @@ def parse_criteria(value: object) -> tuple[Criterion, ...]:
 
 
 def for_model(criteria: Iterable[Criterion], model: str) -> list[Criterion]:
-    """Those that hold for this model."""
+    """The criteria that hold for this model."""
     return [item for item in criteria if item.model in (None, model)]

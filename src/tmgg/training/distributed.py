@@ -27,7 +27,7 @@ from tmgg.training.loop import train_part
 from tmgg.training.placement import Placement
 
 FOLDER = "ray_train"
-"""Of the output directory: what Ray Train and the workers need while they train."""
+"""The part of the output directory that Ray Train and the workers need while they train."""
 MOST_LOSSES = 4
 """How often the workers of one training are started again. An error of the training's own, such as
 too little GPU memory, looks to Ray like a lost worker, too."""
@@ -145,7 +145,7 @@ class Work:
         return _is_written(self._answer_file)
 
     def leave_answer(self, answer: Outcome | Exception) -> None:
-        """Of the whole training: it is not tried again."""
+        """The answer is about the whole training: it is not tried again."""
         write_durably(self._answer_file, lambda stream: pickle.dump(answer, stream))
 
     def next_settings(self) -> Plan:

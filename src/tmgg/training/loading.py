@@ -18,7 +18,7 @@ class TrainedDenoiser:
 
     def __init__(self, settings: Settings, state: Mapping[str, Tensor]) -> None:
         self.settings = settings
-        """Of the training: `data`, `noise`, `model`, `trainer`, `seed`."""
+        """The settings of the training: `data`, `noise`, `model`, `trainer`, `seed`."""
         self.model = seeded_model(settings)
         """The PyTorch module; gives logits."""
         prefix = "model."

@@ -92,9 +92,9 @@ class DenoiserModule(QuickHooks):
         self.references = references
         self._scores = PairScores.nothing()
         self.loss = torch.zeros(())
-        """Of the newest step, on this worker's graphs."""
+        """The loss of the newest step, on this worker's graphs."""
         self.comparison = Comparison.nothing()
-        """Of the trained model with the references, on the test set; once it was tested."""
+        """How the trained model compares with the references on the test set; once tested."""
         self.own_metrics = OwnMetrics.start(settings.metrics)
         self.model = seeded_model(settings)
 

@@ -21,7 +21,7 @@ class NoisyGraphs:
     density: float
     """P(A_ij = 1) in the distribution that the graphs come from, for edge-only."""
     eigen: Eigenpairs | None = None
-    """Those the model wants; None where nobody asked for them."""
+    """The eigenpairs that the model wants; None where nobody asked for them."""
     rate_B: Tensor | None = None
     """The flip rate of each graph, where models are told it."""
 

@@ -23,7 +23,7 @@ class OwnMetrics:
 
     @classmethod
     def start(cls, paths: Sequence[str], device: torch.device | None = None) -> "OwnMetrics":
-        """Of no graphs."""
+        """The metrics of no graphs, to add to."""
         functions = tuple(load_by_path(path, key="metrics") for path in paths)
         return cls(functions, torch.zeros(len(functions) + 1, dtype=torch.float64, device=device))
 

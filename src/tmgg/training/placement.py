@@ -46,7 +46,7 @@ def place_workers(wanted: int | None, machines: Sequence[Machine], *, use_gpus: 
 
 
 def _share(cpus: float, workers: int) -> float:
-    """Of one machine's CPUs; whole ones, unless there is less than one for each."""
+    """A worker's share of one machine's CPUs; whole ones, unless there are too few."""
     share = cpus / max(workers, 1)
     return math.floor(share) if share >= 1 else share
 

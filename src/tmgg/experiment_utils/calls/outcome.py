@@ -112,7 +112,7 @@ def with_causes(error: Exception, causes: list[BaseException]) -> Exception:
 
 
 def _causes_of(error: BaseException, program: Program | None) -> list[BaseException]:
-    """Those that can travel, up to the first that cannot."""
+    """The causes of an error that can travel, up to the first that cannot."""
     causes: list[BaseException] = []
     while (cause := error.__cause__) is not None and len(causes) < _MOST_CAUSES:
         try:

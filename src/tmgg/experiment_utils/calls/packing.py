@@ -32,7 +32,7 @@ class PackedCall:
 
     payload: bytes
     title: str
-    """For people: `module.function(arguments)`, shortened."""
+    """`module.function(arguments)`, shortened, for people."""
     identity: Identity
     """What the run is: the function and its arguments."""
 

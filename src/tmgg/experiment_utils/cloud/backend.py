@@ -156,5 +156,5 @@ class NodeCritic(Protocol):
     """A backend that can tell which nodes are at fault."""
 
     def bad_nodes(self, nodes: str) -> list[str]:
-        """Those of a failed run's nodes to keep out of its next try."""
+        """Which of a failed run's nodes to keep out of its next try."""
         ...

@@ -30,7 +30,7 @@ def minutes(name: str, value: object) -> None:
 
 
 def amount(name: str, value: object) -> None:
-    """Of a resource; half a CPU is one."""
+    """An amount of a resource may be a fraction, such as half a CPU."""
     fits = isinstance(value, int | float) and not isinstance(value, bool)
     if not fits or not 0 <= float(str(value)) < float("inf"):
         raise ConfigError(f"{name}={value!r} must be a number, 0 or more")

@@ -118,7 +118,7 @@ def outlast(
 
 
 class Hiccups:
-    """Of one process: since when something fails for want of the file system."""
+    """Since when something fails in this process because the file system does not answer."""
 
     def __init__(
         self,

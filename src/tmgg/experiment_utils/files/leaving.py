@@ -20,7 +20,7 @@ GRACE_S = 15.0
 
 
 class _Outage:
-    """Of this process: one grace for all that it leaves while the file system fails."""
+    """One grace for all that this process leaves while the file system fails."""
 
     has_outlasted_grace = False
 

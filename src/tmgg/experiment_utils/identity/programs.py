@@ -34,7 +34,7 @@ class Program:
     name: str
     """Equal for the same program only."""
     label: str
-    """For people: the script's file name, or the module."""
+    """The script's file name, or the module; for people."""
     source: str | None = None
     """Fingerprint of its code; None when its files cannot be found."""
     arguments: str | None = None

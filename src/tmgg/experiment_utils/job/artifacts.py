@@ -114,7 +114,7 @@ class Insistence:
 
 
 class Upload:
-    """Of one folder to one URL."""
+    """The upload of one folder to one URL."""
 
     def __init__(self, folder: Path, url: str, *, insist: Insistence | None = None) -> None:
         self._folder = folder

@@ -144,7 +144,7 @@ def current_run() -> RunContext | None:
 
 
 def this_machine() -> RunNode:
-    """Of a run without Ray: this machine, as far as this process may use it."""
+    """The node of a run without Ray: this machine, as far as this process may use it."""
     return RunNode(
         hostname=socket.gethostname(),
         address="",
@@ -154,7 +154,7 @@ def this_machine() -> RunNode:
 
 
 def set_current_run(context: RunContext | None) -> None:
-    """For the code that starts experiments; an experiment never calls it."""
+    """Only the code that starts experiments calls it; an experiment never does."""
     global _current, _told
     _current, _told = context, _Told()
 

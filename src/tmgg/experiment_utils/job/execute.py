@@ -264,7 +264,7 @@ def _with_output_dir(config: JsonDict, paths: SubmissionPaths) -> JsonDict:
 
 
 def _namespace(paths: SubmissionPaths) -> str | None:
-    """Of Ray, for ranks; one process keeps Ray's own, a new one each time."""
+    """Ray's namespace for ranks; one process keeps Ray's own, a new one each time."""
     return paths.run_paths.run_id if isinstance(paths, RankPaths) else None
 
 

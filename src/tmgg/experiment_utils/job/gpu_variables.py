@@ -25,7 +25,7 @@ _READ_BY_LIBRARIES = (CUDA, HIP, LEVEL_ZERO)
 DRIVER_LIBRARIES = {
     CUDA: "libcuda.so.1", HIP: "libamdhip64.so", LEVEL_ZERO: "libze_loader.so.1",
 }  # fmt: skip
-"""For each variable, the library that programs for its GPUs need. Loading it starts nothing."""
+"""The library that programs for the GPUs of each variable need. Loading it starts nothing."""
 _SET_BY_SLURM = (CUDA, HIP, ROCR, LEVEL_ZERO)
 _NUMBERED = re.compile(r"(?:level_zero:)?(?P<numbers>\d+(?:\.\d+)?(?:,\d+(?:\.\d+)?)*)")
 _NONE = ("", "-1", "NoDevFiles")

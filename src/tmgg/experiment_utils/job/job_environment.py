@@ -54,13 +54,13 @@ def noting_what_is_set() -> Iterator[None]:
 
 
 def for_new_run(environment: Mapping[str, str]) -> dict[str, str]:
-    """For a run on this machine, within what the enclosing job has: its CPUs, GPUs and folders."""
+    """The environment of a run on this machine: with the enclosing job's CPUs, GPUs and folders."""
     around = without_ranks(without_step(environment))
     return {name: value for name, value in around.items() if name not in _OF_ONE_JOB}
 
 
 def for_new_job(environment: Mapping[str, str]) -> dict[str, str]:
-    """For a job that gets nodes and devices of its own."""
+    """The environment of a job that gets nodes and devices of its own."""
     found: dict[str, str] = for_new_run(environment)
     for name, value in _noted(environment).items():
         found.pop(name, None)

@@ -48,7 +48,7 @@ def without_step(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def without_ranks(environment: Mapping[str, str]) -> dict[str, str]:
-    """For a new job: without what says which rank its submitter is."""
+    """The environment of a new job: without what says which rank its submitter is."""
     return {
         name: value
         for name, value in environment.items()

@@ -11,7 +11,7 @@ class Share:
     cpus: tuple[int, ...]
     """CPUs to stay on; empty where the node is not known to be the job's own."""
     threads: int
-    """For OpenMP and the libraries that follow it."""
+    """How many OpenMP, and the libraries that follow it, may use."""
     gpus: Mapping[str, tuple[str, ...]]
     """By the variable that names them; shared with other runs where there are more runs than
     GPUs."""

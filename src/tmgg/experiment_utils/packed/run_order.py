@@ -16,9 +16,9 @@ class Order:
     """One run to start on this node."""
 
     folder: str
-    """Of the submission."""
+    """The submission's folder."""
     job_id: str
-    """Of the allocation."""
+    """The job that is the allocation."""
     restart: int = 0
     """How often the backend has restarted the allocation."""
     environment: dict[str, str] = field(default_factory=dict)

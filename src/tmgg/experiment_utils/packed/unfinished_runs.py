@@ -12,17 +12,17 @@ log = logging.getLogger(__name__)
 
 
 def not_begun(allocation: Allocation, why: str) -> Failure:
-    """Of a run whose turn did not come."""
+    """The failure of a run whose turn did not come."""
     return failure("not_started", f"Job {allocation.job_id} ended before its turn came: {why}.")
 
 
 def lost(node: str, why: str, *, starts: int) -> Failure:
-    """Of a run that was started as often as it may be."""
+    """The failure of a run that was started as often as it may be."""
     return failure("node_fail", f"It was lost {starts} times, last on {node}: {why}.")
 
 
 def unwritable(node: str) -> Failure:
-    """Of a run whose folder cannot be written."""
+    """The failure of a run whose folder cannot be written."""
     return failure("environment", f"Its files cannot be written on {node}.", hint="disk")
 
 

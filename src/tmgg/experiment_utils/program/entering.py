@@ -16,7 +16,7 @@ Loading = contextlib.AbstractContextManager[object]
 
 
 def place_of(cwd: str) -> dict[str, Any]:
-    """Of this process, for an envelope: what `enter` needs besides its program."""
+    """What `enter` needs of this process besides its program, for an envelope."""
     return {"python": list(sys.version_info[:2]), "cwd": cwd}
 
 

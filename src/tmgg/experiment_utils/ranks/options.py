@@ -23,15 +23,15 @@ class RankOptions:
     nodelist: str
     """The step's nodes as Slurm writes them."""
     launch_address: str
-    """Of the node that runs srun, as the nodes reach it; empty when Slurm does not say."""
+    """The address of the node that runs srun; empty when Slurm does not say."""
     ports: tuple[int, int]
     """First and last port among which the job's are."""
     interface: str | None
     start_timeout_s: float
     cpus: int
-    """Of each rank."""
+    """CPUs of each rank."""
     gpus: int
-    """Of each rank."""
+    """GPUs of each rank."""
     max_restarts: int = 0
     """How often the job may begin again."""
 

@@ -17,7 +17,7 @@ from tmgg.experiment_utils.run_folder.rank_paths import hub_file
 
 NO_HUB = 75
 _TEARDOWN_S = 2.0
-"""Of the time Slurm gives between SIGTERM and SIGKILL, kept for the result."""
+"""What is kept for the result of the time that Slurm gives between SIGTERM and SIGKILL."""
 _PASSED_ON = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 

@@ -86,7 +86,7 @@ def is_own(address: str) -> bool:
 
 
 def _ipv6_addresses(interface: str) -> list[str]:
-    """Those that other machines can use, without those that are about to go (proc(5))."""
+    """The addresses that other machines can use, without those that are about to go (proc(5))."""
     try:
         lines = _IPV6_ADDRESSES.read_text().splitlines()
     except OSError:
@@ -95,7 +95,7 @@ def _ipv6_addresses(interface: str) -> list[str]:
 
 
 def parse_ipv6_addresses(lines: list[str], interface: str) -> list[str]:
-    """Of /proc/net/if_inet6: the addresses of global scope of one interface."""
+    """The addresses of global scope of one interface, from /proc/net/if_inet6."""
     found = []
     for line in lines:
         digits, _index, _length, scope, flags, name = line.split()

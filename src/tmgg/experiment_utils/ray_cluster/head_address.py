@@ -35,7 +35,7 @@ def main(nodes: Sequence[str]) -> int:
 
 
 def head_address(nodes: Sequence[str]) -> str:
-    """Of the interface that leads to the second node; of the default route when there is no second.
+    """The address that leads to the second node; to the default route when there is no second.
 
     Raises OSError when only a loopback address can be found.
     """

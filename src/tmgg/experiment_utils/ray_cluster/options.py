@@ -33,7 +33,7 @@ class NodeOptions:
     job_id: str
     restart: str
     launch_address: str
-    """Of the node that runs srun, as the nodes reach it; empty when Slurm does not say."""
+    """The address of the node that runs srun; empty when Slurm does not say."""
     nodelist: str
     """The step's nodes as Slurm writes them."""
     cpus: int

@@ -206,7 +206,7 @@ class _Index:
                 self._add(BatchPaths(self._output_dir, name))
 
     def batches_of(self, run: RunPaths) -> list[BatchPaths]:
-        """Those that hold a submission of the run."""
+        """The batches that hold a submission of the run."""
         self.refresh()
         names = self._names_of(run)
         found = [members[name] for members in self._both for name in names if name in members]
@@ -221,7 +221,7 @@ class _Index:
                         del members[name]
 
     def size_when_all_are_removed(self, batch: BatchPaths) -> int:
-        """Of its file `removed`, at least."""
+        """The least size of its file `removed` then."""
         return self._sizes.get(batch.batch_id, 0)
 
     @property

@@ -228,7 +228,7 @@ class JobFiles:
 
 @dataclass(frozen=True)
 class JobFilesIn(JobFiles):
-    """Those in a folder of which nothing else is known."""
+    """The files in a folder of which nothing else is known."""
 
     path: Path
 

@@ -85,7 +85,7 @@ class Intent:
     """The job writes the token into all that it leaves; what lacks it is then no evidence. False
     for submissions made before evidence had tokens."""
     user_id: int | None = None
-    """Of the submitter; None where it was not noted."""
+    """The submitter's; None where it was not noted."""
     cluster: str | None = None
     """Name of the scheduler's cluster; None where there is none, or it did not say."""
     folder: str = ""

@@ -117,7 +117,7 @@ def sweeps_in(output_dir: Path) -> list[str]:
 
 
 def match_runs(records: Iterable[SweepRecord], keys: Sequence[str]) -> list[str | None]:
-    """For each content the run that has it, of the newest sweep that does; None where none has.
+    """The run with each content, of the newest sweep that has it; None where none has.
 
     `records` are oldest first. Equal contents get different runs.
     """

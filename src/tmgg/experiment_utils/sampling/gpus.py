@@ -39,7 +39,7 @@ class GpuState:
     uuid: str
     name: str
     busy_percent: float | None
-    """Of the last second or less, in percent; None where the GPU does not tell (a part of one)."""
+    """Use in the last second or less, in percent; None where the GPU does not say (a slice)."""
     memory_bytes: int | None
     total_bytes: int | None
 

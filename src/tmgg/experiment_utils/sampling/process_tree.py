@@ -158,7 +158,7 @@ def read_started_ticks(pid: int) -> int:
 
 
 def _fields(pid: int) -> list[str]:
-    """Of its stat file, from the state on."""
+    """The fields of its stat file, from the state on."""
     return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
 
 

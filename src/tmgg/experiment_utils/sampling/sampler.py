@@ -31,7 +31,7 @@ from tmgg.experiment_utils.sampling.used import HostUse
 log = logging.getLogger(__name__)
 
 LARGEST_SHARE = 0.002
-"""Of a core, for samples of processes; and as much for those of GPUs."""
+"""The share of a core that samples of processes may take; those of GPUs as much again."""
 EVERY_S = 2.0
 GPUS_EVERY_S = 10.0
 LONGEST_PAUSE_S = 60.0

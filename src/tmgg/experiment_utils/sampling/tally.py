@@ -13,7 +13,7 @@ _LEAST_S_FOR_PEAK = 0.2
 
 @dataclass(slots=True)
 class Tally:
-    """Of processes. The first sample is what was before the run, and counts as nothing."""
+    """Adds up what processes use. The first sample was before the run, and counts as nothing."""
 
     began_s: float | None = None
     last_s: float = 0.0
@@ -58,7 +58,7 @@ class Tally:
 
 @dataclass(slots=True)
 class GpuTally:
-    """Of one GPU."""
+    """Adds up what is used of one GPU."""
 
     first: GpuState
     samples: int = 0

@@ -74,7 +74,7 @@ class RunUse:
     """What a run used: the sum over its ranks; of memory, on the host that used most."""
 
     hosts: list[str]
-    """Those that were seen. Ray's workers on other nodes are not."""
+    """The machines that were seen. Ray's workers on other nodes are not."""
     seconds: float
     cpu_seconds: float
     cpu_cores_mean: float
@@ -90,14 +90,14 @@ class RunUse:
     gpu_busy_mean_percent: float | None
     """Over all GPUs."""
     gpu_memory_peak_bytes: int | None
-    """Of the GPU that used most."""
+    """The peak of the GPU that used most."""
 
     def to_json(self) -> JsonDict:
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: JsonDict) -> "RunUse":
-        """Of what `to_json` made."""
+        """From what `to_json` made."""
         return cls(**{**value, "gpus": [GpuUse(**gpu) for gpu in value["gpus"]]})
 
 

@@ -16,7 +16,7 @@ def visible_gpus(environment_value: str | None, *, installed: int) -> list[str]:
 
 
 def find_gpus() -> list[str]:
-    """Of this machine and this process."""
+    """The GPUs of this machine that this process may use."""
     try:
         installed = sum(1 for _gpu in _NVIDIA.iterdir())
     except OSError:

@@ -32,7 +32,7 @@ def end_with_parent(parent: int, number: signal.Signals) -> None:
 
 
 def read_name() -> str:
-    """Of this process, as `ps` shows it."""
+    """The name of this process, as `ps` shows it."""
     return Path("/proc/self/comm").read_text().strip()
 
 

@@ -82,15 +82,15 @@ class RunFuture(Future[T]):
         return asyncio.wrap_future(self).__await__()
 
     def seen(self, state: RunState) -> None:
-        """For the watcher: how the run stands now."""
+        """The watcher says how the run stands now."""
         self._last_state = state
 
     def succeed(self, value: T) -> None:
-        """For the watcher: the value; does nothing for a future that was cancelled meanwhile."""
+        """The watcher gives the value; a future that was cancelled meanwhile stays so."""
         with contextlib.suppress(InvalidStateError):
             self.set_result(value)
 
     def fail(self, error: BaseException) -> None:
-        """For the watcher: why there is no value."""
+        """The watcher says why there is no value."""
         with contextlib.suppress(InvalidStateError):
             self.set_exception(error)

@@ -113,7 +113,7 @@ class CallGroup:
 
 
 class CallWatcher:
-    """Of one runner. Its thread is a daemon: it never keeps the interpreter from ending."""
+    """Watches one runner's calls. Its thread never keeps the interpreter from ending."""
 
     def __init__(self, runs: RunControl, clock: Clock | None = None) -> None:
         self._runs = runs

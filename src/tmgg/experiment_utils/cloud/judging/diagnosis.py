@@ -107,7 +107,7 @@ def diagnose_output(output: TaskOutput) -> Failure:
 
 
 def changed_words(script: str) -> str:
-    """For the end of a run that had another script than the one that was submitted."""
+    """What to say of a run that had another script than the one that was submitted."""
     return (
         f"{script} was edited after the run was submitted; the run had it as it was at its start."
     )
@@ -240,7 +240,7 @@ def _words(record: ExitRecord | None, exit_code: str | None, state: str, logs: L
 
 
 def _slurm_exit_words(exit_code: str) -> str:
-    """Of Slurm's `code:signal`."""
+    """Slurm's `code:signal` in words."""
     number = exit_code.partition(":")[2]
     if number.isdigit() and int(number) in _SIGNALS:
         return f"exit code {exit_code}: killed by {_SIGNALS[int(number)]}"

@@ -20,11 +20,11 @@ Whose = Literal["ours", "foreign", "unclear"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Places:
-    """Of a job, in the backend's words; None where it does not say."""
+    """Where a job runs and writes, in the backend's words; None where it does not say."""
 
     script: str | None = None
     log: str | None = None
-    """Of its standard output; a pattern as in `%a.out`, or what became of it."""
+    """The file of its standard output; a pattern as in `%a.out`, or what became of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +32,7 @@ class JobIdentity:
     """What a backend says of whose a job is."""
 
     token: str | None = None
-    """Of a submission; None when the job carries none, or the site wrote the comment anew."""
+    """A submission's token; None when the job carries none, or the site rewrote the comment."""
     user_id: int | None = None
     submitted_at: tuple[float, ...] = ()
     """Unix time; two for an hour that the clock had twice, none where it was not told."""

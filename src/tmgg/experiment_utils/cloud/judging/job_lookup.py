@@ -30,7 +30,7 @@ JobOrRefusal = str | Failure | Abandoned | None
 
 
 class JobLookup:
-    """Of one runner. Remembers the jobs of batches."""
+    """Finds the jobs of one runner's runs, and remembers those of batches."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -91,6 +91,6 @@ def _or_refusal(adopt: Callable[[_Folder], str | None], folder: _Folder) -> JobO
 
 
 def why_not_started(files: SubmissionFiles) -> Failure | None:
-    """Of a run that was cancelled for a reason before it began."""
+    """Why a run was cancelled before it began; None where no reason is on record."""
     why = files.cancel_reason
     return failure("cancelled", f"It was not started: {why}.") if why else None

@@ -58,7 +58,7 @@ REPLACED = "its number is another job's"
 
 
 class Judge:
-    """Of one runner. Remembers what is final, and since when something is missing."""
+    """Judges the runs of one runner. It remembers what is final, and what is missing since when."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

@@ -15,7 +15,7 @@ from tmgg.experiment_utils.run_folder.task import TaskOutput
 
 @dataclass(slots=True)
 class Remembered:
-    """Of one submission."""
+    """What is remembered of one submission."""
 
     token: str | None = None
     """None before it was submitted, and for those of an older TMGG."""
@@ -40,13 +40,13 @@ class Remembered:
 
 
 class Memory:
-    """Of one runner."""
+    """What one runner remembers."""
 
     def __init__(self) -> None:
         self._remembered: dict[SubmissionPaths, Remembered] = {}
 
     def of(self, files: SubmissionFiles) -> Remembered:
-        """Of the very submission that these files are of."""
+        """What is remembered of the very submission that these files belong to."""
         token = files.token
         found = self.at(files.paths)
         if not found.is_of(token):
@@ -56,7 +56,7 @@ class Memory:
         return found
 
     def at(self, submission: SubmissionPaths) -> Remembered:
-        """Of the submission that was there when somebody last looked. Looks at nothing."""
+        """What is remembered of the submission that was there last. Looks at nothing."""
         return self._remembered.setdefault(submission, Remembered())
 
     def forget(self, submission: SubmissionPaths) -> None:

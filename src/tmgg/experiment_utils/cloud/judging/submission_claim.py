@@ -9,7 +9,7 @@ from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 
 def read_claim(files: SubmissionFiles) -> Claim | None:
-    """Of the submission, or of the batch that it is part of; None where there is no intent.
+    """The claim of the submission, or of its batch; None where there is no intent.
 
     Raises OSError when nobody could look: then nobody can tell whose a job is.
     """

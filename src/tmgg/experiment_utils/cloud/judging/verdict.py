@@ -261,7 +261,7 @@ def _why(
 
 
 def _by_signal(record: ExitRecord, view: JobView | None, logs: LogTails) -> Failure | None:
-    """Of a job whose script was sent a signal that nothing else explains."""
+    """The failure of a job whose script was sent a signal that nothing else explains."""
     if not record.signal or (view is not None and view.kind is not None):
         return None
     told = diagnose_exit(record, None, "", logs)
@@ -286,7 +286,7 @@ def _was_told_to_end(result: TaskOutput) -> bool:
 def _with_its_script(
     evidence: Evidence, result: TaskOutput, view: JobView | None
 ) -> Failure | None:
-    """Of an experiment that SIGTERM ended because its job script had been killed."""
+    """The failure of an experiment that SIGTERM ended because its job script had been killed."""
     if view is None or evidence.exit_record is not None:
         return None
     if not _was_told_to_end(result) or not _was_killed(view):
@@ -304,7 +304,7 @@ def _never_began(evidence: Evidence) -> bool:
 
 
 def _why_unbegun(evidence: Evidence, view: JobView | None, logs: LogTails) -> Failure:
-    """Of a run whose turn had not come when its job ended; the logs are the job's."""
+    """Why a run's turn had not come when its job ended; the logs are the job's."""
     if view is not None and view.kind in ("cancelled", "node_fail", "preempted"):
         return _from_state(view, None)
     exit_code = view.exit_code if view is not None else None

@@ -39,7 +39,7 @@ class Wish:
 
 
 def available_cpus() -> list[str]:
-    """Those that this process may use."""
+    """The CPUs that this process may use."""
     return [str(cpu) for cpu in sorted(os.sched_getaffinity(0))]
 
 

@@ -196,5 +196,5 @@ def _live_pid(job_id: str) -> int | None:
 
 
 def make_runner(options: Mapping[str, Any]) -> LocalRunner:
-    """For the factory: `options` are `LocalConfig` fields."""
+    """What the factory calls; `options` are fields of `LocalConfig`."""
     return LocalRunner(parse_options(LocalConfig, options, what="local"))

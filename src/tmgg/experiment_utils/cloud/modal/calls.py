@@ -179,7 +179,7 @@ def _sdk() -> Any:
 
 
 def _options(config: ModalConfig, timeout_s: int | None, environment: str | None) -> dict[str, Any]:
-    """For `with_options`, which takes None as "as deployed"."""
+    """Arguments of `with_options`, which takes None as "as deployed"."""
     modal = _sdk()
     limit_s = config.timeout_seconds if timeout_s is None else timeout_s
     options: dict[str, Any] = {

@@ -42,7 +42,7 @@ def deliver(submission: SubmissionPaths, call_id: str, envelope: Envelope) -> No
 
 @contextlib.contextmanager
 def _alone(submission: SubmissionPaths) -> Iterator[None]:
-    """Of several processes that collect, one writes; the others wait for it."""
+    """One of the processes that collect writes; the others wait for it."""
     descriptor = os.open(submission.folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -241,5 +241,5 @@ def _table(options: Mapping[str, object]) -> list[str]:
 
 
 def make_runner(options: Mapping[str, Any]) -> ModalRunner:
-    """For the factory: `options` are `ModalConfig` fields."""
+    """What the factory calls; `options` are fields of `ModalConfig`."""
     return ModalRunner(ModalConfig.from_mapping(options))

@@ -14,7 +14,7 @@ _SILENT_S = 120.0
 
 
 class Activity:
-    """Of one Ray, from the time when it is up.
+    """What one Ray does, from the time when it is up.
 
     `has_open_jobs` raises QueryError where there is no answer; `has_runs` looks at the processes.
     """

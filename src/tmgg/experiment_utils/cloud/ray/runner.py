@@ -253,5 +253,5 @@ def _restarts_of(name: str) -> int:
 
 
 def make_runner(options: Mapping[str, Any]) -> RayRunner:
-    """For the factory: `options` are `RayConfig` fields."""
+    """What the factory calls; `options` are fields of `RayConfig`."""
     return RayRunner(RayConfig.from_mapping(options))

@@ -8,7 +8,7 @@ from tmgg.errors import ConfigError
 
 LONGEST_NAME_BYTES = 255
 LONGEST_PATH_BYTES = 4095
-"""Of Linux, without the byte that ends it."""
+"""Linux's limit, without the byte that ends a path."""
 NAMES_SHOWN = 4
 SHOWN_LETTERS = 60
 

@@ -27,7 +27,7 @@ def recording(paths: RunPaths) -> Iterator[None]:
 
 @contextlib.contextmanager
 def recording_batch(batch: BatchPaths) -> Iterator[None]:
-    """For a batch that is new: one that is there all the same is another process's."""
+    """Record a new batch; one that is there all the same is another process's."""
     try:
         yield
     except OSError as error:
@@ -48,7 +48,7 @@ def _is_seen(batch: BatchPaths) -> bool:
 
 @contextlib.contextmanager
 def continuing(submission: SubmissionPaths) -> Iterator[None]:
-    """For the next submission of a run: one that is there already is another process's."""
+    """Record the next submission of a run; one that is there already is another process's."""
     try:
         yield
     except RunExistsError as error:

@@ -22,7 +22,7 @@ from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 
 class RunCanceller:
-    """Of the runs of one backend."""
+    """Cancels the runs of one backend."""
 
     def __init__(
         self, backend: Backend, finder: RunFinder, judge: Judge, poller: RunPoller

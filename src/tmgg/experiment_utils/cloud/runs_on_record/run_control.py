@@ -92,7 +92,7 @@ class RunControl(Protocol):
         ...
 
     def existing(self, run_ids: Sequence[str]) -> list[str]:
-        """Those of the ids that new runs cannot have, as far as can be told before submitting."""
+        """Which of the ids new runs cannot have, as far as is known before submitting."""
         ...
 
     def match_earlier(

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class RunSubmitter:
-    """Of the runs of one backend."""
+    """Submits the runs of one backend."""
 
     def __init__(
         self, backend: Backend, finder: RunFinder, judge: Judge, poller: RunPoller

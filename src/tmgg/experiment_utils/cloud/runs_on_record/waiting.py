@@ -101,12 +101,12 @@ class Watch:
 
     @property
     def open_ids(self) -> list[str]:
-        """Those that have not ended."""
+        """The runs that have not ended."""
         return list(self._states)
 
     @property
     def pending_ids(self) -> list[str]:
-        """Those that have not begun, as far as is known."""
+        """The runs that have not begun, as far as is known."""
         return [run_id for run_id, state in self._states.items() if state.status == "pending"]
 
     def show_held(self, run_ids: Sequence[str], *, note: str) -> None:

@@ -104,7 +104,7 @@ class SlurmClient:
         self.submitted_to: dict[str, str] = {}
         """By job: the cluster, where sbatch named one."""
         self.places: dict[str, Places] = {}
-        """Of jobs that were asked about; see `job_places`."""
+        """Where the jobs write that were asked about; see `job_places`."""
         self._accounting_fields = list(parsing.ACCOUNTING_FIELDS)
 
     def cluster(self) -> str | None:

@@ -18,5 +18,5 @@ def base_of(job_id: str) -> str:
 
 
 def whole_arrays(job_ids: Sequence[str]) -> list[str]:
-    """For a question that is short, however many elements of an array are meant."""
+    """The arrays of these jobs, so that a question is short, however many elements are meant."""
     return list(dict.fromkeys(base_of(job_id) for job_id in job_ids))

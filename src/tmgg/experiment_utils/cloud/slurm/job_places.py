@@ -19,7 +19,7 @@ ASKED_AT_ONCE = 25
 
 
 def find_places(client: SlurmClient, entries: Iterable[QueueEntry]) -> dict[str, Places]:
-    """Of these jobs, by their number in Slurm; without those that could not be asked about."""
+    """Where these jobs write, by their number in Slurm; none for a job nobody could ask about."""
     found: dict[str, Places] = {}
     asked = 0
     for entry in entries:

@@ -85,5 +85,5 @@ def slurm_runs(backend: SlurmBackend, clock: Clock | None = None) -> RecordedRun
 
 
 def make_runner(options: Mapping[str, Any]) -> SlurmRunner:
-    """For the factory: `options` are `SlurmConfig` fields."""
+    """What the factory calls; `options` are fields of `SlurmConfig`."""
     return SlurmRunner(SlurmConfig.from_mapping(options))

@@ -80,7 +80,7 @@ def _is_absent(view: JobView | None) -> bool:
 
 
 def _not_confirmed(client: SlurmClient, job_ids: Sequence[str], *, is_alone: bool) -> list[str]:
-    """Those of which the controller does not say, asked about each alone, that it has no such job.
+    """The jobs of which the controller, asked about each alone, does not say that it has none.
 
     `is_alone`: the accounts did not answer; then scontrol must say it, too. A squeue may ask
     another cluster, and what only one command says of one number is no proof of an end.

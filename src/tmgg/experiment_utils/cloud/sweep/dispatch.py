@@ -26,7 +26,7 @@ class Dispatched:
 
     @property
     def run_ids(self) -> set[str]:
-        """Those that wait no more."""
+        """The runs that wait no more."""
         return self.launched.keys() | self.refused.keys()
 
 

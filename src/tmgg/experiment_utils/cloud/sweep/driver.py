@@ -58,7 +58,7 @@ class Sweep:
         self._waiting = deque(plan.requests)
         self._retrying: deque[str] = deque()
         self._last_state: dict[str, RunState] = {}
-        """Of those that are to be submitted again: how they ended."""
+        """How the runs ended that are to be submitted again."""
         self._begun_count = 0
         """Runs that ended after they had begun."""
         self._begun_before: dict[str, int] = {}

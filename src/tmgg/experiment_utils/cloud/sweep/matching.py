@@ -55,7 +55,7 @@ class Matching:
     requests: list[TaskRequest]
     """With the ids of the earlier runs, where there are some."""
     recognised: frozenset[str] = frozenset()
-    """Those ids."""
+    """The ids of earlier runs among them."""
     other_code: Mapping[str, str] = field(default_factory=dict)
     """What has changed (files, for people) for those that another version of the code made, by run
     id."""
@@ -71,7 +71,7 @@ class Matching:
 
 
 def identity_of(request: TaskRequest) -> Identity:
-    """Of a checked request."""
+    """The identity of a checked request."""
     if request.identity is not None:
         return request.identity
     target = request.target or target_of(request.config)
@@ -154,7 +154,7 @@ def refuse_other_content(paths: RunPaths, request: TaskRequest) -> None:
 def without_changed_code(
     matching: Matching, asked: Sequence[TaskRequest], states: Mapping[str, Found]
 ) -> Matching:
-    """Those that another version of the code completed, or runs, are new runs, as they were asked.
+    """Runs that another version of the code completed, or runs, become new runs, as asked.
 
     One that failed is submitted again, with today's code, anyway. Raises RunExistsError for a run
     whose id the caller chose.
@@ -185,7 +185,7 @@ def _by_old_key(
     output_dir: Path,
     base_dir: Path,
 ) -> dict[str, str]:
-    """Those of an older TMGG, where target and config are certain to be all that there is to it."""
+    """Runs of an older TMGG of which target and config are certain to be everything."""
     requests = [request for request in requests if _is_certain(request)]
     known = [_with_runs(record, with_program=False) for record in records]
     keys = [_old_key_of(request) for request in requests]
@@ -248,7 +248,7 @@ def _nearest(
     taken: Collection[str],
     existing: Collection[str],
 ) -> tuple[dict[str, list[str]], int]:
-    """For each in what it differs from the earlier run of its program that is most like it.
+    """In what each differs from the earlier run of its program that is most like it.
 
     Also how many runs of an older TMGG there are that nobody took and that may be the same.
     """

@@ -41,7 +41,7 @@ def same_config_elsewhere(
     asked: Mapping[str, tuple[Identity, Mapping[str, Any]]],
     known: Sequence[tuple[Identity, Mapping[str, Any]]],
 ) -> dict[str, str]:
-    """For each request the program, gone since, that made a run which else is the same."""
+    """The program of each request, gone since, that made a run which is otherwise the same."""
     gone: dict[str, str] = {}
     for identity, config in known:
         file = gone_file(identity.program)

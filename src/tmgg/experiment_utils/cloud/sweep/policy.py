@@ -60,7 +60,7 @@ class RetryChanges:
     def after(
         self, kind: FailureKind, bad_nodes: tuple[str, ...], policy: SweepPolicy
     ) -> "RetryChanges":
-        """For the try after one that failed so; what earlier failures taught stays."""
+        """The changes for the try after such a failure; what earlier failures taught stays."""
         nodes = tuple(dict.fromkeys([*self.exclude_nodes, *bad_nodes]))
         grows = kind == "out_of_memory" and policy.memory_growth is not None
         return replace(

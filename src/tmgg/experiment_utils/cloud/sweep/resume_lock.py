@@ -19,7 +19,7 @@ _NAME = ".resume"
 
 
 class ResumeLock:
-    """Of one runner. A thread that holds it may enter it again."""
+    """The lock of one runner. A thread that holds it may enter it again."""
 
     def __init__(self) -> None:
         self._local = threading.local()

@@ -17,7 +17,7 @@ _UNITS_MB = {**fields.MEGABYTES, "P": 1024**3}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """Of all runs together, if each takes all of its time; None is what nobody can tell."""
+    """What all runs together cost if each takes all of its time; None is not known."""
 
     node_hours: float | None
     gpu_hours: float | None

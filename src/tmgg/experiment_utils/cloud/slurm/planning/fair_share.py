@@ -10,7 +10,7 @@ SHARE_FORMAT = "Account,User,RawShares,NormShares,RawUsage,EffectvUsage,FairShar
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FairShare:
-    """Of one account of the user."""
+    """How much one account of the user has used of its share."""
 
     account: str
     factor: float

@@ -70,7 +70,7 @@ class _Job:
     run: str
     """Shell that says which run the job is, and where its files are."""
     folder: str = ""
-    """For templates of a site's own that were written before there were arrays."""
+    """Only templates of a site's own use it that were written before there were arrays."""
     ended: str = ""
     array: str | None = None
     outlives_nodes: bool = False

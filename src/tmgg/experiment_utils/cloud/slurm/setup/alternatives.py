@@ -104,7 +104,7 @@ def _open(axis: Axis, given: Mapping[str, Any]) -> Axis:
 
 
 def _features(nodes: Sequence[Node]) -> list[str]:
-    """Those of the most nodes first."""
+    """The features of nodes, the most common first."""
     counted = Counter(name for node in nodes for name in node.features)
     return sorted(counted, key=lambda name: (-counted[name], name))
 

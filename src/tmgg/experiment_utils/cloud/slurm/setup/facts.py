@@ -21,7 +21,7 @@ class Facts:
     version: str
     settings: Settings
     partitions: Sequence[Settings]
-    """Those that this user may see."""
+    """The partitions that this user may see."""
     nodes: Mapping[str, Sequence[Node]]
     """By partition."""
     associations: Sequence[Settings]

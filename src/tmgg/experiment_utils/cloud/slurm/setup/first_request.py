@@ -72,7 +72,7 @@ def admitted(facts: Facts) -> list[str]:
 
 
 def nodes_of(facts: Facts, partition: str | None) -> Sequence[Node]:
-    """Of the partition, or of the site's default where it is None."""
+    """The nodes of the partition, or of the site's default where it is None."""
     if partition is None:
         default = [row for row in facts.partitions if row.get("Default") == "YES"]
         partition = default[0].get("PartitionName") if default else None

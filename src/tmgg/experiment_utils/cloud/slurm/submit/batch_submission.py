@@ -46,7 +46,7 @@ RenderScript = Callable[[SlurmConfig, BatchPaths, str], str]
 
 
 class BatchSubmitter:
-    """Of one sweep."""
+    """Submits the batches of one sweep."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class BatchSubmitter:
         self._existing = set(runs.existing(run_ids)) if resume else set()
         self._failed: dict[str, RunState] = {}
         self._newest: dict[str, int] = {}
-        """Of those: the submission that failed."""
+        """The number of the submission of each that failed."""
         self._begun: list[SubmissionPaths] = []
         self._number = _last_number(backend.traits.output_dir, plan.sweep_id)
 
@@ -269,7 +269,7 @@ def _has_failed(state: RunState) -> bool:
 
 
 def _last_number(output_dir: Path, sweep_id: str) -> int:
-    """Of the sweep's batches; 0 for none. Raises OSError when nobody could look."""
+    """The last number of the sweep's batches; 0 for none. Raises OSError when nobody could look."""
     names = listing(output_dir / BatchPaths.FOLDER_NAME)
     numbers = [name.rpartition(".")[2] for name in names if name.startswith(f"{sweep_id}.")]
     return max((int(number) for number in numbers if number.isdigit()), default=0)

@@ -26,7 +26,7 @@ def changed(config: SlurmConfig, changes: RetryChanges) -> SlurmConfig:
 
 
 def bad_nodes(client: SlurmClient, partition: str | None, expression: str) -> list[str]:
-    """Those of a job's nodes that failed it: the only one, or those that are out now."""
+    """Which of a job's nodes failed it: the only one, or those that are out now."""
     if not expression:
         return []
     try:

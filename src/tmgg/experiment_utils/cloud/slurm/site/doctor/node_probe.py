@@ -211,7 +211,7 @@ def _can_be_loaded(library: str) -> bool:
 
 
 def _listen(port: int) -> socket.socket:
-    """For both families where there is IPv6: nodes may have no other addresses."""
+    """A socket for both families where there is IPv6: nodes may have no other addresses."""
     # The kernel completes connections by itself; nobody needs to accept them.
     if socket.has_dualstack_ipv6():
         return socket.create_server(
