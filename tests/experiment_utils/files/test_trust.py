@@ -22,6 +22,17 @@ MEMBERS = f"{ALICE} {BOB} %{TEAM}"
 SOURCE = Path(trust.__file__).parents[3]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def others_can_run_python() -> None:
+    """A checkout below /root, for one, is closed to them."""
+    try:
+        answer = as_user(ALICE, "import tmgg; print(0)")
+    except PermissionError as error:
+        answer = str(error)
+    if answer != 0:
+        pytest.skip(f"other users cannot run this project's Python: {answer}")
+
+
 @pytest.fixture
 def shared() -> Iterator[Path]:
     """A folder below sticky /tmp, root's, open to all to look in."""

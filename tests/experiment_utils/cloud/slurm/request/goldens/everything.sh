@@ -38,6 +38,7 @@ tmgg_stage=claim
 tmgg_signal=
 tmgg_asked=
 tmgg_interrupted=
+tmgg_releaser=
 
 tmgg_now() { # bash before 5.0 has no EPOCHREALTIME; some locales write it with a comma
     local now=${EPOCHREALTIME:-$(date +%s.%N)}
@@ -150,6 +151,7 @@ tmgg_exit() {
     local code=$?
     trap - EXIT
     trap '' TERM USR2 HUP INT QUIT USR1 XCPU # the record must still be written
+    tmgg_end_release
     if [ "$tmgg_stage" = claim ]; then return; fi
     tmgg_phase batch_end
     tmgg_record "$code"
@@ -190,8 +192,37 @@ tmgg_ask() {
     echo "tmgg: the experiment is asked to save its state and end ($tmgg_asked)" >&2
 }
 
-tmgg_wait() { # process id; the signal above only interrupts the waiting
+# From Slurm 26.05 on srun ends only when the controller has heard of its step's end. While that is down
+# it is enough that the experiment has left its exit code, and nothing of a step runs on this node.
+tmgg_release() { # process id of srun
+    local processes
+    until [ -s "$tmgg_dir/entrypoint_exit_code" ]; do
+        sleep 5 2> /dev/null
+        kill -0 $$ 2> /dev/null || return # the script was killed
+    done
+    while sleep 5 2> /dev/null; do
+        kill -0 $$ 2> /dev/null || return
+        processes=$(timeout 20 scontrol listpids "$SLURM_JOB_ID" 2> /dev/null)
+        case $processes in
+            *" $SLURM_JOB_ID "*batch*) [[ $processes =~ " $SLURM_JOB_ID "+[0-9] ]] || break ;;
+        esac
+    done
+    echo "tmgg: the experiment has ended; its srun, which waits for the controller, is killed" >&2
+    kill -KILL "$1"
+}
+
+tmgg_end_release() {
+    if [ -n "$tmgg_releaser" ]; then kill "$tmgg_releaser" 2> /dev/null; fi
+    tmgg_releaser=
+}
+
+tmgg_wait() { # process id, nodes; the signal above only interrupts the waiting
     local code
+    if [ "$2" = 1 ]; then # of others, this node does not tell
+        tmgg_release "$1" > /dev/null &
+        tmgg_releaser=$!
+        disown "$tmgg_releaser"
+    fi
     wait "$1"
     tmgg_srun_code=$?
     while [ -n "$tmgg_interrupted" ] && [ "$tmgg_srun_code" -gt 128 ]; do
@@ -201,6 +232,7 @@ tmgg_wait() { # process id; the signal above only interrupts the waiting
         if [ "$code" -eq 127 ]; then break; fi # it had ended, of a signal of its own
         tmgg_srun_code=$code
     done
+    tmgg_end_release
 }
 
 # The experiment saved its state because it was asked to: the job goes back into the queue. Where it
@@ -295,7 +327,7 @@ srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" \
     --min-worker-port=20002 --max-worker-port=29999 \
     -- \
     '/opt/my env/bin/python3' -u -c 'import sys; from tmgg.experiment_utils.job.slurm_step import forget_step; forget_step(); from tmgg.experiment_utils.job.execute import execute_task; sys.exit(execute_task(sys.argv[1]))' "$tmgg_dir" &
-tmgg_wait $!
+tmgg_wait $! "$SLURM_JOB_NUM_NODES"
 if grep -q '^entrypoint_start ' "$tmgg_dir/phases"; then tmgg_stage=entrypoint; fi
 tmgg_phase ray_end
 kill -USR1 "$tmgg_keepers_srun" 2> /dev/null # srun passes it on; at a TERM it kills the keepers

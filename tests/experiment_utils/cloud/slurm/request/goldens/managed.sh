@@ -26,6 +26,7 @@ tmgg_stage=claim
 tmgg_signal=
 tmgg_asked=
 tmgg_interrupted=
+tmgg_releaser=
 
 tmgg_now() { # bash before 5.0 has no EPOCHREALTIME; some locales write it with a comma
     local now=${EPOCHREALTIME:-$(date +%s.%N)}
@@ -138,6 +139,7 @@ tmgg_exit() {
     local code=$?
     trap - EXIT
     trap '' TERM USR2 HUP INT QUIT USR1 XCPU # the record must still be written
+    tmgg_end_release
     if [ "$tmgg_stage" = claim ]; then return; fi
     tmgg_phase batch_end
     tmgg_record "$code"
@@ -178,8 +180,37 @@ tmgg_ask() {
     echo "tmgg: the experiment is asked to save its state and end ($tmgg_asked)" >&2
 }
 
-tmgg_wait() { # process id; the signal above only interrupts the waiting
+# From Slurm 26.05 on srun ends only when the controller has heard of its step's end. While that is down
+# it is enough that the experiment has left its exit code, and nothing of a step runs on this node.
+tmgg_release() { # process id of srun
+    local processes
+    until [ -s "$tmgg_dir/entrypoint_exit_code" ]; do
+        sleep 5 2> /dev/null
+        kill -0 $$ 2> /dev/null || return # the script was killed
+    done
+    while sleep 5 2> /dev/null; do
+        kill -0 $$ 2> /dev/null || return
+        processes=$(timeout 20 scontrol listpids "$SLURM_JOB_ID" 2> /dev/null)
+        case $processes in
+            *" $SLURM_JOB_ID "*batch*) [[ $processes =~ " $SLURM_JOB_ID "+[0-9] ]] || break ;;
+        esac
+    done
+    echo "tmgg: the experiment has ended; its srun, which waits for the controller, is killed" >&2
+    kill -KILL "$1"
+}
+
+tmgg_end_release() {
+    if [ -n "$tmgg_releaser" ]; then kill "$tmgg_releaser" 2> /dev/null; fi
+    tmgg_releaser=
+}
+
+tmgg_wait() { # process id, nodes; the signal above only interrupts the waiting
     local code
+    if [ "$2" = 1 ]; then # of others, this node does not tell
+        tmgg_release "$1" > /dev/null &
+        tmgg_releaser=$!
+        disown "$tmgg_releaser"
+    fi
     wait "$1"
     tmgg_srun_code=$?
     while [ -n "$tmgg_interrupted" ] && [ "$tmgg_srun_code" -gt 128 ]; do
@@ -189,6 +220,7 @@ tmgg_wait() { # process id; the signal above only interrupts the waiting
         if [ "$code" -eq 127 ]; then break; fi # it had ended, of a signal of its own
         tmgg_srun_code=$code
     done
+    tmgg_end_release
 }
 
 # The experiment saved its state because it was asked to: the job goes back into the queue. Where it
@@ -244,7 +276,7 @@ srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per
     --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=0 --wait=0 --no-kill \
     python -u -m tmgg.experiment_utils.ray_cluster "$tmgg_dir" \
     --gpus="1" --ports=20000-31999 --ray-port=6380 --interface=ib0 --object-store-mb=500 --scratch=/local --start-timeout=300 &
-tmgg_wait $!
+tmgg_wait $! "$SLURM_JOB_NUM_NODES"
 if [ "$tmgg_srun_code" -ge 128 ]; then
     if [ -e "$tmgg_dir/ray_head" ]; then echo "tmgg: the supervisor of the head was killed" >&2; fi
     env -u SLURM_MEM_PER_CPU -u SLURM_MEM_PER_GPU -u SLURM_MEM_PER_NODE \

@@ -61,6 +61,28 @@ def test_the_experiments_own_exit_code_is_the_jobs(
         paths.ended.unlink()
 
 
+_BATCH_ONLY = "PID JOBID STEPID LOCALID GLOBALID\n11       77       batch    0       0"
+
+
+def test_an_srun_that_waits_for_the_controller_is_not_waited_for_when_its_step_is_over(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin", experiment=f"{SUCCESS}; exec /bin/sleep 100")
+    script(commands.folder / "sleep", "exec /bin/sleep 0.01")
+    step = "12       77       0        0       0"
+    shown = f'[ -e shown ] || printf "%s\n" "{step}"; touch shown; printf "%s\n" "{_BATCH_ONLY}"'
+    script(commands.folder / "scontrol", f'printf "%s " "$@" >> asked; {shown}')
+    done = commands.run(render(paths), base)
+    assert done.returncode == 0
+    assert exit_record(paths).entrypoint_exit_code == 0
+    assert (base / "asked").read_text() == "listpids 77 " * 2
+
+
+def script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
 @pytest.mark.parametrize(("srun", "exit_code"), [("exit 0", 97), ("exit 5", 5)])
 def test_an_srun_that_ends_without_the_experiments_exit_code_never_counts_as_success(
     base: Path, paths: SubmissionPaths, tmp_path: Path, srun: str, exit_code: int
