@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from tmgg.console import report
+from tmgg.console.numbers import render_number
 from tmgg.console.printing import put_table
 from tmgg.console.ranking import Ranking
 from tmgg.console.sweep_summary import SweepRow
-from tmgg.console.sweep_table import METRICS_SHOWN, render_number
+from tmgg.console.sweep_table import METRICS_SHOWN
 from tmgg.experiment_utils.cloud.runs import ExperimentResult
 from tmgg.experiment_utils.run_folder.failures import failure
 

@@ -184,3 +184,16 @@ def test_the_screen_in_the_docs_is_what_is_printed(
     shown = [*lines[:5], *(line for line in lines if "no room" in line)]
     page = (Path(__file__).parents[2] / "docs" / "jobs.md").read_text()
     assert "\n".join(shown) in page
+
+
+@pytest.mark.parametrize("first", [0.1, 1234567.0])
+def test_runs_that_are_ranked_do_not_look_alike(
+    first: float, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = first * 1e-6 / 1234.567
+    values = [first + number * step for number in (2, 0, 1)]
+    rows = [row(n, f"n={n}", metrics={"val_loss": value}) for n, value in enumerate(values)]
+    head, *lines = printed(rows, None, capsys, monkeypatch)
+    place = head.split().index("val_loss")
+    assert len({line.split()[place] for line in lines[:3]}) == 3
+    assert lines[3] == f"best val_loss: {lines[1].split()[place]} (#1 n=1)"

@@ -8,7 +8,8 @@ from tmgg.cli.run_json import status_of
 from tmgg.cli.sweep_listing import ListedSweep
 from tmgg.console.causes import summarize
 from tmgg.console.durations import render_age
-from tmgg.console.sweep_table import render_number, short_ids
+from tmgg.console.numbers import render_numbers
+from tmgg.console.sweep_table import short_ids
 from tmgg.console.tables import Column
 from tmgg.errors import RunError
 from tmgg.experiment_utils.cloud.judging.polling import Found
@@ -50,11 +51,22 @@ def sweep_columns(sweeps: Sequence[ListedSweep]) -> list[Column]:
         *states,
         Column(
             name="best",
-            cells=["" if at is None else f"{name} {render_number(at)}" for name, at in bests],
+            cells=best_cells(bests),
             rank=2,
         ),
         Column(name="age", cells=ages, rank=4),
     ]
+
+
+def best_cells(bests: Sequence[tuple[str, float | None]]) -> list[str]:
+    """Metric and value of each sweep; values of one metric are told apart."""
+    cells = ["" for _each in bests]
+    for metric in {name for name, _at in bests}:
+        places = [place for place, (name, _at) in enumerate(bests) if name == metric]
+        words = render_numbers([bests[place][1] for place in places])
+        for place, value in zip(places, words, strict=True):
+            cells[place] = f"{metric} {value}" if value else ""
+    return cells
 
 
 def run_columns(shown: Sequence[tuple[KnownRun, Found]]) -> list[Column]:

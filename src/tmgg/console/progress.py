@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tmgg.console.causes import summarize
 from tmgg.console.durations import render_duration
+from tmgg.console.numbers import render_number
 from tmgg.console.pace import Pace
 from tmgg.console.ranking import Ranking
 from tmgg.console.run_names import short_id
@@ -132,7 +133,7 @@ def render_best(
     title = titles.get(best.run_id, "")
     name = f"run {short_id(best.run_id) if is_short else best.run_id}"
     named = f"{title} ({name})" if title else name
-    return f"best {progress.ranking.name} {best.value:.6g}: {named}"
+    return f"best {progress.ranking.name} {render_number(best.value)}: {named}"
 
 
 def _named(run_id: str, titles: Mapping[str, str], *, with_id: bool) -> str:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from tmgg.console import sweep_table
 from tmgg.console.causes import group_by_cause, render_causes
+from tmgg.console.numbers import render_number
 from tmgg.console.overrides import in_short
 from tmgg.console.ranking import Ranking
 from tmgg.console.sweep_summary import SweepRow, best_of, sort_rows
-from tmgg.console.sweep_table import render_number
 from tmgg.console.tables import Column, put_runs
 from tmgg.console.visible import visible, visible_line
 from tmgg.console.words import width_of_terminal, wrapped
@@ -89,7 +89,7 @@ def render_best(rows: Sequence[SweepRow], ranking: Ranking) -> str:
     best = best_of(rows, ranking)
     if best is None or len(rows) < 2:
         return ""
-    value = render_number(best.result.metrics[ranking.name])
+    value = sweep_table.render_metric(best, rows, ranking.name)
     named = f"#{best.number} {visible_line(best.title)}".rstrip()
     return f"best {ranking.name}: {value} ({named})"
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from tmgg.console.durations import render_duration
+from tmgg.console.numbers import render_numbers
 from tmgg.console.overrides import Overrides, parse_title, short_names, varying
 from tmgg.console.ranking import Ranking
 from tmgg.console.run_names import short_id
@@ -49,7 +50,7 @@ def metric_columns(
     return [
         Column(
             name=name,
-            cells=[_metric(row, name) for row in rows],
+            cells=render_numbers([row.result.metrics.get(name) for row in rows]),
             rank=NEVER_LEFT_OUT if name == objective else _METRICS,
             is_number=True,
         )
@@ -150,11 +151,7 @@ def _no_such(pattern: str, columns: Sequence[Column]) -> str:
     return f"there is no column {pattern!r}; there are {', '.join(names[:NAMES_SHOWN])}{more}"
 
 
-def render_number(value: float) -> str:
-    """Six significant digits; whole numbers and truth values whole."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _metric(row: SweepRow, name: str) -> str:
-    metrics = row.result.metrics
-    return render_number(metrics[name]) if name in metrics else ""
+def render_metric(row: SweepRow, rows: Sequence[SweepRow], name: str) -> str:
+    """A value of a run that has it, as it stands in the column of all rows."""
+    others = [each.result.metrics.get(name) for each in rows]
+    return render_numbers([row.result.metrics[name], *others])[0]

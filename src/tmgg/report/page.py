@@ -10,7 +10,7 @@ from string import Template
 
 from tmgg import __version__
 from tmgg.console.durations import render_duration, render_time
-from tmgg.console.sweep_table import render_number
+from tmgg.console.numbers import render_numbers
 from tmgg.console.visible import visible
 from tmgg.report import style
 from tmgg.report.costs import Costs, add_costs
@@ -84,8 +84,10 @@ def _facts(report: Report, best: ReportRun | None) -> str:
         words = f"failed, of {kinds} cause{'' if kinds == 1 else 's'}"
         facts.append((str(counts["failed"]), words, "bad"))
     if best is not None:
-        value = render_number(best.metrics[report.ranking.name])
-        facts.append((value, f"best {report.ranking.name}: {_name(best)}", ""))
+        metric = report.ranking.name
+        values = [run.metrics.get(metric) for run in report.runs]
+        value = render_numbers([best.metrics[metric], *values])[0]
+        facts.append((value, f"best {metric}: {_name(best)}", ""))
     facts += _span_fact(report) + _cost_facts(report)
     items = [
         f"<li><b class='{kind}'>{escaped(number)}</b><span>{escaped(words)}</span></li>"

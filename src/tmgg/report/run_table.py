@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tmgg.console.durations import render_duration
+from tmgg.console.numbers import render_numbers
 from tmgg.console.overrides import short_names, typed, varying
-from tmgg.console.sweep_table import choose_metrics, render_number, short_ids
+from tmgg.console.sweep_table import choose_metrics, short_ids
 from tmgg.console.visible import visible_line
 from tmgg.experiment_utils.sampling.sizes import render_bytes
 from tmgg.report.drawing import escaped
@@ -86,7 +87,7 @@ def _metric_columns(report: Report) -> list[_Column]:
     chosen = choose_metrics(names, report.ranking)
     chosen.sort(key=lambda name: name != report.ranking.name)
     return [
-        _Column(name, [_metric(run, name) for run in report.runs], is_number=True)
+        _Column(name, _metrics([run.metrics.get(name) for run in report.runs]), is_number=True)
         for name in chosen
     ]
 
@@ -102,10 +103,11 @@ def _use_columns(runs: Sequence[ReportRun]) -> list[_Column]:
     return [_Column(name, each, is_number=True) for name, each in cells.items()]
 
 
-def _metric(run: ReportRun, name: str) -> _Cell:
-    if name not in run.metrics:
-        return _Cell("")
-    return _Cell(render_number(run.metrics[name]), _plain(run.metrics[name]))
+def _metrics(values: Sequence[float | None]) -> list[_Cell]:
+    return [
+        _Cell("") if value is None else _Cell(shown, _plain(value))
+        for shown, value in zip(render_numbers(values), values, strict=True)
+    ]
 
 
 def _plain(value: float) -> str:

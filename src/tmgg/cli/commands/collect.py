@@ -122,7 +122,7 @@ def _put_results(rows: "Sequence[SweepRow]", ranking: "Ranking", patterns: "Sequ
         say(line)
     best = best_of(rows, ranking)
     if best is not None and len(rows) > 1:
-        value = sweep_table.render_number(best.result.metrics[ranking.name])
+        value = sweep_table.render_metric(best, rows, ranking.name)
         put(f"best {ranking.name}: {value} (run {best.result.run_id})")
     failed = [row.result for row in rows if row.result.failure is not None]
     if len(rows) == 1 and failed:

@@ -111,8 +111,8 @@ def _put_details(details: dict[str, Any]) -> None:
 
 def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
     from tmgg.console.durations import render_time
+    from tmgg.console.numbers import render_number
     from tmgg.console.report import METRICS_OF_A_RUN_SHOWN
-    from tmgg.console.sweep_table import render_number
     from tmgg.console.visible import visible_line
     from tmgg.experiment_utils.cloud.judging.diagnosis import changed_words
 

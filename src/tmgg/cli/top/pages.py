@@ -8,7 +8,8 @@ from tmgg.cli.list_columns import run_columns, sweep_columns
 from tmgg.cli.run_details import describe
 from tmgg.cli.top.snapshot import ShownGroup, ShownRun
 from tmgg.console.durations import render_time
-from tmgg.console.sweep_table import columns_of_titles, render_number
+from tmgg.console.numbers import render_number
+from tmgg.console.sweep_table import columns_of_titles
 from tmgg.console.tables import Column
 from tmgg.console.visible import visible, visible_line
 
