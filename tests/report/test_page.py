@@ -68,7 +68,10 @@ def test_the_page_has_all_its_parts() -> None:
     ):  # fmt: skip
         assert heading in page.texts
     assert page.count("tr") == 1 + 12
-    assert "12 runs: 10 completed, 2 failed. Objective: val_loss (less is better)." in page.texts
+    assert (
+        "12 runs: 10 completed, 2 failed. Objective: val_loss (less is better). "
+        "Tried lr: 0.001, 0.1; width: 64, 256; seed: 0, 1, 2." in page.texts
+    )
     assert "2 runs: user_error" in page.texts
 
 

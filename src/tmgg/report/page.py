@@ -11,15 +11,20 @@ from string import Template
 from tmgg import __version__
 from tmgg.console.durations import render_duration, render_time
 from tmgg.console.numbers import render_numbers
+from tmgg.console.overrides import short_names, varying
 from tmgg.console.visible import visible
 from tmgg.report import style
 from tmgg.report.costs import Costs, add_costs
-from tmgg.report.drawing import Figure, escaped, render_value
+from tmgg.report.drawing import Figure, escaped, render_value, shortened
 from tmgg.report.figures import by_parameter, hours, learning, parallel, timeline
+from tmgg.report.figures.by_parameter import in_order
 from tmgg.report.model import Report, ReportCause, ReportRun
 from tmgg.report.run_table import render_table
 
 RUNS_NAMED = 8
+KEYS_TOLD, VALUES_TOLD = 8, 6
+WIDEST_OF_A_TELEPHONE = 620
+"""Of a figure that is made smaller to fit one; what is wider can be moved along."""
 ADVICE_SHOWN = 5
 
 
@@ -73,7 +78,23 @@ def _subtitle(report: Report) -> str:
     counts = Counter(run.status for run in report.runs)
     counted = ", ".join(f"{number} {status}" for status, number in counts.most_common())
     objective = f"Objective: {report.ranking.name} ({better} is better)."
-    return f"{len(report.runs)} runs: {counted}. {objective}"
+    return f"{len(report.runs)} runs: {counted}. {objective}{_varied(report)}"
+
+
+def _varied(report: Report) -> str:
+    """What the sweep tried: each hyperparameter with its values."""
+    rows = [run.overrides for run in report.runs]
+    keys = varying(rows) if len(rows) > 1 and all(rows) else []
+    names = short_names(keys)
+    tried = [f"{names[key]}: {_values([row.get(key, '-') for row in rows])}" for key in keys]
+    more = [f"and {len(tried) - KEYS_TOLD} more"] if len(tried) > KEYS_TOLD else []
+    return f" Tried {'; '.join([*tried[:KEYS_TOLD], *more])}." if tried else ""
+
+
+def _values(values: Sequence[str]) -> str:
+    told = in_order(values)
+    some = ", ".join(shortened(value) for value in told[:VALUES_TOLD])
+    return some if len(told) <= VALUES_TOLD else f"{some}, ... ({len(told)} values)"
 
 
 def _facts(report: Report, best: ReportRun | None) -> str:
@@ -176,7 +197,9 @@ def _by_parameter(report: Report) -> str:
 def _parallel(report: Report) -> str:
     found = parallel.draw(report)
     words = "A line for each run that completed; the strongest lines are the best runs."
-    return _explained(words, _figures(found, "wide")) if found else ""
+    # A few axes are read on a telephone; many are for moving along.
+    kind = "wide near" if found and found[0].width < WIDEST_OF_A_TELEPHONE else "wide"
+    return _explained(words, _figures(found, kind)) if found else ""
 
 
 def _curves(report: Report) -> str:
@@ -215,7 +238,7 @@ def _costs(report: Report) -> str:
     return _section(
         f"Where {render_value(costs.total)} {costs.unit}-hours went",
         f"<p class='faint'>{_cost_words(costs)}</p>{_legend(items)}"
-        f"{_figures(hours.draw(report), 'wide fit')}",
+        f"{_figures(hours.draw(report), 'wide bar')}",
     )
 
 

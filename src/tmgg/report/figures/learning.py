@@ -60,6 +60,7 @@ def _draw(ranked: Sequence[ReportRun], name: str) -> Figure:
     low = HEIGHT - _BOTTOM
     parts.append(drawing.line(_LEFT, low, WIDTH - _RIGHT, low, "axis"))
     parts.append(drawing.text(4, 12, name, kind="name"))
+    parts.append(drawing.text(WIDTH - _RIGHT, HEIGHT - 5, "step or epoch", anchor="end"))
     for place, run, points in reversed(lines):
         shown = [(horizontal(x), vertical(y)) for x, y in points]
         kind = f"curve {drawing.colour(place)}" if place < _COLOURED else "curve other"

@@ -15,6 +15,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 80, 44, 18
 _AXIS_WIDTH = 150
 MOST_AXES = 9
 MOST_WORDS = 12
+MOST_VALUES = 6
+"""Numbers that are named as they are; of more, round ones."""
 _BINS = 5
 """Lines are coloured by how good a run is, in so many steps."""
 
@@ -66,7 +68,7 @@ class _Axis:
             drawing.line(self.x, _TOP, self.x, HEIGHT - _BOTTOM, "axis"),
             drawing.text(self.x, _TOP - 24, name, anchor="middle", kind="name"),
         ]
-        if self._scale is not None:
+        if self._scale is not None and len(self._words) > MOST_VALUES:
             for tick in self._scale.ticks():
                 y = self._scale(tick)
                 parts.append(_label(self.x, y, drawing.render_value(tick)))
