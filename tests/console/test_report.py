@@ -151,8 +151,8 @@ def test_of_thousands_of_metrics_the_chosen_and_the_first_few_are_shown(
     table = capsys.readouterr().out
     header = table.split("run")[0].split()
     assert [name for name in header if name.startswith("m")] == [
-        *(f"m{index}" for index in range(METRICS_SHOWN - 1)),
         "m19999",
+        *(f"m{index}" for index in range(METRICS_SHOWN - 1)),
     ]
     assert "19992 more metrics are not shown" in table
     report.print_metrics(many, {})

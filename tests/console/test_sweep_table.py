@@ -5,6 +5,7 @@ import json
 import math
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,7 @@ import pytest
 from tmgg.console import report
 from tmgg.console.ranking import Ranking
 from tmgg.console.sweep_summary import SweepRow, save_summary
-from tmgg.console.sweep_table import chosen, overrides_columns, short_ids
-from tmgg.console.tables import Column
-from tmgg.errors import ConfigError
+from tmgg.console.sweep_table import metric_columns, other_columns, overrides_columns, short_ids
 from tmgg.experiment_utils.cloud.runs import ExperimentResult
 from tmgg.experiment_utils.run_folder.failures import failure
 
@@ -144,14 +143,34 @@ def test_short_ids_tell_as_much_as_whole_ones() -> None:
     assert short_ids(["20261123-141503-9f2c01ab-0", "20261124-141503-9f2c01ab-0"]) is None
 
 
-def test_columns_are_chosen_by_name_and_pattern() -> None:
-    table = [Column(name=name, cells=["1"], rank=4) for name in ("run", "val_a", "val_b", "time")]
-    assert [column.name for column in chosen(table, ["time", "val_*"])] == [
-        "run", "time", "val_a", "val_b",
+def test_the_metric_by_which_runs_are_ranked_comes_first() -> None:
+    rows = [row(0, "", metrics={"val_loss": 1, "accuracy": 2, "n": 3})]
+    shown = metric_columns(rows, ["val_loss", "accuracy", "n"], Ranking("accuracy", "max"))
+    assert [column.name for column in shown] == ["accuracy", "val_loss", "n"]
+
+
+def test_metrics_and_overrides_of_other_columns_names_are_told_apart(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = {"val_loss": 1, "time": 2, "run": 3, "lr": 4}
+    rows = [row(n, f"opt.lr={n} status={n}", metrics=metrics) for n in range(2)]
+    head = printed(rows, None, capsys, monkeypatch)[0].split()
+    assert head == [
+        "#", "overrides.opt.lr", "overrides.status", "status", "time", "val_loss", "metrics.time",
+        "metrics.run", "metrics.lr", "run",
     ]  # fmt: skip
-    assert {column.rank for column in chosen(table, ["*"])} == {0}
-    with pytest.raises(ConfigError, match=r"no column 'lr'; there are run, val_a, val_b, time"):
-        chosen(table, ["lr"])
+
+
+def test_what_does_not_vary_and_the_configs_may_be_asked_for() -> None:
+    config = {"a": {"b": 1, "c": "x"}, "token": "hidden", "empty": {}}
+    rows = [
+        replace(row(n, f"lr={n} seed=7", config=config), as_written={"token": "${oc.env:T}"})
+        for n in range(2)
+    ]
+    assert {column.name: column.cells[0] for column in other_columns(rows)} == {
+        "seed": "7", "config.a.b": "1", "config.a.c": "x", "config.token": "${oc.env:T}",
+        "config.empty": "{}",
+    }  # fmt: skip
 
 
 def test_programs_get_the_same_columns_with_types(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tmgg.console import sweep_table
 from tmgg.console.causes import group_by_cause, render_causes
+from tmgg.console.column_choice import tell_apart
 from tmgg.console.numbers import render_number
 from tmgg.console.overrides import in_short
 from tmgg.console.ranking import Ranking
@@ -64,23 +65,25 @@ def print_sweep(rows: Sequence[SweepRow], ranking: Ranking) -> None:
 
     The table comes last, so that it is what a launch leaves on the screen.
     """
-    rows = _named_in_short(rows)
-    _print_failures(rows)
+    named = _named_in_short(rows)
+    _print_failures(named)
     ordered = sort_rows(rows, ranking)
     all_names = sweep_table.names_of_metrics(rows)
     names = sweep_table.choose_metrics(all_names, ranking)
-    columns = [
-        sweep_table.number_column(ordered),
-        *sweep_table.overrides_columns(ordered),
-        _status_column(ordered),
-        sweep_table.time_column(ordered),
-        *sweep_table.metric_columns(ordered, names, ranking),
-        sweep_table.run_column(ordered),
-    ]
+    columns = tell_apart(
+        [
+            sweep_table.number_column(ordered),
+            *sweep_table.overrides_columns(ordered),
+            _status_column(ordered),
+            sweep_table.time_column(ordered),
+            *sweep_table.metric_columns(ordered, names, ranking),
+            sweep_table.run_column(ordered),
+        ]
+    )
     more = len(all_names) - len(names)
     if line := put_runs(columns, how=_how_to_see(rows), more_metrics=more):
         _print(_console(), line)
-    if line := render_best(rows, ranking):
+    if line := render_best(named, ranking):
         _print(_console(), line)
 
 

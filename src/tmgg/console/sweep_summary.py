@@ -7,7 +7,8 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 FILE_NAME = "sweep_summary"
 METRIC_PREFIX = "metrics."
 OVERRIDE_PREFIX = "overrides."
+CONFIG_PREFIX = "config."
 USE_PREFIX = "used."
 USE_FIELDS = (
     "cpu_seconds", "cpu_cores_mean", "memory_mean_bytes", "memory_peak_bytes",
@@ -80,10 +82,28 @@ def render_json(rows: Sequence[SweepRow], ranking: Ranking) -> str:
 
 def _public(row: SweepRow) -> JsonDict:
     """The row for others to read: values that come from the environment may be secrets."""
-    result = asdict(row.result)
-    for key, text in row.as_written.items():
-        _replace(result["config"], _STEP.findall(key), text)
+    result = asdict(row.result) | {"config": _public_config(row)}
     return {"number": row.number, "title": row.title, "overrides": overrides_of(row), **result}
+
+
+def _public_config(row: SweepRow) -> JsonDict:
+    config = deepcopy(row.result.config)
+    for key, text in row.as_written.items():
+        _replace(config, _STEP.findall(key), text)
+    return config
+
+
+def flat_config(row: SweepRow) -> dict[str, str]:
+    """By dotted key, what the run's config was, as text for people; without secrets. Pure."""
+    return dict(_leaves(_public_config(row), ""))
+
+
+def _leaves(value: JsonDict, before: str) -> Iterator[tuple[str, str]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict) and inner:
+            yield from _leaves(inner, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", inner if isinstance(inner, str) else json.dumps(inner)
 
 
 def _replace(config: Any, steps: Sequence[str], text: str) -> None:

@@ -1,22 +1,25 @@
 """The table of a sweep: a row for each run, a column for each thing in which runs differ."""
 
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Mapping, Sequence
 
 from tmgg.console.durations import render_duration
 from tmgg.console.numbers import render_numbers
 from tmgg.console.overrides import Overrides, parse_title, short_names, varying
 from tmgg.console.ranking import Ranking
 from tmgg.console.run_names import short_id
-from tmgg.console.sweep_summary import SweepRow
+from tmgg.console.sweep_summary import (
+    CONFIG_PREFIX,
+    METRIC_PREFIX,
+    OVERRIDE_PREFIX,
+    SweepRow,
+    flat_config,
+)
 from tmgg.console.tables import NEVER_LEFT_OUT, Column
-from tmgg.errors import ConfigError
 from tmgg.experiment_utils.sampling.sizes import render_bytes
 
 METRICS_SHOWN = 8
 _OVERRIDES, _FAILURE, _NUMBER, _TIME, _METRICS = range(1, 6)
 """Columns with a greater rank are left out earlier."""
-NAMES_SHOWN = 8
 
 
 def overrides_columns(rows: Sequence[SweepRow]) -> list[Column]:
@@ -37,24 +40,54 @@ def _columns_of(overrides: Sequence[Overrides]) -> list[Column]:
     keys = varying(overrides)
     names = short_names(keys)
     return [
-        Column(name=names[key], cells=[row.get(key, "") for row in overrides], rank=_OVERRIDES)
+        Column(
+            name=names[key],
+            full=f"{OVERRIDE_PREFIX}{key}",
+            cells=_texts(overrides, key),
+            rank=_OVERRIDES,
+        )
         for key in keys
     ]
+
+
+def other_columns(rows: Sequence[SweepRow]) -> list[Column]:
+    """What is in no table unless somebody asks: overrides that do not vary, and the configs."""
+    overrides = [parse_title(row.title) or {} for row in rows]
+    keys = dict.fromkeys(key for each in overrides for key in each)
+    constant = [key for key in keys if key not in varying(overrides)]
+    configs = [flat_config(row) for row in rows]
+    names = dict.fromkeys(f"{CONFIG_PREFIX}{name}" for config in configs for name in config)
+    return [
+        *(
+            Column(name=key, full=f"{OVERRIDE_PREFIX}{key}", cells=_texts(overrides, key))
+            for key in constant
+        ),
+        *(
+            Column(name=name, full=name, cells=_texts(configs, name.removeprefix(CONFIG_PREFIX)))
+            for name in names
+        ),
+    ]
+
+
+def _texts(rows: Sequence[Mapping[str, str]], key: str) -> list[str]:
+    return [row.get(key, "") for row in rows]
 
 
 def metric_columns(
     rows: Sequence[SweepRow], names: Sequence[str], ranking: Ranking
 ) -> list[Column]:
-    """The objective comes first where there is no room for all."""
-    objective = ranking.name if ranking.name in names else next(iter(names), None)
+    """The one by which runs are ranked comes first, and stays where there is no room for all."""
+    ordered = sorted(names, key=lambda name: name != ranking.name)
+    objective = next(iter(ordered), None)
     return [
         Column(
             name=name,
+            full=f"{METRIC_PREFIX}{name}",
             cells=render_numbers([row.result.metrics.get(name) for row in rows]),
             rank=NEVER_LEFT_OUT if name == objective else _METRICS,
             is_number=True,
         )
-        for name in names
+        for name in ordered
     ]
 
 
@@ -66,8 +99,7 @@ def choose_metrics(names: Sequence[str], ranking: Ranking) -> list[str]:
     """The columns of a sweep's table: the metric it is ranked by, and the first few others."""
     ranked = [name for name in names if name == ranking.name]
     others = [name for name in names if name != ranking.name]
-    kept = {*ranked, *others[: METRICS_SHOWN - len(ranked)]}
-    return [name for name in names if name in kept]
+    return [*ranked, *others[: METRICS_SHOWN - len(ranked)]]
 
 
 def number_column(rows: Sequence[SweepRow]) -> Column:
@@ -121,34 +153,6 @@ def short_ids(run_ids: Sequence[str]) -> list[str] | None:
     """`9f2c01ab-0` of `20261123-141503-9f2c01ab-0`; None where that would not tell them apart."""
     short = [short_id(run_id) for run_id in run_ids]
     return short if len({*short}) == len({*run_ids}) else None
-
-
-def chosen(columns: Sequence[Column], patterns: Sequence[str]) -> list[Column]:
-    """The columns that are named, which are then never left out, and the run's id.
-
-    A name may be a pattern, such as `val_*`. Raises ConfigError for one that names none.
-    """
-    found: dict[int, Column] = {}
-    for pattern in patterns:
-        named = {
-            index: column
-            for index, column in enumerate(columns)
-            if fnmatchcase(column.name, pattern)
-        }
-        if not named:
-            raise ConfigError(_no_such(pattern, columns))
-        found |= {index: column for index, column in named.items() if index not in found}
-    first = [column for column in columns if column.name == "run" and column not in found.values()]
-    return [
-        Column(name=each.name, cells=each.cells, is_number=each.is_number)
-        for each in [*first, *found.values()]
-    ]
-
-
-def _no_such(pattern: str, columns: Sequence[Column]) -> str:
-    names = [column.name for column in columns]
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return f"there is no column {pattern!r}; there are {', '.join(names[:NAMES_SHOWN])}{more}"
 
 
 def render_metric(row: SweepRow, rows: Sequence[SweepRow], name: str) -> str:

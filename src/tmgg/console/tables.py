@@ -26,6 +26,8 @@ class Column:
     short: Sequence[str] | None = None
     """Shorter cells that tell as much, for where the whole ones have no room."""
     is_number: bool = False
+    full: str = ""
+    """Its name in the files of a sweep's summary; shown where another column has the same name."""
     is_prose: bool = False
     """Words that may end at a terminal's edge, in the last column: other commands tell all."""
 

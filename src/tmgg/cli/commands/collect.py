@@ -84,8 +84,7 @@ def collect(
             }
         )
     else:
-        patterns = [name for each in columns or [] for name in each.split(",") if name]
-        _put_results(ordered, ranking, patterns)
+        _put_results(ordered, ranking, columns)
     for path in save_summary(rows, ranking, save) if save else []:
         say(f"written: {path}")
     for run_id in open_ids:
@@ -97,8 +96,11 @@ def collect(
     raise typer.Exit(exit_codes.FAILED if failed else code)
 
 
-def _put_results(rows: "Sequence[SweepRow]", ranking: "Ranking", patterns: "Sequence[str]") -> None:
+def _put_results(
+    rows: "Sequence[SweepRow]", ranking: "Ranking", asked: "Sequence[str] | None"
+) -> None:
     from tmgg.console import sweep_table
+    from tmgg.console.column_choice import choose, split_names, tell_apart
     from tmgg.console.printing import put, say
     from tmgg.console.sweep_summary import best_of
     from tmgg.console.tables import Column, put_runs
@@ -106,17 +108,25 @@ def _put_results(rows: "Sequence[SweepRow]", ranking: "Ranking", patterns: "Sequ
     if not rows:
         return
     all_names = sweep_table.names_of_metrics(rows)
-    names = all_names if patterns else sweep_table.choose_metrics(all_names, ranking)
-    columns = [
-        sweep_table.run_column(rows),
-        *sweep_table.overrides_columns(rows),
-        Column(name="status", cells=[row.result.status for row in rows]),
-        sweep_table.time_column(rows),
-        *sweep_table.metric_columns(rows, names, ranking),
-        sweep_table.failure_column(rows),
-        *(sweep_table.use_columns(rows) if patterns else []),
-    ]
-    shown = sweep_table.chosen(columns, patterns) if patterns else columns
+    names = sweep_table.choose_metrics(all_names, ranking) if asked is None else all_names
+    shown = tell_apart(
+        [
+            sweep_table.run_column(rows),
+            *sweep_table.overrides_columns(rows),
+            Column(name="status", cells=[row.result.status for row in rows]),
+            sweep_table.time_column(rows),
+            *sweep_table.metric_columns(rows, names, ranking),
+            sweep_table.failure_column(rows),
+            *([] if asked is None else sweep_table.use_columns(rows)),
+        ]
+    )
+    if asked is not None:
+        others = sweep_table.other_columns(rows)
+        wanted = [name for text in asked for name in split_names(text, [*shown, *others])]
+        choice = choose(shown, wanted, others)
+        shown = choice.columns
+        if choice.absent:
+            say(f"left out, as there is no such column: {', '.join(choice.absent)}")
     more = len(all_names) - len(names)
     if line := put_runs(shown, how="--columns NAME,... shows them", more_metrics=more):
         say(line)

@@ -61,6 +61,7 @@ def _show_sweep(meaning: "Meaning", *, as_json: bool) -> None:
 def _put_sweep(view: "SweepView") -> None:
     from tmgg.cli.run_json import status_of
     from tmgg.console.causes import render_causes
+    from tmgg.console.column_choice import tell_apart
     from tmgg.console.printing import put, say
     from tmgg.console.sweep_table import columns_of_titles, short_ids
     from tmgg.console.tables import Column, put_runs
@@ -74,13 +75,15 @@ def _put_sweep(view: "SweepView") -> None:
         found.failure.kind if not isinstance(found, RunError) and found.failure else ""
         for found in view.found
     ]
-    columns = [
-        Column(name="run", cells=run_ids, short=short_ids(run_ids)),
-        *columns_of_titles([view.titles.get(run_id, "") for run_id in run_ids]),
-        Column(name="status", cells=[status_of(found) for found in view.found]),
-        Column(name="failure", cells=kinds),
-        Column(name="job", cells=[job.partition("@")[0] for job in jobs], rank=2),
-    ]
+    columns = tell_apart(
+        [
+            Column(name="run", cells=run_ids, short=short_ids(run_ids)),
+            *columns_of_titles([view.titles.get(run_id, "") for run_id in run_ids]),
+            Column(name="status", cells=[status_of(found) for found in view.found]),
+            Column(name="failure", cells=kinds),
+            Column(name="job", cells=[job.partition("@")[0] for job in jobs], rank=2),
+        ]
+    )
     if line := put_runs(columns, how="--json has all"):
         say(line)
     if view.causes:

@@ -7,6 +7,7 @@ from typing import Any
 from tmgg.cli.list_columns import run_columns, sweep_columns
 from tmgg.cli.run_details import describe
 from tmgg.cli.top.snapshot import ShownGroup, ShownRun
+from tmgg.console.column_choice import tell_apart
 from tmgg.console.durations import render_time
 from tmgg.console.numbers import render_number
 from tmgg.console.sweep_table import columns_of_titles
@@ -39,7 +40,8 @@ def runs_columns(group: ShownGroup) -> list[Column]:
     """A row for each run, with what it is told apart by."""
     run, *others = run_columns([(each.known, each.found) for each in group.runs])
     titles = [group.titles.get(each.known.paths, "") for each in group.runs]
-    return [run, *(columns_of_titles(titles) if any(titles) else []), *others]
+    own = columns_of_titles(titles) if any(titles) else []
+    return tell_apart([run, *own, *others])
 
 
 def _counts(group: ShownGroup) -> dict[str, str]:

@@ -38,7 +38,12 @@ def what_is_read(
 
 def counts(name: str) -> bool:
     """Whether a variable may change what a program computes."""
-    return not _OF_SESSIONS.fullmatch(name) and not _SECRET.fullmatch(name)
+    return not _OF_SESSIONS.fullmatch(name) and not may_be_secret(name)
+
+
+def may_be_secret(name: str) -> bool:
+    """Whether what has this name may be a password or the like."""
+    return _SECRET.fullmatch(name) is not None
 
 
 def _hash(name: str, value: str) -> str:

@@ -14,6 +14,7 @@ from tmgg.experiment_utils.cloud.runs_on_record.requests import (
 )
 from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
 from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions, SweepPlan, refuse_twins
+from tmgg.experiment_utils.cloud.sweep.titles import with_titles
 from tmgg.experiment_utils.extras import check_extra_of
 from tmgg.experiment_utils.run_folder.sweeps import sweep_of
 from tmgg.experiment_utils.run_folder.task import ConfigLike, module_of, target_of
@@ -44,7 +45,7 @@ def plan_sweep(
         checks.integer("parallelism", options.parallelism, least=1)
     refuse_twins(requests)
     check_folders(requests, may_share=options.share_output_dir)
-    requests = _matched(runs, requests, options)
+    requests = with_titles(_matched(runs, requests, options))
     return SweepPlan(
         sweep_id=_sweep_of(requests) or new_id,
         mode=mode,

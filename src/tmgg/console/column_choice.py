@@ -1,0 +1,105 @@
+"""Names of columns that tell them apart, and which columns somebody means by names. Pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from tmgg.console.tables import NEVER_LEFT_OUT, Column
+from tmgg.errors import ConfigError
+
+RESERVED = frozenset(
+    {
+        "#", "run", "overrides", "status", "failure", "time", "job", "age", "backend", "attempt",
+        "attempts", "details", "cpu_cores", "memory", "gpu_busy", "gpu_memory",
+    }
+)  # fmt: skip
+"""Names of TMGG's own columns, also of those that are not in each table."""
+NAMES_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What somebody chose."""
+
+    columns: list[Column]
+    absent: list[str]
+    """Names of which there is no column."""
+
+
+def names_apart(names: Sequence[tuple[str, str]]) -> list[str]:
+    """The name of each column, by its short and its full name: the full one where it must be.
+
+    TMGG's own columns have no full name, and keep theirs.
+    """
+    counts = Counter(name for name, _full in names)
+    return [
+        full if full and (counts[name] > 1 or name in RESERVED) else name for name, full in names
+    ]
+
+
+def tell_apart(columns: Sequence[Column]) -> list[Column]:
+    """The columns, none of which has the name of another."""
+    names = names_apart([(column.name, column.full) for column in columns])
+    return [replace(column, name=name) for column, name in zip(columns, names, strict=True)]
+
+
+def split_names(text: str, columns: Sequence[Column]) -> list[str]:
+    """The names in `a,b`; the text itself where it is the name of a column."""
+    if any(text in _names(column) for column in columns):
+        return [text]
+    return [name for name in text.split(",") if name]
+
+
+def choose(
+    columns: Sequence[Column], names: Sequence[str], others: Sequence[Column] = ()
+) -> Choice:
+    """The columns that are named, which are then never left out, and the run's id.
+
+    A name is that of a column, shown or full, or else a pattern such as `val_*`. `others` are not
+    in the table; a pattern means them where it means nothing in the table. Raises ConfigError
+    where there is no column of any of the names.
+    """
+    found: list[Column] = []
+    absent: list[str] = []
+    for name in names:
+        meant = _meant(name, columns, others)
+        absent += [] if meant else [name]
+        found += [column for column in meant if not _is_in(column, found)]
+    if not found:
+        raise ConfigError(_none_of(absent, columns))
+    first = [column for column in columns if column.name == "run" and not _is_in(column, found)]
+    shown = [replace(each, rank=NEVER_LEFT_OUT, short=None) for each in [*first, *found]]
+    return Choice(shown, absent)
+
+
+def _meant(name: str, columns: Sequence[Column], others: Sequence[Column]) -> list[Column]:
+    ways = (
+        [column for column in columns if column.name == name],
+        [column for column in columns if name in _names(column)],
+        [column for column in others if column.name == name],
+        [column for column in others if name in _names(column)],
+        [column for column in columns if _fits(column, name)],
+        [column for column in others if _fits(column, name)],
+    )
+    return next((found for found in ways if found), [])
+
+
+def _names(column: Column) -> set[str]:
+    """`lr`, `overrides.opt.lr` and `opt.lr`."""
+    return {column.name, column.full, column.full.partition(".")[2]} - {""}
+
+
+def _fits(column: Column, pattern: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in _names(column))
+
+
+def _is_in(column: Column, found: Sequence[Column]) -> bool:
+    return any(column is each for each in found)
+
+
+def _none_of(absent: Sequence[str], columns: Sequence[Column]) -> str:
+    names = [column.name for column in columns]
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    asked = f"there is no column {' or '.join(map(repr, absent))}" if absent else "no name is given"
+    return f"{asked}; there are {', '.join(names[:NAMES_SHOWN])}{more}"
