@@ -1,6 +1,7 @@
 """Every config composes into settings that training accepts, with the promised precedence."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -127,3 +128,8 @@ def test_each_stage_writes_below_its_own_name() -> None:
     config = compose("config", ["+stage=stage1_poc"], return_hydra_config=True)
     for folder in (config.hydra.run.dir, config.hydra.sweep.dir):
         assert str(folder).startswith("outputs/stage1_poc/")
+
+
+def test_runs_that_start_in_the_same_second_have_folders_of_their_own() -> None:
+    folder = compose("config", [], return_hydra_config=True).hydra.run.dir
+    assert re.fullmatch(r"outputs/custom/\d{4}(-\d\d){2}_\d\d(-\d\d){2}_\d{6}", folder)

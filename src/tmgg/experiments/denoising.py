@@ -18,7 +18,7 @@ from tmgg.experiments.run_resources import (
     require_one_process,
 )
 from tmgg.training.config import Settings
-from tmgg.training.experiment import place, read_settings, result, train_placed
+from tmgg.training.experiment import alone_in_folder, place, read_settings, result, train_placed
 
 
 def run(config: Mapping[str, object] | DictConfig) -> dict[str, float | str]:
@@ -34,7 +34,12 @@ def run(config: Mapping[str, object] | DictConfig) -> dict[str, float | str]:
     allow_idle = settings.trainer.allow_idle_nodes
     require_busy_nodes(placement.workers, context, allow_idle=allow_idle)
     alone = has_ray(context) or placement.workers == 1
-    with contextlib.nullcontext() if alone else own_ray(placement.workers):
+    with contextlib.ExitStack() as during:
+        if context is None:
+            # The folder of a run is its own, and an attempt that a dead node holds must not count.
+            during.enter_context(alone_in_folder(settings))
+        if not alone:
+            during.enter_context(own_ray(placement.workers))
         outcome = train_placed(settings, placement, hooks=hooks_of(context))
     report_workers(context, outcome.workers)
     return result(settings, outcome.metrics)

@@ -1,17 +1,19 @@
 """The built-in experiment: a config in, metrics and files out."""
 
+import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
 from tmgg.models import MODELS
-from tmgg.training.checkpoint import CheckpointFiles
+from tmgg.training.checkpoint import CheckpointFiles, require_checkpoint
 from tmgg.training.config import Settings, parse_settings
 from tmgg.training.criteria import for_model
 from tmgg.training.distributed import Outcome, train_distributed
 from tmgg.training.hooks import Hooks
 from tmgg.training.loop import choose_accelerator, train
+from tmgg.training.one_training import one_training_in
 from tmgg.training.placement import Machine, Placement, place_workers
 
 log = logging.getLogger(__name__)
@@ -23,10 +25,19 @@ def run(config: Mapping[str, object] | DictConfig) -> dict[str, float | str]:
     `config` has the shape of `tmgg/exp_configs/config.yaml`, all parts optional.
     Returns numbers, defined in docs/experiments.md, and under `checkpoint_path` the file with
     the weights they belong to. Raises ConfigError, before anything is written, if a setting is
-    unknown or not valid.
+    unknown or not valid, or another training is writing to the output folder.
     """
     settings = read_settings(config)
-    return result(settings, train(settings))
+    with alone_in_folder(settings):
+        return result(settings, train(settings))
+
+
+@contextlib.contextmanager
+def alone_in_folder(settings: Settings) -> Iterator[None]:
+    """Hold the output folder; raises ConfigError, before anything is written, if it cannot be."""
+    require_checkpoint(settings.resume_from)
+    with one_training_in(settings.output_dir):
+        yield
 
 
 def read_settings(config: Mapping[str, object] | DictConfig) -> Settings:

@@ -1,0 +1,43 @@
+"""One training at a time in an output folder: two would give out each other's checkpoints."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from tmgg.errors import ConfigError
+
+LOCK_NAME = ".training.lock"
+_HELD = (errno.EAGAIN, errno.EACCES)
+
+
+@contextlib.contextmanager
+def one_training_in(output_dir: Path) -> Iterator[None]:
+    """Hold the folder until this training ends, however it ends: the lock goes with its process.
+
+    Raises ConfigError while another training holds it. Where the file system has no locks, nothing
+    is held.
+    """
+    output_dir.mkdir(parents=True, exist_ok=True)
+    with (output_dir / LOCK_NAME).open("a+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _HELD:
+                raise ConfigError(_render_refusal(output_dir)) from error
+        else:
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+            file.flush()
+        yield
+
+
+def _render_refusal(output_dir: Path) -> str:
+    holder = (output_dir / LOCK_NAME).read_text(errors="replace")
+    return (
+        f"another training is writing to {output_dir}" + (f" ({holder})" if holder else "") + "; "
+        "give this one a folder of its own (output_dir=...), or wait until the other has ended"
+    )
