@@ -44,7 +44,7 @@ def unusable_reason() -> str | None:
         return "a cluster needs root (namespaces, mounts)"
     release = Path("/etc/os-release")
     if not release.exists() or "ID=debian" not in release.read_text().splitlines():
-        return "a cluster needs Debian (written for 12, with its Slurm 22.05 packages)"
+        return "a cluster needs Debian (12 or 13, with its Slurm packages)"
     return None
 
 
