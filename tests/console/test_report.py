@@ -1,14 +1,12 @@
 """What is printed at the end."""
 
 import math
-import sys
 from dataclasses import replace
 
 import pytest
 
 from tmgg.console import report
 from tmgg.console.numbers import render_number
-from tmgg.console.printing import put_table
 from tmgg.console.ranking import Ranking
 from tmgg.console.sweep_summary import SweepRow
 from tmgg.console.sweep_table import METRICS_SHOWN
@@ -159,12 +157,3 @@ def test_of_thousands_of_metrics_the_chosen_and_the_first_few_are_shown(
     told = capsys.readouterr().out
     assert "19900 more metrics are not shown" in told
     assert len(told.splitlines()) < 120
-
-
-def test_a_name_of_a_column_does_not_act_on_a_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    put_table(["met\x1b]0;PWN\x07[bold]", "x"], [["1", "2"]])
-    printed = capsys.readouterr().out
-    assert "met\\x1b]0;PWN\\x07[bold]" in printed

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tmgg.cli.following import LogReader
-from tmgg.console import printing, report
+from tmgg.console import printing, report, tables
 from tmgg.console.live import LiveView
 from tmgg.console.ranking import Ranking
 from tmgg.console.sweep_summary import SweepRow, save_summary
@@ -74,7 +74,7 @@ def test_tables_reports_and_the_live_view_show_it(capsys: pytest.CaptureFixture[
     row = SweepRow(number=0, title=HOSTILE, result=RESULT)
     report.print_sweep([row], Ranking())
     report.print_metrics({HOSTILE: 1.0}, {"log": HOSTILE})
-    printing.put_table(("run", "details"), [("r", HOSTILE)])
+    tables.put_columns([tables.Column(name="details", cells=[HOSTILE])])
     printing.put(HOSTILE)
     printing.say(HOSTILE)
     with LiveView() as view:

@@ -15,7 +15,6 @@ from tmgg.cli import selection
 from tmgg.cli.jobs import _COMMANDS
 from tmgg.console import exit_codes
 from tmgg.console.durations import parse_duration_s, render_age
-from tmgg.console.printing import render_table
 from tmgg.errors import TmggError
 
 
@@ -119,15 +118,6 @@ def test_ctrl_c_before_a_command_knows_its_runs_is_answered_too(
     ended = tmgg_jobs(*command.split())
     assert ended.code == 130
     assert ended.err == "\ninterrupted; that alone ends no run\n"
-
-
-def test_a_table_is_aligned_and_whole() -> None:
-    table = render_table(["run", "x"], [["a" * 90, "1"], ["b", "two\nlines"]])
-    assert table.splitlines() == [
-        f"{'run':<90}  x",
-        f"{'a' * 90}  1",
-        f"{'b':<90}  two lines",
-    ]
 
 
 @pytest.mark.parametrize(

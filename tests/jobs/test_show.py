@@ -13,7 +13,7 @@ from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 SHOW_KEYS = RUN_KEYS | {
     "host", "base_dir", "tmgg_version", "settings", "result", "submissions", "timeline", "files",
-    "commands", "refused_retry", "used", "advice",
+    "commands", "refused_retry", "used", "advice", "title",
 }  # fmt: skip
 
 

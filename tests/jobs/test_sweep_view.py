@@ -69,6 +69,18 @@ def test_show_of_a_sweep_as_json_has_the_runs(sweep: str, tmgg_jobs: Jobs) -> No
     assert [run["title"] for run in shown["runs"]][:2] == ["model=mlp seed=0", "model=mlp seed=1"]
 
 
+def test_show_of_one_run_says_what_it_was_asked_for(sweep: str, tmgg_jobs: Jobs) -> None:
+    shown = tmgg_jobs("show", f"{sweep}-1")
+    assert "overrides   model=mlp seed=1\n" in shown.out
+
+
+def test_wait_tells_its_runs_apart(sweep: str, tmgg_jobs: Jobs) -> None:
+    waited = tmgg_jobs("wait", sweep)
+    names, first, *_more = waited.out.splitlines()
+    assert names.split() == ["run", "seed", "status", "attempt", "failure"]
+    assert first.split() == [f"{sweep}-0", "0", "failed", "1", "user_error"]
+
+
 def test_explain_groups_failures_by_cause_the_commonest_first(sweep: str, tmgg_jobs: Jobs) -> None:
     told = tmgg_jobs("explain", sweep)
     first, second = told.out.split("\n\n")[1:]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tmgg.cli.run_json import to_json
+from tmgg.cli.selection import members_of
 from tmgg.cli.shell_commands import render_commands
 from tmgg.cli.used import describe_use
 from tmgg.errors import RecordError, RunError
@@ -31,6 +32,7 @@ def describe(run: KnownRun, found: Found) -> dict[str, Any]:
     last = run.paths.submission(max(numbers, default=1))
     return {
         **to_json(run, found),
+        "title": _title(run),
         "host": record.host if record else None,
         "base_dir": record.base_dir if record else None,
         "tmgg_version": record.tmgg_version if record else None,
@@ -51,6 +53,12 @@ def describe(run: KnownRun, found: Found) -> dict[str, Any]:
             cluster=(record.settings if record else {}).get("clusters"),
         ),
     }
+
+
+def _title(run: KnownRun) -> str:
+    """What it was asked for, as its sweep's record has it."""
+    member = members_of([run]).get(run.paths)
+    return member.title if member else ""
 
 
 def _refused_retry(paths: RunPaths) -> dict[str, Any] | None:

@@ -16,9 +16,11 @@ from tmgg.cli.selection import members_of
 from tmgg.cli.sweep_listing import ranking_of_runs
 from tmgg.console import exit_codes, report
 from tmgg.console.live import LiveView
-from tmgg.console.printing import put_json, put_table, say
+from tmgg.console.printing import put_json, say
 from tmgg.console.progress import SweepProgress
 from tmgg.console.run_names import names_of_runs
+from tmgg.console.sweep_table import columns_of_titles, short_ids
+from tmgg.console.tables import Column, put_runs
 from tmgg.console.words import width_of_terminal, wrapped
 from tmgg.errors import TmggError
 from tmgg.experiment_utils.cloud.runs import RunState
@@ -106,22 +108,26 @@ def tell(
         runs = zip(reattached.runs, states, strict=True)
         put_json({"runs": [to_json(run, state) for run, state in runs], **removed.as_json()})
         return
-    put_table(
-        ("run", "status", "attempt", "failure"),
-        [
-            [
-                state.run_id,
-                state.status,
-                str(state.attempt),
-                state.failure.kind if state.failure else "",
-            ]
-            for state in states
-        ],
-    )
+    if line := put_runs(_columns(reattached, states), how="--json has all"):
+        say(line)
     for state in states:
         if state.failure is not None and len(states) == 1:
             say(state.failure.message)
             say(wrapped(f"HINT: {state.failure.hint}", width_of_terminal(stderr=True)))
+
+
+def _columns(reattached: Reattached, states: Sequence[RunState]) -> list[Column]:
+    run_ids = [state.run_id for state in states]
+    members = members_of(reattached.runs) if len(states) > 1 else {}
+    titles = {paths.run_id: member.title for paths, member in members.items()}
+    kinds = [state.failure.kind if state.failure else "" for state in states]
+    return [
+        Column(name="run", cells=run_ids, short=short_ids(run_ids)),
+        *columns_of_titles([titles.get(run_id, "") for run_id in run_ids]),
+        Column(name="status", cells=[state.status for state in states]),
+        Column(name="attempt", cells=[str(state.attempt) for state in states], rank=2),
+        Column(name="failure", cells=kinds),
+    ]
 
 
 @contextlib.contextmanager

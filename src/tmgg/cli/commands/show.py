@@ -134,6 +134,7 @@ def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
     origin = [details["user"], details["host"], details["base_dir"]]
     return [
         ("run", details["run_id"]),
+        ("overrides", visible_line(details["title"])),
         ("status", details["status"] + kind),
         ("problem", details["problem"] or ""),
         ("job", ", ".join(filter(None, [job, *states])) if details["backend"] else ""),
