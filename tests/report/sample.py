@@ -5,7 +5,8 @@ from typing import Any
 from tmgg.console.ranking import Ranking
 from tmgg.experiment_utils.run_folder.failures import failure
 from tmgg.experiment_utils.sampling.used import RunUse
-from tmgg.report.model import Curve, Report, ReportCause, ReportRun, Span, Unit
+from tmgg.report.held import Unit
+from tmgg.report.model import Curve, Report, ReportCause, ReportRun, Span
 
 BEGAN_S = 1_795_000_000.0
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"&\x1b[2J\u202e\x00"

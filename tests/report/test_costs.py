@@ -6,8 +6,8 @@ import pytest
 
 from tests.report.sample import failed_run, run, use
 from tmgg.report.costs import add_costs
-from tmgg.report.held import held_by
-from tmgg.report.model import Span, Unit
+from tmgg.report.held import Allocation, Unit, held_by, held_by_job
+from tmgg.report.model import Span
 from tmgg.report.statistics import group_by_seed, interval_of, is_seed
 
 
@@ -44,8 +44,39 @@ def test_a_sweep_without_gpus_has_cpu_hours() -> None:
     assert costs.busy == pytest.approx(8 * 2 / 8)
 
 
-def test_what_held_nothing_or_only_waited_has_no_costs() -> None:
-    assert add_costs([run(0, unit=Unit())]) is None
+def test_runs_of_which_nothing_says_what_they_held_are_counted() -> None:
+    costs = add_costs([run(0, unit=Unit()), run(1, unit=Unit(cpus=1.0)), run(2, spans=[])])
+    assert costs is not None
+    assert (costs.began, costs.not_measured) == (2, 1)
+    alone = add_costs([run(0, unit=Unit())])
+    assert alone is not None
+    assert (alone.total, alone.not_measured) == (0, 1)
+
+
+def test_of_a_packed_job_the_part_that_no_run_had_is_told() -> None:
+    runs = [run(n, unit=Unit(cpus=2.0), allocation="sweep.1") for n in range(2)]
+    job = Allocation(unit=Unit(cpus=8.0), seconds=7200.0)
+    costs = add_costs(runs, {"sweep.1": job})
+    assert costs is not None
+    assert costs.unfilled == pytest.approx(8 * 2 - 2 * 2 * 3965 / 3600)
+    assert costs.total == pytest.approx(16.0), "what the job held"
+    assert costs.is_unfilled_known
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        Allocation(unit=Unit(cpus=8.0), seconds=None),
+        Allocation(unit=Unit(cpus=8.0), seconds=7200.0, has_whole_nodes=True),
+    ],
+)
+def test_what_the_records_of_a_packed_job_do_not_tell_is_not_guessed(job: Allocation) -> None:
+    costs = add_costs([run(0, unit=Unit(cpus=2.0), allocation="sweep.1")], {"sweep.1": job})
+    assert costs is not None
+    assert (costs.unfilled, costs.is_unfilled_known) == (0, False)
+
+
+def test_what_only_waited_has_no_costs() -> None:
     assert add_costs([run(0, spans=[Span("queue", 0.0, 9.0)])]) is None
 
 
@@ -59,7 +90,7 @@ def test_what_held_nothing_or_only_waited_has_no_costs() -> None:
          (0.5, 2)),
         ("local", {"gpus_per_run": 1, "cpus_per_run": 3}, False, (1, 3)),
         ("ray", {"gpus_per_run": 0.5, "cpus_per_run": 1.0}, False, (0.5, 1)),
-        ("modal", {"gpu_type": "H100", "gpus_per_task": 2}, False, (2, 0)),
+        ("modal", {"gpu_type": "H100", "gpus_per_task": 2, "cpus_per_task": 4}, False, (2, 4)),
         ("other", {"gpus_per_run": "many"}, False, (0, 0)),
     ],
 )  # fmt: skip
@@ -67,6 +98,30 @@ def test_what_a_run_held_is_in_its_options(
     backend: str, settings: dict[str, object], is_packed: bool, held: tuple[float, float]
 ) -> None:
     unit = held_by(backend, settings, None, is_packed=is_packed)
+    assert (unit.gpus, unit.cpus) == held
+
+
+def test_a_local_run_holds_what_it_was_given_or_else_what_it_used() -> None:
+    measured = dataclasses.replace(use(), cpu_cores_mean=1.5, cpus_allotted=2)
+    assert held_by("local", {"cpus_per_run": 1}, measured, is_packed=False).cpus == 1
+    assert held_by("local", {}, measured, is_packed=False).cpus == 1.5
+    burst = dataclasses.replace(measured, cpu_cores_mean=2.1)
+    assert held_by("local", {}, burst, is_packed=False).cpus == 2, "no more than there are"
+    assert held_by("local", {}, None, is_packed=False).cpus == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "runs", "held"),
+    [
+        ({"nodes": 3, "gpus_per_task": 2, "cpus_per_task": 8, "runs_per_node": 4}, 100, (6, 24)),
+        ({"nodes": 3, "cpus_per_task": 8}, 2, (0, 16)),
+        ({"nodes": 3, "cpus_per_task": 8, "nodelist": "node[1-3]"}, 2, (0, 24)),
+    ],
+)
+def test_a_packed_job_holds_its_nodes_and_no_more_of_them_than_runs(
+    settings: dict[str, object], runs: int, held: tuple[float, float]
+) -> None:
+    unit = held_by_job(settings, runs=runs)
     assert (unit.gpus, unit.cpus) == held
 
 

@@ -1,17 +1,18 @@
 """The page is one file, asks nothing of the network, and shows foreign text without obeying it."""
 
 import base64
-import dataclasses
 import hashlib
 import re
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from tests.report.sample import HOSTILE, report
+from tests.report.sample import HOSTILE, failed_run, report, run
 from tmgg.experiment_utils.run_folder.failures import Failure
-from tmgg.report.model import Curve, Report, ReportCause
+from tmgg.report.held import Allocation, Unit
+from tmgg.report.model import Curve, Report, ReportCause, Span
 from tmgg.report.page import figures_of, render_page
 
 # Elements and attributes by which a page asks for something.
@@ -42,7 +43,7 @@ def hostile() -> Report:
     """Every text that comes from elsewhere is an attack."""
     ordinary = report(message=f"{HOSTILE}\n{HOSTILE}")
     runs = [
-        dataclasses.replace(
+        replace(
             run,
             run_id=f"run-{number}-{HOSTILE}",
             title=f"lr={HOSTILE} seed={number}",
@@ -55,7 +56,7 @@ def hostile() -> Report:
         for number, run in enumerate(ordinary.runs)
     ]
     cause = ReportCause(Failure(kind="user_error", message=HOSTILE, hint=HOSTILE), [HOSTILE])
-    return dataclasses.replace(ordinary, title=HOSTILE, runs=runs, causes=[cause], notes=[HOSTILE])
+    return replace(ordinary, title=HOSTILE, runs=runs, causes=[cause], notes=[HOSTILE])
 
 
 def test_the_page_has_all_its_parts() -> None:
@@ -127,8 +128,39 @@ def test_a_page_of_a_thousand_runs_is_made_within_a_second() -> None:
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_page_of_no_or_one_run_has_no_empty_parts(count: int) -> None:
-    few = dataclasses.replace(report(), runs=report().runs[:count], causes=[])
+    few = replace(report(), runs=report().runs[:count], causes=[])
     text = render_page(few)
     assert "All hyperparameters at once" not in text
     assert "Failures" not in text
     assert f"{count} runs" in text or count == 1
+
+
+def words_of(shown: Report) -> str:
+    return " ".join(Page(render_page(shown)).texts)
+
+
+def test_runs_that_were_not_measured_are_told() -> None:
+    known = report()
+    words = words_of(replace(known, runs=[*known.runs[1:], run(0, unit=Unit())]))
+    assert "Not all is in it: 1 of 12 runs were not measured." in words
+    none = words_of(replace(known, runs=[run(n, unit=Unit()) for n in range(3)]))
+    assert "Where CPU-hours went" in none
+    assert "Not known: 3 of 3 runs were not measured." in none
+
+
+def test_what_a_packed_job_held_without_a_run_is_told() -> None:
+    runs = [run(n, unit=Unit(cpus=1.0), allocation="s.1") for n in range(2)]
+    job = Allocation(unit=Unit(cpus=4.0), seconds=4000.0)
+    whole = replace(report(), runs=runs, allocations={"s.1": job})
+    assert "in packed jobs, without a run" in words_of(whole)
+    unknown = replace(whole, allocations={"s.1": replace(job, seconds=None)})
+    assert "CPUs of packed jobs that no run had are not in it." in words_of(unknown)
+
+
+def test_a_sweep_that_goes_on_has_no_last_end_and_nearly_all_is_not_all() -> None:
+    going = [run(0, status="running"), *(failed_run(n, "boom") for n in range(1, 9))]
+    shown = replace(report(), runs=going)
+    assert "from the first submission until now" in words_of(shown)
+    spans = [Span("run", 0.0, 4.0), Span("failed", 4.0, 1000.0)]
+    nearly = replace(report(), runs=[run(0, used=None, spans=spans)])
+    assert "GPU-hours, 99.6 % of them wasted" in words_of(nearly)

@@ -19,13 +19,14 @@ from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 from tmgg.experiment_utils.run_folder.attempts import record_of, task_of_attempt
 from tmgg.experiment_utils.run_folder.evidence import read_result
-from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.paths import BatchPaths, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.registry import decided_at
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 from tmgg.experiment_utils.sampling.advice import advise
 from tmgg.experiment_utils.sampling.reading import find_use
+from tmgg.report.allocations import read_allocation
 from tmgg.report.curves import find_curve_files, has_event_reader, read_curves
-from tmgg.report.held import held_by
+from tmgg.report.held import Allocation, held_by
 from tmgg.report.model import Report, ReportCause, ReportRun
 from tmgg.report.timeline import read_spans
 
@@ -61,6 +62,7 @@ def gather(runs: Sequence[KnownRun], title: str, ranking: Ranking) -> Report:
         ranking=ranking,
         made_at=now_s,
         notes=notes,
+        allocations=_allocations(read, [run for run, _found in pairs], now_s),
         causes=[ReportCause(cause.failure, cause.run_ids) for cause in causes],
     )
 
@@ -79,6 +81,7 @@ def _gather(run: KnownRun, found: Found, title: str, now_s: float) -> ReportRun:
     with contextlib.suppress(RunError, OSError):
         output = read_result(files)[0] if found.final else None
     use = find_use(files)
+    batch = _packed_in(files)
     settings = _settings(last, record.settings)
     has_failed = found.status == "failed"
     ended_s = now_s
@@ -95,7 +98,8 @@ def _gather(run: KnownRun, found: Found, title: str, now_s: float) -> ReportRun:
         attempts=found.attempt,
         nodes=found.nodes,
         used=use,
-        unit=held_by(record.backend, settings, use, is_packed=_is_packed(files)),
+        unit=held_by(record.backend, settings, use, is_packed=batch is not None),
+        allocation="" if batch is None else batch.batch_id,
         spans=read_spans(
             run.paths, is_alone=found.attempt == 1, has_failed=has_failed, until_s=ended_s
         ),
@@ -116,11 +120,29 @@ def _settings(last: SubmissionPaths, own: dict[str, Any]) -> dict[str, Any]:
         return own
 
 
-def _is_packed(files: SubmissionFiles) -> bool:
+def _packed_in(files: SubmissionFiles) -> BatchPaths | None:
     try:
-        return files.packed_in is not None
+        return files.packed_in
     except (RecordError, OSError):
-        return False
+        return None
+
+
+def _allocations(
+    read: Sequence[ReportRun], runs: Sequence[KnownRun], now_s: float
+) -> dict[str, Allocation]:
+    """The packed jobs of runs, by name."""
+    found: dict[str, Allocation] = {}
+    for shown, run in zip(read, runs, strict=True):
+        if shown.allocation and shown.allocation not in found:
+            members = [each for each in read if each.allocation == shown.allocation]
+            goes_on = any(each.status in ("pending", "running") for each in members)
+            found[shown.allocation] = read_allocation(
+                BatchPaths(run.paths.output_dir, shown.allocation),
+                {} if isinstance(run.record, RunError) else run.record.settings,
+                runs_shown=len(members),
+                until_s=now_s if goes_on else None,
+            )
+    return found
 
 
 def _with_curves(
@@ -162,7 +184,7 @@ def as_json(report: Report) -> dict[str, Any]:
     """The figures of a report, for `--json`."""
     from tmgg.report.costs import add_costs
 
-    costs = add_costs(report.runs)
+    costs = add_costs(report.runs, report.allocations)
     return {
         "title": report.title,
         "runs": len(report.runs),

@@ -1,5 +1,6 @@
 """What a run used, as `show` and `explain` tell it."""
 
+from dataclasses import replace
 from typing import Any
 
 from tmgg.errors import RunError
@@ -9,6 +10,7 @@ from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 from tmgg.experiment_utils.sampling.advice import advise
 from tmgg.experiment_utils.sampling.reading import find_use
+from tmgg.experiment_utils.sampling.used import RunUse
 
 
 def describe_use(last: SubmissionPaths, found: Found) -> dict[str, Any]:
@@ -16,10 +18,19 @@ def describe_use(last: SubmissionPaths, found: Found) -> dict[str, Any]:
     use = find_use(SubmissionFiles(last))
     if use is None:
         return {"used": None, "advice": []}
+    settings = _settings(last)
     return {
-        "used": use.to_json(),
-        "advice": advise(use, _settings(last)) if _has_ended(found) else [],
+        "used": _of_its_own(use, settings).to_json(),
+        "advice": advise(use, settings) if _has_ended(found) else [],
     }
+
+
+def _of_its_own(use: RunUse, settings: dict[str, Any]) -> RunUse:
+    """What a run saw may be the whole machine, where it was given a part (cpus_per_run)."""
+    given = settings.get("cpus_per_run")
+    if not isinstance(given, int) or use.cpus_allotted is None:
+        return use
+    return replace(use, cpus_allotted=min(given, use.cpus_allotted))
 
 
 def _has_ended(found: Found) -> bool:

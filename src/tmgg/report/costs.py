@@ -1,8 +1,9 @@
 """Where the hours of GPUs (of CPUs, where a sweep has no GPUs) went. Waiting is free. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tmgg.report.held import Allocation
 from tmgg.report.model import ReportRun, Span
 
 _S_PER_HOUR = 3600.0
@@ -22,36 +23,73 @@ class Costs:
     """Before an experiment began and after it ended."""
     failed: float = 0.0
     """In experiments that came to nothing."""
+    unfilled: float = 0.0
+    """In packed jobs, while no run had them."""
     is_idle_known: bool = False
     """For every run that had any."""
+    is_unfilled_known: bool = True
+    """For every packed job."""
+    began: int = 0
+    """Runs that have begun."""
+    not_measured: int = 0
+    """Of these, runs of which nothing says what they held: they are not in the hours."""
 
     @property
     def total(self) -> float:
-        return self.busy + self.idle + self.startup + self.failed
+        return self.busy + self.wasted
 
     @property
     def wasted(self) -> float:
-        return self.idle + self.startup + self.failed
+        return self.idle + self.startup + self.failed + self.unfilled
 
 
-def add_costs(runs: Sequence[ReportRun]) -> Costs | None:
-    """None where no run says what it held, or none has begun."""
-    has_gpus = any(run.unit.gpus for run in runs)
-    if not has_gpus and not any(run.unit.cpus for run in runs):
+def add_costs(
+    runs: Sequence[ReportRun], allocations: Mapping[str, Allocation] | None = None
+) -> Costs | None:
+    """None where no run has begun."""
+    begun = [run for run in runs if any(span.kind != "queue" for span in run.spans)]
+    if not begun:
         return None
+    has_gpus = any(run.unit.gpus for run in runs)
     sums = {"busy": 0.0, "idle": 0.0, "startup": 0.0, "failed": 0.0}
     known: list[bool] = []
-    for run in runs:
-        held = run.unit.gpus if has_gpus else run.unit.cpus
+    for run in begun:
         share = _busy_share(run, has_gpus=has_gpus)
         for span in run.spans:
-            _add(sums, span, held, share)
+            _add(sums, span, _held(run, has_gpus=has_gpus), share)
         if any(span.kind == "run" for span in run.spans):
             known.append(share is not None)
-    costs = Costs(
-        unit="GPU" if has_gpus else "CPU", **sums, is_idle_known=bool(known) and all(known)
+    unfilled = [
+        _unfilled(allocation, [run for run in begun if run.allocation == name], has_gpus=has_gpus)
+        for name, allocation in (allocations or {}).items()
+    ]
+    return Costs(
+        unit="GPU" if has_gpus else "CPU",
+        **sums,
+        unfilled=sum(hours for hours in unfilled if hours is not None),
+        is_idle_known=bool(known) and all(known),
+        is_unfilled_known=all(hours is not None for hours in unfilled),
+        began=len(begun),
+        not_measured=sum(not (run.unit.gpus or run.unit.cpus) for run in begun),
     )
-    return costs if costs.total > 0 else None
+
+
+def _held(run: ReportRun, *, has_gpus: bool) -> float:
+    return run.unit.gpus if has_gpus else run.unit.cpus
+
+
+def _unfilled(allocation: Allocation, runs: Sequence[ReportRun], *, has_gpus: bool) -> float | None:
+    """Hours that no run of a packed job had; None where nobody knows."""
+    if allocation.seconds is None or (allocation.has_whole_nodes and not has_gpus):
+        return None
+    held = allocation.unit.gpus if has_gpus else allocation.unit.cpus
+    of_runs = sum(
+        _held(run, has_gpus=has_gpus) * span.seconds
+        for run in runs
+        for span in run.spans
+        if span.kind != "queue"
+    )
+    return max(0.0, held * allocation.seconds - of_runs) / _S_PER_HOUR
 
 
 def _add(sums: dict[str, float], span: Span, held: float, share: float | None) -> None:

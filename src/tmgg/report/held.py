@@ -1,36 +1,84 @@
 """What a run held of GPUs and CPUs, by what it was asked for and what it had. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tmgg.experiment_utils.sampling.used import RunUse
-from tmgg.report.model import Unit
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unit:
+    """What one run holds of what is scarce."""
+
+    gpus: float = 0.0
+    """GPUs; of a packed run its share."""
+    cpus: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Allocation:
+    """What a packed job held for its runs, whether one used it or not."""
+
+    unit: Unit
+    """On all nodes."""
+    seconds: float | None
+    """Of all its starts; None where the records do not tell."""
+    has_whole_nodes: bool = False
+    """Then it held more CPUs than are on record."""
 
 
 def held_by(
     backend: str, settings: Mapping[str, Any], use: RunUse | None, *, is_packed: bool
 ) -> Unit:
-    """Of all its nodes; of a packed run its share of one. Nothing where nobody says."""
-    cpus = float(use.cpus_allotted) if use is not None and use.cpus_allotted else None
+    """Of all its nodes; of a packed run its share of one. Nothing where nobody says.
+
+    A local run without `local_cpus_per_run` shares the machine with whatever runs there: it holds
+    what it uses.
+    """
     if backend == "slurm":
+        cpus = float(use.cpus_allotted) if use is not None and use.cpus_allotted else None
         return _of_slurm(settings, cpus, is_packed=is_packed)
     per_run = {name: _number(settings, f"{name}_per_run") for name in ("gpus", "cpus")}
     nodes = _number(settings, "nodes") or 1.0
-    gpus = per_run["gpus"]
+    gpus, cpus = per_run["gpus"], per_run["cpus"]
+    if backend == "modal":
+        cpus = nodes * (_number(settings, "cpus_per_task") or 0.0)
     if backend == "modal" and settings.get("gpu_type"):
         gpus = nodes * (_number(settings, "gpus_per_task") or 1.0)
-    return Unit(gpus=gpus or 0.0, cpus=per_run["cpus"] or cpus or 0.0)
+    return Unit(gpus=gpus or 0.0, cpus=cpus or _used(use))
+
+
+def held_by_job(settings: Mapping[str, Any], *, runs: int) -> Unit:
+    """By the one job of a packed sweep, for all of its runs together."""
+    nodes = _number(settings, "nodes") or 1.0
+    if settings.get("nodelist") is None:
+        nodes = min(nodes, runs)  # it asks for no more nodes than it has runs
+    gpus, cpus = _on_a_node(settings)
+    return Unit(gpus=nodes * gpus, cpus=nodes * cpus)
+
+
+def _used(use: RunUse | None) -> float:
+    """CPUs in use, on average; never more than there are."""
+    if use is None:
+        return 0.0
+    return min(use.cpu_cores_mean, use.cpus_allotted or use.cpu_cores_mean)
 
 
 def _of_slurm(settings: Mapping[str, Any], cpus: float | None, *, is_packed: bool) -> Unit:
-    tasks = _number(settings, "tasks_per_node") or 1.0
     nodes = _number(settings, "nodes") or 1.0
-    gpus_per_node = tasks * (_number(settings, "gpus_per_task") or 0.0)
-    cpus_per_node = tasks * (_number(settings, "cpus_per_task") or 0.0)
+    gpus_per_node, cpus_per_node = _on_a_node(settings)
     if not is_packed:
         return Unit(gpus=nodes * gpus_per_node, cpus=cpus or nodes * cpus_per_node)
     at_once = _number(settings, "runs_per_node") or gpus_per_node or cpus_per_node or 1.0
     return Unit(gpus=gpus_per_node / at_once, cpus=cpus_per_node / at_once)
+
+
+def _on_a_node(settings: Mapping[str, Any]) -> tuple[float, float]:
+    """GPUs and CPUs that a Slurm job asked for."""
+    tasks = _number(settings, "tasks_per_node") or 1.0
+    gpus, cpus = (_number(settings, f"{name}_per_task") or 0.0 for name in ("gpus", "cpus"))
+    return tasks * gpus, tasks * cpus
 
 
 def _number(settings: Mapping[str, Any], name: str) -> float | None:

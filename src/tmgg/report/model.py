@@ -8,6 +8,7 @@ from tmgg.console.overrides import Overrides
 from tmgg.console.ranking import Ranking
 from tmgg.experiment_utils.run_folder.failures import Failure
 from tmgg.experiment_utils.sampling.used import RunUse
+from tmgg.report.held import Allocation, Unit
 
 SpanKind = Literal["queue", "startup", "run", "end", "failed"]
 """Waiting for nodes; from the job's start to the experiment's; the experiment; from its end to the
@@ -38,15 +39,6 @@ class Curve:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Unit:
-    """What one run holds of what is scarce."""
-
-    gpus: float = 0.0
-    """GPUs; of a packed run its share."""
-    cpus: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class ReportRun:
     """One run."""
 
@@ -62,6 +54,8 @@ class ReportRun:
     nodes: str = ""
     used: RunUse | None = None
     unit: Unit = field(default_factory=Unit)
+    allocation: str = ""
+    """The packed job that ran it among others."""
     spans: Sequence[Span] = ()
     curves: Sequence[Curve] = ()
     advice: Sequence[str] = ()
@@ -85,6 +79,8 @@ class Report:
     ranking: Ranking
     made_at: float
     """Unix time."""
+    allocations: Mapping[str, Allocation] = field(default_factory=dict)
+    """By the names that the runs have."""
     causes: Sequence[ReportCause] = ()
     """Why runs failed, the most frequent cause first."""
     notes: Sequence[str] = ()

@@ -122,15 +122,18 @@ def _span_fact(report: Report) -> list[tuple[str, str, str]]:
     if not spans:
         return []
     seconds = max(span.end_s for span in spans) - min(span.begin_s for span in spans)
-    return [(render_duration(seconds), "from the first submission to the last end", "")]
+    is_over = not any(run.status in ("pending", "running") for run in report.runs)
+    words = f"from the first submission {'to the last end' if is_over else 'until now'}"
+    return [(render_duration(seconds), words, "")]
 
 
 def _cost_facts(report: Report) -> list[tuple[str, str, str]]:
-    costs = add_costs(report.runs)
-    if costs is None:
+    costs = add_costs(report.runs, report.allocations)
+    if costs is None or not costs.total:
         return []
-    share = 100 * costs.wasted / costs.total
-    words = f"{costs.unit}-hours, {share:.0f} % of them wasted"
+    share = _percent(costs.wasted / costs.total)
+    runs = f" in {costs.began - costs.not_measured} runs" if costs.not_measured else ""
+    words = f"{costs.unit}-hours{runs}, {share} of them wasted"
     return [(render_value(costs.total), words, "")]
 
 
@@ -227,11 +230,14 @@ def _legend(items: Sequence[tuple[str, str]]) -> str:
 
 
 def _costs(report: Report) -> str:
-    costs = add_costs(report.runs)
+    costs = add_costs(report.runs, report.allocations)
     if costs is None:
         return ""
+    if not costs.total:
+        words = f"Not known: {_not_measured(costs)}."
+        return _section(f"Where {costs.unit}-hours went", _explained(words, ""))
     items = [
-        (kind, f"{words}: {render_value(hours_)} ({100 * hours_ / costs.total:.0f} %)")
+        (kind, f"{words}: {render_value(hours_)} ({_percent(hours_ / costs.total)})")
         for kind, words, hours_ in hours.parts_of(costs)
         if hours_ > 0
     ]
@@ -248,7 +254,23 @@ def _cost_words(costs: Costs) -> str:
         if costs.is_idle_known
         else f"How busy the {costs.unit}s were is not on record for every run."
     )
-    return escaped(f"Time in the queue costs nothing and is not counted. {idle}")
+    told = ["Time in the queue costs nothing and is not counted.", idle]
+    if costs.not_measured:
+        told.append(f"Not all is in it: {_not_measured(costs)}.")
+    if not costs.is_unfilled_known:
+        told.append(f"{costs.unit}s of packed jobs that no run had are not in it.")
+    return escaped(" ".join(told))
+
+
+def _not_measured(costs: Costs) -> str:
+    were = "run was" if costs.began == 1 else "runs were"
+    return f"{costs.not_measured} of {costs.began} {were} not measured"
+
+
+def _percent(share: float) -> str:
+    """With a digit more where it would be none or all of it, and is not."""
+    is_close = 0 < share < 0.005 or 0.995 <= share < 1
+    return f"{100 * share:.{1 if is_close else 0}f} %"
 
 
 def _advice(runs: Sequence[ReportRun]) -> str:

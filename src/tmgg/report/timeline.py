@@ -7,7 +7,7 @@ from tmgg.errors import RecordError
 from tmgg.experiment_utils.cloud.judging.results import load_verdict
 from tmgg.experiment_utils.files.looking import listing
 from tmgg.experiment_utils.files.plain_files import read_beginning
-from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.paths import JobFiles, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.phases import Phase, parse_phases
 from tmgg.experiment_utils.run_folder.registry import submitted_at
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
@@ -101,20 +101,26 @@ def _failed(submission: SubmissionPaths, *, is_alone: bool) -> bool:
     return verdict is not None and verdict.status == "failed" and not verdict.resumable
 
 
-def _set_aside(submission: SubmissionPaths) -> list[str]:
+def read_all_marks(files: JobFiles) -> list[list[Phase]]:
+    """The marks of each start of a job, in order; of what cannot be read, none."""
+    names = [*_set_aside(files), files.phases.name]
+    return [marks for name in names if (marks := parse_phases(_text(files, name)))]
+
+
+def _set_aside(files: JobFiles) -> list[str]:
     """Names of the marks of earlier starts, in order."""
-    before = f"{submission.phases.name}.before-restart-"
+    before = f"{files.phases.name}.before-restart-"
     try:
-        names = [name for name in listing(submission.folder) if name.startswith(before)]
+        names = [name for name in listing(files.folder) if name.startswith(before)]
     except OSError:
         return []
     numbered = [name for name in names if name.removeprefix(before).isdecimal()]
     return sorted(numbered, key=lambda name: int(name.removeprefix(before)))
 
 
-def _text(submission: SubmissionPaths, name: str) -> str:
+def _text(files: JobFiles, name: str) -> str:
     try:
-        return read_beginning(submission.folder / name)
+        return read_beginning(files.folder / name)
     except OSError:
         return ""
 

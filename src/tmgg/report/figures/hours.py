@@ -16,13 +16,14 @@ def parts_of(costs: Costs) -> list[tuple[str, str, float]]:
         ("idle", "idle", costs.idle),
         ("startup", "starting and ending", costs.startup),
         ("failed", "in runs that failed", costs.failed),
+        ("end", "in packed jobs, without a run", costs.unfilled),
     ]
 
 
 def draw(report: Report) -> list[Figure]:
     """None where nobody knows what runs held."""
-    costs = add_costs(report.runs)
-    if costs is None:
+    costs = add_costs(report.runs, report.allocations)
+    if costs is None or not costs.total:
         return []
     scale = Scale(0.0, costs.total, 0.0, WIDTH)
     at, parts = 0.0, []
