@@ -21,7 +21,8 @@ STATES = {
     "failed": ("failed",),
     "running": ("running",),
     "pending": ("pending",),
-    "other": ("damaged", "foreign", "removed", "unknown"),
+    "removed": ("removed",),
+    "other": ("damaged", "foreign", "unknown"),
 }
 RUN_COLUMNS = ("run", "status", "age", "backend", "job", "attempt", "details")
 _RANKS = {"age": 1, "job": 2, "attempt": 3, "backend": 4}
@@ -41,7 +42,8 @@ def sweep_columns(sweeps: Sequence[ListedSweep]) -> list[Column]:
             is_number=True,
         )
         for name, kinds in STATES.items()
-        if name != "other" or any(count[each] for count in counts for each in kinds)
+        if name not in ("removed", "other")
+        or any(count[each] for count in counts for each in kinds)
     ]
     ages = [render_age(time.time() - sweep.created_at) for sweep in sweeps]
     return [

@@ -35,6 +35,8 @@ class Meaning:
     runs: tuple[RunPaths, ...]
     sweep: SweepPaths | None = None
     """None for a run that was meant by itself."""
+    removed: tuple[RunPaths, ...] = ()
+    """Runs of the sweep that are not on record any more."""
 
     @property
     def is_one_run(self) -> bool:
@@ -100,7 +102,7 @@ def _whole_sweep(text: str, folders: Iterable[Path]) -> Meaning | None:
         except RecordError:
             continue  # damaged, or another's: the runs are found by their names
         if record is not None and (runs := _recorded(KnownSweep(paths, record))):
-            return Meaning(runs, paths)
+            return _sweep_of(KnownSweep(paths, record), runs)
     if problem is not None:
         raise problem
     return None
@@ -109,6 +111,11 @@ def _whole_sweep(text: str, folders: Iterable[Path]) -> Meaning | None:
 def _recorded(sweep: KnownSweep) -> tuple[RunPaths, ...]:
     with reading(sweep.paths.output_dir):
         return tuple(paths for paths in sweep.runs if is_recorded(paths))
+
+
+def _sweep_of(sweep: KnownSweep, runs: tuple[RunPaths, ...]) -> Meaning:
+    left = {*runs}
+    return Meaning(runs, sweep.paths, tuple(each for each in sweep.runs if each not in left))
 
 
 def _unsure(text: str, folders: Sequence[Path], beginning: Sequence[RunPaths]) -> list[Meaning]:
@@ -123,8 +130,10 @@ def _unsure(text: str, folders: Sequence[Path], beginning: Sequence[RunPaths]) -
         found += _of_job(text, folders)
     if not (found or named):
         found = ([] if is_number else _of_job(text, folders)) or _with_part(text, folders)
-    runs = [paths for sweep in named for paths in _recorded(sweep)]
-    return _grouped(dict.fromkeys([*found, *runs]), sweeps)
+    whole = [_sweep_of(sweep, runs) for sweep in named if (runs := _recorded(sweep))]
+    members = {paths for meaning in whole for paths in meaning.runs}
+    rest = dict.fromkeys(paths for paths in found if paths not in members)
+    return [*_grouped(rest, sweeps), *whole]
 
 
 def _newest(folders: Sequence[Path], sweeps: Sequence[KnownSweep]) -> list[Meaning]:
@@ -141,7 +150,7 @@ def _newest(folders: Sequence[Path], sweeps: Sequence[KnownSweep]) -> list[Meani
         if isinstance(newest, RunPaths):
             return [Meaning((newest,))]
         if runs := _recorded(newest):
-            return [Meaning(runs, newest.paths)]
+            return [_sweep_of(newest, runs)]
     return []
 
 

@@ -13,6 +13,7 @@ from tmgg.console.overrides import parse_title, short_names, varying
 from tmgg.console.ranking import Ranking
 from tmgg.errors import ConfigError, UnreadableError
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
+from tmgg.experiment_utils.run_folder.registry import is_recorded
 from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, sweep_of
 
 Statuses = dict[RunPaths, str]
@@ -27,6 +28,8 @@ class ListedSweep:
     record: SweepRecord | None
     """None where there is none, or it cannot be read."""
     runs: Statuses = field(default_factory=dict)
+    removed: int = 0
+    """How many are not on record any more."""
 
     @property
     def name(self) -> str:
@@ -45,7 +48,7 @@ class ListedSweep:
 
     @property
     def counts(self) -> Counter[str]:
-        return Counter(self.runs.values())
+        return Counter(self.runs.values()) + Counter(removed=self.removed)
 
     @property
     def overrides(self) -> list[str]:
@@ -95,6 +98,8 @@ def group_by_sweep(
             if paths in statuses:
                 sweep.runs[paths] = statuses[paths]
                 members.add(paths)
+            else:
+                sweep.removed += _is_gone(paths)
     for paths, status in statuses.items():
         name = sweep_of(paths.run_id)
         if paths not in members and name and (key := SweepPaths(paths.output_dir, name)) in sweeps:
@@ -118,6 +123,13 @@ def _sweeps_of(runs: Sequence[RunPaths]) -> list[ListedSweep]:
         for sweep in _all_in(folder):
             found.setdefault(sweep.paths, ListedSweep(sweep.paths, sweep.record))
     return list(found.values())
+
+
+def _is_gone(paths: RunPaths) -> bool:
+    try:
+        return not is_recorded(paths)
+    except OSError:
+        return False  # whoever looked into the folder says it
 
 
 def _record(paths: SweepPaths) -> SweepRecord | None:

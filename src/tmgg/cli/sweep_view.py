@@ -8,7 +8,7 @@ from typing import Any
 
 from tmgg.cli.known_sweeps import KnownSweep, find_sweep
 from tmgg.cli.meanings import Meaning
-from tmgg.cli.run_json import status_of, to_json
+from tmgg.cli.run_json import REMOVED, status_of, to_json
 from tmgg.cli.selection import members_of
 from tmgg.console.causes import Cause, group_by_cause
 from tmgg.console.overrides import in_short
@@ -19,6 +19,8 @@ from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun, read_known_run
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 from tmgg.experiment_utils.cloud.slurm.site.reasons import at_cluster, explain_reason
+
+PROBLEMS_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,19 @@ class SweepView:
 
     @cached_property
     def counts(self) -> Counter[str]:
-        return Counter(status_of(found) for found in self.found)
+        counted = Counter(status_of(found) for found in self.found)
+        return counted + Counter({REMOVED: len(self.meaning.removed)})
+
+    @property
+    def total(self) -> int:
+        """With those that are not on record any more."""
+        return len(self.runs) + len(self.meaning.removed)
+
+    def problems(self) -> list[str]:
+        """What is to be said of runs whose records cannot be used."""
+        errors = [str(found) for found in self.found if isinstance(found, RunError)]
+        more = len(errors) - PROBLEMS_SHOWN
+        return errors[:PROBLEMS_SHOWN] + [f"and of {more} more runs (--json)"] * (more > 0)
 
     @cached_property
     def causes(self) -> list[Cause]:
@@ -67,7 +81,7 @@ class SweepView:
         label = self.sweep.record.name if self.sweep else ""
         called = f" ({visible_line(label)})" if label else ""
         counted = ", ".join(f"{number} {status}" for status, number in self.counts.most_common())
-        return f"sweep {name}{called}: {len(self.runs)} runs: {counted}"
+        return f"sweep {name}{called}: {self.total} runs: {counted}"
 
     def waiting(self) -> list[dict[str, Any]]:
         """Why pending runs wait, by reason."""

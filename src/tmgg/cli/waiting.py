@@ -22,7 +22,7 @@ from tmgg.console.run_names import names_of_runs
 from tmgg.console.sweep_table import columns_of_titles, short_ids
 from tmgg.console.tables import Column, put_runs
 from tmgg.console.words import width_of_terminal, wrapped
-from tmgg.errors import TmggError
+from tmgg.errors import RemovedRunError, TmggError
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record import waiting
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
@@ -63,7 +63,11 @@ def _wait(reattached: Reattached, removed: Removed, *, limit_s: float | None) ->
     view = make_view(reattached)
     run_ids = [run.run_id for run in reattached.runs]
     clock = LimitedClock(limit_s)
-    told = removed.tell
+
+    def told(error: RemovedRunError) -> None:
+        removed.tell(error)
+        view.leave_out(error.run_id)
+
     with view, contextlib.suppress(TimeIsUpError):
         for _ended in waiting.wait(
             reattached, run_ids, on_update=view, on_removed=told, clock=clock

@@ -91,6 +91,11 @@ class LiveView:
             if self._is_time():
                 self._print()
 
+    def leave_out(self, run_id: str) -> None:
+        """Show no more of a run, of which nothing more can be known."""
+        self.progress.leave_out(run_id)
+        self._lines = render_progress(self.progress, self._titles)
+
     def _tell_failures(self) -> None:
         """Each at once: with many runs the line about all comes now and then only."""
         new = [state for state in self.progress.failed if state.run_id not in self._failures_told]
@@ -137,7 +142,7 @@ def render_progress(progress: SweepProgress, titles: Mapping[str, str]) -> list[
     if progress.total == 1:
         return [_one(states[0])] if states else []
     lines = [
-        render_counts(states, total=progress.total),
+        render_counts(states, total=progress.total, left_out=len(progress.left_out)),
         render_speed(progress),
         render_best(progress, titles),
     ]

@@ -58,10 +58,10 @@ def render_bar(progress: SweepProgress, *, width: int, is_ascii: bool = False) -
     """A piece for each status, in proportion, and how many have ended. Pure."""
     from rich.text import Text  # as above
 
-    told = f" {progress.ended} of {progress.total}"
+    told = f" {progress.ended} of {progress.total - len(progress.left_out)}"
     count = Counter(state.status for state in progress.seen.values())
     numbers = {status: count[status] for status in _SHAPES}  # type: ignore[index]
-    numbers["pending"] += progress.total - len(progress.seen)
+    numbers["pending"] += progress.total - len(progress.seen) - len(progress.left_out)
     bar = Text()
     shapes = _ASCII if is_ascii else _SHAPES
     for status, cells in _share(numbers, max(4, width - len(told))).items():
@@ -83,7 +83,8 @@ def _share(numbers: Mapping[str, int], width: int) -> dict[str, int]:
 def _counts(progress: SweepProgress) -> "Text":
     from rich.text import Text  # as above
 
-    line = render_counts(list(progress.seen.values()), total=progress.total)
+    states, left_out = list(progress.seen.values()), len(progress.left_out)
+    line = render_counts(states, total=progress.total, left_out=left_out)
     text = Text(visible(line).replace("\n", " "))
     for found in _COUNTED.finditer(text.plain):
         text.stylize(STATUS_STYLES[found["status"]], *found.span())

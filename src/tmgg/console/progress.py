@@ -42,6 +42,8 @@ class SweepProgress:
     """Last known state by run id."""
     best: Best | None = None
     pace: Pace = field(default_factory=Pace)
+    left_out: set[str] = field(default_factory=set)
+    """Runs of which nothing more can be known: removed, or damaged."""
     _failed_ids: list[str] = field(default_factory=list)
 
     def observe(self, states: Sequence[RunState]) -> None:
@@ -52,6 +54,12 @@ class SweepProgress:
             if state.status == "failed" and state.run_id not in self._failed_ids:
                 self._failed_ids.append(state.run_id)
             self._rank(state)
+
+    def leave_out(self, run_id: str) -> None:
+        """Count a run as one of which nothing more can be known."""
+        self.seen.pop(run_id, None)
+        self._failed_ids = [each for each in self._failed_ids if each != run_id]
+        self.left_out.add(run_id)
 
     @property
     def failed(self) -> list[RunState]:
@@ -72,7 +80,8 @@ class SweepProgress:
     @property
     def seconds_left(self) -> float | None:
         """Until the last run has ended, as `Pace` has it."""
-        return self.pace.seconds_left(self.total - self.ended, self.monotonic())
+        left = self.total - len(self.left_out) - self.ended
+        return self.pace.seconds_left(left, self.monotonic())
 
     def _has_ended(self, run_id: str) -> bool:
         return run_id in self.seen and self.seen[run_id].final
@@ -90,11 +99,12 @@ class SweepProgress:
             self.best = Best(run_id=state.run_id, value=value)
 
 
-def render_counts(states: Sequence[RunState], *, total: int) -> str:
+def render_counts(states: Sequence[RunState], *, total: int, left_out: int = 0) -> str:
     """How many runs stand how, with the reasons for waiting and for failing. Pure."""
     count = Counter(state.status for state in states)
     parts = [
-        f"{total - len(states)} to submit" if total > len(states) else "",
+        f"{left_out} left out" if left_out else "",
+        f"{total - len(states) - left_out} to submit" if total > len(states) + left_out else "",
         f"{count['pending']} pending{_reasons(states)}" if count["pending"] else "",
         f"{count['running']} running" if count["running"] else "",
         f"{count['completed']} completed" if count["completed"] else "",

@@ -22,7 +22,7 @@ def explain(run: RunArgument, *, folder: FolderOption = None, as_json: JsonOptio
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
     meaning = find_meant(run, folder)
-    if not meaning.is_one_run:
+    if not meaning.is_one_run or meaning.removed:
         _explain_sweep(meaning, as_json=as_json)
         return
     chosen = read_known_run(meaning.runs[0])
@@ -77,6 +77,8 @@ def _explain_sweep(meaning: "Meaning", *, as_json: bool) -> None:
         put(view.summary())
         if view.causes:
             put(f"\n{render_causes(view.causes, view.names, width=width_of_terminal())}")
+        for problem in view.problems():
+            put(f"\n{problem}")
         for reason in view.waiting():
             put()
             put_words(f"{len(reason['runs'])} pending ({reason['reason']}): {reason['words']}")

@@ -96,13 +96,15 @@ def _is_old(run: "KnownRun", age_s: float) -> bool:
     """Whether the newest submission of a run has ended, as is on record, longer ago than that."""
     import time
 
+    from tmgg.experiment_utils.run_folder.lost_folders import lost_since
     from tmgg.experiment_utils.run_folder.registry import decided_at
 
-    ended = decided_at(run.paths)
+    ended = decided_at(run.paths) or lost_since(run.paths)
     return ended is not None and ended < time.time() - age_s
 
 
 def _ended(folders: "list[Path]", age_s: float, *, settle: bool) -> "list[KnownRun]":
+    from tmgg.errors import RemovedRunError
     from tmgg.experiment_utils.cloud.runs import RunState
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached, known_runs
     from tmgg.experiment_utils.files.trust import owner_of
@@ -112,6 +114,8 @@ def _ended(folders: "list[Path]", age_s: float, *, settle: bool) -> "list[KnownR
     reattached = Reattached(runs)
     chosen = []
     for run, state in zip(runs, reattached.poll_all(), strict=True):
+        if isinstance(state, RemovedRunError) and _is_old(run, age_s):
+            chosen.append(run)  # its folder only was removed
         if not (isinstance(state, RunState) and state.final):
             continue
         if settle and decided_at(run.paths) is None:

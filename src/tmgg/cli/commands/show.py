@@ -24,7 +24,7 @@ def show(run: RunArgument, *, folder: FolderOption = None, as_json: JsonOption =
     from tmgg.experiment_utils.run_folder.removed_runs import refuse_removed
 
     meaning = find_meant(run, folder)
-    if not meaning.is_one_run:
+    if not meaning.is_one_run or meaning.removed:
         _show_sweep(meaning, as_json=as_json)
         return
     chosen = read_known_run(meaning.runs[0])
@@ -88,6 +88,7 @@ def _put_sweep(view: "SweepView") -> None:
         say(line)
     if view.causes:
         put(f"\n{render_causes(view.causes, view.names, width=width_of_terminal())}")
+    put(_block("removed, or not to be read", view.problems()))
 
 
 def _put_details(details: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ CloserHint = Literal[
     "log_folder",
     "stopped",
     "restarts",
+    "removed",
     "cuda",
 ]
 HintName = FailureKind | CloserHint
@@ -89,6 +90,7 @@ HINTS: dict[HintName, str] = {
     "Where it needs no GPU, ask for none. The option idle_gpu_minutes ended it.",
     "lost": "Nobody knows the job any more, and it left no record. Look into the .out and .err "
     "files, then tmgg-jobs retry.",
+    "removed": "Nothing can be had of it any more. The sweep, resumed (resume=True), runs it anew.",
     "disk": "The folder of the run's files could not be written. Make room on that disk or in your "
     "quota, or set output_dir to another folder that all nodes share; then tmgg-jobs retry.",
     "outage": "The file system did not let the job write its files, for longer than outages last. "

@@ -54,6 +54,13 @@ def set_aside_remains(runs: Iterable[RunPaths]) -> None:
             )
 
 
+def remains_of(run: RunPaths) -> list[Path]:
+    """Its exit records, by submission, and its logs. Raises OSError when nobody could look."""
+    ended = (run.submission(number).ended for number in itertools.count(1))
+    files = list(itertools.takewhile(is_there, ended))
+    return files + [path for path in (run.stdout, run.stderr) if is_there(path)]
+
+
 def _find(output_dir: Path, runs: list[RunPaths]) -> list[tuple[RunPaths, list[Path]]]:
     found = _find_each if len(runs) <= _FEW else _find_in_listing
     return [(run, files) for run, files in found(output_dir, runs) if files]
@@ -61,9 +68,7 @@ def _find(output_dir: Path, runs: list[RunPaths]) -> list[tuple[RunPaths, list[P
 
 def _find_each(_output_dir: Path, runs: list[RunPaths]) -> Iterator[tuple[RunPaths, list[Path]]]:
     for run in runs:
-        ended = (run.submission(number).ended for number in itertools.count(1))
-        files = list(itertools.takewhile(is_there, ended))
-        yield run, files + [path for path in (run.stdout, run.stderr) if is_there(path)]
+        yield run, remains_of(run)
 
 
 def _find_in_listing(

@@ -18,7 +18,9 @@ from pathlib import Path
 from tmgg.experiment_utils.files.looking import is_plain_file, listing
 from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
 from tmgg.experiment_utils.run_folder.batch_index import note_removed
+from tmgg.experiment_utils.run_folder.lost_folders import has_lost_folder
 from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.experiment_utils.run_folder.remains import remains_of
 from tmgg.experiment_utils.run_folder.removed_runs import note_removal
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,8 @@ def remove_run(paths: RunPaths, *, with_output: bool, may_go: Callable[[], bool]
     `may_go` is asked once nobody can submit the run again any more; False when it says no, or when
     the run was submitted again just now.
     """
+    if has_lost_folder(paths):
+        return _remove_lost(paths, may_go)
     mark = _bar_next_submission(paths)
     if mark is None:
         return False
@@ -64,6 +68,19 @@ def _bar_next_submission(paths: RunPaths) -> Path | None:
     except FileNotFoundError:
         return None  # somebody else removed it
     return mark
+
+
+def _remove_lost(paths: RunPaths, may_go: Callable[[], bool]) -> bool:
+    """What is left of a run whose folder somebody removed by hand."""
+    if not may_go():
+        return False
+    left = remains_of(paths)
+    with contextlib.suppress(OSError):
+        note_removal(paths)
+    note_removed(paths)
+    for file in left:
+        file.unlink(missing_ok=True)
+    return True
 
 
 def _remove(paths: RunPaths, *, with_output: bool) -> None:

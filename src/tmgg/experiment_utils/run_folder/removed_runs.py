@@ -13,6 +13,11 @@ from tmgg.errors import ForeignFileError, RemovedRunError
 from tmgg.experiment_utils.files.looking import is_there, listing
 from tmgg.experiment_utils.files.trust import read_trusted
 from tmgg.experiment_utils.run_folder.batch_index import find_member
+from tmgg.experiment_utils.run_folder.lost_folders import (
+    has_lost_folder,
+    left_of_lost_run,
+    words_of_lost_run,
+)
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.sharing import mode_for_team
 
@@ -36,8 +41,10 @@ def note_removal(paths: RunPaths) -> None:
 def is_removed(paths: RunPaths) -> bool:
     """Whether somebody removed the run; False when nobody can tell now."""
     try:
-        if is_there(paths.run) or find_member(paths.submission(1)) is not None:
+        if is_there(paths.run):
             return False
+        if find_member(paths.submission(1)) is not None:
+            return has_lost_folder(paths)
         return any(paths.run_id in names for names in _noted(paths))
     except OSError:
         return False
@@ -45,6 +52,9 @@ def is_removed(paths: RunPaths) -> bool:
 
 def removed_error(paths: RunPaths) -> RemovedRunError:
     """The error for a run that was removed."""
+    with contextlib.suppress(OSError):
+        if left := left_of_lost_run(paths):
+            return RemovedRunError(words_of_lost_run(paths, left), run_id=paths.run_id)
     return RemovedRunError(
         f"run {paths.run_id} was removed meanwhile, as tmgg-jobs gc does: it is not on record in "
         f"{paths.output_dir} any more",

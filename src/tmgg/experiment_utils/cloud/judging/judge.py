@@ -80,6 +80,8 @@ class Judge:
                 evidence = read_evidence(files, ended=False)
                 if has_trusted_end(evidence):
                     return self._judge(files, evidence, None)
+            if not files.has_folder:
+                refuse_removed(submission.run_paths)
             if copied := _why_copied(files):
                 return _open_elsewhere(files, copied)
             job_id = self._jobs.find(files, adopted)

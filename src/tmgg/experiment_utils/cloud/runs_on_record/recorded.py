@@ -47,6 +47,7 @@ from tmgg.experiment_utils.run_folder.attempts import AttemptRequest, record_of
 from tmgg.experiment_utils.run_folder.failures import Failure, failure
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.readable import reading, recorded_runs
+from tmgg.experiment_utils.run_folder.removed_runs import is_removed
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +193,14 @@ class RecordedRuns:
         folder, base_dir = self.traits.output_dir, self.traits.base_dir
         with reading(folder):
             recorded = {paths.run_id for paths in recorded_runs(folder)}
-            return matching.match_earlier(folder, base_dir, requests, recorded)
+            removed: list[str] = []
+            while True:
+                found = matching.match_earlier(folder, base_dir, requests, recorded)
+                gone = [name for name in found.recognised if is_removed(RunPaths(folder, name))]
+                if not gone:
+                    return replace(found, removed=sorted(removed))
+                removed += gone
+                recorded -= {*gone}
 
     def dispatcher(self, plan: SweepPlan, *, gpu_type: str | None, resume: bool) -> Dispatcher:
         run_ids = [str(request.run_id) for request in plan.requests]

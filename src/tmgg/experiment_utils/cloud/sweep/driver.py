@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from tmgg.errors import (
     NotEndedError,
+    RemovedRunError,
     RunError,
     RunExistsError,
     SubmissionError,
@@ -25,7 +26,7 @@ from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatched, Dispatcher, G
 from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions, SweepPlan
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.files.hiccups import Hiccups
-from tmgg.experiment_utils.run_folder.failures import Failure, failure, is_outage
+from tmgg.experiment_utils.run_folder.failures import Failure, HintName, failure, is_outage
 
 log = logging.getLogger(__name__)
 
@@ -183,7 +184,8 @@ class Sweep:
         return {run_id: error for run_id, error in found if isinstance(error, RunError)}
 
     def _lost(self, run_id: str, error: Exception) -> ExperimentResult:
-        return _failed(self._requests[run_id], failure("lost", str(error)))
+        hint: HintName | None = "removed" if isinstance(error, RemovedRunError) else None
+        return _failed(self._requests[run_id], failure("lost", str(error), hint=hint))
 
     def _may_retry(self, run_id: str, why: Failure) -> bool:
         if self._stopped:

@@ -56,6 +56,8 @@ class Matching:
     """With the ids of the earlier runs, where there are some."""
     recognised: frozenset[str] = frozenset()
     """The ids of earlier runs among them."""
+    removed: Sequence[str] = ()
+    """Earlier runs that would have been recognised, and whose folders somebody removed."""
     other_code: Mapping[str, str] = field(default_factory=dict)
     """What has changed (files, for people) for those that another version of the code made, by run
     id."""

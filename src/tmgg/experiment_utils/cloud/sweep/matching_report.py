@@ -25,6 +25,11 @@ def render_matching(matching: Matching, states: Mapping[str, Found]) -> list[str
             f"  {waiting} {verb} for the launcher that put them on record, which is still at work; "
             "they are submitted here if it ends before"
         )
+    if matching.removed:
+        lines.append(
+            f"  {len(matching.removed)} of them ran before, and somebody removed the folder with "
+            f"the result (for example {matching.removed[0]}); they run again"
+        )
     made = matching.other_code
     kept = [label for run_id, label in made.items() if not has_failed(states.get(run_id))]
     for label, count in Counter(kept).items():
