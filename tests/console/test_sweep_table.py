@@ -12,8 +12,14 @@ import pytest
 
 from tmgg.console import report
 from tmgg.console.ranking import Ranking
-from tmgg.console.sweep_summary import SweepRow, save_summary
-from tmgg.console.sweep_table import metric_columns, other_columns, overrides_columns, short_ids
+from tmgg.console.sweep_summary import SweepRow, flatten, save_summary
+from tmgg.console.sweep_table import (
+    metric_columns,
+    other_columns,
+    overrides_columns,
+    short_ids,
+    time_column,
+)
 from tmgg.experiment_utils.cloud.runs import ExperimentResult
 from tmgg.experiment_utils.run_folder.failures import failure
 
@@ -216,3 +222,9 @@ def test_runs_that_are_ranked_do_not_look_alike(
     place = head.split().index("val_loss")
     assert len({line.split()[place] for line in lines[:3]}) == 3
     assert lines[3] == f"best val_loss: {lines[1].split()[place]} (#1 n=1)"
+
+
+def test_a_run_of_which_no_time_is_known_has_an_empty_cell_not_zero() -> None:
+    rows = [row(0, "lr=1"), row(1, "lr=2", duration_seconds=None)]
+    assert list(time_column(rows).cells) == ["12:34", ""]
+    assert [each["duration_seconds"] for each in flatten(rows)] == [754.0, None]

@@ -14,6 +14,7 @@ from tmgg.console.overrides import in_short, parse_title
 from tmgg.console.ranking import Ranking
 from tmgg.errors import ForeignFileError, RecordError, RemovedRunError, RunError
 from tmgg.experiment_utils.cloud.judging.polling import Found
+from tmgg.experiment_utils.cloud.judging.results import read_seconds
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
@@ -94,7 +95,7 @@ def _gather(run: KnownRun, found: Found, title: str, now_s: float) -> ReportRun:
         overrides=overrides,
         failure=found.failure,
         metrics=output.metrics if output is not None else {},
-        duration_s=output.duration_seconds if output is not None else 0.0,
+        duration_s=(output.duration_seconds if output is not None else read_seconds(last)) or 0.0,
         attempts=found.attempt,
         nodes=found.nodes,
         used=use,

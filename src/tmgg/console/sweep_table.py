@@ -107,7 +107,8 @@ def number_column(rows: Sequence[SweepRow]) -> Column:
 
 
 def time_column(rows: Sequence[SweepRow]) -> Column:
-    times = [render_duration(row.result.duration_seconds) for row in rows]
+    seconds = [row.result.duration_seconds for row in rows]
+    times = ["" if each is None else render_duration(each) for each in seconds]
     return Column(name="time", cells=times, rank=_TIME, is_number=True)
 
 

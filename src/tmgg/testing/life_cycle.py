@@ -32,7 +32,7 @@ class LifeCycleTests:
         assert (result.run_id, result.status) == (spawned.run_id, "completed")
         assert (result.metrics, result.config) == ({"square": 9}, given)
         assert (result.error_message, result.failure, result.attempts) == (None, None, 1)
-        assert result.duration_seconds > 0
+        assert (result.duration_seconds or 0) > 0
         assert runner.get_result(spawned.run_id, given) == result
         assert runner.get_status(spawned.run_id) == "completed"
 

@@ -113,8 +113,9 @@ class ExperimentResult:
     error_message: str | None = None
     """What happened and what to do; None when the run completed."""
     failure: Failure | None = None
-    duration_seconds: float = 0.0
-    """The experiment's own time, without queue and start-up."""
+    duration_seconds: float | None = None
+    """The experiment's own time, without queue and start-up; None where it did not begin, or
+    nothing tells when it ended."""
     attempts: int = 1
     """Submissions and restarts together."""
     job_id: str | None = None

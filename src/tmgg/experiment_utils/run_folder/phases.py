@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tmgg.experiment_utils.job.clock import unix_time_s
@@ -44,6 +45,17 @@ def parse_phases(text: str) -> list[Phase]:
     found = (_LINE.fullmatch(line) for line in text.splitlines())
     phases = (Phase(mark["name"], float(mark["at"]), mark["host"]) for mark in found if mark)
     return [phase for phase in phases if math.isfinite(phase.at)]
+
+
+def seconds_of_experiment(marks: Sequence[Phase], *, ended_at: float | None) -> float | None:
+    """How long the experiment's process went on; None where nothing tells. Pure.
+
+    `ended_at` is when its supervisor noted the end, for one that could leave no mark of it.
+    """
+    at = {mark.name: mark.at for mark in marks}
+    begin = at.get("entrypoint_start")
+    end = at.get("entrypoint_end", at.get("batch_end", ended_at))
+    return None if begin is None or end is None or end <= begin else end - begin
 
 
 def write_phase(paths: JobFiles, name: str) -> None:

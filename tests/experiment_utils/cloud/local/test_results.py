@@ -15,6 +15,7 @@ from tmgg.errors import RunExistsError, UnknownRunError
 from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner, SlurmConfig, SlurmRunner
 from tmgg.experiment_utils.cloud.local.runner import LocalBackend
 from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock, Watch
+from tmgg.experiment_utils.run_folder.phases import parse_phases
 
 
 def test_from_spawn_to_result(runner: LocalRunner) -> None:
@@ -27,7 +28,7 @@ def test_from_spawn_to_result(runner: LocalRunner) -> None:
     assert (result.error_message, result.failure) == (None, None)
     assert result.job_id == spawned.job_id
     assert result.nodes == [os.uname().nodename]
-    assert 0 < result.duration_seconds < 60
+    assert 0 < (result.duration_seconds or 0) < 60
     phases = paths_of(runner).phases.read_text().splitlines()
     names = [line.split()[0] for line in phases]
     assert names == ["batch_start", "entrypoint_start", "entrypoint_end", "batch_end"]
@@ -55,13 +56,28 @@ def test_an_experiment_that_raises(runner: LocalRunner) -> None:
     assert "Traceback" in paths_of(runner).run_paths.stderr.read_text()
 
 
+def test_the_time_of_a_run_that_left_no_result_is_that_of_its_marks(runner: LocalRunner) -> None:
+    result = runner.run_experiment(config("crash", signal=int(signal.SIGKILL)), run_id="run")
+    at = {mark.name: mark.at for mark in parse_phases(paths_of(runner).phases.read_text())}
+    assert "entrypoint_end" not in at
+    assert result.duration_seconds == pytest.approx(at["batch_end"] - at["entrypoint_start"])
+    assert (result.duration_seconds or 0) > 0
+
+
+def test_a_run_that_never_began_has_no_time(runner: LocalRunner) -> None:
+    runner.run_experiment(config("crash", signal=int(signal.SIGKILL)), run_id="run")
+    paths_of(runner).phases.write_text("batch_start 5 here\n")
+    again = LocalRunner(LocalConfig()).get_result("run")
+    assert (again.status, again.duration_seconds) == ("failed", None)
+
+
 def test_the_time_limit_of_the_run_and_of_the_config(folder: Path) -> None:
     (folder / "lab.py").write_text(LAB)
     runner = LocalRunner(LocalConfig(timeout_seconds=1, output_dir="other"))
     result = runner.run_experiment(config("slow"))
     assert (result.status, kind(result)) == ("failed", "timeout")
     assert "timeout_seconds=1 is over" in str(result.error_message)
-    assert result.duration_seconds < 30
+    assert 0 < (result.duration_seconds or 0) < 30
     assert (folder / "other" / f"{result.run_id}.out").exists()
     other = runner.spawn_experiment(config("good"), timeout_seconds=60)
     task = json.loads(paths_of(runner, other.run_id).run_paths.task.read_text())

@@ -6,10 +6,13 @@ from typing import Literal
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState
 from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json, write_json
+from tmgg.experiment_utils.files.plain_files import read_beginning
 from tmgg.experiment_utils.run_folder.attempts import task_of_attempt
 from tmgg.experiment_utils.run_folder.failures import Failure
 from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, SubmissionPaths
-from tmgg.experiment_utils.run_folder.records import parse_record
+from tmgg.experiment_utils.run_folder.phases import parse_phases, seconds_of_experiment
+from tmgg.experiment_utils.run_folder.records import as_time, parse_record
+from tmgg.experiment_utils.run_folder.sound_records import read_sound
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 from tmgg.experiment_utils.run_folder.task import TaskOutput, nodes_of
 from tmgg.experiment_utils.sampling.reading import find_use
@@ -85,6 +88,16 @@ def _is_anothers(files: SubmissionFiles, token: str | None) -> bool:
     return there is not None and there != token
 
 
+def read_seconds(submission: SubmissionPaths) -> float | None:
+    """How long an experiment that left no result went on, from the marks of its job."""
+    try:
+        marks = parse_phases(read_beginning(submission.phases))
+        ended_at = (read_sound(submission.ended) or {}).get("ended_at")
+    except OSError:
+        return None
+    return seconds_of_experiment(marks, ended_at=as_time(ended_at))
+
+
 def make_result(
     submission: SubmissionPaths, state: RunState, output: TaskOutput | None
 ) -> ExperimentResult:
@@ -103,7 +116,7 @@ def make_result(
         checkpoint_path=output.checkpoint_path if output else None,
         error_message=f"{why.message}\nHINT: {why.hint}" if why else None,
         failure=why,
-        duration_seconds=output.duration_seconds if output else 0.0,
+        duration_seconds=output.duration_seconds if output else read_seconds(submission),
         attempts=state.attempt,
         job_id=state.job_id,
         nodes=nodes_of(output) if output else [],
