@@ -211,6 +211,7 @@ def test_a_second_attempt_goes_on_from_what_the_first_noted(
     with pytest.raises(StoppedEarlyError, match="stopped at step 1 of 24"):
         run(small)
     context.stop_path.unlink()
+    set_current_run(context)
     assert context.previous_checkpoint == CheckpointFiles(Path(small["output_dir"])).last
     resumed = run(small)
     set_current_run(None)

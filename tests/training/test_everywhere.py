@@ -46,6 +46,7 @@ def test_a_run_that_is_to_end_saves_and_goes_on_from_there(tmp_path: Path) -> No
         with pytest.raises(StoppedEarlyError, match="stopped at step 1"):
             train(context.output_dir)
         (tmp_path / "stop").unlink()
+        set_current_run(context)  # the next attempt
         _, resumed = train(context.output_dir)
     finally:
         set_current_run(None)

@@ -187,6 +187,30 @@ def test_an_interruption_at_the_best_step_does_not_cost_the_best_weights(
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+@pytest.mark.parametrize("beside", ["the best", "a later one", "none"])
+def test_going_on_in_another_folder_keeps_the_best_weights(
+    small: Config, beside: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    wild = {**small, "trainer": WILD}
+    first = elsewhere(wild, "first")
+    train(parse_settings(first), callbacks=[StopAfter(6)])
+    folder = Path(first["output_dir"]) / "checkpoints"
+    stopped = folder / "last.ckpt"
+    if beside == "a later one":
+        later = torch.load(folder / "best.ckpt", weights_only=True)
+        (key,) = [name for name in later["callbacks"] if "ModelCheckpoint" in name]
+        later["callbacks"][key]["best_model_score"] = torch.tensor(0.0)
+        torch.save(later, folder / "best.ckpt")
+    elif beside == "none":
+        (folder / "best.ckpt").unlink()
+    resumed = run({**small, "trainer": WILD, "resume_from": str(stopped)})
+    whole = run(elsewhere(wild, "whole"))
+    assert (results(resumed) == results(whole)) is (beside == "the best")
+    best = torch.load(Path(small["output_dir"]) / "checkpoints/best.ckpt", weights_only=True)
+    assert (best["global_step"] == BEST_STEP) is (beside == "the best")
+    assert ("best.ckpt begins anew" in caplog.text) is (beside != "the best")
+
+
 def test_training_time_counts_the_attempts_before(small: Config) -> None:
     stopped = train(parse_settings(small), callbacks=[StopAfter(12)])
     last = Path(small["output_dir"]) / "checkpoints" / "last.ckpt"

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from tmgg.experiment_utils.job.context import RunContext, current_run
 from tmgg.experiments.run_resources import (
+    begin_training,
     granted_accelerator,
     has_ray,
     hooks_of,
@@ -46,10 +47,15 @@ def run(config: Mapping[str, object] | DictConfig) -> dict[str, float | str]:
 
 
 def _here(settings: Settings, context: RunContext | None) -> Settings:
-    """On the devices of this run, and from where an earlier attempt of it came to."""
+    """On the devices of this run, and from where an earlier attempt of this training came to."""
     trainer = settings.trainer
     workers = trainer.workers if has_ray(context) else trainer.workers or 1
     accelerator = granted_accelerator(trainer.accelerator, context)
     trainer = replace(trainer, workers=workers, accelerator=accelerator)  # type: ignore[arg-type]
-    previous = None if context is None else context.previous_checkpoint
-    return replace(settings, trainer=trainer, resume_from=previous or settings.resume_from)
+    folder, previous = begin_training(settings.output_dir, context)
+    return replace(
+        settings,
+        trainer=trainer,
+        output_dir=folder,
+        resume_from=previous or settings.resume_from,
+    )

@@ -13,8 +13,9 @@ from pytorch_lightning.plugins.environments import (  # type: ignore[attr-define
 )
 
 from tmgg.errors import ConfigError
-from tmgg.experiment_utils.job.context import current_run
+from tmgg.experiment_utils.job.context import RunContext, current_run
 from tmgg.experiments.run_resources import (
+    begin_training,
     granted_accelerator,
     has_ray,
     hooks_of,
@@ -25,10 +26,10 @@ from tmgg.experiments.run_resources import (
     require_one_process,
 )
 from tmgg.training.checkpoint import CheckpointFiles, DurableCheckpointIO
-from tmgg.training.distributed import train_distributed
+from tmgg.training.distributed import Outcome, train_distributed
 from tmgg.training.loop import choose_accelerator
-from tmgg.training.own import OwnTraining, load_trained, train_own
-from tmgg.training.placement import place_workers
+from tmgg.training.own import OwnTraining, load_finished, load_trained, train_own
+from tmgg.training.placement import Placement, place_workers
 
 _OURS = ("accelerator", "devices", "num_nodes", "strategy", "plugins", "callbacks")
 
@@ -70,9 +71,10 @@ def train_on_all_nodes(
 
     A checkpoint is written every `checkpoint_every` steps. When a worker is lost the others go on
     from there; a run that was stopped or preempted goes on from there, too; a run that is to end
-    raises StoppedEarlyError. An error of the module's own is not tried again. Outside of a run it
-    trains here, in this process unless `workers` says otherwise. Afterwards `module` has the
-    trained weights.
+    raises StoppedEarlyError. A run may have several trainings, each in an `output_dir` of its own:
+    when it begins again, those that have ended return at once what they came to. An error of the
+    module's own is not tried again. Outside of a run it trains here, in this process unless
+    `workers` says otherwise. Afterwards `module` has the trained weights.
     """
     if taken := sorted(set(_OURS) & set(trainer_options)):
         raise ConfigError(
@@ -85,6 +87,7 @@ def train_on_all_nodes(
     wanted = workers if has_ray(context) else workers or 1
     placement = place_workers(wanted, machines_of(context), use_gpus=device == "gpu")
     require_busy_nodes(placement.workers, context, allow_idle=allow_idle_nodes)
+    folder, previous = begin_training(folder, context)
     training = OwnTraining(
         module=module,
         data=data,
@@ -93,16 +96,23 @@ def train_on_all_nodes(
         accelerator=device,
         callbacks=tuple(callbacks),
         options=trainer_options,
-        resume_from=context.previous_checkpoint if context else None,
+        resume_from=previous,
     )
-    hooks, last = hooks_of(context), str(CheckpointFiles(training.output_dir).last)
+    outcome = _train(training, placement, context)
+    report_workers(context, outcome.workers)
+    last = CheckpointFiles(training.output_dir).last
+    return Trained(metrics=outcome.metrics, checkpoint_path=str(last), workers=outcome.workers)
+
+
+def _train(training: OwnTraining, placement: Placement, context: RunContext | None) -> Outcome:
+    hooks = hooks_of(context)
+    finished = load_finished(training, hooks=hooks)
+    if finished is not None:
+        return Outcome(finished, [])
     if placement.workers == 1:
-        plugins = [LightningEnvironment(), DurableCheckpointIO()]
-        metrics = train_own(training, hooks=hooks, devices=1, plugins=plugins)
-        report_workers(context, [])
-        return Trained(metrics=metrics, checkpoint_path=last)
+        plugins = [LightningEnvironment(), DurableCheckpointIO(hooks.open_own)]
+        return Outcome(train_own(training, hooks=hooks, devices=1, plugins=plugins), [])
     with contextlib.nullcontext() if has_ray(context) else own_ray(placement.workers):
         outcome = train_distributed(training, placement, hooks=hooks, train=train_own)
-    report_workers(context, outcome.workers)
     load_trained(training, hooks=hooks)
-    return Trained(metrics=outcome.metrics, checkpoint_path=last, workers=outcome.workers)
+    return outcome

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import logging
 import os
 import signal
 import socket
@@ -15,8 +16,11 @@ from tmgg.errors import ConfigError, MissingExtraError
 from tmgg.experiment_utils.extras import install_command
 from tmgg.experiment_utils.files.trust import open_trusted
 from tmgg.experiment_utils.job.context import RunContext, Worker, this_machine
+from tmgg.training.checkpoint import CheckpointFiles
 from tmgg.training.hooks import Hooks
 from tmgg.training.placement import Machine
+
+log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.2
 _SCHEDULERS = ("SLURM_JOB_ID", "RAY_JOB_CONFIG_JSON_ENV_VAR")
@@ -67,6 +71,24 @@ def require_one_process(context: RunContext | None) -> None:
             "starts its workers by itself, one for each GPU or node (trainer.workers). Leave "
             "slurm_tasks_per_node out, or train with Lightning's own Trainer, which finds the ranks"
         )
+
+
+def begin_training(output_dir: Path, context: RunContext | None) -> tuple[Path, Path | None]:
+    """The folder of a training, and the checkpoint that an earlier attempt of it left there.
+
+    A run may have several trainings. Each goes on from what is its own: a checkpoint counts if
+    it was noted before this attempt began and lies in the training's folder, and no two trainings
+    of a run have the same folder.
+    """
+    if context is None:
+        return output_dir, None
+    folder = context.own_folder(output_dir)
+    if folder != output_dir:
+        log.warning(
+            "this run has trained in %s already; this training is in %s", output_dir, folder
+        )
+    last = CheckpointFiles(folder.absolute()).last
+    return folder, last if context.has_left(last) else None
 
 
 def hooks_of(context: RunContext | None) -> Hooks:

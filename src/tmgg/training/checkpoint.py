@@ -1,18 +1,24 @@
 """Checkpoints: which are kept, where, and how they reach the disk."""
 
 import functools
+import logging
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.utilities import rank_zero_only
 
 from tmgg.errors import ConfigError
 from tmgg.training.durable import write_durably
+from tmgg.training.hooks import Hooks
+
+log = logging.getLogger(__name__)
 
 
 class CheckpointFiles:
@@ -25,9 +31,16 @@ class CheckpointFiles:
         self.last = self.folder / "last.ckpt"
         """Newest weights, and everything needed to go on from them."""
 
-    def callbacks(self, *, every_steps: int, saved: Callable[[Path], None]) -> list[Checkpoint]:
+    def callbacks(
+        self,
+        *,
+        every_steps: int,
+        saved: Callable[[Path], None],
+        resume_from: Path | None = None,
+    ) -> list[Checkpoint]:
         """What makes Lightning write them; `saved` is told of each `last`."""
         best = BestCheckpoint(
+            resume_from=resume_from,
             dirpath=self.folder,
             filename=self.best.stem,
             monitor="val_loss",
@@ -53,13 +66,53 @@ class BestCheckpoint(ModelCheckpoint):
     """Saves after validations only, so that steps need not ask, nor know its name anew each time.
 
     Whether the folder has files is asked nowhere either: Lightning would first import what it knows
-    of object stores. Its state in checkpoints is that of a `ModelCheckpoint`.
+    of object stores. Its state in checkpoints is that of a `ModelCheckpoint`. A training that goes
+    on in another folder begins with the best weights up to there, as if it were the same.
     """
+
+    def __init__(self, *, resume_from: Path | None, **options: Any) -> None:
+        super().__init__(**options)
+        self._resume_from = resume_from
 
     @functools.cached_property
     def state_key(self) -> str:
         """As checkpoints name it."""
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As `ModelCheckpoint`, where the folder is the same."""
+        assert self.dirpath is not None
+        then = state_dict.get("dirpath", self.dirpath)
+        if then == self.dirpath or self._resume_from is None:
+            super().load_state_dict({**state_dict, "dirpath": self.dirpath})
+            return
+        before = self._resume_from.with_name("best.ckpt")
+        if not self._is_best_of(before, state_dict):
+            log.warning(
+                "%s has not the best weights up to this step; best.ckpt begins anew", before
+            )
+            return
+        here = Path(self.dirpath) / before.name
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]  # set by Lightning
+            with before.open("rb") as source:
+                write_durably(here, lambda target: shutil.copyfileobj(source, target))
+        super().load_state_dict(
+            {
+                **state_dict,
+                "dirpath": self.dirpath,
+                "best_model_path": str(here),
+                "kth_best_model_path": str(here),
+                "best_k_models": {str(here): state_dict["best_model_score"]},
+            }
+        )
+
+    def _is_best_of(self, path: Path, state: Mapping[str, Any]) -> bool:
+        """Whether it is the file that the state tells of: the folder may have a later one."""
+        if state["best_model_score"] is None or not path.is_file():
+            return False
+        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        its_own = saved["callbacks"][self.state_key]["best_model_score"]
+        return its_own is not None and bool(its_own == state["best_model_score"])
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Nothing: the folder is given."""
@@ -102,7 +155,29 @@ class LastCheckpoint(Checkpoint):
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target, syncs and renames: a reader or a crash meets the old or the new."""
+    """Writes beside the target, syncs and renames: a reader or a crash meets the old or the new.
+
+    A checkpoint that may hold code is opened by `open_own`, see `Hooks`.
+    """
+
+    def __init__(self, open_own: Callable[[Path], BinaryIO] | None = None) -> None:
+        super().__init__()
+        self._open_own = open_own or Hooks().open_own
+
+    def load_checkpoint(
+        self,
+        path: str | os.PathLike[str],
+        map_location: Any = "cpu",
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        """Read one checkpoint; without `weights_only` it must be this user's own."""
+        if weights_only is not False:
+            return super().load_checkpoint(Path(path), map_location, weights_only)
+        with self._open_own(Path(path)) as stream:
+            found: dict[str, Any] = torch.load(
+                stream, map_location=map_location, weights_only=False
+            )
+        return found
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None

@@ -242,10 +242,10 @@ def do_work(config: dict[str, Work]) -> None:
             log.warning("training on %d workers of the %d asked for", len(workers), work.workers)
         metrics = work.train(
             work.next_settings(),
-            hooks=Hooks(stop=work.hooks.stop, saved=work.saved),
+            hooks=replace(work.hooks, saved=work.saved),
             devices="auto",
             strategy=RayDDPStrategy(),
-            plugins=[RayLightningEnvironment(), DurableCheckpointIO()],
+            plugins=[RayLightningEnvironment(), DurableCheckpointIO(work.hooks.open_own)],
         )
     except StoppedEarlyError as stopped:  # at the same step on all workers
         answer: Outcome | Exception = stopped

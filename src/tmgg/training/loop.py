@@ -15,7 +15,12 @@ from pytorch_lightning.plugins.environments import (  # type: ignore[attr-define
 )
 
 from tmgg.errors import ConfigError, StoppedEarlyError
-from tmgg.training.checkpoint import CheckpointFiles, DurableCheckpointIO, require_checkpoint
+from tmgg.training.checkpoint import (
+    CheckpointFiles,
+    DurableCheckpointIO,
+    LastCheckpoint,
+    require_checkpoint,
+)
 from tmgg.training.config import Settings
 from tmgg.training.curve import LOG_EVERY_STEPS, TrainingCurve
 from tmgg.training.data import DenoisingData
@@ -105,7 +110,9 @@ def build_trainer(
         profiler=NoProfiler(),
         logger=build_loggers(settings),
         callbacks=[
-            *files.callbacks(every_steps=config.checkpoint_every, saved=saved),
+            *files.callbacks(
+                every_steps=config.checkpoint_every, saved=saved, resume_from=settings.resume_from
+            ),
             Timer(),
             progress,
             TrainingCurve(settings.trainer.batch_size),
@@ -124,6 +131,9 @@ def fit(
         describe_run(trainer.loggers, settings)
     log.info("training %s for %d steps", type(module.model).__name__, settings.trainer.steps)
     trainer.fit(module, datamodule=data, ckpt_path=settings.resume_from)
+    for item in trainer.checkpoint_callbacks:
+        if isinstance(item, LastCheckpoint):
+            item.on_train_end(trainer, module)  # Lightning asks nobody where nothing was left to do
 
 
 def measure(

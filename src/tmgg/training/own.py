@@ -1,7 +1,7 @@
 """A Lightning training of somebody's own, in the same harness as the built-in ones."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,10 @@ from tmgg.training.hooks import Hooks, StopWhenAsked
 from tmgg.training.process import quiet_lightning
 
 log = logging.getLogger(__name__)
+
+_END_KEY = "tmgg_end"
+"""Of a checkpoint: what the training came to, once it has ended."""
+_LIMITS = ("max_steps", "max_epochs", "min_steps", "min_epochs", "max_time")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,11 @@ class OwnTraining:
     """Lightning's own options of the trainer."""
     resume_from: Path | None = None
 
+    @property
+    def limits(self) -> dict[str, Any]:
+        """How far it is to go; with others a training that has ended goes on."""
+        return {name: self.options[name] for name in _LIMITS if name in self.options}
+
 
 def train_own(training: OwnTraining, *, hooks: Hooks, **placement: Any) -> dict[str, float]:
     """Train on this worker; the numbers that the module logged last.
@@ -43,34 +52,96 @@ def train_own(training: OwnTraining, *, hooks: Hooks, **placement: Any) -> dict[
     """
     require_checkpoint(training.resume_from)
     stop = StopWhenAsked(hooks.stop)
+    path = CheckpointFiles(training.output_dir).last
+    last = OwnLastCheckpoint(path, every_steps=training.checkpoint_every, saved=hooks.saved)
     with quiet_lightning():
-        trainer = _trainer(training, hooks, stop, placement)
+        trainer = _trainer(training, [stop, last], placement)
         trainer.fit(
-            training.module, ckpt_path=training.resume_from, **_data_arguments(training.data)
+            training.module,
+            ckpt_path=training.resume_from,
+            # It holds whatever the user's module saved; `DurableCheckpointIO` asks whose it is.
+            weights_only=False,
+            **_data_arguments(training.data),
         )
         if stop.stopped:
             raise StoppedEarlyError(
-                f"stopped at step {trainer.global_step}",
-                checkpoint_path=str(CheckpointFiles(training.output_dir).last),
+                f"stopped at step {trainer.global_step}", checkpoint_path=str(path)
             )
         found = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        return {**found, "steps": trainer.global_step}
+        found["steps"] = trainer.global_step
+        last.save_end(trainer, End(found, training.limits))
+        return found
+
+
+def load_finished(training: OwnTraining, *, hooks: Hooks) -> dict[str, float] | None:
+    """What an earlier attempt came to, its weights in the module; None if it has not ended."""
+    if training.resume_from is None:
+        return None
+    saved = _load_own(training.resume_from, hooks)
+    end = saved.get(_END_KEY)
+    if end is None or end["limits"] != training.limits:
+        return None
+    training.module.load_state_dict(saved["state_dict"])
+    metrics: dict[str, float] = end["metrics"]
+    return metrics
 
 
 def load_trained(training: OwnTraining, *, hooks: Hooks) -> None:
     """Give the caller's module the weights that the workers came to."""
-    path = CheckpointFiles(training.output_dir).last
-    # A checkpoint of the user's own module may hold whatever it saved; it is this run's own file.
-    with hooks.open_own(path) as stream:
-        saved = torch.load(stream, map_location="cpu", weights_only=False)
+    saved = _load_own(CheckpointFiles(training.output_dir).last, hooks)
     training.module.load_state_dict(saved["state_dict"])
 
 
+def _load_own(path: Path, hooks: Hooks) -> dict[str, Any]:
+    # A checkpoint of the user's own module may hold whatever it saved; it is this run's own file.
+    with hooks.open_own(path) as stream:
+        saved: dict[str, Any] = torch.load(stream, map_location="cpu", weights_only=False)
+    return saved
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What a training came to."""
+
+    metrics: dict[str, float]
+    limits: dict[str, Any]
+
+
+class OwnLastCheckpoint(LastCheckpoint):
+    """Saves the end of a training when all is done: callbacks may change weights until then.
+
+    Not before, at the last step: whoever went on from there would find nothing left to do, and
+    leave out what callbacks do at the end.
+    """
+
+    def __init__(self, path: Path, *, every_steps: int, saved: Callable[[Path], None]) -> None:
+        super().__init__(path, every_steps=every_steps, saved=saved)
+        self._end: End | None = None
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
+        """As `LastCheckpoint`, but for the last step."""
+        if trainer.global_step != trainer.max_steps:
+            super().on_train_batch_end(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Nothing: a stop has saved its step, and `save_end` comes after all callbacks."""
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Say in the file that it is the end."""
+        if self._end is not None:
+            checkpoint[_END_KEY] = {"metrics": self._end.metrics, "limits": self._end.limits}
+
+    def save_end(self, trainer: pl.Trainer, end: End) -> None:
+        """Save what the training came to."""
+        self._end = end
+        self._save(trainer)
+
+
 def _trainer(
-    training: OwnTraining, hooks: Hooks, stop: StopWhenAsked, placement: Mapping[str, Any]
+    training: OwnTraining, ours: Sequence[Callback], placement: Mapping[str, Any]
 ) -> pl.Trainer:
-    files = CheckpointFiles(training.output_dir)
-    last = LastCheckpoint(files.last, every_steps=training.checkpoint_every, saved=hooks.saved)
     defaults = {
         "logger": CSVLogger(training.output_dir, name="logs"),
         "enable_progress_bar": False,
@@ -79,7 +150,7 @@ def _trainer(
     }
     return pl.Trainer(
         accelerator=training.accelerator,
-        callbacks=[*training.callbacks, stop, last],
+        callbacks=[*training.callbacks, *ours],
         **{**defaults, **training.options},
         **placement,
     )

@@ -1,5 +1,6 @@
 """What a running experiment may know about where it runs, whichever backend runs it."""
 
+import contextlib
 import logging
 import os
 import socket
@@ -7,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from tmgg.errors import ForeignFileError
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic
 from tmgg.experiment_utils.files.leaving import leave
 from tmgg.experiment_utils.files.looking import is_there
@@ -17,6 +19,9 @@ from tmgg.experiment_utils.run_folder.task import Worker
 log = logging.getLogger(__name__)
 
 __all__ = ["Rank", "RunContext", "RunNode", "Worker", "current_run"]
+
+MOST_NOTED = 100
+"""So many checkpoints are kept in mind, the newest: each may have a name of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,23 +97,47 @@ class RunContext:
 
     @property
     def previous_checkpoint(self) -> Path | None:
-        """The newest checkpoint that was noted, by this or an earlier attempt, and still exists."""
-        if self.checkpoint_note is None:
-            return None
-        try:
-            path = Path(read_trusted(self.checkpoint_note, own=True).decode().rstrip("\n"))
-        except (FileNotFoundError, UnicodeDecodeError):
-            return None
-        return path if path.is_absolute() and is_there(path) else None
+        """The checkpoint that an earlier attempt noted last, if it still exists."""
+        noted = self._noted_before()
+        return noted[-1] if noted and is_there(noted[-1]) else None
+
+    def has_left(self, checkpoint: Path) -> bool:
+        """Whether an earlier attempt noted this very file, be it not the last, and it exists."""
+        return checkpoint.absolute() in self._noted_before() and is_there(checkpoint)
 
     def note_checkpoint(self, path: Path | str) -> None:
         """Tell later attempts of this run to go on from `path`, which must be complete."""
-        if self.checkpoint_note is not None:
-            note, words = self.checkpoint_note, f"{Path(path).absolute()}\n".encode()
-            try:
-                leave(lambda: write_atomic(note, words), note.parent)
-            except OSError as error:
-                log.warning("later attempts will not go on from %s: %s", path, error)
+        if (note := self.checkpoint_note) is None:
+            return
+        newest = Path(path).absolute()
+
+        def add() -> None:
+            with contextlib.suppress(ForeignFileError):
+                self._noted_before()
+            write_atomic(note, "".join(f"{item}\n" for item in _added(note, newest)).encode())
+
+        try:
+            leave(add, note.parent)
+        except OSError as error:
+            log.warning("later attempts will not go on from %s: %s", path, error)
+
+    def own_folder(self, wanted: Path) -> Path:
+        """`wanted` for whoever asks first in this attempt; the next get one of their own below.
+
+        So what one training of a run leaves is not taken for another's, in no attempt.
+        """
+        folder = wanted.resolve()
+        _told.folders.append(folder)
+        number = _told.folders.count(folder)
+        return wanted if number == 1 else wanted / f"training-{number}"
+
+    def _noted_before(self) -> tuple[Path, ...]:
+        """What there was before this attempt noted anything, newest last."""
+        if self.checkpoint_note is None:
+            return ()
+        if _told.noted_before is None:
+            _told.noted_before = tuple(_read_noted(self.checkpoint_note))
+        return _told.noted_before
 
     def stop_requested(self) -> bool:
         """Whether to save a checkpoint and raise `tmgg.errors.StoppedEarlyError` now.
@@ -132,6 +161,26 @@ class _Told:
 
     heeds_stop: bool = False
     workers: tuple[Worker, ...] = field(default=())
+    noted_before: tuple[Path, ...] | None = None
+    """Checkpoints of earlier attempts; None until somebody asked, or notes one."""
+    folders: list[Path] = field(default_factory=list)
+    """See `RunContext.own_folder`."""
+
+
+def _read_noted(note: Path) -> list[Path]:
+    try:
+        lines = read_trusted(note, own=True).decode().splitlines()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return []
+    return [path for path in map(Path, lines) if path.is_absolute()]
+
+
+def _added(note: Path, newest: Path) -> list[Path]:
+    try:
+        before = _read_noted(note)
+    except ForeignFileError:
+        before = []
+    return [*(path for path in before if path != newest), newest][-MOST_NOTED:]
 
 
 _current: RunContext | None = None

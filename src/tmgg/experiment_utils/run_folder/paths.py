@@ -20,7 +20,7 @@
             task.json, payload.pkl     what to run (0600)
             output/                    the experiment's own files: checkpoints, logs
             refused_retry.json         why the backend refused to submit it again, if it did
-            checkpoint                 path of the newest checkpoint that the experiment noted
+            checkpoint                 paths of checkpoints that the experiment noted
             <n>/                       submission n (1, 2, ...): `retry` makes the next one
                 run.json, task.json, payload.pkl   where they differ from the submission before
                 batch                  the batch it was submitted with, and its place in it; then
