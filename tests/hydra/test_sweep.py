@@ -86,7 +86,7 @@ def test_the_best_is_told_and_a_summary_for_programs_is_left_in_the_sweeps_folde
         "hydra.sweep.dir=sweep",
     )
 
-    table = ended.out[ended.out.index("#  x") :]
+    table = ended.out[ended.out.index("#  overrides.x") :]
     assert [line.split()[0] for line in table.splitlines()][:5] == ["#", "2", "0", "1", "best"]
     assert "best score: 3 (#2 x=3)" in ended.out
     summary = json.loads((lab.folder / "sweep" / "sweep_summary.json").read_text())
