@@ -150,7 +150,7 @@ def remove(run_id: str) -> None:
 @pytest.mark.parametrize(
     ("removed", "submitted", "code", "words"),
     [
-        ([BAD, OTHER], [], 3, "nothing was retried: 2 of these runs were removed meanwhile"),
+        ([BAD, OTHER], [], 3, "nothing was retried: 2 of these runs were removed, as said above"),
         ([BAD], [OTHER], 2, "other processes submitted 1 of these runs; tmgg-jobs wait waits"),
         ([], [BAD, OTHER], 2, "nothing was retried: other processes submitted 2 of these runs"),
         ([BAD], [], 0, f"run {BAD} is left out: run {BAD} was removed meanwhile"),

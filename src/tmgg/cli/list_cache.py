@@ -1,7 +1,8 @@
 """What `tmgg-jobs list` saw of runs that ended, so that thousands need not be read each time.
 
-For display only: nothing is decided by it. An entry counts while the run's folder and its verdict
-are the very files that were read (inode and change time), so a retry, a `gc` or an edit is seen.
+For display only: nothing is decided by it. An entry counts while the run's folder, its record and
+its verdict are the very files that were read (inode and change time), so a retry, a `gc` or an edit
+is seen.
 The cache is the user's own, closed to others, and is passed over when it is not, or is damaged.
 """
 
@@ -25,11 +26,11 @@ from tmgg.experiment_utils.run_folder.registry import RunRecord
 if TYPE_CHECKING:
     from tmgg.experiment_utils.cloud.judging.polling import Found
 
-_FORMAT = 1
+_FORMAT = 2
 _STATE = tuple(item.name for item in fields(RunState) if item.name not in ("run_id", "failure"))
 _RECORD = ("backend", "created_at", "user", "host", "tmgg_version")
 _Mark = list[int]
-"""Inode and change time of the run's folder and of its verdict."""
+"""Inode and change time of the run's folder, of its verdict, and of its record, if it has one."""
 _Entry = list[Any]
 """Number of the submission, mark, when it ended, what the record and the state say."""
 
@@ -129,7 +130,11 @@ def _mark(folder: Path, run_id: str, number: int) -> _Mark:
     # Plain strings: ten thousand runs make a Path's price felt.
     run = os.stat(f"{folder}/{run_id}")  # noqa: PTH116
     verdict = os.stat(f"{folder}/{run_id}/{number}/verdict.json")  # noqa: PTH116
-    return [run.st_ino, run.st_ctime_ns, verdict.st_ino, verdict.st_ctime_ns]
+    mark = [run.st_ino, run.st_ctime_ns, verdict.st_ino, verdict.st_ctime_ns]
+    with contextlib.suppress(FileNotFoundError):  # that of a run of a batch is the batch's
+        record = os.stat(f"{folder}/{run_id}/{RunPaths.RECORD_NAME}")  # noqa: PTH116
+        mark += [record.st_ino, record.st_ctime_ns]
+    return mark
 
 
 def _render(

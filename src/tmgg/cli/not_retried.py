@@ -34,7 +34,7 @@ class NotRetried:
             except RemovedRunError as gone:
                 error = gone
         if isinstance(error, RemovedRunError):
-            self._removed.tell(error)
+            self._removed.tell(run_id, error)
             return []
         say(f"run {run_id} is left alone: {error}")
         is_failed = all(state.final and state.status == "failed" for state in found)
@@ -47,7 +47,9 @@ class NotRetried:
         counts = {
             "other processes submitted {}; tmgg-jobs wait waits for them": self._submitted,
             "{} cannot be submitted now, as said above": self._still_failed,
-            "{} were removed meanwhile, as tmgg-jobs gc does": len(self._removed.run_ids),
+            "{} were removed, as said above": len(self._removed.run_ids),
+            "the records of {} cannot be used": len(self._removed.errors)
+            - len(self._removed.run_ids),
         }
         sentences = [
             words.format(f"{number} of these runs") for words, number in counts.items() if number
@@ -73,5 +75,5 @@ def ask_for_each(
             except RemovedRunError as error:
                 if len(failed) == 1:
                     raise
-                removed.tell(error)
+                removed.tell(run.run_id, error)
     return asked

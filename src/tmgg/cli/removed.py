@@ -1,47 +1,68 @@
-"""Runs that somebody removes while a command looks at them. The command names them and goes on."""
+"""Runs that a command cannot use: removed meanwhile, or their records are damaged.
+
+The command names them and goes on with the others.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
+from tmgg.cli.run_json import status_of
+from tmgg.console import exit_codes
 from tmgg.console.printing import say
-from tmgg.errors import RemovedRunError
-from tmgg.experiment_utils.cloud.judging.polling import state_or_raise
+from tmgg.errors import RemovedRunError, RunError
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
 
 class Removed:
-    """The removed runs that one command met."""
+    """The runs that one command leaves out."""
 
     def __init__(self) -> None:
-        self.run_ids: list[str] = []
+        self.errors: dict[str, RunError] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.run_ids)
+        return bool(self.errors)
 
-    def tell(self, error: RemovedRunError) -> None:
+    @property
+    def run_ids(self) -> list[str]:
+        """Those that were removed."""
+        return [each for each, error in self.errors.items() if isinstance(error, RemovedRunError)]
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with where nothing else is wrong."""
+        return max(map(exit_codes.exit_code_of, self.errors.values()), default=exit_codes.OK)
+
+    def tell(self, run_id: str, error: RunError) -> None:
         """Say it on standard error, once for each run."""
-        if error.run_id not in self.run_ids:
-            self.run_ids.append(error.run_id)
-            say(f"run {error.run_id} is left out: {error}")
+        if run_id not in self.errors:
+            self.errors[run_id] = error
+            say(f"run {run_id} is left out: {error}")
 
-    def as_json(self) -> dict[str, list[str]]:
-        """A key beside the others, where there are any."""
-        return {"removed": self.run_ids} if self else {}
+    def as_json(self) -> dict[str, list[Any]]:
+        """Keys beside the others, where there are any."""
+        left_out = [
+            {"run_id": run_id, "status": status_of(error), "problem": str(error)}
+            for run_id, error in self.errors.items()
+            if not isinstance(error, RemovedRunError)
+        ]
+        gone = self.run_ids
+        return ({"removed": gone} if gone else {}) | ({"left_out": left_out} if left_out else {})
 
 
 def poll_present(reattached: Reattached, removed: Removed) -> tuple[Reattached, list[RunState]]:
-    """The runs that are still on record, and how they stand.
+    """The runs whose records can be used, and how they stand.
 
-    Raises RunError for a damaged one, and RemovedRunError where none is left.
+    Raises RunError where there is none.
     """
     found = list(zip(reattached.runs, reattached.poll_all(), strict=True))
-    gone = [state for _run, state in found if isinstance(state, RemovedRunError)]
-    refuse_when_all(gone, of=len(found))
-    for error in gone:
-        removed.tell(error)
-    present = [(run, state) for run, state in found if not isinstance(state, RemovedRunError)]
-    states = [state_or_raise(state) for _run, state in present]
-    return Reattached([run for run, _state in present]) if gone else reattached, states
+    bad = {run.run_id: state for run, state in found if isinstance(state, RunError)}
+    refuse_when_all(list(bad.values()), of=len(found))
+    for run_id, error in bad.items():
+        removed.tell(run_id, error)
+    states = [state for _run, state in found if isinstance(state, RunState)]
+    left = [run for run, _state in found if run.run_id not in bad]
+    return Reattached(left) if bad else reattached, states
 
 
 def collect_present(
@@ -49,27 +70,26 @@ def collect_present(
 ) -> dict[str, ExperimentResult]:
     """The results of those that have ended, by run id. Raises as `poll_present`."""
     results: dict[str, ExperimentResult] = {}
-    gone: list[RemovedRunError] = []
+    bad: dict[str, RunError] = {}
     for state in states:
         if state.final:
             try:
                 results[state.run_id] = reattached.collect(state.run_id)
-            except RemovedRunError as error:
-                gone.append(error)
-    refuse_when_all(gone, of=len(states))
-    for each in gone:
-        removed.tell(each)
+            except RunError as error:
+                bad[state.run_id] = error
+    refuse_when_all(list(bad.values()), of=len(states))
+    for run_id, each in bad.items():
+        removed.tell(run_id, each)
     return results
 
 
-def refuse_when_all(gone: Sequence[RemovedRunError], *, of: int) -> None:
-    """Raises RemovedRunError when that is what became of all runs that were asked for."""
-    if gone and len(gone) == of:
-        raise (
-            gone[0]
-            if of == 1
-            else RemovedRunError(
-                f"all {of} runs were removed meanwhile, as tmgg-jobs gc does, for example "
-                f"{gone[0].run_id}"
-            )
-        )
+def refuse_when_all(bad: Sequence[RunError], *, of: int) -> None:
+    """Raises RunError when that is what became of all runs that were asked for."""
+    if not bad or len(bad) < of:
+        return
+    gone = [error for error in bad if isinstance(error, RemovedRunError)]
+    if of == 1 or len(gone) < of:
+        raise next((each for each in bad if each not in gone), bad[0])
+    raise RemovedRunError(
+        f"all {of} runs were removed, as tmgg-jobs gc does, for example {gone[0].run_id}"
+    )

@@ -5,7 +5,7 @@ import functools
 import os
 import shlex
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import typer
 
@@ -22,13 +22,15 @@ from tmgg.console.run_names import names_of_runs
 from tmgg.console.sweep_table import columns_of_titles, short_ids
 from tmgg.console.tables import Column, put_runs
 from tmgg.console.words import width_of_terminal, wrapped
-from tmgg.errors import RemovedRunError, TmggError
+from tmgg.errors import RunError, TmggError
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record import waiting
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 from tmgg.experiment_utils.cloud.runs_on_record.waiting import LimitedClock, TimeIsUpError
 
 NAMES_SHOWN = 20
+Tell = Callable[[str, RunError], None]
+"""Leaves a run out, by its id."""
 
 
 def wait_and_tell(
@@ -61,20 +63,42 @@ def watch_and_tell(reattached: Reattached) -> int:
 def _wait(reattached: Reattached, removed: Removed, *, limit_s: float | None) -> bool:
     """Whether all runs ended in the time given."""
     view = make_view(reattached)
-    run_ids = [run.run_id for run in reattached.runs]
     clock = LimitedClock(limit_s)
 
-    def told(error: RemovedRunError) -> None:
-        removed.tell(error)
-        view.leave_out(error.run_id)
+    def told(run_id: str, error: RunError) -> None:
+        removed.tell(run_id, error)
+        view.leave_out(run_id)
 
     with view, contextlib.suppress(TimeIsUpError):
-        for _ended in waiting.wait(
-            reattached, run_ids, on_update=view, on_removed=told, clock=clock
-        ):
-            pass
+        left = [run.run_id for run in reattached.runs]
+        while left:
+            left = _wait_for(reattached, left, view, told, clock)
         return True
     return False
+
+
+def _wait_for(
+    reattached: Reattached, run_ids: list[str], view: LiveView, told: Tell, clock: LimitedClock
+) -> list[str]:
+    """Wait until all of them have ended; those to wait for, when some cannot be used any more."""
+    try:
+        for _ended in waiting.wait(
+            reattached,
+            run_ids,
+            on_update=view,
+            on_removed=lambda error: told(error.run_id, error),
+            clock=clock,
+        ):
+            pass
+    except RunError:
+        found = zip(reattached.runs, reattached.poll_all(), strict=True)
+        bad = {run.run_id: state for run, state in found if isinstance(state, RunError)}
+        if bad.keys().isdisjoint(run_ids) or len(bad) == len(reattached.runs):
+            raise
+        for run_id in bad.keys() & {*run_ids}:
+            told(run_id, bad[run_id])
+        return [run_id for run_id in run_ids if run_id not in bad]
+    return []
 
 
 def make_view(reattached: Reattached) -> LiveView:
@@ -93,14 +117,14 @@ def make_view(reattached: Reattached) -> LiveView:
 def _exit_code(states: Sequence[RunState], removed: Removed) -> int:
     if any(state.status == "failed" for state in states):
         return exit_codes.FAILED
-    return exit_codes.UNKNOWN_RUN if removed else exit_codes.OK
+    return removed.exit_code
 
 
 def _metrics_of(reattached: Reattached, run_id: str) -> Mapping[str, float]:
     """For the view; another's run may be waited for, and its config is hers."""
     try:
         return reattached.collect(run_id).metrics
-    except OSError:
+    except (RunError, OSError):
         return {}
 
 

@@ -12,25 +12,32 @@ def cancel(runs: RunsArgument, *, folder: FolderOption = None, as_json: JsonOpti
     """
     from tmgg.cli.removed import Removed, refuse_when_all
     from tmgg.cli.selection import find_several
+    from tmgg.console import exit_codes
     from tmgg.console.printing import put, put_json
-    from tmgg.errors import RemovedRunError
+    from tmgg.console.run_names import lines_of_runs
+    from tmgg.errors import RemovedRunError, RunError
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
     reattached = Reattached(find_several(runs, folder))
-    cancelled = reattached.cancel_each()
-    gone = [answer for answer in cancelled if isinstance(answer, RemovedRunError)]
-    refuse_when_all(gone, of=len(cancelled))
+    cancelled = list(zip(reattached.runs, reattached.cancel_each(), strict=True))
+    bad = {run.run_id: answer for run, answer in cancelled if isinstance(answer, RunError)}
+    refuse_when_all(list(bad.values()), of=len(cancelled))
     removed = Removed()
-    for error in gone:
-        removed.tell(error)
-    answers = [
-        (run, answer is True)
-        for run, answer in zip(reattached.runs, cancelled, strict=True)
-        if not isinstance(answer, RemovedRunError)
-    ]
+    for run_id, error in bad.items():
+        removed.tell(run_id, error)
+    answers = {run.run_id: answer is True for run, answer in cancelled if run.run_id not in bad}
+    # What was removed has ended; what cannot be read may go on.
+    may_go_on = [error for error in bad.values() if not isinstance(error, RemovedRunError)]
+    code = removed.exit_code if may_go_on else exit_codes.OK
     if as_json:
-        runs_json = [{"run_id": run.run_id, "cancelled": done} for run, done in answers]
+        runs_json = [{"run_id": run_id, "cancelled": done} for run_id, done in answers.items()]
         put_json({"runs": runs_json, **removed.as_json()})
-        raise typer.Exit
-    for run, done in answers:
-        put(f"run {run.run_id} {'is being cancelled' if done else 'had already ended'}")
+        raise typer.Exit(code)
+    done = [run_id for run_id, is_done in answers.items() if is_done]
+    rest = [run_id for run_id, is_done in answers.items() if not is_done]
+    for line in (
+        *lines_of_runs(done, "run {} is being cancelled".format, "are being cancelled"),
+        *lines_of_runs(rest, "run {} had already ended".format, "had already ended"),
+    ):
+        put(line)
+    raise typer.Exit(code)

@@ -61,6 +61,7 @@ def collect(
     from tmgg.console import exit_codes
     from tmgg.console.printing import put_json, say
     from tmgg.console.ranking import Ranking
+    from tmgg.console.run_names import lines_of_runs, names_of_runs
     from tmgg.console.sweep_summary import save_summary, sort_rows
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
@@ -87,13 +88,17 @@ def collect(
         _put_results(ordered, ranking, columns)
     for path in save_summary(rows, ranking, save) if save else []:
         say(f"written: {path}")
-    for run_id in open_ids:
-        say(f"run {run_id} has not ended; tmgg-jobs wait {run_id}")
+    names = " ".join(names_of_runs(open_ids))
+    for line in lines_of_runs(
+        open_ids,
+        "run {0} has not ended; tmgg-jobs wait {0}".format,
+        f"have not ended (tmgg-jobs wait {names})",
+    ):
+        say(line)
     if open_ids:
         raise typer.Exit(exit_codes.MISUSE)
     failed = any(row.result.status == "failed" for row in rows)
-    code = exit_codes.UNKNOWN_RUN if removed else exit_codes.OK
-    raise typer.Exit(exit_codes.FAILED if failed else code)
+    raise typer.Exit(exit_codes.FAILED if failed else removed.exit_code)
 
 
 def _put_results(

@@ -37,6 +37,7 @@ def retry(
     from tmgg.cli.waiting import wait_and_tell
     from tmgg.console import exit_codes
     from tmgg.console.printing import put, put_json, say
+    from tmgg.console.run_names import lines_of_runs
     from tmgg.errors import RunExistsError
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
@@ -45,8 +46,11 @@ def retry(
     reattached, states = poll_present(Reattached(find_several(runs, folder)), removed)
     failed = [state.run_id for state in states if state.final and state.status == "failed"]
     alone = [state for state in states if state.run_id not in failed]
-    for state in alone:
-        say(f"run {state.run_id} is {state.status}; left alone")
+    for status in dict.fromkeys(state.status for state in alone):
+        run_ids = [state.run_id for state in alone if state.status == status]
+        one = f"run {{}} is {status}; left alone".format
+        for line in lines_of_runs(run_ids, one, f"are {status} and left alone"):
+            say(line)
     if not failed and removed:
         raise not_retried.error()
     if not failed:
@@ -55,8 +59,8 @@ def retry(
     asked = ask_for_each(reattached.runs, failed, settings or [], removed)
     done = retry_each(reattached, failed, asked, not_retried)
     if wait and done.retried:
-        run_ids = {task.run_id for task in done.retried}
-        chosen = [run for run in reattached.runs if run.run_id in run_ids]
+        again = {task.run_id for task in done.retried}
+        chosen = [run for run in reattached.runs if run.run_id in again]
         code = wait_and_tell(
             Reattached(chosen), limit_s=None, cancel_on_interrupt=False, as_json=as_json
         )
@@ -67,6 +71,11 @@ def retry(
         done.left_alone[:0] = alone
         put_json({**done.to_json(), **removed.as_json()})
     else:
-        for task in done.retried:
-            put(f"run {task.run_id} submitted again as {task.backend} job {task.job_id}")
+        jobs = {task.run_id: f"{task.backend} job {task.job_id}" for task in done.retried}
+        for line in lines_of_runs(
+            list(jobs),
+            lambda run_id: f"run {run_id} submitted again as {jobs[run_id]}",
+            "submitted again",
+        ):
+            put(line)
     raise typer.Exit(exit_codes.FAILED if done.refused else exit_codes.OK)

@@ -6,7 +6,7 @@ from tmgg.cli.explaining import explain_run
 from tmgg.cli.top.snapshot import ShownRun
 from tmgg.console.causes import group_by_cause, render_causes
 from tmgg.console.overrides import in_short
-from tmgg.errors import RemovedRunError, TmggError
+from tmgg.errors import RemovedRunError, RunError, TmggError
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
 
@@ -15,7 +15,9 @@ def cancel(runs: Sequence[ShownRun]) -> str:
     answers = Reattached([run.known for run in runs if run.is_open]).cancel_each()
     cancelled = sum(answer is True for answer in answers)
     gone = sum(isinstance(answer, RemovedRunError) for answer in answers)
+    bad = sum(isinstance(answer, RunError) for answer in answers) - gone
     left = f"; {gone} were removed meanwhile" if gone else ""
+    left += f"; the records of {bad} cannot be used" if bad else ""
     return f"{cancelled} of {len(answers)} runs are being cancelled{left}"
 
 

@@ -8,7 +8,7 @@ question, so a thousand runs cost no more calls than one.
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tmgg.errors import RemovedRunError, RunError, UnknownRunError
+from tmgg.errors import RunError, UnknownRunError
 from tmgg.experiment_utils.cloud.judging.polling import Found, poll_together, state_or_raise
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun, read_known_run
@@ -21,6 +21,11 @@ from tmgg.experiment_utils.run_folder.run_folders import runs_in
 def known_runs(folders: Iterable[Path], *, prefix: str = "") -> list[KnownRun]:
     """All runs in the folders whose id begins with `prefix`, the damaged ones included."""
     return [read_known_run(paths) for folder in folders for paths in runs_in(folder, prefix=prefix)]
+
+
+def _unusable(run_ids: Iterable[str], found: Iterable[Found]) -> dict[str, RunError]:
+    pairs = zip(run_ids, found, strict=True)
+    return {run_id: state for run_id, state in pairs if isinstance(state, RunError)}
 
 
 class Reattached:
@@ -51,20 +56,23 @@ class Reattached:
         """
         answers = self.cancel_each()
         for answer in answers:
-            if isinstance(answer, RemovedRunError):
+            if isinstance(answer, RunError):
                 raise answer
         return [answer is True for answer in answers]
 
-    def cancel_each(self) -> list[bool | RemovedRunError]:
-        """As `cancel`; a run that was removed meanwhile hinders no other."""
-        answers: dict[int, bool | RemovedRunError] = {}
+    def cancel_each(self) -> list[bool | RunError]:
+        """As `cancel`; a run that was removed, or whose record cannot be used, hinders no other."""
+        answers: dict[int, bool | RunError] = {}
         for control, members in self._groups(answers).items():
             left = {self.runs[index].run_id: index for index in members}
             while left:
                 try:
                     done = control.cancel_all(list(left))
-                except RemovedRunError as error:
-                    answers[left.pop(error.run_id)] = error
+                except RunError:
+                    bad = _unusable(left, control.poll_each(list(left)))
+                    if not bad:
+                        raise
+                    answers.update({left.pop(run_id): error for run_id, error in bad.items()})
                 else:
                     answers.update(zip(left.values(), done, strict=True))
                     break
@@ -113,17 +121,14 @@ class Reattached:
             found.update(zip(members, states, strict=True))
         return [found[index] for index in range(len(runs))]
 
-    def _groups(self, removed: dict[int, bool | RemovedRunError]) -> dict[RecordedRuns, list[int]]:
-        """Indices of the runs by their runner; raises RunError for a damaged record.
-
-        Those removed meanwhile are in `removed` instead.
-        """
+    def _groups(self, unusable: dict[int, bool | RunError]) -> dict[RecordedRuns, list[int]]:
+        """Indices of the runs by their runner; what is wrong with the others is in `unusable`."""
         groups: dict[RecordedRuns, list[int]] = {}
         for index, run in enumerate(self.runs):
-            if isinstance(run.record, RemovedRunError):
-                removed[index] = run.record
-            else:
+            try:
                 groups.setdefault(self._control(run), []).append(index)
+            except RunError as error:
+                unusable[index] = error
         return groups
 
     def _control(self, run: KnownRun) -> RecordedRuns:
