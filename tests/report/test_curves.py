@@ -1,6 +1,7 @@
 """Learning curves from what runs logged."""
 
 import importlib.util
+import math
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,12 @@ LIGHTNING = """epoch,step,train_loss,val_loss
 """
 
 
-def test_a_column_is_a_curve_and_gaps_are_left_out() -> None:
+def test_a_column_is_a_curve_and_what_is_no_number_a_gap() -> None:
     train, val = parse_table(LIGHTNING)
     assert (train.name, list(train.points)) == ("train_loss", [(9, 0.9), (19, 0.5), (29, 0.25)])
-    assert (val.name, list(val.points)) == ("val_loss", [(9, 0.8), (29, 0.4)])
+    assert (val.name, [val.points[0], val.points[2]]) == ("val_loss", [(9, 0.8), (29, 0.4)])
+    assert val.points[1][0] == 19
+    assert math.isnan(val.points[1][1])
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,17 @@
 """Each figure, by itself."""
 
+import math
+import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.report.sample import report
+from tests.report.sample import report, run
 from tmgg.report import figure_files
-from tmgg.report.figures import by_parameter, hours, learning, timeline
+from tmgg.report.figures import by_parameter, hours, learning, parallel, timeline
+from tmgg.report.model import Curve
 from tmgg.report.page import figures_of
 from tmgg.report.style import DARK, LIGHT, figure_style
 
@@ -58,3 +62,38 @@ def test_figures_are_pictures_where_resvg_is(tmp_path: Path) -> None:
     width = int.from_bytes(png[16:20], "big")
     assert width == figure_files.SCALE * by_parameter.WIDTH
     assert len(set(png)) > 50
+
+
+def test_a_curve_is_not_drawn_where_it_has_no_value() -> None:
+    points = [(0.0, 1.0), (1.0, 2.0), (2.0, math.nan), (3.0, 1.0)]
+    assert learning.stretches(points) == [[(0.0, 1.0), (1.0, 2.0)], [(3.0, 1.0), (3.0, 1.0)]]
+    (figure,) = learning.draw(replace(report(), runs=[run(0, curves=[Curve("loss", points)])]))
+    assert figure.body.count("<polyline") == 2
+
+
+def test_the_largest_values_have_places() -> None:
+    wide = [(0.0, 1e308), (1.0, -1e308), (2.0, math.inf)]
+    runs = [
+        run(n, metrics={"val_loss": value}, curves=[Curve("loss", wide)])
+        for n, value in enumerate((1e308, -1e308, 1e200))
+    ]
+    for figure in figures_of(replace(report(), runs=runs)):
+        assert "nan" not in figure.body.lower()
+        assert "inf" not in figure.body.lower()
+
+
+def test_labels_of_the_timeline_tell_runs_apart() -> None:
+    long = "x" * 40
+    titles = [f"optimizer.{long}.name=adam seed={n} scheduler.{long}=1" for n in range(4)]
+    runs = [run(n, title=title) for n, title in enumerate(titles)]
+    (figure,) = timeline.draw(replace(report(), runs=runs))
+    labels = re.findall(r'text-anchor="end">([^<]*)<', figure.body)
+    assert len({*labels}) == 4
+
+
+def test_a_hyperparameter_of_long_words_has_labels_that_differ() -> None:
+    words = [f'"a long word number {n} for it"' for n in range(6)]
+    runs = [run(n, overrides={"kind": word}, title="") for n, word in enumerate(words)]
+    shown = replace(report(), runs=runs)
+    for (figure,) in (by_parameter.draw(shown), parallel.draw(shown)):
+        assert all(f">…{n}…<" in figure.body for n in range(6))

@@ -41,3 +41,12 @@ def test_numbers_that_are_none_are_shown_and_sorted_as_such() -> None:
     table = render_table(dataclasses.replace(report(), runs=odd), None)
     assert "data-v=''>nan</td>" in table
     assert "data-v='Infinity'>inf</td>" in table
+
+
+def test_all_metrics_are_in_it_and_no_two_columns_have_one_name() -> None:
+    metrics = {**{f"m{n}": 1.0 for n in range(80)}, "val_loss": 2.0, "time": 1.0, "lr": 3.0}
+    runs = [run(n, metrics=metrics) for n in range(4)]
+    found = heads(render_table(dataclasses.replace(report(), runs=runs), None))
+    assert {f"m{n}" for n in range(80)} <= {*found}
+    assert {"metrics.time", "metrics.lr", "overrides.lr", "time"} <= {*found}
+    assert len({*found}) == len(found)

@@ -81,7 +81,7 @@ def parse_table(text: str) -> list[Curve]:
         for column, name in enumerate(header)
         if name and name not in STEPS
         for points in [_points(rows[1:], step, column)]
-        if len(points) > 1
+        if _has_a_line(points)
     ]
 
 
@@ -98,18 +98,21 @@ def _points(rows: Sequence[Sequence[str]], step: int, column: int) -> list[tuple
     for row in rows:
         if len(row) > max(step, column) and row[column] and row[step]:
             at, value = _number(row[step]), _number(row[column])
-            if at is not None and value is not None:
-                found.append((at, value))
+            if at is not None and value is not None and math.isfinite(at):
+                found.append((at, value if math.isfinite(value) else math.nan))
     found.sort(key=lambda point: point[0])
     return found
 
 
 def _number(text: str) -> float | None:
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+
+
+def _has_a_line(points: Sequence[tuple[float, float]]) -> bool:
+    return sum(math.isfinite(value) for _step, value in points) > 1
 
 
 def _read_all(files: CurveFiles) -> Iterator[Curve]:
@@ -138,9 +141,8 @@ def _read_events(folder: Path) -> Iterator[Curve]:
         events.Reload()
         for name in events.Tags()[SCALARS]:
             points = [(float(event.step), float(event.value)) for event in events.Scalars(name)]
-            usable = [point for point in points if math.isfinite(point[1])]
-            if len(usable) > 1:
-                yield Curve(str(name), thin(usable))
+            if _has_a_line(points):
+                yield Curve(str(name), thin(points))
     except Exception:  # of any kind, for a damaged file
         return
 

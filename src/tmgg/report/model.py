@@ -35,7 +35,7 @@ class Curve:
 
     name: str
     points: Sequence[tuple[float, float]]
-    """Step and value, in order of steps."""
+    """Step and value, in order of steps; NaN where none that is finite was logged."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

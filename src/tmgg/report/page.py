@@ -15,10 +15,12 @@ from tmgg.console.overrides import short_names, varying
 from tmgg.console.visible import visible
 from tmgg.report import style
 from tmgg.report.costs import Costs, add_costs
-from tmgg.report.drawing import Figure, escaped, render_value, shortened
+from tmgg.report.drawing import Figure, escaped, render_value
 from tmgg.report.figures import by_parameter, hours, learning, parallel, timeline
 from tmgg.report.figures.by_parameter import in_order
+from tmgg.report.labels import shortened
 from tmgg.report.model import Report, ReportCause, ReportRun
+from tmgg.report.not_drawn import not_drawn
 from tmgg.report.run_table import render_table
 
 RUNS_NAMED = 8
@@ -142,7 +144,9 @@ def _name(run: ReportRun) -> str:
 
 
 def _notes(report: Report) -> str:
-    return "".join(f"<p class='faint'>{escaped(note)}</p>" for note in report.notes)
+    return "".join(
+        f"<p class='faint'>{escaped(note)}</p>" for note in [*report.notes, *not_drawn(report)]
+    )
 
 
 def _causes(report: Report) -> str:
@@ -199,7 +203,7 @@ def _by_parameter(report: Report) -> str:
 
 def _parallel(report: Report) -> str:
     found = parallel.draw(report)
-    words = "A line for each run that completed; the strongest lines are the best runs."
+    words = "A line for each run with the objective; the strongest lines are the best runs."
     # A few axes are read on a telephone; many are for moving along.
     kind = "wide near" if found and found[0].width < WIDEST_OF_A_TELEPHONE else "wide"
     return _explained(words, _figures(found, kind)) if found else ""

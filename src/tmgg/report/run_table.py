@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tmgg.console.column_choice import names_apart
 from tmgg.console.durations import render_duration
 from tmgg.console.numbers import render_numbers
 from tmgg.console.overrides import short_names, typed, varying
-from tmgg.console.sweep_table import choose_metrics, short_ids
+from tmgg.console.sweep_summary import METRIC_PREFIX, OVERRIDE_PREFIX
+from tmgg.console.sweep_table import short_ids
 from tmgg.console.visible import visible_line
 from tmgg.experiment_utils.sampling.sizes import render_bytes
 from tmgg.report.drawing import escaped
@@ -28,12 +30,17 @@ class _Column:
     name: str
     cells: Sequence[_Cell]
     is_number: bool = False
+    full: str = ""
+    """Its name in the files of a sweep's summary; see `names_apart`."""
 
 
 def render_table(report: Report, best: str | None) -> str:
     """HTML; the row of the run `best` stands out."""
     columns = [column for column in _columns(report) if any(cell.shown for cell in column.cells)]
-    heads = "".join(_head(column) for column in columns)
+    names = names_apart([(column.name, column.full) for column in columns])
+    heads = "".join(
+        _head(name, is_number=column.is_number) for name, column in zip(names, columns, strict=True)
+    )
     rows = "".join(
         _row(run, [(column, column.cells[place]) for column in columns], run.run_id == best)
         for place, run in enumerate(report.runs)
@@ -78,17 +85,26 @@ def _override_columns(runs: Sequence[ReportRun]) -> list[_Column]:
     keys = varying([run.overrides for run in runs])
     names = short_names(keys)
     return [
-        _Column(names[key], [_words(run.overrides.get(key, "")) for run in runs]) for key in keys
+        _Column(
+            names[key],
+            [_words(run.overrides.get(key, "")) for run in runs],
+            full=f"{OVERRIDE_PREFIX}{key}",
+        )
+        for key in keys
     ]
 
 
 def _metric_columns(report: Report) -> list[_Column]:
     names = list(dict.fromkeys(name for run in report.runs for name in run.metrics))
-    chosen = choose_metrics(names, report.ranking)
-    chosen.sort(key=lambda name: name != report.ranking.name)
+    names.sort(key=lambda name: name != report.ranking.name)
     return [
-        _Column(name, _metrics([run.metrics.get(name) for run in report.runs]), is_number=True)
-        for name in chosen
+        _Column(
+            name,
+            _metrics([run.metrics.get(name) for run in report.runs]),
+            is_number=True,
+            full=f"{METRIC_PREFIX}{name}",
+        )
+        for name in names
     ]
 
 
@@ -141,9 +157,9 @@ def _attempts(run: ReportRun) -> _Cell:
     return _Cell(str(run.attempts) if run.attempts > 1 else "")
 
 
-def _head(column: _Column) -> str:
-    kind = " class='number'" if column.is_number else ""
-    return f"<th{kind} scope='col'><button type='button'>{escaped(column.name)}</button></th>"
+def _head(name: str, *, is_number: bool) -> str:
+    kind = " class='number'" if is_number else ""
+    return f"<th{kind} scope='col'><button type='button'>{escaped(name)}</button></th>"
 
 
 def _row(run: ReportRun, cells: Sequence[tuple[_Column, _Cell]], is_best: bool) -> str:

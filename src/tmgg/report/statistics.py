@@ -1,6 +1,7 @@
 """Runs that differ in their seed only, and the intervals of their means. Pure."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ _STUDENT_T = (
     2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
 )  # fmt: skip
 _NORMAL = 1.960
+_GREATEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,19 @@ def is_seed(key: str) -> bool:
 def interval_of(values: Sequence[float]) -> Interval:
     """Of at least one finite value."""
     count = len(values)
-    mean = sum(values) / count
     if count == 1:
-        return Interval(mean, mean, mean, 1)
-    variance = sum((value - mean) ** 2 for value in values) / (count - 1)
+        return Interval(values[0], values[0], values[0], 1)
+    # In parts of the largest: sums and squares of large values are beyond all floats.
+    unit = max(map(abs, values)) or 1.0
+    parts = [value / unit for value in values]
+    mean = math.fsum(parts) / count
+    variance = math.fsum((part - mean) ** 2 for part in parts) / (count - 1)
     quantile = _STUDENT_T[count - 2] if count - 2 < len(_STUDENT_T) else _NORMAL
     half = quantile * math.sqrt(variance / count)
-    return Interval(mean, mean - half, mean + half, count)
+    low, middle, high = (
+        max(-_GREATEST, min(_GREATEST, part * unit)) for part in (mean - half, mean, mean + half)
+    )
+    return Interval(middle, low, high, count)
 
 
 def group_by_seed(runs: Sequence[ReportRun], metric: str) -> list[Group]:

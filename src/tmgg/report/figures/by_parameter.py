@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+from tmgg.console.numbers import render_numbers
 from tmgg.console.overrides import short_names, typed, varying
 from tmgg.report import drawing
-from tmgg.report.drawing import Figure, Scale, scale_of
+from tmgg.report.drawing import Figure
+from tmgg.report.labels import LETTER_WIDTH, label_of_value, labels_apart, width_of
 from tmgg.report.model import Report
+from tmgg.report.scales import Scale, scale_of
 from tmgg.report.statistics import Group, group_by_seed, is_seed
 
 WIDTH, HEIGHT = 380, 260
@@ -40,11 +43,12 @@ def in_order(texts: Sequence[str]) -> list[str]:
 def _draw(groups: Sequence[Group], key: str, name: str, metric: str) -> Figure:
     values = in_order([group.overrides.get(key, "") for group in groups])[:MOST_VALUES]
     vertical = scale_of(_ends(groups), HEIGHT - _BOTTOM, _TOP)
-    parts = [_axes(vertical, values, name, metric)]
+    picture = _Picture(groups, vertical, metric)
+    parts = [picture.axes(values, name)]
     for place, value in enumerate(values):
         members = [group for group in groups if group.overrides.get(key, "") == value]
         members.sort(key=lambda group: group.interval.mean)
-        parts.append(_column(members, _centre(place, len(values)), vertical, len(values), metric))
+        parts.append(picture.column(members, place, len(values)))
     return Figure(f"by_{_file_name(name)}", f"{metric} by {name}", WIDTH, HEIGHT, "".join(parts))
 
 
@@ -57,58 +61,61 @@ def _ends(groups: Sequence[Group]) -> list[float]:
     return [low, high] if high > low else means
 
 
-def _centre(place: int, count: int) -> float:
-    return _LEFT + (place + 0.5) * (WIDTH - _LEFT - _RIGHT) / count
+class _Picture:
+    """What all parts of one picture need."""
 
+    def __init__(self, groups: Sequence[Group], vertical: Scale, metric: str) -> None:
+        self._vertical, self._metric = vertical, metric
+        self._ticks = vertical.labelled_ticks()
+        self._left = max(_LEFT, width_of([words for _tick, words in self._ticks]) + 10)
+        means = [group.interval.mean for group in groups]
+        self._means = dict(zip(means, render_numbers(means), strict=True))
 
-def _column(
-    members: Sequence[Group], centre: float, vertical: Scale, count: int, metric: str
-) -> str:
-    """The groups with one value, side by side, the median marked."""
-    room = _WIDEST_DODGE * (WIDTH - _LEFT - _RIGHT) / count
-    parts = []
-    for place, group in enumerate(members):
-        x = centre + ((place + 0.5) / len(members) - 0.5) * room
-        parts.append(_mark(group, x, vertical, metric))
-    if len(members) > 2:
-        median = members[len(members) // 2].interval.mean
-        y = vertical(median)
-        parts.append(drawing.line(centre - room * 0.6, y, centre + room * 0.6, y, "median"))
-    return "".join(parts)
+    def axes(self, values: Sequence[str], name: str) -> str:
+        left, right, low = self._left, WIDTH - _RIGHT, HEIGHT - _BOTTOM
+        parts = [drawing.line(left, low, right, low, "axis")]
+        for tick, words in self._ticks:
+            y = self._vertical(tick)
+            parts.append(drawing.line(left, y, right, y, "grid"))
+            parts.append(drawing.text(left - 6, y + 4, words, whole=words, anchor="end"))
+        stride = max(1, len(values) // 8)
+        letters = max(4, int((right - left) / LETTER_WIDTH / len(values) * stride))
+        whole = [label_of_value(value) for value in values[::stride]]
+        for place, words in enumerate(labels_apart(whole, letters)):
+            x = self._centre(place * stride, len(values))
+            parts.append(drawing.text(x, low + 16, words, whole=whole[place], anchor="middle"))
+        middle = (left + right) / 2
+        parts.append(drawing.text(middle, HEIGHT - 10, name, anchor="middle", kind="name"))
+        parts.append(drawing.text(4, 11, self._vertical.named(self._metric), kind="name"))
+        return "".join(parts)
 
+    def column(self, members: Sequence[Group], place: int, count: int) -> str:
+        """The groups with one value, side by side, the median marked."""
+        centre = self._centre(place, count)
+        room = _WIDEST_DODGE * (WIDTH - self._left - _RIGHT) / count
+        parts = []
+        for number, group in enumerate(members):
+            x = centre + ((number + 0.5) / len(members) - 0.5) * room
+            parts.append(self._mark(group, x))
+        if len(members) > 2:
+            y = self._vertical(members[len(members) // 2].interval.mean)
+            parts.append(drawing.line(centre - room * 0.6, y, centre + room * 0.6, y, "median"))
+        return "".join(parts)
 
-def _mark(group: Group, x: float, vertical: Scale, metric: str) -> str:
-    interval = group.interval
-    set_to = " ".join(f"{key}={value}" for key, value in group.overrides.items())
-    mean = drawing.render_value(interval.mean)
-    words = f"{set_to}: {metric} {mean}"
-    bar = ""
-    if interval.count > 1:
-        words += f" ({interval.count} seeds, 95 %: {drawing.render_value(interval.low)} to "
-        words += f"{drawing.render_value(interval.high)})"
-        ends = (max(interval.low, vertical.low), min(interval.high, vertical.high))
-        bar = drawing.line(x, vertical(ends[0]), x, vertical(ends[1]), "interval")
-    return bar + drawing.circle(x, vertical(interval.mean), 3.5, "dot", title=words)
+    def _centre(self, place: int, count: int) -> float:
+        return self._left + (place + 0.5) * (WIDTH - self._left - _RIGHT) / count
 
-
-def _axes(vertical: Scale, values: Sequence[str], name: str, metric: str) -> str:
-    right, low = WIDTH - _RIGHT, HEIGHT - _BOTTOM
-    parts = [drawing.line(_LEFT, low, right, low, "axis")]
-    for tick in vertical.ticks():
-        y = vertical(tick)
-        parts.append(drawing.line(_LEFT, y, right, y, "grid"))
-        parts.append(drawing.text(_LEFT - 6, y + 4, drawing.render_value(tick), anchor="end"))
-    stride = max(1, len(values) // 8)
-    letters = max(4, int((right - _LEFT) / 6.5 / len(values) * stride))
-    for place, value in enumerate(values):
-        if place % stride == 0:
-            x = _centre(place, len(values))
-            words = drawing.shortened(value or "(not set)", letters)
-            parts.append(drawing.text(x, low + 16, words, anchor="middle"))
-    middle = (_LEFT + right) / 2
-    parts.append(drawing.text(middle, HEIGHT - 10, name, anchor="middle", kind="name"))
-    parts.append(drawing.text(4, 11, metric, kind="name"))
-    return "".join(parts)
+    def _mark(self, group: Group, x: float) -> str:
+        interval, vertical = group.interval, self._vertical
+        set_to = " ".join(f"{key}={value}" for key, value in group.overrides.items())
+        words = f"{set_to}: {self._metric} {self._means[interval.mean]}"
+        bar = ""
+        if interval.count > 1:
+            low, high = render_numbers([interval.low, interval.high])
+            words += f" ({interval.count} seeds, 95 %: {low} to {high})"
+            ends = (max(interval.low, vertical.low), min(interval.high, vertical.high))
+            bar = drawing.line(x, vertical(ends[0]), x, vertical(ends[1]), "interval")
+        return bar + drawing.circle(x, vertical(interval.mean), 3.5, "dot", title=words)
 
 
 def _file_name(name: str) -> str:

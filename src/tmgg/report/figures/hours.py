@@ -2,8 +2,9 @@
 
 from tmgg.report import drawing
 from tmgg.report.costs import Costs, add_costs
-from tmgg.report.drawing import Figure, Scale
+from tmgg.report.drawing import Figure
 from tmgg.report.model import Report
+from tmgg.report.scales import Scale
 
 WIDTH, HEIGHT = 900, 44
 

@@ -3,15 +3,20 @@
 import math
 from collections.abc import Sequence
 
+from tmgg.console.numbers import render_numbers
 from tmgg.console.overrides import short_names, typed, varying
 from tmgg.report import drawing
-from tmgg.report.drawing import Figure, Scale, scale_of
+from tmgg.report.drawing import Figure
 from tmgg.report.figures.by_parameter import in_order
+from tmgg.report.labels import label_of_value, labels_apart, width_of
 from tmgg.report.model import Report, ReportRun
+from tmgg.report.scales import Scale, scale_of
 from tmgg.report.statistics import finite
 
 HEIGHT = 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 80, 44, 18
+_LEFT, _RIGHT, _TOP, _BOTTOM = 116, 96, 44, 18
+_LETTERS = 14
+"""Of the labels of an axis: to the left of the first one there is room for so many."""
 _AXIS_WIDTH = 150
 MOST_AXES = 9
 MOST_WORDS = 12
@@ -28,9 +33,9 @@ def draw(report: Report) -> list[Figure]:
     keys = varying([run.overrides for run in runs])[: MOST_AXES - 1] if len(runs) > 1 else []
     if not keys:
         return []
-    width = _LEFT + _RIGHT + _AXIS_WIDTH * len(keys)
     axes = [_Axis(runs, key, _LEFT + place * _AXIS_WIDTH) for place, key in enumerate(keys)]
     objective = _Objective(runs, metric, _LEFT + len(keys) * _AXIS_WIDTH)
+    width = math.ceil(objective.x + objective.room)
     # The best comes last, on top.
     ordered = sorted(runs, key=lambda run: report.ranking.key(run.metrics), reverse=True)
     body = "".join(
@@ -56,6 +61,9 @@ class _Axis:
         if len(known) == len(texts) and len(known) > 2:
             self._scale = scale_of(known, HEIGHT - _BOTTOM, _TOP)
 
+    def _named(self, name: str) -> str:
+        return name if self._scale is None else self._scale.named(name)
+
     def place(self, text: str) -> float:
         number = _number(text)
         if self._scale is not None and number is not None:
@@ -66,16 +74,20 @@ class _Axis:
     def drawn(self, name: str) -> str:
         parts = [
             drawing.line(self.x, _TOP, self.x, HEIGHT - _BOTTOM, "axis"),
-            drawing.text(self.x, _TOP - 24, name, anchor="middle", kind="name"),
+            drawing.text(self.x, _TOP - 24, self._named(name), anchor="middle", kind="name"),
         ]
         if self._scale is not None and len(self._words) > MOST_VALUES:
-            for tick in self._scale.ticks():
-                y = self._scale(tick)
-                parts.append(_label(self.x, y, drawing.render_value(tick)))
+            for tick, words in self._scale.labelled_ticks():
+                parts.append(_label(self.x, self._scale(tick), words, words))
             return "".join(parts)
         stride = math.ceil(len(self._words) / MOST_WORDS)
         shown = self._words[::stride]
-        parts += [_label(self.x, self.place(word), word or "(not set)") for word in shown]
+        whole = [label_of_value(word) for word in shown]
+        labels = labels_apart(whole, _LETTERS)
+        parts += [
+            _label(self.x, self.place(word), label, told)
+            for word, label, told in zip(shown, labels, whole, strict=True)
+        ]
         return "".join(parts)
 
 
@@ -86,16 +98,23 @@ class _Objective:
         self.x = x
         values = [value for run in runs if (value := finite(run, metric)) is not None]
         self._scale = scale_of(values, HEIGHT - _BOTTOM, _TOP)
+        self._ticks = self._scale.labelled_ticks()
+        self._words = dict(zip(values, render_numbers(values), strict=True))
+        self.room = max(_RIGHT, width_of([words for _tick, words in self._ticks]) + 14)
+
+    def render(self, value: float) -> str:
+        return self._words[value]
 
     def place(self, value: float) -> float:
         return self._scale(value)
 
     def drawn(self, metric: str) -> str:
         parts = [drawing.line(self.x, _TOP, self.x, HEIGHT - _BOTTOM, "axis")]
-        parts.append(drawing.text(self.x, _TOP - 24, metric, anchor="middle", kind="name"))
-        for tick in self._scale.ticks():
-            words = drawing.render_value(tick)
-            parts.append(drawing.text(self.x + 7, self._scale(tick) + 4, words, kind="halo"))
+        name = self._scale.named(metric)
+        parts.append(drawing.text(self.x, _TOP - 24, name, anchor="middle", kind="name"))
+        for tick, words in self._ticks:
+            y = self._scale(tick) + 4
+            parts.append(drawing.text(self.x + 7, y, words, whole=words, kind="halo"))
         return "".join(parts)
 
 
@@ -113,12 +132,12 @@ def _line(
     points = [(axis.x, axis.place(run.overrides.get(axis.key, ""))) for axis in axes]
     points.append((objective.x, objective.place(value)))
     step = _BINS - 1 - place * _BINS // count
-    words = f"{run.title}: {report.ranking.name} {drawing.render_value(value)}"
+    words = f"{run.title}: {report.ranking.name} {objective.render(value)}"
     return drawing.polyline(points, f"run q{step}", title=words)
 
 
-def _label(x: float, y: float, words: str) -> str:
-    return drawing.text(x - 7, y + 4, drawing.shortened(words, 14), anchor="end", kind="halo")
+def _label(x: float, y: float, words: str, whole: str) -> str:
+    return drawing.text(x - 7, y + 4, words, whole=whole, anchor="end", kind="halo")
 
 
 def _number(text: str) -> float | None:

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 
 from tmgg.console.durations import render_age, render_duration
 from tmgg.report import drawing
-from tmgg.report.drawing import Figure, Scale
+from tmgg.report.drawing import Figure
+from tmgg.report.labels import labels_apart, width_of
 from tmgg.report.model import Report, ReportRun
+from tmgg.report.scales import Scale
 
 WIDTH = 900
 _LEFT, _RIGHT, _TOP, _BOTTOM = 190, 14, 8, 28
 _TALLEST_ROW, _TALLEST = 16.0, 1400.0
 _LEAST_FOR_LABELS = 11.0
+_MOST_LETTERS = 56
 _LONGEST_CLOCK_S = 2 * 86400
 _UNITS_S = (
     1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 4 * 3600, 12 * 3600, 86400, 2 * 86400,
@@ -34,18 +37,23 @@ def draw(report: Report) -> list[Figure]:
     end = max(span.end_s for run in runs for span in run.spans)
     row = min(_TALLEST_ROW, _TALLEST / len(runs))
     height = int(_TOP + _BOTTOM + row * len(runs))
-    horizontal = Scale(0.0, max(end - begin, 1e-3), _LEFT, WIDTH - _RIGHT)
+    labels = labels_apart([run.title or run.run_id for run in runs], _MOST_LETTERS)
+    left = max(_LEFT, width_of(labels) + 16) if row >= _LEAST_FOR_LABELS else _LEFT
+    horizontal = Scale(0.0, max(end - begin, 1e-3), left, WIDTH - _RIGHT)
     parts = [_axis(horizontal, height)]
     for place, run in enumerate(runs):
-        parts.append(_row(run, _TOP + place * row, row, horizontal, begin))
+        parts.append(_row(run, labels[place], _TOP + place * row, row, horizontal, begin))
     return [Figure("timeline", "when each run waited and ran", WIDTH, height, "".join(parts))]
 
 
-def _row(run: ReportRun, y: float, height: float, horizontal: Scale, begin_s: float) -> str:
+def _row(
+    run: ReportRun, label: str, y: float, height: float, horizontal: Scale, begin_s: float
+) -> str:
     parts = []
     if height >= _LEAST_FOR_LABELS:
-        words = drawing.shortened(run.title or run.run_id, 28)
-        parts.append(drawing.text(_LEFT - 8, y + height * 0.75, words, anchor="end"))
+        x, low = horizontal.begin - 8, y + height * 0.75
+        whole = run.title or run.run_id
+        parts.append(drawing.text(x, low, label, whole=whole, anchor="end"))
     for span in run.spans:
         x = horizontal(span.begin_s - begin_s)
         width = horizontal(span.end_s - begin_s) - x

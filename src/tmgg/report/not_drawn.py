@@ -1,0 +1,45 @@
+"""What the figures leave out, in words. Pure."""
+
+from tmgg.console.overrides import short_names, varying
+from tmgg.report.figures import by_parameter, learning, parallel
+from tmgg.report.model import Report
+from tmgg.report.statistics import finite, is_seed
+
+
+def not_drawn(report: Report) -> list[str]:
+    """A sentence for each kind of thing that a reader may look for in vain."""
+    return [*_without_objective(report), *_hyperparameters(report), *_curves(report)]
+
+
+def _without_objective(report: Report) -> list[str]:
+    metric = report.ranking.name
+    done = [run for run in report.runs if run.status == "completed"]
+    missing = sum(finite(run, metric) is None for run in done)
+    if not missing:
+        return []
+    return [
+        f"{missing} of {len(done)} runs that completed have no finite {metric}: they are not in "
+        "the figures of the objective."
+    ]
+
+
+def _hyperparameters(report: Report) -> list[str]:
+    drawn = [run for run in report.runs if finite(run, report.ranking.name) is not None]
+    keys = varying([run.overrides for run in drawn]) if len(drawn) > 1 else []
+    names = short_names(keys)
+    found = [
+        f"{names[key]} has {count} values: {by_parameter.MOST_VALUES} are in its figure."
+        for key in [key for key in keys if not is_seed(key)][: by_parameter.MOST_FIGURES]
+        if (count := len({run.overrides.get(key, "") for run in drawn})) > by_parameter.MOST_VALUES
+    ]
+    most = min(by_parameter.MOST_FIGURES, parallel.MOST_AXES - 1)
+    if len(keys) > most:
+        found.append(f"{len(keys)} hyperparameters vary: the figures are of the first {most}.")
+    return found
+
+
+def _curves(report: Report) -> list[str]:
+    names = {curve.name for run in report.runs for curve in run.curves}
+    if len(names) <= learning.MOST_FIGURES:
+        return []
+    return [f"Learning curves are of {learning.MOST_FIGURES} of the {len(names)} logged names."]
