@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _BLOCK = re.compile(r"^```console\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+OMITTED = "..."
 _CHANGING = (
     (re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}"), "SWEEP"),
     (re.compile(r"\b\d+:\d\d\b(?!:)"), "TIME"),
@@ -28,10 +29,15 @@ def parse_transcript(page: Path) -> list[Shown]:
     return [shown for block in blocks for shown in _commands(block["text"].splitlines())]
 
 
-def missing(shown: Shown, printed: str) -> list[str]:
-    """The lines of the page that were not printed, in their order."""
-    there = iter([normal(line) for line in printed.splitlines()])
-    return [line for line in shown.lines if normal(line) not in there]
+def is_all_of(shown: Shown, printed: str) -> bool:
+    """Whether the page shows the whole output; a line of `...` stands for any lines left out."""
+    there = "".join(f"{normal(line)}\n" for line in printed.splitlines() if line.strip())
+    parts = [r"(?:.*\n)*?" if normal(line) == OMITTED else _exactly(line) for line in shown.lines]
+    return re.fullmatch("".join(parts), there) is not None
+
+
+def _exactly(line: str) -> str:
+    return re.escape(f"{normal(line)}\n")
 
 
 def normal(line: str) -> str:
