@@ -169,6 +169,16 @@ def test_without_a_terminal_a_sweep_prints_a_line_now_and_then_and_the_last() ->
     assert len(lines) == 4
 
 
+def test_an_override_of_several_lines_is_in_one_line_of_a_log() -> None:
+    out = io.StringIO()
+    progress = SweepProgress(total=2, read_metrics=lambda _run_id: {"val_loss": 0.5})
+    titles = {"a": "text='two\nlines'"}
+    with LiveView(progress, titles=titles, console=Console(file=out, force_terminal=False)) as view:
+        view([state("a", "completed"), state("b", "failed")])
+    (line,) = [line for line in out.getvalue().splitlines() if "best" in line]
+    assert line.endswith(r"best val_loss 0.5: text='two\nlines' (run a)")
+
+
 def test_long_lines_and_brackets_are_printed_as_they_are() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=False, width=20)

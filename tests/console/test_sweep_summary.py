@@ -1,6 +1,7 @@
 """What came of a sweep, for programs."""
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -130,6 +131,20 @@ def test_a_whole_number_beyond_all_floats_is_null_in_parquet_and_whole_elsewhere
     assert parquet.read_table(str(paths[2]))["metrics.val_loss"].to_pylist() == [None, 2.0]
     assert str(HUGE) in paths[0].read_text()
     assert json.loads(paths[1].read_text())["runs"][0]["metrics"]["val_loss"] == HUGE
+
+
+def test_whole_numbers_that_no_float_holds_stay_apart_in_parquet(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    large = 12_000_000_000_000_000_001
+    given = [(large, f"{large}", 7), (large + 1, f"{large + 1}", large), (5, "0.5", large + 1)]
+    rows = [
+        dataclasses.replace(_row(number, metric), title=f"m={mixed} k={whole}")
+        for number, (metric, mixed, whole) in enumerate(given)
+    ]
+    table = parquet.read_table(str(save_summary(rows, Ranking(), tmp_path)[2]))
+    assert table["overrides.m"].to_pylist() == [str(large), str(large + 1), "0.5"]
+    assert table["overrides.k"].to_pylist() == [7, large, large + 1]
+    assert table["metrics.val_loss"].to_pylist() == [large, large + 1, 5]
 
 
 @pytest.mark.parametrize(("mode", "best"), [("min", [2, 1, 0]), ("max", [0, 1, 2])])

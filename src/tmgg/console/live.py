@@ -114,7 +114,7 @@ class LiveView:
 
     def _print(self) -> None:
         if self._lines != self._printed:
-            self._put(visible("; ".join(self._lines)))
+            self._put(visible_line("; ".join(self._lines)))
             self._printed, self._printed_at = self._lines, self._monotonic()
 
     def _put(self, text: str) -> None:

@@ -219,7 +219,9 @@ def _parquet(flat: Sequence[JsonDict]) -> bytes:
     }
     arrays = {}
     for name, values in columns.items():
-        if name.startswith((METRIC_PREFIX, USE_PREFIX)):
+        if name.startswith(METRIC_PREFIX) and (kind := _whole_kind(values)):
+            arrays[name] = pyarrow.array(values, type=kind)
+        elif name.startswith((METRIC_PREFIX, USE_PREFIX)):
             arrays[name] = pyarrow.array([_float(value) for value in values], type="float64")
         elif name.startswith(OVERRIDE_PREFIX):
             same, kind = _of_one_type(values)
@@ -237,11 +239,31 @@ def _of_one_type(values: Sequence[Any]) -> tuple[list[Any], str]:
     kinds = {type(value) for value in values if value is not None}
     if kinds == {bool}:
         return list(values), "bool"
-    if kinds == {int} and all(value is None or abs(value) < 1 << 63 for value in values):
-        return list(values), "int64"
-    if kinds and kinds <= {int, float}:
+    if kind := _kind_of_integers(values):
+        return list(values), kind
+    if kinds and kinds <= {int, float} and all(map(_is_held_by_a_float, values)):
         return [_float(value) for value in values], "float64"
     return [None if value is None else _encodable(str(value)) for value in values], "string"
+
+
+def _whole_kind(values: Sequence[Any]) -> str:
+    """The type of a metric's column, where floats do not hold it and integers do; else empty."""
+    return "" if all(map(_is_held_by_a_float, values)) else _kind_of_integers(values)
+
+
+def _kind_of_integers(values: Sequence[Any]) -> str:
+    """The type that holds all of them; empty where there is none."""
+    known = [value for value in values if value is not None]
+    if not known or {type(value) for value in known} != {int}:
+        return ""
+    least, greatest = min(known), max(known)
+    if least >= -(1 << 63) and greatest < 1 << 63:
+        return "int64"
+    return "uint64" if least >= 0 and greatest < 1 << 64 else ""
+
+
+def _is_held_by_a_float(value: Any) -> bool:
+    return not isinstance(value, int) or _float(value) == value
 
 
 def _float(value: Any) -> float | None:
