@@ -34,3 +34,20 @@ def test_a_cause_has_the_evidence_of_its_first_run_only() -> None:
     )
     assert told.splitlines()[:4] == ["2 failed (timeout: too long)", "  lr=1", "  b", "    line a"]
     assert "line b" not in told
+
+
+def test_a_cause_whose_runs_differ_in_numbers_says_that_its_words_are_an_example() -> None:
+    def told(*values: int) -> str:
+        states = [
+            RunState(
+                run_id=f"r-{n}",
+                status="failed",
+                final=True,
+                failure=failure("user_error", f"bad {n}"),
+            )
+            for n in values
+        ]
+        return render_causes(group_by_cause(states), {}).splitlines()[0]
+
+    assert told(1, 2) == "2 failed (user_error, for example: bad 1)"
+    assert told(1, 1) == "2 failed (user_error: bad 1)"

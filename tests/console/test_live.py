@@ -241,3 +241,14 @@ def test_a_failure_is_told_by_name_and_cause_as_soon_as_it_is_seen() -> None:
     assert lines[2] == "failed: lr=2 (run b): no reason is known"
     assert lines[7] == "2 more failed"
     assert len(lines) == 9
+
+
+def test_a_dumb_terminal_has_the_lines_of_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=200)
+    with LiveView(SweepProgress(total=2), console=console) as view:
+        view([state("a", "failed", failure=failure("timeout", "too long"))])
+        assert "failed: run a" in screen.getvalue()
+        view([state("b", "completed")])
+    assert "1 completed, 1 failed" in screen.getvalue()

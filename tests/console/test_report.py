@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from tmgg.experiment_utils.run_folder.failures import failure
 
 
 def result(run_id: str, **more: object) -> ExperimentResult:
-    given = {"status": "completed", "config": {}} | more
+    given = {"status": "completed", "config": {}, "duration_seconds": 0.0} | more
     return ExperimentResult(run_id=run_id, **given)  # type: ignore[arg-type]
 
 
@@ -65,15 +66,16 @@ def test_a_sweep_is_a_row_for_each_run_with_every_metric(
 
 
 def test_failures_come_with_kind_reason_advice_and_logs(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "b.out").touch()
     why = failure("out_of_memory", "killed at 4 GB")
     failed = result(
         "b",
         status="failed",
         failure=why,
         error_message=f"{why.message}\nHINT: {why.hint}",
-        output_path="/logs/b.out",
+        output_path=str(tmp_path / "b.out"),
     )
 
     report.print_sweep(rows(result("a"), failed), Ranking())
@@ -81,7 +83,7 @@ def test_failures_come_with_kind_reason_advice_and_logs(
     out, err = capsys.readouterr()
     assert "out_of_memory" in out
     assert "1 failed (out_of_memory: killed at 4 GB)\n  lr=1  run b\n" in err
-    assert "log: /logs/b.out (and .err)\n  HINT: " in err
+    assert f"log: {tmp_path}/b.out (and .err)\n  HINT: " in err
     assert "1 of 2 runs failed" in err
 
 
@@ -101,7 +103,10 @@ def test_failures_of_one_cause_are_told_together_and_each_run_once(
     report.print_sweep(given, Ranking())
 
     err = capsys.readouterr().err
-    assert "2 failed (user_error: no data for seed 1)\n  lr=0  run a\n  lr=2  run c\n" in err
+    assert (
+        "2 failed (user_error, for example: no data for seed 1)\n  lr=0  run a\n  lr=2  run c\n"
+        in err
+    )
     assert err.count("File train.py") == 1
     assert all(err.count(f"run {name}\n") == 1 for name in "abc")
 

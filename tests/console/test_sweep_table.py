@@ -228,3 +228,27 @@ def test_a_run_of_which_no_time_is_known_has_an_empty_cell_not_zero() -> None:
     rows = [row(0, "lr=1"), row(1, "lr=2", duration_seconds=None)]
     assert list(time_column(rows).cells) == ["12:34", ""]
     assert [each["duration_seconds"] for each in flatten(rows)] == [754.0, None]
+
+
+def test_a_metric_that_no_run_has_is_told_with_those_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [row(n, f"n={n}", metrics={"val_loss": n, "acc": 1}) for n in range(2)]
+    report.print_sweep(rows, Ranking("nothere"))
+    told = capsys.readouterr().err
+    assert "no run has the metric 'nothere', so none is the best; there are acc, val_loss" in told
+    report.print_sweep(rows, Ranking("acc"))
+    assert "no run has" not in capsys.readouterr().err
+
+
+def test_a_run_that_left_no_log_names_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = failure("cancelled", "It was cancelled before it began.")
+    more = {"status": "failed", "failure": why, "error_message": why.message}
+    (tmp_path / "there.out").touch()
+    for name in ("there", "absent"):
+        rows = [row(n, f"n={n}", output_path=str(tmp_path / f"{name}.out"), **more) for n in (1, 2)]
+        report.print_sweep(rows, Ranking())
+        report.print_failure(rows[0].result)
+        assert (f"log: {tmp_path}" in capsys.readouterr().err) is (name == "there")

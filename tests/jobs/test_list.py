@@ -1,14 +1,18 @@
 """`tmgg-jobs list`: all runs, whatever their folder, backend and condition, with few questions."""
 
+import io
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
-from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, submit
+from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, submit, task
+from tmgg.console.printing import put
+from tmgg.console.tables import Column, put_columns
 from tmgg.experiment_utils.cloud.local.config import LocalConfig
 from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 from tmgg.experiment_utils.run_folder.known_folders import remember_folder
@@ -228,3 +232,38 @@ def test_a_runner_of_the_api_sees_the_same(here: Path, tmgg_jobs: Jobs) -> None:
     listed = tmgg_jobs("list", "--json").json["runs"]
     for run in listed:
         assert runner.get_status(run["run_id"]) == run["status"]
+
+
+def test_the_runs_of_a_sweep_by_its_name_a_part_of_its_id_and_last(
+    empty: Path, tmgg_jobs: Jobs
+) -> None:
+    runner = LocalRunner()
+    sweep = runner.spawn_sweep([task("good", seed=seed) for seed in (1, 2)], name="zoo")
+    for run_id in sweep.run_ids:
+        runner.get_result(run_id)
+    LocalRunner().run_experiment(task("good"), run_id="alone")
+    for name in ("zoo", sweep.sweep_id, sweep.sweep_id.rpartition("-")[2]):
+        listed = tmgg_jobs("list", "--sweep", name, "--json").json["runs"]
+        assert sorted(run["run_id"] for run in listed) == sweep.run_ids
+    absent = tmgg_jobs("list", "--sweep", "nothere")
+    assert (absent.code, absent.out) == (3, "")
+    assert "no run begins with 'nothere'" in absent.err
+
+
+def test_a_folder_that_is_not_there_is_said(empty: Path, tmgg_jobs: Jobs) -> None:
+    for command in ("list", "gc"):
+        told = tmgg_jobs(command, "--folder", "nope")
+        assert told.code == 3
+        assert "nope: there is no such folder" in told.err
+
+
+def test_what_the_encoding_of_a_pipe_lacks_is_written_out(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for encoding in ("ascii", "latin-1"):
+        raw = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
+        put("the loss is \u221e")
+        put_columns([Column(name="lr", cells=["\u03b1"])])
+        sys.stdout.flush()
+        assert raw.getvalue() == b"the loss is \\u221e\nlr\n\\u03b1\n"

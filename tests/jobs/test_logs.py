@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import BAD, GOOD, Jobs, submit
-from tmgg.cli.following import LogReader
+from tmgg.cli.following import ForPeople, LogReader
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 from tmgg.experiment_utils.run_folder.paths import RunPaths
@@ -16,8 +16,10 @@ from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 def test_stdout_is_printed_as_it_is(here: Path, tmgg_jobs: Jobs) -> None:
     log = (here / "local_outputs" / f"{GOOD}.out").read_text()
-    assert tmgg_jobs("logs", GOOD).out == log
-    assert "\nline one\nline two\n" in log
+    told, _, for_programs = log.partition("\nTMGG_RESULT:")
+    assert for_programs.count("\n") == 1
+    assert tmgg_jobs("logs", GOOD).out == told
+    assert "\nline one\nline two\n" in told
 
 
 def test_stderr_on_request(here: Path, tmgg_jobs: Jobs) -> None:
@@ -28,6 +30,8 @@ def test_stderr_on_request(here: Path, tmgg_jobs: Jobs) -> None:
     ("content", "lines", "expected"),
     [
         ("a\nb\nc\n", 2, "b\nc\n"),
+        ("a\nb\n\nTMGG_RESULT:{}\n", 1, "b\n"),
+        ("a\n\nTMGG_RESULT:{}\nb\n\nTMGG_RESULT:{}\n", 2, "a\nb\n"),
         ("a\nb\nc", 2, "b\nc"),
         ("a\nb\nc\n", 9, "a\nb\nc\n"),
         ("a\nb\nc\n", 0, ""),
@@ -40,6 +44,27 @@ def test_the_last_lines_on_request(
 ) -> None:
     (here / "local_outputs" / f"{GOOD}.out").write_text(content)
     assert tmgg_jobs("logs", GOOD, "-n", str(lines)).out == expected
+
+
+def test_a_failed_run_has_the_end_of_its_stderr_below(here: Path, tmgg_jobs: Jobs) -> None:
+    shown = tmgg_jobs("logs", BAD)
+    assert "ValueError: boom" in shown.out
+    assert "TMGG_RESULT" not in shown.out
+    assert "the end of its standard error" in shown.err
+
+
+def test_a_log_that_is_not_there_though_the_run_has_ended(here: Path, tmgg_jobs: Jobs) -> None:
+    (here / "local_outputs" / f"{GOOD}.err").unlink()
+    shown = tmgg_jobs("logs", GOOD, "--stderr")
+    assert "is not there: the run ended before its job began, or somebody removed" in shown.err
+
+
+def test_what_is_for_programs_is_left_out_however_the_log_is_cut() -> None:
+    log = b"a\n\nTMGG_RESULT:{1}\nb\n\n\nTMGG_RESUL\nT\n\nTMGG_RESULT:{2}\n"
+    for size in range(1, len(log)):
+        people = ForPeople()
+        parts = [people.take(log[at : at + size]) for at in range(0, len(log), size)]
+        assert b"".join(parts) + people.rest() == b"a\nb\n\n\nTMGG_RESUL\nT\n", size
 
 
 def test_a_job_that_has_not_begun_has_no_log(
@@ -92,7 +117,7 @@ def test_following_prints_what_comes_until_the_end(
     followed = tmgg_jobs("logs", "run-1", "-f")
     begin.join()
     assert "line one\nline two\n" in followed.out
-    assert "TMGG_RESULT:" in followed.out
+    assert "TMGG_RESULT:" not in followed.out
     assert followed.code == 0
     assert time.monotonic() - started < 20
 

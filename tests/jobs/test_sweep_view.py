@@ -59,7 +59,7 @@ def test_show_has_a_row_for_each_run_and_the_causes(sweep: str, tmgg_jobs: Jobs)
         [f"{sweep}-0", "0", "failed"],
         [f"{sweep}-1", "1", "completed"],
     ]
-    assert "3 failed (user_error: " in shown.out
+    assert "3 failed (user_error, for example: " in shown.out
 
 
 def test_show_of_a_sweep_as_json_has_the_runs(sweep: str, tmgg_jobs: Jobs) -> None:
@@ -84,7 +84,7 @@ def test_wait_tells_its_runs_apart(sweep: str, tmgg_jobs: Jobs) -> None:
 def test_explain_groups_failures_by_cause_the_commonest_first(sweep: str, tmgg_jobs: Jobs) -> None:
     told = tmgg_jobs("explain", sweep)
     first, second = told.out.split("\n\n")[1:]
-    assert first.startswith("3 failed (user_error: ")
+    assert first.startswith("3 failed (user_error, for example: ")
     assert "no data for seed 0" in first
     assert f"{sweep}-4  seed=4\n" in first
     assert "ValueError: boom" in second

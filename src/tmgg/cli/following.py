@@ -3,16 +3,60 @@
 import codecs
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 from tmgg.console import exit_codes
-from tmgg.console.printing import say
+from tmgg.console.printing import forgive_stdout, say
 from tmgg.console.visible import visible_log
 from tmgg.experiment_utils.cloud.runs_on_record import waiting
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
 from tmgg.experiment_utils.files.plain_files import open_plain
+from tmgg.experiment_utils.run_folder.task import RESULT_PREFIX
 
 CHUNK_BYTES = 1 << 20
+
+
+_FOR_PROGRAMS = RESULT_PREFIX.encode()
+
+
+class ForPeople:
+    """A log without the lines that the job left for programs, whole results in JSON."""
+
+    def __init__(self) -> None:
+        self._held = b""
+        """The beginning of a line that may be such a line, and an empty one before it."""
+        self._is_inside = False
+        """Whether the line has begun, and is for people."""
+
+    def take(self, chunk: bytes) -> bytes:
+        """What is to be shown of the chunk, and of what was held back before."""
+        lines = (self._held + chunk).splitlines(keepends=True)
+        self._held = b""
+        shown: list[bytes] = []
+        for line in lines:
+            if self._is_inside:
+                shown.append(line)
+                self._is_inside = not line.endswith(b"\n")
+            elif line.startswith(_FOR_PROGRAMS) or _FOR_PROGRAMS.startswith(line):
+                self._held = b"" if line.endswith(b"\n") else self._held + line
+            elif line == b"\n":
+                shown.append(self._held)
+                self._held = line
+            else:
+                shown += [self._held, line]
+                self._held = b""
+                self._is_inside = not line.endswith(b"\n")
+        return b"".join(shown)
+
+    def rest(self) -> bytes:
+        """What was held back, at the end of the file, unless it is for programs."""
+        held = self._held
+        if held.lstrip(b"\n").startswith(_FOR_PROGRAMS):
+            return b""
+        self._held = b""
+        self._is_inside = bool(held) and not held.endswith(b"\n")
+        return held
 
 
 class LogReader:
@@ -20,6 +64,7 @@ class LogReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._for_people = ForPeople()
         self._position = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
 
@@ -28,8 +73,7 @@ class LogReader:
         try:
             with open_plain(self.path) as stream:
                 if lines is not None:
-                    stream.seek(0, 2)
-                    self._position = _start_of_last(stream.tell(), lines, self.path)
+                    self._position = _start_of_last_shown(stream, lines, self.path)
         except FileNotFoundError:
             return False
         return True
@@ -42,8 +86,9 @@ class LogReader:
                     self._position = 0  # begun anew: a site's Slurm may truncate at a restart
                 stream.seek(self._position)
                 while chunk := stream.read(CHUNK_BYTES):
-                    self._write(chunk)
+                    self._write(self._for_people.take(chunk))
                     self._position += len(chunk)
+                self._write(self._for_people.rest())
         except FileNotFoundError:
             return False
         sys.stdout.flush()
@@ -51,6 +96,7 @@ class LogReader:
 
     def _write(self, chunk: bytes) -> None:
         """As it is into a pipe or a file; on a terminal, what would act on it is shown instead."""
+        forgive_stdout()
         if sys.stdout.isatty():
             sys.stdout.write(visible_log(self._decoder.decode(chunk)))
         else:
@@ -78,6 +124,21 @@ def follow_run(reattached: Reattached, reader: LogReader) -> int:
         why = f": {state.failure.kind}; tmgg-jobs explain {run_id}" if state.failure else ""
         say(f"run {run_id} {state.status}{why}")
     return exit_codes.FAILED if failed else exit_codes.OK
+
+
+def _start_of_last_shown(stream: BinaryIO, lines: int, path: Path) -> int:
+    """Where to begin so that as many lines are shown."""
+    size = stream.seek(0, 2)
+    asked = lines
+    while True:
+        start = _start_of_last(size, asked, path)
+        stream.seek(start)
+        people = ForPeople()
+        shown = people.take(stream.read(size - start)) + people.rest()
+        missing = lines - len(shown.splitlines())
+        if missing <= 0 or start == 0:
+            return start
+        asked += missing
 
 
 def _start_of_last(size: int, lines: int, path: Path) -> int:

@@ -74,6 +74,10 @@ def meaning_of(text: str, folders: Sequence[Path]) -> Meaning:
     _expect_whole(looks)
     meanings = _unsure(text, folders, beginning) if text else []
     if not meanings:
+        if text == LAST:
+            raise UnknownRunError(
+                "nothing was submitted yet: there is no last run. " + _places(folders)
+            )
         _refuse_closed(text, looks)
         raise _unknown(text, folders)
     return _only(text, meanings)
@@ -217,11 +221,15 @@ def _refuse_closed(text: str, looks: Mapping[Path, FolderLook]) -> None:
 
 
 def _unknown(text: str, folders: Sequence[Path]) -> UnknownRunError:
-    places = ", ".join(map(_place, folders)) or "no folder at all"
     return UnknownRunError(
-        f"no run begins with {text!r} or has it in its id, and no job or sweep is called so, in "
-        f"{places}. `tmgg-jobs list --all` shows the runs there are; --folder DIR looks elsewhere."
+        f"no run begins with {text!r} or has it in its id, and no job or sweep is called so. "
+        f"`tmgg-jobs list --all` shows the runs there are. {_places(folders)}"
     )
+
+
+def _places(folders: Sequence[Path]) -> str:
+    places = ", ".join(map(_place, folders)) or "no folder at all"
+    return f"Looked in {places}; --folder DIR looks elsewhere."
 
 
 def _place(folder: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tmgg.cli.known_sweeps import KnownSweep, known_sweeps
 from tmgg.cli.meanings import Meaning, meaning_of, refuse_many
-from tmgg.errors import RecordError, UnreadableError
+from tmgg.errors import RecordError, UnknownRunError, UnreadableError
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun, read_known_run
 from tmgg.experiment_utils.files.looking import is_folder
 from tmgg.experiment_utils.run_folder.known_folders import known_folders
@@ -20,12 +20,21 @@ _DEFAULT_FOLDERS = ("slurm_outputs", "local_outputs")
 
 
 def folders_to_search(chosen: Sequence[Path] | None = None) -> list[Path]:
-    """The chosen folders, else every folder runs were ever submitted to, newest first."""
+    """The chosen folders, else every folder runs were ever submitted to, newest first.
+
+    Raises UnknownRunError for a chosen one that is not there.
+    """
     if chosen:
-        return [folder.expanduser().absolute() for folder in chosen]
+        return [_existing(folder.expanduser().absolute()) for folder in chosen]
     here = [Path.cwd() / name for name in _DEFAULT_FOLDERS]
     found = [*known_folders(), *(folder for folder in here if _may_be(folder))]
     return list(dict.fromkeys(found))
+
+
+def _existing(folder: Path) -> Path:
+    if not _may_be(folder):
+        raise UnknownRunError(f"--folder {folder}: there is no such folder, so no runs are in it")
+    return folder
 
 
 def _may_be(folder: Path) -> bool:

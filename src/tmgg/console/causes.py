@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tmgg.console.words import wrapped
@@ -42,16 +42,19 @@ class Cause:
     failure: Failure
     """That of the first of them."""
     run_ids: list[str]
+    is_example: bool = False
+    """The others say the same with other numbers or names."""
 
     @property
     def summary(self) -> str:
-        return summarize(self.failure)
+        return summarize(self.failure, is_example=self.is_example)
 
 
-def summarize(failure: Failure) -> str:
+def summarize(failure: Failure, *, is_example: bool = False) -> str:
     """The kind and the first line of what happened; that it raised, the kind says."""
     first = failure.message.partition("\n")[0]
-    return f"{failure.kind}: {first.removeprefix('The experiment raised ')}"
+    given = f"{failure.kind}, for example" if is_example else failure.kind
+    return f"{given}: {first.removeprefix('The experiment raised ')}"
 
 
 def group_by_cause(runs: Iterable[MayHaveFailed]) -> list[Cause]:
@@ -60,7 +63,10 @@ def group_by_cause(runs: Iterable[MayHaveFailed]) -> list[Cause]:
     for run in runs:
         if run.failure is not None:
             key = (run.failure.kind, _without_names(run, run.failure))
-            found.setdefault(key, Cause(run.failure, [])).run_ids.append(run.run_id)
+            cause = found.setdefault(key, Cause(run.failure, []))
+            cause.run_ids.append(run.run_id)
+            if summarize(cause.failure) != summarize(run.failure):
+                found[key] = replace(cause, is_example=True)
     return sorted(found.values(), key=lambda cause: -len(cause.run_ids))
 
 

@@ -59,7 +59,8 @@ class LiveView:
         self._failures_told: set[str] = set()
 
     def __enter__(self) -> "LiveView":
-        if self._console.is_terminal:
+        # On a terminal that cannot move its cursor rich would draw nothing until the end.
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
             from rich.live import Live
 
             self._live = Live(

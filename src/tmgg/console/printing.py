@@ -1,5 +1,7 @@
 """Standard output is for answers, standard error for words about them."""
 
+import codecs
+import io
 import json
 import math
 import sys
@@ -23,6 +25,18 @@ STATUS_STYLES = {
 }
 
 
+def forgive_stdout() -> None:
+    """Let standard output show what its encoding lacks as `\\u2028` and the like, and not fail.
+
+    As Python does for standard error. UTF-8, which has all, stays as it is.
+    """
+    stream = sys.stdout
+    if not isinstance(stream, io.TextIOWrapper) or stream.errors == "backslashreplace":
+        return
+    if codecs.lookup(stream.encoding).name != "utf-8":
+        stream.reconfigure(errors="backslashreplace")
+
+
 def say(text: str) -> None:
     """A line on standard error."""
     sys.stderr.write(visible(text) + "\n")
@@ -31,6 +45,7 @@ def say(text: str) -> None:
 
 def put(text: str = "") -> None:
     """A line on standard output."""
+    forgive_stdout()
     sys.stdout.write(visible(text) + "\n")
 
 

@@ -118,10 +118,15 @@ def render_speed(progress: SweepProgress) -> str:
     """How fast runs end and when the last will, as far as that is known. Pure."""
     speed, left_s = progress.runs_per_minute, progress.seconds_left
     parts = [
-        f"{speed:.3g} runs a minute" if speed is not None else "",
+        f"{_whole(speed)} runs a minute" if speed is not None else "",
         f"about {render_duration(left_s)} left" if left_s is not None else "",
     ]
     return ", ".join(filter(None, parts))
+
+
+def _whole(number: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def render_failed(state: RunState, titles: Mapping[str, str], *, with_id: bool = True) -> str:

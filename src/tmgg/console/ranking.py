@@ -1,7 +1,7 @@
 """Which of several runs is the best: by one metric, least or greatest first."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -9,6 +9,7 @@ from tmgg.experiment_utils.cloud import checks
 
 RankingMode = Literal["min", "max"]
 DEFAULT_METRIC = "val_loss"
+NAMES_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,16 @@ class Ranking:
     def name(self) -> str:
         """The metric that is looked at."""
         return self.metric or DEFAULT_METRIC
+
+    def absent_from(self, names: Collection[str]) -> str:
+        """What to say where somebody chose a metric that no run has; empty elsewhere. Pure."""
+        if self.metric is None or not names or self.metric in names:
+            return ""
+        shown = ", ".join(sorted(names)[:NAMES_SHOWN])
+        more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+        return (
+            f"no run has the metric {self.metric!r}, so none is the best; there are {shown}{more}"
+        )
 
     def value(self, metrics: Mapping[str, float]) -> float | None:
         """None where the metric is missing or not a number: such a run is never the best."""

@@ -9,12 +9,14 @@ from tmgg.console.causes import group_by_cause, render_causes
 from tmgg.console.column_choice import tell_apart
 from tmgg.console.numbers import render_number
 from tmgg.console.overrides import in_short
+from tmgg.console.printing import forgive_stdout
 from tmgg.console.ranking import Ranking
 from tmgg.console.sweep_summary import SweepRow, best_of, sort_rows
 from tmgg.console.tables import Column, put_runs
 from tmgg.console.visible import visible, visible_line
 from tmgg.console.words import width_of_terminal, wrapped
 from tmgg.experiment_utils.cloud.runs import ExperimentResult
+from tmgg.experiment_utils.files.looking import is_there
 from tmgg.experiment_utils.run_folder.sweeps import sweep_of
 
 if TYPE_CHECKING:
@@ -49,9 +51,9 @@ def print_failure(result: ExperimentResult, *, title: str = "") -> None:
     named = f" [{visible_line(title)}]" if title else ""
     _print(console, f"run {result.run_id}{named} failed{kind}:")
     _print(console, _with_hint_wrapped(result.error_message or "no reason is known"))
-    if result.output_path:
-        _print(console, f"log: {result.output_path}")
-        _print(console, f"errors: {result.output_path.removesuffix('.out')}.err")
+    if log := _log_of(result):
+        _print(console, f"log: {log}")
+        _print(console, f"errors: {log.removesuffix('.out')}.err")
 
 
 def _with_hint_wrapped(message: str) -> str:
@@ -85,6 +87,8 @@ def print_sweep(rows: Sequence[SweepRow], ranking: Ranking) -> None:
         _print(_console(), line)
     if line := render_best(named, ranking):
         _print(_console(), line)
+    if line := ranking.absent_from(all_names):
+        _print(_console(stderr=True), line)
 
 
 def render_best(rows: Sequence[SweepRow], ranking: Ranking) -> str:
@@ -158,7 +162,16 @@ def _named(row: SweepRow) -> str:
 def _evidence(result: ExperimentResult) -> list[str]:
     """The lines of the message below its first, and where the logs are."""
     lines = result.failure.message.splitlines()[1:] if result.failure else []
-    return [*lines, f"log: {result.output_path} (and .err)"] if result.output_path else lines
+    log = _log_of(result)
+    return [*lines, f"log: {log} (and .err)"] if log else lines
+
+
+def _log_of(result: ExperimentResult) -> str:
+    """Empty for a run that left none, such as one that was cancelled before it began."""
+    try:
+        return result.output_path if result.output_path and is_there(result.output_path) else ""
+    except OSError:
+        return result.output_path or ""
 
 
 def _say_left_out(console: "Console", number: int, where: str) -> None:
@@ -169,6 +182,7 @@ def _say_left_out(console: "Console", number: int, where: str) -> None:
 def _console(*, stderr: bool = False) -> "Console":
     from rich.console import Console  # a tenth of a second; only what prints pays it
 
+    forgive_stdout()
     console = Console(stderr=stderr)
     if not console.is_terminal:
         console.width = WIDTH_WITHOUT_TERMINAL

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from tmgg.console.printing import STATUS_STYLES
+from tmgg.console.printing import STATUS_STYLES, forgive_stdout
 from tmgg.console.visible import visible_line
 from tmgg.console.words import width_of_terminal
 
@@ -81,6 +81,7 @@ def put_columns(columns: Sequence[Column], *, styles: dict[str, str] | None = No
     A terminal's width is kept to. In a pipe or a file all columns are there. `styles` are colours
     of the column `status`, by its words.
     """
+    forgive_stdout()
     width = width_of_terminal()
     fitted = fit(columns, width, _cells)
     lines = render(fitted.columns, _cells)

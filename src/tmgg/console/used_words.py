@@ -11,12 +11,13 @@ HOSTS_SHOWN = 4
 def use_lines(use: RunUse) -> list[str]:
     """As `tmgg-jobs show` has them."""
     cpus = f" of {use.cpus_allotted}" if use.cpus_allotted is not None else ""
+    cores = "core" if use.cpus_allotted == 1 else "cores"
     memory = use.memory_allotted_bytes
     of_memory = f" of {render_bytes(memory)}" if memory is not None else ""
     where = " on the fullest node" if len(use.hosts) > 1 else ""
     lines = [
-        f"CPU         {use.cpu_cores_mean:.3g}{cpus} cores on average, {use.cpu_cores_peak:.3g} at "
-        f"most; {render_duration(use.cpu_seconds)} of CPU time",
+        f"CPU         {use.cpu_cores_mean:.3g}{cpus} {cores} on average, "
+        f"{use.cpu_cores_peak:.3g} at most; {render_duration(use.cpu_seconds)} of CPU time",
         f"memory      {render_bytes(use.memory_mean_bytes)} on average, "
         f"{render_bytes(use.memory_peak_bytes)}{of_memory} at most{where}",
     ]

@@ -1,5 +1,30 @@
 """The text of any exception; those of others may have a `__str__` that raises."""
 
+MOST_LINES = 24
+_FIRST_LINES = 16
+_MOST_CHARACTERS = 2000
+"""Of a line."""
+
+
+def bounded(text: str, *, most_lines: int = MOST_LINES) -> str:
+    """The text as people can read it, and records keep it: its first and last lines.
+
+    A library may put a whole array into its message.
+    """
+    lines = text.splitlines()
+    if len(lines) > most_lines:
+        last = most_lines - _FIRST_LINES
+        left_out = f"[{len(lines) - most_lines} lines left out]"
+        lines = [*lines[:_FIRST_LINES], left_out, *lines[-last:]]
+    elif all(len(line) <= _MOST_CHARACTERS for line in lines):
+        return text
+    return "\n".join(map(_bounded_line, lines))
+
+
+def _bounded_line(line: str) -> str:
+    more = len(line) - _MOST_CHARACTERS
+    return f"{line[:_MOST_CHARACTERS]} [{more} characters left out]" if more > 0 else line
+
 
 def text_of(error: BaseException) -> str:
     """`str(error)`, or words that say why it cannot be had."""

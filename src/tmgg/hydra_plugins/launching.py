@@ -133,7 +133,8 @@ def detach_sweep(
             spawned.append(error)
     submitted = [run_id for run_id in sweep.run_ids if run_id not in sweep.refused]
     if submitted:
-        _say(f"{len(submitted)} runs are submitted (sweep {sweep.sweep_id})")
+        counted = "1 run is" if len(submitted) == 1 else f"{len(submitted)} runs are"
+        _say(f"{counted} submitted (sweep {sweep.sweep_id})")
         _say_how_to_come_back(submitted)
     return spawned
 

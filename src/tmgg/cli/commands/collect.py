@@ -139,6 +139,8 @@ def _put_results(
     if best is not None and len(rows) > 1:
         value = sweep_table.render_metric(best, rows, ranking.name)
         put(f"best {ranking.name}: {value} (run {best.result.run_id})")
+    if line := ranking.absent_from(all_names):
+        say(line)
     failed = [row.result for row in rows if row.result.failure is not None]
     if len(rows) == 1 and failed:
         say(f"{failed[0].error_message}")

@@ -44,7 +44,11 @@ def list_runs(
         bool, typer.Option("--runs", "-r", help="A line for each run, not for each sweep.")
     ] = False,
     sweep: Annotated[
-        str | None, typer.Option(metavar="SWEEP", help="Only the runs of this sweep, by its id.")
+        str | None,
+        typer.Option(
+            metavar="SWEEP",
+            help="Only the runs of this sweep: its id, its name, last.",
+        ),
     ] = None,
     folder: FolderOption = None,
     as_json: JsonOption = False,
@@ -54,23 +58,28 @@ def list_runs(
     One question to the scheduler for all of them (at most one squeue and one sacct); runs whose end
     is on record cost none.
     """
+    import os
     import time
 
     from tmgg.cli.listing import look_at_runs
     from tmgg.cli.run_json import created_at, to_json, unanswered
-    from tmgg.cli.selection import folders_to_search
+    from tmgg.cli.selection import find_meant, folders_to_search
     from tmgg.cli.unseen import is_unanswered, render_unseen, unseen_as_json
     from tmgg.console import exit_codes
     from tmgg.console.printing import put_json, say
 
     show_old = all_runs or bool(status) or sweep is not None
     since = time.time() - RECENT_S
+    meant = find_meant(sweep, folder).runs if sweep is not None else ()
     listed = look_at_runs(
-        folders_to_search(folder),
-        prefix=f"{sweep}-" if sweep else "",
+        dict.fromkeys(paths.output_dir for paths in meant) or folders_to_search(folder),
+        prefix=os.path.commonprefix([each.run_id for each in meant]),  # noqa: RUF071 - of letters
         is_shown=lambda ended_at: show_old or ended_at > since,
     )
     found, old = listed.found, len(listed.settled)
+    if meant:
+        members = {*meant}
+        found = [pair for pair in found if pair[0].paths in members]
     found.sort(key=lambda pair: created_at(pair[0]))
     shown = [pair for pair in found if _wanted(*pair, status) and (show_old or _recent(*pair))]
     if as_json:

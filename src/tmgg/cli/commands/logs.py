@@ -8,6 +8,8 @@ from tmgg.cli.options import FolderOption, RunArgument
 
 if TYPE_CHECKING:
     from tmgg.cli.meanings import Meaning
+    from tmgg.experiment_utils.cloud.judging.polling import Found
+    from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 LINES_OF_A_CAUSE = 20
 """How much of a failed run's log is printed for its cause; --lines changes it."""
@@ -34,12 +36,11 @@ def logs(
     With --follow the exit code says how the run ended: 0 completed, 1 failed.
     """
     from tmgg.cli.following import LogReader, follow_run
-    from tmgg.cli.meanings import refuse_many
     from tmgg.cli.rank_log import log_of_rank
     from tmgg.cli.selection import find_meant
     from tmgg.cli.waiting import interruptible
     from tmgg.console.printing import say
-    from tmgg.errors import RemovedRunError
+    from tmgg.errors import ConfigError, RemovedRunError
     from tmgg.experiment_utils.cloud.runs_on_record.known_run import read_known_run
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
     from tmgg.experiment_utils.run_folder.removed_runs import refuse_removed
@@ -47,7 +48,10 @@ def logs(
     meaning = find_meant(run, folder)
     if not meaning.is_one_run:
         if follow:
-            raise refuse_many(run, meaning)
+            raise ConfigError(
+                f"{run!r} means {len(meaning.runs)} runs, and one log can be followed, for example "
+                f"tmgg-jobs logs -f {meaning.runs[0].run_id}"
+            )
         _put_logs(meaning, lines=lines, stderr=stderr, rank=rank)
         return
     chosen = read_known_run(meaning.runs[0])
@@ -59,11 +63,37 @@ def logs(
     with interruptible(reattached):
         if not reader.start_at_last(lines):
             refuse_removed(paths)
-            say(f"{reader.path} is not there yet: the job has not begun")
+            say(f"{reader.path} is not there{_why_absent(reattached.poll_all()[0])}")
         if not reader.copy():
             refuse_removed(paths)
         if follow:
             raise typer.Exit(follow_run(reattached, reader))
+        if not stderr and rank is None:
+            _put_end_of_stderr(chosen.run_id, paths, reattached.poll_all()[0])
+
+
+def _put_end_of_stderr(run_id: str, paths: "RunPaths", found: "Found") -> None:
+    """Of a run that failed: that is where the traceback is."""
+    from tmgg.cli.following import LogReader
+    from tmgg.console.printing import say
+    from tmgg.errors import RunError
+
+    if isinstance(found, RunError) or found.status != "failed":
+        return
+    reader = LogReader(paths.stderr)
+    if reader.start_at_last(LINES_OF_A_CAUSE):
+        say(f"==> the end of its standard error (tmgg-jobs logs {run_id} --stderr has all) <==")
+        reader.copy()
+
+
+def _why_absent(found: "Found") -> str:
+    from tmgg.errors import RunError
+
+    if isinstance(found, RunError):
+        return f": {found}"
+    if not found.final:
+        return " yet: the job has not begun"
+    return ": the run ended before its job began, or somebody removed the file"
 
 
 def _put_logs(meaning: "Meaning", *, lines: int | None, stderr: bool, rank: int | None) -> None:
@@ -81,6 +111,7 @@ def _put_logs(meaning: "Meaning", *, lines: int | None, stderr: bool, rank: int 
     if not view.causes:
         say("no run failed; tmgg-jobs logs RUN prints the log of one")
     by_id = {run.run_id: run.paths for run in view.runs}
+    states = {state.run_id: state for state in view.states}
     for cause in view.causes:
         run_id = cause.run_ids[0]
         paths = by_id[run_id]
@@ -92,7 +123,8 @@ def _put_logs(meaning: "Meaning", *, lines: int | None, stderr: bool, rank: int 
         reader = LogReader(paths.stderr if stderr and not rank else log)
         if reader.start_at_last(LINES_OF_A_CAUSE if lines is None else lines):
             reader.copy()
+            if not stderr and rank is None:
+                _put_end_of_stderr(run_id, paths, states[run_id])
         else:
-            gone = is_removed(paths)
-            why = "the run was removed meanwhile" if gone else "the job has not begun"
-            say(f"{reader.path} is not there: {why}")
+            why = ": the run was removed" if is_removed(paths) else _why_absent(states[run_id])
+            say(f"{reader.path} is not there{why}")

@@ -55,6 +55,7 @@ def report(
     from tmgg.cli.selection import find_several
     from tmgg.console.printing import put, put_json, say
     from tmgg.console.ranking import Ranking
+    from tmgg.errors import ConfigError
     from tmgg.experiment_utils.extras import install_command
     from tmgg.experiment_utils.files.atomic_file import write_atomic
     from tmgg.report.figure_files import READABLE, can_draw_png, save_figures
@@ -65,12 +66,19 @@ def report(
     title = _title(runs, chosen)
     gathered = report_runs.gather(chosen, title, ranking or _ranking(chosen))
     path = out or Path(f"report-{_file_name(title)}.html")
-    write_atomic(path.absolute(), render_page(gathered).encode(), mode=READABLE)
+    page = render_page(gathered).encode()
+    try:
+        write_atomic(path.absolute(), page, mode=READABLE)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}. Choose -o FILE") from error
     written = [path]
     if figures is not None:
         written += save_figures(figures_of(gathered), figures)
         if not can_draw_png():
             say(f"no PNG was drawn: that needs resvg-py ({install_command('report')})")
+    names = {name for run in gathered.runs for name in run.metrics}
+    if line := gathered.ranking.absent_from(names):
+        say(line)
     for note in gathered.notes:
         say(note)
     if as_json:

@@ -88,7 +88,8 @@ def _put_sweep(view: "SweepView") -> None:
         say(line)
     if view.causes:
         put(f"\n{render_causes(view.causes, view.names, width=width_of_terminal())}")
-    put(_block("removed, or not to be read", view.problems()))
+    if problems := view.problems():
+        put(_block("removed, or not to be read", problems))
 
 
 def _put_details(details: dict[str, Any]) -> None:

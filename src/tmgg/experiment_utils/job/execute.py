@@ -24,7 +24,7 @@ from tmgg.errors import (
     TmggError,
     UnwritableError,
 )
-from tmgg.experiment_utils.error_text import text_of
+from tmgg.experiment_utils.error_text import bounded, text_of
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
 from tmgg.experiment_utils.files.leaving import leave
 from tmgg.experiment_utils.job import gpu_variables, job_exit_codes
@@ -282,8 +282,8 @@ def _failed_output(paths: SubmissionPaths, failed: _Failed) -> TaskOutput:
         status="timeout" if isinstance(error, ExperimentTimeout) else "failed",
         checkpoint_path=_kept_by(error),
         error_type=name,
-        error_message=_words_of(error),
-        traceback="\n".join(lines[-TRACEBACK_LINES:]),
+        error_message=bounded(_words_of(error)),
+        traceback=bounded("\n".join(lines[-TRACEBACK_LINES:]), most_lines=TRACEBACK_LINES),
         stage=FILES if isinstance(error, UnwritableError) else failed.stage,
     )
 
@@ -299,7 +299,7 @@ def _stopped_output(paths: SubmissionPaths, stopped: StoppedEarlyError) -> TaskO
         run_id=paths.run_paths.run_id,
         status="stopped",
         checkpoint_path=stopped.checkpoint_path,
-        error_message=str(stopped),
+        error_message=bounded(str(stopped)),
         stop_reason=read_stop_reason(paths) or TERMINATED,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, get_args
 
+from tmgg.experiment_utils.error_text import bounded
 from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.run_folder.records import parse_fields
 
@@ -115,7 +116,7 @@ HINTS: dict[HintName, str] = {
 
 def failure(kind: FailureKind, message: str, *, hint: HintName | None = None) -> Failure:
     """A failure with its kind's hint unless a closer one is named."""
-    return Failure(kind=kind, message=message, hint=HINTS[hint or kind])
+    return Failure(kind=kind, message=bounded(message), hint=HINTS[hint or kind])
 
 
 def in_words_of(why: Failure, hints: Mapping[HintName, str]) -> Failure:

@@ -114,7 +114,7 @@ def changed_words(script: str) -> str:
 
 
 def _diagnose_output(output: TaskOutput) -> Failure:
-    error = f"{output.error_type}: {output.error_message}"
+    error = _error_of(output)
     text = f"{error}\n{output.traceback or ''}"
     if output.status == "stopped":
         return diagnose_stop(output)
@@ -124,7 +124,7 @@ def _diagnose_output(output: TaskOutput) -> Failure:
     if output.stage == "rank":
         return _of_dead_rank(output)
     if output.stage == "ray":
-        return failure("ray_start", _message("The experiment could not reach Ray", output))
+        return failure("ray_start", _message("The experiment could not reach Ray:", output))
     if output.stage == "result":
         return failure("bad_result", f"{output.error_message}")
     if output.stage == FILES:
@@ -140,8 +140,10 @@ def _diagnose_output(output: TaskOutput) -> Failure:
     for pattern in (_MEMORY, _CUDA):
         if pattern.expression.search(error):
             return failure(pattern.kind, message, hint=pattern.hint)
-    if output.stage == "load" or _MODULE.expression.match(error):
-        return failure("environment", _message("The experiment could not be loaded", output))
+    if output.stage == "load":
+        return failure("environment", _message("The experiment could not be loaded:", output))
+    if _MODULE.expression.match(error):
+        return failure("environment", message)
     if _CUDA.expression.search(text):
         return failure("environment", message, hint="cuda")
     return failure("user_error", message)
@@ -211,10 +213,13 @@ def diagnose_exit(
 
 
 def _message(what: str, output: TaskOutput) -> str:
-    lines = (output.traceback or f"{output.error_type}: {output.error_message}").splitlines()
-    return "\n".join(
-        [f"{what} {output.error_type}: {output.error_message}", *lines[-EVIDENCE_LINES:]]
-    )
+    lines = (output.traceback or _error_of(output)).splitlines()
+    return "\n".join([f"{what} {_error_of(output)}", *lines[-EVIDENCE_LINES:]])
+
+
+def _error_of(output: TaskOutput) -> str:
+    """As Python writes it: the class alone where there are no words."""
+    return f"{output.error_type}: {output.error_message}".removesuffix(": ")
 
 
 _STAGES = {

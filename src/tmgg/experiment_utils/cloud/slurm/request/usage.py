@@ -22,10 +22,11 @@ def render_usage(config: SlurmConfig, runs: int, mode: SweepMode) -> str:
         return f"{what}, without a time limit"
     hours = config.time_limit_s / 3600
     node_hours = jobs * config.nodes * hours
-    parts = [f"{node_hours:.6g} node-hours"]
+    parts = [f"{_number(node_hours)} node-hours"]
     if config.gpus_per_node:
-        parts.append(f"{node_hours * config.gpus_per_node:.6g} GPU-hours")
-    return f"{what} x {hours:.3g} h: up to {', '.join(parts)}"
+        parts.append(f"{_number(node_hours * config.gpus_per_node)} GPU-hours")
+    each = f"{hours:.3g} h" if hours >= 1 else f"{_number(hours * 60)} min"
+    return f"{what} x {each}: up to {', '.join(parts)}"
 
 
 def render_idle_nodes(config: SlurmConfig, imports: frozenset[str], mode: SweepMode) -> str:
@@ -38,6 +39,11 @@ def render_idle_nodes(config: SlurmConfig, imports: frozenset[str], mode: SweepM
         "the program imports Ray. If nothing else uses the other nodes, set slurm_nodes=1, or "
         "slurm_tasks_per_node for ranks on all of them."
     )
+
+
+def _number(value: float) -> str:
+    """Three digits; of great numbers all before the point."""
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _counted(count: int, word: str) -> str:
