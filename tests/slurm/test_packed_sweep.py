@@ -1,12 +1,13 @@
 """Many runs in one allocation of the real cluster: each by itself, whatever the others do."""
 
+import json
 from typing import Any
 
 import pytest
 
 from slurm_cluster import Cluster, ClusterError
 from slurm_cluster.cgroups import require_memory_controller
-from tests.slurm.login import Login
+from tests.slurm.login import PYTHON, Login
 from tests.slurm.outages import memory_limits, power_off
 from tests.slurm.trial import SMALL, Reply, Trial, config, new_id
 from tmgg.experiment_utils.run_folder.paths import BatchPaths
@@ -256,3 +257,18 @@ def test_a_run_that_takes_the_jobs_memory_is_the_one_that_is_killed(
     kinds = ["completed", "out_of_memory", *["completed"] * 3]
     assert outcomes(results) == kinds, sweep.job_log()
     assert len(packed.jobs()) == 1
+
+
+@pytest.mark.long
+def test_the_hours_of_the_report_are_what_the_job_held(packed: Trial) -> None:
+    sweep = Sweep(packed, *[("quick", {}) for _ in range(5)])
+    sweep.run()
+    login, job = packed.login, packed.jobs()[-1]
+    told = login.run(str(PYTHON.parent / "tmgg-jobs"), "report", sweep.name, "--json").stdout
+    hours = json.loads(told)["hours"]
+    assert hours["is_unfilled_known"]
+    assert hours["unfilled"] > 0
+    parts = ("busy", "idle", "startup", "failed", "unfilled")
+    counted = login.run("sacct", "-X", "-n", "-j", str(job), "-o", "CPUTimeRAW").stdout.split()
+    # The job's own marks are a second or two within what Slurm counts, on two CPUs.
+    assert 3600 * sum(hours[part] for part in parts) == pytest.approx(int(counted[-1]), abs=10)
