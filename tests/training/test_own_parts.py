@@ -13,6 +13,7 @@ from tmgg.errors import ConfigError
 from tmgg.experiments.predict import main
 from tmgg.training.config import parse_settings
 from tmgg.training.experiment import run
+from tmgg.training.own_metrics import require_own_names
 
 PAGE = Path(__file__).parents[2] / "docs" / "experiments.md"
 Config = dict[str, Any]
@@ -83,3 +84,64 @@ def test_a_prediction_of_a_matrix_of_ones_own(
 def test_a_path_that_leads_nowhere_is_refused(config: Config, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_settings(config)
+
+
+METRICS = """
+import torch
+
+def test_loss(p, a): return torch.zeros(len(a))
+def shift_sbm_gap_closed(p, a): return torch.ones(len(a))
+def degree(p, a): return a.sum(dim=(1, 2))
+def number(p, a): return 3.0
+def two(p, a): return torch.ones(2)
+def no_size(p, a): return a.mean()
+def broken(p, a): raise ZeroDivisionError("of the metric")
+"""
+
+
+@pytest.fixture
+def my_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("my_metrics", "my_others"):
+        (tmp_path / f"{name}.py").write_text(METRICS)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+@pytest.mark.usefixtures("my_metrics")
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        (["my_metrics:test_loss"], "test_loss is a number of the training's own"),
+        (["my_metrics:shift_sbm_gap_closed"], "is a number of the training's own"),
+        (["my_metrics:degree", "my_others:degree"], "two functions that are called degree"),
+    ],
+)
+def test_a_metric_stands_in_for_no_other_number(metrics: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_settings({"metrics": metrics})
+
+
+def test_every_number_that_a_training_reports_is_known_as_its_own(small: Config) -> None:
+    trained = {**small, "criteria": [{"metric": "steps", "at_least": 1}], "shifts": [{"name": "a"}]}
+    for name in run(trained):
+        with pytest.raises(ConfigError, match="own; give the function another name"):
+            require_own_names([f"my_metrics:{name}"])
+
+
+@pytest.mark.usefixtures("my_metrics")
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("number", ConfigError, "number returned 3.0; it must return a tensor"),
+        ("two", ConfigError, r"two returned the shape \(2,\); it must"),
+        ("no_size", ConfigError, r"no_size returned the shape \(\); it must"),
+        ("broken", ZeroDivisionError, "of the metric"),
+    ],
+)
+def test_a_metric_that_does_not_work_costs_no_training(
+    small: Config, name: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        run({**small, "metrics": [f"my_metrics:{name}"]})
+    assert not (Path(small["output_dir"]) / "checkpoints").exists()

@@ -16,6 +16,7 @@ from tmgg.training.criteria import Criterion, parse_criteria
 from tmgg.training.graph_data import DataConfig as DataConfig  # where others find it
 from tmgg.training.graph_data import MixedDataConfig, require_seed
 from tmgg.training.import_path import load_by_path
+from tmgg.training.own_metrics import require_own_names
 from tmgg.training.parsing import parse_choice, parse_dataclass, require_known
 from tmgg.training.shifts import Shift, parse_shifts
 
@@ -212,6 +213,7 @@ def _metric_paths(value: object) -> tuple[str, ...]:
     for path in paths:
         if not isinstance(path, str) or not callable(load_by_path(path, key="metrics")):
             raise ConfigError(f"metrics has {path!r}; expected package.module:function")
+    require_own_names(paths)
     return tuple(paths)
 
 

@@ -14,6 +14,7 @@ from pytorch_lightning.plugins.environments import (  # type: ignore[attr-define
     LightningEnvironment,
 )
 
+from tmgg.denoising.pairs import from_pairs, to_pairs
 from tmgg.errors import ConfigError, StoppedEarlyError
 from tmgg.training.checkpoint import (
     CheckpointFiles,
@@ -23,11 +24,12 @@ from tmgg.training.checkpoint import (
 )
 from tmgg.training.config import Settings
 from tmgg.training.curve import LOG_EVERY_STEPS, TrainingCurve
-from tmgg.training.data import DenoisingData
+from tmgg.training.data import DenoisingData, GraphSource, Shard
 from tmgg.training.hook_costs import NoProfiler
 from tmgg.training.hooks import Hooks, StopWhenAsked
 from tmgg.training.loggers import build_loggers, close_loggers, describe_run
-from tmgg.training.module import DenoiserModule, score_references
+from tmgg.training.module import DenoiserModule, reference_logits, score_references
+from tmgg.training.own_metrics import OwnMetrics
 from tmgg.training.process import cpu_threads, own_random_state, quiet_lightning
 from tmgg.training.progress import build_progress
 from tmgg.training.report import report_metrics
@@ -62,6 +64,7 @@ def train_part(
 ) -> dict[str, float]:
     """As `train`, for one of the workers that `placement` describes; see `build_trainer`."""
     require_checkpoint(settings.resume_from)
+    _try_own_metrics(settings)
     stop = StopWhenAsked(hooks.stop)
     with quiet_lightning(), cpu_threads(settings.trainer.cpu_threads), own_random_state():
         trainer = build_trainer(settings, hooks=hooks, callbacks=[*callbacks, stop], **placement)
@@ -173,6 +176,17 @@ def _tested(
         **module.own_metrics.means(),
         **report_shifts(settings, module.model),
     }
+
+
+def _try_own_metrics(settings: Settings) -> None:
+    """Call them once, before the training rather than after it; raises what they raise."""
+    if not settings.metrics or settings.data.protocol == "fixed_pair":
+        return
+    batch = GraphSource(settings).test_batch(0, shard=Shard(), device=torch.device("cpu"))
+    edge_only_BNN, _ = reference_logits(batch, settings.noise)
+    probability_BP = torch.sigmoid(to_pairs(edge_only_BNN)).float()
+    own = OwnMetrics.start(settings.metrics)
+    own.add(from_pairs(probability_BP, batch.adj_BNN.shape[-1]), batch.adj_BNN)
 
 
 def choose_accelerator(wanted: str) -> str:

@@ -9,6 +9,17 @@ from torch import Tensor
 from tmgg.errors import ConfigError
 from tmgg.training.import_path import load_by_path
 
+_BUILT_IN = (
+    "val_loss", "gap_closed", "edge_error", "val_accuracy", "best_val_loss", "edge_only_loss",
+    "oracle_loss", "edge_only_edge_error", "oracle_edge_error", "test_loss", "test_loss_se",
+    "test_edge_error", "edge_only_test_loss", "block_oracle_test_loss", "block_oracle_gap_closed",
+    "block_oracle_gap_closed_se", "bayes_is_known", "bayes_test_loss_low", "bayes_test_loss_high",
+    "bayes_gap_closed_low", "bayes_gap_closed_high", "bayes_gap_closed_se", "bayes_beaten_by_se",
+    "bayes_excess_se", "train_seconds", "steps", "parameters", "passed", "checkpoint_path",
+)  # fmt: skip
+"""Names of what every training reports; a metric of that name would stand in for it."""
+_BUILT_IN_PREFIX = "shift_"
+
 Metric = Callable[[Tensor, Tensor], Tensor]
 """Takes P(edge) and clean graphs, both (B, N, N); returns one number for each graph, (B,)."""
 
@@ -17,31 +28,56 @@ Metric = Callable[[Tensor, Tensor], Tensor]
 class OwnMetrics:
     """Sums over graphs, which add up over workers."""
 
-    functions: tuple[Metric, ...]
+    functions: dict[str, Metric]
+    """By the names that they are reported under."""
     sums: Tensor
     """One for each, and the number of graphs."""
 
     @classmethod
     def start(cls, paths: Sequence[str], device: torch.device | None = None) -> "OwnMetrics":
         """The metrics of no graphs, to add to."""
-        functions = tuple(load_by_path(path, key="metrics") for path in paths)
+        functions = {metric_name(path): load_by_path(path, key="metrics") for path in paths}
         return cls(functions, torch.zeros(len(functions) + 1, dtype=torch.float64, device=device))
 
     def add(self, probability_BNN: Tensor, adj_BNN: Tensor) -> None:
         """Count these graphs in."""
-        for number, function in enumerate(self.functions):
-            value_B = function(probability_BNN, adj_BNN)
-            if value_B.shape != adj_BNN.shape[:1]:
+        for number, (name, function) in enumerate(self.functions.items()):
+            value_B: object = function(probability_BNN, adj_BNN)
+            if not isinstance(value_B, Tensor) or value_B.shape != adj_BNN.shape[:1]:
                 raise ConfigError(
-                    f"the metric {function.__name__} returned the shape {tuple(value_B.shape)}; "
-                    f"it must return one number for each of {len(adj_BNN)} graphs"
+                    f"the metric {name} returned {_describe(value_B)}; it must return a tensor "
+                    f"with one number for each of {len(adj_BNN)} graphs, of shape (B,)"
                 )
             self.sums[number] += value_B.double().sum()
         self.sums[-1] += len(adj_BNN)
 
     def means(self) -> dict[str, float]:
-        """By the functions' names."""
+        """By name."""
         return {
-            function.__name__: float(total / self.sums[-1])
-            for function, total in zip(self.functions, self.sums, strict=False)
+            name: float(total / self.sums[-1])
+            for name, total in zip(self.functions, self.sums, strict=False)
         }
+
+
+def metric_name(path: str) -> str:
+    """What the metric with this import path is reported as."""
+    return path.replace(":", ".").rpartition(".")[2]
+
+
+def require_own_names(paths: Sequence[str]) -> None:
+    """Raise ConfigError where a metric would stand in for another one, or a built-in number."""
+    names = [metric_name(path) for path in paths]
+    for path, name in zip(paths, names, strict=True):
+        if name in _BUILT_IN or name.startswith(_BUILT_IN_PREFIX):
+            raise ConfigError(
+                f"metrics has {path!r}, but {name} is a number of the training's own; "
+                "give the function another name"
+            )
+        if names.count(name) > 1:
+            raise ConfigError(
+                f"metrics has two functions that are called {name}; give each a name of its own"
+            )
+
+
+def _describe(value: object) -> str:
+    return f"the shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
