@@ -8,8 +8,10 @@ counts if its settings are the same.
 """
 
 import argparse
+import itertools
 import json
 import logging
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from tmgg.errors import ConfigError, TmggError
+from tmgg.errors import ConfigError, DivergedError, TmggError
 from tmgg.experiment_utils.compose import compose_config
 from tmgg.experiment_utils.files.atomic_file import write_atomic
 from tmgg.experiments.study_figure import render_figure
@@ -27,39 +29,60 @@ from tmgg.training.experiment import run
 
 log = logging.getLogger(__name__)
 
+_DECIDED = {
+    "seed": "is decided by --seeds",
+    "model": "is decided by --models",
+    "model.name": "is decided by --models",
+    "stage": "is decided by the first argument",
+    "output_dir": "is decided by --folder",
+    "resume_from": "is decided by --folder",
+    "trainer.workers": "has no meaning here",
+    "experiment": "has no meaning here",
+    "hydra": "has no meaning here",
+}
+"""Overrides after which a row would not be what its label says, or that would do nothing."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 2 for a value that is not valid."""
     asked, overrides = _parser().parse_known_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        study = collect(
+        _require_possible(overrides)
+        study, missing = collect(
             asked.stage, _models(asked.models), _seeds(asked.seeds), Path(asked.folder), overrides
         )
     except TmggError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    if not study:
+        sys.stderr.write(f"no training came to an end: {'; '.join(missing)}\n")
+        return 1
     table, figure = render_table(study), render_figure(study)
+    if missing:
+        table += f"\nNot in the table: {'; '.join(missing)}.\n"
     write_atomic(Path(asked.folder) / "table.md", table.encode())
     write_atomic(Path(asked.folder) / "figure.svg", figure.encode())
     sys.stdout.write(table)
-    return 0
+    return 1 if missing else 0
 
 
 def collect(
     stage: str, models: Sequence[str], seeds: Sequence[int], folder: Path, overrides: Sequence[str]
-) -> Study:
-    """The metrics of each model and seed, trained unless they are in the folder."""
+) -> tuple[Study, list[str]]:
+    """The metrics of each model and seed, trained unless in the folder; and which diverged."""
     found: Study = {}
-    for model in models:
-        found[model] = {
-            seed: _metrics(
-                compose([f"+stage={stage}", f"model={model}", f"seed={seed}", *overrides]),
-                folder / model / f"seed_{seed}",
-            )
-            for seed in seeds
-        }
-    return found
+    missing: list[str] = []
+    for model, seed in itertools.product(models, seeds):
+        config = compose([f"+stage={stage}", f"model={model}", f"seed={seed}", *overrides])
+        try:
+            metrics = _metrics(config, folder / model / f"seed_{seed}")
+        except DivergedError as error:
+            log.warning("%s with seed %d is left out: %s", model, seed, error)
+            missing.append(f"`{model}` with seed {seed} ({error})")
+        else:
+            found.setdefault(model, {})[seed] = metrics
+    return found, missing
 
 
 def compose(overrides: Sequence[str]) -> dict[str, Any]:
@@ -99,6 +122,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", default="0,1,2", help="with commas")
     parser.add_argument("--folder", default="study", help="for trainings, table and figure")
     return parser
+
+
+def _require_possible(overrides: Sequence[str]) -> None:
+    for override in overrides:
+        plain = override.lstrip("+~")
+        key = re.split(r"[=@]", plain, maxsplit=1)[0].replace("/", ".")
+        group = key.partition(".")[0]
+        why = _DECIDED.get(group if group in ("experiment", "hydra") else key)
+        if why is not None:
+            raise ConfigError(
+                f"{plain} {why}; leave it out (a study trains each model of --models "
+                "with each seed of --seeds, in this process)"
+            )
 
 
 def _models(text: str) -> list[str]:

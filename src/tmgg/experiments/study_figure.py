@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from tmgg.experiments.study_table import Study, cells_of, interval, values_of
+from tmgg.experiments.study_table import Study, cells_of, interval, measured_in, values_of
 
 _COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
 _LEFT, _TOP, _HEIGHT, _COLUMN = 60, 20, 300, 62
@@ -20,7 +20,7 @@ def render_figure(study: Study) -> str:
     first = next(metrics for seeds in study.values() for metrics in seeds.values())
     gaps = {cell: f"shift_{cell}_gap_closed" for cell in cells_of(study)}
     columns = {cell: metric for cell, metric in gaps.items() if metric in first}
-    columns = columns or {"test set": "block_oracle_gap_closed"}
+    columns = columns or {measured_in(study).graphs: measured_in(study).gap_closed}
     width = max(_LEFT + _COLUMN * len(columns) + 20, 320)
     parts = [*_axis(width)]
     for place, (cell, metric) in enumerate(columns.items()):

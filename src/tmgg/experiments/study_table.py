@@ -3,11 +3,57 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 Study = dict[str, dict[int, dict[str, float]]]
 """Metrics by model and seed."""
-_STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
+_STUDENT = (
+    12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26,
+    2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074,
+    2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
 """97.5 % points of Student's t with 1, 2, ... degrees of freedom."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The names of the numbers that a table shows."""
+
+    graphs: str
+    """Which set they are of."""
+    called: str
+    loss: str
+    edge_error: str
+    gap_closed: str
+    edge_only: str
+    block_oracle: str
+    standard_error: str | None = None
+
+
+_TESTED = Measured(
+    graphs="test set",
+    called="test loss",
+    loss="test_loss",
+    edge_error="test_edge_error",
+    gap_closed="block_oracle_gap_closed",
+    edge_only="edge_only_test_loss",
+    block_oracle="block_oracle_test_loss",
+    standard_error="block_oracle_gap_closed_se",
+)
+_VALIDATED = Measured(
+    graphs="validation set",
+    called="validation loss",
+    loss="val_loss",
+    edge_error="edge_error",
+    gap_closed="gap_closed",
+    edge_only="edge_only_loss",
+    block_oracle="oracle_loss",
+)
+
+
+def measured_in(study: Study) -> Measured:
+    """Numbers of the test set; where a stage has none, of the validation set."""
+    return _TESTED if _TESTED.loss in _any(study) else _VALIDATED
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -15,9 +61,13 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     mean = statistics.fmean(values)
     if len(values) < 2:
         return mean, math.nan
-    freedom = len(values) - 1
-    quantile = _STUDENT[freedom - 1] if freedom <= len(_STUDENT) else 2.2
-    return mean, quantile * statistics.stdev(values) / math.sqrt(len(values))
+    return mean, _quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+
+
+def _quantile(freedom: int) -> float:
+    if freedom <= len(_STUDENT):
+        return _STUDENT[freedom - 1]
+    return 1.96 + 2.37 / freedom + 2.8 / freedom**2  # to 1e-3, about the normal distribution's
 
 
 def cells_of(study: Study) -> list[str]:
@@ -49,21 +99,21 @@ def render_table(study: Study) -> str:
 
 
 def _render_models(study: Study) -> str:
-    first = _any(study)
-    rows = [
-        ["predictor", "test loss", "edge error", "gap closed", "se", "seeds", "training", "weights"]
-    ]
-    rows.append(["edge-only", f"{first['edge_only_test_loss']:.4f}", "", "0"])
+    first, named = _any(study), measured_in(study)
+    se_header = ["se"] if named.standard_error else []
+    rows = [["predictor", named.called, "edge error", "gap closed", *se_header]]
+    rows[0] += ["seeds", "training", "weights"]
+    rows.append(["edge-only", f"{first[named.edge_only]:.4f}", "", "0"])
     for model, seeds in study.items():
         seconds = values_of(study, model, "train_seconds")
-        se = max(values_of(study, model, "block_oracle_gap_closed_se"))
+        errors = values_of(study, model, named.standard_error) if named.standard_error else []
         rows.append(
             [
                 f"`{model}`",
-                _mean(study, model, "test_loss", 4),
-                _mean(study, model, "test_edge_error", 4),
-                _mean(study, model, "block_oracle_gap_closed", 3),
-                f"{se:.3f}",
+                _mean(study, model, named.loss, 4),
+                _mean(study, model, named.edge_error, 4),
+                _mean(study, model, named.gap_closed, 3),
+                *([f"{max(errors):.3f}"] if errors else []),
                 ", ".join(map(str, seeds)),
                 " to ".join(sorted({f"{edge(seconds):.0f}" for edge in (min, max)}, key=int))
                 + " s",
@@ -77,7 +127,7 @@ def _render_models(study: Study) -> str:
         rows.append(
             ["the optimum", f"{low:.4f} to {high:.4f}", "", f"{closed[0]:.3f} to {closed[1]:.3f}"]
         )
-    rows.append(["block oracle", f"{first['block_oracle_test_loss']:.4f}", "", "1"])
+    rows.append(["block oracle", f"{first[named.block_oracle]:.4f}", "", "1"])
     return _markdown(rows)
 
 
