@@ -145,3 +145,9 @@ def _run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         check=False,
         env=os.environ | environment,
     )
+
+
+def test_a_closed_standard_output_is_no_traceback(here: Path) -> None:
+    command = f"{sys.executable} -m tmgg.cli.jobs show {GOOD} >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

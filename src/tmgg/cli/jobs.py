@@ -6,8 +6,10 @@ Typer only; what a command does is in `commands`, one file each.
 import errno
 import inspect
 import logging
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -120,6 +122,8 @@ def _options(
 
 def main() -> None:
     """Entry point of `tmgg-jobs`."""
+    if sys.stdout is None:  # the shell closed it (>&-): nobody wants the answer
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     make_logs_visible()
     make_app()()

@@ -126,7 +126,8 @@ class ExperimentResult:
     output_path: str | None = None
     """The log."""
     used: RunUse | None = None
-    """CPU, memory and GPUs; None where nothing was sampled, as in a run of less than a second."""
+    """CPU, memory and GPUs; None where nothing was sampled, as in less than a second (the
+    loading of modules does not count)."""
 
     def __repr__(self) -> str:
         metrics = [f"{name}={_number(value)}" for name, value in self.metrics.items()]
