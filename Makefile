@@ -45,7 +45,8 @@ test-newest: install ## the smoke on the newest Slurm that Debian has (root)
 test-releases: install ## tests/slurm on every other release of Slurm (root, an hour)
 	for release in trixie sid; do \
 		$(BIN)/python -m slurm_cluster install --release $$release || exit; \
-		TMGG_TEST_CLUSTER=$$release TMGG_TEST_RELEASE=$$release $(PYTEST) -m 'not long' tests/slurm || exit; \
+		TMGG_TEST_CLUSTER=$$release TMGG_TEST_RELEASE=$$release \
+			$(PYTEST) -m 'not long or every_release' tests/slurm || exit; \
 	done
 
 # The tests whose subject is files, with the shared folder as a client of NFS has it.

@@ -51,6 +51,8 @@ BOOTSTRAPS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.long
+@pytest.mark.every_release
 @pytest.mark.usefixtures("swept_nodes")
 @pytest.mark.parametrize(
     ("bootstrap", "function", "nodes"),
