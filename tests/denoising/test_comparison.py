@@ -51,3 +51,12 @@ def test_graph_losses_count_each_pair_once() -> None:
     p = torch.tensor([[[0.9, 0.7, 0.2], [0.7, 0.9, 0.6], [0.2, 0.6, 0.9]]])
     expected = -(math.log(0.7) + math.log(0.8) + math.log(0.4)) / 3
     assert float(graph_losses(torch.logit(p), adj_BNN)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_error_of_a_bound_that_was_found_elsewhere_counts() -> None:
+    found = Comparison.of(*draw(50, 1))
+    alone = found.gap_standard_error(beyond_oracle=0.01)
+    both = found.gap_standard_error(beyond_oracle=0.01, beyond_oracle_error=0.02)
+    gap = found.edge_only - found.oracle - 0.01
+    error = found.gap_closed(beyond_oracle=0.01) * 0.02 / gap
+    assert both == pytest.approx(math.hypot(alone, error))

@@ -137,6 +137,16 @@ def test_samplers_that_differ_know_nothing() -> None:
     assert not apart.is_known
 
 
+@pytest.mark.parametrize(
+    ("low", "error", "known"),
+    [(0.01, 0.001, True), (0.01, 0.02, False), (0.0919, 0.0001, True), (0.0919, 0.002, False)],
+)
+def test_an_optimum_with_a_wide_error_is_not_known(low: float, error: float, known: bool) -> None:
+    """Against the gap, and against the way from edge-only to the optimum where that is short."""
+    found = BayesExcess(low=low, high=low, standard_error=error, gap=0.1, method="exact")
+    assert found.is_known is known
+
+
 LARGE = SbmConfig(n=40)
 
 

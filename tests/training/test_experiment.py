@@ -13,14 +13,18 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from tests.training.trained import elsewhere, weights
+from tmgg.denoising.bayes import exact_logits
+from tmgg.denoising.comparison import graph_losses
+from tmgg.denoising.noise import FlipNoise
 from tmgg.errors import ConfigError, MissingExtraError, StoppedEarlyError
 from tmgg.training.config import parse_settings
-from tmgg.training.data import DenoisingData
+from tmgg.training.data import DenoisingData, GraphSource
 from tmgg.training.experiment import run
 from tmgg.training.hooks import Hooks
+from tmgg.training.loading import load
 from tmgg.training.loggers import build_loggers
 from tmgg.training.loop import train
-from tmgg.training.module import DenoiserModule, score_references
+from tmgg.training.module import DenoiserModule, reference_logits, score_references
 from tmgg.training.process import quiet_lightning
 
 Config = dict[str, Any]
@@ -393,3 +397,30 @@ def test_science_imports_neither_ray_nor_anything_that_launches_it() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_optimum_of_small_graphs_is_that_of_the_test_set_itself(small: Config) -> None:
+    config = {**small, "data": {**small["data"], "n": 6, "blocks": [2, 3], "test_graphs": 40}}
+    metrics = run(config)
+    settings = parse_settings(config)
+    source = GraphSource(settings)
+    losses = torch.zeros(40, 3, dtype=torch.float64)
+    denoise = load(str(metrics["checkpoint_path"]))
+    for number in range(40):
+        graph = source.test_graph(number)
+        optimum = exact_logits(graph.noisy_BNN, settings.data, FlipNoise())
+        edge_only, _ = reference_logits(graph, settings.noise)
+        model = torch.logit(denoise(graph.noisy_BNN).double())
+        for place, each in enumerate((model, edge_only, optimum)):
+            losses[number, place] = graph_losses(each, graph.adj_BNN)[0]
+    model, edge_only, optimum = losses.mean(dim=0).tolist()
+    assert metrics["bayes_test_loss_low"] == metrics["bayes_test_loss_high"]
+    assert metrics["bayes_test_loss_low"] == pytest.approx(optimum, abs=1e-9)
+    closed = (edge_only - model) / (edge_only - optimum)
+    assert metrics["bayes_gap_closed_low"] == pytest.approx(closed, abs=1e-5)
+    weights = torch.tensor([-1.0, 1.0 - closed, closed], dtype=torch.float64)
+    error = float((losses @ weights).std() / 40**0.5) / (edge_only - optimum)
+    assert metrics["bayes_gap_closed_se"] == pytest.approx(error, rel=1e-3)
+    differences = losses[:, 2] - losses[:, 0]
+    beaten = float(differences.mean() / (differences.std() / 40**0.5))
+    assert metrics["bayes_beaten_by_se"] == pytest.approx(beaten, rel=1e-3)

@@ -15,7 +15,7 @@ from tmgg.denoising.annealing import sampled_share
 from tmgg.denoising.graphs import SbmConfig, sample_sbm
 from tmgg.denoising.noise import NoiseConfig
 from tmgg.denoising.oracle import block_oracle_logits, edge_only_logits
-from tmgg.denoising.pairs import to_pairs
+from tmgg.denoising.pairs import from_pairs, to_pairs
 from tmgg.denoising.posterior import (
     MOST_PARTITIONS,
     PairFacts,
@@ -27,6 +27,9 @@ from tmgg.denoising.posterior import (
 WIDEST_BRACKET = 0.1
 """Of the gap between edge-only and the block oracle; where samplers differ by more, they have not
 converged and the optimum is not known."""
+WIDEST_OF_WAY = 0.2
+"""Bracket and standard error together, of the way from edge-only to the optimum: short where
+hardly anything can be seen."""
 _EXACT_GRAPHS, _SAMPLED_GRAPHS = 2048, 128
 _SEED = (5 << 32) | 2026  # a family of graphs of its own: neither trained, validated nor tested on
 _CHAIN_SEED = 11
@@ -46,8 +49,23 @@ class BayesExcess:
 
     @property
     def is_known(self) -> bool:
-        """Whether the two bounds are close enough to speak of one value."""
-        return self.high - self.low <= WIDEST_BRACKET * self.gap or self.method == "exact"
+        """Whether bounds and sampling error are close enough together to speak of one value."""
+        bracket = self.high - self.low
+        way = self.gap - self.high  # from edge-only to the optimum
+        uncertain = math.hypot(bracket, self.standard_error)
+        return bracket <= WIDEST_BRACKET * self.gap and uncertain <= WIDEST_OF_WAY * way
+
+
+def is_enumerable(config: SbmConfig) -> bool:
+    """Whether the optimum is a sum over all partitions of the nodes, and so few that it is done."""
+    return partition_count(config) <= MOST_PARTITIONS
+
+
+def exact_logits(noisy_BNN: Tensor, config: SbmConfig, noise: NoiseConfig) -> Tensor:
+    """The logits of P(A_ij = 1 | Y), (B, N, N) in float64 on the CPU; of what `is_enumerable`."""
+    facts = pair_facts(noisy_BNN.cpu(), config, noise.evidence(density=config.density))
+    probability_BP = facts.edge_probability(exact_share(facts, config))
+    return from_pairs(torch.logit(probability_BP, eps=1e-12), config.n)
 
 
 def bayes_excess(config: SbmConfig, noise: NoiseConfig) -> BayesExcess:
@@ -55,7 +73,7 @@ def bayes_excess(config: SbmConfig, noise: NoiseConfig) -> BayesExcess:
 
     Takes milliseconds where graphs are small enough to enumerate, else seconds to minutes.
     """
-    exact = partition_count(config) <= MOST_PARTITIONS
+    exact = is_enumerable(config)
     number_B = torch.arange(_EXACT_GRAPHS if exact else _SAMPLED_GRAPHS)
     graphs = sample_sbm(config, number_B, seed=_SEED)
     evidence = noise.evidence(density=config.density)

@@ -1,4 +1,4 @@
-"""A model against the two references on the same graphs, with standard errors over graphs."""
+"""A model against its references on the same graphs, with standard errors over graphs."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,9 @@ from torch import Tensor
 
 from tmgg.denoising.pairs import to_pairs
 
-_SUMS = 11
+_LOSSES = 4
+_PRODUCTS = _LOSSES * (_LOSSES + 1) // 2
+_ERROR = 1 + _LOSSES + _PRODUCTS
 
 
 def graph_losses(logits_BNN: Tensor, adj_BNN: Tensor) -> Tensor:
@@ -21,29 +23,35 @@ def graph_losses(logits_BNN: Tensor, adj_BNN: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Sums over graphs of the losses of model, edge-only and block oracle, and their products.
+    """Sums over graphs of the losses of model, edge-only, block oracle, optimum; their products.
 
+    The losses of the optimum are 0 where nobody can compute them.
     Sums of several workers add up to those of all graphs.
     """
 
     sums: Tensor
-    """Float64: count; three losses; the six products of two; wrong pairs as a share."""
+    """Float64: count; four losses; the ten products of two; wrong pairs as a share."""
 
     @classmethod
     def nothing(cls, device: torch.device | None = None) -> "Comparison":
         """The comparison of no graphs, to add to."""
-        return cls(torch.zeros(_SUMS, dtype=torch.float64, device=device))
+        return cls(torch.zeros(_ERROR + 1, dtype=torch.float64, device=device))
 
     @classmethod
     def of(
-        cls, model_B: Tensor, edge_only_B: Tensor, oracle_B: Tensor, error_B: Tensor
+        cls,
+        model_B: Tensor,
+        edge_only_B: Tensor,
+        oracle_B: Tensor,
+        error_B: Tensor,
+        optimum_B: Tensor | None = None,
     ) -> "Comparison":
         """The comparison of some graphs, from the losses of each."""
-        loss_B3 = torch.stack([model_B, edge_only_B, oracle_B], dim=-1)
-        row, column = torch.triu_indices(3, 3, device=loss_B3.device)
-        products_B6 = loss_B3[:, row] * loss_B3[:, column]
-        ones_B1 = torch.ones_like(loss_B3[:, :1])
-        parts = [ones_B1, loss_B3, products_B6, error_B[:, None]]
+        optimum_B = torch.zeros_like(model_B) if optimum_B is None else optimum_B.to(model_B)
+        loss_BL = torch.stack([model_B, edge_only_B, oracle_B, optimum_B], dim=-1)
+        row, column = torch.triu_indices(_LOSSES, _LOSSES, device=loss_BL.device)
+        ones_B1 = torch.ones_like(loss_BL[:, :1])
+        parts = [ones_B1, loss_BL, loss_BL[:, row] * loss_BL[:, column], error_B[:, None]]
         return cls(torch.cat(parts, dim=-1).sum(dim=0))
 
     def __add__(self, other: "Comparison") -> "Comparison":
@@ -63,11 +71,15 @@ class Comparison:
 
     @property
     def edge_error(self) -> float:
-        return self._mean(10)
+        return self._mean(_ERROR)
+
+    @property
+    def optimum(self) -> float:
+        return self._mean(4)
 
     @property
     def model_standard_error(self) -> float:
-        return self._standard_error((1.0, 0.0, 0.0))
+        return self._standard_error((1.0, 0.0, 0.0, 0.0))
 
     def gap_closed(self, *, beyond_oracle: float = 0.0) -> float:
         """Which part of the way from edge-only to a bound the model went; NaN without a way.
@@ -77,33 +89,57 @@ class Comparison:
         gap = self.edge_only - self.oracle - beyond_oracle
         return (self.edge_only - self.model) / gap if gap > 1e-9 else math.nan
 
-    def gap_standard_error(self, *, beyond_oracle: float = 0.0) -> float:
-        """Standard error of `gap_closed`, by the delta method: both parts share their graphs."""
+    def gap_standard_error(
+        self, *, beyond_oracle: float = 0.0, beyond_oracle_error: float = 0.0
+    ) -> float:
+        """Standard error of `gap_closed`, by the delta method: both parts share their graphs.
+
+        How far the bound lies beyond the oracle was found on other graphs, with its own error.
+        """
         gap = self.edge_only - self.oracle - beyond_oracle
         if gap <= 1e-9:
             return math.nan
         closed = self.gap_closed(beyond_oracle=beyond_oracle)
-        return self._standard_error((-1.0, 1.0 - closed, closed)) / gap
+        here = self._standard_error((-1.0, 1.0 - closed, closed, 0.0))
+        return math.hypot(here, closed * beyond_oracle_error) / gap
+
+    def optimum_gap_closed(self) -> float:
+        """As `gap_closed`, of the way to the optimum on these very graphs."""
+        return self.gap_closed(beyond_oracle=self.optimum - self.oracle)
+
+    def optimum_gap_standard_error(self) -> float:
+        """Standard error of `optimum_gap_closed`: all three share their graphs."""
+        gap = self.edge_only - self.optimum
+        closed = self.optimum_gap_closed()
+        return (
+            self._standard_error((-1.0, 1.0 - closed, 0.0, closed)) / gap
+            if gap > 1e-9
+            else math.nan
+        )
+
+    def optimum_excess_standard_error(self) -> float:
+        """Standard error of the model's loss minus that of the optimum on the same graphs."""
+        return self._standard_error((1.0, 0.0, 0.0, -1.0))
 
     def excess_standard_error(self) -> float:
         """Standard error of the model's loss minus the oracle's on the same graphs."""
-        return self._standard_error((1.0, 0.0, -1.0))
+        return self._standard_error((1.0, 0.0, -1.0, 0.0))
 
     def edge_only_excess_standard_error(self) -> float:
         """Standard error of the model's loss minus that of edge-only on the same graphs."""
-        return self._standard_error((1.0, -1.0, 0.0))
+        return self._standard_error((1.0, -1.0, 0.0, 0.0))
 
     def _mean(self, number: int) -> float:
         return float(self.sums[number] / self.sums[0])
 
-    def _standard_error(self, factors: tuple[float, float, float]) -> float:
-        """Standard error of the mean of a weighted sum of the three losses."""
+    def _standard_error(self, factors: tuple[float, float, float, float]) -> float:
+        """Standard error of the mean of a weighted sum of the four losses."""
         count = float(self.sums[0])
         if count < 2:
             return math.nan
-        square, number = 0.0, 4
-        for i in range(3):
-            for j in range(i, 3):
+        square, number = 0.0, 1 + _LOSSES
+        for i in range(_LOSSES):
+            for j in range(i, _LOSSES):
                 covariance = self._mean(number) - self._mean(1 + i) * self._mean(1 + j)
                 square += (1 if i == j else 2) * factors[i] * factors[j] * covariance
                 number += 1

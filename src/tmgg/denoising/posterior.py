@@ -9,6 +9,7 @@ d_ij = log P(Y_ij | same) - log P(Y_ij | different), and
 with q_ij = P(z_i = z_j | Y). For small graphs q is a sum over all partitions of the nodes.
 """
 
+import functools
 import itertools
 import math
 from collections import Counter
@@ -79,15 +80,24 @@ def block_sizes(n: int, count: int) -> list[int]:
 
 def exact_share(facts: PairFacts, config: SbmConfig) -> Tensor:
     """P(nodes share a block | Y) of each pair, by summing over all partitions."""
-    shared, log_prior = [], []
-    for count in config.blocks:
-        sizes = block_sizes(config.n, count)
-        shared += [_shared_pairs(blocks, config.n) for blocks in _partitions(config.n, sizes)]
-        log_prior += [-math.log(len(config.blocks) * _count(sizes))] * _count(sizes)
-    shared_MP = torch.tensor(shared, dtype=torch.float64)
-    logits_BM = facts.same_BP @ shared_MP.mT + torch.tensor(log_prior, dtype=torch.float64)
+    shared_MP, log_prior_M = _all_partitions(config.n, tuple(config.blocks))
+    logits_BM = facts.same_BP @ shared_MP.mT + log_prior_M
     share_BP: Tensor = torch.softmax(logits_BM, dim=-1) @ shared_MP
     return share_BP
+
+
+@functools.lru_cache(maxsize=4)
+def _all_partitions(n: int, counts: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Which pairs share a block in each partition, (M, P), and its log probability."""
+    shared, log_prior = [], []
+    for count in counts:
+        sizes = block_sizes(n, count)
+        shared += [_shared_pairs(blocks, n) for blocks in _partitions(n, sizes)]
+        log_prior += [-math.log(len(counts) * _count(sizes))] * _count(sizes)
+    return (
+        torch.tensor(shared, dtype=torch.float64),
+        torch.tensor(log_prior, dtype=torch.float64),
+    )
 
 
 def _count(sizes: list[int]) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
@@ -10,6 +10,7 @@ from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import Optimizer
 
+from tmgg.denoising.bayes import exact_logits
 from tmgg.denoising.comparison import Comparison, graph_losses
 from tmgg.denoising.metrics import PairScores, gap_closed, mean_bce, score_pairs
 from tmgg.denoising.noise import NoiseConfig
@@ -23,6 +24,7 @@ from tmgg.training.data import GraphSource, NoisyGraphs, Shard
 from tmgg.training.divergence import require_finite
 from tmgg.training.hook_costs import QuickHooks
 from tmgg.training.own_metrics import OwnMetrics
+from tmgg.training.report import known_exactly
 
 SETTINGS_KEY = "tmgg_settings"
 _NEW_IN_TRAINERS = {"batch_parts": 1}
@@ -72,15 +74,21 @@ def reference_logits(
 
 
 def compare(
-    logits_BNN: Tensor, batch: NoisyGraphs, noise: NoiseConfig | FlipRangeNoise
+    logits_BNN: Tensor,
+    batch: NoisyGraphs,
+    noise: NoiseConfig | FlipRangeNoise,
+    *,
+    optimum_BNN: Tensor | None = None,
 ) -> Comparison:
-    """A model's logits of these graphs with the two references."""
+    """A model's logits of these graphs with the two references, and the optimum's if known."""
     model_B, edge_only_B, oracle_B = (
         graph_losses(each_BNN, batch.adj_BNN)
         for each_BNN in (logits_BNN, *reference_logits(batch, noise))
     )
     wrong_BNN = (logits_BNN > 0) != (batch.adj_BNN > 0.5)
-    return Comparison.of(model_B, edge_only_B, oracle_B, to_pairs(wrong_BNN).double().mean(dim=-1))
+    error_B = to_pairs(wrong_BNN).double().mean(dim=-1)
+    optimum_B = None if optimum_BNN is None else graph_losses(optimum_BNN, batch.adj_BNN.cpu())
+    return Comparison.of(model_B, edge_only_B, oracle_B, error_B, optimum_B)
 
 
 class DenoiserModule(QuickHooks):
@@ -188,7 +196,15 @@ class DenoiserModule(QuickHooks):
         probability_BP = torch.sigmoid(to_pairs(logits_BNN))
         n = batch.adj_BNN.shape[-1]
         self.own_metrics.add(from_pairs(probability_BP, n), batch.adj_BNN)
-        self.comparison += compare(logits_BNN, batch, self._settings.noise)
+        self.comparison += compare(
+            logits_BNN, batch, self._settings.noise, optimum_BNN=self._optimum(batch.noisy_BNN)
+        )
+
+    def _optimum(self, noisy_BNN: Tensor) -> Tensor | None:
+        settings = self._settings
+        if not known_exactly(settings):
+            return None
+        return exact_logits(noisy_BNN, settings.data, cast(NoiseConfig, settings.noise))
 
     def on_test_epoch_end(self) -> None:
         """Put the graphs of all workers together."""
