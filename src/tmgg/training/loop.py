@@ -72,10 +72,12 @@ def train_part(
         data = DenoisingData(settings)
         try:
             fit(trainer, module, data, settings)
+            last = CheckpointFiles(settings.output_dir).last
+            stop.raise_signal(trainer.global_step, last)
             if stop.stopped:
                 raise StoppedEarlyError(
                     f"stopped at step {trainer.global_step} of {settings.trainer.steps}",
-                    checkpoint_path=str(CheckpointFiles(settings.output_dir).last),
+                    checkpoint_path=str(last),
                 )
             return measure(trainer, module, data, settings)
         finally:
