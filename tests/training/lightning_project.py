@@ -9,6 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -23,7 +24,7 @@ class Line(pl.LightningModule):
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         if self.global_step == self.fails_at:
-            raise KeyError("label")
+            raise ConnectionError("label")
         x, y = batch
         loss = torch.nn.functional.mse_loss(self.layer(x), y)
         self.log("train_loss", loss, sync_dist=True)
@@ -35,6 +36,25 @@ class Line(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class TwoHeads(Line):
+    """Its steps leave one head unused, as those of a GAN do."""
+
+    def __init__(self, *, manual: bool = False) -> None:
+        super().__init__()
+        self.automatic_optimization = not manual
+        self.other = torch.nn.Linear(2, 1)
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        loss = super().training_step(batch, batch_idx)
+        if not self.automatic_optimization:
+            optimizer = self.optimizers()
+            assert isinstance(optimizer, LightningOptimizer)
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            optimizer.step()
+        return loss
 
 
 class Points(pl.LightningDataModule):
@@ -53,8 +73,10 @@ def _points() -> TensorDataset:
 def run(config: Mapping[str, Any]) -> Mapping[str, Any]:
     from tmgg.experiments.everywhere import train_on_all_nodes
 
+    fails_at = config.get("fails_at")
+    module = TwoHeads(manual=True) if config.get("two_heads") else Line(fails_at=fails_at)
     trained = train_on_all_nodes(
-        Line(fails_at=config.get("fails_at")),
+        module,
         Points(),
         workers=config.get("workers"),
         max_steps=config.get("steps", 40),

@@ -1,15 +1,17 @@
 """Training by several workers; the first tests need no Ray."""
 
 import dataclasses
-import itertools
 import os
 import pickle
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import torch
 
 from tmgg.errors import ConfigError, DivergedError, StoppedEarlyError
 from tmgg.experiment_utils.cloud.local.config import LocalConfig
@@ -26,17 +28,6 @@ from tmgg.training.loop import train
 from tmgg.training.placement import Placement
 
 Config = dict[str, Any]
-
-
-class AskedAfter:
-    """Says stop from its `calls`-th call on, as a stop file that appears meanwhile."""
-
-    def __init__(self, calls: int) -> None:
-        self.left = calls
-
-    def __call__(self) -> bool:
-        self.left -= 1
-        return self.left <= 0
 
 
 @pytest.fixture
@@ -98,19 +89,70 @@ def test_an_error_of_a_worker_reaches_the_driver_with_its_traceback(error: Excep
     assert f"{type(error).__name__}: {error}" in told
 
 
+def raised_in(module: str, error: Exception) -> Exception:
+    try:
+        exec("raise error", {"__name__": module, "error": error})
+    except Exception as raised:
+        return raised
+    raise AssertionError
+
+
+GONE = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer"
+
+
 @pytest.mark.parametrize(
-    ("error", "lost"),
+    ("module", "error", "lost"),
     [
-        (KeyError("label"), False),
-        (RuntimeError("shapes cannot be multiplied"), False),
-        (MemoryError(), False),
-        (RuntimeError("[pair.cc:537] Connection closed by peer [10.0.0.2]:1"), True),
-        (RuntimeError("NCCL communicator was aborted on rank 1"), True),
-        (ConnectionResetError(), True),
+        ("my_lab", KeyError("label"), False),
+        ("my_lab", RuntimeError("shapes cannot be multiplied"), False),
+        ("my_lab", MemoryError(), False),
+        ("my_lab", ConnectionError("database says no"), False),
+        ("urllib3.connection", ConnectionResetError(), False),
+        ("my_lab", TimeoutError(), False),
+        ("my_lab", ValueError("bad igloo in row 7"), False),
+        ("my_lab", RuntimeError("the label server: connection refused"), False),
+        ("torch._utils", ConnectionError("Caught ConnectionError in DataLoader"), False),
+        ("torch._utils", RuntimeError("Caught RuntimeError in DataLoader: broken pipe"), False),
+        ("torch.nn.modules.linear", RuntimeError("a bad igloo"), False),
+        ("torch.autograd.graph", RuntimeError(GONE), True),
+        ("my_lab", RuntimeError(GONE), True),
+        ("torch.cuda", RuntimeError("NCCL communicator was aborted on rank 1"), True),
+        ("torch.distributed.distributed_c10d", ConnectionResetError(), True),
+        ("torch.distributed.distributed_c10d", torch.distributed.DistBackendError("x"), True),
     ],
 )
-def test_only_the_loss_of_a_worker_is_tried_again(error: Exception, lost: bool) -> None:
-    assert distributed.is_loss_of_a_worker(error) is lost
+def test_only_the_loss_of_a_worker_is_tried_again(
+    module: str, error: Exception, lost: bool
+) -> None:
+    assert distributed.is_loss_of_a_worker(raised_in(module, error)) is lost
+
+
+def test_what_gloo_says_of_a_worker_that_is_gone_is_its_loss(tmp_path: Path) -> None:
+    script = """
+import os, sys, torch, torch.distributed as dist
+from tmgg.training.distributed import is_loss_of_a_worker
+is_first = os.fork() > 0
+store = dist.FileStore(sys.argv[1], 2)
+dist.init_process_group("gloo", store=store, rank=0 if is_first else 1, world_size=2)
+dist.all_reduce(torch.ones(1))
+if not is_first:
+    os._exit(9)
+try:
+    for _ in range(100):
+        dist.all_reduce(torch.ones(1))
+except Exception as error:
+    sys.stdout.write(f"lost: {is_loss_of_a_worker(error)}")
+    sys.stdout.flush()
+os._exit(0)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "store")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert told.stdout == "lost: True", told.stderr
 
 
 def test_no_node_looks_for_a_mark_that_is_not_there(
@@ -148,45 +190,6 @@ def test_sigterm_is_left_to_the_run_by_a_ray_of_its_own(monkeypatch: pytest.Monk
 
 def test_work_travels_to_the_workers(work: Work) -> None:
     assert pickle.loads(pickle.dumps(work)) == work
-
-
-def test_a_training_that_is_asked_to_stop_saves_and_goes_on_as_if_it_had_not(
-    small: Config,
-) -> None:
-    whole = train(parse_settings({**small, "output_dir": small["output_dir"] + "-whole"}))
-    saved: list[Path] = []
-    settings = parse_settings(small)
-    with pytest.raises(StoppedEarlyError, match="stopped at step 7 of 24") as stopped:
-        train(settings, hooks=Hooks(stop=AskedAfter(7), saved=saved.append))
-    last = CheckpointFiles(settings.output_dir).last
-    assert stopped.value.checkpoint_path == str(last)
-    assert saved == [last]
-    resumed = train(dataclasses.replace(settings, resume_from=last))
-    assert resumed["val_loss"] == whole["val_loss"]
-
-
-def test_sigterm_is_left_to_whoever_runs_the_training(small: Config) -> None:
-    """Lightning's own handler would end it before it has saved."""
-    told: list[int] = []
-    asked = itertools.count(1)
-
-    def stop() -> bool:
-        step = next(asked)
-        if step == 7:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return step == 9
-
-    before = signal.signal(signal.SIGTERM, lambda number, _frame: told.append(number))
-    try:
-        with pytest.raises(StoppedEarlyError, match="stopped at step 9"):
-            train(parse_settings(small), hooks=Hooks(stop=stop))
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert told == [signal.SIGTERM]
-
-
-def test_a_training_that_is_asked_to_stop_at_its_last_step_is_done(small: Config) -> None:
-    assert train(parse_settings(small), hooks=Hooks(stop=AskedAfter(24)))["steps"] == 24
 
 
 @pytest.fixture

@@ -6,13 +6,20 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning.plugins.environments import (  # type: ignore[attr-defined]
+    LightningEnvironment,
+)
+from pytorch_lightning.strategies import DDPStrategy
 
-from tests.training.lightning_project import Line, Points
+from tests.training.lightning_project import Line, Points, TwoHeads
 from tmgg.errors import ConfigError, StoppedEarlyError
 from tmgg.experiment_utils.cloud.local.config import LocalConfig
 from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 from tmgg.experiment_utils.job.context import RunContext, set_current_run
 from tmgg.experiments.everywhere import Trained, train_on_all_nodes
+from tmgg.training.checkpoint import DurableCheckpointIO
+from tmgg.training.hooks import Hooks
+from tmgg.training.own import OwnTraining, train_own
 
 PROJECT = Path(__file__).parents[2]
 
@@ -59,6 +66,51 @@ def test_where_to_train_is_not_the_callers_to_say(tmp_path: Path) -> None:
         train(tmp_path, devices=2, strategy="ddp")
 
 
+def train_as_workers_do(module: Line, folder: Path, given: bool | None = None) -> dict[str, float]:
+    """With the gradients of a group of workers, which is this process alone."""
+    training = OwnTraining(
+        module=module,
+        data=Points(),
+        output_dir=folder,
+        checkpoint_every=10,
+        accelerator="cpu",
+        options={"max_steps": 20},
+        find_unused_parameters=given,
+    )
+    strategy = DDPStrategy(
+        find_unused_parameters=training.may_leave_unused, process_group_backend="gloo"
+    )
+    try:
+        return train_own(
+            training,
+            hooks=Hooks(),
+            devices=1,
+            strategy=strategy,
+            plugins=[LightningEnvironment(), DurableCheckpointIO()],
+        )
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def test_a_step_that_leaves_parameters_unused_is_told_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unused \(other.weight, other.bias\).*=True\)"):
+        train_as_workers_do(TwoHeads(), tmp_path)
+    assert train_as_workers_do(TwoHeads(), tmp_path, given=True)["steps"] == 20
+
+
+def test_manual_optimisation_may_leave_parameters_unused(tmp_path: Path) -> None:
+    assert train_as_workers_do(TwoHeads(manual=True), tmp_path)["steps"] == 20
+
+
+def test_a_training_goes_on_from_a_checkpoint_that_is_named(tmp_path: Path) -> None:
+    _, before = train(tmp_path / "a", steps=16)
+    module, trained = train(tmp_path / "b", steps=40, resume_from=before.checkpoint_path)
+    whole, _ = train(tmp_path / "c", steps=40)
+    assert trained.metrics["steps"] == 40
+    assert torch.equal(module.layer.weight, whole.layer.weight)
+
+
 def local_run(folder: Path, **config: Any) -> Any:
     runner = LocalRunner(LocalConfig(output_dir=str(folder)))
     target = {"experiment": {"_target_": "tests.training.lightning_project:run"}}
@@ -71,10 +123,10 @@ def test_two_workers_train_it_and_its_own_errors_are_not_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PROJECT), str(PROJECT / "src")]))
-    result = local_run(tmp_path, workers=2)
+    result = local_run(tmp_path, workers=2, two_heads=True)
     assert result.status == "completed", result.error_message
     assert result.metrics["steps"] == 40
     assert [worker.rank for worker in result.workers] == [0, 1]
     failed = local_run(tmp_path, workers=2, fails_at=5)
     assert failed.status == "failed"
-    assert "KeyError: 'label'" in failed.error_message
+    assert "ConnectionError: label" in failed.error_message

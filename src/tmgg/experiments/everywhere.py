@@ -60,6 +60,8 @@ def train_on_all_nodes(
     accelerator: str = "auto",
     allow_idle_nodes: bool = False,
     callbacks: Sequence[Callback] = (),
+    resume_from: Path | str | None = None,
+    find_unused_parameters: bool | None = None,
     **trainer_options: Any,
 ) -> Trained:
     """Train a LightningModule with one process for each GPU or node of the run, by Ray Train.
@@ -75,6 +77,11 @@ def train_on_all_nodes(
     when it begins again, those that have ended return at once what they came to. An error of the
     module's own is not tried again. Outside of a run it trains here, in this process unless
     `workers` says otherwise. Afterwards `module` has the trained weights.
+
+    `resume_from` is a checkpoint to begin with where the run has left none. A module whose steps
+    do not use every parameter needs `find_unused_parameters=True` on several workers: each step
+    then looks which were used, some per cent of its time. For manual optimisation, as of GANs,
+    that is the default.
     """
     if taken := sorted(set(_OURS) & set(trainer_options)):
         raise ConfigError(
@@ -96,7 +103,8 @@ def train_on_all_nodes(
         accelerator=device,
         callbacks=tuple(callbacks),
         options=trainer_options,
-        resume_from=previous,
+        resume_from=previous or (None if resume_from is None else Path(resume_from).absolute()),
+        find_unused_parameters=find_unused_parameters,
     )
     outcome = _train(training, placement, context)
     report_workers(context, outcome.workers)
@@ -113,6 +121,12 @@ def _train(training: OwnTraining, placement: Placement, context: RunContext | No
         plugins = [LightningEnvironment(), DurableCheckpointIO(hooks.open_own)]
         return Outcome(train_own(training, hooks=hooks, devices=1, plugins=plugins), [])
     with contextlib.nullcontext() if has_ray(context) else own_ray(placement.workers):
-        outcome = train_distributed(training, placement, hooks=hooks, train=train_own)
+        outcome = train_distributed(
+            training,
+            placement,
+            hooks=hooks,
+            train=train_own,
+            find_unused_parameters=training.may_leave_unused,
+        )
     load_trained(training, hooks=hooks)
     return outcome

@@ -47,8 +47,14 @@ _ENVIRONMENT = {
 
 # What gloo and NCCL say in plain RuntimeErrors when another process is gone.
 _CONNECTION = re.compile(
-    r"gloo|nccl|connection (closed|reset|refused)|broken pipe|process group", re.IGNORECASE
+    r"\b(gloo|nccl)\b|connection (closed|reset|refused)|broken pipe|process group", re.IGNORECASE
 )
+_FROM_C = re.compile(r"\[[^\]]*\.(cc|cpp|h|hpp):\d+\]")
+"""How their messages begin, which say where they were raised."""
+_TALKS = ("torch.distributed.", "ray.train.")
+_CALLS = (*_TALKS, "torch.", "pytorch_lightning.", "lightning_fabric.", "torchmetrics.")
+_RAISES_FOR_OTHERS = "torch._utils"
+"""Raises again what a process that loads data met."""
 log = logging.getLogger(__name__)
 
 
@@ -81,18 +87,19 @@ def train_distributed(
     *,
     hooks: Hooks,
     train: Callable[..., dict[str, float]] = train_part,
+    find_unused_parameters: bool = False,
 ) -> Outcome:
     """As `loop.train` by the workers of `placement`, in the Ray cluster this process is part of.
 
-    `train` is what each worker does. The output directory must be on a file system that all nodes
-    share. Raises what a worker raised by itself, and Ray's TrainingFailedError when workers are
-    lost too often.
+    `train` is what each worker does; with `find_unused_parameters` its steps need not use every
+    parameter. The output directory must be on a file system that all nodes share. Raises what a
+    worker raised by itself, and Ray's TrainingFailedError when workers are lost too often.
     """
     output_dir = settings.output_dir.absolute()
     (output_dir / FOLDER).mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=output_dir / FOLDER))
     plan = replace(settings, output_dir=output_dir)  # type: ignore[type-var]  # a dataclass
-    work = Work(plan, hooks, folder, train, placement.workers)
+    work = Work(plan, hooks, folder, train, placement.workers, find_unused_parameters)
     try:
         work.lay_out()
         _fit(work, placement)
@@ -123,6 +130,7 @@ class Work:
     train: Callable[..., dict[str, float]] = train_part
     workers: int = 0
     """How many were asked for; there may be fewer."""
+    find_unused_parameters: bool = False
 
     def lay_out(self) -> None:
         """Make the marks, empty.
@@ -244,7 +252,7 @@ def do_work(config: dict[str, Work]) -> None:
             work.next_settings(),
             hooks=replace(work.hooks, saved=work.saved),
             devices="auto",
-            strategy=RayDDPStrategy(),
+            strategy=RayDDPStrategy(find_unused_parameters=work.find_unused_parameters),
             plugins=[RayLightningEnvironment(), DurableCheckpointIO(work.hooks.open_own)],
         )
     except StoppedEarlyError as stopped:  # at the same step on all workers
@@ -264,8 +272,22 @@ def is_loss_of_a_worker(error: Exception) -> bool:
     """Whether this worker only met what became of another: it, too, may be started again."""
     import torch.distributed
 
-    kinds = (torch.distributed.DistError, ConnectionError, TimeoutError)
-    return isinstance(error, kinds) or bool(_CONNECTION.search(f"{error}"))
+    if isinstance(error, torch.distributed.DistError):
+        return True
+    # The module's own errors may have the same types and words; they are raised elsewhere.
+    module, words = _raising_module(error), f"{error}"
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        return module.startswith(_TALKS)
+    in_library = module.startswith(_CALLS) and module != _RAISES_FOR_OTHERS
+    is_plain = type(error) is RuntimeError and bool(_CONNECTION.search(words))
+    return is_plain and (in_library or bool(_FROM_C.match(words)))
+
+
+def _raising_module(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
 
 
 def as_answer(error: Exception) -> Exception:

@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger
 
-from tmgg.errors import StoppedEarlyError
+from tmgg.errors import ConfigError, StoppedEarlyError
 from tmgg.training.checkpoint import CheckpointFiles, LastCheckpoint, require_checkpoint
 from tmgg.training.hooks import Hooks, StopWhenAsked
 from tmgg.training.process import quiet_lightning
@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 _END_KEY = "tmgg_end"
 """Of a checkpoint: what the training came to, once it has ended."""
+_UNUSED = "parameters that were not used in producing"
+"""What PyTorch and Lightning say of them."""
 _LIMITS = ("max_steps", "max_epochs", "min_steps", "min_epochs", "max_time")
 
 
@@ -37,6 +39,14 @@ class OwnTraining:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Lightning's own options of the trainer."""
     resume_from: Path | None = None
+    find_unused_parameters: bool | None = None
+    """Whether each step may leave other parameters unused; None is so for manual optimisation."""
+
+    @property
+    def may_leave_unused(self) -> bool:
+        """Whether workers must find out which parameters a step used."""
+        given = self.find_unused_parameters
+        return not self.module.automatic_optimization if given is None else given
 
     @property
     def limits(self) -> dict[str, Any]:
@@ -56,6 +66,21 @@ def train_own(training: OwnTraining, *, hooks: Hooks, **placement: Any) -> dict[
     last = OwnLastCheckpoint(path, every_steps=training.checkpoint_every, saved=hooks.saved)
     with quiet_lightning():
         trainer = _trainer(training, [stop, last], placement)
+        _fit(trainer, training)
+        if stop.stopped:
+            stop.raise_signal(trainer.global_step, path)
+            raise StoppedEarlyError(
+                f"stopped at step {trainer.global_step}", checkpoint_path=str(path)
+            )
+        found = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        found["steps"] = trainer.global_step
+        last.save_end(trainer, End(found, training.limits))
+        stop.raise_signal(trainer.global_step, path)
+        return found
+
+
+def _fit(trainer: pl.Trainer, training: OwnTraining) -> None:
+    try:
         trainer.fit(
             training.module,
             ckpt_path=training.resume_from,
@@ -63,20 +88,31 @@ def train_own(training: OwnTraining, *, hooks: Hooks, **placement: Any) -> dict[
             weights_only=False,
             **_data_arguments(training.data),
         )
-        if stop.stopped:
-            raise StoppedEarlyError(
-                f"stopped at step {trainer.global_step}", checkpoint_path=str(path)
-            )
-        found = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        found["steps"] = trainer.global_step
-        last.save_end(trainer, End(found, training.limits))
-        return found
+    except RuntimeError as error:
+        if _UNUSED not in f"{error}":
+            raise
+        raise ConfigError(_about_unused(training.module)) from error
+
+
+def _about_unused(module: pl.LightningModule) -> str:
+    names = [
+        name
+        for name, weight in module.named_parameters()
+        if weight.requires_grad and weight.grad is None
+    ]
+    which = f" ({', '.join(names[:3])}{', ...' if names[3:] else ''})" if names else ""
+    return (
+        f"training_step left parameters of the module unused{which}, for which the workers wait. "
+        "If that is meant, use train_on_all_nodes(find_unused_parameters=True), which looks for "
+        "them at each step; otherwise give them requires_grad=False, or leave them out"
+    )
 
 
 def load_finished(training: OwnTraining, *, hooks: Hooks) -> dict[str, float] | None:
     """What an earlier attempt came to, its weights in the module; None if it has not ended."""
-    if training.resume_from is None:
+    if training.resume_from != CheckpointFiles(training.output_dir).last:
         return None
+    require_checkpoint(training.resume_from)
     saved = _load_own(training.resume_from, hooks)
     end = saved.get(_END_KEY)
     if end is None or end["limits"] != training.limits:
