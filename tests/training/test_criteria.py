@@ -45,6 +45,10 @@ def test_a_run_says_whether_its_stage_passed(
     [
         (5, "criteria is 5; expected a list of groups of keys"),
         ([{"metric": "x"}], "the criterion for x has neither at_least nor at_most"),
+        (
+            [{"metric": "x", "at_least": 1, "model": "graph_transfomer"}],
+            "the criterion for x is for the model 'graph_transfomer'; known names: linear_pe",
+        ),
         ([{"metric": "x", "least": 1}], "unknown key under 'criteria': least"),
     ],
 )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tmgg.errors import ConfigError
+from tmgg.models import MODELS
 from tmgg.training.parsing import parse_dataclass
 
 
@@ -22,6 +23,11 @@ class Criterion:
         if self.at_least is None and self.at_most is None:
             raise ConfigError(
                 f"the criterion for {self.metric} has neither at_least nor at_most; give it one"
+            )
+        if self.model is not None and self.model not in MODELS:
+            raise ConfigError(
+                f"the criterion for {self.metric} is for the model {self.model!r}; "
+                f"known names: {', '.join(MODELS)} (null is any model, also one of your own)"
             )
 
     def is_met(self, metrics: Mapping[str, float]) -> bool:
