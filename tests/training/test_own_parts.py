@@ -1,5 +1,6 @@
 """Models, data, noises and metrics of one's own, by import path; and predictions by a command."""
 
+import itertools
 import sys
 import zlib
 from pathlib import Path
@@ -7,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tests.docs.examples import WriteFile, parse_examples
+from tmgg.denoising.graphs import SbmConfig, sample_sbm
 from tmgg.errors import ConfigError
-from tmgg.experiments.predict import main
+from tmgg.experiments.predict import by_block, main
 from tmgg.training.config import parse_settings
 from tmgg.training.experiment import run
 from tmgg.training.own_metrics import require_own_names
@@ -145,3 +148,24 @@ def test_a_metric_that_does_not_work_costs_no_training(
     with pytest.raises(error, match=message):
         run({**small, "metrics": [f"my_metrics:{name}"]})
     assert not (Path(small["output_dir"]) / "checkpoints").exists()
+
+
+def test_a_model_that_is_told_rates_predicts_by_the_command(
+    small: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = str(run({**small, "noise": {"name": "flip_range"}})["checkpoint_path"])
+    mine = str(tmp_path / "mine.npy")
+    np.save(mine, np.zeros((12, 12)))
+
+    assert main([checkpoint, "--graph", "3"]) == 0
+    assert "wrong pairs" in capsys.readouterr().out
+    assert main([checkpoint, "--noisy", mine, "--eps", "0.1"]) == 0
+    assert main([checkpoint, "--noisy", mine]) == 2
+    assert "such as --eps 0.1" in capsys.readouterr().err
+
+
+def test_nodes_of_a_picture_are_sorted_by_their_blocks() -> None:
+    graphs = sample_sbm(SbmConfig(n=12, blocks=(3,)), torch.arange(20), seed=3)
+    for probability_NN, block_N in zip(graphs.edge_probability_BNN, graphs.block_BN, strict=True):
+        shown = block_N[by_block(probability_NN)].tolist()
+        assert [block for block, _ in itertools.groupby(shown)] == list(dict.fromkeys(shown))

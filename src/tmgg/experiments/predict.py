@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tmgg.denoising.noise_range import FlipRangeNoise
 from tmgg.errors import ConfigError, TmggError
 from tmgg.training.data import GraphSource
 from tmgg.training.loading import TrainedDenoiser, load
@@ -30,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         denoise = load(asked.checkpoint)
-        noisy_NN, true_NN = _graph(denoise, asked)
-        found_NN = denoise(noisy_NN)
+        noisy_NN, true_NN, eps = _graph(denoise, asked)
+        found_NN = denoise(noisy_NN, eps=eps)
     except TmggError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -49,26 +50,43 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("checkpoint", help="best.ckpt or last.ckpt of a built-in experiment")
     parser.add_argument("--graph", type=int, default=0, help="number of a graph of the test set")
     parser.add_argument("--noisy", help="a .npy file with a symmetric matrix, instead")
+    parser.add_argument("--eps", type=float, help="flip rate of --noisy, for noise=flip_range")
     parser.add_argument("--picture", help="PNG file to write")
     parser.add_argument("--out", help=".npy file for P(edge) of each pair")
     return parser
 
 
-def _graph(denoise: TrainedDenoiser, asked: argparse.Namespace) -> tuple[Tensor, Tensor | None]:
+def _graph(
+    denoise: TrainedDenoiser, asked: argparse.Namespace
+) -> tuple[Tensor, Tensor | None, float | None]:
+    """The noisy graph, the true one and the flip rate that the model is told."""
     if asked.noisy:
+        told = isinstance(denoise.settings.noise, FlipRangeNoise)
+        if told and asked.eps is None:
+            raise ConfigError(
+                "this model is told the flip rate of each graph (noise=flip_range); say that of "
+                f"{asked.noisy}, such as --eps 0.1"
+            )
         try:
-            return torch.from_numpy(np.load(asked.noisy, allow_pickle=False)).float(), None
+            noisy_NN = torch.from_numpy(np.load(asked.noisy, allow_pickle=False)).float()
+            return noisy_NN, None, asked.eps if told else None
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"--noisy {asked.noisy} cannot be read: {error}; write it with numpy.save"
             ) from error
     source = GraphSource(denoise.settings)
     graph = source.test_graph(asked.graph)
-    # Rows of P(edge | blocks) are alike within a block.
-    probability_NN = graph.edge_probability_BNN[0]
-    order_N = probability_NN.fill_diagonal_(1.0).argmax(dim=0).argsort(stable=True)
+    rate = None if graph.rate_B is None else float(graph.rate_B[0])
+    order_N = by_block(graph.edge_probability_BNN[0])
     noisy_NN, true_NN = graph.noisy_BNN[0], graph.adj_BNN[0]
-    return noisy_NN[order_N][:, order_N], true_NN[order_N][:, order_N]
+    return noisy_NN[order_N][:, order_N], true_NN[order_N][:, order_N], rate
+
+
+def by_block(probability_NN: Tensor) -> Tensor:
+    """The nodes, those of one block together: only the diagonal and they have its P(edge)."""
+    same_NN = probability_NN == probability_NN.diagonal()  # where blocks say anything at all
+    first_N = same_NN.int().argmax(dim=0)  # the first node of each one's block
+    return first_N.argsort(stable=True)
 
 
 def _render_summary(noisy_NN: Tensor, found_NN: Tensor, true_NN: Tensor | None) -> str:
