@@ -126,3 +126,18 @@ def test_a_split_that_leaves_a_worker_without_graphs_is_refused(workers: int, me
     graphs.trainer = cast(pl.Trainer, SimpleNamespace(global_rank=0, world_size=workers))
     with pytest.raises(ConfigError, match=message):
         graphs.setup("fit")
+
+
+@pytest.mark.parametrize("kind", ["validation_graphs", "test_graphs"])
+def test_each_worker_has_graphs_of_a_mixture_before_the_training(kind: str) -> None:
+    config = {"data": {"name": "mixed", "members": [{}, {"size": 0.75}, {"size": 1.25}]}}
+
+    def setup(graphs: int) -> None:
+        settings = parse_settings({"data": {**config["data"], kind: graphs}})
+        data = DenoisingData(settings)
+        data.trainer = cast(pl.Trainer, SimpleNamespace(global_rank=0, world_size=2))
+        data.setup("fit")
+
+    with pytest.raises(ConfigError, match=rf"data.{kind} is 3, .* 2 workers.* at least 4"):
+        setup(3)
+    setup(4)

@@ -55,3 +55,13 @@ def test_what_is_no_graph_is_refused_in_words(
     denoise = load(str(run(short)["checkpoint_path"]))
     with pytest.raises(ConfigError, match=message):
         denoise(noisy)
+
+
+def test_a_damaged_checkpoint_is_named(small: Config, tmp_path: Path) -> None:
+    whole = Path(str(run(small)["checkpoint_path"])).read_bytes()
+    damaged = tmp_path / "damaged.ckpt"
+    for content in (b"", b"no checkpoint", whole[: len(whole) // 2]):
+        damaged.write_bytes(content)
+        for use in (load, lambda path: run({**small, "resume_from": str(path)})):
+            with pytest.raises(ConfigError, match=r"damaged.ckpt cannot be read"):
+                use(damaged)

@@ -167,12 +167,20 @@ class DenoisingData(pl.LightningDataModule):
                 f"trainer.batch_size is {batch_size}, the batch of all workers together, but "
                 f"there are {world_size} workers; give each at least one graph"
             )
-        graphs = self._settings.data.validation_graphs
-        if world_size > graphs:
-            raise ConfigError(
-                f"data.validation_graphs is {graphs}, but there are {world_size} workers; give "
-                "each at least one graph to validate on"
-            )
+        data, last = self._settings.data, Shard(rank=world_size - 1, world_size=world_size)
+        if data.protocol == "fixed_pair":
+            return
+        for kind, batches in (
+            ("validation_graphs", self._source.validation_batches(shard=last)),
+            ("test_graphs", self._source.test_batches(shard=last)),
+        ):
+            if not batches:
+                members = len(data.distributions)
+                raise ConfigError(
+                    f"data.{kind} is {getattr(data, kind)}, but there are {world_size} workers "
+                    f"that share the graphs of each of {members} distributions; give at least "
+                    f"{members * (world_size - 1) + 1}, so that each worker has one"
+                )
 
     def train_dataloader(self) -> "_Ticks":
         """Ticks of a clock, one per optimiser step; the graphs are made on the device."""

@@ -11,6 +11,7 @@ from tmgg.errors import ConfigError
 from tmgg.models import MODELS
 from tmgg.training.config import ALL_NOISES, DATA, Settings, parse_settings
 from tmgg.training.module import SETTINGS_KEY, seeded_model
+from tmgg.training.reading import read_checkpoint
 
 
 class TrainedDenoiser:
@@ -67,7 +68,7 @@ def load(checkpoint: str | Path) -> TrainedDenoiser:
         raise ConfigError(
             f"checkpoint {path} is no file; give checkpoints/best.ckpt or last.ckpt of a run"
         )
-    saved = torch.load(path, map_location="cpu", weights_only=True)
+    saved = read_checkpoint(path)
     if not isinstance(saved, dict) or SETTINGS_KEY not in saved:
         raise ConfigError(
             f"{path} is no checkpoint of a built-in experiment; "

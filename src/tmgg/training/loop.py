@@ -32,6 +32,7 @@ from tmgg.training.module import DenoiserModule, reference_logits, score_referen
 from tmgg.training.own_metrics import OwnMetrics
 from tmgg.training.process import cpu_threads, own_random_state, quiet_lightning
 from tmgg.training.progress import build_progress
+from tmgg.training.reading import read_checkpoint
 from tmgg.training.report import report_metrics
 from tmgg.training.shift_report import report_shifts
 from tmgg.training.validation import MissedValidation
@@ -64,6 +65,8 @@ def train_part(
 ) -> dict[str, float]:
     """As `train`, for one of the workers that `placement` describes; see `build_trainer`."""
     require_checkpoint(settings.resume_from)
+    if settings.resume_from is not None:
+        read_checkpoint(settings.resume_from)  # Lightning would not name the file
     _try_own_metrics(settings)
     stop = StopWhenAsked(hooks.stop)
     with quiet_lightning(), cpu_threads(settings.trainer.cpu_threads), own_random_state():

@@ -1,0 +1,21 @@
+"""What a checkpoint of a built-in experiment holds, or which file it is that cannot be read."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tmgg.errors import ConfigError
+
+
+def read_checkpoint(path: Path) -> Any:
+    """Its content, on the CPU; nothing in it is executed. Raises ConfigError for a damaged one."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(
+            f"checkpoint {path} cannot be read: {reason}; the file is damaged, or no checkpoint. "
+            "Give another one, such as best.ckpt beside last.ckpt"
+        ) from error
