@@ -46,7 +46,16 @@ def test_what_is_no_checkpoint_is_refused_in_words(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("noisy", "message"),
-    [(torch.zeros(3), "has shape"), (torch.tensor([[0.0, 1.0], [0.0, 0.0]]), "not symmetric")],
+    [
+        (torch.zeros(3), "has shape"),
+        (torch.zeros(3, 3), "has 3 nodes, but the model looks at 4 eigenpairs"),
+        (torch.zeros(0, 12, 12), "no graph"),
+        (torch.tensor([[0.0, 1.0], [0.0, 0.0]]), "not symmetric"),
+        (torch.eye(12), "diagonal"),
+        (255 * (1 - torch.eye(12)), "values other than 0 and 1"),
+        (torch.full((12, 12), torch.nan), "no finite number"),
+        (torch.full((12, 12), torch.inf), "no finite number"),
+    ],
 )
 def test_what_is_no_graph_is_refused_in_words(
     small: Config, noisy: torch.Tensor, message: str
@@ -55,6 +64,8 @@ def test_what_is_no_graph_is_refused_in_words(
     denoise = load(str(run(short)["checkpoint_path"]))
     with pytest.raises(ConfigError, match=message):
         denoise(noisy)
+    with pytest.raises(ConfigError, match="eps is given, but the model was trained for one noise"):
+        denoise(torch.zeros(12, 12), eps=0.3)
 
 
 def test_a_damaged_checkpoint_is_named(small: Config, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tmgg.denoising.noise import DigressNoise, FlipNoise
+from tmgg.denoising.noise_range import FlipRangeNoise
 from tmgg.errors import ConfigError
 from tmgg.models import MODELS
 from tmgg.training.config import ALL_NOISES, DATA, Settings, parse_settings
@@ -37,8 +39,9 @@ class TrainedDenoiser:
             raise ConfigError(
                 f"the graph has shape {tuple(noisy_BNN.shape)}; give one square matrix, or several"
             )
-        if not torch.equal(noisy_BNN, noisy_BNN.mT):
-            raise ConfigError("the graph is not symmetric; only undirected graphs are denoised")
+        self._require_graph(noisy_BNN)
+        if eps is not None and not isinstance(self.settings.noise, FlipRangeNoise):
+            raise ConfigError("eps is given, but the model was trained for one noise; leave it out")
         single = noisy_BNN.ndim == 2
         noisy_BNN = noisy_BNN[None] if single else noisy_BNN
         rate_B = None if eps is None else torch.full((len(noisy_BNN),), _flip_rate(eps))
@@ -47,6 +50,27 @@ class TrainedDenoiser:
         off_diagonal = 1.0 - torch.eye(noisy_BNN.shape[-1])
         probability_BNN = torch.sigmoid(logits_BNN) * off_diagonal
         return probability_BNN[0] if single else probability_BNN
+
+    def _require_graph(self, noisy: Tensor) -> None:
+        """Raise ConfigError for what no noise of the training makes."""
+        if not len(noisy):
+            raise ConfigError("no graph is given; give one matrix, or several")
+        if not bool(torch.isfinite(noisy).all()):
+            raise ConfigError("the graph has a value that is no finite number")
+        if not torch.equal(noisy, noisy.mT):
+            raise ConfigError("the graph is not symmetric; only undirected graphs are denoised")
+        if noisy.shape[-1] < self.settings.model.k:
+            raise ConfigError(
+                f"the graph has {noisy.shape[-1]} nodes, but the model looks at "
+                f"{self.settings.model.k} eigenpairs; give a graph of as many nodes or more"
+            )
+        if bool(noisy.diagonal(dim1=-2, dim2=-1).any()):
+            raise ConfigError("the graph's diagonal is not 0; set it to 0, there are no self-loops")
+        binary = isinstance(self.settings.noise, FlipNoise | FlipRangeNoise | DigressNoise)
+        if binary and not bool(((noisy == 0) | (noisy == 1)).all()):
+            raise ConfigError(
+                "the graph has values other than 0 and 1, which is all that flips make"
+            )
 
 
 def _flip_rate(eps: float) -> float:
