@@ -169,3 +169,17 @@ def test_nodes_of_a_picture_are_sorted_by_their_blocks() -> None:
     for probability_NN, block_N in zip(graphs.edge_probability_BNN, graphs.block_BN, strict=True):
         shown = block_N[by_block(probability_NN)].tolist()
         assert [block for block, _ in itertools.groupby(shown)] == list(dict.fromkeys(shown))
+
+
+def test_what_the_command_cannot_use_is_told_in_words(
+    small: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = str(run(small)["checkpoint_path"])
+    np.save(tmp_path / "many.npy", np.zeros((2, 12, 12)))
+    for more, message in (
+        (["--graph", "-1"], "--graph is -1; give 0 or more"),
+        (["--noisy", str(tmp_path / "many.npy")], "has shape (2, 12, 12); give one square matrix"),
+        (["--picture", str(tmp_path / "none" / "a.png")], "none/a.png"),
+    ):
+        assert main([checkpoint, *more]) == 2
+        assert message in capsys.readouterr().err

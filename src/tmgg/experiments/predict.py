@@ -33,14 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         denoise = load(asked.checkpoint)
         noisy_NN, true_NN, eps = _graph(denoise, asked)
         found_NN = denoise(noisy_NN, eps=eps)
-    except TmggError as error:
+        if asked.out:
+            np.save(asked.out, found_NN.numpy())
+        if asked.picture:
+            panels = [noisy_NN, found_NN, *([] if true_NN is None else [true_NN])]
+            Path(asked.picture).write_bytes(render_png(panels))
+    except (TmggError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    if asked.out:
-        np.save(asked.out, found_NN.numpy())
-    if asked.picture:
-        panels = [noisy_NN, found_NN, *([] if true_NN is None else [true_NN])]
-        Path(asked.picture).write_bytes(render_png(panels))
     sys.stdout.write(_render_summary(noisy_NN, found_NN, true_NN) + "\n")
     return 0
 
@@ -69,11 +69,20 @@ def _graph(
             )
         try:
             noisy_NN = torch.from_numpy(np.load(asked.noisy, allow_pickle=False)).float()
+            if noisy_NN.ndim != 2:
+                raise ConfigError(
+                    f"--noisy {asked.noisy} has shape {tuple(noisy_NN.shape)}; "
+                    "give one square matrix"
+                )
             return noisy_NN, None, asked.eps if told else None
-        except (OSError, ValueError) as error:
+        except ConfigError:
+            raise
+        except (OSError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"--noisy {asked.noisy} cannot be read: {error}; write it with numpy.save"
             ) from error
+    if asked.graph < 0:
+        raise ConfigError(f"--graph is {asked.graph}; give 0 or more")
     source = GraphSource(denoise.settings)
     graph = source.test_graph(asked.graph)
     rate = None if graph.rate_B is None else float(graph.rate_B[0])
