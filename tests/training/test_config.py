@@ -101,3 +101,23 @@ def test_any_mapping_gives_settings_or_a_config_error(config: dict[str, object])
     except ConfigError:
         return
     assert isinstance(settings, Settings)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"noise": {"name": "gaussian", "sigma": 1e-200}}, "noise.sigma is 1e-200"),
+        ({"noise": {"name": "gaussian", "sigma": 1e200}}, "noise.sigma is 1e[+]200"),
+        ({"noise": {"eps": 1e-320}}, "noise.eps is 1e-320"),
+        ({"noise": {"name": "flip_range", "low": 1e-320}}, "noise.low is 1e-320"),
+        (
+            {"noise": {"name": "digress"}, "data": {"p_in": 0.0, "p_out": 0.0}},
+            "density of the graphs is 0.0",
+        ),
+    ],
+)
+def test_a_noise_whose_evidence_is_no_number_is_refused(
+    config: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_settings(config)

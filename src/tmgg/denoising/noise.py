@@ -19,6 +19,8 @@ from tmgg.denoising.philox import below, random_words, to_uniform, uniform
 from tmgg.errors import ConfigError
 
 _NOISE_STREAM = 1
+LEAST_RATE = 1e-7
+"""Uniforms have 24 bits: a flip of a lower rate is hardly ever drawn, and its odds overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,11 @@ class FlipNoise:
     """Probability of a flip; above 0 and below 0.5, where nothing of the graph is left."""
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.eps < 0.5:
-            raise ConfigError(f"noise.eps is {self.eps}; a flip rate lies above 0 and below 0.5")
+        if not LEAST_RATE <= self.eps < 0.5:
+            raise ConfigError(
+                f"noise.eps is {self.eps}; a flip rate lies above 0 and below 0.5, "
+                f"and is {LEAST_RATE:g} at least"
+            )
 
     def corrupt(self, adj_BNN: Tensor, sample_B: Tensor, *, density: float, seed: int) -> Tensor:
         """See `Noise.corrupt`."""
@@ -100,6 +105,11 @@ class DigressNoise:
     def flip_rates(self, *, density: float) -> tuple[float, float]:
         """P(no edge becomes an edge) and P(an edge vanishes): off-diagonal entries of Qbar_t."""
         edge_share = 0.5 if self.transition == "uniform" else density
+        if not 0.0 < edge_share < 1.0:
+            raise ConfigError(
+                f"the density of the graphs is {edge_share}, so noise.transition=marginal redraws "
+                "what they are already; give other data, or noise.transition=uniform"
+            )
         forgotten = 1.0 - self.alpha_bar
         return forgotten * edge_share, forgotten * (1.0 - edge_share)
 
@@ -112,8 +122,10 @@ class GaussianNoise:
     """Standard deviation; above 0."""
 
     def __post_init__(self) -> None:
-        if not (self.sigma > 0.0 and math.isfinite(self.sigma)):
-            raise ConfigError(f"noise.sigma is {self.sigma}; a standard deviation is above 0")
+        if not 1e-6 <= self.sigma <= 1e6:
+            raise ConfigError(
+                f"noise.sigma is {self.sigma}; a standard deviation is above 0, 1e-6 to 1e6"
+            )
 
     def corrupt(self, adj_BNN: Tensor, sample_B: Tensor, *, density: float, seed: int) -> Tensor:
         """See `Noise.corrupt`; Box and Muller (Ann. Math. Stat. 29, 1958) makes the normals."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tmgg.denoising.noise import Evidence
+from tmgg.denoising.noise import LEAST_RATE, Evidence
 from tmgg.denoising.pairs import from_pairs, pair_count, to_pairs
 from tmgg.denoising.philox import uniform
 from tmgg.errors import ConfigError
@@ -25,7 +25,7 @@ class FlipRangeNoise:
     high: float = 0.25
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.low <= self.high < 0.5:
+        if not LEAST_RATE <= self.low <= self.high < 0.5:
             raise ConfigError(
                 f"noise.low is {self.low} and noise.high is {self.high}; flip rates lie above 0 "
                 "and below 0.5, the low one first"

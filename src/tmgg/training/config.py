@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tmgg.denoising.noise import NOISES, FlipNoise, NoiseConfig
+from tmgg.denoising.noise import NOISES, DigressNoise, FlipNoise, NoiseConfig
 from tmgg.denoising.noise_range import FlipRangeNoise
 from tmgg.errors import ConfigError
 from tmgg.models import MODELS, ModelConfig
@@ -123,6 +123,9 @@ class Settings:
             raise ConfigError(
                 f"model.k is {self.model.k}; a graph of {whose}={n} nodes has 1 to {n} eigenpairs"
             )
+        if isinstance(self.noise, DigressNoise):
+            for distribution in self.data.distributions:
+                self.noise.flip_rates(density=distribution.density)
         for item in self.shifts:
             item.require_possible(self.data, self.noise)
         if self.data.protocol == "fixed_pair" and self.trainer.batch_size != 1:
