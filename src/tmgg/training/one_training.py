@@ -21,7 +21,19 @@ def one_training_in(output_dir: Path) -> Iterator[None]:
     Raises ConfigError while another training holds it. Where the file system has no locks, nothing
     is held.
     """
+    is_new = not output_dir.exists()
     output_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with _held(output_dir):
+            yield
+    finally:
+        if is_new and [path.name for path in output_dir.iterdir()] == [LOCK_NAME]:
+            (output_dir / LOCK_NAME).unlink()  # it was refused before it wrote anything
+            output_dir.rmdir()
+
+
+@contextlib.contextmanager
+def _held(output_dir: Path) -> Iterator[None]:
     with (output_dir / LOCK_NAME).open("a+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
