@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.slurm.login import PYTHON, Login
 
 FORMS = [
@@ -70,3 +72,11 @@ def test_a_real_sbatch_takes_every_form_and_asks_for_what_it_says(alice: Login) 
     assert "gpu" not in none.get("TresPerNode", "") + none.get("TresPerTask", "")
     assert of(requeue=True)["Requeue"] == "1"
     assert of(requeue=False)["Requeue"] == "0"
+
+
+@pytest.mark.smoke
+def test_what_an_expedited_requeue_is_called_is_slurms_own_word(alice: Login) -> None:
+    said = alice.run("sbatch", "--help").stdout
+    if "--requeue[=" not in said:
+        pytest.skip("--requeue of this Slurm takes no word")
+    assert "--requeue[=expedite]" in said

@@ -26,7 +26,7 @@ from tmgg.experiment_utils.cloud.slurm.request.ranks import LARGEST_COUNT, check
 
 RayBootstrap = Literal["auto", "symmetric-run", "managed", "none"]
 GpuBinding = Literal["auto", "node", "task"]
-Requeue = bool | Literal["expedited"]
+Requeue = bool | Literal["expedite"]
 
 AUTOMATIC = "auto"
 """In the place of a partition: the one in which the job starts first."""
@@ -103,7 +103,7 @@ class SlurmConfig:
     can."""
     requeue: Requeue | None = None
     """Whether Slurm may restart the job after a node failure or preemption; None is the site's
-    default. `expedited` also puts it in front of the queue then (Slurm 25.11 or newer)."""
+    default. `expedite` also puts it in front of the queue then (Slurm 25.11 or newer)."""
     max_restarts: int = 100
     """How often the job may begin again after a time limit, preemption or a lost node, by itself or
     by Slurm; 0 with `requeue=false`."""
@@ -217,8 +217,8 @@ class SlurmConfig:
             checks.positive(name, getattr(self, name))
         for name in ("exclusive", "no_kill"):
             checks.boolean(name, getattr(self, name))
-        if self.requeue not in (None, "expedited") and not isinstance(self.requeue, bool):
-            raise ConfigError(f"requeue={self.requeue!r} must be true or false, or expedited")
+        if self.requeue not in (None, "expedite") and not isinstance(self.requeue, bool):
+            raise ConfigError(f"requeue={self.requeue!r} must be true or false, or expedite")
         checks.integer("max_restarts", self.max_restarts, least=0, most=LARGEST_COUNT)
         fields.time_limit("time_limit", self.time_limit)
         self._check_signal()

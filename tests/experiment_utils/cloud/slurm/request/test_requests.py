@@ -78,8 +78,8 @@ def refusal(**options: Any) -> str:
             ["--gres=tmp:1,lscratch:100"],
         ),
         (
-            {"partition": None, "mem_per_cpu": None, "gpus_per_task": 0, "requeue": "expedited"},
-            ["--requeue=expedited"],
+            {"partition": None, "mem_per_cpu": None, "gpus_per_task": 0, "requeue": "expedite"},
+            ["--requeue=expedite"],
         ),
     ],
 )  # fmt: skip
@@ -169,7 +169,7 @@ def test_a_retry_gets_more_memory_in_the_same_form(
 
 def test_a_config_comes_back_from_its_record() -> None:
     config = SlurmConfig(
-        partition=None, mem_per_gpu="32GB", gpu_request="gres", requeue="expedited",
+        partition=None, mem_per_gpu="32GB", gpu_request="gres", requeue="expedite",
         sbatch_options={"licenses": "matlab", "hold": True},
     )  # fmt: skip
     assert SlurmConfig.from_mapping(config.to_json()) == config
