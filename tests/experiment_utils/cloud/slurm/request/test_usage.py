@@ -17,7 +17,7 @@ from tmgg.experiment_utils.cloud.slurm.request.usage import render_idle_nodes, r
             {"nodes": 2, "time_limit": "30", "tasks_per_node": 4},
             3,
             "separate",
-            "3 runs x 2 nodes x 0.5 h: up to 3 node-hours, 12 GPU-hours",
+            "3 runs x 2 nodes x 30 min: up to 3 node-hours, 12 GPU-hours",
         ),
         (
             {"gpus_per_task": 2},
