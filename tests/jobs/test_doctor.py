@@ -166,6 +166,18 @@ def test_accounts_that_do_not_answer_are_a_warning(
     assert "Connection refused" in found["account"]["text"]
 
 
+def test_a_missing_sacct_is_a_warning_and_the_rest_is_looked_at(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_about_the_site(slurm)
+    (slurm.bin_folder / "sacct").unlink()
+    monkeypatch.setenv("PATH", str(slurm.bin_folder))
+    found = by_check(tmgg_jobs("doctor", *OPTIONS, "--no-job", "--json").json)
+    accounts = found["commands for accounts"]
+    assert (accounts["level"], accounts["text"]) == ("warning", "not on PATH: sacct")
+    assert "controller" in found
+
+
 def test_a_machine_without_slurm_is_said_at_once(
     empty: Path, tmgg_jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

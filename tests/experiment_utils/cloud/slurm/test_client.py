@@ -292,3 +292,33 @@ def test_a_machine_without_slurm_says_so_and_what_to_use_instead(
         message = str(caught.value)
         assert "is not on PATH: this machine has no Slurm commands" in message
         assert "hydra/launcher=tmgg_local (LocalRunner in Python)" in message
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [("sacct", AccountingAbsentError), ("squeue", QueryError), ("scancel", QueryError)],
+)
+def test_one_command_that_lacks_is_named_and_the_others_go_on(
+    client: SlurmClient,
+    slurm: FakeSlurm,
+    job_id: str,
+    command: str,
+    kind: type[QueryError],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", str(slurm.bin_folder))
+    (slurm.bin_folder / command).unlink()
+    asks = {"sacct": client.accounting, "squeue": client.queue, "scancel": client.cancel}
+    with pytest.raises(kind, match=f"{command} is not on PATH, though other commands") as caught:
+        asks[command]([job_id])
+    assert "no Slurm commands" not in str(caught.value)
+    assert client.job_details(job_id)["JobId"] == job_id
+
+
+def test_where_no_job_could_be_watched_none_is_submitted(
+    slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(slurm.bin_folder))
+    (slurm.bin_folder / "squeue").unlink()
+    with pytest.raises(BackendUnavailableError, match="squeue is not on PATH, though"):
+        require_commands()

@@ -32,7 +32,7 @@ from tmgg.experiment_utils.cloud.slurm.command_lines import (
     scrubbed_environment,
     submit_argv,
 )
-from tmgg.experiment_utils.cloud.slurm.installed import ELSEWHERE, no_command
+from tmgg.experiment_utils.cloud.slurm.installed import ELSEWHERE, is_installed, no_command
 from tmgg.experiment_utils.cloud.slurm.job_ids import base_of, chunks, whole_arrays
 from tmgg.experiment_utils.cloud.slurm.parsing import AccountingEntry, QueueEntry
 from tmgg.experiment_utils.cloud.slurm.refusal_words import (
@@ -63,7 +63,7 @@ _clusters: dict[_Which, str] = {}
 
 
 class AccountingAbsentError(QueryError):
-    """This cluster keeps no accounts; sacct will never answer."""
+    """This cluster keeps no accounts, or has no sacct here; it will never answer."""
 
 
 class ControllerSilentError(SubmissionUnknownError):
@@ -327,8 +327,8 @@ class SlurmClient:
     def ask(self, *argv: str, cwd: Path | None = None) -> Answer:
         """Any question, whatever its exit code; AccountingAbsentError where there are no accounts.
 
-        Raises QueryError when there is no answer in time, BackendUnavailableError when the command
-        is not on this machine.
+        Raises QueryError when there is no answer in time, or no such command;
+        BackendUnavailableError where Slurm is not on this machine at all.
         """
         answer = self._call(argv, cwd=cwd)
         if any(phrase in answer.stderr for phrase in NO_ACCOUNTING):
@@ -355,12 +355,20 @@ class SlurmClient:
             return _run(argv, timeout_s=limit_s, cwd=cwd)
         except FileNotFoundError as error:
             if shutil.which(command) is None:
-                raise BackendUnavailableError(no_command(command)) from error
+                raise _missing(command) from error
             raise QueryError(f"cannot start {command} in {cwd or Path.cwd()}: {error}") from error
         except OSError as error:
             raise QueryError(f"cannot start {command}: {error}") from error
         except subprocess.TimeoutExpired as error:
             raise QueryError(f"{command} did not answer within {limit_s:g} s") from error
+
+
+def _missing(command: str) -> BackendError:
+    """A login node may have some commands only; one that lacks ends no launch."""
+    if not is_installed():
+        return BackendUnavailableError(no_command(command))
+    kind = AccountingAbsentError if command == "sacct" else QueryError
+    return kind(no_command(command))
 
 
 def _who_answers(cluster: str | None) -> _Which:

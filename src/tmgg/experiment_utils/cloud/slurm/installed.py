@@ -5,6 +5,8 @@ import shutil
 from tmgg.errors import BackendUnavailableError
 
 _COMMANDS = ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo", "sacctmgr", "srun")
+# What they tell is also in the files of a job, or only for the user to read.
+HELPFUL_COMMANDS = frozenset({"sacct", "sacctmgr"})
 ELSEWHERE = (
     "Log in to a cluster's login node, or run here with hydra/launcher=tmgg_local (LocalRunner in "
     "Python)."
@@ -17,11 +19,19 @@ def missing_commands() -> list[str]:
 
 
 def require_commands() -> None:
-    """Raises BackendUnavailableError, with what to use instead, where Slurm is not installed."""
-    if shutil.which("sbatch") is None:
-        raise BackendUnavailableError(no_command("sbatch"))
+    """Raises BackendUnavailableError where no job could be submitted, or none watched."""
+    for command in ("sbatch", "squeue"):
+        if shutil.which(command) is None:
+            raise BackendUnavailableError(no_command(command))
+
+
+def is_installed() -> bool:
+    """Whether any of Slurm's commands is on this machine."""
+    return len(missing_commands()) < len(_COMMANDS)
 
 
 def no_command(command: str) -> str:
     """What is said where a command is missing."""
+    if is_installed():
+        return f"{command} is not on PATH, though other commands of Slurm are. Add its folder."
     return f"{command} is not on PATH: this machine has no Slurm commands. {ELSEWHERE}"

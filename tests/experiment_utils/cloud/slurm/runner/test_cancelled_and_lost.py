@@ -125,3 +125,23 @@ def test_waiting_survives_a_controller_that_is_away(
     (state,) = waiting.wait(runner.runs, ["run"], clock=clock)
     assert state.failure is not None
     assert state.failure.kind == "cancelled"
+
+
+@pytest.mark.parametrize("accounting", ["no command", "refuses"])
+def test_without_accounts_one_lost_job_ends_no_sweep(
+    runner: SlurmRunner, slurm: FakeSlurm, accounting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "sacct: error: Problem talking to the database: Access/permission denied"
+    slurm.break_command("sacct", times=None, stdout="", stderr=words, exit_code=1)
+    lost, other = spawn(runner), spawn(runner, run_id="other")
+    slurm.forget(lost)
+    slurm.run(other)
+    slurm.wait_for(other, "COMPLETED")
+    if accounting == "no command":
+        (slurm.bin_folder / "sacct").unlink()
+        monkeypatch.setenv("PATH", str(slurm.bin_folder))
+    assert [state.status for state in runner.poll(["run", "other"])] == ["pending", "completed"]
+    write_json(paths_of(runner).missing, {"version": 1, "since": time.time() - 61})
+    result = runner.get_result("run")
+    assert result.failure is not None
+    assert result.failure.kind == "lost"

@@ -10,7 +10,7 @@ from tmgg.errors import BackendError, BackendUnavailableError, QueryError, Submi
 from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.slurm.client import AccountingAbsentError
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
-from tmgg.experiment_utils.cloud.slurm.installed import missing_commands
+from tmgg.experiment_utils.cloud.slurm.installed import HELPFUL_COMMANDS, missing_commands
 from tmgg.experiment_utils.cloud.slurm.refusal_words import knows_no_cluster
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 from tmgg.experiment_utils.cloud.slurm.site.doctor import policies, requests, survey
@@ -58,8 +58,11 @@ def _from_here(runner: SlurmRunner) -> Iterator[Finding]:
     queries = SiteQueries(runner.client)
     missing = missing_commands()
     if missing:
-        yield problem("commands", f"not on PATH: {', '.join(missing)}", _LOG_IN)
-        return
+        text = f"not on PATH: {', '.join(missing)}"
+        if not HELPFUL_COMMANDS.issuperset(missing):
+            yield problem("commands", text, _LOG_IN)
+            return
+        yield warning("commands for accounts", text, "Runs go on without; ask your site for them.")
     try:
         yield ok("commands", queries.version())
         yield ok("controller", queries.ping())
