@@ -91,7 +91,8 @@ def test_going_on_without_a_node_needs_the_managed_bootstrap() -> None:
 def test_a_time_limit_that_yaml_made_a_number() -> None:
     message = refusal(time_limit=43_200)
     assert "time_limit=43200 is a number" in message
-    assert 'Put it in quotes: time_limit: "12:00:00"' in message
+    assert 'In a file put the time in quotes, as in "12:00:00"' in message
+    assert "on a command line write HH:MM:SS, as in 00:10:00" in message
 
 
 @pytest.mark.parametrize("value", [None, 1.5, True, ["08:00:00"]])
@@ -144,7 +145,18 @@ def test_memory_that_cannot_be(value: str) -> None:
 
 
 def test_memory_that_is_no_text() -> None:
-    assert "mem_per_cpu=4096 is no amount of memory" in refusal(mem_per_cpu=4096)
+    assert "mem_per_cpu=4.5 is no amount of memory" in refusal(mem_per_cpu=4.5)
+    assert "mem_per_cpu=True is no amount of memory" in refusal(mem_per_cpu=True)
+    assert "mem_per_cpu='0' is no amount of memory" in refusal(mem_per_cpu=0)
+    assert "mem_per_cpu='-4' is no amount of memory" in refusal(mem_per_cpu=-4)
+
+
+def test_a_whole_number_is_memory_in_megabytes() -> None:
+    per_cpu = SlurmConfig.from_mapping({"mem_per_cpu": 100})
+    assert per_cpu.memory.option == "--mem-per-cpu=100"
+    per_node = SlurmConfig.from_mapping({"mem_per_node": 0})
+    assert per_node.memory.option == "--mem=0"
+    assert per_node.memory.words == "all of a node's memory"
 
 
 @pytest.mark.parametrize("value", ["4GB", "4g", "500M", "16384", "1T", "2048KB"])

@@ -277,6 +277,8 @@ class SlurmConfig:
 
     def _check_resources(self) -> None:
         checks.one_of("gpu_request", self.gpu_request, get_args(GpuRequest))
+        for name in ("mem_per_cpu", "mem_per_node", "mem_per_gpu"):
+            object.__setattr__(self, name, fields.memory_text(getattr(self, name)))
         default = str(_DEFAULTS["mem_per_cpu"])
         asks_for_gpus = self.gpus_per_task > 0 and self.gpu_request != "none"
         counted = self.memory.check(default_per_cpu=default, asks_for_gpus=asks_for_gpus)

@@ -47,8 +47,9 @@ def port_ranges(*, head: int, workers: tuple[int, int], job: tuple[int, int]) ->
 def time_limit(name: str, value: object) -> None:
     if isinstance(value, int) and not isinstance(value, bool):
         raise ConfigError(
-            f"{name}={value} is a number: YAML reads 12:00:00 without quotes as one. "
-            f'Put it in quotes: {name}: "12:00:00"'
+            f"{name}={value} is a number, and YAML reads 12:00:00 without quotes as one. In a "
+            'file put the time in quotes, as in "12:00:00"; on a command line write HH:MM:SS, '
+            "as in 00:10:00 for 10 minutes."
         )
     if not isinstance(value, str):
         raise ConfigError(f"{name}={value!r} must be text such as '08:00:00'")
@@ -78,6 +79,11 @@ def parse_time_limit_s(value: str) -> int | None:
     minutes = sum(part.get(key, 0) for key in ("minutes", "m", "hm", "dm"))
     seconds = sum(part.get(key, 0) for key in ("s", "hs", "ds"))
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def memory_text(value: object) -> object:
+    """An amount of memory as text: a whole number is one of megabytes, as for sbatch."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def memory(name: str, value: object) -> None:
