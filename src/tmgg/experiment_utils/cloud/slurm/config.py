@@ -131,9 +131,10 @@ class SlurmConfig:
     extra_args: tuple[str, ...] = ()
     """Further sbatch options, one per item, as in `--licenses=matlab`. Options that have a field of
     their own, or that would break TMGG's bookkeeping, are refused."""
-    sbatch_options: Mapping[str, str | int | bool | None] = field(default_factory=dict, hash=False)
+    sbatch_options: Mapping[str, str | int | bool | None] | None = field(default=None, hash=False)
     """The same by name, as in `{licenses: matlab, contiguous: true}`, so that one file can add to
-    another's: true is an option without a value, null leaves one out."""
+    another's: true is an option without a value, null leaves one out. None is none. On a command
+    line that adds to those of a file, a `+` comes before the key."""
 
     output_dir: str = "slurm_outputs"
     """Folder of logs and records, on the file system all nodes share; relative to the working
@@ -264,9 +265,10 @@ class SlurmConfig:
         fields.setup_commands("setup_commands", self.setup_commands)
         fields.scratch_folder("node_scratch", self.node_scratch)
         check_extra_args("extra_args", self.extra_args)
-        named = option_list("sbatch_options", self.sbatch_options)
+        options = {} if self.sbatch_options is None else self.sbatch_options
+        named = option_list("sbatch_options", options)
         check_given_once({"extra_args": self.extra_args, "sbatch_options": named})
-        object.__setattr__(self, "sbatch_options", dict(self.sbatch_options))
+        object.__setattr__(self, "sbatch_options", dict(options))
         self._check_python()
         if "\\" in self.output_dir:
             raise ConfigError(f"output_dir={self.output_dir!r}: Slurm gives backslashes a meaning")
