@@ -30,7 +30,7 @@ def test_a_config_that_fits_has_no_complaint() -> None:
     findings = [
         *requests.check_partition(CONFIG, PARTITION),
         *requests.check_nodes(CONFIG, "gpu", NODES),
-        *policies.check_preemption(CONFIG, PARTITION, SITE),
+        *policies.check_preemption(CONFIG, PARTITION, SITE, partitions=[PARTITION]),
         *policies.check_accounts(CONFIG, site.parse_table(site_answers.ASSOCIATIONS), SITE),
         *policies.check_site(CONFIG, SITE),
     ]
@@ -168,9 +168,30 @@ def test_without_accounts_a_short_memory_is_told() -> None:
 )
 def test_preemption_is_told(mode: str, requeue: bool | None, level: str, words: str) -> None:
     partition = {**PARTITION, "PreemptMode": mode}
+    higher = {**PARTITION, "PriorityTier": "20"}
     config = replace(CONFIG, requeue=requeue)
-    (finding,) = policies.check_preemption(config, partition, SITE)
+    (finding,) = policies.check_preemption(config, partition, SITE, partitions=[partition, higher])
     assert (finding.level, words in finding.text) == (level, True)
+
+
+@pytest.mark.parametrize(
+    ("tiers", "settings", "mode"),
+    [
+        (("10", "10"), {}, ""),
+        (("10", "20"), {}, "REQUEUE"),
+        (("20", "10"), {}, ""),
+        ((None, "10"), {}, "REQUEUE"),
+        (("10", "10"), {"PreemptType": "preempt/qos"}, "REQUEUE"),
+    ],
+)
+def test_only_a_partition_of_a_higher_tier_preempts_by_partition(
+    tiers: tuple[str | None, str], settings: dict[str, str], mode: str
+) -> None:
+    rows = [
+        {"PreemptMode": "REQUEUE", **({} if tier is None else {"PriorityTier": tier})}
+        for tier in tiers
+    ]
+    assert site.preemption(rows[0], rows, {**SITE, **settings}) == mode
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.planning.costs import Cost, cost_of
 from tmgg.experiment_utils.cloud.slurm.planning.trial import RenderScript, Trial, try_script
 from tmgg.experiment_utils.cloud.slurm.site.doctor.requests import lacks
-from tmgg.experiment_utils.cloud.slurm.site.site import Node, Settings
+from tmgg.experiment_utils.cloud.slurm.site.site import Node, Settings, preemption
 from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
 
 MOST_TRIALS = 24
@@ -89,7 +89,7 @@ def try_all(
                 trial=trial,
                 cost=cost_of(asks, runs, partition=row, node=fitting, site=site.settings),
                 is_default=row.get("Default") == "YES",
-                preemption=_preemption(row, site.settings),
+                preemption=preemption(row, site.partitions, site.settings),
             )
         )
     return choices
@@ -142,10 +142,3 @@ def _known(row: Settings, asks: SlurmConfig, nodes: Sequence[Node]) -> Trial | N
     if counted and nodes and not any(node.gpu_count(None) for node in nodes):
         return Trial(refusal="its nodes have no GPUs")
     return None
-
-
-def _preemption(row: Settings, settings: Settings) -> str:
-    mode = row.get("PreemptMode", "OFF")
-    if settings.get("PreemptType", "preempt/none") == "preempt/none" or mode == "OFF":
-        return ""
-    return mode

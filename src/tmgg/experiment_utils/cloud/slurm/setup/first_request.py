@@ -18,6 +18,7 @@ from tmgg.experiment_utils.cloud.slurm.site.site import (
     Settings,
     parse_limit,
     parse_time_limit_s,
+    preemption,
 )
 
 MOST_CPUS = 8
@@ -102,11 +103,10 @@ def _stands_in_the_way(config: SlurmConfig, row: Settings) -> bool:
 
 def _rank(facts: Facts, row: Settings) -> tuple[bool, bool, bool, bool]:
     name = row["PartitionName"]
-    preempts = facts.settings.get("PreemptType", "preempt/none") != "preempt/none"
     most_s = parse_time_limit_s(row.get("MaxTime"))
     return (
         _most_gpus(facts.nodes.get(name, ())) == 0,
-        preempts and row.get("PreemptMode", "OFF") != "OFF",
+        bool(preemption(row, facts.partitions, facts.settings)),
         most_s is not None and most_s < SHORT_S,
         row.get("Default") != "YES",
     )

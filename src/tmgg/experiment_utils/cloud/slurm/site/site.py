@@ -1,7 +1,7 @@
 """What a Slurm site is like, as values: partitions, nodes, limits, accounts. Pure parsers."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tmgg.errors import ConfigError
@@ -99,6 +99,22 @@ def parse_gpus(gres: str) -> dict[str, int]:
             kind = found["kind"] or ""
             gpus[kind] = gpus.get(kind, 0) + int(found["count"] or 1)
     return gpus
+
+
+def preemption(row: Settings, partitions: Sequence[Settings], site: Settings) -> str:
+    """How Slurm takes nodes away from jobs of a partition, its PreemptMode; empty for never.
+
+    By partition_prio only jobs of partitions of a higher tier than its own do so.
+    """
+    mode = row.get("PreemptMode", "OFF")
+    kind = site.get("PreemptType", "preempt/none")
+    if kind == "preempt/none" or mode == "OFF":
+        return ""
+    own = parse_limit(row.get("PriorityTier"))
+    if kind != "preempt/partition_prio" or own is None:
+        return mode
+    tiers = [parse_limit(each.get("PriorityTier")) for each in partitions]
+    return mode if any(tier is None or tier > own for tier in tiers) else ""
 
 
 def parse_limit(text: str | None) -> int | None:

@@ -97,7 +97,9 @@ def _partitions(runner: SlurmRunner, site: Settings) -> list[Finding]:
             continue
         found += requests.check_partition(runner.config, table[name])
         found += requests.check_nodes(runner.config, name, queries.nodes_of(name))
-        found += policies.check_preemption(runner.config, table[name], site)
+        found += policies.check_preemption(
+            runner.config, table[name], site, partitions=list(table.values())
+        )
     return found
 
 

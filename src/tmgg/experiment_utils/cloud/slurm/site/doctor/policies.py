@@ -10,6 +10,7 @@ from tmgg.experiment_utils.cloud.slurm.site.site import (
     parse_limit,
     parse_resources,
     parse_time_limit_s,
+    preemption,
 )
 
 # Below this a finished job may be forgotten by the controller before anybody asked.
@@ -82,11 +83,13 @@ def check_site(config: SlurmConfig, site: Settings) -> list[Finding]:
     ]
 
 
-def check_preemption(config: SlurmConfig, partition: Settings, site: Settings) -> list[Finding]:
-    """Whether jobs of the partition can be preempted, and what becomes of them."""
+def check_preemption(
+    config: SlurmConfig, partition: Settings, site: Settings, *, partitions: Sequence[Settings]
+) -> list[Finding]:
+    """Whether jobs of the partition, one of `partitions`, can be preempted, and what follows."""
     check = f"preemption in {partition.get('PartitionName', '?')}"
-    mode = partition.get("PreemptMode", "OFF")
-    if site.get("PreemptType", "preempt/none") == "preempt/none" or mode == "OFF":
+    mode = preemption(partition, partitions, site)
+    if not mode:
         return [ok(check, "jobs are not preempted")]
     requeued = config.requeue if config.requeue is not None else site.get("JobRequeue") == "1"
     if "REQUEUE" in mode and requeued:
