@@ -297,6 +297,13 @@ class Cluster:
                 f"cluster {self.options.name} was made as {saved.options.cluster_name}, not "
                 f"{self.options.cluster_name}; `down --purge` it first, or choose another --name"
             )
+        if saved.options.release != self.options.release:
+            raise ClusterError(
+                f"cluster {self.options.name} was made with the Slurm of "
+                f"{saved.options.release or 'the host'}, not of "
+                f"{self.options.release or 'the host'}, which cannot go on with its files; "
+                "`down --purge` it first, or choose another --name"
+            )
         if not any(m.is_running for m in assembly.all_machines(self._layout, saved.options)):
             return False
         different = saved.options.fixed_differences(self.options)

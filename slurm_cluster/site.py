@@ -131,6 +131,10 @@ def _read_site(path: Path) -> Site:
         return parse_site(path.stem, path.read_text())
     except OSError as error:
         raise OptionError(f"site {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise OptionError(
+            f"site {path} is no text in UTF-8: {error.reason} at byte {error.start}"
+        ) from error
 
 
 def parse_site(name: str, text: str) -> Site:

@@ -3,6 +3,7 @@
 import ctypes
 import ctypes.util
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +89,13 @@ def test_the_first_account_is_the_users_and_each_has_a_default_qos(
     plan = plan_accounts(options)
     assert list(plan.accounts.items()) == [("physics", ("long", "normal")), ("art", ("normal",))]
     assert plan.qos == {"long": ["MaxWall=01:00:00"]}
+
+
+def test_a_site_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_bytes(b"title = '\xff'")
+    with pytest.raises(OptionError, match=r"mine\.toml is no text in UTF-8: .* at byte 9"):
+        find_site(str(file))
 
 
 def test_the_site_decides_the_sizes(options: ClusterOptions) -> None:
