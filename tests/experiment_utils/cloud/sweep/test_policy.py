@@ -132,7 +132,7 @@ def test_a_retry_for_which_the_queue_has_no_room_counts_as_held_back(
     runner.scripts["a"] = failing("preempted")
     runner.retry_errors = [SubmitLimitError("QOSMaxSubmitJobPerUserLimit")]
     assert runner.run_sweep(requests("a"))[0].status == "completed"
-    assert "1 runs are held back: QOSMaxSubmitJobPerUserLimit" in caplog.text
+    assert "1 run is held back: QOSMaxSubmitJobPerUserLimit" in caplog.text
 
 
 def test_a_queue_that_never_has_room_is_not_waited_for_for_ever(runner: ScriptedRunner) -> None:

@@ -5,6 +5,7 @@ once.
 """
 
 import logging
+import textwrap
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 FIRST_HOLD_S = 2.0
 LONGEST_HOLD_S = 30.0
+LONGEST_NOTE = 100
 
 
 class Sweep:
@@ -122,9 +124,11 @@ class Sweep:
         waiting = [str(request.run_id) for request in self._waiting] if words else []
         held = [*waiting, *self._retrying]
         if words and words != self._held:
-            log.warning("%d runs are held back: %s", len(held), words)
+            log.warning("%d run%s held back: %s", len(held), _are(len(held)), words)
         self._held = words
-        note = f"held back: {words}" if words else "submitted again once the others have ended"
+        # The log has all of the words, once; each status line repeats the note.
+        shown = textwrap.shorten(words, LONGEST_NOTE, placeholder=" ...")
+        note = f"held back: {shown}" if words else "submitted again once the others have ended"
         self._watch.show_held(held, note=note)
 
     def _refuse_waiting(self, words: str) -> None:
@@ -306,6 +310,10 @@ def prepare_sweep(
 
     watch = waiting.Watch(runs, on_update=seen, clock=clock)
     return Sweep(runs, plan, dispatcher, watch=watch, clock=clock, takes_over=options.resume)
+
+
+def _are(count: int) -> str:
+    return " is" if count == 1 else "s are"
 
 
 def _failed(request: TaskRequest, why: Failure) -> ExperimentResult:
