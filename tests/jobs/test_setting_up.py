@@ -49,6 +49,27 @@ def test_a_site_without_rules_is_asked_little_and_nothing_is_submitted(
     assert not slurm.jobs
 
 
+def test_of_a_wrapper_that_prints_a_banner_only_the_version_is_told(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
+) -> None:
+    banner = "**** Welcome to slurm at Site 7.1 ****\nslurm-wlm 22.05.8\nBye.\n"
+    slurm.break_command("sbatch", stdout=banner, exit_code=0)
+    done = tmgg_jobs("setup")
+    assert done.code == 0
+    assert ": slurm-wlm 22.05.8, asked " in done.out.splitlines()[0]
+    assert "(slurm-wlm 22.05.8)" in profile_file("my_site").read_text()
+
+
+def test_a_controller_that_is_down_is_no_login_without_a_cluster(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
+) -> None:
+    slurm.configure(controller="down")
+    done = tmgg_jobs("setup")
+    assert done.code == 4
+    assert "does not answer: try again later. " in done.err
+    assert "has no cluster of its own" not in done.err
+
+
 def test_every_line_has_its_reason_above_it(empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm) -> None:
     tmgg_jobs("setup")
     lines = profile_file("my_site").read_text().splitlines()

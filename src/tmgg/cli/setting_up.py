@@ -17,6 +17,7 @@ from tmgg.errors import BackendError, ConfigError, QueryError
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.planning.trial import Trial, render_trial, try_script
+from tmgg.experiment_utils.cloud.slurm.refusal_words import is_silent
 from tmgg.experiment_utils.cloud.slurm.setup.alternatives import alternatives
 from tmgg.experiment_utils.cloud.slurm.setup.facts import Facts, gather
 from tmgg.experiment_utils.cloud.slurm.setup.first_request import first_request
@@ -107,6 +108,11 @@ def _gathered(queries: SiteQueries, given: Mapping[str, Any]) -> Facts:
         names = ""
         with contextlib.suppress(BackendError):
             names = f" The accounts know {', '.join(queries.clusters())}."
+        if is_silent(str(error)):
+            raise QueryError(
+                f"{error}\nThe controller of this login's cluster does not answer: try again "
+                f"later. For another cluster, tmgg-jobs setup slurm_clusters=NAME.{names}"
+            ) from error
         raise QueryError(
             f"{error}\nWhere this login has no cluster of its own, name one: tmgg-jobs setup "
             f"slurm_clusters=NAME.{names}"

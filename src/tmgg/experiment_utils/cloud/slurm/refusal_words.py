@@ -40,6 +40,11 @@ NO_SUCH_JOB = ("Invalid job id specified", "Invalid job array specified")
 NO_ACCOUNTING = ("accounting storage is disabled", "not running a supported accounting_storage")
 
 
+def is_silent(words: str) -> bool:
+    """Whether Slurm's words mean that its controller did not answer."""
+    return any(phrase in words for phrase in UNCERTAIN)
+
+
 def knows_no_cluster(words: str) -> bool:
     """Whether Slurm's words mean that it is installed here but not configured."""
     return any(phrase in words for phrase in NOT_CONFIGURED)

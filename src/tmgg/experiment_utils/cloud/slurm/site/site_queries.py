@@ -1,6 +1,7 @@
 """Questions about the site rather than about jobs; the doctor asks them."""
 
 import os
+import re
 from pathlib import Path
 
 from tmgg.errors import SubmissionError
@@ -9,6 +10,8 @@ from tmgg.experiment_utils.cloud.slurm.planning.fair_share import SHARE_FORMAT
 from tmgg.experiment_utils.cloud.slurm.site import site
 from tmgg.experiment_utils.cloud.slurm.site.site import Node, Settings
 from tmgg.experiment_utils.files.trust import user_name
+
+_VERSION = re.compile(r"^slurm\S* \d+\.\d\S*$", re.MULTILINE)
 
 
 class SiteQueries:
@@ -19,7 +22,9 @@ class SiteQueries:
 
     def version(self) -> str:
         """The version of the commands, as in `slurm-wlm 22.05.8`."""
-        return self._client.ask_checked("sbatch", "--version").strip()
+        said = self._client.ask_checked("sbatch", "--version")
+        found = _VERSION.findall(said)  # a site's wrapper may print more
+        return found[-1] if found else " ".join(said.split())
 
     def ping(self) -> str:
         """What the controller says about itself."""

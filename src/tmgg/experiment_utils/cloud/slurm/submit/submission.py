@@ -8,6 +8,7 @@ claimed and ends unused (see the job script).
 
 import logging
 import random
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY_S = 2.0
 LONGEST_RETRY_S = 30.0
+LONGEST_LINE = 200
 # The database may show a job some seconds after the controller took it, on a clock of its own.
 CLOCK_SKEW_S = 900.0
 
@@ -77,7 +79,7 @@ class Submitter:
             try:
                 return self.client.submit(paths.script, comment=comment_of(intent), cwd=base)
             except SubmissionUnknownError as error:
-                log.warning("%s; looking the job up before anything else", error)
+                log.warning("%s; the job is looked up", _in_one_line(error))
                 cause = error
             found = self._look_up(paths, intent, deadline, cause)
             if found is not None:
@@ -151,6 +153,11 @@ def find_job(client: SlurmClient, paths: JobFolder, intent: Intent) -> str | Non
         # The controller answered; a finished job would have claimed the submission.
         log.info("accounting does not answer: %s", error)
         return None
+
+
+def _in_one_line(error: Exception) -> str:
+    # A wrapper of sbatch may print a page.
+    return textwrap.shorten(str(error), LONGEST_LINE, placeholder=" ...")
 
 
 def comment_of(intent: Intent) -> str:

@@ -94,6 +94,18 @@ def test_when_the_job_has_already_claimed_the_submission_nobody_needs_to_be_aske
     assert slurm.calls("squeue") == []
 
 
+def test_of_an_sbatch_that_prints_a_page_one_line_is_logged(
+    runner: SlurmRunner, slurm: FakeSlurm, caplog: pytest.LogCaptureFixture
+) -> None:
+    page = "\n".join(["**** Welcome ****", "x" * 500, "Submitted batch job one"] * 3)
+    slurm.break_command("sbatch", perform=True, stdout=page, exit_code=0)
+    assert spawn(runner) == slurm.only_job["id"]
+    (line,) = [each.getMessage() for each in caplog.records if "sbatch ended" in each.getMessage()]
+    assert line.startswith("sbatch ended with 0: ")
+    assert "\n" not in line
+    assert len(line) < 250
+
+
 def test_when_sbatch_hangs_without_accepting_it_is_tried_again_once(
     runner: SlurmRunner, slurm: FakeSlurm, clock: FakeClock
 ) -> None:
