@@ -1,6 +1,7 @@
 """The one file that starts Slurm commands, against commands that answer, lie, hang and die."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import (
     BackendUnavailableError,
     QueryError,
+    RefusedError,
     SubmissionError,
     SubmissionUnknownError,
 )
@@ -81,6 +83,25 @@ def test_a_refusal_carries_slurms_own_words(
     assert not isinstance(caught.value, SubmissionUnknownError)
 
 
+@pytest.mark.parametrize(
+    ("exit_code", "words"),
+    [
+        # Pasted from Slurm 22.05.
+        (255, "sbatch: unrecognized option '--bogus'"),
+        (255, "sbatch: option '--hold' doesn't allow an argument"),
+        (255, "sbatch: error: Invalid --time specification"),
+        (1, 'sbatch: error: Invalid numeric value "x" for --cpus-per-task.'),
+        (1, "sbatch: error: --uid only permitted by root user"),
+    ],
+)
+def test_options_that_sbatch_does_not_understand_are_a_refusal(
+    client: SlurmClient, slurm: FakeSlurm, script: Path, exit_code: int, words: str
+) -> None:
+    slurm.break_command("sbatch", exit_code=exit_code, stderr=words)
+    with pytest.raises(RefusedError, match=re.escape(words)):
+        client.submit(script, comment="c", cwd=script.parent)
+
+
 def test_slurm_without_a_configuration_is_no_controller_to_wait_for(
     client: SlurmClient, slurm: FakeSlurm, script: Path
 ) -> None:
@@ -124,7 +145,7 @@ def test_a_controller_that_did_not_answer_refused_nothing(
             "stderr": "/etc/profile.d/quota.sh: line 3: quota: error",
         },
         {"exit_code": 1},
-        {"exit_code": 255, "stderr": "sbatch: error: Invalid --time specification"},
+        {"exit_code": 255, "stderr": "wrapper: Invalid --time specification"},
     ],
 )
 def test_an_answer_that_is_none_leaves_the_submission_unknown(
@@ -152,6 +173,14 @@ def test_an_sbatch_that_hangs_is_given_up_with_all_that_it_started(
         client.submit(script, comment="c", cwd=script.parent)
     left = subprocess.run(["pgrep", "-f", str(script)], capture_output=True, text=True)
     assert left.stdout == ""
+
+
+def test_what_a_command_said_before_it_was_given_up_is_told(slurm: FakeSlurm) -> None:
+    words = "cannot stat file /nonexistent, retrying in 1sec up to 60sec"
+    command = slurm.bin_folder / "scontrol"
+    command.write_text(f'#!/bin/sh\necho "{words}" >&2\nexec sleep 60\n')
+    with pytest.raises(QueryError, match=rf"within 0\.4 s; it said: {words}"):
+        SlurmClient(query_timeout_s=0.4).job_details("1")
 
 
 def test_the_queue_is_asked_once_for_all_and_tells_those_it_knows(

@@ -43,6 +43,7 @@ from tmgg.experiment_utils.cloud.slurm.refusal_words import (
     REFUSED,
     SUBMIT_LIMIT,
     UNCERTAIN,
+    USAGE,
     knows_no_cluster,
 )
 from tmgg.experiment_utils.files.trust import user_name
@@ -108,10 +109,7 @@ class SlurmClient:
         self._accounting_fields = list(parsing.ACCOUNTING_FIELDS)
 
     def cluster(self) -> str | None:
-        """The name of the cluster that answers here; None when nothing answers.
-
-        Asked for once in a process.
-        """
+        """The name of the cluster that answers here, asked for once in a process; or None."""
         which = _who_answers(self._cluster)
         if which not in _clusters and time.monotonic() >= _silent_until.get(which, 0.0):
             _silent_until[which] = time.monotonic() + ASK_CLUSTER_AGAIN_S
@@ -132,11 +130,10 @@ class SlurmClient:
     def submit(self, script: Path, *, comment: str, cwd: Path) -> str:
         """One sbatch; the job's id.
 
-        Raises RefusedError when Slurm refused, or SubmissionError for a limit that may pass;
-        SubmitLimitError when it only has no room for more jobs of this user now;
-        ControllerSilentError when the controller did not answer, SubmissionUnknownError when the
-        answer is none of Slurm's (a site's wrapper may fail after the real sbatch succeeded): in
-        both cases the job may be in.
+        Raises RefusedError when Slurm refused, SubmissionError for a limit that may pass,
+        SubmitLimitError when it has no room for more jobs of this user now. The job may be in with
+        ControllerSilentError (no answer) and SubmissionUnknownError (an answer that is none of
+        Slurm's: a site's wrapper may fail after the real sbatch succeeded).
         """
         argv = submit_argv(script, comment=comment)
         try:
@@ -155,8 +152,11 @@ class SlurmClient:
                 f"Slurm's commands are here, but they know of no cluster: {answer.words}\n"
                 f"{ELSEWHERE}"
             )
-        if any(phrase in answer.stderr for phrase in NO_SUCH_CLUSTER):
-            raise RefusedError(said)  # sbatch found nobody to whom to send it
+        asked_nobody = any(phrase in answer.stderr for phrase in NO_SUCH_CLUSTER)
+        if asked_nobody or (
+            answer.exit_code > 0 and job_id is None and USAGE.search(answer.stderr)
+        ):
+            raise RefusedError(said)
         if any(phrase in answer.stderr for phrase in UNCERTAIN):
             raise ControllerSilentError(said)
         if REFUSED in answer.stderr and answer.exit_code > 0:
@@ -262,15 +262,9 @@ class SlurmClient:
 
     def accounts(self) -> list[str]:
         """Accounts this user may charge; raises QueryError where accounting is absent."""
-        argv = [
-            "sacctmgr",
-            "--noheader",
-            "--parsable2",
-            "show",
-            "assoc",
-            f"user={user_name(os.getuid())}",
-            "format=account",
-        ]
+        whose = f"user={user_name(os.getuid())}"
+        options = ["--noheader", "--parsable2"]
+        argv = ["sacctmgr", *options, "show", "assoc", whose, "format=account"]
         return sorted(set(self._checked(self._call(argv)).split()))
 
     def hostnames(self, expression: str) -> list[str]:
@@ -360,7 +354,13 @@ class SlurmClient:
         except OSError as error:
             raise QueryError(f"cannot start {command}: {error}") from error
         except subprocess.TimeoutExpired as error:
-            raise QueryError(f"{command} did not answer within {limit_s:g} s") from error
+            said = f"{command} did not answer within {limit_s:g} s{_said_so_far(error)}"
+            raise QueryError(said) from error
+
+
+def _said_so_far(error: subprocess.TimeoutExpired) -> str:
+    lines = (error.stderr or b"").decode(errors="replace").strip().splitlines()
+    return f"; it said: {lines[-1]}" if lines else ""
 
 
 def _missing(command: str) -> BackendError:

@@ -4,7 +4,14 @@ import re
 
 # sbatch's words before the reason for which the controller refused a job.
 REFUSED = "Batch job submission failed:"
-# The same when it only tries (--test-only).
+# Its words for options that it does not understand; it ends before it asks anybody.
+USAGE = re.compile(
+    r"^sbatch: (error: |fatal: )?(unrecognized option|invalid option|option .+ an argument"
+    r"|option .+ is ambiguous|Invalid --\S+ specification|Invalid numeric value"
+    r"|.*only permitted by root)",
+    re.MULTILINE,
+)
+# What it says before the reason when it only tries (--test-only).
 WOULD_REFUSE = "allocation failure:"
 # Its words for limits on the jobs that a user may have in the queue: there is room again later.
 SUBMIT_LIMIT = re.compile(r"\b(QOS|Assoc)\w*Submit\w*Limit\w*")

@@ -119,8 +119,8 @@ def test_when_sbatch_hangs_without_accepting_it_is_tried_again_once(
 def test_an_sbatch_that_failed_in_its_own_way_is_looked_up_once_and_not_repeated(
     runner: SlurmRunner, slurm: FakeSlurm, clock: FakeClock
 ) -> None:
-    slurm.break_command("sbatch", exit_code=255, stderr="sbatch: error: Invalid --x specification")
-    with pytest.raises(SubmissionError, match="Invalid --x specification") as caught:
+    slurm.break_command("sbatch", exit_code=255, stderr="wrapper: no quota")
+    with pytest.raises(SubmissionError, match="wrapper: no quota") as caught:
         spawn(runner)
     assert not isinstance(caught.value, SubmissionUnknownError)
     assert submission_calls(slurm) == ["sbatch", "squeue", "squeue", "sacct"]
