@@ -1,6 +1,10 @@
 """The words of Slurm's commands when they refuse, or got no answer."""
 
 import re
+from collections.abc import Sequence
+
+LONGEST_LINE = 200
+SHOWN_AT_AN_END = 3
 
 # sbatch's words before the reason for which the controller refused a job.
 REFUSED = "Batch job submission failed:"
@@ -45,6 +49,15 @@ NO_SUCH_CLUSTER = ("invalid entry for --cluster",)
 NOT_CONFIGURED = ("Could not establish a configuration source", "Unable to process configuration")
 NO_SUCH_JOB = ("Invalid job id specified", "Invalid job array specified")
 NO_ACCOUNTING = ("accounting storage is disabled", "not running a supported accounting_storage")
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """The first and the last of many lines, none too long, with a mark where something is cut."""
+    cut = [each if len(each) <= LONGEST_LINE else f"{each[:LONGEST_LINE]} ..." for each in lines]
+    if len(cut) <= 2 * SHOWN_AT_AN_END:
+        return cut
+    left_out = f"[{len(cut) - 2 * SHOWN_AT_AN_END} more lines]"
+    return [*cut[:SHOWN_AT_AN_END], left_out, *cut[-SHOWN_AT_AN_END:]]
 
 
 def is_silent(words: str) -> bool:

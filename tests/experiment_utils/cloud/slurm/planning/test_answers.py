@@ -39,6 +39,16 @@ def test_a_refusal_is_told_in_the_sites_words_first(text: str, words: str) -> No
     assert parse_refusal(text) == words
 
 
+def test_of_a_long_refusal_both_ends_are_shown_and_what_is_cut_is_marked() -> None:
+    lines = [f"sbatch: error: rule {number}" for number in range(60)]
+    said = "\n".join([*lines, "x" * 5000, "allocation failure: " + "y" * 5000])
+    told = parse_refusal(said)
+    begun = "rule 0; rule 1; rule 2; [55 more lines]; rule 58; rule 59; yyy"
+    assert told.startswith(begun)
+    assert told.endswith("y ...")
+    assert len(told) < len(begun) + 210
+
+
 def test_no_answer_is_no_refusal() -> None:
     assert parse_refusal("sbatch: error: Unable to contact slurm controller") == ""
 

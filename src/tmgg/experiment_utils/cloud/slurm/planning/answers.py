@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from tmgg.experiment_utils.cloud.slurm.refusal_words import WOULD_REFUSE
+from tmgg.experiment_utils.cloud.slurm.refusal_words import WOULD_REFUSE, shortened
 
 _START = re.compile(
     r"Job \d+ to start at (?P<at>\S+)"
@@ -54,7 +54,7 @@ def parse_refusal(text: str) -> str:
     told = [words for words in (*own, refused["words"].strip()) if words]
     # A site's own rules (job_submit.lua) have no code of Slurm's.
     kept = [words for words in told if words != _NO_CODE] or told
-    return "; ".join(dict.fromkeys(kept))
+    return "; ".join(shortened(list(dict.fromkeys(kept))))
 
 
 def _time(text: str) -> datetime | None:

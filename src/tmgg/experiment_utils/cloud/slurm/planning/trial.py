@@ -8,6 +8,7 @@ from pathlib import Path
 from tmgg.errors import BackendError, SubmissionError
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.planning.answers import Start, parse_refusal, parse_start
+from tmgg.experiment_utils.cloud.slurm.refusal_words import shortened
 from tmgg.experiment_utils.cloud.slurm.request.script import Interpreter, render_script
 from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
 from tmgg.experiment_utils.run_folder.paths import RunPaths, resolve_output_dir
@@ -46,8 +47,12 @@ def try_script(queries: SiteQueries, script: str, *, cwd: Path) -> Trial:
             said = queries.try_submit(file, cwd=cwd)
         except SubmissionError as error:
             refusal = parse_refusal(str(error))
-            return Trial(refusal=refusal) if refusal else Trial(silence=str(error))
+            return Trial(refusal=refusal) if refusal else Trial(silence=_in_short(str(error)))
         except BackendError as error:
             return Trial(silence=str(error))
     start = parse_start(said)
     return Trial(start=start, silence="" if start else f"sbatch --test-only said {said!r}")
+
+
+def _in_short(words: str) -> str:
+    return "\n".join(shortened(words.splitlines()))

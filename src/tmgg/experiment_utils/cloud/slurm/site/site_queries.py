@@ -86,5 +86,5 @@ class SiteQueries:
         """
         answer = self._client.ask("sbatch", "--test-only", str(script), cwd=cwd)
         if answer.exit_code != 0:
-            raise SubmissionError(answer.words)
+            raise SubmissionError((answer.stderr or answer.stdout).strip())
         return answer.words

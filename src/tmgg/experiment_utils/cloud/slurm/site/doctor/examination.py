@@ -11,7 +11,7 @@ from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.slurm.client import AccountingAbsentError
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.installed import HELPFUL_COMMANDS, missing_commands
-from tmgg.experiment_utils.cloud.slurm.refusal_words import knows_no_cluster
+from tmgg.experiment_utils.cloud.slurm.refusal_words import knows_no_cluster, shortened
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 from tmgg.experiment_utils.cloud.slurm.site.doctor import policies, requests, survey
 from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import Finding, ok, problem, warning
@@ -162,6 +162,7 @@ def _trial(runner: SlurmRunner) -> list[Finding]:
             return [ok(check, SiteQueries(runner.client).try_submit(script, cwd=runner.base_dir))]
         except SubmissionError as error:
             advice = "Slurm would refuse every run with these options; correct what it names."
-            return [problem(check, str(error), advice)]
+            words = "\n".join(shortened(str(error).splitlines()))
+            return [problem(check, words, advice)]
         except QueryError as error:
             return [warning(check, f"got no answer: {error}", "Run the doctor again later.")]
