@@ -211,6 +211,24 @@ def test_while_the_accounts_are_silent_squeue_alone_ends_no_job(
     assert found.phase == "unknown"
 
 
+def test_the_same_refusal_again_and_again_is_one_warning(
+    client: SlurmClient, slurm: FakeSlurm, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id = slurm.add_job(state="RUNNING")
+
+    def warnings_of_two_polls() -> int:
+        caplog.clear()
+        slurm.break_command("squeue", times=2, stdout="", stderr="not for you", exit_code=1)
+        assert [view(client, job_id) for _poll in range(2)] == [None, None]
+        warned = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+        return sum("not for you" in words for words in warned)
+
+    assert warnings_of_two_polls() == 1
+    assert warnings_of_two_polls() == 0
+    assert view(client, job_id) is not None
+    assert warnings_of_two_polls() == 1
+
+
 def test_accounts_of_another_job_with_the_number_do_not_count(
     client: SlurmClient, slurm: FakeSlurm
 ) -> None:

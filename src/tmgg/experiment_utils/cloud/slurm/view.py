@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 from tmgg.errors import QueryError
 from tmgg.experiment_utils.cloud.judging.job_identity import (
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 TAKEN_OUT = "taken out of its array before it began"
 # Each costs a question; the others are unknown until the next time.
 CONFIRMED_AT_ONCE = 25
+_said: WeakKeyDictionary[SlurmClient, dict[str, str]] = WeakKeyDictionary()
+"""What each source last refused with, since it last answered."""
 
 
 def view_jobs(client: SlurmClient, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
@@ -183,18 +186,29 @@ def _is_unclear(view: JobView | None) -> bool:
 
 def _ask_queue(client: SlurmClient, job_ids: Sequence[str]) -> dict[str, QueueEntry] | None:
     try:
-        return client.queue(job_ids)
+        found = client.queue(job_ids)
     except QueryError as error:
-        log.warning("%s", error)
+        _warn_once(client, "queue", error)
         return None
+    _said.get(client, {}).pop("queue", None)
+    return found
 
 
 def _ask_accounts(client: SlurmClient, job_ids: Sequence[str]) -> dict[str, AccountingEntry] | None:
     """None where there are accounts that did not answer."""
     try:
-        return client.accounting(job_ids)
+        found = client.accounting(job_ids)
     except AccountingAbsentError:
         return {}
     except QueryError as error:
-        log.warning("%s", error)
+        _warn_once(client, "accounts", error)
         return None
+    _said.get(client, {}).pop("accounts", None)
+    return found
+
+
+def _warn_once(client: SlurmClient, source: str, error: QueryError) -> None:
+    """The same words, poll after poll, are a warning the first time only."""
+    said, words = _said.setdefault(client, {}), str(error)
+    log.log(logging.INFO if said.get(source) == words else logging.WARNING, "%s", words)
+    said[source] = words
