@@ -101,6 +101,7 @@ def test_each_login_node_cancels_retries_and_waits_for_its_own(trials: tuple[Tri
     for trial, run_id, other, foreign in zip(trials, own, trials[::-1], own[::-1], strict=True):
         untouched = other.starts(foreign)
         trial.login.run("tmgg-jobs", "cancel", run_id)
+        trial.login.run("tmgg-jobs", "wait", run_id, check=False)  # its job ends in a second or two
         assert listed(trial)[run_id]["failure"]["kind"] == "cancelled"
         newest = untouched[-1].split()[2]
         assert other.slurm_state(newest) == "RUNNING"
