@@ -1,9 +1,11 @@
 """compose_config: what the command line composes, in Python, beside any Hydra app."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize, version
+from hydra import version
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -28,9 +30,9 @@ def test_the_built_in_config_is_composed_with_groups_and_overrides() -> None:
 
 def test_a_mapping_of_the_launcher_can_be_set_on_the_command_line() -> None:
     given = ["hydra/launcher=tmgg_slurm", "hydra.launcher.slurm_sbatch_options={comment: hello}"]
-    with initialize(config_path=None, version_base=None):
-        config = compose(None, given, return_hydra_config=True)
-    assert config.hydra.launcher.slurm_sbatch_options == {"comment": "hello"}
+    argv = [sys.executable, "-m", "tmgg.cli.experiment", *given, "--cfg", "hydra"]
+    shown = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert OmegaConf.create(shown).hydra.launcher.slurm_sbatch_options == {"comment": "hello"}
 
 
 def test_own_configs_come_from_a_folder(lab: Lab) -> None:

@@ -184,6 +184,7 @@ class Slurm:
     world: World
     paths: SubmissionPaths
     places: dict[str, Places] = field(default_factory=dict)
+    silent: dict[str, str] = field(default_factory=dict)
 
     def queue(self, job_ids: Sequence[str]) -> dict[str, QueueEntry]:
         if self.world.answer == "none":

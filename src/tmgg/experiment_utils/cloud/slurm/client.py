@@ -106,6 +106,8 @@ class SlurmClient:
         """By job: the cluster, where sbatch named one."""
         self.places: dict[str, Places] = {}
         """Where the jobs write that were asked about; see `job_places`."""
+        self.silent: dict[str, str] = {}
+        """What each source that does not answer said last; see `view`."""
         self._accounting_fields = list(parsing.ACCOUNTING_FIELDS)
 
     def cluster(self) -> str | None:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from weakref import WeakKeyDictionary
 
 from tmgg.errors import QueryError
 from tmgg.experiment_utils.cloud.judging.job_identity import (
@@ -28,8 +27,6 @@ log = logging.getLogger(__name__)
 TAKEN_OUT = "taken out of its array before it began"
 # Each costs a question; the others are unknown until the next time.
 CONFIRMED_AT_ONCE = 25
-_said: WeakKeyDictionary[SlurmClient, dict[str, str]] = WeakKeyDictionary()
-"""What each source last refused with, since it last answered."""
 
 
 def view_jobs(client: SlurmClient, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
@@ -190,7 +187,7 @@ def _ask_queue(client: SlurmClient, job_ids: Sequence[str]) -> dict[str, QueueEn
     except QueryError as error:
         _warn_once(client, "queue", error)
         return None
-    _said.get(client, {}).pop("queue", None)
+    client.silent.pop("queue", None)
     return found
 
 
@@ -203,12 +200,12 @@ def _ask_accounts(client: SlurmClient, job_ids: Sequence[str]) -> dict[str, Acco
     except QueryError as error:
         _warn_once(client, "accounts", error)
         return None
-    _said.get(client, {}).pop("accounts", None)
+    client.silent.pop("accounts", None)
     return found
 
 
 def _warn_once(client: SlurmClient, source: str, error: QueryError) -> None:
     """The same words, poll after poll, are a warning the first time only."""
-    said, words = _said.setdefault(client, {}), str(error)
-    log.log(logging.INFO if said.get(source) == words else logging.WARNING, "%s", words)
-    said[source] = words
+    words = str(error)
+    log.log(logging.INFO if client.silent.get(source) == words else logging.WARNING, "%s", words)
+    client.silent[source] = words
