@@ -73,17 +73,23 @@ def logs(
 
 
 def _put_end_of_stderr(run_id: str, paths: "RunPaths", found: "Found") -> None:
-    """Of a run that failed: that is where the traceback is."""
+    """Where the traceback of a run that failed is. Raises RemovedRunError: removed meanwhile."""
     from tmgg.cli.following import LogReader
     from tmgg.console.printing import say
-    from tmgg.errors import RunError
+    from tmgg.errors import RemovedRunError, RunError
+    from tmgg.experiment_utils.run_folder.removed_runs import refuse_removed
 
+    if isinstance(found, RemovedRunError):
+        raise found
     if isinstance(found, RunError) or found.status != "failed":
         return
     reader = LogReader(paths.stderr)
-    if reader.start_at_last(LINES_OF_A_CAUSE):
-        say(f"==> the end of its standard error (tmgg-jobs logs {run_id} --stderr has all) <==")
-        reader.copy()
+    if not reader.start_at_last(LINES_OF_A_CAUSE):
+        refuse_removed(paths)
+        return
+    say(f"==> the end of its standard error (tmgg-jobs logs {run_id} --stderr has all) <==")
+    if not reader.copy():
+        refuse_removed(paths)
 
 
 def _why_absent(found: "Found") -> str:
@@ -104,6 +110,7 @@ def _put_logs(meaning: "Meaning", *, lines: int | None, stderr: bool, rank: int 
     from tmgg.cli.rank_log import log_of_rank
     from tmgg.cli.sweep_view import view_sweep
     from tmgg.console.printing import put, say
+    from tmgg.errors import RemovedRunError
     from tmgg.experiment_utils.run_folder.removed_runs import is_removed
 
     view = view_sweep(meaning)
@@ -124,7 +131,10 @@ def _put_logs(meaning: "Meaning", *, lines: int | None, stderr: bool, rank: int 
         if reader.start_at_last(LINES_OF_A_CAUSE if lines is None else lines):
             reader.copy()
             if not stderr and rank is None:
-                _put_end_of_stderr(run_id, paths, states[run_id])
+                try:
+                    _put_end_of_stderr(run_id, paths, states[run_id])
+                except RemovedRunError as error:
+                    say(str(error))
         else:
             why = ": the run was removed" if is_removed(paths) else _why_absent(states[run_id])
             say(f"{reader.path} is not there{why}")
