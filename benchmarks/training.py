@@ -2,15 +2,17 @@
 
 `python -m benchmarks training`; `python -m benchmarks.training linear_pe gnn` for some models. The
 plain loop is what one writes by hand for the same model, loss, optimiser and schedule: graphs by
-`torch.rand`, one eigendecomposition a step, nothing logged, nothing saved, no validation. Both are
-timed in turns, on one core and on two, after some steps to warm up; on two cores the plain loop
-counts with one thread or with two, whichever is faster. `ratio` is the median over rounds of the
-two times of one round, as others may use the machine; `ms` are of the processor's time a step, all
-threads together.
+`torch.rand`, one eigendecomposition a step, nothing logged, nothing saved, no validation. Each
+model has a process of its own. Both loops are timed in turns, on one core and on two, after some
+steps to warm up; on two cores the plain loop counts with one thread or with two, whichever is
+faster. `ratio` is the median over rounds of the two times of one round, as others may use the
+machine; `ms` are of the processor's time a step, all threads together.
 """
 
+import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +34,7 @@ from tmgg.training.experiment import read_settings
 from tmgg.training.loop import train
 from tmgg.training.module import seeded_model
 
+ONE_ROW = "--one-row"
 WARM_UP, STEPS, ROUNDS = 20, 200, 7
 _SLOW = {"graph_transformer": 40}
 _HEADER = ["model", "cores", "graphs/s", "plain", "ratio", "of rounds", "ms", "plain", "load"]
@@ -40,14 +43,26 @@ Times = tuple[float, float]
 
 
 def main(models: Sequence[str] = ()) -> None:
+    available = len(os.sched_getaffinity(0))
     rows = []
-    available = sorted(os.sched_getaffinity(0))
-    for cores in (1, 2)[: len(available)]:
+    for cores in (1, 2)[:available]:
         for name in models or MODELS:
-            with _on(available[:cores]):
-                rows.append(_row(name, cores))
+            rows.append(_in_own_process(name, cores))
             print(rows[-1], flush=True)
     print(render_table(_HEADER, rows))
+
+
+def _in_own_process(name: str, cores: int) -> list[object]:
+    """As a training is: what an earlier model left in a process's memory slows the next down."""
+    argv = [sys.executable, "-m", "benchmarks.training", ONE_ROW, name, str(cores)]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, check=True, timeout=900)
+    row: list[object] = json.loads(done.stdout.splitlines()[-1])
+    return row
+
+
+def _print_row(name: str, cores: int) -> None:
+    with _on(sorted(os.sched_getaffinity(0))[:cores]):
+        print(json.dumps(_row(name, cores)))
 
 
 def _row(name: str, cores: int) -> list[object]:
@@ -153,4 +168,7 @@ def _on(cores: list[int]) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if sys.argv[1:2] == [ONE_ROW]:
+        _print_row(sys.argv[2], int(sys.argv[3]))
+    else:
+        main(sys.argv[1:])
