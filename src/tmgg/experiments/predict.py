@@ -59,12 +59,12 @@ def _parser() -> argparse.ArgumentParser:
 def _graph(
     denoise: TrainedDenoiser, asked: argparse.Namespace
 ) -> tuple[Tensor, Tensor | None, float | None]:
-    """The noisy graph, the true one and the flip rate that the model is told."""
+    """The noisy graph, the true one and the flip rate, where the model needs one."""
     if asked.noisy:
-        told = isinstance(denoise.settings.noise, FlipRangeNoise)
-        if told and asked.eps is None:
+        needs_rate = isinstance(denoise.settings.noise, FlipRangeNoise)
+        if needs_rate and asked.eps is None:
             raise ConfigError(
-                "this model is told the flip rate of each graph (noise=flip_range); say that of "
+                "this model needs the flip rate of each graph (noise=flip_range); give that of "
                 f"{asked.noisy}, such as --eps 0.1"
             )
         try:
@@ -74,7 +74,7 @@ def _graph(
                     f"--noisy {asked.noisy} has shape {tuple(noisy_NN.shape)}; "
                     "give one square matrix"
                 )
-            return noisy_NN, None, asked.eps if told else None
+            return noisy_NN, None, asked.eps if needs_rate else None
         except ConfigError:
             raise
         except (OSError, TypeError, ValueError) as error:

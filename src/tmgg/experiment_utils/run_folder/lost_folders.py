@@ -1,7 +1,7 @@
 """Runs of a sweep whose folders somebody removed by hand.
 
 Such a run is still among those that its sweep has yet to submit (batch 0), as if it had never
-begun. Its exit record and its logs lie elsewhere, and tell that it has.
+begun. Its exit record and its logs lie elsewhere, and show that it has.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from tmgg.experiment_utils.run_folder.sound_records import read_sound
 
 
 def has_lost_folder(paths: RunPaths) -> bool:
-    """As `left_of_lost_run`."""
+    """Whether `left_of_lost_run` finds anything."""
     return bool(left_of_lost_run(paths))
 
 

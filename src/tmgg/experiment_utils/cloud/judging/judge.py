@@ -154,7 +154,7 @@ class Judge:
         self._memory.forget(submission)
 
     def take_result(self, submission: SubmissionPaths) -> TaskOutput | None:
-        """What a submission whose end is known left, from the files that the end was told from."""
+        """What a submission left whose end is known, from the files that showed its end."""
         remembered = self._memory.at(submission)
         read, remembered.read_result = remembered.read_result, None
         return read_result(SubmissionFiles(submission))[0] if read is None else read()
@@ -233,7 +233,7 @@ class Judge:
         return state
 
     def _known_end(self, files: SubmissionFiles) -> RunState | None:
-        """How it ended, if that was told before: here, or in the file that all processes share."""
+        """How it ended, if that is known: from before, or from the file that all share."""
         remembered = self._memory.of(files)
         if remembered.end is None and (kept := _kept_verdict(files)) is not None:
             remembered.end = kept

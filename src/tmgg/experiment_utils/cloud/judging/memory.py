@@ -22,7 +22,7 @@ class Remembered:
     end: RunState | None = None
     """How it ended; final."""
     read_result: Callable[[], TaskOutput | None] | None = None
-    """What it left, from the files that the end was told from; kept until somebody takes it."""
+    """Reads what it left, from the files that showed its end; kept until somebody takes it."""
     last_known: RunState | None = None
     """How it stood when it could last be read, while it went on."""
     unproven: str = ""

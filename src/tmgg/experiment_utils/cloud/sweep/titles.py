@@ -13,7 +13,7 @@ from tmgg.experiment_utils.identity.read_environment import may_be_secret
 from tmgg.experiment_utils.identity.run_identity import PLACE_KEYS
 
 LONGEST_VALUE = 80
-"""In letters; of a longer one the beginning is told, and a part of its hash."""
+"""In letters. A longer one is cut, and a part of its hash follows."""
 _KEY = re.compile(r"[A-Za-z_$][\w./@:$-]*")
 _WORD = re.compile(r"(?!(true|false|null|inf|nan)\b)[A-Za-z_/][\w./:@+-]*", re.IGNORECASE)
 
