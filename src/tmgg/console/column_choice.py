@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from tmgg.console.tables import NEVER_LEFT_OUT, Column
 from tmgg.errors import ConfigError
+from tmgg.experiment_utils.some_names import some_of
 
 RESERVED = frozenset(
     {
@@ -99,7 +100,6 @@ def _is_in(column: Column, found: Sequence[Column]) -> bool:
 
 
 def _none_of(absent: Sequence[str], columns: Sequence[Column]) -> str:
-    names = [column.name for column in columns]
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    there_are = some_of([column.name for column in columns], NAMES_SHOWN)
     asked = f"there is no column {' or '.join(map(repr, absent))}" if absent else "no name is given"
-    return f"{asked}; there are {', '.join(names[:NAMES_SHOWN])}{more}"
+    return f"{asked}; there are {there_are}"

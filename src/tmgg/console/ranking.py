@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from tmgg.experiment_utils.cloud import checks
+from tmgg.experiment_utils.some_names import some_of
 
 RankingMode = Literal["min", "max"]
 DEFAULT_METRIC = "val_loss"
@@ -35,11 +36,8 @@ class Ranking:
         """What to say where somebody chose a metric that no run has; empty elsewhere. Pure."""
         if self.metric is None or not names or self.metric in names:
             return ""
-        shown = ", ".join(sorted(names)[:NAMES_SHOWN])
-        more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-        return (
-            f"no run has the metric {self.metric!r}, so none is the best; there are {shown}{more}"
-        )
+        there_are = some_of(sorted(names), NAMES_SHOWN)
+        return f"no run has the metric {self.metric!r}, so none is the best; there are {there_are}"
 
     def value(self, metrics: Mapping[str, float]) -> float | None:
         """None where the metric is missing or not a number: such a run is never the best."""

@@ -4,6 +4,7 @@ from tmgg.console.durations import render_duration
 from tmgg.console.visible import visible_line
 from tmgg.experiment_utils.sampling.sizes import render_bytes
 from tmgg.experiment_utils.sampling.used import GpuUse, RunUse
+from tmgg.experiment_utils.some_names import some_of
 
 HOSTS_SHOWN = 4
 
@@ -41,5 +42,4 @@ def _gpu_line(gpu: GpuUse) -> str:
 
 
 def _hosts(use: RunUse) -> str:
-    more = f" and {len(use.hosts) - HOSTS_SHOWN} more" if len(use.hosts) > HOSTS_SHOWN else ""
-    return ", ".join(map(visible_line, use.hosts[:HOSTS_SHOWN])) + more
+    return some_of([visible_line(host) for host in use.hosts], HOSTS_SHOWN)

@@ -16,7 +16,7 @@ Resuming, retrying and the records use this one definition.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -154,9 +154,3 @@ def _replaced(recorded: JsonDict, counted: JsonDict) -> dict[str, Any]:
         for name, value in flatten(recorded)
         if name not in counts or json.dumps(counts[name]) != json.dumps(value)
     }
-
-
-def shorten(names: Sequence[str], *, most: int = 3) -> str:
-    """Names for a sentence; the rest as a count."""
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -15,6 +15,7 @@ from os import PathLike
 from typing import Any
 
 from tmgg.errors import TaskError
+from tmgg.experiment_utils.some_names import some_of
 
 log = logging.getLogger(__name__)
 
@@ -95,8 +96,7 @@ def name_lost(names: Sequence[str]) -> None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(names[:_NAMES_SHOWN]).replace("\n", "\\n") + more
+    return some_of(names, _NAMES_SHOWN).replace("\n", "\\n")
 
 
 def number_of(value: Any) -> float | None:

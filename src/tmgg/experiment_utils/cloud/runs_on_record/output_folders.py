@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tmgg.errors import ConfigError
+from tmgg.experiment_utils.some_names import some_of
 
 LONGEST_NAME_BYTES = 255
 LONGEST_PATH_BYTES = 4095
@@ -23,10 +24,9 @@ def refuse_shared(folders: Iterable[tuple[str, str]], *, cure: str) -> None:
         runs.setdefault(os.path.normpath(folder), []).append(name)
     for folder, names in runs.items():
         if len(names) > 1:
-            shown = ", ".join(names[:NAMES_SHOWN])
-            more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
             raise ConfigError(
-                f"{len(names)} runs of the sweep have one output folder, {folder}: {shown}{more}. "
+                f"{len(names)} runs of the sweep have one output folder, {folder}: "
+                f"{some_of(names, NAMES_SHOWN)}. "
                 f"They would overwrite each other's files. Nothing was submitted. {cure}"
             )
 

@@ -23,7 +23,6 @@ from tmgg.experiment_utils.identity.run_identity import (
     differences,
     identity_of_task,
     load_identity,
-    shorten,
 )
 from tmgg.experiment_utils.run_folder.attempts import (
     newest_submission,
@@ -41,6 +40,7 @@ from tmgg.experiment_utils.run_folder.sweeps import (
     sweeps_in,
 )
 from tmgg.experiment_utils.run_folder.task import TaskInput, target_of
+from tmgg.experiment_utils.some_names import some_of
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ def _changed_code(today: Identity, known: Identity | None) -> str:
     if known is None or not known.files:
         return f"{today.label}, or by an older TMGG, which noted less of the code"
     changed = changed_files(known.files, today.files)
-    return shorten([shown_file(today.root, name) for name in changed]) or today.label
+    return some_of([shown_file(today.root, name) for name in changed]) or today.label
 
 
 def refuse_other_content(paths: RunPaths, request: TaskRequest) -> None:
@@ -146,7 +146,7 @@ def refuse_other_content(paths: RunPaths, request: TaskRequest) -> None:
         return
     else:
         names = differences(counted(known, task.config), counted(asked, dict(request.config)))
-        what = f"another config or program: it differs in {shorten(names)}"
+        what = f"another config or program: it differs in {some_of(names)}"
     raise RunExistsError(
         f"run {paths.run_id!r} exists in {paths.output_dir} with {what}. Nothing was submitted: "
         "only the same content goes on under its id. Choose another run id."

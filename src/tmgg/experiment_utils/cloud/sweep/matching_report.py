@@ -7,7 +7,7 @@ from tmgg.errors import RunError
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED
 from tmgg.experiment_utils.cloud.sweep.matching import Matching, has_failed
-from tmgg.experiment_utils.identity.run_identity import shorten
+from tmgg.experiment_utils.some_names import some_of
 
 
 def render_matching(matching: Matching, states: Mapping[str, Found]) -> list[str]:
@@ -40,7 +40,7 @@ def render_matching(matching: Matching, states: Mapping[str, Found]) -> list[str
         verb = "is" if count == 1 else "are"
         lines.append(
             f"  {count} {verb} recognised, but places of Hydra's that may be inputs have changed: "
-            f"{shorten(names)}; give them on the command line if they are"
+            f"{some_of(names)}; give them on the command line if they are"
         )
     for program, count in Counter(matching.elsewhere.values()).items():
         verb = "has" if count == 1 else "have"
@@ -50,7 +50,7 @@ def render_matching(matching: Matching, states: Mapping[str, Found]) -> list[str
         )
     for names, count in Counter(tuple(each) for each in matching.near.values()).items():
         verb = "differs" if count == 1 else "differ"
-        lines.append(f"  {count} {verb} from an earlier run in {shorten(names)}")
+        lines.append(f"  {count} {verb} from an earlier run in {some_of(names)}")
     if matching.without_identity:
         lines.append(
             f"  {matching.without_identity} runs of an older TMGG may be the same; their records "

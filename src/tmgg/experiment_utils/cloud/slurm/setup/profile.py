@@ -14,6 +14,7 @@ from tmgg.experiment_utils.cloud.slurm.setup.first_request import (
 )
 from tmgg.experiment_utils.cloud.slurm.setup.search import Found
 from tmgg.experiment_utils.cloud.slurm.site.site import is_limit, parse_limit
+from tmgg.experiment_utils.some_names import some_of
 
 _ALWAYS = (
     "partition", "nodes", "cpus_per_task", "gpus_per_task", "time_limit", "exclusive",
@@ -196,6 +197,5 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _some(names: Sequence[str], most: int = 6) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{', '.join(names[:most])}{more}"
+def _some(names: Sequence[str]) -> str:
+    return some_of(names, most=6)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import Finding, ok, problem, warning
 from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.some_names import some_of
 
 SLOW_RESOLVE_S = 2.0
 SLOW_IMPORT_S = 30.0
@@ -179,5 +180,4 @@ def _range(config: SlurmConfig) -> str:
 
 
 def _some(hosts: Sequence[str]) -> str:
-    more = f" and {len(hosts) - EXAMPLES} more" if len(hosts) > EXAMPLES else ""
-    return ", ".join(hosts[:EXAMPLES]) + more
+    return some_of(hosts, EXAMPLES)
