@@ -1,8 +1,7 @@
-"""The one file that starts Slurm commands, against commands that answer, lie, hang and die."""
+"""Questions and orders about jobs, against commands that answer, lie, hang and die."""
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,11 @@ from tmgg.errors import (
     SubmissionUnknownError,
 )
 from tmgg.experiment_utils.cloud.slurm import job_ids
-from tmgg.experiment_utils.cloud.slurm.client import (
-    AccountingAbsentError,
-    ControllerSilentError,
-    SlurmClient,
-)
+from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
+from tmgg.experiment_utils.cloud.slurm.commands import AccountingAbsentError
 from tmgg.experiment_utils.cloud.slurm.installed import require_commands
 from tmgg.experiment_utils.cloud.slurm.refusal_words import UNCERTAIN
+from tmgg.experiment_utils.cloud.slurm.sbatch_answer import ControllerSilentError
 
 
 @pytest.fixture
@@ -52,25 +49,6 @@ def test_a_submission_is_one_sbatch_with_its_comment_in_the_working_directory(
     job = slurm.only_job
     assert (job["id"], job["name"], job["comment"]) == (job_id, 'a "b"', "tmgg:abc")
     assert client.calls == {"sbatch": 1}
-
-
-def test_nothing_of_an_enclosing_job_reaches_slurms_commands(
-    client: SlurmClient, slurm: FakeSlurm, script: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("SLURM_JOB_ID", "SLURM_CPU_BIND", "SBATCH_PARTITION", "SQUEUE_FORMAT", "SRUN_X"):
-        monkeypatch.setenv(name, "1")
-    monkeypatch.setenv("SLURM_CONF", "/site/slurm.conf")
-    monkeypatch.setenv("SLURM_TIME_FORMAT", "relative")
-    monkeypatch.setenv("SLURMISH", "kept")
-    job_id = client.submit(script, comment="c", cwd=script.parent)
-    client.queue([job_id])
-    for call in slurm.calls():
-        assert call.env == {
-            "SLURM_CONF": "/site/slurm.conf",
-            "SLURM_TIME_FORMAT": "standard",
-            "SLURM_BITSTR_LEN": "0",
-        }
-    assert slurm.only_job["environment"]["SLURMISH"] == "kept"
 
 
 def test_a_refusal_carries_slurms_own_words(
@@ -162,25 +140,6 @@ def test_banners_around_the_job_id_do_not_matter(
 ) -> None:
     slurm.break_command("sbatch", before="Welcome to 3|4!\n", after="Your quota: 12 GB\n")
     assert client.submit(script, comment="c", cwd=script.parent) == slurm.only_job["id"]
-
-
-def test_an_sbatch_that_hangs_is_given_up_with_all_that_it_started(
-    slurm: FakeSlurm, script: Path
-) -> None:
-    slurm.break_command("sbatch", delay_s=20)
-    client = SlurmClient(submit_timeout_s=0.4)
-    with pytest.raises(ControllerSilentError, match=r"sbatch did not answer within 0\.4 s"):
-        client.submit(script, comment="c", cwd=script.parent)
-    left = subprocess.run(["pgrep", "-f", str(script)], capture_output=True, text=True)
-    assert left.stdout == ""
-
-
-def test_what_a_command_said_before_it_was_given_up_is_told(slurm: FakeSlurm) -> None:
-    words = "cannot stat file /nonexistent, retrying in 1sec up to 60sec"
-    command = slurm.bin_folder / "scontrol"
-    command.write_text(f'#!/bin/sh\necho "{words}" >&2\nexec sleep 60\n')
-    with pytest.raises(QueryError, match=rf"within 0\.4 s; it said: {words}"):
-        SlurmClient(query_timeout_s=0.4).job_details("1")
 
 
 def test_the_queue_is_asked_once_for_all_and_tells_those_it_knows(
@@ -309,39 +268,6 @@ def test_cancelling_without_a_controller_is_an_error(
 def test_the_names_that_exist(client: SlurmClient, slurm: FakeSlurm) -> None:
     assert client.partitions() == ["batch", "gpu"]
     assert client.accounts() == ["research"]
-
-
-def test_a_machine_without_slurm_says_so_and_what_to_use_instead(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    for ask in (require_commands, SlurmClient().partitions, lambda: SlurmClient().queue(["1"])):
-        with pytest.raises(BackendUnavailableError) as caught:
-            ask()
-        message = str(caught.value)
-        assert "is not on PATH: this machine has no Slurm commands" in message
-        assert "hydra/launcher=tmgg_local (LocalRunner in Python)" in message
-
-
-@pytest.mark.parametrize(
-    ("command", "kind"),
-    [("sacct", AccountingAbsentError), ("squeue", QueryError), ("scancel", QueryError)],
-)
-def test_one_command_that_lacks_is_named_and_the_others_go_on(
-    client: SlurmClient,
-    slurm: FakeSlurm,
-    job_id: str,
-    command: str,
-    kind: type[QueryError],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("PATH", str(slurm.bin_folder))
-    (slurm.bin_folder / command).unlink()
-    asks = {"sacct": client.accounting, "squeue": client.queue, "scancel": client.cancel}
-    with pytest.raises(kind, match=f"{command} is not on PATH, though other commands") as caught:
-        asks[command]([job_id])
-    assert "no Slurm commands" not in str(caught.value)
-    assert client.job_details(job_id)["JobId"] == job_id
 
 
 def test_where_no_job_could_be_watched_none_is_submitted(

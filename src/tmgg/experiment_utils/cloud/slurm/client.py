@@ -1,90 +1,30 @@
-"""The only file of the submit side that starts Slurm commands.
+"""Slurm as questions and orders about jobs: which command line each is, and what it says.
 
-Argument lists, never shell strings; a timeout on each; a scrubbed environment, so that a submission
-from inside a job does not inherit that job's SLURM_* settings (SLURM_CPU_BIND pins, SBATCH_* adds
-options). A question that got no answer is a QueryError and says nothing about any job.
+A question that got no answer is a QueryError and says nothing about any job.
 """
 
-import contextlib
 import logging
 import os
-import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from tmgg.errors import (
-    BackendError,
-    BackendUnavailableError,
-    QueryError,
-    RefusedError,
-    SubmissionError,
-    SubmissionUnknownError,
-    SubmitLimitError,
-)
+from tmgg.errors import BackendError, QueryError
 from tmgg.experiment_utils.cloud.judging.job_identity import Places
-from tmgg.experiment_utils.cloud.slurm import parsing
-from tmgg.experiment_utils.cloud.slurm.command_lines import (
-    for_cluster,
-    scrubbed_environment,
-    submit_argv,
-)
-from tmgg.experiment_utils.cloud.slurm.installed import ELSEWHERE, is_installed, no_command
+from tmgg.experiment_utils.cloud.slurm import cluster_names, parsing
+from tmgg.experiment_utils.cloud.slurm.command_lines import submit_argv
+from tmgg.experiment_utils.cloud.slurm.commands import QUERY_TIMEOUT_S, Answer, SlurmCommands
 from tmgg.experiment_utils.cloud.slurm.job_ids import base_of, chunks, whole_arrays
 from tmgg.experiment_utils.cloud.slurm.parsing import AccountingEntry, QueueEntry
-from tmgg.experiment_utils.cloud.slurm.refusal_words import (
-    NO_ACCOUNTING,
-    NO_SUCH_CLUSTER,
-    NO_SUCH_JOB,
-    POLICY,
-    REFUSED,
-    SUBMIT_LIMIT,
-    UNCERTAIN,
-    USAGE,
-    knows_no_cluster,
-)
+from tmgg.experiment_utils.cloud.slurm.refusal_words import NO_SUCH_JOB
+from tmgg.experiment_utils.cloud.slurm.sbatch_answer import ControllerSilentError, parse_job
 from tmgg.experiment_utils.files.trust import user_name
 
 log = logging.getLogger(__name__)
 
-QUERY_TIMEOUT_S = 30.0
 # The name of the cluster is asked for before each first sbatch, which has its own patience.
 CLUSTER_TIMEOUT_S = 10.0
-ASK_CLUSTER_AGAIN_S = 20.0
 SUBMIT_TIMEOUT_S = 90.0
-
-
-_Which = tuple[str, str, str]
-_silent_until: dict[_Which, float] = {}
-_clusters: dict[_Which, str] = {}
-"""Names of clusters by what decides which one the commands ask; see `_who_answers`."""
-
-
-class AccountingAbsentError(QueryError):
-    """This cluster keeps no accounts, or has no sacct here; it will never answer."""
-
-
-class ControllerSilentError(SubmissionUnknownError):
-    """The controller did not answer sbatch in time; trying again may help."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a command said."""
-
-    argv: tuple[str, ...]
-    exit_code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def words(self) -> str:
-        """Slurm's own words, in short."""
-        text = (self.stderr or self.stdout).strip()
-        return "\n".join(text.splitlines()[-6:])
 
 
 class SlurmClient:
@@ -99,9 +39,9 @@ class SlurmClient:
     ) -> None:
         """`cluster` is the one to ask and tell, of several; None is the one of this machine."""
         self._cluster = cluster
-        self._query_timeout_s = query_timeout_s
         self._submit_timeout_s = submit_timeout_s
-        self.calls: dict[str, int] = {}
+        self._commands = SlurmCommands(cluster, timeout_s=query_timeout_s)
+        self.calls = self._commands.calls
         self.submitted_to: dict[str, str] = {}
         """By job: the cluster, where sbatch named one."""
         self.places: dict[str, Places] = {}
@@ -112,21 +52,19 @@ class SlurmClient:
 
     def cluster(self) -> str | None:
         """The name of the cluster that answers here, asked for once in a process; or None."""
-        which = _who_answers(self._cluster)
-        if which not in _clusters and time.monotonic() >= _silent_until.get(which, 0.0):
-            _silent_until[which] = time.monotonic() + ASK_CLUSTER_AGAIN_S
+        if cluster_names.may_ask(self._cluster):
             try:
                 self.configuration(timeout_s=CLUSTER_TIMEOUT_S)
             except BackendError as error:
                 log.info("the cluster does not say its name: %s", error)
-        return _clusters.get(which)
+        return cluster_names.known(self._cluster)
 
     def configuration(self, *, timeout_s: float | None = None) -> str:
         """The controller's settings as it prints them. Raises QueryError."""
-        text = self._checked(self._call(["scontrol", "show", "config"], timeout_s=timeout_s))
+        answer = self._commands.call(["scontrol", "show", "config"], timeout_s=timeout_s)
+        text = answer.checked()
         if (name := parsing.parse_cluster(text)) is not None:
-            _clusters[_who_answers(self._cluster)] = name  # so `cluster` need not ask
-            _silent_until.pop(_who_answers(self._cluster), None)
+            cluster_names.note(self._cluster, name)  # so `cluster` need not ask
         return text
 
     def submit(self, script: Path, *, comment: str, cwd: Path) -> str:
@@ -139,33 +77,13 @@ class SlurmClient:
         """
         argv = submit_argv(script, comment=comment)
         try:
-            answer = self._call(argv, timeout_s=self._submit_timeout_s, cwd=cwd)
+            answer = self._commands.call(argv, timeout_s=self._submit_timeout_s, cwd=cwd)
         except QueryError as error:
             raise ControllerSilentError(str(error)) from error
-        job_id = parsing.parse_submitted(answer.stdout)
-        if answer.exit_code == 0 and job_id is not None:
-            cluster = parsing.parse_cluster_of_submitted(answer.stdout)
-            if cluster is not None:
-                self.submitted_to[job_id] = cluster
-            return job_id
-        said = f"sbatch ended with {answer.exit_code}: {answer.words or 'it said nothing'}"
-        if knows_no_cluster(answer.stderr):
-            raise SubmissionError(
-                f"Slurm's commands are here, but they know of no cluster: {answer.words}\n"
-                f"{ELSEWHERE}"
-            )
-        asked_nobody = any(phrase in answer.stderr for phrase in NO_SUCH_CLUSTER)
-        if asked_nobody or (
-            answer.exit_code > 0 and job_id is None and USAGE.search(answer.stderr)
-        ):
-            raise RefusedError(said)
-        if any(phrase in answer.stderr for phrase in UNCERTAIN):
-            raise ControllerSilentError(said)
-        if REFUSED in answer.stderr and answer.exit_code > 0:
-            if SUBMIT_LIMIT.search(answer.stderr):
-                raise SubmitLimitError(said)
-            raise SubmissionError(said) if POLICY in answer.stderr else RefusedError(said)
-        raise SubmissionUnknownError(said)
+        job_id, cluster = parse_job(answer)
+        if cluster is not None:
+            self.submitted_to[job_id] = cluster
+        return job_id
 
     def queue(self, job_ids: Sequence[str]) -> dict[str, QueueEntry]:
         """What the controller knows of these jobs, finished ones included.
@@ -189,7 +107,7 @@ class SlurmClient:
         answer = self._queue_answer(f"--jobs={base_of(job_id)}")
         if answer.exit_code != 0 and any(phrase in answer.stderr for phrase in NO_SUCH_JOB):
             return False
-        entries = parsing.parse_queue(self._checked(answer))
+        entries = parsing.parse_queue(answer.checked())
         if not any(base_of(entry.array_id) == base_of(job_id) for entry in entries):
             raise QueryError(f"squeue says neither that job {job_id} is there nor that it is not")
         return True
@@ -202,19 +120,19 @@ class SlurmClient:
             # A release that refuses the whole question because of one of them.
             middle = len(job_ids) // 2
             return self._ask_about(job_ids[:middle]) + self._ask_about(job_ids[middle:])
-        return parsing.parse_queue(self._checked(answer))
+        return parsing.parse_queue(answer.checked())
 
     def find_by_comment(self, comment: str) -> str | None:
         """The job of this user whose comment is `comment`; the newest, should there be several."""
         answer = self._queue_answer(f"--user={os.getuid()}")
-        entries = parsing.parse_queue(self._checked(answer))
+        entries = parsing.parse_queue(answer.checked())
         matching = [base_of(entry.array_id) for entry in entries if entry.comment == comment]
         return max(matching, key=int, default=None)
 
     def find_by_script(self, script: Path) -> str | None:
         """The newest job of this user that was submitted as this script, whatever its comment."""
         answer = self._queue_answer(f"--user={os.getuid()}", parsing.SCRIPT_FIELDS)
-        listed = parsing.parse_scripts(self._checked(answer))
+        listed = parsing.parse_scripts(answer.checked())
         matching = [base_of(job) for job, command in listed if command == str(script)]
         return max(matching, key=int, default=None)
 
@@ -240,15 +158,15 @@ class SlurmClient:
 
     def job_details(self, job_id: str) -> dict[str, str]:
         """`scontrol show job` as a mapping; empty when the controller does not know the job."""
-        answer = self._call(["scontrol", "--oneliner", "show", "job", job_id])
+        answer = self._commands.call(["scontrol", "--oneliner", "show", "job", job_id])
         if any(phrase in answer.stderr for phrase in NO_SUCH_JOB):
             return {}
-        return parsing.parse_key_values(self._checked(answer))
+        return parsing.parse_key_values(answer.checked())
 
     def cancel(self, job_ids: Sequence[str]) -> None:
         """Ask Slurm to end jobs; ones that have ended are no error. Raises QueryError otherwise."""
         for chunk in chunks(parsing.render_elements(job_ids)):
-            answer = self._call(["scancel", *chunk])
+            answer = self._commands.call(["scancel", *chunk])
             complaints = [
                 line
                 for line in answer.stderr.splitlines()
@@ -259,19 +177,19 @@ class SlurmClient:
 
     def partitions(self) -> list[str]:
         """Names of the partitions that exist."""
-        answer = self._call(["sinfo", "--noheader", "--format=%R"])
-        return sorted(set(self._checked(answer).split()))
+        answer = self._commands.call(["sinfo", "--noheader", "--format=%R"])
+        return sorted(set(answer.checked().split()))
 
     def accounts(self) -> list[str]:
         """Accounts this user may charge; raises QueryError where accounting is absent."""
         whose = f"user={user_name(os.getuid())}"
         options = ["--noheader", "--parsable2"]
         argv = ["sacctmgr", *options, "show", "assoc", whose, "format=account"]
-        return sorted(set(self._checked(self._call(argv)).split()))
+        return sorted(set(self._commands.call(argv).checked().split()))
 
     def hostnames(self, expression: str) -> list[str]:
         """The nodes that `node[1-3]` stands for."""
-        return self._checked(self._call(["scontrol", "show", "hostnames", expression])).split()
+        return self._commands.call(["scontrol", "show", "hostnames", expression]).checked().split()
 
     def run_on_nodes(
         self, argv: Sequence[str], *, job_id: str, nodes: int, timeout_s: float
@@ -286,13 +204,13 @@ class SlurmClient:
             "--ntasks-per-node=1",
             "--kill-on-bad-exit=0",
         ]
-        return self._call([*step, *argv], timeout_s=timeout_s)
+        return self._commands.call([*step, *argv], timeout_s=timeout_s)
 
     def _queue_answer(self, selection: str, fields: Sequence[str] = parsing.QUEUE_FIELDS) -> Answer:
         # With the header: it tells an empty answer from none.
         columns = ",".join(f"{field}:{parsing.QUEUE_SEPARATOR}" for field in fields)
         argv = ["squeue", "--array", "--states=all", selection, f"--Format={columns}"]
-        return self._call(argv)
+        return self._commands.call(argv)
 
     def _sacct(self, *selection: str) -> list[AccountingEntry]:
         while True:
@@ -305,11 +223,9 @@ class SlurmClient:
                 f"--format={','.join(fields)}",
                 *selection,
             ]
-            answer = self._call(argv)
-            if any(phrase in answer.stderr for phrase in NO_ACCOUNTING):
-                raise AccountingAbsentError(answer.words)
+            answer = self._commands.call(argv).with_accounting()
             if not self._leave_out_unknown(answer):
-                return parsing.parse_accounting(self._checked(answer), fields)
+                return parsing.parse_accounting(answer.checked(), fields)
 
     def _leave_out_unknown(self, answer: Answer) -> bool:
         """Whether sacct refused for a field that it lacks, which is not asked for again."""
@@ -326,75 +242,8 @@ class SlurmClient:
         Raises QueryError when there is no answer in time, or no such command;
         BackendUnavailableError where Slurm is not on this machine at all.
         """
-        answer = self._call(argv, cwd=cwd)
-        if any(phrase in answer.stderr for phrase in NO_ACCOUNTING):
-            raise AccountingAbsentError(answer.words)
-        return answer
+        return self._commands.call(argv, cwd=cwd).with_accounting()
 
     def ask_checked(self, *argv: str) -> str:
         """The stdout of a question that was answered; raises as `ask`, and for an exit code."""
-        return self._checked(self.ask(*argv))
-
-    def _checked(self, answer: Answer) -> str:
-        if answer.exit_code != 0:
-            raise QueryError(f"{answer.argv[0]} ended with {answer.exit_code}: {answer.words}")
-        return parsing.check_answer(answer.stdout, command=answer.argv[0])
-
-    def _call(
-        self, argv: Sequence[str], *, timeout_s: float | None = None, cwd: Path | None = None
-    ) -> Answer:
-        command = argv[0]
-        argv = for_cluster(argv, self._cluster)
-        limit_s = self._query_timeout_s if timeout_s is None else timeout_s
-        self.calls[command] = self.calls.get(command, 0) + 1
-        try:
-            return _run(argv, timeout_s=limit_s, cwd=cwd)
-        except FileNotFoundError as error:
-            if shutil.which(command) is None:
-                raise _missing(command) from error
-            raise QueryError(f"cannot start {command} in {cwd or Path.cwd()}: {error}") from error
-        except OSError as error:
-            raise QueryError(f"cannot start {command}: {error}") from error
-        except subprocess.TimeoutExpired as error:
-            said = f"{command} did not answer within {limit_s:g} s{_said_so_far(error)}"
-            raise QueryError(said) from error
-
-
-def _said_so_far(error: subprocess.TimeoutExpired) -> str:
-    lines = (error.stderr or b"").decode(errors="replace").strip().splitlines()
-    return f"; it said: {lines[-1]}" if lines else ""
-
-
-def _missing(command: str) -> BackendError:
-    """A login node may have some commands only; one that lacks ends no launch."""
-    if not is_installed():
-        return BackendUnavailableError(no_command(command))
-    kind = AccountingAbsentError if command == "sacct" else QueryError
-    return kind(no_command(command))
-
-
-def _who_answers(cluster: str | None) -> _Which:
-    return os.environ.get("PATH", ""), os.environ.get("SLURM_CONF", ""), cluster or ""
-
-
-def _run(argv: Sequence[str], *, timeout_s: float, cwd: Path | None) -> Answer:
-    """Run to the end; on a timeout or Ctrl-C the command ends with all that it started."""
-    with subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        env=scrubbed_environment(os.environ),
-        cwd=cwd,
-        # A group of its own: sites wrap these commands in scripts, whose children would live on.
-        start_new_session=True,
-    ) as process:
-        try:
-            stdout, stderr = process.communicate(timeout=timeout_s)
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            raise
-    return Answer(tuple(argv), process.returncode, stdout, stderr)
+        return self.ask(*argv).checked()

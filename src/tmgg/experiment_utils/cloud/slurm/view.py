@@ -13,7 +13,8 @@ from tmgg.experiment_utils.cloud.judging.job_identity import (
     token_in,
 )
 from tmgg.experiment_utils.cloud.judging.verdict import JobView
-from tmgg.experiment_utils.cloud.slurm.client import AccountingAbsentError, SlurmClient
+from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
+from tmgg.experiment_utils.cloud.slurm.commands import AccountingAbsentError
 from tmgg.experiment_utils.cloud.slurm.job_places import find_places
 from tmgg.experiment_utils.cloud.slurm.parsing import (
     JOB_ID,

@@ -10,7 +10,7 @@ from tests.experiment_utils.cloud.slurm.runner.conftest import paths_of, spawn
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import BackendError, QueryError, SubmissionError
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
-from tmgg.experiment_utils.cloud.slurm import client as slurm_client
+from tmgg.experiment_utils.cloud.slurm import cluster_names
 from tmgg.experiment_utils.files.atomic_file import write_json
 from tmgg.experiment_utils.run_folder.exit_record import read_exit_record
 from tmgg.experiment_utils.run_folder.registry import load_intent
@@ -133,7 +133,7 @@ def test_on_another_cluster_nothing_is_concluded_and_nothing_touched(
 ) -> None:
     spawn(runner)
     slurm.configure(cluster="other", jobs={})
-    slurm_client._clusters.clear()
+    cluster_names._names.clear()
     elsewhere = SlurmRunner(SlurmConfig(lost_grace_s=1e-6))
     for _ in range(3):
         state = elsewhere.poll(["run"])[0]
@@ -163,7 +163,7 @@ def test_a_job_that_sbatch_gave_to_another_cluster_is_looked_for_there_only(
         runner.retry("run")
     assert slurm.calls("scancel") == []
     slurm.configure(cluster="west")
-    slurm_client._clusters.clear()
+    cluster_names._names.clear()
     assert SlurmRunner(SlurmConfig()).poll(["run"])[0].note == "not yet known to the backend"
 
 

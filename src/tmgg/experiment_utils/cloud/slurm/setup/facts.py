@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tmgg.errors import BackendError
-from tmgg.experiment_utils.cloud.slurm.client import AccountingAbsentError
+from tmgg.experiment_utils.cloud.slurm.commands import AccountingAbsentError
 from tmgg.experiment_utils.cloud.slurm.site.site import Node, Settings, parse_list
 from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
 from tmgg.experiment_utils.files.trust import user_name

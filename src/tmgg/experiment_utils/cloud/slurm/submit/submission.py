@@ -23,11 +23,9 @@ from tmgg.errors import (
 )
 from tmgg.experiment_utils.cloud.judging.adoption import close_if_proven, may_still_submit
 from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
-from tmgg.experiment_utils.cloud.slurm.client import (
-    AccountingAbsentError,
-    ControllerSilentError,
-    SlurmClient,
-)
+from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
+from tmgg.experiment_utils.cloud.slurm.commands import AccountingAbsentError
+from tmgg.experiment_utils.cloud.slurm.sbatch_answer import ControllerSilentError
 from tmgg.experiment_utils.run_folder.ownership import forbid, is_forbidden, read_owner
 from tmgg.experiment_utils.run_folder.paths import JobFolder
 from tmgg.experiment_utils.run_folder.registry import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tmgg.errors import BackendError, BackendUnavailableError, QueryError, SubmissionError
 from tmgg.experiment_utils.cloud.runs import TaskRequest
-from tmgg.experiment_utils.cloud.slurm.client import AccountingAbsentError
+from tmgg.experiment_utils.cloud.slurm.commands import AccountingAbsentError
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.installed import HELPFUL_COMMANDS, missing_commands
 from tmgg.experiment_utils.cloud.slurm.refusal_words import knows_no_cluster, shortened

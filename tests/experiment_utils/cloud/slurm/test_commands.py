@@ -1,0 +1,101 @@
+"""The one file that starts Slurm commands: what they get, and what becomes of ones that hang."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.slurm.fake import FakeSlurm
+from tmgg.errors import BackendUnavailableError, QueryError
+from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
+from tmgg.experiment_utils.cloud.slurm.commands import AccountingAbsentError
+from tmgg.experiment_utils.cloud.slurm.installed import require_commands
+from tmgg.experiment_utils.cloud.slurm.sbatch_answer import ControllerSilentError
+
+
+@pytest.fixture
+def client(slurm: FakeSlurm) -> SlurmClient:
+    return SlurmClient()
+
+
+@pytest.fixture
+def script(folder: Path) -> Path:
+    path = folder / "job.sh"
+    path.write_text("#!/bin/bash\n#SBATCH --partition=gpu\n#SBATCH --job-name='a \"b\"'\ntrue\n")
+    return path
+
+
+@pytest.fixture
+def job_id(client: SlurmClient, script: Path) -> str:
+    return client.submit(script, comment="tmgg:abc", cwd=script.parent)
+
+
+def test_nothing_of_an_enclosing_job_reaches_slurms_commands(
+    client: SlurmClient, slurm: FakeSlurm, script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SLURM_JOB_ID", "SLURM_CPU_BIND", "SBATCH_PARTITION", "SQUEUE_FORMAT", "SRUN_X"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("SLURM_CONF", "/site/slurm.conf")
+    monkeypatch.setenv("SLURM_TIME_FORMAT", "relative")
+    monkeypatch.setenv("SLURMISH", "kept")
+    job_id = client.submit(script, comment="c", cwd=script.parent)
+    client.queue([job_id])
+    for call in slurm.calls():
+        assert call.env == {
+            "SLURM_CONF": "/site/slurm.conf",
+            "SLURM_TIME_FORMAT": "standard",
+            "SLURM_BITSTR_LEN": "0",
+        }
+    assert slurm.only_job["environment"]["SLURMISH"] == "kept"
+
+
+def test_an_sbatch_that_hangs_is_given_up_with_all_that_it_started(
+    slurm: FakeSlurm, script: Path
+) -> None:
+    slurm.break_command("sbatch", delay_s=20)
+    client = SlurmClient(submit_timeout_s=0.4)
+    with pytest.raises(ControllerSilentError, match=r"sbatch did not answer within 0\.4 s"):
+        client.submit(script, comment="c", cwd=script.parent)
+    left = subprocess.run(["pgrep", "-f", str(script)], capture_output=True, text=True)
+    assert left.stdout == ""
+
+
+def test_what_a_command_said_before_it_was_given_up_is_told(slurm: FakeSlurm) -> None:
+    words = "cannot stat file /nonexistent, retrying in 1sec up to 60sec"
+    command = slurm.bin_folder / "scontrol"
+    command.write_text(f'#!/bin/sh\necho "{words}" >&2\nexec sleep 60\n')
+    with pytest.raises(QueryError, match=rf"within 0\.4 s; it said: {words}"):
+        SlurmClient(query_timeout_s=0.4).job_details("1")
+
+
+def test_a_machine_without_slurm_says_so_and_what_to_use_instead(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for ask in (require_commands, SlurmClient().partitions, lambda: SlurmClient().queue(["1"])):
+        with pytest.raises(BackendUnavailableError) as caught:
+            ask()
+        message = str(caught.value)
+        assert "is not on PATH: this machine has no Slurm commands" in message
+        assert "hydra/launcher=tmgg_local (LocalRunner in Python)" in message
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [("sacct", AccountingAbsentError), ("squeue", QueryError), ("scancel", QueryError)],
+)
+def test_one_command_that_lacks_is_named_and_the_others_go_on(
+    client: SlurmClient,
+    slurm: FakeSlurm,
+    job_id: str,
+    command: str,
+    kind: type[QueryError],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", str(slurm.bin_folder))
+    (slurm.bin_folder / command).unlink()
+    asks = {"sacct": client.accounting, "squeue": client.queue, "scancel": client.cancel}
+    with pytest.raises(kind, match=f"{command} is not on PATH, though other commands") as caught:
+        asks[command]([job_id])
+    assert "no Slurm commands" not in str(caught.value)
+    assert client.job_details(job_id)["JobId"] == job_id
