@@ -229,4 +229,4 @@ class SubmitLimitError(SubmissionError):
 
 
 class SubmissionUnknownError(SubmissionError):
-    """Whether the job was accepted cannot be told yet; it is never resubmitted blindly."""
+    """Whether the job was accepted is not known yet; it is never resubmitted blindly."""

@@ -80,7 +80,7 @@ def test_a_name_with_a_comma_is_one_name() -> None:
     assert split_names("lr,,time", TABLE) == ["lr", "time"]
 
 
-def test_names_that_are_taken_are_told_in_full() -> None:
+def test_names_that_are_taken_are_reported_in_full() -> None:
     names = [("time", ""), ("time", "metrics.time"), ("lr", "overrides.a.lr"), ("n", "metrics.n")]
     assert names_apart(names) == ["time", "metrics.time", "lr", "n"]
     assert names_apart([("lr", "overrides.a.lr"), ("lr", "metrics.lr")]) == [

@@ -34,7 +34,7 @@ def state(run_id: str = "r", status: str = "running", **more: object) -> RunStat
         (state(status="failed", reason="OOM"), "run r: failed"),
     ],
 )
-def test_a_single_run_is_told_in_full(given: RunState, line: str) -> None:
+def test_a_single_run_is_reported_in_full(given: RunState, line: str) -> None:
     progress = SweepProgress(total=1)
     progress.observe([given])
 
@@ -61,7 +61,7 @@ def test_many_runs_are_counted_with_the_reasons_they_wait_for_and_failed_for() -
     ]
 
 
-def test_what_could_not_be_found_out_is_told_once() -> None:
+def test_what_could_not_be_found_out_is_reported_once() -> None:
     progress = SweepProgress(total=2)
     progress.observe([state("a", note="no answer"), state("b", note="no answer")])
 
@@ -99,7 +99,9 @@ def test_nothing_is_left_when_all_have_ended() -> None:
         (Ranking("absent"), None),
     ],
 )
-def test_the_best_so_far_is_told_with_what_makes_it_so(ranking: Ranking, line: str | None) -> None:
+def test_the_best_so_far_is_reported_with_what_makes_it_so(
+    ranking: Ranking, line: str | None
+) -> None:
     metrics = {
         "a": {"val_loss": 3.0, "accuracy": 0.5},
         "b": {"val_loss": 0.5},
@@ -226,7 +228,7 @@ def test_on_a_terminal_a_sweep_has_a_line_for_each_thing() -> None:
     assert " 1 of 2" in shown
 
 
-def test_a_failure_is_told_by_name_and_cause_as_soon_as_it_is_seen() -> None:
+def test_a_failure_is_reported_by_name_and_cause_as_soon_as_it_is_seen() -> None:
     out, clock = io.StringIO(), FakeClock()
     console = Console(file=out, force_terminal=False)
     progress = SweepProgress(total=9, monotonic=clock.monotonic)

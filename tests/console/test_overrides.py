@@ -55,7 +55,7 @@ def test_no_title_is_too_strange(title: str) -> None:
     typed(title)
 
 
-def test_only_what_varies_is_told_and_everything_of_a_run_that_is_alone() -> None:
+def test_only_what_varies_is_reported_and_everything_of_a_run_that_is_alone() -> None:
     rows = [{"a": "1", "b": "2"}, {"a": "1", "b": "3", "c": "4"}]
     assert varying(rows) == ["b", "c"]
     assert varying(rows[:1]) == ["a", "b"]

@@ -39,16 +39,16 @@ def test_the_time_left_is_that_of_the_waiting_in_the_places_there_are(
     assert after_two_of_a_minute(**others).seconds_left(left, now) == pytest.approx(seconds)
 
 
-def test_nothing_is_told_while_none_goes_on() -> None:
+def test_nothing_is_reported_while_none_goes_on() -> None:
     pace = after_two_of_a_minute(c="pending")
     assert pace.seconds_left(8, 60 + 61) is None
 
 
-def test_nothing_is_told_of_runs_that_take_longer_than_the_others_did() -> None:
+def test_nothing_is_reported_of_runs_that_take_longer_than_the_others_did() -> None:
     assert after_two_of_a_minute(c="running").seconds_left(1, 130) is None
 
 
-def test_nothing_is_told_before_two_have_ended_that_were_seen_to_begin() -> None:
+def test_nothing_is_reported_before_two_have_ended_that_were_seen_to_begin() -> None:
     pace = Pace()
     pace.observe(states(a="completed", b="running", c="running"), 0)
     pace.observe(states(b="completed"), 30)

@@ -87,7 +87,7 @@ def test_failures_come_with_kind_reason_advice_and_logs(
     assert "1 of 2 runs failed" in err
 
 
-def test_failures_of_one_cause_are_told_together_and_each_run_once(
+def test_failures_of_one_cause_are_listed_together_and_each_run_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def failed(run_id: str, message: str) -> ExperimentResult:
@@ -111,7 +111,7 @@ def test_failures_of_one_cause_are_told_together_and_each_run_once(
     assert all(err.count(f"run {name}\n") == 1 for name in "abc")
 
 
-def test_of_many_failures_the_first_are_told_and_the_rest_counted(
+def test_of_many_failures_the_first_are_reported_and_the_rest_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     many = [result(f"r{n}", status="failed", error_message="why") for n in range(15)]

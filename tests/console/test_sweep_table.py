@@ -117,7 +117,7 @@ def test_of_a_sweep_with_two_failures_these_are_named(
         assert max(map(len, [head, *lines[:12]])) <= width
 
 
-def test_what_has_no_room_is_told_in_one_line_with_the_cure(
+def test_what_has_no_room_is_reported_in_one_line_with_the_cure(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = printed(two_models_by_two_seeds(), 80, capsys, monkeypatch)
@@ -230,7 +230,7 @@ def test_a_run_of_which_no_time_is_known_has_an_empty_cell_not_zero() -> None:
     assert [each["duration_seconds"] for each in flatten(rows)] == [754.0, None]
 
 
-def test_a_metric_that_no_run_has_is_told_with_those_there_are(
+def test_a_metric_that_no_run_has_is_reported_with_those_there_are(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rows = [row(n, f"n={n}", metrics={"val_loss": n, "acc": 1}) for n in range(2)]

@@ -62,7 +62,7 @@ _CELLS = st.lists(st.text("ab ", min_size=0, max_size=30), min_size=2, max_size=
     st.lists(st.builds(lambda cells, rank: (cells, rank), _CELLS, st.integers(1, 3)), max_size=8),
     st.integers(1, 120),
 )
-def test_every_cell_that_is_shown_is_whole_and_the_rest_is_told(
+def test_every_cell_that_is_shown_is_whole_and_the_rest_is_reported(
     table: list[tuple[list[str], int]], width: int
 ) -> None:
     given_columns = [
@@ -76,7 +76,7 @@ def test_every_cell_that_is_shown_is_whole_and_the_rest_is_told(
     assert seen >= {column.name for column in given_columns if any(column.cells)}
 
 
-def test_what_is_left_out_is_told_in_one_line_that_fits() -> None:
+def test_what_is_left_out_is_reported_in_one_line_that_fits() -> None:
     names = [f"metric_{number}" for number in range(9)]
     how = "--columns NAME,... shows them"
     assert render_left_out([], how=how) == ""

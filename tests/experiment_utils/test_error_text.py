@@ -24,7 +24,7 @@ class _AbyssError(Exception):
         (_AbyssError(), "(its text cannot be had: _AbyssError)"),
     ],
 )
-def test_an_exception_whose_text_raises_is_told_by_what_it_raises(
+def test_an_exception_whose_text_raises_is_reported_by_what_it_raises(
     error: Exception, text: str
 ) -> None:
     assert text_of(error) == text

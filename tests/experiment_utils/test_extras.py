@@ -26,7 +26,7 @@ def test_what_came_from_a_place_here_comes_from_there_again(
 
 
 @pytest.mark.parametrize("noted", [{}, {"url": "file:///gone", "dir_info": {}}])
-def test_where_the_source_is_unknown_or_gone_both_ways_are_told(noted: dict[str, Any]) -> None:
+def test_where_the_source_is_unknown_or_gone_both_ways_are_reported(noted: dict[str, Any]) -> None:
     told = command_for("top", noted)
     assert told == 'pip install "tmgg[top]", or in a clone of TMGG: pip install ".[top]"'
 

@@ -90,7 +90,7 @@ class Touch:
         return os.mknod, (str(self._mark),)
 
 
-def test_what_comes_from_the_environment_is_told_as_written(
+def test_what_comes_from_the_environment_is_reported_as_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "hunter2hunter2")
@@ -117,7 +117,7 @@ def test_what_comes_from_the_environment_is_told_as_written(
     }
 
 
-def test_overrides_are_told_as_written() -> None:
+def test_overrides_are_reported_as_written() -> None:
     texts = OmegaConf.create(["+tok=${oc.env:SECRET_TOKEN}", "+y=${fails:1}", "x=1"])
     assert as_written(texts) == ["+tok=${oc.env:SECRET_TOKEN}", "+y=${fails:1}", "x=1"]
 

@@ -109,7 +109,7 @@ def test_closures_modules_beside_the_script_and_typed_configs_travel(app: Path) 
         assert (task.parent / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_failures_are_told_once_and_hydra_says_no_more(app: Path) -> None:
+def test_failures_are_reported_once_and_hydra_says_no_more(app: Path) -> None:
     ended = _run(app, "-m", "hydra/launcher=tmgg_local", "x=13,16,1")
 
     assert ended.returncode == 1

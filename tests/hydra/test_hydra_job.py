@@ -55,7 +55,7 @@ def test_numbers_of_numpy_and_torch_become_pythons() -> None:
     assert job_returns.metrics_of({"a": numpy.float32(0.5), "b": numpy.arange(3)}) == {"a": 0.5}
 
 
-def test_an_exception_that_cannot_be_opened_again_is_told_in_words() -> None:
+def test_an_exception_that_cannot_be_opened_again_is_reported_in_words() -> None:
     sent = job_returns.portable(_failed(DemandingError(13, "thirteen")))
 
     opened = pickle.loads(pickle.dumps(sent))
@@ -90,7 +90,7 @@ class MuteAtHomeError(MuteError):
 
 
 @pytest.mark.parametrize("kind", [MuteError, MuteAtHomeError])
-def test_an_exception_without_a_text_is_told_by_its_class_and_its_traceback(
+def test_an_exception_without_a_text_is_reported_by_its_class_and_its_traceback(
     kind: type[MuteError],
 ) -> None:
     try:
@@ -103,7 +103,7 @@ def test_an_exception_without_a_text_is_told_by_its_class_and_its_traceback(
     assert "raise kind" in told.__notes__[0]
 
 
-def test_an_exception_that_opens_as_something_else_is_told_in_words() -> None:
+def test_an_exception_that_opens_as_something_else_is_reported_in_words() -> None:
     class TurningError(Exception):
         def __reduce__(self) -> tuple[Any, ...]:
             return str, ("text",)

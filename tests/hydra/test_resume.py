@@ -110,7 +110,7 @@ def test_what_hydra_sets_in_the_environment_tells_runs_apart(project: Project) -
     assert "1 differs from an earlier run in hydra.job.env_set.SHIFT" in other
 
 
-def test_a_mended_script_runs_and_what_it_made_before_is_told(project: Project) -> None:
+def test_a_mended_script_runs_and_what_it_made_before_is_reported(project: Project) -> None:
     project.write("broken", "")
     project.run("a.py", *LOCAL, "x=1,2,3", code=1)
     (project.folder / "broken").unlink()
@@ -188,7 +188,7 @@ def test_code_outside_the_scripts_folder_and_the_environment_it_reads_belong_to_
     assert not [path for path in records if "31415926" in path.read_text()]
 
 
-def test_the_jobs_number_in_a_text_and_a_given_folder_count_and_places_that_may_be_inputs_are_told(
+def test_the_jobs_number_in_a_text_and_a_given_folder_count_and_places_that_may_be_inputs_are_named(
     project: Project,
 ) -> None:
     project.write("app.yaml", "x: 1\nfold: fold_${hydra:job.num}\nmodel: ${hydra:sweep.dir}/m\n")
@@ -203,7 +203,7 @@ def test_the_jobs_number_in_a_text_and_a_given_folder_count_and_places_that_may_
     assert "1 differs from an earlier run in model" in project.run("a.py", *RESUME, *given)
 
 
-def test_what_the_guarded_part_sets_in_another_module_is_told_when_it_is_submitted(
+def test_what_the_guarded_part_sets_in_another_module_is_reported_when_it_is_submitted(
     project: Project,
 ) -> None:
     started = 'if __name__ == "__main__":\n'
@@ -215,7 +215,9 @@ def test_what_the_guarded_part_sets_in_another_module_is_told_when_it_is_submitt
     assert "is set in the part of" not in project.run("b.py", *LOCAL, "x=1")
 
 
-def test_a_script_that_was_renamed_is_told_and_its_results_are_not_taken(project: Project) -> None:
+def test_a_script_that_was_renamed_is_reported_and_its_results_are_not_taken(
+    project: Project,
+) -> None:
     project.run("a.py", *LOCAL, "x=1,2")
     (project.folder / "a.py").rename(project.folder / "c.py")
     printed = project.run("c.py", *RESUME, "x=1,2")
@@ -300,7 +302,7 @@ def test_what_the_scripts_guarded_part_has_set_counts(
     assert "resume: 1 of 1 recognised" in printed[2]
 
 
-def test_what_an_override_stands_for_is_resolved_in_the_job_and_nowhere_told(
+def test_what_an_override_stands_for_is_resolved_in_the_job_and_nowhere_reported(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "hunter2hunter2")

@@ -216,7 +216,7 @@ def test_hydra_settings_that_only_act_in_hydras_jobs_are_refused(lab: Lab) -> No
         assert "Add -m" in ended.err
 
 
-def test_a_failed_run_is_told_with_reason_traceback_and_advice(lab: Lab) -> None:
+def test_a_failed_run_is_reported_with_reason_traceback_and_advice(lab: Lab) -> None:
     ended = lab.run("hydra/launcher=tmgg_slurm", "x=raise")
 
     assert ended.code == 1

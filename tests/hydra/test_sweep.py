@@ -74,7 +74,7 @@ def test_what_is_sent_is_what_hydra_would_run_here(lab: Lab) -> None:
         assert here == there
 
 
-def test_the_best_is_told_and_a_summary_for_programs_is_left_in_the_sweeps_folder(
+def test_the_best_is_reported_and_a_summary_for_programs_is_left_in_the_sweeps_folder(
     lab: Lab,
 ) -> None:
     ended = lab.run(
@@ -133,7 +133,7 @@ def test_no_run_waits_for_another_below_parallelism(lab: Lab) -> None:
     assert lab.slurm.most_at_once == 4
 
 
-def test_a_failing_run_does_not_stop_the_others_and_all_are_told(lab: Lab) -> None:
+def test_a_failing_run_does_not_stop_the_others_and_all_are_reported(lab: Lab) -> None:
     ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "x=1,raise,die,4", "hydra.sweep.dir=sweep")
 
     assert ended.code == 1

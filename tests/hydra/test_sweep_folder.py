@@ -95,7 +95,7 @@ def test_a_note_that_is_damaged_or_gone_bars_nobody(runner: SlurmRunner, tmp_pat
     launch(runner, tmp_path, "b-0")
 
 
-def test_a_folder_that_cannot_be_written_is_told(
+def test_a_folder_that_cannot_be_written_is_reported(
     runner: SlurmRunner, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / ".tmgg").write_text("")

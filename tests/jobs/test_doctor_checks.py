@@ -145,13 +145,13 @@ def test_limits_of_an_account_are_found(row: dict[str, str], words: str) -> None
         ({"JobRequeue": "0"}, "not started again"),
     ],
 )
-def test_settings_of_the_site_that_matter_are_told(change: dict[str, str], words: str) -> None:
+def test_settings_of_the_site_that_matter_are_reported(change: dict[str, str], words: str) -> None:
     found = policies.check_site(CONFIG, {**SITE, **change})
     warnings = [finding for finding in found if finding.level == "warning"]
     assert [words in finding.text for finding in warnings] == [True]
 
 
-def test_without_accounts_a_short_memory_is_told() -> None:
+def test_without_accounts_a_short_memory_is_reported() -> None:
     settings = {"AccountingStorageType": "accounting_storage/none", "MinJobAge": "2 sec"}
     texts = [finding.text for finding in policies.check_site(CONFIG, {**SITE, **settings})]
     assert any("forgets finished jobs after 2 s" in text for text in texts)
@@ -166,7 +166,7 @@ def test_without_accounts_a_short_memory_is_told() -> None:
         ("CANCEL", True, "warning", "are then lost"),
     ],
 )
-def test_preemption_is_told(mode: str, requeue: bool | None, level: str, words: str) -> None:
+def test_preemption_is_reported(mode: str, requeue: bool | None, level: str, words: str) -> None:
     partition = {**PARTITION, "PreemptMode": mode}
     higher = {**PARTITION, "PriorityTier": "20"}
     config = replace(CONFIG, requeue=requeue)

@@ -67,7 +67,7 @@ def test_the_list_of_runs_is_what_is_printed(
     assert f"$ tmgg-jobs list --runs\n{capsys.readouterr().out}\n" in TEXT
 
 
-def test_the_explanation_of_a_run_that_waits_is_what_is_told(tmp_path: Path) -> None:
+def test_the_explanation_of_a_run_that_waits_is_what_is_reported(tmp_path: Path) -> None:
     told = explain_run(*known(*RUNS[-1], tmp_path))
     (reason,) = told["reasons"]
     lines = [

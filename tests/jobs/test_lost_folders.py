@@ -53,7 +53,7 @@ def first(sweep: str) -> RunPaths:
 
 
 @pytest.mark.parametrize("command", ["show", "explain", "collect", "wait", "retry", "cancel"])
-def test_it_is_told_as_removed_with_what_its_exit_record_says(
+def test_it_is_reported_as_removed_with_what_its_exit_record_says(
     sweep: str, tmgg_jobs: Jobs, command: str
 ) -> None:
     for name in (sweep, f"{sweep}-0"):

@@ -40,7 +40,7 @@ def test_each_model_of_a_partition_is_tried(empty: Path, tmgg_jobs: Jobs, slurm:
     assert scripts == ["--test-only"] * 3
 
 
-def test_a_job_that_starts_nowhere_is_told_with_the_sites_words(
+def test_a_job_that_starts_nowhere_is_reported_with_the_sites_words(
     empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
 ) -> None:
     slurm.add_rule("account", "Name an account.", allowed=())

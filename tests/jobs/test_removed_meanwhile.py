@@ -70,7 +70,7 @@ def is_told(done: Ended) -> bool:
 
 
 @pytest.mark.parametrize("command", ALONE)
-def test_a_run_that_is_removed_meanwhile_is_told_as_such_or_as_it_was(
+def test_a_run_that_is_removed_meanwhile_is_reported_as_such_or_as_it_was(
     here: Path, tmgg_jobs: Jobs, removing: Removing, command: str
 ) -> None:
     name, *options = command.split()

@@ -49,7 +49,7 @@ def test_a_site_without_rules_is_asked_little_and_nothing_is_submitted(
     assert not slurm.jobs
 
 
-def test_of_a_wrapper_that_prints_a_banner_only_the_version_is_told(
+def test_of_a_wrapper_that_prints_a_banner_only_the_version_is_reported(
     empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
 ) -> None:
     banner = "**** Welcome to slurm at Site 7.1 ****\nslurm-wlm 22.05.8\nBye.\n"

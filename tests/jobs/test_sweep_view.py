@@ -106,7 +106,9 @@ def test_logs_prints_one_log_for_each_cause(sweep: str, tmgg_jobs: Jobs) -> None
     assert tmgg_jobs("logs", sweep, "--follow").code == 2
 
 
-def test_why_runs_wait_is_told_once_for_all(empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm) -> None:
+def test_why_runs_wait_is_reported_once_for_all(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
+) -> None:
     runner = SlurmRunner(SlurmConfig(nodes=1, ray_bootstrap="none"))
     known = runner.spawn_sweep([task("good", x=x) for x in range(3)], mode="separate")
     told = tmgg_jobs("explain", known.sweep_id)

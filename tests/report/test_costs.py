@@ -53,7 +53,7 @@ def test_runs_of_which_nothing_says_what_they_held_are_counted() -> None:
     assert (alone.total, alone.not_measured) == (0, 1)
 
 
-def test_of_a_packed_job_the_part_that_no_run_had_is_told() -> None:
+def test_of_a_packed_job_the_part_that_no_run_had_is_reported() -> None:
     runs = [run(n, unit=Unit(cpus=2.0), allocation="sweep.1") for n in range(2)]
     job = Allocation(unit=Unit(cpus=8.0), seconds=7200.0)
     costs = add_costs(runs, {"sweep.1": job})

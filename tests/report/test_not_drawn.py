@@ -20,7 +20,7 @@ def test_runs_without_a_number_are_counted() -> None:
     ]
 
 
-def test_what_is_beyond_the_bounds_of_figures_is_told() -> None:
+def test_what_is_beyond_the_bounds_of_figures_is_reported() -> None:
     curves = [Curve(f"c{n}", [(0.0, 1.0), (1.0, 2.0)]) for n in range(20)]
     runs = [
         run(n, overrides={"lr": f"{n}", **{f"k{k}": f"{n}" for k in range(10)}}, curves=curves)

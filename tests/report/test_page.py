@@ -139,7 +139,7 @@ def words_of(shown: Report) -> str:
     return " ".join(Page(render_page(shown)).texts)
 
 
-def test_runs_that_were_not_measured_are_told() -> None:
+def test_runs_that_were_not_measured_are_reported() -> None:
     known = report()
     words = words_of(replace(known, runs=[*known.runs[1:], run(0, unit=Unit())]))
     assert "Not all is in it: 1 of 12 runs were not measured." in words
@@ -148,7 +148,7 @@ def test_runs_that_were_not_measured_are_told() -> None:
     assert "Not known: 3 of 3 runs were not measured." in none
 
 
-def test_what_a_packed_job_held_without_a_run_is_told() -> None:
+def test_what_a_packed_job_held_without_a_run_is_reported() -> None:
     runs = [run(n, unit=Unit(cpus=1.0), allocation="s.1") for n in range(2)]
     job = Allocation(unit=Unit(cpus=4.0), seconds=4000.0)
     whole = replace(report(), runs=runs, allocations={"s.1": job})

@@ -115,7 +115,7 @@ def test_whoever_waits_gets_the_result_although_the_controller_died(
             assert trial.finish(waiting).answer["status"] == "completed"
 
 
-def test_a_failure_is_told_after_the_grace_without_the_controller(
+def test_a_failure_is_reported_after_the_grace_without_the_controller(
     trial: Trial, cluster: Cluster
 ) -> None:
     if slurm_version(root_of(cluster.options.release)) >= (26, 5):

@@ -92,7 +92,7 @@ def test_a_time_limit_of_a_minute_ends_an_experiment_that_ignores_term(trial: Tr
 
 
 @pytest.mark.smoke
-def test_a_batch_script_that_is_killed_is_told_at_once(trial: Trial) -> None:
+def test_a_batch_script_that_is_killed_is_reported_at_once(trial: Trial) -> None:
     run_id = trial.held()
     waiting = trial.start("result", run_id)
     kill_batch_script(trial, run_id)
@@ -103,7 +103,7 @@ def test_a_batch_script_that_is_killed_is_told_at_once(trial: Trial) -> None:
     assert len(trial.starts(run_id)) == 1
 
 
-def test_a_setup_command_that_kills_the_batch_script_is_told_at_once(trial: Trial) -> None:
+def test_a_setup_command_that_kills_the_batch_script_is_reported_at_once(trial: Trial) -> None:
     run_id = trial.spawn(slurm={"setup_commands": ["kill -9 $$"]})
     with within(10):
         result = trial.result(run_id)

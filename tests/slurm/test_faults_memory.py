@@ -24,7 +24,7 @@ def limited(cluster: Cluster) -> Iterator[None]:
         yield
 
 
-def test_an_experiment_that_exceeds_its_memory_is_told(limited: None, trial: Trial) -> None:
+def test_an_experiment_that_exceeds_its_memory_is_reported(limited: None, trial: Trial) -> None:
     run_id = trial.spawn("allocate", megabytes=600, slurm=LITTLE)
     with within(20):
         result = trial.result(run_id)
@@ -33,7 +33,7 @@ def test_an_experiment_that_exceeds_its_memory_is_told(limited: None, trial: Tri
     assert len(trial.starts(run_id)) == 1
 
 
-def test_a_setup_command_that_exceeds_the_memory_is_told(limited: None, trial: Trial) -> None:
+def test_a_setup_command_that_exceeds_the_memory_is_reported(limited: None, trial: Trial) -> None:
     fill = "python -c 'block = bytearray(600_000_000); block[::1024] = bytes(len(block[::1024]))'"
     run_id = trial.spawn(slurm={**LITTLE, "setup_commands": [fill]})
     with within(20):
@@ -42,7 +42,7 @@ def test_a_setup_command_that_exceeds_the_memory_is_told(limited: None, trial: T
     assert trial.starts(run_id) == []
 
 
-def test_a_job_script_that_is_killed_for_memory_is_told(limited: None, trial: Trial) -> None:
+def test_a_job_script_that_is_killed_for_memory_is_reported(limited: None, trial: Trial) -> None:
     fill = "block=$(head --bytes=400000000 /dev/zero | tr '\\0' x)"
     run_id = trial.spawn(slurm={**LITTLE, "setup_commands": [fill]})
     with within(20):
@@ -50,7 +50,7 @@ def test_a_job_script_that_is_killed_for_memory_is_told(limited: None, trial: Tr
     assert result["failure"]["kind"] == "out_of_memory", result["failure"]
 
 
-def test_a_memory_error_of_python_is_told(trial: Trial) -> None:
+def test_a_memory_error_of_python_is_reported(trial: Trial) -> None:
     run_id = trial.spawn(
         "allocate", megabytes=3000, slurm={"setup_commands": ["ulimit -v 2000000"]}
     )

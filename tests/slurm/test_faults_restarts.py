@@ -77,7 +77,7 @@ def test_preemption_with_requeue_runs_again(trial: Trial) -> None:
     assert len(trial.starts(run_id)) == 2
 
 
-def test_preemption_without_requeue_is_told(trial: Trial) -> None:
+def test_preemption_without_requeue_is_reported(trial: Trial) -> None:
     trial.settings |= {"partition": "scavenge", "requeue": False}
     run_id = trial.held()
     waiting = trial.start("result", run_id)

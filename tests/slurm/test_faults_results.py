@@ -38,7 +38,7 @@ def test_an_output_folder_that_cannot_be_written_is_an_error_and_submits_nothing
     assert trial.jobs() == []
 
 
-def test_a_disk_that_is_full_when_the_job_begins_is_told(trial: Trial) -> None:
+def test_a_disk_that_is_full_when_the_job_begins_is_reported(trial: Trial) -> None:
     trial.settings |= {"lost_grace_s": 3.0, "poll_interval_s": 1.0}
     with small_disk(trial.login, "slurm_outputs"):
         run_id = trial.spawn(slurm={"extra_args": ["--hold"]})
@@ -55,7 +55,7 @@ def test_a_disk_that_is_full_when_the_job_begins_is_told(trial: Trial) -> None:
         assert trial.call("retry", run_id).error is None
 
 
-def test_a_disk_that_is_full_when_the_result_is_written_is_told_and_a_retry_repeats(
+def test_a_disk_that_is_full_when_the_result_is_written_is_reported_and_a_retry_repeats(
     trial: Trial,
 ) -> None:
     trial.settings |= {"lost_grace_s": 3.0, "poll_interval_s": 1.0}
@@ -76,7 +76,7 @@ def test_a_disk_that_is_full_when_the_result_is_written_is_told_and_a_retry_repe
     assert len(trial.starts(run_id)) == 2
 
 
-def test_a_run_folder_made_read_only_before_the_job_begins_is_told(trial: Trial) -> None:
+def test_a_run_folder_made_read_only_before_the_job_begins_is_reported(trial: Trial) -> None:
     run_id = trial.spawn(slurm={"extra_args": ["--hold"]})
     trial.files(run_id).folder.chmod(0o500)
     trial.login.run("scontrol", "release", trial.job_id(run_id))
@@ -172,7 +172,7 @@ def test_a_result_that_appears_seconds_after_the_end_is_waited_for(trial: Trial)
     assert (result["status"], result["metrics"]["value"]) == ("completed", 1.0)
 
 
-def test_a_result_that_never_appears_is_told_after_the_grace(trial: Trial) -> None:
+def test_a_result_that_never_appears_is_reported_after_the_grace(trial: Trial) -> None:
     trial.settings |= {"lost_grace_s": 5.0, "poll_interval_s": 1.0}
     run_id = _ended(trial, "late")
     with within(12):

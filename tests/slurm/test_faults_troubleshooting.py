@@ -52,7 +52,7 @@ def test_a_request_that_no_node_can_meet_is_refused_at_once(trial: Trial) -> Non
 
 
 @pytest.mark.parametrize("experiment", ["use_cuda", "train_on_gpu"])
-def test_cuda_that_is_missing_is_told(trial: Trial, experiment: str) -> None:
+def test_cuda_that_is_missing_is_reported(trial: Trial, experiment: str) -> None:
     # torch leaves its cache in the temporary folder; others' tests look for leftovers in /tmp.
     own_folder = {"setup_commands": ["export TMPDIR=$PWD"]}
     run_id = trial.spawn(experiment, slurm={"gpus_per_task": 1, **own_folder})
@@ -71,7 +71,7 @@ def test_cuda_that_is_missing_is_told(trial: Trial, experiment: str) -> None:
         ("cd /no/such/folder", "No such file or directory"),
     ],
 )
-def test_a_setup_command_that_fails_is_told(trial: Trial, setup: str, words: str) -> None:
+def test_a_setup_command_that_fails_is_reported(trial: Trial, setup: str, words: str) -> None:
     run_id = trial.spawn(slurm={"setup_commands": [setup]})
     with within(15):
         result = trial.result(run_id)
@@ -81,7 +81,7 @@ def test_a_setup_command_that_fails_is_told(trial: Trial, setup: str, words: str
     assert trial.starts(run_id) == []
 
 
-def test_an_interpreter_that_is_missing_is_told(trial: Trial) -> None:
+def test_an_interpreter_that_is_missing_is_reported(trial: Trial) -> None:
     run_id = trial.spawn(slurm={"python": "/opt/gone/bin/python"})
     with within(15):
         result = trial.result(run_id)
@@ -90,7 +90,7 @@ def test_an_interpreter_that_is_missing_is_told(trial: Trial) -> None:
     assert "conda activate" in result["failure"]["hint"]
 
 
-def test_an_interpreter_without_tmgg_is_told(trial: Trial) -> None:
+def test_an_interpreter_without_tmgg_is_reported(trial: Trial) -> None:
     run_id = trial.spawn(
         slurm={"python": "/usr/bin/python3", "setup_commands": ["unset PYTHONPATH"]}
     )
@@ -100,7 +100,7 @@ def test_an_interpreter_without_tmgg_is_told(trial: Trial) -> None:
     assert "No module named 'tmgg'" in result["failure"]["message"]
 
 
-def test_a_ray_that_is_too_old_is_told(trial: Trial) -> None:
+def test_a_ray_that_is_too_old_is_reported(trial: Trial) -> None:
     metadata = "Metadata-Version: 2.1\nName: ray\nVersion: 2.49.0\n"
     trial.login.write("old/ray-2.49.0.dist-info/METADATA", metadata)
     old = f"export PYTHONPATH={trial.login.folder}/old:$PYTHONPATH"
@@ -114,7 +114,7 @@ def test_a_ray_that_is_too_old_is_told(trial: Trial) -> None:
 
 
 @pytest.mark.parametrize("target", ["trials:import_absent", "no_such_module:run"])
-def test_a_module_that_is_missing_is_told(trial: Trial, target: str) -> None:
+def test_a_module_that_is_missing_is_reported(trial: Trial, target: str) -> None:
     with within(15):
         reply = trial.call("run", None, config={"experiment": {"_target_": target}})
     failure = reply.answer["failure"]
@@ -123,7 +123,7 @@ def test_a_module_that_is_missing_is_told(trial: Trial, target: str) -> None:
     assert "slurm_setup_commands" in failure["hint"]
 
 
-def test_an_experiment_that_returns_no_result_is_told(trial: Trial) -> None:
+def test_an_experiment_that_returns_no_result_is_reported(trial: Trial) -> None:
     run_id = trial.spawn("text")
     with within(15):
         result = trial.result(run_id)
@@ -134,7 +134,7 @@ def test_an_experiment_that_returns_no_result_is_told(trial: Trial) -> None:
 
 @pytest.mark.ray
 @pytest.mark.long
-def test_ray_whose_port_is_taken_is_told(trial: Trial) -> None:
+def test_ray_whose_port_is_taken_is_reported(trial: Trial) -> None:
     holder = (
         "python -c 'import socket, time; s = socket.create_server((\"\", 6399)); time.sleep(180)'"
     )
@@ -149,7 +149,7 @@ def test_ray_whose_port_is_taken_is_told(trial: Trial) -> None:
 
 @pytest.mark.ray
 @pytest.mark.long
-def test_ray_whose_head_cannot_be_reached_is_told(trial: Trial, cluster: Cluster) -> None:
+def test_ray_whose_head_cannot_be_reached_is_reported(trial: Trial, cluster: Cluster) -> None:
     cut_off = cluster.machine("node2")
     to_ray = ["ipproto", "tcp", "dport", "6379", "lookup", "99"]
     cut_off.run_as_root(["ip", "route", "add", "blackhole", "default", "table", "99"])

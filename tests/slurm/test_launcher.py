@@ -86,7 +86,7 @@ def test_a_failure_comes_back_with_traceback_and_exit_code(lab: Login) -> None:
     assert 'raise ValueError("the loss is purple")' in done.stderr
 
 
-def test_a_partition_that_does_not_exist_is_told_in_slurms_words(lab: Login) -> None:
+def test_a_partition_that_does_not_exist_is_reported_in_slurms_words(lab: Login) -> None:
     done = lab.run(
         *TMGG_EXPERIMENT,
         *OWN,

@@ -44,7 +44,7 @@ def trial(network: Cluster, request: pytest.FixtureRequest) -> Iterator[Trial]:
     login.cancel_all()
 
 
-def test_an_end_is_told_at_once_where_its_files_were_looked_for_before(trial: Trial) -> None:
+def test_an_end_is_reported_at_once_where_its_files_were_looked_for_before(trial: Trial) -> None:
     run_id = trial.held()
     assert trial.state(run_id)["status"] == "running"
     trial.go()

@@ -60,7 +60,7 @@ def listed(trial: Trial) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.timeout(580)
-def test_a_run_of_the_other_cluster_is_told_as_such_and_never_touched(
+def test_a_run_of_the_other_cluster_is_reported_as_such_and_never_touched(
     trials: tuple[Trial, Trial],
 ) -> None:
     here, there = trials

@@ -45,7 +45,7 @@ def test_a_diverged_training_ends_at_once_and_keeps_the_best_weights(small: Conf
     assert all(bool(weight.isfinite().all()) for weight in weights(best).values())
 
 
-def test_far_too_high_a_learning_rate_is_told_as_divergence(small: Config) -> None:
+def test_far_too_high_a_learning_rate_is_reported_as_divergence(small: Config) -> None:
     trainer = {**small["trainer"], "learning_rate": 1e38}
     with pytest.raises(DivergedError, match="training diverged at step"):
         run({**small, "trainer": trainer})

@@ -171,7 +171,7 @@ def test_nodes_of_a_picture_are_sorted_by_their_blocks() -> None:
         assert [block for block, _ in itertools.groupby(shown)] == list(dict.fromkeys(shown))
 
 
-def test_what_the_command_cannot_use_is_told_in_words(
+def test_what_the_command_cannot_use_is_reported_in_words(
     small: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoint = str(run(small)["checkpoint_path"])

@@ -85,7 +85,7 @@ def test_other_settings_are_trained_anew(tmp_path: Path) -> None:
         (["hydra/launcher=tmgg_slurm"], "hydra/launcher=tmgg_slurm has no meaning here"),
     ],
 )
-def test_what_cannot_be_is_told(
+def test_what_cannot_be_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str
 ) -> None:
     assert main(["stage1_poc", "--folder", str(tmp_path), *more]) == 2

@@ -30,7 +30,7 @@ def exit_with(error: BaseException) -> NoReturn:
     """Say what is wrong on standard error and end the process.
 
     2 for what was asked wrongly, 130 for Ctrl-C, 1 for an experiment that raised; that one comes
-    with the traceback of the user's own code, unless the report of a sweep has told it.
+    with the traceback of the user's own code, unless the report of a sweep has shown it.
     """
     if isinstance(error, KeyboardInterrupt):
         raise SystemExit(exit_codes.INTERRUPTED) from None

@@ -18,7 +18,7 @@ from tmgg.experiment_utils.compose import SEARCH_PATH
 from tmgg.hydra_plugins.dry_run import dry_run
 from tmgg.hydra_plugins.experiment import run_experiment
 from tmgg.hydra_plugins.launcher_options import withdraw_tables
-from tmgg.hydra_plugins.told_failures import words_instead
+from tmgg.hydra_plugins.shown_failures import words_instead
 
 CONFIG_NAME = "config"
 VERSION = "--version"

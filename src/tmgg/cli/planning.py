@@ -125,11 +125,11 @@ def _when(choice: Choice, now: datetime) -> str:
 
 
 def _note(choice: Choice) -> str:
-    told = [choice.trial.refusal or choice.trial.silence.replace("\n", " ")]
+    words = [choice.trial.refusal or choice.trial.silence.replace("\n", " ")]
     if choice.trial.is_taken:
-        told.append("the site's default" if choice.is_default else "")
-        told.append(f"may be preempted ({choice.preemption})" if choice.preemption else "")
-    return "; ".join(filter(None, told))
+        words.append("the site's default" if choice.is_default else "")
+        words.append(f"may be preempted ({choice.preemption})" if choice.preemption else "")
+    return "; ".join(filter(None, words))
 
 
 def _place(choice: Choice) -> str:

@@ -122,16 +122,16 @@ def _gathered(queries: SiteQueries, given: Mapping[str, Any]) -> Facts:
 def _header(facts: Facts, found: Found, name: str) -> list[str]:
     when = time.strftime("%Y-%m-%d")
     cluster = facts.cluster or "a cluster without a name"
-    told = [
+    report_lines = [
         f"hydra/launcher={name}: written by tmgg-jobs setup on {when} for {cluster} "
         f"({facts.version}).",
         "Above each line is its reason. Lines that are commented out are for you to say.",
     ]
     if found.trial.refusal:
-        told.append(f"SLURM REFUSES THIS REQUEST STILL: {found.trial.refusal}")
+        report_lines.append(f"SLURM REFUSES THIS REQUEST STILL: {found.trial.refusal}")
     elif not found.trial.is_taken:
-        told.append(f"WHETHER SLURM TAKES THIS REQUEST IS NOT KNOWN: {found.trial.silence}")
-    return told
+        report_lines.append(f"WHETHER SLURM TAKES THIS REQUEST IS NOT KNOWN: {found.trial.silence}")
+    return report_lines
 
 
 def _write(file: Path, text: str, *, force: bool) -> None:

@@ -159,5 +159,5 @@ def _one(state: RunState) -> str:
         f"attempt {state.attempt}" if state.attempt > 1 else "",
         state.note,
     ]
-    told = "; ".join(filter(None, details))
-    return f"run {state.run_id}: {state.status}" + (f" ({told})" if told else "")
+    words = "; ".join(filter(None, details))
+    return f"run {state.run_id}: {state.status}" + (f" ({words})" if words else "")

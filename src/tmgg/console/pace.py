@@ -1,6 +1,6 @@
 """How long runs take and how many go on at once, as far as somebody saw it; so what is left.
 
-The time left is told only where it can be known: at least two runs began and ended while they were
+The time left is shown only where it can be known: at least two runs began and ended while they were
 watched, and some are going on. It assumes that the others take as long as those did, and that as
 many go on at once as now; where runs still wait for the scheduler, that is a guess about the queue.
 Runs so short that nobody saw them begin are counted by the minute instead, from ten of them on.

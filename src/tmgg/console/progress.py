@@ -162,11 +162,11 @@ def _reasons(states: Sequence[RunState]) -> str:
     reasons = Counter(
         state.reason for state in states if state.status == "pending" and state.reason
     )
-    told = ", ".join(reason for reason, _count in reasons.most_common(REASONS_SHOWN))
-    return f" ({told})" if told else ""
+    words = ", ".join(reason for reason, _count in reasons.most_common(REASONS_SHOWN))
+    return f" ({words})" if words else ""
 
 
 def _failures(states: Sequence[RunState]) -> str:
     kinds = Counter(state.failure.kind for state in states if state.failure is not None)
-    told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-    return f" ({told})" if told else ""
+    words = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    return f" ({words})" if words else ""

@@ -132,8 +132,8 @@ def _print_failures(rows: Sequence[SweepRow]) -> None:
         print_failure(failed[0].result, title=failed[0].title)
         return
     if failed:
-        told = render_failures(failed, width=width_of_terminal(stderr=True))
-        _print(_console(stderr=True), f"{told}\n")
+        rendered = render_failures(failed, width=width_of_terminal(stderr=True))
+        _print(_console(stderr=True), f"{rendered}\n")
         _print(_console(stderr=True), f"{len(failed)} of {len(rows)} runs failed")
 
 
@@ -143,7 +143,7 @@ def render_failures(rows: Sequence[SweepRow], *, width: int | None = None) -> st
     names = {row.result.run_id: _named(row) for row in rows}
     evidence = {result.run_id: _evidence(result) for result in results}
     causes = group_by_cause(results)
-    told = render_causes(causes, names, shown=FAILURES_SHOWN, evidence=evidence, width=width)
+    rendered = render_causes(causes, names, shown=FAILURES_SHOWN, evidence=evidence, width=width)
     without = [row for row in rows if row.result.failure is None]
     others = [
         f"{_named(row)} failed: {row.result.error_message or 'no reason is known'}"
@@ -151,7 +151,7 @@ def render_failures(rows: Sequence[SweepRow], *, width: int | None = None) -> st
     ]
     if more := len(without) - len(others):
         others.append(f"and {more} more")
-    return "\n\n".join(filter(None, [told, *others]))
+    return "\n\n".join(filter(None, [rendered, *others]))
 
 
 def _named(row: SweepRow) -> str:

@@ -27,7 +27,7 @@ def use_lines(use: RunUse) -> list[str]:
 
 def _gpu_line(gpu: GpuUse) -> str:
     busy = (
-        "how busy it was is not told"
+        "how busy it was is not known"
         if gpu.busy_mean_percent is None
         else f"busy {gpu.busy_mean_percent:.0f} % on average"
     )

@@ -116,8 +116,8 @@ def _divergence(oracle_BP: Tensor, other_BP: Tensor) -> Tensor:
     """
 
     def term(true: Tensor, said: Tensor) -> Tensor:
-        told: Tensor = torch.xlogy(true, true) - torch.xlogy(true, said)
-        return told
+        divergence: Tensor = torch.xlogy(true, true) - torch.xlogy(true, said)
+        return divergence
 
     other_BP = other_BP.clamp(1e-12, 1.0 - 1e-12)
     both_BP: Tensor = term(oracle_BP, other_BP) + term(1.0 - oracle_BP, 1.0 - other_BP)

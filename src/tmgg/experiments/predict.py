@@ -100,13 +100,13 @@ def by_block(probability_NN: Tensor) -> Tensor:
 
 def _render_summary(noisy_NN: Tensor, found_NN: Tensor, true_NN: Tensor | None) -> str:
     edges = int((found_NN > 0.5).sum()) // 2
-    told = f"{len(noisy_NN)} nodes, {edges} edges with P > 1/2"
+    summary = f"{len(noisy_NN)} nodes, {edges} edges with P > 1/2"
     if true_NN is None:
-        return told
+        return summary
     row, column = torch.triu_indices(len(noisy_NN), len(noisy_NN), offset=1)
     wrong = int(((found_NN > 0.5) != (true_NN > 0.5))[row, column].sum())
     before = int(((noisy_NN > 0.5) != (true_NN > 0.5))[row, column].sum())
-    return f"{told}; wrong pairs: {before} in the noisy graph, {wrong} in the denoised one"
+    return f"{summary}; wrong pairs: {before} in the noisy graph, {wrong} in the denoised one"
 
 
 def render_png(panels: Sequence[Tensor]) -> bytes:

@@ -148,8 +148,8 @@ def _render_shifts(study: Study) -> str:
                 *(_mean(study, model, metric, 2 if has_gap else 4) for model in study),
             ]
         )
-    told = "Numbers are the gap closed; in rows without a gap, the loss beyond edge-only.\n"
-    return f"{_markdown(rows)}\n{told}"
+    note = "Numbers are the gap closed; in rows without a gap, the loss beyond edge-only.\n"
+    return f"{_markdown(rows)}\n{note}"
 
 
 def _mean(study: Study, model: str, metric: str, digits: int) -> str:

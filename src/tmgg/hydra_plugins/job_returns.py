@@ -88,7 +88,7 @@ def leave(
 def leave_if_possible(
     job_return: JobReturn, output_dir: Path, *, attempt: int, program: Program | None = None
 ) -> None:
-    """As `leave`; what cannot be written is told, and its numbers are in the run's result."""
+    """As `leave`; what cannot be written is reported, and its numbers are in the run's result."""
     try:
         leave(job_return, output_dir, attempt=attempt, program=program)
     except OSError as error:
@@ -171,7 +171,7 @@ def completed(config: DictConfig, returned: object) -> JobReturn:
 
 
 def mark_reported(error: Exception) -> None:
-    """Note on a job's exception that the report at the end of the launch has told it."""
+    """Note on a job's exception that the report at the end of the launch has shown it."""
     with contextlib.suppress(AttributeError):  # an exception of a kind that keeps no attributes
         error.__dict__[_REPORTED] = True
 

@@ -45,7 +45,7 @@ _SWITCHES = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LauncherOptions:
-    """What the launcher was told, checked."""
+    """The launcher's own options, checked."""
 
     backend: str
     """The one whose `use_...` switch is on."""
@@ -83,7 +83,7 @@ class LauncherOptions:
     cancel_on_interrupt: bool = False
     """Ctrl-C while waiting cancels the runs; otherwise they go on."""
     metric: str | None = None
-    """Metric by which a sweep's best run is told and its table sorted; null tells the best
+    """Metric by which a sweep's best run is found and its table sorted; null takes the best
     val_loss, where there is one, and keeps the table in the order of the jobs."""
     metric_mode: RankingMode = "min"
     """Whether the least (`min`) or the greatest (`max`) value is the best."""

@@ -59,7 +59,7 @@ def noted(sweep_dir: Path, output_dir: Path | None, runs: Mapping[str, str]) -> 
     try:
         _note(file, output_dir, places)
     except OSError as error:
-        log.warning("whether other sweeps write into %s cannot be told: %s", sweep_dir, error)
+        log.warning("whether other sweeps write into %s is not known: %s", sweep_dir, error)
     with leases.held(file):
         try:
             yield

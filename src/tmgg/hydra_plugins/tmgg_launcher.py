@@ -40,9 +40,9 @@ from tmgg.hydra_plugins.resolving import (
     config_for_record,
     written_of_environment,
 )
+from tmgg.hydra_plugins.shown_failures import silence_shown
 from tmgg.hydra_plugins.sweep_composition import for_sweeps
 from tmgg.hydra_plugins.sweep_name import sweep_name
-from tmgg.hydra_plugins.told_failures import silence_told
 
 log = logging.getLogger(__name__)
 JOBS_LOGGED = 50
@@ -143,8 +143,8 @@ class TmggLauncher(Launcher):
             results = wait_for_sweep(self._runner, requests, self._options, folder)
             # Before the table: what it warns of belongs above.
             returns = job_returns.of_results(configs, results, metric=self._options.metric)
-            told = self._report(jobs, results, sweep_dir)
-            return silence_told(returns, self._config) if told else returns
+            are_failures_shown = self._report(jobs, results, sweep_dir)
+            return silence_shown(returns, self._config) if are_failures_shown else returns
 
     def _report(
         self, jobs: "Sequence[_Job]", results: Sequence[ExperimentResult], folder: Path

@@ -16,7 +16,7 @@ def read_allocation(
 ) -> Allocation:
     """`until_s` is now for a job that goes on; None for one that is over.
 
-    Where runs of the job are not shown, nobody asked what they held, and no time is told.
+    Where runs of the job are not shown, nobody asked what they held, and no time is shown.
     """
     try:
         runs = len(names_in(batch))

@@ -1,4 +1,4 @@
-"""What the suite is told of a backend, and the ways in which its tests use it."""
+"""What the suite knows of a backend, and the ways in which its tests use it."""
 
 import json
 import subprocess

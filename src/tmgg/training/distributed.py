@@ -292,12 +292,12 @@ def _raising_module(error: Exception) -> str:
 
 def as_answer(error: Exception) -> Exception:
     """The error as it reaches the driver: with the worker's traceback, and picklable."""
-    told = "".join(traceback.format_exception(error))
+    trace_text = "".join(traceback.format_exception(error))
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # any class may be raised, and pickled as it likes
-        return RuntimeError(told)
-    error.add_note(f"In the worker:\n{told}")
+        return RuntimeError(trace_text)
+    error.add_note(f"In the worker:\n{trace_text}")
     return error
 
 

@@ -30,8 +30,10 @@ def report_shifts(settings: Settings, model: Denoiser) -> dict[str, float]:
 
 def _compare(settings: Settings, shift: Shift, model: Denoiser) -> Comparison:
     # Of one rate; a model that is told rates is told this one.
-    told = isinstance(settings.noise, FlipRangeNoise)
-    noise = FlipRangeNoise(low=shift.eps, high=shift.eps) if told else FlipNoise(eps=shift.eps)
+    knows_rate = isinstance(settings.noise, FlipRangeNoise)
+    noise = (
+        FlipRangeNoise(low=shift.eps, high=shift.eps) if knows_rate else FlipNoise(eps=shift.eps)
+    )
     total = Comparison.nothing()
     seed = (_SHIFTED << 32) | settings.data.test_seed
     numbers = torch.split(torch.arange(settings.data.test_graphs), settings.trainer.batch_size)

@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "folder"
 
 
-def test_what_is_there_is_told(folder: Path) -> None:
+def test_what_is_there_is_reported(folder: Path) -> None:
     assert looking.is_there(folder / "file")
     assert looking.is_plain_file(folder / "file")
     assert not looking.is_folder(folder / "file")

@@ -29,6 +29,6 @@ def test_what_is_no_plain_file_is_refused_at_once(tmp_path: Path, kind: str) -> 
         open_plain(path)
 
 
-def test_no_file_is_still_told_as_that(tmp_path: Path) -> None:
+def test_no_file_is_still_reported_as_that(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         open_plain(tmp_path / "log")

@@ -90,7 +90,7 @@ def test_what_cannot_be_compared_is_never_the_same() -> None:
     assert fingerprint([unspeakable]) != fingerprint([unspeakable])
 
 
-def test_the_difference_between_two_runs_is_told_by_name() -> None:
+def test_the_difference_between_two_runs_is_reported_by_name() -> None:
     recorded = {"lr": 1, "paths": {"out": "/today/0"}, "layers": [1, 2], "output_dir": "/o"}
     counts = {"lr": 1, "paths": {"out": "<place>"}, "layers": [1, 2]}
     one = make(counts, recorded=recorded)

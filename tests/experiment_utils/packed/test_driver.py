@@ -183,7 +183,7 @@ def test_nothing_begins_when_the_time_is_nearly_over(trial_of: Make) -> None:
     assert trial.nodes.now_s < END_S
 
 
-def test_runs_that_outlast_the_allocation_are_told_and_then_ended(trial_of: Make) -> None:
+def test_runs_that_outlast_the_allocation_are_reported_and_then_ended(trial_of: Make) -> None:
     trial = trial_of(2, lengths_s={"r0": 2 * END_S, "r1": 5})
     stopped_at: list[float] = []
 

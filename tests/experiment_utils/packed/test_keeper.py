@@ -186,7 +186,7 @@ def test_a_run_that_has_ended_is_not_run_again(batch: Batch) -> None:
     assert record.restart == 0
 
 
-def test_a_run_whose_end_was_told_is_not_run_again(batch: Batch) -> None:
+def test_a_run_whose_end_was_reported_is_not_run_again(batch: Batch) -> None:
     fill_run_folder(batch.submission("ok"))
     write_json(batch.submission("ok").verdict, {"version": 1})
     assert batch.run("ok") == NOT_NEEDED

@@ -58,7 +58,7 @@ def test_kills_are_counted(tmp_path: Path, groups: str, mounts: str, text: str) 
     assert count_oom_kills(tmp_path) == 2
 
 
-def test_where_nothing_is_told_nothing_was_killed(tmp_path: Path) -> None:
+def test_where_nothing_is_reported_nothing_was_killed(tmp_path: Path) -> None:
     assert count_oom_kills(tmp_path / "absent") == 0
     (tmp_path / "cgroup").write_text(VERSION_2)
     (tmp_path / "mountinfo").write_text(MOUNTS_2)

@@ -35,7 +35,7 @@ def script(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_script_is_loaded_as_it_is_now_and_a_change_is_told(script: Path) -> None:
+def test_the_script_is_loaded_as_it_is_now_and_a_change_is_reported(script: Path) -> None:
     program = _program(script)
     script.write_text(SCRIPT.replace("then", "now"))
 
@@ -55,7 +55,7 @@ def test_a_script_that_is_not_on_this_machine_is_loaded_as_it_was(script: Path) 
     assert "cannot be read here (No such file or directory)" in ended.stderr
 
 
-def test_an_unchanged_script_is_loaded_without_a_word_and_what_it_lacks_is_told(
+def test_an_unchanged_script_is_loaded_without_a_word_and_what_it_lacks_is_reported(
     script: Path,
 ) -> None:
     ended = _load(_program(script), script.parent)
@@ -64,7 +64,7 @@ def test_an_unchanged_script_is_loaded_without_a_word_and_what_it_lacks_is_told(
     assert f"{script} has no 'gone' that this run could use" in ended.stderr
 
 
-def test_a_script_that_ends_the_process_is_told(script: Path) -> None:
+def test_a_script_that_ends_the_process_is_reported(script: Path) -> None:
     script.write_text("raise SystemExit(3)\n")
 
     assert "ended with 3 while a job loaded it" in _load(_program(script), script.parent).stderr

@@ -60,7 +60,7 @@ def output_of(found: RankEnd, **more: Any) -> TaskOutput:
     return as_output(found, run_id="r", world_size=2, workers=WORKERS, **more)
 
 
-def test_a_ranks_exception_is_told_as_itself_and_says_where() -> None:
+def test_a_ranks_exception_is_reported_as_itself_and_says_where() -> None:
     failure = diagnose_output(output_of(CAUSE))
     assert failure.kind == "user_error"
     assert "rank 1 of 2 on node2 raised ValueError: purple" in failure.message

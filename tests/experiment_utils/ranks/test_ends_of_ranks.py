@@ -169,7 +169,7 @@ def test_a_rank_that_fails_is_the_runs_end_in_its_own_words(
     job.tasks[1].wait(LIMIT_S)  # nobody is left to wait for ever
 
 
-def test_a_supervisor_that_is_killed_is_told_as_such(job: Job) -> None:
+def test_a_supervisor_that_is_killed_is_reported_as_such(job: Job) -> None:
     ask(job, "supervisor")
     job.start("--max-restarts=3")
     assert job.end() == 1, job.said()

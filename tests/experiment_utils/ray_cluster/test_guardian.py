@@ -141,7 +141,7 @@ def test_its_own_code_is_that_of_the_supervisor(tree: Callable[[str], Tree], bas
     nothing_stays(grown, base)
 
 
-def test_a_bug_of_the_supervisor_is_told(tree: Callable[[str], Tree], base: Path) -> None:
+def test_a_bug_of_the_supervisor_is_reported(tree: Callable[[str], Tree], base: Path) -> None:
     grown = tree("raises")
     grown.pid("supervisor")
     code, err = grown.ended()

@@ -23,7 +23,7 @@ def test_a_ray_that_starts_several_nodes_will_do(
 
 
 @pytest.mark.parametrize("version", ["2.49.0", "2.53.1", "1.13.0", "nightly"])
-def test_a_ray_that_does_not_is_told_with_its_version(
+def test_a_ray_that_does_not_is_reported_with_its_version(
     version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.metadata, "version", lambda _name: version)

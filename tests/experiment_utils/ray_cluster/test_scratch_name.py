@@ -50,7 +50,7 @@ def test_the_longest_name_makes_the_longest_socket() -> None:
             check_name(longer)
 
 
-def test_a_variable_that_makes_it_too_long_is_told_with_its_value() -> None:
+def test_a_variable_that_makes_it_too_long_is_reported_with_its_value() -> None:
     with pytest.raises(ScratchNameError, match=r"'/x{40}' in this job, has 41 bytes, 21 too many"):
         folder_of_start("/$A", JOB | {"A": "x" * 40}, secret=b"s")
 
@@ -62,7 +62,7 @@ def test_a_variable_brings_in_nothing_but_a_plain_name(value: str) -> None:
 
 
 @pytest.mark.parametrize("environment", [JOB, JOB | {"A": ""}])
-def test_a_variable_that_the_job_lacks_is_told(environment: dict[str, str]) -> None:
+def test_a_variable_that_the_job_lacks_is_reported(environment: dict[str, str]) -> None:
     with pytest.raises(ScratchNameError, match="the job has no variable A"):
         folder_of_start("/tmp/$A", environment, secret=b"s")
 

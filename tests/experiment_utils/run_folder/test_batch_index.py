@@ -44,7 +44,9 @@ def test_a_damaged_list_of_runs_is_a_record_error_and_nothing_else(
         ).task()
 
 
-def test_a_damaged_batch_is_told_once(batch: BatchPaths, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_batch_is_reported_once(
+    batch: BatchPaths, caplog: pytest.LogCaptureFixture
+) -> None:
     batch.runs.write_text("nonsense\n")
     for _ in range(3):
         expect_batches(batch.output_dir)

@@ -42,19 +42,19 @@ def used(**changed: Any) -> RunUse:
         ({}, ""),
     ],
 )
-def test_memory_that_was_not_used_is_told_with_what_would_do(
+def test_memory_that_was_not_used_is_reported_with_what_would_do(
     settings: dict[str, Any], option: str
 ) -> None:
     words = f"asked for 32 GB of memory on a node, used 3.1 GB at most{option}"
     assert advise(used(cpu_cores_mean=8.0), settings) == [words]
 
 
-def test_memory_that_was_nearly_too_little_is_told() -> None:
+def test_memory_that_was_nearly_too_little_is_reported() -> None:
     (words,) = advise(used(memory_peak_bytes=31 * GB, cpu_cores_mean=8.0), SETTINGS)
     assert words.endswith("used 31 GB at most: a little more, and it is out of memory")
 
 
-def test_cpus_that_did_nothing_are_told() -> None:
+def test_cpus_that_did_nothing_are_reported() -> None:
     memory = {"memory_allotted_bytes": None}
     assert advise(used(**memory), SETTINGS) == [
         "had 8 CPUs, used 2 on average and 2.5 at most: slurm_cpus_per_task=3 would do"
@@ -63,7 +63,7 @@ def test_cpus_that_did_nothing_are_told() -> None:
     assert "would do" not in whole_node
 
 
-def test_gpus_that_did_little_are_told() -> None:
+def test_gpus_that_did_little_are_reported() -> None:
     gpu = GpuUse(index="0", uuid="GPU-1", busy_mean_percent=8.0)
     use = used(
         gpus=[gpu], gpu_busy_mean_percent=8.0, memory_allotted_bytes=None, cpu_cores_mean=8.0
@@ -71,7 +71,7 @@ def test_gpus_that_did_little_are_told() -> None:
     assert advise(use, {}) == ["its GPU was busy 8 % of the time"]
 
 
-def test_what_was_well_used_or_short_or_not_told_gets_no_advice() -> None:
+def test_what_was_well_used_or_short_or_not_reported_gets_no_advice() -> None:
     full = {"memory_peak_bytes": 20 * GB, "cpu_cores_mean": 7.0}
     assert advise(used(**full), SETTINGS) == []
     assert advise(used(seconds=20.0), SETTINGS) == []

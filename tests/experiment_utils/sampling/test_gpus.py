@@ -35,7 +35,7 @@ def command(folder: Path, name: str, prints: str, *, code: int = 0) -> dict[str,
     return {"PATH": f"{folder / 'bin'}:/usr/bin:/bin"}
 
 
-def test_nvidias_lines_are_read_and_what_is_not_told_is_none() -> None:
+def test_nvidias_lines_are_read_and_what_is_not_reported_is_none() -> None:
     first, second, third = parse_nvidia(f"a driver's warning\n{NVIDIA}")
     assert first == GpuState(
         "0", "GPU-5adf", "NVIDIA A100-SXM4-40GB", 93.0, 30517 * MEGABYTE, 40960 * MEGABYTE

@@ -37,7 +37,7 @@ def group_columns(groups: Sequence[ShownGroup]) -> list[Column]:
 
 
 def runs_columns(group: ShownGroup) -> list[Column]:
-    """A row for each run, with what it is told apart by."""
+    """A row for each run, with what tells it apart."""
     run, *others = run_columns([(each.known, each.found) for each in group.runs])
     titles = [group.titles.get(each.known.paths, "") for each in group.runs]
     own = columns_of_titles(titles) if any(titles) else []

@@ -133,8 +133,8 @@ class ExperimentResult:
         metrics = [f"{name}={_number(value)}" for name, value in self.metrics.items()]
         why = f" ({self.failure.kind})" if self.failure else ""
         more = ["..."] if len(metrics) > _METRICS_OF_A_REPR else []
-        told = [f"{self.status}{why}", *metrics[:_METRICS_OF_A_REPR], *more]
-        return f"<ExperimentResult {self.run_id}: {', '.join(told)}>"
+        parts = [f"{self.status}{why}", *metrics[:_METRICS_OF_A_REPR], *more]
+        return f"<ExperimentResult {self.run_id}: {', '.join(parts)}>"
 
     def _repr_html_(self) -> str:
         """As notebooks show it."""

@@ -1,4 +1,4 @@
-"""Whether whoever launches runs is still at work, told over hosts, containers and PID namespaces.
+"""Whether whoever launches runs is still at work, across hosts, containers and PID namespaces.
 
 A launcher renews the time of its intent every `RENEW_S`, in a thread, so a long sbatch or a long
 composition does not lose the lease. Another process compares that time with the time of a file that
@@ -72,7 +72,7 @@ def age_s(intent: Path) -> float | None:
 
 
 def is_over(intent: Path) -> bool:
-    """Whether nobody renews the lease any more; False when that cannot be told."""
+    """Whether nobody renews the lease any more; False when that is not known."""
     age = age_s(intent)
     return age is not None and age >= LEASE_S
 

@@ -54,7 +54,7 @@ def look_anew(*folders: Path) -> None:
     whoever is about to conclude something from what is not there does so first.
     """
     for folder in folders:
-        with contextlib.suppress(OSError):  # who reads there next is told
+        with contextlib.suppress(OSError):  # who reads there next gets the error
             os.scandir(folder).close()
 
 

@@ -345,7 +345,7 @@ def _check_usable(folder: Path, status: os.stat_result) -> None:
     owner = user_name(status.st_uid)
     raise ConfigError(
         f"{folder} belongs to {owner}, and you cannot write in it, so runs of yours in "
-        f"{folder.parent} could never be told. Nothing was submitted. Take another output_dir; or "
+        f"{folder.parent} could never be known. Nothing was submitted. Take another output_dir; or "
         f"make {folder.parent} a team's folder (chmod 3770, with the team's group), in which case "
         f"the next submission of {owner}, or `chmod 3770 {folder}`, opens it."
     )

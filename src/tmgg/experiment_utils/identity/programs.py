@@ -29,7 +29,7 @@ _OWN_PACKAGE = "tmgg"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
-    """A callable, told from all others."""
+    """What tells a callable apart from all others."""
 
     name: str
     """Equal for the same program only."""

@@ -9,7 +9,7 @@ Two runs are the same one when their *keys* are equal. The key is a hash of
 - its arguments: what is bound to the callable, or travels beside the task.
 
 Resources are not part of it, nor is the version of the program's code: that is noted beside the
-key, so that a result of an earlier version is recognised, and told as such.
+key, so that a result of an earlier version is recognised, and named as such.
 
 Resuming, retrying and the records use this one definition.
 """

@@ -83,7 +83,7 @@ def words_of_exit(end: SystemExit) -> str:
 
 @contextlib.contextmanager
 def telling_of_silent_exit(tell: Callable[[TaskError], None]) -> Iterator[None]:
-    """Inside, `os._exit(0)` in this process is told before it ends everything.
+    """Inside, `os._exit(0)` in this process is reported before it ends everything.
 
     It would look like a success of a process that has lost its result. Processes that are forked
     here end as they like.

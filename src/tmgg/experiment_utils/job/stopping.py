@@ -51,7 +51,7 @@ def heeding_term(paths: SubmissionPaths) -> Iterator[None]:
         with replaced_in_children(signal.SIGTERM, previous):
             yield
     finally:
-        # Slurm sends it twice: what was saved must still be told.
+        # Slurm sends it twice: what was saved must still be reported.
         if signal.getsignal(signal.SIGTERM) is on_term:
             signal.signal(signal.SIGTERM, signal.SIG_IGN if heeded else previous)
 

@@ -14,6 +14,6 @@ The hub writes the run's result from what the ranks left among their own files (
 A supervisor whose line to the hub breaks ends its rank; a hub whose line to a supervisor breaks
 takes the rank for dead.
 
-`options` and `environment` say what a rank is told, `decision` which rank's end is the run's; these
+`options` and `environment` say what a rank is given, `decision` whose end is the run's; these
 are pure. Addresses, ports, proofs and the event loop are those of `ray_cluster`.
 """

@@ -44,7 +44,7 @@ class RankProcess:
     def start(self, environment: Mapping[str, str], nodes: Sequence[JsonDict]) -> None:
         """Raises OSError."""
         self._reading, writing = os.pipe()
-        told = {
+        order = {
             "rank": self._options.rank.to_json(),
             "nodes": list(nodes),
             "supervisor": os.getpid(),
@@ -52,7 +52,7 @@ class RankProcess:
         folder = str(self._options.paths.folder)
         with self._log() as log:
             self._process = self._children.spawn(
-                [sys.executable, "-u", "-m", _MODULE, str(writing), folder, json.dumps(told)],
+                [sys.executable, "-u", "-m", _MODULE, str(writing), folder, json.dumps(order)],
                 environment=environment,
                 on_exit=self._ended,
                 stdout=log,

@@ -1,4 +1,4 @@
-"""What one rank's supervisor is told: by the job script's arguments and by Slurm's environment."""
+"""The options of one rank's supervisor, from the job script's arguments and Slurm's environment."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -47,9 +47,9 @@ class RankOptions:
 
 def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> RankOptions:
     """Raises KeyError or ValueError when Slurm's environment is not that of a step."""
-    told = _parser().parse_args(arguments)
-    run = submission_paths(told.folder.absolute())
-    rank = parse_rank(environment, tasks_per_node=told.tasks_per_node)
+    parsed = _parser().parse_args(arguments)
+    run = submission_paths(parsed.folder.absolute())
+    rank = parse_rank(environment, tasks_per_node=parsed.tasks_per_node)
     return RankOptions(
         paths=RankPaths(run.run_paths, run.number, rank=rank),
         node=environment.get("SLURMD_NODENAME", "?"),
@@ -57,12 +57,12 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> R
         restart=int(environment.get("SLURM_RESTART_COUNT", "0")),
         nodelist=environment.get("SLURM_STEP_NODELIST", ""),
         launch_address=environment.get("SLURM_LAUNCH_NODE_IPADDR", ""),
-        ports=told.ports,
-        interface=told.interface,
-        start_timeout_s=told.start_timeout,
+        ports=parsed.ports,
+        interface=parsed.interface,
+        start_timeout_s=parsed.start_timeout,
         cpus=int(environment.get("SLURM_CPUS_PER_TASK", "1")),
-        gpus=told.gpus,
-        max_restarts=told.max_restarts,
+        gpus=parsed.gpus,
+        max_restarts=parsed.max_restarts,
     )
 
 

@@ -16,15 +16,15 @@ from tmgg.experiment_utils.supervisor import processes
 
 
 def main(arguments: Sequence[str]) -> int:
-    pipe, folder, told = int(arguments[0]), arguments[1], json.loads(arguments[2])
+    pipe, folder, order = int(arguments[0]), arguments[1], json.loads(arguments[2])
     os.set_inheritable(pipe, False)
-    processes.end_with_parent(told["supervisor"], signal.SIGKILL)
+    processes.end_with_parent(order["supervisor"], signal.SIGKILL)
     from tmgg.experiment_utils.job.execute import execute_task  # slow: after the line above
 
     sys.argv = ["tmgg", folder]
-    os.environ[ROOT_VARIABLE] = str(told["supervisor"])
-    nodes = [RunNode(**node) for node in told["nodes"]]
-    code = execute_task(folder, rank=Rank(**told["rank"]), nodes=nodes)
+    os.environ[ROOT_VARIABLE] = str(order["supervisor"])
+    nodes = [RunNode(**node) for node in order["nodes"]]
+    code = execute_task(folder, rank=Rank(**order["rank"]), nodes=nodes)
     # Ahead of the end, which can take long: libraries wait for ranks that are gone.
     os.write(pipe, f"{code}\n".encode())
     return code

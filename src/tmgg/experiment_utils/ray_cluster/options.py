@@ -1,4 +1,4 @@
-"""What one node's supervisor is told: by the job script's arguments and by Slurm's environment."""
+"""The options of one node's supervisor, from the job script's arguments and Slurm's environment."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -54,17 +54,17 @@ class NodeOptions:
 def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> NodeOptions:
     """Raises KeyError or ValueError when Slurm's environment is not that of a step."""
     own, entrypoint = _split(arguments)
-    told = _parser().parse_args(own)
+    parsed = _parser().parse_args(own)
     cpus = int(environment["SLURM_CPUS_PER_TASK"])
     return NodeOptions(
-        paths=JobFilesIn(told.folder.absolute()),
+        paths=JobFilesIn(parsed.folder.absolute()),
         entrypoint=entrypoint,
-        scratch_parent=told.scratch,
-        start_timeout_s=told.start_timeout,
-        ports=PortWishes(range=told.ports, gcs=told.ray_port, workers=told.worker_ports),
-        interface=told.interface,
+        scratch_parent=parsed.scratch,
+        start_timeout_s=parsed.start_timeout,
+        ports=PortWishes(range=parsed.ports, gcs=parsed.ray_port, workers=parsed.worker_ports),
+        interface=parsed.interface,
         object_store_bytes=(
-            None if told.object_store_mb is None else told.object_store_mb * _MEBIBYTE
+            None if parsed.object_store_mb is None else parsed.object_store_mb * _MEBIBYTE
         ),
         rank=int(environment["SLURM_PROCID"]),
         nodes=int(environment["SLURM_STEP_NUM_TASKS"]),
@@ -74,8 +74,8 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> N
         launch_address=environment.get("SLURM_LAUNCH_NODE_IPADDR", ""),
         nodelist=environment.get("SLURM_STEP_NODELIST", ""),
         cpus=cpus,
-        gpus=told.gpus,
-        memory_bytes=parse_memory(environment, cpus=cpus, gpus=told.gpus),
+        gpus=parsed.gpus,
+        memory_bytes=parse_memory(environment, cpus=cpus, gpus=parsed.gpus),
     )
 
 

@@ -63,10 +63,10 @@ def _digest(environment: Mapping[str, str], secret: bytes) -> str:
 
 def _expand(text: str, environment: Mapping[str, str]) -> Path:
     def value(found: re.Match[str]) -> str:
-        told = environment.get(found[1], "")
-        if not told:
+        setting = environment.get(found[1], "")
+        if not setting:
             raise ScratchNameError(f"slurm_node_scratch={text}: the job has no variable {found[1]}")
-        return told
+        return setting
 
     path = _VARIABLE.sub(value, text)
     if path == text:

@@ -215,7 +215,7 @@ def names_in(paths: BatchPaths) -> list[tuple[str, int]]:
 
 
 def _damaged(paths: BatchPaths, error: Exception) -> RecordError:
-    return RecordError(f"{paths.runs} is damaged, so the runs in it cannot be told: {error}")
+    return RecordError(f"{paths.runs} is damaged, so the runs in it are not known: {error}")
 
 
 def removed_from(paths: BatchPaths) -> set[str]:

@@ -34,7 +34,7 @@ def remember_folder(folder: Path) -> None:
 
 
 def had_runs(output_dir: Path) -> bool:
-    """Whether runs were ever recorded there, or that cannot be told now."""
+    """Whether runs were ever recorded there, or that is not known now."""
     try:
         known = _list().read_bytes()
     except FileNotFoundError:

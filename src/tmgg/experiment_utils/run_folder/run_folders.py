@@ -95,7 +95,7 @@ def folders_in(folder: Path, *, prefix: str = "") -> list[str]:
 def _why_not_read(folder: str) -> str | None:
     """The owner of a run that is closed to this user; "" when nobody can tell, None for no record.
 
-    An own record that is there, and is closed by its mode, is told as its owner's.
+    An own record that is there, and is closed by its mode, is reported as its owner's.
     """
     is_seen = True
     try:

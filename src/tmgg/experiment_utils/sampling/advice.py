@@ -35,13 +35,15 @@ def _of_memory(use: RunUse, settings: Mapping[str, Any]) -> str:
     had, used = use.memory_allotted_bytes, use.memory_peak_bytes
     if had is None:
         return ""
-    told = f"asked for {render_bytes(had)} of memory on a node, used {render_bytes(used)} at most"
+    finding = (
+        f"asked for {render_bytes(had)} of memory on a node, used {render_bytes(used)} at most"
+    )
     if used > _TOO_LITTLE * had:
-        return f"{told}: a little more, and it is out of memory"
+        return f"{finding}: a little more, and it is out of memory"
     if used * _TOO_MUCH > had or had - used < _WORTH_BYTES:
         return ""
     option = _memory_option(use, settings)
-    return f"{told}: {option} would do" if option else told
+    return f"{finding}: {option} would do" if option else finding
 
 
 def _memory_option(use: RunUse, settings: Mapping[str, Any]) -> str:
@@ -63,7 +65,7 @@ def _of_cpus(use: RunUse, settings: Mapping[str, Any]) -> str:
     had, used = use.cpus_allotted, use.cpu_cores_mean
     if had is None or had < _WORTH_CPUS or used > _IDLE_SHARE * had:
         return ""
-    told = (
+    finding = (
         f"had {had} CPUs{_on_hosts(use)}, used {used:.2g} on average and "
         f"{use.cpu_cores_peak:.2g} at most"
     )
@@ -72,7 +74,9 @@ def _of_cpus(use: RunUse, settings: Mapping[str, Any]) -> str:
     # Whole nodes have their CPUs whatever is asked for; ranks share the number.
     is_asked = asked == had and len(use.hosts) == 1
     return (
-        f"{told}: {_PREFIX}cpus_per_task={enough} would do" if is_asked and enough < had else told
+        f"{finding}: {_PREFIX}cpus_per_task={enough} would do"
+        if is_asked and enough < had
+        else finding
     )
 
 

@@ -1,6 +1,6 @@
 """What a job was given on its host, by Slurm's variables and by the kernel. Pure but for affinity.
 
-Memory that is shared with other runs of the job is not told: a packed run has no part of its own.
+Memory that is shared with other runs of the job is not known: a packed run has no part of its own.
 """
 
 import os

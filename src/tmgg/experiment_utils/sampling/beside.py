@@ -64,12 +64,12 @@ class _Sampler:
     """The process, as the experiment's process sees it: two pipes."""
 
     def __init__(self, paths: SubmissionPaths) -> None:
-        told = json.dumps(_told(paths))
+        order = json.dumps(_order(paths))
         ended, self._ended = os.pipe()
         try:
             self._over, over = os.pipe()
             try:
-                argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(ended), str(over), told]
+                argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(ended), str(over), order]
                 subprocess.run(
                     [*_ORPHAN, *argv, str(_SOURCE)],
                     stdin=subprocess.DEVNULL,
@@ -93,7 +93,7 @@ class _Sampler:
                 os.close(descriptor)
 
 
-def _told(paths: SubmissionPaths) -> dict[str, object]:
+def _order(paths: SubmissionPaths) -> dict[str, object]:
     """What the sampler's process must know. Raises OSError where /proc does not tell."""
     own = os.getpid()
     rank = paths.rank if isinstance(paths, RankPaths) else None

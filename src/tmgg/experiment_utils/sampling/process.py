@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.5
 
 
-def main(ended: int, told: str) -> None:
+def main(ended: int, order_text: str) -> None:
     """Sample until a byte comes from the pipe `ended`, or the experiment's process is gone."""
     logging.basicConfig(format="%(message)s")
-    found = json.loads(told)
+    found = json.loads(order_text)
     paths = _paths(Path(found["folder"]), found["rank"])
     own = int(found["pid"])
     watch = Stopwatch(float(found["began_at"]), float(found["monotonic_s"]))

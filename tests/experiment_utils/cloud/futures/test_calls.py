@@ -179,7 +179,7 @@ def test_an_open_future_does_not_keep_the_interpreter(folder: Path) -> None:
     assert LocalRunner().cancel(run_id)
 
 
-def test_a_value_that_cannot_be_opened_here_is_told_as_such(lab: Any) -> None:
+def test_a_value_that_cannot_be_opened_here_is_reported_as_such(lab: Any) -> None:
     future = LocalRunner().submit(lab.unopenable)
     error = future.exception(LIMIT_S)
     assert isinstance(error, RunFailedError)

@@ -113,7 +113,7 @@ def test_a_scripts_call_sees_the_script_as_at_home_and_is_known_again(folder: Pa
     assert (type(value).__name__, value.x) == ("Point", 10)
 
 
-def test_a_call_of_changed_code_is_known_and_told(folder: Path) -> None:
+def test_a_call_of_changed_code_is_known_and_reported(folder: Path) -> None:
     script = folder / "script.py"
     script.write_text(SHORT)
     first, _ = said(folder)

@@ -14,7 +14,7 @@ from tmgg.experiment_utils.run_folder.task import TaskOutput
         ("ray", "The experiment could not reach Ray: ModuleNotFoundError: No module named 'x'"),
     ],
 )
-def test_an_import_that_fails_is_told_where_it_failed(stage: str, first: str) -> None:
+def test_an_import_that_fails_is_reported_where_it_failed(stage: str, first: str) -> None:
     output = TaskOutput(
         run_id="r", status="failed", stage=stage, error_type="ModuleNotFoundError",
         error_message="No module named 'x'",

@@ -103,7 +103,7 @@ def test_a_cluster_that_is_not_ready_is_asked_again(
     assert len(ray.jobs) == 1
 
 
-def test_a_refusal_is_told_in_rays_words_and_is_the_runs_outcome(
+def test_a_refusal_is_reported_in_rays_words_and_is_the_runs_outcome(
     folder: Path, ray: FakeRay, address: str
 ) -> None:
     ray.refusal = "no such label"

@@ -199,7 +199,7 @@ def test_a_run_may_be_in_a_batch_that_cannot_be_seen(
 
 
 @pytest.mark.parametrize("number", ERRORS)
-def test_remains_that_cannot_be_seen_are_told(
+def test_remains_that_cannot_be_seen_are_reported(
     folder: Path, hiccup: Hiccup, caplog: pytest.LogCaptureFixture, number: int
 ) -> None:
     runs = [RunPaths(folder / "outputs", f"r{index}") for index in range(20)]

@@ -60,7 +60,7 @@ def test_an_sbatch_that_hangs_is_given_up_with_all_that_it_started(
     assert left.stdout == ""
 
 
-def test_what_a_command_said_before_it_was_given_up_is_told(slurm: FakeSlurm) -> None:
+def test_what_a_command_said_before_it_was_given_up_is_reported(slurm: FakeSlurm) -> None:
     words = "cannot stat file /nonexistent, retrying in 1sec up to 60sec"
     command = slurm.bin_folder / "scontrol"
     command.write_text(f'#!/bin/sh\necho "{words}" >&2\nexec sleep 60\n')

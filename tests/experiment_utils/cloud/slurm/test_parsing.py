@@ -146,7 +146,7 @@ def joined(separator: str, count: int) -> st.SearchStrategy[str]:
 
 
 @given(st.text() | joined("|", len(QUEUE_FIELDS)), st.booleans())
-def test_any_text_from_squeue_is_a_list_of_jobs_whose_state_is_told_or_no_answer(
+def test_any_text_from_squeue_is_a_list_of_jobs_whose_state_is_reported_or_no_answer(
     text: str, with_header: bool
 ) -> None:
     text = f"{HEADER}{text}\n" if with_header else text
@@ -162,7 +162,7 @@ def test_any_text_from_squeue_is_a_list_of_jobs_whose_state_is_told_or_no_answer
 
 
 @given(st.text() | joined(ACCOUNTING_SEPARATOR, len(ACCOUNTING_FIELDS)))
-def test_any_text_from_sacct_is_a_list_of_jobs_whose_state_is_told(text: str) -> None:
+def test_any_text_from_sacct_is_a_list_of_jobs_whose_state_is_reported(text: str) -> None:
     for entry in parse_accounting(text):
         assert entry.job_id.isascii()
         assert entry.job_id.partition("_")[0].isdigit()

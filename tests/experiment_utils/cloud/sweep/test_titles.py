@@ -14,7 +14,7 @@ def titles(*configs: dict[str, Any]) -> list[str]:
     return [each.title for each in with_titles([TaskRequest(config=one) for one in configs])]
 
 
-def test_the_keys_that_vary_are_told() -> None:
+def test_the_keys_that_vary_are_reported() -> None:
     same = {"experiment": {"_target_": "mine:run"}, "seed": 1, "run_id": "a"}
     assert titles(
         {**same, "opt": {"lr": 0.1, "name": "adam"}, "deep": True},
@@ -60,7 +60,7 @@ def test_a_long_value_is_short_and_still_told_apart() -> None:
     assert len(first) < 150
 
 
-def test_what_may_be_a_secret_is_not_told() -> None:
+def test_what_may_be_a_secret_is_not_reported() -> None:
     assert titles({"api_key": "a", "n": 1}, {"api_key": "b", "n": 2}) == ["n=1", "n=2"]
     assert titles({"token_dim": 8}, {"token_dim": 9}) == ["token_dim=8", "token_dim=9"]
     assert titles({"hub": {"token": "a"}}, {"hub": {"token": "b"}}) == ["", ""]

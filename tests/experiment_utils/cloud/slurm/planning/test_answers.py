@@ -35,7 +35,7 @@ def test_what_says_no_start_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "words"), REFUSALS.items())
-def test_a_refusal_is_told_in_the_sites_words_first(text: str, words: str) -> None:
+def test_a_refusal_is_reported_in_the_sites_words_first(text: str, words: str) -> None:
     assert parse_refusal(text) == words
 
 

@@ -30,7 +30,7 @@ from tmgg.experiment_utils.cloud.slurm.request.usage import render_idle_nodes, r
         ({"time_limit": "UNLIMITED"}, 2, "separate", "2 runs x 4 nodes, without a time limit"),
     ],
 )
-def test_node_hours_and_gpu_hours_are_told(
+def test_node_hours_and_gpu_hours_are_reported(
     options: dict[str, Any], runs: int, mode: Any, line: str
 ) -> None:
     assert render_usage(SlurmConfig(**options), runs, mode) == line

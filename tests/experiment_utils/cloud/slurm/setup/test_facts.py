@@ -62,7 +62,7 @@ def test_without_accounts_the_rest_is_known(
     assert [row["PartitionName"] for row in found.partitions] == ["gpu", "batch"]
 
 
-def test_nodes_that_are_not_told_are_no_reason_to_stop(slurm: FakeSlurm, folder: Path) -> None:
+def test_nodes_that_are_not_reported_are_no_reason_to_stop(slurm: FakeSlurm, folder: Path) -> None:
     slurm.break_command("sinfo", exit_code=1, stderr="slurm_load_node error")
     found = gathered()
     assert found.nodes == {}

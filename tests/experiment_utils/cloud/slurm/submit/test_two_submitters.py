@@ -127,7 +127,7 @@ def test_two_that_resume_runs_by_themselves_share_them(
     assert mine.poll(["r0"])[0].attempt == 2
 
 
-def test_a_batch_that_the_disk_does_not_take_is_still_told_as_that(
+def test_a_batch_that_the_disk_does_not_take_is_still_reported_as_that(
     slurm: FakeSlurm, folder: Path
 ) -> None:
     (folder / "slurm_outputs").mkdir()

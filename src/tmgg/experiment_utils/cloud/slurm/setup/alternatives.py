@@ -64,8 +64,8 @@ class Axis:
 
     def ways_for(self, words: str) -> list[Mapping[str, Any]]:
         """Its ways; those come first whose values the words hold, the most of them."""
-        told = {*re.findall(r"[\w@.-]+", words), *re.findall(r"\w+", words)}
-        return sorted(self.ways, key=lambda way: -len(told & set(map(str, way.values()))))
+        named = {*re.findall(r"[\w@.-]+", words), *re.findall(r"\w+", words)}
+        return sorted(self.ways, key=lambda way: -len(named & set(map(str, way.values()))))
 
 
 def alternatives(facts: Facts, first: Choices, given: Mapping[str, Any]) -> list[Axis]:

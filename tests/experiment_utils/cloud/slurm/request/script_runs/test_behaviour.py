@@ -119,7 +119,7 @@ def test_an_experiment_that_died_is_told_from_a_ray_that_did_not_start(
         ("login() { return 5; }\nlogin --token S3CRET", 5, "login --token S3CRET"),
     ],
 )
-def test_a_setup_command_that_fails_ends_the_job_and_is_told_by_its_number(
+def test_a_setup_command_that_fails_ends_the_job_and_is_reported_by_its_number(
     base: Path, paths: SubmissionPaths, tmp_path: Path, command: str, code: int, text: str
 ) -> None:
     """Not by its words, which may hold a secret; they are in the script."""

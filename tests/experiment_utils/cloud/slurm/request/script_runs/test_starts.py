@@ -32,7 +32,7 @@ def test_a_duplicate_ends_unused_and_leaves_the_owners_files_alone(
     assert paths.result.exists()
 
 
-def test_a_run_whose_end_was_told_is_not_run_again_when_the_job_is_requeued(
+def test_a_run_whose_end_was_reported_is_not_run_again_when_the_job_is_requeued(
     base: Path, paths: SubmissionPaths, tmp_path: Path
 ) -> None:
     commands = JobCommands.install(tmp_path / "bin", experiment="exit 9")

@@ -132,12 +132,12 @@ def _ports(config: SlurmConfig, notes: Sequence[JsonDict]) -> list[Finding]:
     ]
     if not busy:
         return [ok("ports", f"{head_port} and samples of {_range(config)} are free")]
-    told = "; ".join(f"{host}: {port} ({trouble})" for host, port, trouble in busy[:EXAMPLES])
+    examples = "; ".join(f"{host}: {port} ({trouble})" for host, port, trouble in busy[:EXAMPLES])
     if any(port == head_port for _host, port, _trouble in busy):
         advice = "Set slurm_ray_port to another port; each job on shared nodes needs its own."
-        return [problem("ports", f"in use: {told}", advice)]
+        return [problem("ports", f"in use: {examples}", advice)]
     advice = "Ray takes other ports of the range; a range of your own avoids clashes."
-    return [warning("ports", f"in use: {told}", advice)]
+    return [warning("ports", f"in use: {examples}", advice)]
 
 
 def _links(config: SlurmConfig, links: Sequence[JsonDict]) -> list[Finding]:
@@ -146,7 +146,7 @@ def _links(config: SlurmConfig, links: Sequence[JsonDict]) -> list[Finding]:
     if not failed:
         text = f"{tried} between the nodes, all made" if tried else "none to try with one node"
         return [ok("connections", text)]
-    told = "; ".join(
+    examples = "; ".join(
         f"{host} to {link['to']} ({link['address']}) port {link['port']}: {link['error']}"
         for host, link in failed[:EXAMPLES]
     )
@@ -154,7 +154,7 @@ def _links(config: SlurmConfig, links: Sequence[JsonDict]) -> list[Finding]:
         f"A firewall may block {config.ray_port} or {_range(config)}. Ask which ports are open "
         "between nodes; set slurm_ray_port, slurm_min_worker_port and slurm_max_worker_port."
     )
-    return [problem("connections", f"{len(failed)} of {tried} failed: {told}", advice)]
+    return [problem("connections", f"{len(failed)} of {tried} failed: {examples}", advice)]
 
 
 def _clocks(notes: Sequence[JsonDict]) -> list[Finding]:

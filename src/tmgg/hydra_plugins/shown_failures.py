@@ -2,7 +2,7 @@
 
 After a launch Hydra's basic sweeper asks each JobReturn for its value. That of a failed job raises,
 and Hydra prints its traceback below the table, of the first failed job only. Where TMGG's report
-has told all failures, that says nothing new and pushes the table off the screen.
+has shown all failures, that says nothing new and pushes the table off the screen.
 """
 
 import contextlib
@@ -22,10 +22,10 @@ from tmgg.console import exit_codes
 from tmgg.hydra_plugins.job_returns import is_reported
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
-_told_in_words: ContextVar[bool] = ContextVar("told_in_words", default=False)
+_in_words: ContextVar[bool] = ContextVar("in_words", default=False)
 
 
-class ToldReturn(JobReturn):
+class ShownReturn(JobReturn):
     """A failed job's return; who asks for its value ends the process as Hydra does, silently."""
 
     @property
@@ -40,14 +40,14 @@ class ToldReturn(JobReturn):
 @contextlib.contextmanager
 def words_instead() -> Iterator[None]:
     """While the caller sets HYDRA_FULL_ERROR only to tell errors in its own way."""
-    token = _told_in_words.set(True)
+    token = _in_words.set(True)
     try:
         yield
     finally:
-        _told_in_words.reset(token)
+        _in_words.reset(token)
 
 
-def silence_told(returns: Sequence[JobReturn], config: DictConfig) -> Sequence[JobReturn]:
+def silence_shown(returns: Sequence[JobReturn], config: DictConfig) -> Sequence[JobReturn]:
     """The same JobReturns; reported failures say nothing where Hydra would repeat them.
 
     Only below Hydra's own command line and basic sweeper: other sweepers and programs get the
@@ -55,14 +55,14 @@ def silence_told(returns: Sequence[JobReturn], config: DictConfig) -> Sequence[J
     """
     if not _hydra_would_print(config):
         return returns
-    return [_silent(each) if _is_told(each) else each for each in returns]
+    return [_silent(each) if _was_shown(each) else each for each in returns]
 
 
 def _hydra_would_print(config: DictConfig) -> bool:
     sweeper = str(OmegaConf.select(config, "hydra.sweeper._target_"))
     if sweeper != f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}":
         return False
-    wants_all = os.environ.get(_FULL_ERROR) == "1" and not _told_in_words.get()
+    wants_all = os.environ.get(_FULL_ERROR) == "1" and not _in_words.get()
     return not wants_all and sys.gettrace() is None and _is_below_command_line()
 
 
@@ -75,11 +75,11 @@ def _is_below_command_line() -> bool:
     return False
 
 
-def _is_told(job_return: JobReturn) -> bool:
+def _was_shown(job_return: JobReturn) -> bool:
     error = job_return._return_value
     failed = job_return.status is JobStatus.FAILED
     return failed and isinstance(error, BaseException) and is_reported(error)
 
 
-def _silent(job_return: JobReturn) -> ToldReturn:
-    return ToldReturn(**vars(job_return))
+def _silent(job_return: JobReturn) -> ShownReturn:
+    return ShownReturn(**vars(job_return))
