@@ -87,6 +87,18 @@ def test_failures_come_with_kind_reason_advice_and_logs(
     assert "1 of 2 runs failed" in err
 
 
+def test_a_single_run_that_was_refused_has_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    why = failure("submission", "Invalid account")
+    words = f"{why.message}\nHINT: {why.hint}"
+    report.print_sweep(
+        rows(result("a", status="failed", failure=why, error_message=words)), Ranking()
+    )
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "failed (submission):\nInvalid account\nHINT: " in err
+    assert len(err.splitlines()) <= 5
+
+
 def test_failures_of_one_cause_are_listed_together_and_each_run_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -40,6 +40,30 @@ def test_a_wrong_partition_is_refused_before_any_job_is_composed(
     assert not lab.find("multirun*")
 
 
+def test_a_wrong_account_is_refused_before_any_of_several_jobs_is_composed(
+    lab: Lab, slurm: FakeSlurm
+) -> None:
+    refused = lab.run("-m", CANNOT_BE_COMPOSED, *SLURM, "hydra.launcher.slurm_account=nobody")
+    assert refused.code == 2
+    assert refused.err.startswith("error: Slurm refuses such a job, so nothing was submitted.")
+    assert "slurm_account is nobody. Your accounts: research." in refused.err
+    assert len(refused.err.splitlines()) <= 5
+    assert [call.argv[1] for call in slurm.calls("sbatch")] == ["--test-only"]
+    assert not lab.find("multirun*")
+
+
+@pytest.mark.parametrize(
+    ("override", "trials"),
+    [("x=1", 0), ("x=1,2", 1), ("x=range(3)", 1), ("x=choice(1)", 0)],
+)
+def test_only_a_launch_of_several_jobs_is_tried(
+    lab: Lab, slurm: FakeSlurm, override: str, trials: int
+) -> None:
+    lab.run("-m", override, *SLURM, "hydra.launcher.detach=true")
+    words = [call.argv[1] for call in slurm.calls("sbatch")]
+    assert words.count("--test-only") == trials
+
+
 def test_what_fits_is_asked_once(lab: Lab, slurm: FakeSlurm) -> None:
     lab.run("-m", "x=1,2", *SLURM, "hydra.launcher.detach=true")
     questions = [call.argv for call in slurm.calls("scontrol") if "partition" in call.argv]

@@ -40,7 +40,9 @@ def answer_about_the_site(slurm: FakeSlurm, **other: str) -> None:
     slurm.break_command("sinfo", stdout=words["nodes"])
     for name in ("associations", "qualities"):
         slurm.break_command("sacctmgr", stdout=words[name])
-    slurm.break_command("sbatch", stdout="", stderr=site_answers.WOULD_START, exit_code=0)
+    slurm.break_command(
+        "sbatch --test-only", stdout="", stderr=site_answers.WOULD_START, exit_code=0
+    )
 
 
 def by_check(document: dict[str, Any]) -> dict[str, dict[str, str]]:
@@ -138,7 +140,7 @@ def test_a_refusal_of_the_trial_is_a_problem_in_slurms_words(
 ) -> None:
     answer_about_the_site(slurm)
     now = "allocation failure: Requested node configuration is not available\n"
-    slurm.configure(faults=_with_last_sbatch(slurm, stderr=now, exit_code=1))
+    slurm.configure(faults=_with_trial(slurm, stderr=now, exit_code=1))
     examined = tmgg_jobs("doctor", *OPTIONS, "--no-job", "--json")
     trial = by_check(examined.json)["trial submission"]
     assert (examined.code, trial["level"]) == (1, "problem")
@@ -271,10 +273,10 @@ def test_probes_on_one_machine_see_each_others_ports_as_taken(
     assert all(note["saw_nonce"] for note in notes)
 
 
-def _with_last_sbatch(slurm: FakeSlurm, **change: Any) -> list[dict[str, Any]]:
+def _with_trial(slurm: FakeSlurm, **change: Any) -> list[dict[str, Any]]:
     faults = _faults(slurm)
-    last = max(index for index, fault in enumerate(faults) if fault["command"] == "sbatch")
-    faults[last].update(change)
+    (trial,) = [fault for fault in faults if fault["command"] == "sbatch --test-only"]
+    trial.update(change)
     return faults
 
 

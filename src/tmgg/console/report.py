@@ -69,6 +69,8 @@ def print_sweep(rows: Sequence[SweepRow], ranking: Ranking) -> None:
     """
     named = _named_in_short(rows)
     _print_failures(named)
+    if len(rows) == 1 and _is_refused(rows[0].result):
+        return  # a table would only say so again
     ordered = sort_rows(rows, ranking)
     all_names = sweep_table.names_of_metrics(rows)
     names = sweep_table.choose_metrics(all_names, ranking)
@@ -89,6 +91,11 @@ def print_sweep(rows: Sequence[SweepRow], ranking: Ranking) -> None:
         _print(_console(), line)
     if line := ranking.absent_from(all_names):
         _print(_console(stderr=True), line)
+
+
+def _is_refused(result: ExperimentResult) -> bool:
+    """Whether the backend took no job of it."""
+    return result.failure is not None and result.failure.kind == "submission"
 
 
 def render_best(rows: Sequence[SweepRow], ranking: Ranking) -> str:

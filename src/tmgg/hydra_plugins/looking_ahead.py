@@ -2,6 +2,10 @@
 
 import logging
 from collections.abc import Sequence
+from itertools import islice
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ValueType
 
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
@@ -10,16 +14,21 @@ from tmgg.hydra_plugins.launcher_options import LauncherOptions
 
 log = logging.getLogger(__name__)
 
+_LISTED = (ValueType.CHOICE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.RANGE_SWEEP)
 
-def refuse_at_once(runner: CloudRunner, options: LauncherOptions) -> None:
+
+def refuse_at_once(runner: CloudRunner, options: LauncherOptions, overrides: Sequence[str]) -> None:
     """Raise RefusedError where the backend takes no job with these options, whatever the runs.
 
-    Not where runs that are there already may make it unnecessary to submit any.
+    Not where runs that are there already may make it unnecessary to submit any. `overrides` are
+    those of the task, as written.
     """
     runs = runner.runs
     if isinstance(runs, RecordedRuns) and not options.resume:
         mode = runs.traits.default_sweep_mode
-        runs.foresight.refuse_at_once(mode, gpu_type=options.gpu_type)
+        runs.foresight.refuse_at_once(
+            mode, gpu_type=options.gpu_type, has_several=_has_several(overrides)
+        )
 
 
 def look_ahead(
@@ -43,3 +52,10 @@ def look_ahead(
     if idle:
         log.warning("%s", idle)
     return ahead.usage(len(run_ids), mode)
+
+
+def _has_several(overrides: Sequence[str]) -> bool:
+    """Whether they certainly mean several jobs; a sweeper may have more in its own options."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    choices = [each.sweep_string_iterator() for each in parsed if each.value_type in _LISTED]
+    return any(len(list(islice(each, 2))) > 1 for each in choices)

@@ -41,12 +41,17 @@ def main(command: str, folder: str, arguments: list[str]) -> int:
     if command == "srun":
         return jobs.srun(arguments)
     with state.locked(folder) as now:
-        fault = _take_fault(now, command)
+        fault = _take_fault(now, _name(command, arguments))
     if fault is None:
         return _say(*_answer(command, folder, arguments))
     if fault["perform"]:
         _answer(command, folder, arguments)
     return _act_out(fault, command, folder, arguments)
+
+
+def _name(command: str, arguments: list[str]) -> str:
+    is_trial = command == "sbatch" and "--test-only" in arguments
+    return f"{command} --test-only" if is_trial else command
 
 
 def _take_fault(now: state.State, command: str) -> Job | None:
@@ -167,6 +172,8 @@ def _refuse(now: state.State, options: dict[str, str]) -> None:
                 f"sbatch: error: invalid partition specified: {partition}\n"
                 f"{failed}Invalid partition name specified",
             )
+        if partition in now["closed_partitions"]:
+            raise EndError(1, f"{failed}Required partition not available (inactive or drain)")
     size = _array_size(options)
     if size > now["max_array_size"]:
         raise EndError(1, f"{failed}Invalid job array specification")
@@ -278,6 +285,8 @@ def _sinfo(folder: str, arguments: list[str]) -> str:
     now = state.read(folder)
     if arguments == ["--noheader", "--format=%R"]:
         return "".join(f"{name}\n" for name in now["partitions"])
+    if arguments[:1] == ["--all"]:
+        arguments = arguments[1:]
     if arguments == ["--noheader", "--Node", "--format=%R|%N|%c|%m|%G|%T|%f"]:
         names = now["partitions"]
         return "".join(f"{name}|{node}\n" for name in names for node in _nodes_of(now, name))

@@ -108,7 +108,7 @@ class FakeSlurm:
         before: str = "",
         after: str = "",
     ) -> None:
-        """Let the next `times` calls (None: all) go wrong.
+        """Let the next `times` calls (None: all) go wrong; `sbatch --test-only` is one by itself.
 
         `perform` does what was asked all the same; only the answer suffers. `before` and `after`
         are put around a right answer; any of `stdout`, `stderr`, `exit_code` replaces it.
@@ -140,6 +140,10 @@ class FakeSlurm:
             return []
         calls = [Call(**json.loads(line)) for line in lines]
         return [call for call in calls if command in (None, call.argv[0])]
+
+    def submissions(self) -> list[Call]:
+        """Calls of sbatch that were to submit a job, whatever came of them."""
+        return [call for call in self.calls("sbatch") if "--test-only" not in call.argv]
 
     @property
     def jobs(self) -> dict[str, dict[str, Any]]:

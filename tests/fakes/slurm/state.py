@@ -24,6 +24,7 @@ EMPTY: State = {
     "nodes": ["node1|4|64000|gpu:2|idle|(null)", "node2|4|64000|gpu:2|idle|(null)"],
     "starts": {},
     "rules": [],
+    "closed_partitions": [],
     "settings": {},
     "accounts": ["research"],
     "qualities": {"normal": ""},

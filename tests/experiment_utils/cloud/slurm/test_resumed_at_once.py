@@ -82,7 +82,7 @@ def test_of_two_that_resume_at_once_one_waits_and_takes_the_others_runs(
     other.join(60)
     assert other.sweep is not None
     assert other.sweep.run_ids == mine.run_ids
-    assert len(slurm.calls("sbatch")) == (3 if mode == "separate" else 1)
+    assert len(slurm.submissions()) == (3 if mode == "separate" else 1)
 
 
 def test_what_another_went_on_with_is_not_submitted_by_one_that_was_stopped(
@@ -97,7 +97,7 @@ def test_what_another_went_on_with_is_not_submitted_by_one_that_was_stopped(
     once(monkeypatch, lose_the_lock)
     with pytest.raises(SubmissionError, match="was stopped for more than 120 s"):
         runner.spawn_sweep(CONFIGS, mode="separate", resume=True)
-    assert slurm.calls("sbatch") == []
+    assert slurm.submissions() == []
     (sweep_id,) = (path.stem for path in (runner.output_dir / ".sweeps").glob("*.json"))
     (state,) = new_runner().poll([f"{sweep_id}-0"])
     assert (state.status, state.final) == ("failed", True)
@@ -125,7 +125,7 @@ def test_a_resume_leaves_the_runs_of_a_launcher_that_lives_to_it_and_says_so(
 ) -> None:
     launcher_elsewhere(monkeypatch, new_runner())
     sweep = new_runner().spawn_sweep(CONFIGS, mode=mode, resume=True)
-    assert slurm.calls("sbatch") == []
+    assert slurm.submissions() == []
     assert sweep.refused == {}
     assert "3 of 3 recognised (3 under way); 0 to run" in caplog.text
     assert "3 wait for the launcher that put them on record, which is still at work" in caplog.text

@@ -17,6 +17,7 @@ from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.hints import SLURM_HINTS
 from tmgg.experiment_utils.cloud.slurm.installed import require_commands
 from tmgg.experiment_utils.cloud.slurm.planning.trial import render_trial
+from tmgg.experiment_utils.cloud.slurm.refusal_advice import explain_refusal
 from tmgg.experiment_utils.cloud.slurm.request.rank_script import (
     check_nodes_are_used,
     check_takes_ranks,
@@ -29,10 +30,10 @@ from tmgg.experiment_utils.cloud.slurm.request.script import (
     render_script,
 )
 from tmgg.experiment_utils.cloud.slurm.request.usage import render_idle_nodes, render_usage
-from tmgg.experiment_utils.cloud.slurm.site.site_check import refuse_what_cannot_run
+from tmgg.experiment_utils.cloud.slurm.site.site_check import Request, refuse_what_cannot_run
 from tmgg.experiment_utils.cloud.slurm.submit.packed_nodes import fitting
 from tmgg.experiment_utils.cloud.slurm.submit.retrying import bad_nodes, changed
-from tmgg.experiment_utils.cloud.slurm.submit.submission import Submitter, adopt, explain_refusal
+from tmgg.experiment_utils.cloud.slurm.submit.submission import Submitter, adopt
 from tmgg.experiment_utils.cloud.slurm.view import view_jobs
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
@@ -167,8 +168,9 @@ class SlurmBackend(Backend):
         config = self.config if gpu_type is None else replace(self.config, gpu_type=gpu_type)
         if mode == "packed":
             config = replace(fitting(config, runs), ray_bootstrap="managed", tasks_per_node=None)
-        script = render_trial(config, base=self.traits.base_dir)
-        refuse_what_cannot_run(self.client, config, script, cwd=self.traits.base_dir)
+        base = self.traits.base_dir
+        request = Request(config, render_trial(config, base=base), base)
+        refuse_what_cannot_run(self.client, request, runs=runs)
 
     def usage(self, runs: int, mode: SweepMode) -> str:
         """See `SiteCritic`."""

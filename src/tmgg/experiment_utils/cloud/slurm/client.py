@@ -182,9 +182,17 @@ class SlurmClient:
 
     def accounts(self) -> list[str]:
         """Accounts this user may charge; raises QueryError where accounting is absent."""
+        return self._of_associations("account")
+
+    def qualities(self) -> list[str]:
+        """QOS that this user may name; raises as `accounts`."""
+        lists = self._of_associations("qos")
+        return sorted({name for each in lists for name in each.split(",")})
+
+    def _of_associations(self, field: str) -> list[str]:
         whose = f"user={user_name(os.getuid())}"
         options = ["--noheader", "--parsable2"]
-        argv = ["sacctmgr", *options, "show", "assoc", whose, "format=account"]
+        argv = ["sacctmgr", *options, "show", "assoc", whose, f"format={field}"]
         return sorted(set(self._commands.call(argv).checked().split()))
 
     def hostnames(self, expression: str) -> list[str]:
@@ -236,13 +244,13 @@ class SlurmClient:
         self._accounting_fields.remove(name)
         return True
 
-    def ask(self, *argv: str, cwd: Path | None = None) -> Answer:
+    def ask(self, *argv: str, cwd: Path | None = None, timeout_s: float | None = None) -> Answer:
         """Any question, whatever its exit code; AccountingAbsentError where there are no accounts.
 
         Raises QueryError when there is no answer in time, or no such command;
         BackendUnavailableError where Slurm is not on this machine at all.
         """
-        return self._commands.call(argv, cwd=cwd).with_accounting()
+        return self._commands.call(argv, cwd=cwd, timeout_s=timeout_s).with_accounting()
 
     def ask_checked(self, *argv: str) -> str:
         """The stdout of a question that was answered; raises as `ask`, and for an exit code."""

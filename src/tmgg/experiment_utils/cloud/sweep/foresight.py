@@ -19,17 +19,21 @@ class Foresight:
         """The sweep that was last looked at."""
         self._fits: tuple[SweepMode, str | None] | None = None
         """What is not refused, whatever runs there are."""
+        self._fits_one: tuple[SweepMode, str | None] | None = None
+        """What is not refused as a single run."""
 
-    def refuse_at_once(self, mode: SweepMode, *, gpu_type: str | None) -> None:
+    def refuse_at_once(self, mode: SweepMode, *, gpu_type: str | None, has_several: bool) -> None:
         """As `refuse_early`, before anybody knows which runs there will be.
 
-        For a sweep that composes its runs first: that may take longer than all the rest. What runs
-        that are packed ask for depends on their number, so for them nobody is asked yet.
+        For a sweep that composes its runs first: that may take longer than all the rest.
+        `has_several` says that there will be more than one. What runs that are packed ask for
+        depends on their number, so for them nobody is asked yet.
         """
         if self._critic is None or mode == "packed":
             return
-        self._critic.refuse_early(1, mode, gpu_type=gpu_type)
-        self._fits = (mode, gpu_type)
+        self._critic.refuse_early(2 if has_several else 1, mode, gpu_type=gpu_type)
+        self._fits_one = (mode, gpu_type)
+        self._fits = self._fits_one if has_several else None
 
     def refuse_early(
         self, run_ids: Sequence[str], mode: SweepMode, *, gpu_type: str | None, resume: bool
@@ -41,7 +45,7 @@ class Foresight:
         asked = (frozenset(run_ids), mode, gpu_type)
         if self._critic is None or not run_ids or asked == self._not_refused:
             return
-        if self._fits == (mode, gpu_type):
+        if (self._fits if len(run_ids) > 1 else self._fits_one) == (mode, gpu_type):
             return
         # What is on record may have ended well; then nothing of the options matters.
         if not resume or set(run_ids) - set(self._existing(run_ids)):

@@ -28,6 +28,46 @@ REFUSALS = {
     "--gres=gpu:N; Invalid generic resource (gres) specification",
 }
 
+# What `sbatch --test-only` said of jobs that the real sbatch refused, too.
+DEFINITE = (
+    "allocation failure: Invalid account or account/partition combination specified",
+    "allocation failure: Invalid qos specification",
+    "allocation failure: Invalid feature specification",
+    "allocation failure: Requested reservation is invalid",
+    "allocation failure: Invalid node name specified",
+    "allocation failure: Invalid license specification",
+    "allocation failure: More processors requested than permitted",
+    "allocation failure: Requested time limit is invalid (missing or exceeds some limit)",
+    "sbatch: error: invalid partition specified: nope\n"
+    "allocation failure: Invalid partition name specified",
+    "sbatch: error: Invalid generic resource (gres) specification",
+    "sbatch: error: You must name an account: --account=NAME\n"
+    "allocation failure: Unspecified error",
+    "sbatch: error: Ask for GPUs with --gres=gpu:N\n"
+    "allocation failure: Invalid generic resource (gres) specification",
+    "sbatch: error: Invalid --mail-type specification",
+    "sbatch: unrecognized option '--bogus'",
+)
+
+# What may pass by itself, or is not known.
+MAY_PASS = (
+    "allocation failure: Requested node configuration is not available",
+    "allocation failure: Required partition not available (inactive or drain)",
+    "allocation failure: Job dependency problem",
+    "allocation failure: Unspecified error",
+    "allocation failure: Words of a release that is not known",
+    "sbatch: error: QOSMaxCpuPerJobLimit\n"
+    "allocation failure: Job violates accounting/QOS policy (job submit limit, user's size and/or "
+    "time limits)",
+    "sbatch: error: You have reached your 10 jobs\nallocation failure: Unspecified error",
+    "sbatch: error: Maintenance until 18:00, try again later\n"
+    "allocation failure: Invalid partition name specified",
+    "allocation failure: Unable to contact slurm controller (connect failure)",
+    "sbatch: error: Invalid qos specification\nsbatch: error: Socket timed out on send/recv",
+    "quota: Invalid qos specification",
+    "",
+)
+
 # The same in all three.
 SHARES = """\
 Account|User|RawShares|NormShares|RawUsage|EffectvUsage|FairShare

@@ -77,7 +77,7 @@ def test_what_is_refused_everywhere_is_refused_once_in_the_sites_words(
     assert len(str(caught.value).splitlines()) <= 5
 
 
-@pytest.mark.parametrize("broken", ["scontrol", "sbatch"])
+@pytest.mark.parametrize("broken", ["scontrol", "sbatch --test-only"])
 def test_where_nothing_can_be_learned_one_must_be_named(
     broken: str, slurm: FakeSlurm, folder: Path
 ) -> None:

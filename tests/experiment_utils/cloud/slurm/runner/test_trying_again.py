@@ -79,7 +79,7 @@ def test_resuming_submits_what_failed_and_nothing_else(
     second = SlurmRunner(PLAIN).run_sweep(requests, resume=True)
     assert [result.status for result in second] == ["completed", "completed", "failed"]
     assert [result.attempts for result in second] == [1, 2, 2]
-    assert len(slurm.calls("sbatch")) == 5
+    assert len(slurm.submissions()) == 5
 
 
 def test_a_requeued_jobs_earlier_result_does_not_count(

@@ -36,7 +36,7 @@ def batch_of(folder: Path) -> BatchPaths:
 
 def test_all_runs_are_one_job_whose_id_each_has(slurm: FakeSlurm, folder: Path) -> None:
     spawned = SlurmRunner(PACKED).spawn_sweep(requests(5))
-    assert len(slurm.calls("sbatch")) == 1
+    assert len(slurm.submissions()) == 1
     (job_id,) = slurm.jobs
     batch = batch_of(folder)
     assert [paths.run_paths.run_id for paths in runs_of_batch(batch)] == spawned.run_ids

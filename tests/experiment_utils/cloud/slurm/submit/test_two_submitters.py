@@ -80,7 +80,7 @@ def test_of_two_that_launch_a_sweep_at_once_one_is_told_and_spoils_nothing(
     overtaken_in(sweep_records, lambda: other.spawn_sweep(requests()))
     with pytest.raises(RunExistsError, match=f"{OTHER}sweep {SWEEP}, too.*tmgg-jobs wait {SWEEP}"):
         mine.spawn_sweep(requests())
-    assert len(slurm.calls("sbatch")) == 1
+    assert len(slurm.submissions()) == 1
     waiting = sweep_records.waiting_batch(mine.output_dir, SWEEP)
     assert len(waiting.runs.read_text().splitlines()) == 2
 
@@ -95,7 +95,7 @@ def test_of_two_that_resume_a_sweep_at_once_one_waits_for_the_others_runs(
     overtaken_in(batch_submission, lambda: other.spawn_sweep(requests(), resume=True))
     sweep = mine.spawn_sweep(requests(), resume=True)
     assert sweep.refused == {}
-    assert len(slurm.calls("sbatch")) == 2
+    assert len(slurm.submissions()) == 2
     assert [state.attempt for state in other.poll(run_ids)] == [2, 2]
 
 
@@ -108,7 +108,7 @@ def test_a_run_that_somebody_else_retries_meanwhile_is_left_to_it(
     overtaken_in(batch_submission, lambda: other.retry("r0"))
     sweep = mine.spawn_sweep(requests("r"), resume=True)
     assert sweep.refused == {}
-    assert len(slurm.calls("sbatch")) == 2
+    assert len(slurm.submissions()) == 2
     assert [state.status for state in other.poll(["r0", "r1"])] == ["pending", "pending"]
 
 
@@ -123,7 +123,7 @@ def test_two_that_resume_runs_by_themselves_share_them(
     overtaken_in(slurm_backend, resume, submission=2)
     sweep = mine.spawn_sweep(requests("r", 1), resume=True)
     assert sweep.refused == {}
-    assert len(slurm.calls("sbatch")) == 2
+    assert len(slurm.submissions()) == 2
     assert mine.poll(["r0"])[0].attempt == 2
 
 
@@ -134,4 +134,4 @@ def test_a_batch_that_the_disk_does_not_take_is_still_reported_as_that(
     (folder / "slurm_outputs" / ".batches").write_text("")
     with pytest.raises(SubmissionError, match=r"cannot be written in .*make room there"):
         runner("array").spawn_sweep(requests())
-    assert slurm.calls("sbatch") == []
+    assert slurm.submissions() == []

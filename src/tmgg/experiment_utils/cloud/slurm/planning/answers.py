@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from tmgg.experiment_utils.cloud.slurm.definite_refusals import NO_CODE
 from tmgg.experiment_utils.cloud.slurm.refusal_words import WOULD_REFUSE, shortened
 
 _START = re.compile(
@@ -14,7 +15,6 @@ _START = re.compile(
     r"(?:.*? using (?P<processors>\d+) \w+ on (?:nodes? )?(?P<nodes>\S+)"
     r" in partition (?P<partition>\S+))?"
 )
-_NO_CODE = "Unspecified error"
 _ERROR = re.compile(r"^sbatch: error: (?P<words>.*)$", re.MULTILINE)
 _REFUSED = re.compile(rf"{re.escape(WOULD_REFUSE)}\s*(?P<words>.*)")
 
@@ -53,7 +53,7 @@ def parse_refusal(text: str) -> str:
     own = [found["words"].strip() for found in _ERROR.finditer(text)]
     told = [words for words in (*own, refused["words"].strip()) if words]
     # A site's own rules (job_submit.lua) have no code of Slurm's.
-    kept = [words for words in told if words != _NO_CODE] or told
+    kept = [words for words in told if words != NO_CODE] or told
     return "; ".join(shortened(list(dict.fromkeys(kept))))
 
 

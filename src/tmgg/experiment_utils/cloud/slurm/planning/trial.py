@@ -25,6 +25,8 @@ class Trial:
     """Its words, where it would refuse the job."""
     silence: str = ""
     """Why nothing is known."""
+    said: str = ""
+    """All that it said where it failed."""
 
     @property
     def is_taken(self) -> bool:
@@ -38,16 +40,20 @@ def render_trial(config: SlurmConfig, *, base: Path) -> str:
     return render_script(config, paths, base=base, interpreter=Interpreter.submitting())
 
 
-def try_script(queries: SiteQueries, script: str, *, cwd: Path) -> Trial:
+def try_script(
+    queries: SiteQueries, script: str, *, cwd: Path, timeout_s: float | None = None
+) -> Trial:
     """One question to Slurm. Raises nothing for what Slurm says or does not say."""
     with tempfile.TemporaryDirectory(prefix="tmgg-trial-") as folder:
         file = Path(folder) / "job.sh"
         file.write_text(script)
         try:
-            said = queries.try_submit(file, cwd=cwd)
+            said = queries.try_submit(file, cwd=cwd, timeout_s=timeout_s)
         except SubmissionError as error:
-            refusal = parse_refusal(str(error))
-            return Trial(refusal=refusal) if refusal else Trial(silence=_in_short(str(error)))
+            words = str(error)
+            if refusal := parse_refusal(words):
+                return Trial(refusal=refusal, said=words)
+            return Trial(silence=_in_short(words), said=words)
         except BackendError as error:
             return Trial(silence=str(error))
     start = parse_start(said)

@@ -1,40 +1,71 @@
-"""Before the first sbatch of a sweep: would Slurm take such a job at all?
+"""Before anything of a launch is written: would Slurm take such a job at all?
 
-One cheap question shows what each partition allows. Where the request does not fit, Slurm itself
-is asked (`sbatch --test-only`), since a site may rewrite what is submitted; its word counts. What
-it does not refuse, or does not answer, is submitted.
+One cheap question shows what each partition allows. Where the request does not fit, or several
+jobs would be refused one after the other, Slurm itself is asked (`sbatch --test-only`), since a
+site may rewrite what is submitted. Its word counts where it cannot pass by itself; whatever else it
+says, and where it does not answer, the jobs are submitted.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.errors import BackendError, RefusedError
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
-from tmgg.experiment_utils.cloud.slurm.planning.trial import try_script
-from tmgg.experiment_utils.cloud.slurm.site.doctor.requests import check_partition
+from tmgg.experiment_utils.cloud.slurm.definite_refusals import is_definite, is_up_to_nodes
+from tmgg.experiment_utils.cloud.slurm.planning.trial import Trial, try_script
+from tmgg.experiment_utils.cloud.slurm.refusal_advice import names_that_exist, render_options
+from tmgg.experiment_utils.cloud.slurm.site.doctor.requests import check_nodes, check_partition
 from tmgg.experiment_utils.cloud.slurm.site.site import Settings
 from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
 
 log = logging.getLogger(__name__)
 
+# A large site's controller takes seconds to try a job while it is busy; the launch need not wait.
+TRIAL_TIMEOUT_S = 10.0
 
-def refuse_what_cannot_run(
-    client: SlurmClient, config: SlurmConfig, script: str, *, cwd: Path
-) -> None:
-    """Raises RefusedError where Slurm would refuse `script`, which asks for what `config` says."""
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A job as it would be submitted from `cwd`; `script` asks for what `config` says."""
+
+    config: SlurmConfig
+    script: str
+    cwd: Path
+
+
+def refuse_what_cannot_run(client: SlurmClient, request: Request, *, runs: int) -> None:
+    """Raises RefusedError where Slurm would refuse the job of each of so many runs."""
     queries = SiteQueries(client)
     try:
-        doubts = doubts_of(config, queries.partitions(hidden=True))
-        words = try_script(queries, script, cwd=cwd).refusal if doubts else ""
+        partitions = queries.partitions(hidden=True)
+        doubts = doubts_of(request.config, partitions)
+        if not doubts and runs == 1:
+            return  # its one sbatch answers as fast
+        trial = try_script(queries, request.script, cwd=request.cwd, timeout_s=TRIAL_TIMEOUT_S)
+        if not doubts and is_up_to_nodes(trial.said):
+            doubts = _doubts_of_nodes(queries, request.config, partitions)
+            is_certain = bool(doubts)
+        else:
+            is_certain = is_definite(trial.said) or bool(doubts and trial.refusal)
     except BackendError as error:
         log.info("whether Slurm would take such jobs is not known: %s", error)
         return
-    if words:
-        raise RefusedError(
-            f"Slurm refuses such a job, so nothing was submitted. {words}\n{' '.join(doubts)}"
-        )
+    if is_certain:
+        raise RefusedError(_render(trial, doubts or _advice(client, trial, request.config)))
+
+
+def _render(trial: Trial, advice: Sequence[str]) -> str:
+    words = " ".join((trial.refusal or trial.silence).split())
+    told = f"Slurm refuses such a job, so nothing was submitted. {words}"
+    return "\n".join([told, *([" ".join(advice)] if advice else [])])
+
+
+def _advice(client: SlurmClient, trial: Trial, config: SlurmConfig) -> list[str]:
+    told = (render_options(trial.said, config), names_that_exist(client, trial.said))
+    return [words for words in told if words]
 
 
 def doubts_of(config: SlurmConfig, partitions: Sequence[Settings]) -> list[str]:
@@ -62,3 +93,22 @@ def _doubts_of_one(config: SlurmConfig, name: str, table: Mapping[str, Settings]
         for finding in findings
         if finding.level == "problem"
     ]
+
+
+def _doubts_of_nodes(
+    queries: SiteQueries, config: SlurmConfig, partitions: Sequence[Settings]
+) -> list[str]:
+    """Why too few nodes, in whatever state, have what is asked for; empty if enough may have."""
+    default = [row["PartitionName"] for row in partitions if row.get("Default") == "YES"]
+    nodes = queries.nodes_by_partition(hidden=True)
+    found: list[str] = []
+    for name in config.partitions or default:
+        problems = [
+            f"Of the nodes of {name}, {finding.text} {finding.advice}"
+            for finding in check_nodes(config, name, nodes.get(name, []))
+            if finding.level == "problem" and nodes.get(name)
+        ]
+        if not problems:
+            return []
+        found += problems
+    return found

@@ -47,10 +47,11 @@ class SiteQueries:
         answer = self._client.ask_checked("sinfo", *selection, f"--format={site.NODE_FORMAT}")
         return site.parse_nodes(answer)
 
-    def nodes_by_partition(self) -> dict[str, list[Node]]:
-        """All nodes, by the partitions they are in."""
+    def nodes_by_partition(self, *, hidden: bool = False) -> dict[str, list[Node]]:
+        """All nodes, by the partitions they are in; with `hidden` as in `partitions`."""
+        which = ("--all",) if hidden else ()
         layout = f"--format={site.PARTITION_NODE_FORMAT}"
-        answer = self._client.ask_checked("sinfo", "--noheader", "--Node", layout)
+        answer = self._client.ask_checked("sinfo", *which, "--noheader", "--Node", layout)
         return site.parse_nodes_by_partition(answer)
 
     def shares(self) -> list[Settings]:
@@ -79,12 +80,14 @@ class SiteQueries:
         answer = self._client.ask_checked("sacctmgr", "--parsable2", "show", "qos")
         return site.parse_table(answer)
 
-    def try_submit(self, script: Path, *, cwd: Path) -> str:
+    def try_submit(self, script: Path, *, cwd: Path, timeout_s: float | None = None) -> str:
         """Let Slurm check a job script without submitting it; its words on when it would start.
 
         Raises SubmissionError when Slurm would refuse it.
         """
-        answer = self._client.ask("sbatch", "--test-only", str(script), cwd=cwd)
+        answer = self._client.ask(
+            "sbatch", "--test-only", str(script), cwd=cwd, timeout_s=timeout_s
+        )
         if answer.exit_code != 0:
             raise SubmissionError((answer.stderr or answer.stdout).strip())
         return answer.words

@@ -17,7 +17,6 @@ from tmgg.errors import (
     AbandonedError,
     BackendError,
     QueryError,
-    RefusedError,
     SubmissionError,
     SubmissionUnknownError,
 )
@@ -206,16 +205,3 @@ def _no_job(paths: JobFolder) -> AbandonedError:
         f"token. `tmgg-jobs retry {paths.name}` submits it.",
         is_final=is_forbidden(paths),
     )
-
-
-def explain_refusal(client: SlurmClient, error: SubmissionError) -> SubmissionError:
-    """Slurm's words, with the names that exist where a name was wrong."""
-    text = str(error)
-    try:
-        if "Invalid partition" in text:
-            return RefusedError(f"{text}\nPartitions here: {', '.join(client.partitions())}.")
-        if "Invalid account" in text:
-            return RefusedError(f"{text}\nYour accounts: {', '.join(client.accounts())}.")
-    except BackendError as unanswered:
-        log.info("no list of names: %s", unanswered)
-    return error

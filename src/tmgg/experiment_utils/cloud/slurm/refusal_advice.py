@@ -1,0 +1,55 @@
+"""What to look at when Slurm refuses a job: the option that its words are about, and its value."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from tmgg.errors import BackendError, RefusedError, SubmissionError
+from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+
+log = logging.getLogger(__name__)
+
+_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "Invalid account": ("account",),
+    "Invalid feature": ("constraint",),
+    "Invalid generic resource": ("gpu_type", "gpu_request", "gpus_per_task"),
+    "Invalid license": ("sbatch_options",),
+    "Invalid node name": ("nodelist", "exclude"),
+    "Invalid qos": ("qos",),
+    "More processors": ("nodes", "tasks_per_node", "cpus_per_task"),
+    "reservation is invalid": ("reservation",),
+    "time limit is invalid": ("time_limit",),
+}
+_NAMES: Mapping[str, tuple[str, Callable[[SlurmClient], list[str]]]] = {
+    "Invalid account": ("Your accounts", SlurmClient.accounts),
+    "Invalid partition": ("Partitions here", SlurmClient.partitions),
+    "Invalid qos": ("Your QOS", SlurmClient.qualities),
+}
+
+
+def render_options(words: str, config: SlurmConfig) -> str:
+    """The options that a refusal is about, as they are set; empty where it names none of them."""
+    fields = [name for phrase, names in _OPTIONS.items() if phrase in words for name in names]
+    given = {name: getattr(config, name) for name in fields}
+    told = [f"slurm_{name} is {value}" for name, value in given.items() if value is not None]
+    if fields and not told:
+        told = [f"{' and '.join(f'slurm_{name}' for name in fields)} not set"]
+    return f"{', '.join(told)}." if told else ""
+
+
+def names_that_exist(client: SlurmClient, words: str) -> str:
+    """The names that would do where a refusal is about one; empty where nobody says them."""
+    try:
+        for phrase, (what, ask) in _NAMES.items():
+            if phrase in words:
+                names = ask(client)
+                return f"{what}: {', '.join(names)}." if names else ""
+    except BackendError as unanswered:
+        log.info("no list of names: %s", unanswered)
+    return ""
+
+
+def explain_refusal(client: SlurmClient, error: SubmissionError) -> SubmissionError:
+    """Slurm's words, with the names that exist where a name was wrong."""
+    names = names_that_exist(client, str(error))
+    return RefusedError(f"{error}\n{names}") if names else error
