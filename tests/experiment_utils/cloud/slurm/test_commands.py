@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
-from tmgg.errors import BackendUnavailableError, QueryError
+from tmgg.errors import BackendUnavailableError, QueryError, RefusedError
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
-from tmgg.experiment_utils.cloud.slurm.commands import AccountingAbsentError
+from tmgg.experiment_utils.cloud.slurm.commands import AccountingAbsentError, Answer
 from tmgg.experiment_utils.cloud.slurm.installed import require_commands
 from tmgg.experiment_utils.cloud.slurm.sbatch_answer import ControllerSilentError
 
@@ -99,3 +99,35 @@ def test_one_command_that_lacks_is_named_and_the_others_go_on(
         asks[command]([job_id])
     assert "no Slurm commands" not in str(caught.value)
     assert client.job_details(job_id)["JobId"] == job_id
+
+
+PAGE = [f"Welcome to the cluster, line {number}" for number in range(30)]
+SITE = "sbatch: error: Name the project with --account."
+REFUSED = "sbatch: error: Batch job submission failed: Unspecified error"
+
+
+@pytest.mark.parametrize("place", [0, 15, 30])
+def test_of_a_long_answer_slurms_errors_are_told_wherever_they_stand(
+    slurm: FakeSlurm, folder: Path, place: int
+) -> None:
+    said = "\n".join([*PAGE[:place], SITE, REFUSED, *PAGE[place:]])
+    slurm.break_command("sbatch", exit_code=1, stderr=said)
+    with pytest.raises(RefusedError) as caught:
+        SlurmClient().submit(folder / "job.sh", comment="c", cwd=folder)
+    assert str(caught.value) == f"sbatch ended with 1: {SITE}\n{REFUSED}\n[30 other lines]"
+
+
+def test_of_many_errors_and_of_a_page_without_any_both_ends_are_told(slurm: FakeSlurm) -> None:
+    rules = [f"sbatch: error: rule {number}" for number in range(9)]
+    told = Answer(("sbatch",), 1, "", "\n".join(rules)).words.splitlines()
+    assert told == [*rules[:3], "[3 more lines]", *rules[-3:]]
+    told = Answer(("sbatch",), 1, "\n".join(PAGE), "").words.splitlines()
+    assert told == [*PAGE[:3], "[24 more lines]", *PAGE[-3:]]
+
+
+def test_a_trial_is_counted_by_itself(slurm: FakeSlurm, folder: Path) -> None:
+    client = SlurmClient()
+    (folder / "job.sh").write_text("#!/bin/bash\n")
+    client.ask("sbatch", "--test-only", str(folder / "job.sh"), cwd=folder)
+    client.submit(folder / "job.sh", comment="c", cwd=folder)
+    assert client.calls == {"sbatch --test-only": 1, "sbatch": 1}

@@ -18,7 +18,7 @@ from tmgg.errors import BackendError, BackendUnavailableError, QueryError
 from tmgg.experiment_utils.cloud.slurm import parsing
 from tmgg.experiment_utils.cloud.slurm.command_lines import for_cluster, scrubbed_environment
 from tmgg.experiment_utils.cloud.slurm.installed import is_installed, no_command
-from tmgg.experiment_utils.cloud.slurm.refusal_words import NO_ACCOUNTING
+from tmgg.experiment_utils.cloud.slurm.refusal_words import NO_ACCOUNTING, telling
 
 QUERY_TIMEOUT_S = 30.0
 
@@ -37,10 +37,14 @@ class Answer:
     stderr: str
 
     @property
+    def text(self) -> str:
+        """All that it said where it failed; what it answered where it did not."""
+        return (self.stderr or self.stdout).strip()
+
+    @property
     def words(self) -> str:
         """Slurm's own words, in short."""
-        text = (self.stderr or self.stdout).strip()
-        return "\n".join(text.splitlines()[-6:])
+        return "\n".join(telling(self.text.splitlines()))
 
     def checked(self) -> str:
         """The stdout; QueryError where the command failed or said what nobody can read."""
@@ -56,7 +60,10 @@ class Answer:
 
 
 class SlurmCommands:
-    """Starts the commands of one cluster. Counts its calls, because operators ask."""
+    """Starts the commands of one cluster. Counts its calls, because operators ask.
+
+    `sbatch --test-only`, which submits nothing, has a count of its own.
+    """
 
     def __init__(self, cluster: str | None, *, timeout_s: float) -> None:
         """`timeout_s` is for a call that gives none."""
@@ -75,7 +82,8 @@ class SlurmCommands:
         command = argv[0]
         argv = for_cluster(argv, self._cluster)
         limit_s = self._timeout_s if timeout_s is None else timeout_s
-        self.calls[command] = self.calls.get(command, 0) + 1
+        counted = f"{command} --test-only" if "--test-only" in argv else command
+        self.calls[counted] = self.calls.get(counted, 0) + 1
         try:
             return _run(argv, timeout_s=limit_s, cwd=cwd)
         except FileNotFoundError as error:

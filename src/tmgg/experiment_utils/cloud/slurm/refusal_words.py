@@ -48,6 +48,7 @@ NO_SUCH_CLUSTER = ("invalid entry for --cluster",)
 # The command ended before it asked anybody: no controller is known here.
 NOT_CONFIGURED = ("Could not establish a configuration source", "Unable to process configuration")
 NO_SUCH_JOB = ("Invalid job id specified", "Invalid job array specified")
+_ERROR = re.compile(r"^(\w+: (error|fatal): |allocation failure: )")
 NO_ACCOUNTING = ("accounting storage is disabled", "not running a supported accounting_storage")
 
 
@@ -58,6 +59,18 @@ def shortened(lines: Sequence[str]) -> list[str]:
         return cut
     left_out = f"[{len(cut) - 2 * SHOWN_AT_AN_END} more lines]"
     return [*cut[:SHOWN_AT_AN_END], left_out, *cut[-SHOWN_AT_AN_END:]]
+
+
+def telling(lines: Sequence[str]) -> list[str]:
+    """Of many lines those in which Slurm says an error, which are the site's rules' words, too.
+
+    A site's wrapper may print a page around them, or nothing else.
+    """
+    errors = [each for each in lines if _ERROR.match(each)]
+    others = len(lines) - len(errors)
+    if not errors or len(lines) <= 2 * SHOWN_AT_AN_END:
+        return shortened(lines)
+    return [*shortened(errors), *([f"[{others} other lines]"] if others else [])]
 
 
 def is_silent(words: str) -> bool:

@@ -57,7 +57,9 @@ def try_script(
         except BackendError as error:
             return Trial(silence=str(error))
     start = parse_start(said)
-    return Trial(start=start, silence="" if start else f"sbatch --test-only said {said!r}")
+    return Trial(
+        start=start, silence="" if start else f"sbatch --test-only said {_in_short(said)!r}"
+    )
 
 
 def _in_short(words: str) -> str:

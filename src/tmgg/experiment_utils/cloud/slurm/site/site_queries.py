@@ -89,5 +89,5 @@ class SiteQueries:
             "sbatch", "--test-only", str(script), cwd=cwd, timeout_s=timeout_s
         )
         if answer.exit_code != 0:
-            raise SubmissionError((answer.stderr or answer.stdout).strip())
-        return answer.words
+            raise SubmissionError(answer.text)
+        return answer.text
