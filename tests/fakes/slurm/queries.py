@@ -103,9 +103,8 @@ def _rows(now: State, job: Job, columns: list[str]) -> list[list[str]]:
     state = job["state"]
     if state == "CANCELLED":
         state = f"CANCELLED by {job.get('cancelled_by', os.getuid())}"
-    array = job["options"].get("array")
     cells = {
-        "JobID": job["id"] if array is None else f"{job['id']}_[{array}]",
+        "JobID": _in_accounts(job),
         "JobIDRaw": job["id"],
         "State": state,
         "ExitCode": exit_code,
@@ -126,12 +125,24 @@ def _rows(now: State, job: Job, columns: list[str]) -> list[list[str]]:
     return [[row[column] for column in columns] for row in rows]
 
 
+def _in_accounts(job: Job) -> str:
+    """An array is a line with those of its elements that have not begun, and the throttle."""
+    array = job["options"].get("array")
+    if array is None:
+        return str(job["id"])
+    indices = [element["array_id"].partition("_")[2] for element in _elements(job)]
+    throttle = array.partition("%")[2]
+    return f"{job['id']}_[{','.join(indices)}{f'%{throttle}' if throttle else ''}]"
+
+
 def sacctmgr(now: State, arguments: list[str]) -> str | None:
     """What it shows of accounts, qualities of service and clusters; None for another question."""
     accounts = now["accounts"]
     match arguments:
         case ["--noheader", "--parsable2", "show", "assoc", _, "format=account"]:
             lines = list(accounts)
+        case ["--noheader", "--parsable2", "show", "assoc", _, "format=qos"]:
+            lines = [",".join(now["qualities"])]
         case ["--parsable2", "show", "assoc", _]:
             qos = ",".join(now["qualities"])
             rows = [f"{now['cluster']}|{name}||{qos}|" for name in accounts]

@@ -59,6 +59,11 @@ OPEN: dict[str, tuple[Evidence, JobView | None, str]] = {
     ),
     "not yet known to the backend": (evidence(), UNKNOWN, "pending"),
     "no longer known, but it had begun": (evidence(claimed=True), UNKNOWN, "running"),
+    "no source has it, but it had begun": (
+        evidence(claimed=True),
+        replace(UNKNOWN, kind="cancelled", never_began=True),
+        "running",
+    ),
     "no longer known for less than the grace": (
         evidence(claimed=True, missing_since_s=GRACE_S - 1),
         UNKNOWN,
@@ -278,6 +283,12 @@ FAILURES: dict[str, tuple[Evidence, JobView | None, str, str]] = {
         UNKNOWN,
         "lost",
         "Nobody knows job 77",
+    ),
+    "an element of an array that no source has": (
+        evidence(),
+        replace(UNKNOWN, state="CANCELLED", kind="cancelled", never_began=True),
+        "cancelled",
+        "CANCELLED",
     ),
     "never known to anybody": (evidence(missing_since_s=LATE), UNKNOWN, "lost", "Nobody knows"),
     "forgotten by all, but it left its record": (

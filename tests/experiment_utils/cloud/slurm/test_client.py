@@ -268,6 +268,8 @@ def test_cancelling_without_a_controller_is_an_error(
 def test_the_names_that_exist(client: SlurmClient, slurm: FakeSlurm) -> None:
     assert client.partitions() == ["batch", "gpu"]
     assert client.accounts() == ["research"]
+    slurm.configure(qualities={"normal": "", "fast": ""})
+    assert client.qualities() == ["fast", "normal"]
 
 
 def test_where_no_job_could_be_watched_none_is_submitted(

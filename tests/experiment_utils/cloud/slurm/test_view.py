@@ -8,6 +8,7 @@ from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.experiment_utils.cloud.judging.job_identity import JobIdentity
 from tmgg.experiment_utils.cloud.judging.verdict import JobView
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
+from tmgg.experiment_utils.cloud.slurm.parsing import ACCOUNTING_FIELDS, ACCOUNTING_SEPARATOR
 from tmgg.experiment_utils.cloud.slurm.view import merge, view_jobs
 
 
@@ -252,3 +253,21 @@ def test_a_field_that_sacct_lacks_is_left_out_after_the_first_refusal(
 def first_lines(client: SlurmClient, job_ids: list[str], count: int) -> str:
     answer = client._queue_answer(f"--jobs={','.join(job_ids)}").stdout
     return "".join(answer.splitlines(keepends=True)[:count])
+
+
+@pytest.mark.parametrize(
+    ("accounts_have", "never_began"),
+    [("7_[0-1]", True), ("7", True), ("7_[0-2]", False), ("7_[0,1,...]", False), ("8", False)],
+)
+def test_an_element_never_began_where_the_accounts_have_its_array_without_it(
+    client: SlurmClient, slurm: FakeSlurm, accounts_have: str, never_began: bool
+) -> None:
+    array = slurm.add_job(options={"array": "0-2"}, taken_out=[2])
+    line = ["x"] * len(ACCOUNTING_FIELDS)
+    line[ACCOUNTING_FIELDS.index("JobID")] = accounts_have.replace("7", array)
+    line[ACCOUNTING_FIELDS.index("JobIDRaw")] = accounts_have.partition("_")[0].replace("7", array)
+    line[ACCOUNTING_FIELDS.index("State")] = "PENDING"
+    slurm.break_command("sacct", stdout=ACCOUNTING_SEPARATOR.join(line) + "\n", exit_code=0)
+    found = view(client, f"{array}_2")
+    assert found is not None
+    assert (found.phase, found.never_began) == ("unknown", never_began)

@@ -48,6 +48,8 @@ class JobView:
     """How often the backend restarted the job; None when it does not say."""
     nodes: str = ""
     estimated_start: str | None = None
+    never_began: bool = False
+    """Of an unknown job: that no source has it, though each has the others submitted with it."""
     settled: bool = True
     """False when the backend is known to correct such an answer later."""
     identity: JobIdentity | None = None
@@ -165,6 +167,8 @@ def _over(evidence: Evidence, view: JobView | None, *, grace_s: float) -> bool:
         told = record is not None and (record.entrypoint_exit_code is None or waited)
         return told or (record is not None and record.age_s >= grace_s) or evidence.cancel_requested
     if view.phase == "unknown":
+        if view.never_began and not evidence.claimed:
+            return True
         return waited or (evidence.exit_record is not None and _nothing_to_wait_for(evidence, view))
     return view.phase == "ended" and (waited or _nothing_to_wait_for(evidence, view))
 

@@ -153,8 +153,9 @@ def parse_accounting(
         if not number.isascii() or not number.isdigit():
             continue
         # An element is known by its place in the array; what it is part of else, by its number.
-        name = shown.partition(".")[0]
-        job = name if _ELEMENTS.match(name) else number
+        # A list that was cut has dots, too.
+        name = shown if "[" in shown else shown.partition(".")[0]
+        job = name if "[" in name or _ELEMENTS.match(name) else number
         steps.setdefault(job, []).append(cells)
         if not dot and shown:
             jobs[job] = AccountingEntry(

@@ -15,6 +15,7 @@ from tmgg.experiment_utils.cloud.judging.job_identity import (
 from tmgg.experiment_utils.cloud.judging.verdict import JobView
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.commands import AccountingAbsentError
+from tmgg.experiment_utils.cloud.slurm.job_ids import base_of
 from tmgg.experiment_utils.cloud.slurm.job_places import find_places
 from tmgg.experiment_utils.cloud.slurm.parsing import (
     JOB_ID,
@@ -69,10 +70,20 @@ def view_jobs(client: SlurmClient, job_ids: Sequence[str]) -> Mapping[str, JobVi
     # The accounts alone never say "no such job": a job reaches them with a delay.
     for job_id in accounts.keys() & views.keys():
         views[job_id] = merge(views[job_id], view_of_account(accounts[job_id]))
+    arrays_told = _arrays_told(accounts)
+    for job_id in numbers:
+        if views[job_id] is taken_out and job_id.partition("_")[0] in arrays_told:
+            views[job_id] = replace(taken_out, never_began=True)
     absent = [job_id for job_id in missing if _is_absent(views[job_id])]
     for job_id in _not_confirmed(client, absent, is_alone=is_alone):
         views[job_id] = None
     return views
+
+
+def _arrays_told(accounts: Mapping[str, AccountingEntry]) -> set[str]:
+    """The arrays of which the accounts have every element that waits or has begun."""
+    cut = {base_of(entry.job_id) for entry in accounts.values() if "..." in entry.job_id}
+    return {base_of(job_id) for job_id in accounts} - cut
 
 
 def _is_absent(view: JobView | None) -> bool:

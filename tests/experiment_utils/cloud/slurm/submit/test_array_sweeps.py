@@ -5,7 +5,6 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +100,14 @@ def test_when_the_answer_is_lost_the_array_is_found_by_its_token(
 def test_an_array_that_slurm_refuses_is_a_failed_result_for_each_run_in_any_process(
     slurm: FakeSlurm, folder: Path, clock: FakeClock
 ) -> None:
-    runner = SlurmRunner(replace(ARRAY, account="gone"), clock=clock)
+    slurm.configure(closed_partitions=["gpu"])
+    runner = SlurmRunner(ARRAY, clock=clock)
     results = runner.run_sweep(requests(3))
     kinds = [result.failure.kind for result in results if result.failure]
     assert kinds == ["submission"] * 3
     elsewhere = SlurmRunner(ARRAY).collect("r2")
     assert elsewhere.failure is not None
-    assert "Invalid account" in elsewhere.failure.message
+    assert "Required partition not available" in elsewhere.failure.message
 
 
 def test_a_long_sweep_is_as_few_arrays_as_the_limit_allows_and_keeps_its_parallelism(
@@ -177,14 +177,27 @@ def test_a_cancelled_element_never_begins_and_ends_at_once(
 def test_an_element_that_somebody_took_out_of_its_array_is_cancelled(
     slurm: FakeSlurm, folder: Path, clock: FakeClock
 ) -> None:
-    runner = SlurmRunner(SlurmConfig(nodes=1, ray_bootstrap="none", lost_grace_s=0.01), clock=clock)
+    runner = SlurmRunner(SlurmConfig(nodes=1, ray_bootstrap="none"), clock=clock)
     runner.spawn_sweep(requests(3), mode="array")
     slurm.change_job(slurm.only_job["id"], taken_out=[2])
-    runner.poll(["r2"])
     (state,) = runner.poll(["r2"])
     assert state.failure is not None
     assert state.failure.kind == "cancelled"
     assert "taken out of its array before it began" in state.failure.message
+
+
+@pytest.mark.parametrize("accounting", ["absent", "down"])
+def test_without_the_accounts_an_element_that_is_gone_is_waited_for(
+    accounting: str, slurm: FakeSlurm, folder: Path, clock: FakeClock
+) -> None:
+    runner = SlurmRunner(SlurmConfig(nodes=1, ray_bootstrap="none", lost_grace_s=0.01), clock=clock)
+    runner.spawn_sweep(requests(3), mode="array")
+    slurm.configure(accounting=accounting)
+    slurm.change_job(slurm.only_job["id"], taken_out=[2])
+    assert runner.poll(["r2"])[0].status == "pending"
+    (state,) = runner.poll(["r2"])
+    assert state.failure is not None
+    assert state.failure.kind == "cancelled"
 
 
 def end(runner: SlurmRunner, run_id: str, *, completed: bool, number: int = 1) -> None:
@@ -404,8 +417,8 @@ def test_a_sweep_that_ended_early_says_so_to_whoever_asks_later(
     slurm: FakeSlurm, folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "Clock", lambda: clock)
-    config = SlurmConfig(nodes=1, ray_bootstrap="none", account="gone")  # which is refused
-    runner = SlurmRunner(config, clock=clock)
+    slurm.configure(closed_partitions=["gpu"])
+    runner = SlurmRunner(SlurmConfig(nodes=1, ray_bootstrap="none"), clock=clock)
     results = runner.run_sweep(requests(4), parallelism=1, policy=SweepPolicy(max_failures=2))
     told = [SlurmRunner(ARRAY).collect(f"r{number}") for number in range(4)]
     for mine, theirs in zip(results, told, strict=True):
