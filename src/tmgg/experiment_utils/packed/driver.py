@@ -9,7 +9,7 @@ from tmgg.experiment_utils.job.stopping import TIME_LIMIT, drop_stop
 from tmgg.experiment_utils.packed.allocation import Allocation
 from tmgg.experiment_utils.packed.keeper import NOT_NEEDED, RECORDED
 from tmgg.experiment_utils.packed.nodes import Event, Nodes
-from tmgg.experiment_utils.packed.run_order import KILL_AFTER_S, Order
+from tmgg.experiment_utils.packed.run_order import Order
 from tmgg.experiment_utils.packed.schedule import STARTS, Schedule
 from tmgg.experiment_utils.packed.unfinished_runs import (
     leave_last_words,
@@ -18,6 +18,7 @@ from tmgg.experiment_utils.packed.unfinished_runs import (
     unwritable,
 )
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
+from tmgg.experiment_utils.supervisor.run_end import KILL_AFTER_S
 
 log = logging.getLogger(__name__)
 

@@ -4,11 +4,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tmgg.experiment_utils.files.atomic_file import JsonDict
-from tmgg.experiment_utils.job.timeout import GRACE_S as TIMEOUT_GRACE_S
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths, submission_paths
-
-# How long a run may take to end after SIGTERM before it is killed.
-KILL_AFTER_S = 10.0
+from tmgg.experiment_utils.supervisor.run_end import HARD_LIMIT_AFTER_S, KILL_AFTER_S
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,9 +23,9 @@ class Order:
     cpus: tuple[int, ...] = ()
     """CPUs to stay on; empty leaves it to the kernel."""
     kill_after_s: float = KILL_AFTER_S
-    """After SIGTERM."""
-    hard_limit_after_s: float = TIMEOUT_GRACE_S + 15.0
-    """After the run's timeout, by when its own process should have ended it (see `timeout`)."""
+    """See `Limits`."""
+    hard_limit_after_s: float = HARD_LIMIT_AFTER_S
+    """See `Limits`; a forked run starts fast."""
 
     @property
     def paths(self) -> SubmissionPaths:

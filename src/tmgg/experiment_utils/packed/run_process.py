@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tmgg.experiment_utils.job.execute import execute_task
-from tmgg.experiment_utils.job.job_environment import ROOT_VARIABLE, with_own
+from tmgg.experiment_utils.job.job_environment import with_own
 from tmgg.experiment_utils.packed.run_order import Order
 from tmgg.experiment_utils.supervisor import processes
 
@@ -19,17 +19,15 @@ from tmgg.experiment_utils.supervisor import processes
 _FIRST_TO_BE_KILLED = "1000"
 
 
-def become_run(order: Order, *, keeper: int, restart: int) -> NoReturn:
-    """Run the order's task in this process and end it, as a Python of its own would end."""
+def become_run(order: Order, own: dict[str, str], *, keeper: int) -> NoReturn:
+    """Run the order's task in this process and end it, as a Python of its own would end.
+
+    `own` are the variables of this start.
+    """
     os.setsid()
     processes.end_with_parent(keeper, signal.SIGKILL)
     set_oom_score(_FIRST_TO_BE_KILLED)
-    os.environ.update(
-        with_own(os.environ, order.environment),
-        TMGG_JOB_ID=order.job_id,
-        TMGG_RESTART=str(restart),
-        **{ROOT_VARIABLE: str(keeper)},
-    )
+    os.environ.update(with_own(os.environ, order.environment) | own)
     if order.cpus:
         os.sched_setaffinity(0, order.cpus)
     _forget_inherited_randomness()

@@ -48,7 +48,8 @@ def test_an_experiment_that_will_not_end_is_killed(
     runner.spawn_experiment(config("deaf"), run_id="run")
     code = "import sys; from pathlib import Path; "
     code += "from tmgg.experiment_utils.cloud import local_supervisor as supervisor; "
-    code += "supervisor.KILL_AFTER_S = 0.2; sys.exit(supervisor.main(Path(sys.argv[1])))"
+    code += "from tmgg.experiment_utils.supervisor.run_end import Limits; "
+    code += "sys.exit(supervisor.main(Path(sys.argv[1]), limits=Limits(kill_after_s=0.2)))"
     with subprocess.Popen([sys.executable, "-c", code, paths_of(runner).folder]) as supervisor:
         begun = runner.base_dir / "run.begun"
         until(lambda: begun.exists() and bool(begun.read_text()))

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from tmgg.experiment_utils.run_folder.paths import submission_paths
-from tmgg.experiment_utils.supervisor.supervise import Start, supervise
+from tmgg.experiment_utils.supervisor.claim_run import Start
+from tmgg.experiment_utils.supervisor.supervise import supervise
 
 
 def main(folder: str, call_id: str, ray_address: str | None = None) -> int:

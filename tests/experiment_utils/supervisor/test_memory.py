@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tmgg.experiment_utils.packed.memory import count_oom_kills, event_files
+from tmgg.experiment_utils.supervisor.memory import count_oom_kills, event_files
 
 VERSION_1 = (
     "12:memory:/slurm/uid_1000/job_7/step_0\n11:cpu,cpuacct:/\n1:name=systemd:/system.slice\n0::/\n"

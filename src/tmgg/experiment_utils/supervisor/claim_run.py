@@ -1,0 +1,104 @@
+"""The beginning of a run: whose it is, and what an earlier start left.
+
+The job script does the same in bash for a run of Slurm that has a job of its own.
+"""
+
+import os
+import socket
+from dataclasses import dataclass, replace
+
+from tmgg.experiment_utils.files.atomic_file import write_atomic
+from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.job.job_environment import ROOT_VARIABLE
+from tmgg.experiment_utils.run_folder.batch_index import fill_run_folder
+from tmgg.experiment_utils.run_folder.exit_record import End, Scope, read_exit_record
+from tmgg.experiment_utils.run_folder.failures import Failure
+from tmgg.experiment_utils.run_folder.ownership import claim
+from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start of a submission's job."""
+
+    paths: SubmissionPaths
+    job_id: str
+    restart: int = 0
+    """How often the backend had started the job before; of a claimed run, how often it had begun,
+    if that is more."""
+    scope: Scope = "job"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the experiment finds of it; asked for in the supervisor's process."""
+        own = {"TMGG_JOB_ID": self.job_id, "TMGG_RESTART": str(self.restart)}
+        return own | {ROOT_VARIABLE: str(os.getpid())}
+
+    def end(
+        self,
+        code: int,
+        *,
+        stage: str = "entrypoint",
+        received: str = "",
+        why: Failure | None = None,
+    ) -> End:
+        """How it ended."""
+        return End(
+            job_id=self.job_id,
+            restart=self.restart,
+            stage=stage,
+            exit_code=code,
+            received=received,
+            scope=self.scope,
+            # The first node of a job is known without.
+            host=socket.gethostname() if self.scope == "run" else "",
+            failure=why,
+        )
+
+
+def claim_run(start: Start) -> Start | str:
+    """Claim the run for this job: which start of the run this is, or why it is not to be run.
+
+    Raises OSError when the folder cannot be written.
+    """
+    paths = start.paths
+    fill_run_folder(paths)
+    owner = claim(paths, start.job_id)
+    if owner != start.job_id:
+        # "nobody" owns what was cancelled before its turn.
+        return f"this submission belongs to {owner}"
+    if is_there(paths.verdict):
+        return "the end of this run was told"
+    if _has_ended(paths):
+        return "this run has ended"
+    earlier = last_start(paths)
+    return start if earlier is None else replace(start, restart=max(earlier + 1, start.restart))
+
+
+def _has_ended(paths: SubmissionPaths) -> bool:
+    record = read_exit_record(paths)
+    if record is None or record.signal:
+        return False
+    # A job that died without a result may have died of what its restart is for.
+    return record.scope == "run" or record.entrypoint_exit_code is not None
+
+
+def last_start(paths: SubmissionPaths) -> int | None:
+    """The number of the last start; None when there was none. Raises OSError."""
+    try:
+        return int(paths.restart.read_text())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+
+
+def begin_start(start: Start) -> None:
+    """What an earlier start left must not be taken for this one's. Raises OSError."""
+    paths = start.paths
+    if start.restart > 0:
+        for left in (paths.phases, paths.result, paths.entrypoint_exit_code):
+            if is_there(left):
+                left.rename(left.with_name(f"{left.name}.before-restart-{start.restart}"))
+        for left in (paths.ended, paths.stop):
+            left.unlink(missing_ok=True)
+    # A process of an earlier start, on a node that lost touch, sees by this that it is too late.
+    write_atomic(paths.restart, f"{start.restart}\n".encode())

@@ -1,0 +1,130 @@
+"""What a supervisor does with a run, from the claim to the exit record: one order of steps for all.
+
+How the experiment's process is started is its caller's: as a Python of its own (`supervise`), or as
+a fork of a warm one (`packed/keeper.py`). The job script is the supervisor of a Slurm job.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+
+from tmgg.experiment_utils.files.hiccups import file_system_error
+from tmgg.experiment_utils.files.leaving import leave
+from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.job.job_exit_codes import (
+    CANNOT_WRITE,
+    NOT_STARTED,
+    SUPERVISOR_FAILED,
+    TERMINATED,
+    shell_code,
+)
+from tmgg.experiment_utils.run_folder.attempt_log import render_mark
+from tmgg.experiment_utils.run_folder.exit_record import End, leave_exit_record
+from tmgg.experiment_utils.run_folder.failures import failure
+from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.experiment_utils.run_folder.phases import write_phase
+from tmgg.experiment_utils.supervisor import processes
+from tmgg.experiment_utils.supervisor.claim_run import Start, begin_start, claim_run
+from tmgg.experiment_utils.supervisor.memory import count_oom_kills
+from tmgg.experiment_utils.supervisor.run_end import Limits, wait_for_end
+
+_KILL_TIMEOUT_S = 5.0
+_KILLED = shell_code(-signal.SIGKILL)
+
+StartProcess = Callable[[Start], int | None]
+"""Starts the experiment as the leader of a session; its process id, or None when SIGTERM came
+first. Raises OSError and SubprocessError."""
+
+
+def become_supervisor(limits: Limits) -> None:
+    """The first thing that a supervisor's process does."""
+    # Blocked and waited for, not handled: no moment is left in which a signal could get lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, limits.watched)
+    processes.adopt_orphans()
+
+
+def take_logs(run: RunPaths) -> None:
+    """Print into the run's own logs from now on. Raises OSError."""
+    for number, path in ((1, run.stdout), (2, run.stderr)):
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        os.dup2(log, number)
+        os.close(log)
+
+
+def supervise_run(start: Start, start_process: StartProcess, limits: Limits) -> End | None:
+    """See the run to its end, if it is this job's to run; how it ended, as recorded.
+
+    Raises OSError when its files cannot be written.
+    """
+    claimed = leave(lambda: claim_run(start), start.paths.folder)
+    if isinstance(claimed, str):
+        sys.stdout.write(f"tmgg: not needed, {claimed}\n")
+        return None
+    end = _run(claimed, start_process, limits)
+    write_phase(start.paths, "batch_end")
+    leave_exit_record(start.paths, end)
+    return end
+
+
+def _run(start: Start, start_process: StartProcess, limits: Limits) -> End:
+    try:
+        _begin(start)
+        if is_there(start.paths.cancel):
+            return start.end(0, stage="cancelled")
+        process = start_process(start)
+    except (OSError, subprocess.SubprocessError) as error:
+        words = f"The experiment's process could not be started: {error}."
+        why = failure("environment", words, hint="unstarted")
+        return start.end(NOT_STARTED, stage="preflight", why=why)
+    if process is None:
+        return start.end(TERMINATED, stage="cancelled", received="TERM")
+    return _see_out(process, start, limits)
+
+
+def _begin(start: Start) -> None:
+    leave(lambda: begin_start(start), start.paths.folder)
+    write_phase(start.paths, "batch_start")
+    # All starts append to the same two logs; each begins with a line of its own.
+    number, host = start.paths.number, socket.gethostname()
+    mark = render_mark(number, restart=start.restart, job_id=start.job_id, host=host)
+    for stream in (sys.stdout, sys.stderr):
+        stream.write(f"{mark}\n")
+        stream.flush()
+
+
+def _see_out(process: int, start: Start, limits: Limits) -> End:
+    oom_kills = count_oom_kills()
+    try:
+        end = wait_for_end(process, start, limits)
+    finally:
+        _kill_leftovers()
+    by_others = end.exit_code == _KILLED and not end.received and end.failure is None
+    if by_others and count_oom_kills() > oom_kills:
+        words = "SIGKILL ended it, and meanwhile the kernel killed processes of its control group "
+        return replace(end, failure=failure("out_of_memory", f"{words}for want of memory."))
+    return end
+
+
+def _kill_leftovers() -> None:
+    """What the experiment started and left behind, whatever session it took."""
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return  # most leave nothing, and looking at all processes takes milliseconds
+    processes.kill_descendants(timeout_s=_KILL_TIMEOUT_S)
+
+
+def exit_code_of(supervisor: Callable[[], int]) -> int:
+    """What the process of a supervisor exits with, also when the supervisor itself fails."""
+    try:
+        return supervisor()
+    except BaseException as error:  # the top of a process
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        return SUPERVISOR_FAILED if file_system_error(error) is None else CANNOT_WRITE
