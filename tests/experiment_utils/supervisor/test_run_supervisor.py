@@ -1,11 +1,10 @@
-"""The steps of every supervisor: whose run it is, which start, and what is left of it."""
+"""The steps of every supervisor, and what they leave when one of them fails."""
 
 import json
 
 import pytest
 
 from tests.experiment_utils.supervisor.conftest import JOB, MakeTrial, Trial
-from tmgg.experiment_utils.files.atomic_file import write_json
 from tmgg.experiment_utils.job.job_exit_codes import CANNOT_WRITE, SUPERVISOR_FAILED
 from tmgg.experiment_utils.run_folder.phases import parse_phases
 
@@ -21,58 +20,6 @@ def test_a_run_leaves_its_marks_in_order(trial: Trial) -> None:
     assert trial.printed.startswith(f"tmgg: submission 1, restart 0, job {JOB} on ")
     record = trial.record
     assert (record.job_id, record.scope, record.host, record.restart) == (JOB, "job", "", 0)
-
-
-def test_a_run_that_has_ended_is_not_run_again(trial: Trial) -> None:
-    trial.run("good")
-
-    assert trial.begin(restart=1).wait(60) == 0
-
-    assert "tmgg: not needed, this run has ended\n" in trial.printed
-    assert trial.record.restart == 0
-
-
-def test_a_run_that_left_no_result_is_run_again_when_its_job_is(trial: Trial) -> None:
-    assert trial.run("dies") == 7
-
-    assert trial.begin(restart=1).wait(60) == 7
-
-    assert trial.record.restart == 1
-
-
-def test_a_run_whose_end_was_told_is_not_run_again(trial: Trial) -> None:
-    trial.write("good")
-    write_json(trial.paths.verdict, {"version": 1})
-
-    assert trial.begin(restart=1).wait(60) == 0
-
-    assert "tmgg: not needed, the end of this run was told\n" in trial.printed
-    assert not trial.paths.phases.exists()
-
-
-def test_another_start_after_an_interruption_is_a_later_one(trial: Trial) -> None:
-    trial.write("holds")
-    first = trial.hold()
-    first.terminate()
-    assert first.wait(60) == 143
-    assert (trial.record.signal, trial.record.restart) == ("TERM", 0)
-
-    second = trial.hold()
-
-    assert trial.paths.restart.read_text() == "1\n"
-    assert (trial.paths.folder / "phases.before-restart-1").exists()
-    second.terminate()
-    second.wait(60)
-    assert trial.record.restart == 1
-
-
-def test_a_stop_that_was_asked_for_before_the_run_began_counts(trial: Trial) -> None:
-    trial.write("good")
-    trial.paths.stop.touch()
-
-    trial.begin().wait(60)
-
-    assert trial.paths.stop.exists()
 
 
 @pytest.mark.parametrize(("kills", "kind"), [((0, 1), "out_of_memory"), ((3, 3), None)])
