@@ -11,7 +11,7 @@ from tmgg.console.durations import render_duration
 from tmgg.console.live import LiveView, render_progress
 from tmgg.console.progress import SweepProgress, render_speed
 from tmgg.console.ranking import Ranking
-from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState
 from tmgg.experiment_utils.run_folder.failures import failure
 
 
@@ -59,6 +59,13 @@ def test_many_runs_are_counted_with_the_reasons_they_wait_for_and_failed_for() -
         "9 runs: 2 to submit, 3 pending (Resources, Priority), 1 running, 1 completed, "
         "2 failed (2 timeout)"
     ]
+
+
+def test_runs_that_are_held_back_are_told_apart_from_those_in_the_queue() -> None:
+    progress = SweepProgress(total=5)
+    held = [state(name, "pending", reason=NOT_SUBMITTED) for name in "bc"]
+    progress.observe([state("a", "pending", reason="Priority"), *held, state("d")])
+    assert render_progress(progress, {}) == ["5 runs: 3 to submit, 1 pending (Priority), 1 running"]
 
 
 def test_what_could_not_be_found_out_is_reported_once() -> None:

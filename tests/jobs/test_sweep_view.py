@@ -13,6 +13,7 @@ from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions
 from tmgg.experiment_utils.run_folder.failures import failure
 
 LATER = """
@@ -104,6 +105,23 @@ def test_logs_prints_one_log_for_each_cause(sweep: str, tmgg_jobs: Jobs) -> None
     assert "no data for seed 0" in before
     assert "on its way" in after
     assert tmgg_jobs("logs", sweep, "--follow").code == 2
+
+
+def test_runs_that_are_held_back_are_counted_apart(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
+) -> None:
+    runner = SlurmRunner(SlurmConfig(nodes=1, ray_bootstrap="none"))
+    plan = runner.plan_sweep(
+        [task("good", x=x) for x in range(3)], SweepOptions(mode="array", parallelism=1)
+    )
+    runner.runs.note_sweep(plan, gpu_type=None)
+    runner.runs.show_alive(plan.sweep_id)
+    told = tmgg_jobs("explain", plan.sweep_id)
+    assert told.out.splitlines()[0].endswith(": 3 runs: 3 to submit")
+    header, row = tmgg_jobs("list").out.splitlines()[:2]
+    assert "pending  to submit" in header
+    assert row.split().count("3") == 1
+    assert tmgg_jobs("show", plan.sweep_id, "--json").json["counts"] == {"pending": 3}
 
 
 def test_why_runs_wait_is_reported_once_for_all(

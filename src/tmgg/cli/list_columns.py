@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from tmgg.cli.best_values import BestValues
-from tmgg.cli.run_json import status_of
+from tmgg.cli.run_json import TO_SUBMIT, status_of
 from tmgg.cli.sweep_listing import ListedSweep
 from tmgg.console.causes import summarize
 from tmgg.console.durations import render_age
@@ -21,6 +21,7 @@ STATES = {
     "failed": ("failed",),
     "running": ("running",),
     "pending": ("pending",),
+    TO_SUBMIT: (TO_SUBMIT,),
     "removed": ("removed",),
     "other": ("damaged", "foreign", "unknown"),
 }
@@ -42,7 +43,7 @@ def sweep_columns(sweeps: Sequence[ListedSweep]) -> list[Column]:
             is_number=True,
         )
         for name, kinds in STATES.items()
-        if name not in ("removed", "other")
+        if name not in (TO_SUBMIT, "removed", "other")
         or any(count[each] for count in counts for each in kinds)
     ]
     ages = [render_age(time.time() - sweep.created_at) for sweep in sweeps]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tmgg.console.printing import say
 from tmgg.errors import ForeignFileError, RemovedRunError, RunError, UnreadableError
-from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.runs import RunState, is_to_submit
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 DAMAGED = "damaged"
 FOREIGN = "foreign"
 REMOVED = "removed"
+TO_SUBMIT = "to submit"
 UNKNOWN = "unknown"
 _STATE_KEYS = (
     "final", "attempt", "job_id", "backend_state", "reason", "exit_code", "nodes",
@@ -37,6 +38,12 @@ def to_json(run: KnownRun, found: "Found") -> dict[str, Any]:
         "failure": asdict(state.failure) if state and state.failure else None,
         "problem": str(found) if isinstance(found, RunError) else None,
     }
+
+
+def shown_status_of(found: "Found") -> str:
+    """As `status_of`, but that a pending run has no job yet is told."""
+    is_held = isinstance(found, RunState) and is_to_submit(found)
+    return TO_SUBMIT if is_held else status_of(found)
 
 
 def status_of(found: "Found") -> str:

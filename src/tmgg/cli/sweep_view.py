@@ -8,7 +8,7 @@ from typing import Any
 
 from tmgg.cli.known_sweeps import KnownSweep, find_sweep
 from tmgg.cli.meanings import Meaning
-from tmgg.cli.run_json import REMOVED, status_of, to_json
+from tmgg.cli.run_json import REMOVED, shown_status_of, status_of, to_json
 from tmgg.cli.selection import members_of
 from tmgg.console.causes import Cause, group_by_cause
 from tmgg.console.overrides import in_short
@@ -76,11 +76,13 @@ class SweepView:
         return group_by_cause(self.states)
 
     def summary(self) -> str:
-        """One line."""
+        """One line; of the pending runs those that are not submitted yet stand apart."""
         name = self.meaning.sweep.sweep_id if self.meaning.sweep else ""
         label = self.sweep.record.name if self.sweep else ""
         called = f" ({visible_line(label)})" if label else ""
-        counted = ", ".join(f"{number} {status}" for status, number in self.counts.most_common())
+        shown = Counter(shown_status_of(found) for found in self.found)
+        shown += Counter({REMOVED: len(self.meaning.removed)})
+        counted = ", ".join(f"{number} {status}" for status, number in shown.most_common())
         return f"sweep {name}{called}: {self.total} runs: {counted}"
 
     def waiting(self) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from tmgg.console.numbers import render_number
 from tmgg.console.pace import Pace
 from tmgg.console.ranking import Ranking
 from tmgg.console.run_names import short_id
-from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.runs import RunState, is_to_submit
 
 REASONS_SHOWN = 3
 ReadMetrics = Callable[[str], Mapping[str, float]]
@@ -101,11 +101,14 @@ class SweepProgress:
 
 def render_counts(states: Sequence[RunState], *, total: int, left_out: int = 0) -> str:
     """How many runs stand how, with the reasons for waiting and for failing. Pure."""
-    count = Counter(state.status for state in states)
+    # Those that are held back are no more in the queue than those of which nothing is known yet.
+    submitted = [state for state in states if not is_to_submit(state)]
+    count = Counter(state.status for state in submitted)
+    to_submit = max(0, total - len(submitted) - left_out)
     parts = [
         f"{left_out} left out" if left_out else "",
-        f"{total - len(states) - left_out} to submit" if total > len(states) + left_out else "",
-        f"{count['pending']} pending{_reasons(states)}" if count["pending"] else "",
+        f"{to_submit} to submit" if to_submit else "",
+        f"{count['pending']} pending{_reasons(submitted)}" if count["pending"] else "",
         f"{count['running']} running" if count["running"] else "",
         f"{count['completed']} completed" if count["completed"] else "",
         f"{count['failed']} failed{_failures(states)}" if count["failed"] else "",

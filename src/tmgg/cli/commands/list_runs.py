@@ -102,9 +102,9 @@ def list_runs(
 
 
 def _statuses(found: "list[tuple[KnownRun, Found]]") -> "Statuses":
-    from tmgg.cli.run_json import status_of
+    from tmgg.cli.run_json import shown_status_of
 
-    return {run.paths: status_of(state) for run, state in found}
+    return {run.paths: shown_status_of(state) for run, state in found}
 
 
 def _put(shown: "list[tuple[KnownRun, Found]]", statuses: "Statuses", *, is_by_run: bool) -> int:

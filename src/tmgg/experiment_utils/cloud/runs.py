@@ -181,6 +181,11 @@ class RunState:
     """What could not be found out just now, for example that a query failed."""
 
 
+def is_to_submit(state: RunState) -> bool:
+    """Whether its turn has not come: the backend has no job of it."""
+    return not state.final and state.reason == NOT_SUBMITTED
+
+
 OnUpdate = Callable[[Sequence[RunState]], None]
 
 
