@@ -144,4 +144,4 @@ def test_a_backend_that_does_not_answer_is_said(
     slurm.configure(controller="down", accounting="down")
     explained = tmgg_jobs("explain", "run-1")
     assert explained.code == 4
-    assert "does not answer" in explained.out
+    assert "does not say how its job is" in explained.out

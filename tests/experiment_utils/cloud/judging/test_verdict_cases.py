@@ -442,7 +442,7 @@ def test_the_backends_own_words_are_kept() -> None:
 
 
 def test_a_silent_backend_is_noted() -> None:
-    assert "does not answer" in verdict(evidence(claimed=True), None).note
+    assert "does not say how its job is" in verdict(evidence(claimed=True), None).note
 
 
 STOPPED = result("stopped", stop_reason="time_limit", error_type=None, error_message="at step 7")

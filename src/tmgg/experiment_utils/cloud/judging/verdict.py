@@ -99,7 +99,7 @@ def reach_verdict(
         return replace(state, status="running", note="its result is on its way")
     if view is None:
         running = current.claimed or current.result is not None
-        note = "the backend does not answer; this is the last that is known"
+        note = "the backend does not say how its job is; this is the last that is known"
         status: Status = "running" if running else "pending"
         return replace(state, status=status, answered=False, note=note)
     if view.phase == "replaced":
