@@ -52,7 +52,8 @@ The run folder is the database: any process on the shared file system can ask, c
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -95,13 +96,20 @@ class _OwnFolder(Protocol):
 
 
 class _File:
-    """A file, or a folder, in the folder of whoever has it as attribute."""
+    """A file, or a folder, in the folder of whoever has it as attribute.
+
+    The path is made when it is first asked for, and is an ordinary attribute from then on.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
 
+    def __set_name__(self, _class: type, attribute: str) -> None:
+        self._attribute = attribute
+
     def __get__(self, paths: _Folder, _class: type) -> Path:
-        return paths.folder / self._name
+        path: Path = paths.__dict__.setdefault(self._attribute, paths.folder / self._name)
+        return path
 
 
 class _OwnFile:
@@ -110,8 +118,12 @@ class _OwnFile:
     def __init__(self, name: str) -> None:
         self._name = name
 
+    def __set_name__(self, _class: type, attribute: str) -> None:
+        self._attribute = attribute
+
     def __get__(self, paths: _OwnFolder, _class: type) -> Path:
-        return paths.own_folder / self._name
+        path: Path = paths.__dict__.setdefault(self._attribute, paths.own_folder / self._name)
+        return path
 
 
 class JobFolder(Protocol):
@@ -143,7 +155,7 @@ class JobFolder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunPaths:
     """The files of one run; `output_dir` is absolute."""
 
@@ -153,10 +165,10 @@ class RunPaths:
 
     output_dir: Path
     run_id: str
+    folder: Path = field(init=False, repr=False, compare=False)
 
-    @property
-    def folder(self) -> Path:
-        return self.output_dir / self.run_id
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", self.output_dir / self.run_id)
 
     run = _File(RECORD_NAME)
     task = _File("task.json")
@@ -165,15 +177,15 @@ class RunPaths:
     checkpoint = _File("checkpoint")
     refused_retry = _File("refused_retry.json")
 
-    @property
+    @cached_property
     def stdout(self) -> Path:
         return self.output_dir / f"{self.run_id}.out"
 
-    @property
+    @cached_property
     def stderr(self) -> Path:
         return self.output_dir / f"{self.run_id}.err"
 
-    @property
+    @cached_property
     def ended_folder(self) -> Path:
         """Shared by all runs of the folder: one listing tells which of a thousand have ended."""
         return self.output_dir / self.ENDED_NAME
@@ -203,9 +215,7 @@ class RunPaths:
 class JobFiles:
     """What is handed to a backend, and what its job's script and supervisors leave beside it."""
 
-    @property
-    def folder(self) -> Path:
-        raise NotImplementedError
+    folder: Path
 
     @property
     def own_folder(self) -> Path:
@@ -230,14 +240,10 @@ class JobFiles:
 class JobFilesIn(JobFiles):
     """The files in a folder of which nothing else is known."""
 
-    path: Path
-
-    @property
-    def folder(self) -> Path:
-        return self.path
+    folder: Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SubmissionPaths(JobFiles):
     """The files of one submission of a run."""
 
@@ -245,10 +251,11 @@ class SubmissionPaths(JobFiles):
     number: int
     folder_name: str | None = None
     """None is the number; another while the folder is being made."""
+    folder: Path = field(init=False, repr=False, compare=False)
 
-    @property
-    def folder(self) -> Path:
-        return self.run_paths.folder / (self.folder_name or str(self.number))
+    def __post_init__(self) -> None:
+        folder = self.run_paths.folder / (self.folder_name or str(self.number))
+        object.__setattr__(self, "folder", folder)
 
     @property
     def name(self) -> str:
@@ -278,14 +285,14 @@ class SubmissionPaths(JobFiles):
     ranks = _File("ranks")
     verdict = _File("verdict.json")
 
-    @property
+    @cached_property
     def ended(self) -> Path:
         """The exit record; only there when the job ended by itself or by a signal it caught."""
         name = f"{self.run_paths.run_id}.{self.number}.json"
         return self.run_paths.ended_folder / name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BatchPaths(JobFiles):
     """The files of many runs that are submitted with one sbatch; `output_dir` is absolute."""
 
@@ -296,14 +303,15 @@ class BatchPaths(JobFiles):
     """`SWEEP.NUMBER`; number 0 holds what its launcher has not submitted yet."""
     folder_name: str | None = None
     """None is the id; another while the folder is being made."""
+    folder: Path = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        folder = self.output_dir / self.FOLDER_NAME / (self.folder_name or self.batch_id)
+        object.__setattr__(self, "folder", folder)
 
     @property
     def is_waiting(self) -> bool:
         return self.batch_id.endswith(".0")
-
-    @property
-    def folder(self) -> Path:
-        return self.output_dir / self.FOLDER_NAME / (self.folder_name or self.batch_id)
 
     @property
     def name(self) -> str:
@@ -321,11 +329,11 @@ class BatchPaths(JobFiles):
     removed = _File("removed")
     logs = _File("logs")
 
-    @property
+    @cached_property
     def job_stdout(self) -> Path:
         return self.logs / "job.out"
 
-    @property
+    @cached_property
     def job_stderr(self) -> Path:
         return self.logs / "job.err"
 
@@ -333,7 +341,7 @@ class BatchPaths(JobFiles):
     """The exit record of a packed batch's one job."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SweepPaths:
     """The files of one sweep; `output_dir` is absolute."""
 
@@ -342,7 +350,7 @@ class SweepPaths:
     output_dir: Path
     sweep_id: str
 
-    @property
+    @cached_property
     def record(self) -> Path:
         return self.output_dir / self.FOLDER_NAME / f"{self.sweep_id}.json"
 

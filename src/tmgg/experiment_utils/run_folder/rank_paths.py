@@ -9,7 +9,7 @@ from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
 _ALONE = Rank(rank=0, world_size=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RankPaths(SubmissionPaths):
     """As rank 0 sees it, the phases of its process are the run's."""
 
