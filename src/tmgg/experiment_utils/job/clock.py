@@ -1,29 +1,22 @@
 """TMGG's own clocks in a job, whatever the task makes of the module `time`.
 
-Tests and libraries, freezegun among them, replace `time.time` in every module that names it. The
-defaults of arguments they do not find.
+Tests and libraries, freezegun among them, replace `time.time` in every module that names it. What
+a `partial` holds they do not find.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
-_Clock = Callable[[], float]
+unix_time_s: Callable[[], float] = partial(time.time)
+"""As `time.time` was when this module was imported."""
 
+monotonic_s: Callable[[], float] = partial(time.monotonic)
+"""As `time.monotonic` was when this module was imported; for durations."""
 
-def unix_time_s(_real: _Clock = time.time) -> float:
-    """As `time.time` was when this module was imported."""
-    return _real()
-
-
-def monotonic_s(_real: _Clock = time.monotonic) -> float:
-    """As `time.monotonic` was when this module was imported; for durations."""
-    return _real()
-
-
-def sleep_s(seconds: float, _real: Callable[[float], None] = time.sleep) -> None:
-    """As `time.sleep` was when this module was imported."""
-    _real(seconds)
+sleep_s: Callable[[float], None] = partial(time.sleep)
+"""As `time.sleep` was when this module was imported."""
 
 
 @dataclass(frozen=True, slots=True)

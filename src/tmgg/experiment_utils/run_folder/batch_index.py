@@ -76,7 +76,16 @@ def has_runs_left(batch: BatchPaths) -> bool:
 
 def batched_runs(output_dir: Path) -> list[str]:
     """The runs of all batches of a folder, each once."""
-    return list(dict.fromkeys(run_id for run_id, _number in _index(output_dir).names()))
+    return _index(output_dir).run_ids()
+
+
+def expect_batched_runs(output_dir: Path) -> list[str]:
+    """As `batched_runs`; raises OSError when there may be batches that cannot be seen now."""
+    index = _index(output_dir)
+    run_ids = index.run_ids()
+    if index.unread is not None:
+        raise index.unread
+    return run_ids
 
 
 def read_batched_run(paths: RunPaths) -> JsonDict | None:
@@ -180,11 +189,12 @@ class _Index:
         self._lock = threading.RLock()
         """Futures are watched in a thread, while another submits."""
 
-    def names(self) -> list[tuple[str, int]]:
-        """All runs and their submissions."""
+    def run_ids(self) -> list[str]:
+        """All runs, each once."""
         with self._lock:
-            self.refresh()
-            return [*self.submitted, *self.waiting]
+            self._refresh()
+            names = [*self.submitted, *self.waiting]
+        return list(dict.fromkeys(run_id for run_id, _number in names))
 
     def refresh(self) -> None:
         """See which batches there are. A listing: it makes an NFS client ask the server again."""

@@ -13,21 +13,18 @@ def home_folder() -> Path:
 
 def known_folders() -> list[Path]:
     """Folders that hold or held runs of this user, newest first."""
-    try:
-        lines = _list().read_text().splitlines()
-    except (OSError, UnicodeDecodeError):
-        return []
-    return [Path(line) for line in reversed(lines) if line.startswith("/")]
+    return _folders_in(_list())
 
 
 def remember_folder(folder: Path) -> None:
     """Add a folder to the list. Failing (a read-only home) only costs the convenience."""
-    if folder in known_folders():
+    known = _list()
+    if folder in _folders_in(known):
         return
     try:
-        home_folder().mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
+        known.parent.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
         # One write of one line: POSIX appends do not interleave.
-        with _list().open("a") as stream:
+        with known.open("a") as stream:
             stream.write(f"{folder}\n")
     except OSError:
         return
@@ -46,3 +43,11 @@ def had_runs(output_dir: Path) -> bool:
 
 def _list() -> Path:
     return home_folder() / "folders"
+
+
+def _folders_in(known: Path) -> list[Path]:
+    try:
+        lines = known.read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [Path(line) for line in reversed(lines) if line.startswith("/")]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from tmgg.experiment_utils.files.looking import is_folder
 from tmgg.experiment_utils.files.trust import check_folder, make_shared_folder
 from tmgg.experiment_utils.run_folder.paths import BatchPaths, RunPaths, SweepPaths
 from tmgg.experiment_utils.run_folder.sharing import check_can_share
@@ -17,8 +18,9 @@ def prepare_output_dir(output_dir: Path, names: Sequence[str] = SHARED) -> None:
     Raises ConfigError when strangers could replace what is in it, or when this user cannot write
     there, OSError when it cannot be made.
     """
-    check_folder(output_dir)
-    output_dir.mkdir(parents=True, exist_ok=True)
+    if not is_folder(output_dir):
+        check_folder(output_dir)  # the folders above it
+        output_dir.mkdir(parents=True, exist_ok=True)
     check_folder(output_dir)
     check_can_share(output_dir)
     for name in names:

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -150,20 +150,21 @@ def create_run(
     prepare_output_dir(paths.output_dir, [RunPaths.ENDED_NAME])
     remember_folder(paths.output_dir)
     draft = RunPaths(paths.output_dir, f".{paths.run_id}.{secrets.token_hex(4)}.tmp")
+    submission, drafted = paths.submission(1), draft.submission(1)
     try:
         make_new_folder(draft.folder)
         write_json(draft.run, record.to_json())
         write_json(draft.task, task.to_json())
         if payload is not None:
             write_atomic(draft.payload, payload)
-        make_folder_as(draft.submission(1).folder, draft.folder)
-        write_submission(draft.submission(1), paths.submission(1))
+        make_folder_as(drafted.folder, draft.folder)
+        write_submission(drafted, submission)
         _rename_new(draft.folder, paths.folder, what=f"run {paths.run_id!r}")
     except BaseException:
         shutil.rmtree(draft.folder, ignore_errors=True)
         raise
     set_aside_remains([paths])
-    return paths.submission(1)
+    return submission
 
 
 def add_submission(earlier: SubmissionPaths, write_submission: WriteSubmission) -> SubmissionPaths:
@@ -293,7 +294,7 @@ def find_run(run_id: str, folders: Iterable[Path] = ()) -> RunPaths:
     """
     looked: list[Path] = []
     unread: OSError | None = None
-    for folder in [*folders, *known_folders()]:
+    for folder in _places(folders):
         if folder in looked:
             continue
         looked.append(folder)
@@ -306,6 +307,11 @@ def find_run(run_id: str, folders: Iterable[Path] = ()) -> RunPaths:
     if unread is not None:
         raise unread
     raise UnknownRunError(_unknown(run_id, looked))
+
+
+def _places(folders: Iterable[Path]) -> Iterator[Path]:
+    yield from folders
+    yield from known_folders()  # a file, which need not be read when the run was found
 
 
 def is_recorded(paths: RunPaths) -> bool:

@@ -5,7 +5,6 @@ A new run of the same name must not be judged by them, nor append to them. They 
 harm even so is the token's work: see `evidence_token`.)
 """
 
-import itertools
 import logging
 import secrets
 import time
@@ -56,9 +55,10 @@ def set_aside_remains(runs: Iterable[RunPaths]) -> None:
 
 def remains_of(run: RunPaths) -> list[Path]:
     """Its exit records, by submission, and its logs. Raises OSError when nobody could look."""
-    ended = (run.submission(number).ended for number in itertools.count(1))
-    files = list(itertools.takewhile(is_there, ended))
-    return files + [path for path in (run.stdout, run.stderr) if is_there(path)]
+    logs, ended = [run.stdout, run.stderr], [run.submission(1).ended]
+    while is_there(ended[-1]):
+        ended.append(run.submission(len(ended) + 1).ended)
+    return ended[:-1] + [path for path in logs if is_there(path)]
 
 
 def _find(output_dir: Path, runs: list[RunPaths]) -> list[tuple[RunPaths, list[Path]]]:

@@ -22,11 +22,13 @@ def as_request(
     run_id: str | None = None,
     default_run_id: str | None = None,
 ) -> TaskRequest:
-    """A checked request with a plain config and a run id; raises TaskError or ConfigError."""
+    """A checked request with a plain config, a target and a run id.
+
+    Raises TaskError or ConfigError.
+    """
     given = config if isinstance(config, TaskRequest) else TaskRequest(config=config)
     plain = prepare_config(given.config)
-    if given.target is None:
-        target_of(plain)
+    target = target_of(plain) if given.target is None else given.target
     timeout = given.timeout_seconds if timeout_seconds is None else timeout_seconds
     if timeout is not None:
         checks.integer("timeout_seconds", timeout, least=1)
@@ -34,6 +36,7 @@ def as_request(
     return replace(
         given,
         config=plain,
+        target=target,
         run_id=_first_run_id(run_id, given.run_id, plain.get("run_id"), default_run_id),
         timeout_seconds=timeout,
         artifact_url=None if url is None else check_url("artifact_url", url),

@@ -16,8 +16,7 @@ from tmgg.experiment_utils.files import leases
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_json
 from tmgg.experiment_utils.files.looking import is_there, listing
 from tmgg.experiment_utils.run_folder.batch_index import (
-    batched_runs,
-    expect_batches,
+    expect_batched_runs,
     find_member,
     withdraw_batch,
 )
@@ -193,8 +192,7 @@ def taken_names(output_dir: Path) -> set[str]:
     Raises OSError when the file system does not say.
     """
     names = set(listing(output_dir))  # one for all: a sweep may ask about a thousand
-    expect_batches(output_dir)
-    return names | set(batched_runs(output_dir))
+    return names | set(expect_batched_runs(output_dir))
 
 
 def _as_run(request: TaskRequest) -> SweepRun:
