@@ -52,7 +52,7 @@ def half_submitted(
     """A run whose submitter, on another host, was gone before sbatch answered; it has no job."""
     with monkeypatch.context() as patch:
         patch.setattr(slurm_backend, "new_intent", intent_elsewhere)
-        patch.setattr(slurm_backend.SlurmBackend, "start", lambda _self, _submission: "?")
+        patch.setattr(slurm_backend.SlurmBackend, "start", lambda *_given: "?")
         runner.spawn_experiment(CONFIGS[0], run_id="half")
     paths = RunPaths(runner.output_dir, "half")
     paths.submission(1).job.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.run_folder import ownership
 from tmgg.experiment_utils.run_folder.failures import HintName
 from tmgg.experiment_utils.run_folder.paths import JobFolder, SubmissionPaths
+from tmgg.experiment_utils.run_folder.registry import RunRecord
 
 
 def _any_target(_target: str) -> None:
@@ -95,8 +96,11 @@ class Backend(Protocol):
         """
         ...
 
-    def start(self, submission: SubmissionPaths) -> str:
-        """Hand a recorded submission to the backend; the backend's job id, noted in the record."""
+    def start(self, submission: SubmissionPaths, record: RunRecord) -> str:
+        """Hand a recorded submission to the backend; the backend's job id, noted in the record.
+
+        `record` is the run's, with the options of this submission.
+        """
         ...
 
     def adopt(self, folder: JobFolder) -> str | None:

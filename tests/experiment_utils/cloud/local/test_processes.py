@@ -44,7 +44,7 @@ def test_a_cancelled_run_leaves_no_process(runner: LocalRunner) -> None:
 def test_an_experiment_that_will_not_end_is_killed(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LocalBackend, "start", lambda _runner, _submission: "")
+    monkeypatch.setattr(LocalBackend, "start", lambda *_given: "")
     runner.spawn_experiment(config("deaf"), run_id="run")
     code = "import sys; from pathlib import Path; "
     code += "from tmgg.experiment_utils.cloud import local_supervisor as supervisor; "
@@ -64,7 +64,7 @@ def test_a_run_cancelled_before_it_began_never_begins(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(LocalBackend, "start", lambda _runner, _submission: "")
+        patch.setattr(LocalBackend, "start", lambda *_given: "")
         runner.spawn_experiment(config("slow"), run_id="run")
     assert runner.get_status("run") == "pending"
     assert runner.cancel("run") is True
@@ -85,7 +85,7 @@ def supervise(paths: SubmissionPaths) -> subprocess.CompletedProcess[str]:
 def test_a_supervisor_that_finds_a_cancellation_starts_nothing(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LocalBackend, "start", lambda _runner, _submission: "")
+    monkeypatch.setattr(LocalBackend, "start", lambda *_given: "")
     runner.spawn_experiment(config("slow"), run_id="run")
     paths_of(runner).cancel.write_text("{}")
     assert supervise(paths_of(runner)).returncode == 0
@@ -118,7 +118,7 @@ import os, signal, sys
 from tmgg.experiment_utils.cloud import LocalRunner
 from tmgg.experiment_utils.cloud.local import runner as local
 if sys.argv[1] == "before":
-    local.LocalBackend.start = lambda backend, submission: os.kill(os.getpid(), signal.SIGKILL)
+    local.LocalBackend.start = lambda *_given: os.kill(os.getpid(), signal.SIGKILL)
 else:
     local.note_job = lambda submission, job_id: os.kill(os.getpid(), signal.SIGKILL)
 LocalRunner().spawn_experiment({"experiment": {"_target_": "lab:gated"}}, run_id="run")
@@ -167,7 +167,7 @@ def test_a_submitter_that_lives_on_without_starting_anything_does_not_keep_the_r
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(LocalBackend, "start", lambda _runner, _submission: "")
+        patch.setattr(LocalBackend, "start", lambda *_given: "")
         runner.spawn_experiment(config("good"), run_id="run")
     make_older(paths_of(runner), LEASE_S - 2)
     assert runner.get_status("run") == "pending"
@@ -178,7 +178,7 @@ def test_a_submitter_that_lives_on_without_starting_anything_does_not_keep_the_r
 def test_a_submission_begun_by_one_supervisor_is_not_begun_by_another(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LocalBackend, "start", lambda _runner, _submission: "")
+    monkeypatch.setattr(LocalBackend, "start", lambda *_given: "")
     runner.spawn_experiment(config("good"), run_id="run")
     paths = paths_of(runner)
     me = process_name(os.getpid())

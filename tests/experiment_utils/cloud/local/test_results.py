@@ -99,7 +99,7 @@ def test_a_run_for_which_there_can_be_no_room_says_why_it_was_not_started(
 def test_an_experiment_whose_process_cannot_be_started_says_why(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LocalBackend, "start", lambda _runner, _submission: "")
+    monkeypatch.setattr(LocalBackend, "start", lambda *_given: "")
     runner.spawn_experiment(config("good"), run_id="run")
     code = "import sys; from pathlib import Path; sys.executable = '/no/python'; "
     code += "from tmgg.experiment_utils.cloud import local_supervisor as supervisor; "

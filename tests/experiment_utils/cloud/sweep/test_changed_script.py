@@ -18,7 +18,7 @@ def value(fails):
 def main():
     runner = LocalRunner()
     backend = runner.runs.backend
-    start, backend.start = backend.start, lambda submission: (edit(), start(submission))[1]
+    start, backend.start = backend.start, lambda *given: (edit(), start(*given))[1]
     futures = [runner.submit(value, fails) for fails in (False, True)]
     for future in futures:
         future.exception(60)

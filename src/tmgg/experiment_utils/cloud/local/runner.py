@@ -29,9 +29,9 @@ from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.files.atomic_file import write_json
-from tmgg.experiment_utils.run_folder.attempts import record_of
 from tmgg.experiment_utils.run_folder.paths import JobFolder, SubmissionPaths, resolve_output_dir
 from tmgg.experiment_utils.run_folder.registry import (
+    RunRecord,
     new_intent,
     note_job,
     process_name,
@@ -77,13 +77,13 @@ class LocalBackend(Backend):
     ) -> None:
         write_json(draft.intent, new_intent(final).to_json())
 
-    def start(self, submission: SubmissionPaths) -> str:
+    def start(self, submission: SubmissionPaths, record: RunRecord) -> str:
         run = submission.run_paths
-        record = record_of(submission)
-        try:
-            _check_room(record.settings)  # a retry may come where there is less
-        except ConfigError as error:
-            raise SubmissionError(str(error)) from error
+        if submission.number > 1:  # that may come where there is less; `check` has seen the first
+            try:
+                _check_room(record.settings)
+            except ConfigError as error:
+                raise SubmissionError(str(error)) from error
         argv = [sys.executable, "-m", "tmgg.experiment_utils.supervisor.supervise"]
         try:
             with run.stdout.open("ab") as stdout, run.stderr.open("ab") as stderr:
@@ -135,14 +135,14 @@ class LocalRunner(CloudRunner):
 def _check_room(settings: Mapping[str, Any]) -> None:
     """Raise ConfigError for a run that would wait for ever here."""
     wish = Wish.of_settings(settings)
-    there = {
-        "cpus_per_run": (wish.cpus, available_cpus()),
-        "gpus_per_run": (wish.gpus, find_gpus()),
-    }
-    for name, (asked, names) in there.items():
-        if asked is not None and asked > len(names):
+    asks = [
+        ("cpus_per_run", wish.cpus, available_cpus),
+        ("gpus_per_run", wish.gpus, find_gpus),
+    ]
+    for name, asked, find in asks:
+        if asked is not None and asked > (count := len(find())):
             raise ConfigError(
-                f"{name}={asked} is more than this machine has for this process: {len(names)}; "
+                f"{name}={asked} is more than this machine has for this process: {count}; "
                 "ask for less"
             )
 

@@ -41,6 +41,7 @@ from tmgg.experiment_utils.run_folder.attempts import read_payload, record_of, t
 from tmgg.experiment_utils.run_folder.paths import JobFolder, SubmissionPaths, resolve_output_dir
 from tmgg.experiment_utils.run_folder.registry import (
     Intent,
+    RunRecord,
     launcher_is_over,
     load_intent,
     new_intent,
@@ -88,9 +89,9 @@ class ModalBackend(Backend):
         self._config_of(draft if final.number > 1 else final, gpu_type)
         write_json(draft.intent, new_intent(final).to_json())
 
-    def start(self, submission: SubmissionPaths) -> str:
-        config = self._config_of(submission, None)
-        parcel = make_parcel(submission, config)
+    def start(self, submission: SubmissionPaths, record: RunRecord) -> str:
+        config = ModalConfig.from_mapping(record.settings)
+        parcel = make_parcel(submission, config, base_dir=record.base_dir)
         timeout_s = task_of_attempt(submission).timeout_seconds
         try:
             call_id = self.calls.spawn(config, parcel, timeout_s=timeout_s)
@@ -204,14 +205,14 @@ class ModalRunner(CloudRunner):
         return "\n".join(lines)
 
 
-def make_parcel(submission: SubmissionPaths, config: ModalConfig) -> Parcel:
+def make_parcel(submission: SubmissionPaths, config: ModalConfig, *, base_dir: str) -> Parcel:
     """What a container needs to know of a recorded submission."""
     run = submission.run_paths
     limit_bytes = config.artifacts_limit_mb << 20
     return Parcel(
         token=load_intent(submission).token,
         submission=submission.number,
-        base_dir=record_of(submission).base_dir,
+        base_dir=base_dir,
         task=task_of_attempt(submission).to_json(),
         payload=read_payload(submission),
         artifacts=pack_folder(run.artifacts, limit_bytes=limit_bytes)[0],

@@ -36,7 +36,12 @@ from tmgg.experiment_utils.run_folder.paths import (
     SubmissionPaths,
     resolve_output_dir,
 )
-from tmgg.experiment_utils.run_folder.registry import load_intent, new_intent, note_job
+from tmgg.experiment_utils.run_folder.registry import (
+    RunRecord,
+    load_intent,
+    new_intent,
+    note_job,
+)
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 log = logging.getLogger(__name__)
@@ -85,7 +90,7 @@ class RayBackend(Backend):
         config = self._config_of(draft if final.number > 1 else final, gpu_type)
         write_json(draft.ray_request, requests.render_request(config, final, job_id=job_id))
 
-    def start(self, submission: SubmissionPaths) -> str:
+    def start(self, submission: SubmissionPaths, record: RunRecord) -> str:
         name = requests.submission_id(load_intent(submission).token)
         job_id = self._job_id_of(name)
         with self._cluster() as client:

@@ -1,7 +1,7 @@
 """Submitting runs: the first time, and again after a failure. The record comes first."""
 
-import functools
 import logging
+from functools import cached_property, partial
 
 from tmgg.errors import (
     BackendError,
@@ -10,6 +10,7 @@ from tmgg.errors import (
     SubmissionError,
     SubmissionUnknownError,
     SubmitLimitError,
+    TmggError,
 )
 from tmgg.experiment_utils.cloud.backend import Backend
 from tmgg.experiment_utils.cloud.judging.judge import Judge, cancelled_while_waiting
@@ -22,8 +23,8 @@ from tmgg.experiment_utils.cloud.sweep import matching
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.cloud.sweep.records import waits_for_another
 from tmgg.experiment_utils.files import leases
-from tmgg.experiment_utils.files.hiccups import can_look, outlast
-from tmgg.experiment_utils.run_folder.attempts import AttemptRequest, write_attempt
+from tmgg.experiment_utils.files.hiccups import Hiccups, can_look, outlast
+from tmgg.experiment_utils.run_folder.attempts import AttemptRequest, record_of, write_attempt
 from tmgg.experiment_utils.run_folder.batch_index import fill_run_folder, find_member
 from tmgg.experiment_utils.run_folder.failures import failure
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
@@ -67,7 +68,7 @@ class RunSubmitter:
         if resume and waits_for_another(paths):
             matching.refuse_other_content(paths, request)
             return self._spawned(paths, None)  # theirs is this very run
-        write = functools.partial(self._backend.write, gpu_type=gpu_type, changes=None)
+        write = partial(self._backend.write, gpu_type=gpu_type, changes=None)
         record = self.new_record(task.run_id, gpu_type=gpu_type)
         try:
             with recording(paths):
@@ -81,7 +82,7 @@ class RunSubmitter:
                 # Of a sweep that somebody else has resumed meanwhile: theirs is this very run.
                 return self._spawned(paths, None)
             raise
-        return self._spawned(paths, self._start(submission, refused))
+        return self._spawned(paths, self._start(submission, record, refused))
 
     def new_record(self, run_id: str, *, gpu_type: str | None) -> RunRecord:
         """What is asked for in a new run."""
@@ -107,6 +108,25 @@ class RunSubmitter:
         return self._submit_again(
             earlier, state, asked or AttemptRequest(), changes or RetryChanges()
         )
+
+    def go_on(self, state: RunState) -> bool:
+        """See `RunControl`."""
+        try:
+            record = record_of(self._finder.submission(state.run_id))
+            if state.attempt > self._backend.traits.restarts_of(record.settings):
+                return False
+            self.retry(state.run_id, None, None)
+        except (RunExistsError, SubmissionUnknownError):
+            return True  # another process that waits was first, or whoever asks next finds out
+        except (TmggError, OSError) as error:
+            log.warning("run %s cannot go on from its saved state: %s", state.run_id, error)
+            return self._hiccups.bearable(state.run_id, error)
+        self._hiccups.over(state.run_id)
+        return True
+
+    @cached_property
+    def _hiccups(self) -> Hiccups:
+        return Hiccups()
 
     def begin_again(self, state: RunState, number: int) -> SubmissionPaths:
         """Submission `number` of a run whose one before failed, as yet empty.
@@ -156,7 +176,7 @@ class RunSubmitter:
             self._backend.write(draft, final, gpu_type=None, changes=changes)
 
         submission = self._add_submission(earlier, state, write)
-        return self._spawned(earlier.run_paths, self._start(submission, refused))
+        return self._spawned(earlier.run_paths, self._start(submission, None, refused))
 
     def _add_submission(
         self, earlier: SubmissionPaths, state: RunState, write: WriteSubmission
@@ -193,15 +213,17 @@ class RunSubmitter:
         )
         return view is not None and view.phase in ("pending", "running", "ended")
 
-    def _start(self, submission: SubmissionPaths, refused: str) -> str:
+    def _start(self, submission: SubmissionPaths, record: RunRecord | None, refused: str) -> str:
+        """`record` is what was written; None where the backend may have changed it."""
+
+        def start() -> str:
+            return self._backend.start(submission, record or record_of(submission))
+
         try:
             if refused:
                 raise RefusedError(refused)
             with leases.held(submission.intent):
-                return outlast(
-                    lambda: self._backend.start(submission),
-                    is_over=lambda: can_look(submission.intent),
-                )
+                return outlast(start, is_over=partial(can_look, submission.intent))
         except SubmissionUnknownError:
             raise  # the job may be in; whoever asks later finds out
         except SubmitLimitError:

@@ -37,10 +37,9 @@ from tmgg.experiment_utils.cloud.slurm.submit.submission import Submitter, adopt
 from tmgg.experiment_utils.cloud.slurm.view import view_jobs
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
-from tmgg.experiment_utils.files.looking import is_there
 from tmgg.experiment_utils.run_folder.attempts import options_of, record_of
 from tmgg.experiment_utils.run_folder.paths import JobFolder, SubmissionPaths, resolve_output_dir
-from tmgg.experiment_utils.run_folder.registry import load_intent, new_intent
+from tmgg.experiment_utils.run_folder.registry import RunRecord, load_intent, new_intent
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 log = logging.getLogger(__name__)
@@ -96,7 +95,7 @@ class SlurmBackend(Backend):
 
     def check(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
         require_commands()
-        self._render(self._config_of(submission, gpu_type), submission)
+        self._render(self._asked(gpu_type), submission, base=self.traits.base_dir)
 
     def write(
         self,
@@ -107,14 +106,14 @@ class SlurmBackend(Backend):
         changes: RetryChanges | None,
     ) -> None:
         if changes is None:
-            config = self._config_of(final, gpu_type)
-        else:
-            config = _note_changes(draft, changes)
-        self._write(draft, final, config)
+            self._write(draft, final, self._asked(gpu_type), base=self.traits.base_dir)
+            return
+        # A retry has the options on record, and may come from another directory.
+        config, base = _note_changes(draft, changes), Path(record_of(final).base_dir)
+        self._write(draft, final, config, base=base)
 
-    def start(self, submission: SubmissionPaths) -> str:
-        base = Path(record_of(submission).base_dir)
-        return self.submit_folder(submission, base=base)
+    def start(self, submission: SubmissionPaths, record: RunRecord) -> str:
+        return self.submit_folder(submission, base=Path(record.base_dir))
 
     def submit_folder(self, folder: JobFolder, *, base: Path) -> str:
         """The job of what was written down in `folder`, submitted from `base`.
@@ -165,7 +164,7 @@ class SlurmBackend(Backend):
 
     def refuse_early(self, runs: int, mode: SweepMode, *, gpu_type: str | None) -> None:
         """See `SiteCritic`."""
-        config = self.config if gpu_type is None else replace(self.config, gpu_type=gpu_type)
+        config = self._asked(gpu_type)
         if mode == "packed":
             config = replace(fitting(config, runs), ray_bootstrap="managed", tasks_per_node=None)
         base = self.traits.base_dir
@@ -182,31 +181,27 @@ class SlurmBackend(Backend):
 
     def render_new(self, submission: SubmissionPaths) -> str:
         """The job script of a first submission."""
-        return self._render(self.config, submission)
+        return self._render(self.config, submission, base=self.traits.base_dir)
 
-    def _write(self, draft: SubmissionPaths, final: SubmissionPaths, config: SlurmConfig) -> None:
+    def _write(
+        self, draft: SubmissionPaths, final: SubmissionPaths, config: SlurmConfig, *, base: Path
+    ) -> None:
         require_commands()
         intent = replace(new_intent(final), cluster=self.client.cluster())
-        script = self._render(config, final, token=intent.token)
+        script = self._render(config, final, base=base, token=intent.token)
         intent = replace(intent, evidence_has_token=leaves_token(script))
         write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
         if config.needs_token:
             write_atomic(draft.ray_token, secrets.token_hex(32).encode())
         write_json(draft.intent, intent.to_json())
 
-    def _config_of(self, paths: SubmissionPaths, gpu_type: str | None) -> SlurmConfig:
-        config = self.config
-        if is_there(paths.run_paths.run):
-            # A retry has the options on record, whatever this runner was made with.
-            record, first_for = options_of(paths)
-            config = _config_on_record(record.settings, first_for)
-        return config if gpu_type is None else replace(config, gpu_type=gpu_type)
+    def _asked(self, gpu_type: str | None) -> SlurmConfig:
+        return self.config if gpu_type is None else replace(self.config, gpu_type=gpu_type)
 
-    def _render(self, config: SlurmConfig, paths: SubmissionPaths, *, token: str = NO_TOKEN) -> str:
+    def _render(
+        self, config: SlurmConfig, paths: SubmissionPaths, *, base: Path, token: str = NO_TOKEN
+    ) -> str:
         self.check_config(config)
-        # A retry may come from another directory; sbatch is called in the record's (see start).
-        is_recorded = is_there(paths.run_paths.run)
-        base = Path(record_of(paths).base_dir) if is_recorded else self.traits.base_dir
         interpreter = Interpreter.submitting()
         return render_script(config, paths, base=base, interpreter=interpreter, token=token)
 

@@ -30,6 +30,6 @@ def spawn(runner: SlurmRunner, run_id: str = "run") -> str | None:
 @pytest.fixture
 def paths(runner: SlurmRunner, monkeypatch: pytest.MonkeyPatch) -> SubmissionPaths:
     """A submission on record for which sbatch has not been called."""
-    monkeypatch.setattr(SlurmBackend, "start", lambda _runner, _submission: "0")
+    monkeypatch.setattr(SlurmBackend, "start", lambda *_given: "0")
     spawn(runner)
     return paths_of(runner)
