@@ -98,6 +98,9 @@ class ScriptedRunner(CloudRunner):
         self.polls.append((self.clock.now_s, list(run_ids)))
         return [self._found(run_id) for run_id in run_ids]
 
+    def result_of(self, ended: RunState) -> ExperimentResult:
+        return self.collect(ended.run_id)
+
     def collect(self, run_id: str) -> ExperimentResult:
         self._refuse_vanished(run_id)
         script = self.scripts[run_id]

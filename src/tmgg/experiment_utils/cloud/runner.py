@@ -94,9 +94,8 @@ class CloudRunner:
         `config` is not needed (the record has it) and accepted because callers have it at hand.
         """
         run_id = spawned if isinstance(spawned, str) else spawned.run_id
-        for _ended in waiting.wait(self.runs, [run_id], on_update=on_update):
-            pass
-        return self.collect(run_id)
+        (ended,) = waiting.wait(self.runs, [run_id], on_update=on_update)
+        return self.runs.result_of(ended)
 
     def run_experiment(self, config: ConfigLike | TaskRequest, **options: Any) -> ExperimentResult:
         """`spawn_experiment` with the same options, then `get_result`."""

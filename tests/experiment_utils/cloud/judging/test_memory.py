@@ -1,10 +1,13 @@
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from tmgg.errors import NotEndedError
 from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
 from tmgg.experiment_utils.cloud.judging.memory import Remembered
+from tmgg.experiment_utils.cloud.local.runner import LocalBackend
 from tmgg.experiment_utils.cloud.runs import RunState
 
 END = RunState(run_id="a", status="completed", final=True)
@@ -41,6 +44,32 @@ def test_a_result_is_read_again_by_whoever_asks_again(tmp_path: Path) -> None:
     runner = LocalRunner(LocalConfig(output_dir=str(tmp_path)))
     first = runner.run_experiment(_config(3.0), run_id="twice")
     assert runner.get_result("twice") == first
+
+
+def test_a_run_made_anew_while_its_end_is_told_is_not_given_the_old_one(tmp_path: Path) -> None:
+    config = LocalConfig(output_dir=str(tmp_path))
+    LocalRunner(config).run_experiment(_config(1.0), run_id="again")
+
+    def replaced(_states: Sequence[RunState]) -> None:
+        shutil.rmtree(tmp_path / "again")
+        LocalRunner(config).run_experiment(_config(3.0), run_id="again")
+
+    found = LocalRunner(config).get_result("again", on_update=replaced)
+    assert (found.metrics, found.config) == ({"squared": 9.0}, _config(3.0))
+
+
+def test_a_run_submitted_again_while_its_end_is_told_has_not_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = LocalConfig(output_dir=str(tmp_path))
+    LocalRunner(config).run_experiment(_config(-1.0), run_id="again")
+
+    def retried(_states: Sequence[RunState]) -> None:
+        monkeypatch.setattr(LocalBackend, "start", lambda *_given: "")  # it waits for ever
+        LocalRunner(config).retry("again")
+
+    with pytest.raises(NotEndedError):
+        LocalRunner(config).get_result("again", on_update=retried)
 
 
 @pytest.mark.parametrize(

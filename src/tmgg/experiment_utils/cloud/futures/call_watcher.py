@@ -201,7 +201,7 @@ class CallWatcher:
             return
         self._held_s, self._hold_s = 0.0, FIRST_HOLD_S
         try:
-            ended = [state.run_id for state in self._watch.next_ended()]
+            ended = self._watch.next_ended()
         except _WokenError:
             return
         except RunError:
@@ -211,15 +211,16 @@ class CallWatcher:
             log.warning("the runs could not be asked about: %s", error)
             self._sleep(AFTER_TROUBLE_S)
             return
-        for run_id in ended:
-            self._collect(run_id)
+        for state in ended:
+            self._collect(state)
 
-    def _collect(self, run_id: str) -> None:
+    def _collect(self, ended: RunState) -> None:
+        run_id = ended.run_id
         futures = [future for future in self._futures.pop(run_id) if not future.done()]
         if not futures:
             return
         try:
-            result = self._runs.collect(run_id)
+            result = self._runs.result_of(ended)
         except NotEndedError:  # somebody else submitted it again just now
             for future in futures:
                 self._add({run_id: future})

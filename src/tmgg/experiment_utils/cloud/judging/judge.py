@@ -7,6 +7,7 @@ logs say, since when something is missing.
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from tmgg.errors import RecordError, RunError
@@ -63,8 +64,14 @@ class Judge:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._memory = Memory()
-        self._hiccups = Hiccups()
-        self._jobs = JobLookup(backend)
+
+    @cached_property
+    def _hiccups(self) -> Hiccups:
+        return Hiccups()
+
+    @cached_property
+    def _jobs(self) -> JobLookup:
+        return JobLookup(self._backend)
 
     def begin(self, submission: SubmissionPaths, adopted: dict[BatchPaths, JobOrRefusal]) -> Begun:
         """What the files alone tell: the end, or the job to ask about.
@@ -152,6 +159,10 @@ class Judge:
     def forget(self, submission: SubmissionPaths) -> None:
         """What was known of an earlier run that had this one's name."""
         self._memory.forget(submission)
+
+    def end_of(self, submission: SubmissionPaths) -> RunState | None:
+        """How it ended, as far as that was told. Looks at nothing."""
+        return self._memory.at(submission).end
 
     def take_result(self, submission: SubmissionPaths) -> TaskOutput | None:
         """What a submission left whose end is known, from the files that showed its end."""

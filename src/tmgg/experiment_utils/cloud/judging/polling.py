@@ -58,33 +58,30 @@ def poll_together(
     tell; `strict` raises its BackendUnavailableError instead.
     """
     begun = [(runner, runner.begin_poll(run_ids)) for runner, run_ids in groups]
-    views: dict[str, Mapping[str, JobView | None]] = {}
-    for source in {runner.source for runner, _items in begun}:
-        asker = next(runner for runner, _items in begun if runner.source == source)
-        views[source] = _ask(asker, _jobs(begun, source), strict=strict)
+    asked: dict[str, tuple[Inquirer, list[str]]] = {}
+    for runner, items in begun:
+        if job_ids := _jobs(items):
+            asked.setdefault(runner.source, (runner, []))[1].extend(job_ids)
+    views = {source: _ask(*question, strict=strict) for source, question in asked.items()}
     return [
         [
-            runner.end_poll(item, views[runner.source]) if isinstance(item, Question) else item
+            runner.end_poll(item, views.get(runner.source, {}))
+            if isinstance(item, Question)
+            else item
             for item in items
         ]
         for runner, items in begun
     ]
 
 
-def _jobs(begun: Sequence[tuple[Inquirer, Sequence[Begun]]], source: str) -> list[str]:
-    return [
-        item.job_id
-        for runner, items in begun
-        for item in items
-        if runner.source == source and isinstance(item, Question) and item.job_id is not None
-    ]
+def _jobs(items: Sequence[Begun]) -> list[str]:
+    questions = [item for item in items if isinstance(item, Question)]
+    return [each.job_id for each in questions if each.job_id is not None]
 
 
 def _ask(
     runner: "Inquirer", job_ids: Sequence[str], *, strict: bool
 ) -> Mapping[str, JobView | None]:
-    if not job_ids:
-        return {}
     try:
         return runner.view_jobs(job_ids)
     except BackendUnavailableError as error:

@@ -4,15 +4,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from tmgg.errors import (
     ConfigError,
     NotEndedError,
-    RunExistsError,
-    SubmissionUnknownError,
-    TmggError,
 )
 from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits, NodeCritic
 from tmgg.experiment_utils.cloud.judging.hiccup_wait import wait_out
@@ -41,9 +39,8 @@ from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.cloud.sweep.refusal import SweepRefusal
 from tmgg.experiment_utils.cloud.sweep.resume_lock import ResumeLock
-from tmgg.experiment_utils.files.hiccups import Hiccups
 from tmgg.experiment_utils.files.locks import LockLostError
-from tmgg.experiment_utils.run_folder.attempts import AttemptRequest, record_of
+from tmgg.experiment_utils.run_folder.attempts import AttemptRequest
 from tmgg.experiment_utils.run_folder.failures import Failure, failure
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.readable import reading, recorded_runs
@@ -79,7 +76,6 @@ class RecordedRuns:
         self.poller = RunPoller(backend, self.finder, judge)
         self.submitter = RunSubmitter(backend, self.finder, judge, self.poller)
         self.canceller = RunCanceller(backend, self.finder, judge, self.poller)
-        self._hiccups = Hiccups()
         self._resume_lock = ResumeLock()
         self._clock = clock or Clock()
         self.foresight = Foresight(backend, self.existing)
@@ -111,20 +107,7 @@ class RecordedRuns:
         return self.submitter.retry(run_id, changes, asked)
 
     def go_on(self, state: RunState) -> bool:
-        try:
-            record = record_of(self.finder.submission(state.run_id))
-            if state.attempt > self.traits.restarts_of(record.settings):
-                return False
-            self.retry(state.run_id)
-        except RunExistsError:
-            return True  # another process that waits for it was first
-        except SubmissionUnknownError:
-            return True  # whoever asks next finds out
-        except (TmggError, OSError) as error:
-            log.warning("run %s cannot go on from its saved state: %s", state.run_id, error)
-            return self._hiccups.bearable(state.run_id, error)
-        self._hiccups.over(state.run_id)
-        return True
+        return self.submitter.go_on(state)
 
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
         return self.poller.poll(run_ids)
@@ -141,6 +124,15 @@ class RecordedRuns:
             raise NotEndedError(f"run {run_id!r} has not ended: it is {state.status}. Wait for it.")
         submission = self.finder.submission(run_id)
         return make_result(submission, state, self._judge.take_result(submission))
+
+    def result_of(self, ended: RunState) -> ExperimentResult:
+        submission = self.finder.submission(ended.run_id)
+        if self._judge.end_of(submission) != ended:
+            return self.collect(ended.run_id)  # somebody has submitted it again since then
+        output = self._judge.take_result(submission)
+        if output is None and ended.status == "completed":
+            return self.collect(ended.run_id)  # or has made another run under its name
+        return make_result(submission, ended, output)
 
     def cancel_all(self, run_ids: Sequence[str], *, why: str = "") -> list[bool]:
         return self.canceller.cancel_all(run_ids, why)
@@ -161,7 +153,7 @@ class RecordedRuns:
 
     def existing(self, run_ids: Sequence[str]) -> list[str]:
         folder = self.traits.output_dir
-        taken = wait_out(lambda: _taken_names(folder), folder, self._clock)
+        taken = wait_out(partial(_taken_names, folder), folder, self._clock)
         return [run_id for run_id in run_ids if run_id in taken]
 
     def match_earlier(
@@ -171,7 +163,7 @@ class RecordedRuns:
         rerun_changed_code: bool = False,
         say: Callable[[str], None] = log.warning,
     ) -> list[TaskRequest]:
-        found = wait_out(lambda: self._match(requests), self.traits.output_dir, self._clock)
+        found = wait_out(lambda: _match(self.traits, requests), self.traits.output_dir, self._clock)
         known = sorted(found.recognised)
         states = dict(zip(known, self.poll_each(known), strict=True))
         self._refuse_copies(states)
@@ -188,19 +180,6 @@ class RecordedRuns:
                 copied = self._judge.copied(self.finder.submission(run_id))
                 if copied:
                     raise ConfigError(f"resume: run {run_id} goes on, and {copied}.")
-
-    def _match(self, requests: Sequence[TaskRequest]) -> matching.Matching:
-        folder, base_dir = self.traits.output_dir, self.traits.base_dir
-        with reading(folder):
-            recorded = {paths.run_id for paths in recorded_runs(folder)}
-            removed: list[str] = []
-            while True:
-                found = matching.match_earlier(folder, base_dir, requests, recorded)
-                gone = [name for name in found.recognised if is_removed(RunPaths(folder, name))]
-                if not gone:
-                    return replace(found, removed=sorted(removed))
-                removed += gone
-                recorded -= {*gone}
 
     def dispatcher(self, plan: SweepPlan, *, gpu_type: str | None, resume: bool) -> Dispatcher:
         run_ids = [str(request.run_id) for request in plan.requests]
@@ -256,3 +235,17 @@ class RecordedRuns:
 def _taken_names(folder: Path) -> set[str]:
     with reading(folder):
         return sweep_records.taken_names(folder)
+
+
+def _match(traits: BackendTraits, requests: Sequence[TaskRequest]) -> matching.Matching:
+    folder, base_dir = traits.output_dir, traits.base_dir
+    with reading(folder):
+        recorded = {paths.run_id for paths in recorded_runs(folder)}
+        removed: list[str] = []
+        while True:
+            found = matching.match_earlier(folder, base_dir, requests, recorded)
+            gone = [name for name in found.recognised if is_removed(RunPaths(folder, name))]
+            if not gone:
+                return replace(found, removed=sorted(removed))
+            removed += gone
+            recorded -= {*gone}

@@ -68,6 +68,10 @@ class RunControl(Protocol):
         """The result of a run whose state is final; raises NotEndedError for another."""
         ...
 
+    def result_of(self, ended: RunState) -> ExperimentResult:
+        """As `collect` for a run of which `poll` has just told this final state."""
+        ...
+
     def cancel_all(self, run_ids: Sequence[str], *, why: str = "") -> list[bool]:
         """End runs; False for one that had already ended. `why` is kept on the records.
 

@@ -91,7 +91,8 @@ class Watch:
         self._states: dict[str, RunState] = {}
         self._held: dict[str, RunState] = {}
         self._heard: set[str] = set()
-        self._interval_s = min(FIRST_POLL_INTERVAL_S, runner.poll_interval_s)
+        self._longest_s = runner.poll_interval_s
+        self._interval_s = min(FIRST_POLL_INTERVAL_S, self._longest_s)
         self._due_s = self._clock.monotonic()
 
     @property
@@ -181,7 +182,7 @@ class Watch:
         if changed:
             self._interval_s = min(self._interval_s, POLL_INTERVAL_AFTER_CHANGE_S)
         self._due_s = self._clock.monotonic() + self._interval_s
-        self._interval_s = min(self._interval_s * POLL_GROWTH, self._runner.poll_interval_s)
+        self._interval_s = min(self._interval_s * POLL_GROWTH, self._longest_s)
 
 
 def wait(

@@ -151,11 +151,12 @@ class Sweep:
             if why is not None and self._may_retry(state.run_id, why):
                 self._plan_retry(state, why)
             else:
-                self._take(state.run_id)
+                self._take(state.run_id, state)
 
-    def _take(self, run_id: str) -> None:
+    def _take(self, run_id: str, ended: RunState | None = None) -> None:
+        """The result of a run that has ended; `ended` is what was told just now."""
         try:
-            result = self._runs.collect(run_id)
+            result = self._runs.result_of(ended) if ended else self._runs.collect(run_id)
         except NotEndedError as error:
             log.info("%s", error)  # somebody else submitted it again just now
             self._watch.add(run_id)
