@@ -12,7 +12,7 @@ from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json
 from tmgg.experiment_utils.files.hiccups import expect_folder, is_there, says_nothing
 from tmgg.experiment_utils.run_folder.batch_index import find_member
 from tmgg.experiment_utils.run_folder.batches import Member, load_batch
-from tmgg.experiment_utils.run_folder.evidence_token import intent_of, is_of_intent
+from tmgg.experiment_utils.run_folder.evidence_token import is_of_intent
 from tmgg.experiment_utils.run_folder.exit_record import ExitRecord, exit_record_at
 from tmgg.experiment_utils.run_folder.ownership import NOBODY, owner_on_record
 from tmgg.experiment_utils.run_folder.paths import BatchPaths, SubmissionPaths
@@ -65,11 +65,24 @@ class SubmissionFiles:
     @cached_property
     def intent(self) -> JsonDict:
         """Its own, or its batch's; empty where there is none. Raises RecordError."""
-        return intent_of(self.paths)
+        own = self._own_intent
+        if isinstance(own, RecordError):
+            raise own
+        if own is None and self.member is not None:
+            own = read_json(self.member.batch.intent)
+        return own or {}
 
     @cached_property
+    def _own_intent(self) -> JsonDict | RecordError | None:
+        """What lies in its folder, or what is wrong with that; None where nothing does."""
+        try:
+            return read_json(self.paths.intent)
+        except RecordError as error:
+            return error
+
+    @property
     def _has_intent(self) -> bool:
-        return is_there(self.paths.intent)
+        return self._own_intent is not None
 
     @cached_property
     def token(self) -> str | None:
