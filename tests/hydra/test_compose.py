@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra import version
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -33,6 +34,27 @@ def test_a_mapping_of_the_launcher_can_be_set_on_the_command_line() -> None:
     argv = [sys.executable, "-m", "tmgg.cli.experiment", *given, "--cfg", "hydra"]
     shown = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
     assert OmegaConf.create(shown).hydra.launcher.slurm_sbatch_options == {"comment": "hello"}
+
+
+@pytest.mark.parametrize("of_file", ["null", "{contiguous: true}"])
+def test_an_option_of_sbatch_is_added_to_those_of_a_file_by_a_plus(
+    tmp_path: Path, of_file: str
+) -> None:
+    file = tmp_path / "hydra" / "launcher" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"defaults: [tmgg_slurm]\nslurm_sbatch_options: {of_file}\n")
+    added = "+hydra.launcher.slurm_sbatch_options.licenses=matlab"
+    shown = show_launcher(tmp_path, added)
+    told = OmegaConf.create(shown.stdout).hydra.launcher.slurm_sbatch_options
+    assert told == {**(yaml.safe_load(of_file) or {}), "licenses": "matlab"}
+    refused = show_launcher(tmp_path, added.removeprefix("+"))
+    assert f"To append to your config use {added}" in refused.stderr
+
+
+def show_launcher(folder: Path, override: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "tmgg.cli.experiment", "--config-dir", str(folder)]
+    given = ["hydra/launcher=mine", override, "--cfg", "hydra"]
+    return subprocess.run([*argv, *given], capture_output=True, text=True, timeout=60)
 
 
 def test_own_configs_come_from_a_folder(lab: Lab) -> None:
