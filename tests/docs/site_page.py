@@ -10,25 +10,25 @@ from slurm_cluster.site import Site, find_site, site_names
 PAGE = Path(__file__).parents[2] / "docs" / "sites.md"
 _HEADER = """# Sites
 
-Each site has its own rules for jobs. Here are launcher files that meet the published rules of
-some, with what each site refuses otherwise. Yours may be among them; if not, take the file of a
-site with like rules, or read [Resources in your site's forms](slurm.md#resources-in-your-sites-forms).
+Each site has its own rules for jobs. This page has launcher files that meet the published rules of some
+sites, and lists these rules. If your site is not here, take the file of a site with similar rules, or read
+[Resources in your site's forms](slurm.md#resources-in-your-sites-forms).
 
-Save a file as `my_configs/hydra/launcher/my_site.yaml`, put in your account, and start with
+Save a file as `my_configs/hydra/launcher/my_site.yaml`, write your account into it, and run
 
 <!-- not run: tests/slurm/test_sites.py runs it with each of the files below -->
 ```bash
 tmgg-experiment --config-dir my_configs +stage=stage1_poc hydra/launcher=my_site
 ```
 
-Any other launcher key works as always, in the file or on the command line
-(`hydra.launcher.slurm_nodes=3`). Names of accounts and projects are made up.
+You can set any other launcher key, in the file or on the command line (`hydra.launcher.slurm_nodes=3`). Names
+of accounts and projects are invented.
 
-The rules are written in our own words after what is published at the links, and may have changed
-since. Where a page only recommends a form, or shows one, the test cluster insists on it. Each file is tested on a real Slurm that has these rules (`tests/slurm/test_sites.py`):
-TMGG's defaults are refused there, so is what breaks a rule, and the file as it stands brings the
-metrics. Nobody has run them at the sites themselves. The
-[test cluster](test-cluster.md#a-sites-rules) takes the same rules: `slurm_cluster up --site NAME`.
+The rules are in our own words, from the pages at the links, and may have changed since. If a page only
+recommends or shows a form, the test cluster requires it. Each file is tested on a real Slurm with these rules
+(`tests/slurm/test_sites.py`): Slurm refuses TMGG's defaults and every job that breaks a rule, and a run with the
+unchanged file returns its metrics. The files were not run at the sites themselves. The
+[test cluster](test-cluster.md#a-sites-rules) can have the same rules: `slurm_cluster up --site NAME`.
 """  # noqa: E501
 
 

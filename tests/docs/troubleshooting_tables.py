@@ -24,7 +24,7 @@ def render_reasons() -> str:
 def render_checks() -> str:
     """The doctor's checks, in their order."""
     rows = [f"| `{name}` | {what} |" for name, what in CHECKS.items()]
-    return "\n".join(["| check | all is well when |", "|---|---|", *rows])
+    return "\n".join(["| check | it is `ok` when |", "|---|---|", *rows])
 
 
 BLOCKS = {"reasons": render_reasons, "doctor": render_checks}

@@ -50,43 +50,45 @@ class LauncherOptions:
     backend: str
     """The one whose `use_...` switch is on."""
     parallelism: int = 4
-    """Most runs at once in a sweep."""
+    """Largest number of runs at once in a sweep."""
     timeout_seconds: int | None = 28800
     """Python-level limit on each experiment, in seconds; null is no limit. On Slurm it should match
     the time limit."""
     gpu_type: str | None = None
     """GPU model as the site names it; null takes any."""
     artifact_url: str | None = None
-    """Where the files of each run go when it has completed, as in `s3://bucket/folder`: into a
-    folder named like the run. null leaves them where they are."""
+    """Where the files of each run go when it has completed, for example `s3://bucket/folder`: into
+    a folder with the run's name. null leaves them where they are."""
     max_failures: int | None = None
-    """Failed runs after which a sweep starts nothing more; 1 is fail fast, null runs all."""
+    """After this many failed runs a sweep starts no more runs; null runs all."""
     retries: int = 1
-    """How often each run of a sweep is submitted again when it fails in one of the ways below."""
+    """How often each run of a sweep is submitted again when it fails with one of the
+    `retry_kinds`."""
     retry_kinds: tuple[FailureKind, ...] = ("node_fail", "preempted")
-    """Kinds of failures that another try may cure."""
+    """Kinds of failure after which a run is submitted again."""
     memory_growth: float | None = None
-    """Retry runs of a sweep that were out of memory, too, with so many times the memory, as in 1.5;
-    null does not."""
+    """Also submit runs of a sweep again that were out of memory, with the memory multiplied by
+    this, for example 1.5; null does not."""
     resume: bool = False
-    """Run only what is missing or failed: runs of earlier sweeps with the same config take the
-    places of new ones."""
+    """Submit only the runs that are missing or failed: runs of earlier sweeps with the same config
+    are used again."""
     rerun_changed_code: bool = False
-    """With `resume`: run those again, too, that another version of the program's code made."""
+    """With `resume`: also run those runs again whose results another version of the program's code
+    made."""
     share_output_dir: bool = False
     """Let several jobs of a sweep write into one output folder; otherwise this is refused."""
     detach: bool = False
-    """Return once everything is submitted, without waiting. Separate runs are then all submitted
-    at once, whatever `parallelism` says, and nothing is retried."""
+    """Return when everything is submitted, without waiting. Separate runs are then all submitted at
+    once, whatever `parallelism` says, and no run is submitted again."""
     dry_run: bool = False
     """Print what would be submitted; submit nothing."""
     cancel_on_interrupt: bool = False
-    """Ctrl-C while waiting cancels the runs; otherwise they go on."""
+    """Ctrl-C during the wait cancels the runs; otherwise they go on."""
     metric: str | None = None
-    """Metric by which a sweep's best run is found and its table sorted; null takes the best
-    val_loss, where there is one, and keeps the table in the order of the jobs."""
+    """Metric by which a sweep's best run is found and its table sorted; null uses val_loss, if the
+    runs have it, and keeps the table in the order of the jobs."""
     metric_mode: RankingMode = "min"
-    """Whether the least (`min`) or the greatest (`max`) value is the best."""
+    """Whether the smallest (`min`) or the greatest (`max`) value is the best."""
     backend_options: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the backend's config class, without the prefix."""
 
@@ -98,7 +100,7 @@ class LauncherOptions:
             checks.boolean(name, getattr(self, name))
         if self.rerun_changed_code and not self.resume:
             raise ConfigError(
-                "rerun_changed_code=true needs resume=true: it is about runs on record"
+                "rerun_changed_code=true needs resume=true: it runs recorded runs again"
             )
         if self.artifact_url is not None:
             check_url("artifact_url", self.artifact_url)
@@ -115,7 +117,7 @@ class LauncherOptions:
     def _check_policy(self) -> None:
         if self.policy.max_failures is not None and self.detach:
             raise ConfigError(
-                f"max_failures={self.max_failures} needs somebody who waits; set it or "
+                f"max_failures={self.max_failures} needs a launch that waits; set it or "
                 "detach=true, not both"
             )
 

@@ -30,10 +30,10 @@ def doctor(
 ) -> None:
     """Examine this cluster for a launcher's options; sends short jobs.
 
-    Looks at commands, partition, account, limits, preemption and the shared folder; asks Slurm what
-    it thinks of the very job script; then sends one short job over as many nodes as a run would
-    have, to try the interpreter, Ray, addresses, ports and connections, and another that starts as
-    a run does: Ray with the GPUs asked for, or the ranks. Exits with 1 on a problem.
+    Checks commands, partition, account, limits, preemption and the shared folder. Slurm checks the
+    job script. Then one short job on as many nodes as a run would have tries the interpreter, Ray,
+    addresses, ports and connections. A second job starts as a run does: Ray with its GPUs, or the
+    ranks. Exits with 1 if there is a problem.
     """
     from tmgg.cli.launcher_file import make_slurm_runner
     from tmgg.console import exit_codes

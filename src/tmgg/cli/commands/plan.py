@@ -16,8 +16,8 @@ def plan(
 ) -> None:
     """Say when the job would start in each partition, and what it costs.
 
-    Slurm is asked what it would do with the very job script (`sbatch --test-only`), at most 24
-    times; nothing is submitted. Exits with 1 where the job would start nowhere.
+    Slurm checks the job script for each partition (`sbatch --test-only`, at most 24 times);
+    nothing is submitted. Exits with 1 if every partition refuses the job.
     """
     from tmgg.cli.planning import make_plan, plan_as_json, put_plan
     from tmgg.console import exit_codes

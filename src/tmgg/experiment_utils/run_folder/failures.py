@@ -75,40 +75,42 @@ HINTS: dict[HintName, str] = {
     "not_started": "Its turn did not come; nothing is wrong with the experiment. Submit it again "
     "(resume the sweep, or tmgg-jobs retry).",
     "ray_start": "Ray did not come up; its own words are in the .err file.",
-    "environment": "The environment of the job is not what the run needs. Install there what the "
-    "message names as missing.",
+    "environment": "The environment of the job is not what the run needs. Install in it what "
+    "the message names.",
     "submission": "The run was not submitted; the message above says why. Correct what it names, "
     "if anything, then submit again (tmgg-jobs retry).",
     "diverged": "The loss or a gradient became NaN or infinite. Lower the learning rate "
-    "(trainer.learning_rate) or clip gradients harder (trainer.clip_norm) and submit a new run; a "
-    "retry would go the same way. The weights from before are in checkpoints/best.ckpt.",
+    "(trainer.learning_rate) or clip gradients harder (trainer.clip_norm) and submit a new "
+    "run; a retry would diverge again. The best earlier weights are in checkpoints/best.ckpt.",
     "bad_result": "Look for the TMGG_RESULT: line and Python exceptions in the .out and .err "
     "files; the experiment must return a mapping of names to numbers.",
-    "artifacts": "The experiment completed and its metrics are kept; its files are not where they "
-    "should be. See that artifact_url can be written to from where the run runs (credentials, "
-    "bucket), then tmgg-jobs retry: what has arrived is not sent again.",
-    "idle_gpu": "The logs may say what it waited for: data that come slowly, a lock, another rank. "
-    "Where it needs no GPU, ask for none. The option idle_gpu_minutes ended it.",
-    "lost": "Nobody knows the job any more, and it left no record. Look into the .out and .err "
-    "files, then tmgg-jobs retry.",
-    "removed": "Nothing can be had of it any more. The sweep, resumed (resume=True), runs it anew.",
+    "artifacts": "The experiment completed and its metrics are kept, but its files did not all"
+    " arrive. Check that the run can write to artifact_url (credentials, bucket), then "
+    "tmgg-jobs retry: files that have arrived are not sent again.",
+    "idle_gpu": "The option idle_gpu_minutes ended the run, because its GPUs were idle. The "
+    "logs may say what it waited for: slow data, a lock, another rank. If it needs no GPU, ask"
+    " for none.",
+    "lost": "No source knows the job any more, and it left no record. Look into the .out and "
+    ".err files, then tmgg-jobs retry.",
+    "removed": "Its files are gone. Resume the sweep (resume=True) to run it again.",
     "disk": "The folder of the run's files could not be written. Make room on that disk or in your "
     "quota, or set output_dir to another folder that all nodes share; then tmgg-jobs retry.",
     "outage": "The file system did not let the job write its files, for longer than outages last. "
     "Nothing is wrong with the experiment: tmgg-jobs retry submits it again.",
-    "killed": "SIGKILL comes from outside: from a person, the system, or a kernel whose memory ran "
-    "out. Nothing here says which; dmesg may. tmgg-jobs retry submits it again.",
+    "killed": "SIGKILL comes from outside: from a person, the system, or the kernel when "
+    "memory runs out. TMGG does not know which; dmesg may say it. tmgg-jobs retry submits the "
+    "run again.",
     "ray_killed": "Something killed a process of Ray or of TMGG on a node: look for an "
-    "out-of-memory kill (dmesg) and into ray_logs/ of the run, then submit again (tmgg-jobs "
-    "retry).",
+    "out-of-memory kill (dmesg), and into ray_logs/ of the run. Then submit it again "
+    "(tmgg-jobs retry).",
     "signalled": "Somebody sent the signal. tmgg-jobs retry submits it again.",
-    "unstarted": "The system did not let the process start; its own words are above. See to that "
-    "(room on the disk, memory, the limit of processes, a writable ~/.tmgg or TMGG_HOME), then "
-    "tmgg-jobs retry.",
-    "log_folder": "The node could not open the log file: the output folder is not there, or not "
-    "writable, on it. Set output_dir to a folder that all nodes share.",
+    "unstarted": "The system did not let the process start; its own words are above. Mend the "
+    "cause (disk space, memory, the limit of processes, a ~/.tmgg or TMGG_HOME that cannot be "
+    "written), then tmgg-jobs retry.",
+    "log_folder": "The node could not open the log file: the output folder does not exist "
+    "there, or cannot be written there. Set output_dir to a folder that all nodes share.",
     "stopped": "Its state is saved: tmgg-jobs retry goes on from there.",
-    "restarts": "See in the .err file why it was started so often, then tmgg-jobs retry.",
+    "restarts": "The .err file may say why it was started so often. Then tmgg-jobs retry.",
     "cuda": "CUDA was not found. Ask for a GPU.",
 }
 """What to do, in words that fit every backend; a backend may have closer ones of its own."""

@@ -12,19 +12,20 @@ class LocalConfig:
     output_dir: str = "local_outputs"
     """Folder of logs and records, relative to the working directory."""
     timeout_seconds: int | None = None
-    """Limit for runs that state none, in seconds; None is no limit."""
+    """Limit for runs without a limit of their own, in seconds; None is no limit."""
     stop_signal: str | None = None
-    """Signal for an experiment that knows nothing of TMGG, as in `USR1`: its process gets it when
-    the run is asked to stop, if it handles it. None sends none."""
+    """Signal for an experiment that does not import TMGG, for example `USR1`. Its process gets the
+    signal when the run is asked to stop, if it has a handler for it. None sends no signal."""
     idle_gpu_minutes: float | None = None
-    """End a run whose GPUs all did nothing for so many minutes, as failed (`idle_gpu`); its log
-    warns after half of them. None ends none."""
+    """End a run whose GPUs all were idle for this many minutes; it has then failed (`idle_gpu`).
+    Its log warns after half of this time. With None this is off."""
     cpus_per_run: int | None = None
-    """CPUs kept for each run, and its number of threads; a run waits until as many are free of the
-    user's other local runs. None keeps none and leaves the number to the run."""
+    """CPUs reserved for each run, and its number of threads; a run waits until the user's other
+    local runs leave that many free. With None nothing is reserved, and the run chooses its number
+    of threads."""
     gpus_per_run: int | None = None
-    """GPUs kept for each run; it sees no others. 0 hides them all, None shows all and keeps
-    none."""
+    """GPUs reserved for each run; it sees no other GPUs. With 0 it sees none; with None it sees
+    all, and nothing is reserved."""
 
     def __post_init__(self) -> None:
         checks.path("output_dir", self.output_dir)

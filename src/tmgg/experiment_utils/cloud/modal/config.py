@@ -29,23 +29,23 @@ class ModalConfig:
     """GPU of the container: T4, L4, A10, L40S, A100-40GB, A100-80GB, RTX-PRO-6000, H100, H200 or
     B200; None runs on CPUs."""
     gpus_per_task: int = 1
-    """GPUs in each container, where `gpu_type` is set."""
+    """GPUs in each container, if `gpu_type` is set."""
     nodes: int = 1
     """Containers that work together as one Ray cluster; more than one needs an account that may
     use Modal's clusters, a `gpu_type`, and all GPUs of a machine (8)."""
     cpus_per_task: float | None = None
-    """CPU cores asked for; None is Modal's default (an eighth of one)."""
+    """CPU cores of the container; None is Modal's default (an eighth of a core)."""
     memory_mb: int | None = None
-    """Memory asked for, in megabytes; None is Modal's default (128)."""
+    """Memory of the container, in megabytes; None is Modal's default (128)."""
     timeout_seconds: int = 28800
-    """Limit for runs that state none, in seconds."""
+    """Limit for runs without a limit of their own, in seconds."""
     retries: int = 0
     """How often Modal may start the run again after its container died. An experiment that raised
     is never started again."""
     max_containers: int | None = None
-    """Most containers with these very options at once; None is the account's limit."""
+    """Largest number of containers with the same options at once; None is the account's limit."""
     region: str | None = None
-    """Region to run in, as in `us-east`; None takes any, and costs least."""
+    """Region to run in, for example `us-east`; None takes any region, and costs least."""
     cloud: str | None = None
     """Cloud provider: aws, gcp or oci; None takes any."""
 
@@ -56,12 +56,12 @@ class ModalConfig:
     base_image: str | None = None
     """Image to build on, as `docker pull` takes it; None is Modal's Debian with this Python."""
     local_packages: tuple[str, ...] = ()
-    """Importable packages of yours to send along: name the one your experiment is in."""
+    """Your own importable packages to send to Modal: name the package of your experiment."""
     secrets: tuple[str, ...] = ()
     """Names of Modal secrets whose variables the experiment finds in its environment."""
     volumes: Mapping[str, str] = field(default_factory=dict)
-    """Where to mount which Modal volume: path to name, as in `{/data: my-data}`. Volumes that do
-    not exist are made."""
+    """Modal volumes to mount, as path to name, for example `{/data: my-data}`. Volumes that do not
+    exist are made."""
 
     app_name: str = "tmgg"
     """Beginning of the app's name; a digest of the image follows, so that each image has an app."""
@@ -70,14 +70,14 @@ class ModalConfig:
     output_dir: str = "modal_outputs"
     """Folder of logs and records on this machine, relative to the working directory."""
     artifacts_limit_mb: int = 256
-    """Most that is brought home of the files an experiment wrote into its output folder, in
-    megabytes. For more, set `artifact_url`."""
+    """Limit on the files in the output folder that are copied to this machine, in megabytes. For
+    more, set `artifact_url`."""
     poll_interval_s: float = 10.0
     """Longest time between two questions to Modal while waiting, in seconds."""
     lost_grace_s: float = 60.0
-    """How long a call that Modal does not know is waited for, in seconds."""
+    """How long TMGG waits for a call that Modal does not know, in seconds."""
     submit_timeout_s: float = 120.0
-    """How long Modal may take to answer when a run is handed over, in seconds."""
+    """How long Modal may take to answer when a run is submitted, in seconds."""
 
     def __post_init__(self) -> None:
         for name in ("requirements", "apt_packages", "local_packages", "secrets"):

@@ -22,28 +22,28 @@ class RayConfig:
     """One run's resources and environment. Raises ConfigError for a value that is not valid."""
 
     address: str | None = None
-    """The cluster's dashboard, as in http://head:8265; None uses a Ray on this machine, which is
-    started when there is none."""
+    """The cluster's dashboard, for example http://head:8265; None uses a Ray on this machine, and
+    starts one if there is none."""
     token_path: str | None = None
     """File with the cluster's token; None looks where Ray does: RAY_AUTH_TOKEN,
     RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token."""
     output_dir: str = "ray_outputs"
     """Folder of logs and records, relative to the working directory; all nodes must see it."""
     timeout_seconds: int | None = None
-    """Limit for runs that state none, in seconds; None is no limit."""
+    """Limit for runs without a limit of their own, in seconds; None is no limit."""
     stop_signal: str | None = None
-    """Signal for an experiment that knows nothing of TMGG, as in `USR1`: its process gets it when
-    the run is asked to stop, if it handles it. None sends none."""
+    """Signal for an experiment that does not import TMGG, for example `USR1`. Its process gets the
+    signal when the run is asked to stop, if it has a handler for it. None sends no signal."""
     idle_gpu_minutes: float | None = None
-    """End a run whose GPUs all did nothing for so many minutes, as failed (`idle_gpu`); its log
-    warns after half of them. None ends none."""
+    """End a run whose GPUs all were idle for this many minutes; it has then failed (`idle_gpu`).
+    Its log warns after half of this time. With None this is off."""
 
     cpus_per_run: float = 1.0
-    """CPUs that Ray keeps for each run."""
+    """CPUs that Ray reserves for each run."""
     gpus_per_run: float = 0.0
-    """GPUs that Ray keeps for each run; a fraction shares one."""
+    """GPUs that Ray reserves for each run; with a fraction, runs share one."""
     memory_gb: float | None = None
-    """Memory that Ray counts for each run; None counts none. It is not a limit."""
+    """Memory that Ray reserves for each run; None reserves none. It is not a limit."""
     gpu_type: str | None = None
     """GPU model as Ray names it (A100, H100, ...); None takes any."""
     resources: Mapping[str, float] = field(default_factory=dict)
@@ -60,18 +60,18 @@ class RayConfig:
     """How often a run is started again when its node is lost. A run that fails is not."""
 
     submit_timeout_s: float = 60.0
-    """How long to try to hand a job to Ray, in seconds."""
+    """How long to try to submit a job to Ray, in seconds."""
     poll_interval_s: float = 5.0
     """Longest time between two questions to Ray while waiting, in seconds."""
     lost_grace_s: float = 30.0
-    """How long to wait for a job or a result that should be there, in seconds."""
+    """How long to wait for a missing job or a missing result, in seconds."""
 
     local_cpus: int | None = None
     """CPUs of the Ray on this machine; None takes all that this process may use."""
     local_gpus: int | None = None
     """GPUs of the Ray on this machine; None takes those of CUDA_VISIBLE_DEVICES, else all."""
     local_idle_s: float = 600.0
-    """The Ray on this machine ends when it had nothing to do for so long, in seconds."""
+    """The Ray on this machine ends after this time without work, in seconds."""
 
     def __post_init__(self) -> None:
         for name in ("output_dir", "token_path"):

@@ -44,9 +44,9 @@ class SlurmConfig:
     """One job's resources, environment and bookkeeping. Raises ConfigError for invalid values."""
 
     partition: str | None = "gpu"
-    """Partition to submit to; a comma-separated list lets Slurm choose the earliest. None names
-    none: the site chooses. `auto` asks Slurm, when the launch begins, when such a job would start
-    in each, and takes the earliest."""
+    """Partition to submit to; a comma-separated list lets Slurm choose the earliest. With None the
+    site chooses. With `auto`, TMGG asks Slurm when the launch begins, and takes the partition in
+    which the job would start first."""
     nodes: int = 4
     """Nodes to allocate."""
     cpus_per_task: int = 8
@@ -56,47 +56,48 @@ class SlurmConfig:
     time_limit: str = "08:00:00"
     """Job time limit: HH:MM:SS, D-HH:MM:SS, any other of Slurm's forms, or UNLIMITED."""
     mem_per_cpu: str | None = "4GB"
-    """Memory per CPU: a number with K, M, G or T (B may follow); megabytes without a letter. None
-    asks for none: the site's default counts. The default gives way to `mem_per_node` and
-    `mem_per_gpu`."""
+    """Memory per CPU: a number with K, M, G or T (B may follow); megabytes without a letter. With
+    None the site's default counts. This default is not used if `mem_per_node` or `mem_per_gpu` is
+    set."""
     setup_commands: tuple[str, ...] = ()
-    """Shell commands that prepare the environment on the first node; its variables reach all
-    nodes. One that fails ends the job; append `|| true` where failing is harmless."""
+    """Shell commands that prepare the environment on the first node; its variables reach all nodes.
+    A command that fails ends the job; append `|| true` to a command that may fail."""
 
     mem_per_node: str | None = None
-    """Memory on each node, instead of `mem_per_cpu`, as in `64GB`; 0 is all that the node has."""
+    """Memory on each node, instead of `mem_per_cpu`, for example `64GB`; 0 is all that the node
+    has."""
     mem_per_gpu: str | None = None
-    """Memory for each GPU, instead of `mem_per_cpu`, as in `32GB`."""
+    """Memory for each GPU, instead of `mem_per_cpu`, for example `32GB`."""
 
     tasks_per_node: int | None = None
     """Ranks on each node: the experiment runs in `nodes * tasks_per_node` processes, which find
     each other by Slurm's variables and torchrun's. 1 is one rank on each node. None is a single
-    process, whatever the number of nodes, which sees no Slurm step."""
+    process, for any number of nodes; it sees no Slurm step."""
     gpu_binding: GpuBinding = "auto"
-    """Which GPUs a rank sees: with `node` all of its job on its node, and its LOCAL_RANK says which
-    one is its own, as under torchrun; with `task` only its own. `auto` is `node` where each rank
-    has one GPU, `task` where it has several."""
+    """Which GPUs a rank sees. With `node` it sees all GPUs that its job has on the node, and
+    LOCAL_RANK is the number of its own, as under torchrun. With `task` it sees only its own. `auto`
+    is `node` if each rank has one GPU, and `task` if it has several."""
 
     clusters: str | None = None
-    """Cluster to submit to and to ask, where a site has several behind one login, as sbatch's
-    --clusters; one name. None is the one of this machine."""
+    """Name of the cluster, if a site has several clusters behind one login (sbatch's --clusters).
+    None is the cluster of this machine."""
     account: str | None = None
     """Account to charge; None is the user's default."""
     qos: str | None = None
     """Quality of service; None is the default."""
     constraint: str | None = None
-    """Node features, as in `a100&nvlink`."""
+    """Node features, for example `a100&nvlink`."""
     reservation: str | None = None
     """Reservation to run in."""
     nodelist: str | None = None
-    """Nodes that must be part of the allocation, as in `node[1-3]`."""
+    """Nodes that must be part of the allocation, for example `node[1-3]`."""
     exclude: str | None = None
-    """Nodes to keep out."""
+    """Nodes that must not be part of the allocation."""
     gpu_request: GpuRequest = "task"
-    """By which option Slurm is asked for the GPUs of `gpus_per_task`: `task` is --gpus-per-task,
+    """Which option of sbatch asks for the GPUs of `gpus_per_task`: `task` is --gpus-per-task,
     `node` is --gpus-per-node, `gres` is --gres=gpu, `job` is --gpus, for one node only. With `none`
-    Slurm is not asked; the nodes have them all the same, as where a site hands out whole nodes
-    only."""
+    no option asks for them; use it if the job has the GPUs anyway, for example at sites with whole
+    nodes only."""
     gpu_type: str | None = None
     """GPU model as the site names it in gres (`a100`); None takes any."""
     exclusive: bool = True
@@ -104,55 +105,58 @@ class SlurmConfig:
     can."""
     requeue: Requeue | None = None
     """Whether Slurm may restart the job after a node failure or preemption; None is the site's
-    default. `expedite` also puts it in front of the queue then (Slurm 25.11 or newer)."""
+    default. `expedite` also puts the restarted job at the front of the queue (Slurm 25.11 or
+    newer)."""
     max_restarts: int = 100
-    """How often the job may begin again after a time limit, preemption or a lost node, by itself or
-    by Slurm; 0 with `requeue=false`."""
+    """How often the job may begin again after a time limit, a preemption or a lost node; 0 with
+    `requeue=false`."""
     signal_lead_s: int | None = None
-    """How long before its time limit the job is told, in seconds, at least; Slurm may be a minute
-    early. An experiment that heeds it saves its state, and the job goes back into the queue. None
-    is 120 where the time limit is 10 minutes or more, else off; 0 is off."""
+    """How long before its time limit the run is asked to stop, in seconds; Slurm may be up to a
+    minute earlier. An experiment that checks for this saves its state, and the job goes back into
+    the queue. None is 120 if the time limit is 10 minutes or more, else off; 0 is off."""
     stop_signal: str | None = None
-    """Signal for an experiment that knows nothing of TMGG, as in `USR1`: its process, of each rank,
-    gets it when the run is asked to stop, if it handles it. None sends none."""
+    """Signal for an experiment that does not import TMGG, for example `USR1`. Its process (with
+    ranks, each of them) gets the signal when the run is asked to stop, if it has a handler for it.
+    None sends no signal."""
     idle_gpu_minutes: float | None = None
-    """End a run whose GPUs all did nothing for so many minutes, as failed (`idle_gpu`); its log
-    warns after half of them. None ends none."""
+    """End a run whose GPUs all were idle for this many minutes; it has then failed (`idle_gpu`).
+    Its log warns after half of this time. With None this is off."""
     no_kill: bool = False
-    """Go on with the nodes that are left when one but the first dies (managed bootstrap). Otherwise
-    the whole job ends, and begins again where it may be requeued."""
+    """Go on with the remaining nodes when a node other than the first dies (managed bootstrap).
+    Otherwise the whole job ends, and begins again if it may be requeued."""
     dependency: str | None = None
-    """Jobs to wait for, as in `afterok:123`."""
+    """Jobs to wait for, for example `afterok:123`."""
     mail_user: str | None = None
     """Address for Slurm's mails."""
     mail_type: str | None = None
-    """When to mail, as in `END,FAIL`."""
+    """When to mail, for example `END,FAIL`."""
     job_name: str = "tmgg-experiment"
     """Name in squeue."""
     extra_args: tuple[str, ...] = ()
-    """Further sbatch options, one per item, as in `--licenses=matlab`. Options that have a field of
-    their own, or that would break TMGG's bookkeeping, are refused."""
+    """Further sbatch options, one per item, for example `--licenses=matlab`. Options that have a
+    field of their own, or that would break TMGG's bookkeeping, are refused."""
     sbatch_options: Mapping[str, str | int | bool | None] | None = field(default=None, hash=False)
-    """The same by name, as in `{licenses: matlab, contiguous: true}`, so that one file can add to
-    another's: true is an option without a value, null leaves one out. None is none. On a command
-    line that adds to those of a file, a `+` comes before the key."""
+    """Further sbatch options by name, for example `{licenses: matlab, contiguous: true}`; so one
+    file can add options to those of another. true is an option without a value, null leaves an
+    option out. None is no options. To add to the options of a file on a command line, write a `+`
+    before the key."""
 
     output_dir: str = "slurm_outputs"
-    """Folder of logs and records, on the file system all nodes share; relative to the working
+    """Folder of logs and records, on the file system that all nodes share; relative to the working
     directory."""
     poll_interval_s: float = 30.0
-    """Longest time between two questions to the scheduler while waiting, in seconds. Ends are seen
-    at once all the same, through the shared folder."""
+    """Longest time between two questions to the scheduler while waiting, in seconds. Ends are still
+    seen at once, through the shared folder."""
     python: str | None = None
     """Interpreter on the nodes: a path, relative to the working directory, or a command's name.
-    None is the one the setup commands put first, else the one submitting."""
+    None is the interpreter that the setup commands put first, else the one that submits."""
     script_template: str | None = None
     """Path of a job-script template to use instead of the built-in one."""
 
     ray_bootstrap: RayBootstrap = "auto"
     """How Ray starts on the nodes: `symmetric-run` is Ray's own command; `managed` is TMGG's
-    supervisor, which shares nodes with other jobs and starts and ends faster; `auto` takes
-    symmetric-run where the job has whole nodes and managed where it shares them, and no Ray with
+    supervisor, which shares nodes with other jobs and starts and ends faster; `auto` is
+    symmetric-run if the job has whole nodes, managed if it shares nodes, and no Ray with
     `tasks_per_node`; `none` runs the experiment without Ray, on one node or as ranks. With
     `tasks_per_node`, `managed` starts Ray beside the ranks."""
     ray_port: int = RAY_PORT
@@ -170,34 +174,34 @@ class SlurmConfig:
     """Last of the ports among which the managed bootstrap gives each job its own; those after it
     are usually the kernel's, for outgoing connections."""
     network_interface: str | None = None
-    """Network interface for Ray and for collective communication, as in `ib0` (managed bootstrap);
-    None takes the one by which Slurm reaches the nodes."""
+    """Network interface for Ray and for collective communication, for example `ib0` (managed
+    bootstrap); None is the interface by which Slurm reaches the nodes."""
     object_store_memory_mb: int | None = None
     """Size of Ray's object store on each node, in megabytes of the job's memory (managed
     bootstrap); None is 30 %."""
     node_scratch: str = "/tmp"
-    """Folder on each node's own disk for Ray's sockets, logs and spilled objects. Variables of
-    the job may be in it, as in /local/$SLURM_JOB_ID. At most 20 bytes, because the names of sockets
-    are bounded."""
+    """Folder on each node's own disk for Ray's sockets, logs and spilled objects. It may contain
+    variables of the job, for example /local/$SLURM_JOB_ID. At most 20 bytes, because the kernel
+    limits the names of sockets."""
     ray_start_timeout_s: float = 300.0
-    """How long the nodes may take to join Ray (managed bootstrap), or the ranks to come together,
-    before the job gives up, in seconds. Environments on a slow file system need minutes on many
-    nodes."""
+    """How long the nodes may take to join Ray (managed bootstrap), or the ranks to find each other,
+    before the job gives up, in seconds. With an environment on a slow file system, many nodes need
+    minutes."""
 
     sweep_mode: SweepMode = "separate"
     """How the runs of a sweep are submitted: `separate` is one sbatch each; `array` is one for as
     many as the site's limits allow, as elements of job arrays; `packed` is one for all, as parts of
     one job that starts Ray once (see `runs_per_node`)."""
     runs_per_node: int | None = None
-    """How many runs of a packed sweep are on each node at once; each has that part of the node's
-    CPUs and GPUs, a fraction of a GPU where there are fewer. None is one for each GPU, or for each
-    CPU where there are none."""
+    """How many runs of a packed sweep are on each node at once. Each has its part of the node's
+    CPUs and GPUs; this may be a fraction of a GPU. None is one run for each GPU, or for each CPU if
+    there are no GPUs."""
 
     submit_timeout_s: float = 300.0
-    """How long a controller that does not answer is asked again before giving up, in seconds."""
+    """How long TMGG tries to submit to a controller that does not answer, in seconds."""
     lost_grace_s: float = 60.0
-    """How long a job that no source knows, or a result that should be there, is waited for before
-    the run counts as lost, in seconds; covers the delays of NFS and of the accounting database."""
+    """How long TMGG waits for a job that no source knows, or for a missing result, before the run
+    counts as lost, in seconds. It covers the delays of NFS and of the accounting database."""
 
     def __post_init__(self) -> None:
         # YAML and JSON have lists; a frozen config holds tuples.

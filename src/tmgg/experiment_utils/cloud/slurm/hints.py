@@ -14,30 +14,32 @@ SLURM_HINTS: dict[HintName, str] = {
     "not_started": "Its turn did not come; nothing is wrong with the experiment. Submit it again "
     "(resume the sweep, or tmgg-jobs retry), with a longer slurm_time_limit, more slurm_nodes or "
     "more slurm_runs_per_node.",
-    "ray_start": "Ray did not come up. Check that the nodes reach each other on Ray's ports (srun "
-    "--nodes=1 ping -c 1 <other_node>), that no other Ray holds the ports (slurm_ray_port, "
-    "slurm_min_worker_port, slurm_max_worker_port), and Ray's own words in the .err file.",
+    "ray_start": "Ray did not come up. Check that the nodes reach each other on Ray's ports "
+    "(srun --nodes=1 ping -c 1 <other_node>), and that no other Ray uses the ports "
+    "(slurm_ray_port, slurm_min_worker_port, slurm_max_worker_port). Ray's own words are in "
+    "the .err file.",
     "environment": "The environment of the compute node is not what the run needs. Set "
     "slurm_setup_commands (for example 'source ~/.bashrc', 'conda activate tmgg') and try them "
     "with srun on a node.",
-    "lost": "No source knows the job any more and it left no record. Look into the .out and .err "
-    "files and sacct, then tmgg-jobs retry.",
-    "killed": "SIGKILL comes from outside: from a person, the site, or a kernel whose memory ran "
-    "out. Slurm has not said that it was memory; sacct's MaxRSS and the node's dmesg may. "
-    "tmgg-jobs retry submits it again.",
+    "lost": "No source knows the job any more, and it left no record. Look into the .out and "
+    ".err files and sacct, then tmgg-jobs retry.",
+    "killed": "SIGKILL comes from outside: from a person, the site, or the kernel when memory "
+    "runs out. Slurm does not say that it was memory; sacct's MaxRSS and the node's dmesg may "
+    "show it. tmgg-jobs retry submits the run again.",
     "ray_killed": "Something killed a process of Ray or of TMGG on a node: look for an "
-    "out-of-memory kill (sacct, dmesg) and into ray_logs/ of the run, then submit again (tmgg-jobs "
-    "retry).",
-    "signalled": "Somebody sent the signal (scancel --signal --batch does), or a --signal=B: among "
-    "the options of the job. TMGG itself uses USR2 and TERM. tmgg-jobs retry submits it again.",
-    "log_folder": "The node could not open the log file: the output folder is not there, or not "
-    "writable, on it. Set slurm_output_dir to a folder on the file system that all nodes share "
-    "(tmgg-jobs doctor tries it).",
-    "stopped": "Its state is saved: tmgg-jobs retry goes on from there. To have that done by "
-    "itself, let Slurm requeue it (slurm_requeue=true) and raise slurm_max_restarts if they are "
-    "used up.",
-    "restarts": "See in the .err file why it was started so often; then raise slurm_max_restarts, "
-    "or go on with tmgg-jobs retry.",
+    "out-of-memory kill (sacct, dmesg), and into ray_logs/ of the run. Then submit it again "
+    "(tmgg-jobs retry).",
+    "signalled": "Somebody sent the signal (for example scancel --signal --batch), or the job "
+    "has the option --signal=B:. TMGG itself uses USR2 and TERM. tmgg-jobs retry submits the "
+    "run again.",
+    "log_folder": "The node could not open the log file: the output folder does not exist "
+    "there, or cannot be written there. Set slurm_output_dir to a folder on the file system "
+    "that all nodes share (tmgg-jobs doctor tries it).",
+    "stopped": "Its state is saved: tmgg-jobs retry goes on from there. To let Slurm do this "
+    "next time, set slurm_requeue=true, and raise slurm_max_restarts if all restarts were "
+    "used.",
+    "restarts": "The .err file may say why it was started so often. Then raise "
+    "slurm_max_restarts, or go on with tmgg-jobs retry.",
     "cuda": "CUDA was not found. Add the module load to slurm_setup_commands (for example 'module "
     "load cuda/12.1'; 'module avail cuda' lists them) and ask for a GPU with slurm_gpus_per_task.",
 }

@@ -32,7 +32,7 @@ class SweepOptions:
     def __post_init__(self) -> None:
         if self.rerun_changed_code and not self.resume:
             raise ConfigError(
-                "rerun_changed_code=True needs resume=True: it is about runs on record"
+                "rerun_changed_code=True needs resume=True: it runs recorded runs again"
             )
 
 

@@ -42,8 +42,10 @@ REASONS: dict[str, tuple[str, Outlook, str]] = {
         f"Set slurm_account or slurm_partition to a pair that fits. {_CANCEL}",
     ),
     "AccountingPolicy": _waits("A limit of the accounting policy is reached."),
-    "AssociationJobLimit": _waits("Your account runs as many jobs as it may."),
-    "AssociationResourceLimit": _waits("Your account uses as much as it may at one time."),
+    "AssociationJobLimit": _waits("Your account runs its largest number of jobs already."),
+    "AssociationResourceLimit": _waits(
+        "Your account uses all the resources that it may use at one time."
+    ),
     "AssociationTimeLimit": _blocked(
         "Your account has used up its time, or the job asks for more than is left.",
         f"Set another slurm_account, or ask for more allocation. {_CANCEL}",
@@ -63,13 +65,14 @@ REASONS: dict[str, tuple[str, Outlook, str]] = {
     "Cleaning": _waits("Its earlier start is still being cleaned up."),
     "DeadLine": _blocked("It cannot end before its deadline.", _CANCEL),
     "Dependency": _waits(
-        "It waits for another job (slurm_dependency).", "`squeue --me` shows how that job stands."
+        "It waits for another job (slurm_dependency).", "`squeue --me` shows the state of that job."
     ),
     "DependencyNeverSatisfied": _blocked(
-        "The job it waits for ended in a way that makes it wait for ever (afterok, and it failed).",
+        "It can never start: the other job did not end as slurm_dependency demands (for "
+        "example afterok, and it failed).",
         "Cancel the run; submit it again without slurm_dependency, or after the other job is done.",
     ),
-    "FedJobLock": _waits("The clusters of the federation agree on where it starts."),
+    "FedJobLock": _waits("The clusters of the federation are deciding where it starts."),
     "FrontEndDown": _waits("The front-end node is down."),
     "InvalidAccount": _blocked(
         "The account is not valid any more.", f"Set slurm_account to one of yours. {_CANCEL}"
@@ -77,9 +80,9 @@ REASONS: dict[str, tuple[str, Outlook, str]] = {
     "InvalidQOS": _blocked(
         "The quality of service is not valid any more.", f"Set slurm_qos. {_CANCEL}"
     ),
-    "JobArrayTaskLimit": _waits("As many tasks of its array run as it allows at one time."),
+    "JobArrayTaskLimit": _waits("The largest number of tasks of its array runs already."),
     "JobHeldAdmin": _blocked("An administrator holds it.", _ASK),
-    "JobHeldUser": _blocked("It is held.", "`scontrol release JOB_ID` lets it go."),
+    "JobHeldUser": _blocked("It is held.", "`scontrol release JOB_ID` releases it."),
     "JobHoldMaxRequeue": _blocked(
         "It was requeued so often that Slurm holds it: it fails each time it starts.",
         "Read the .err file; `scontrol release JOB_ID` lets it try again.",
@@ -114,12 +117,14 @@ REASONS: dict[str, tuple[str, Outlook, str]] = {
     "PowerReserved": _waits("The power it needs is reserved."),
     "Priority": _waits("Other jobs come first in this partition.", _SMALLER),
     "Prolog": _waits("The nodes run their prolog."),
-    "QOSJobLimit": _waits("The quality of service runs as many jobs as it may."),
+    "QOSJobLimit": _waits("The quality of service runs its largest number of jobs already."),
     "QOSNotAllowed": _blocked(
         "The partition or account does not admit this quality of service.",
         f"Set slurm_qos or slurm_partition. {_CANCEL}",
     ),
-    "QOSResourceLimit": _waits("The quality of service uses as much as it may at one time."),
+    "QOSResourceLimit": _waits(
+        "The quality of service uses all the resources that it may use at one time."
+    ),
     "QOSTimeLimit": _blocked(
         "The quality of service has used up its time.", f"Set another slurm_qos. {_CANCEL}"
     ),
@@ -129,8 +134,9 @@ REASONS: dict[str, tuple[str, Outlook, str]] = {
     "ReqNodeNotAvail": _waits(
         "Nodes it needs are down, drained or reserved, often for a maintenance that its time limit "
         "would run into.",
-        "A shorter slurm_time_limit may fit in before a maintenance; `scontrol show reservation` "
-        "shows when it is, `sinfo -R` what is down; slurm_nodelist asks for certain nodes only.",
+        "A shorter slurm_time_limit may fit in before a maintenance. `scontrol show reservation` "
+        "shows maintenances, `sinfo -R` shows which nodes are down. slurm_nodelist, if it is set, "
+        "asks for certain nodes only.",
     ),
     "Reservation": _waits("Its reservation has not begun."),
     "ReservationDeleted": _blocked(
