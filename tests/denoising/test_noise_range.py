@@ -65,5 +65,5 @@ def test_the_estimate_of_a_density_is_never_certain() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.1), (0.2, 0.1), (0.1, 0.5)])
 def test_rates_that_cannot_be_are_refused(low: float, high: float) -> None:
-    with pytest.raises(ConfigError, match="flip rates lie above 0"):
+    with pytest.raises(ConfigError, match="flip rates must be above 0"):
         FlipRangeNoise(low=low, high=high)

@@ -54,10 +54,10 @@ def test_options_change_for_this_attempt_and_those_after_it(
     [
         ("slurm_nodes=0", "slurm_nodes=0"),
         ("slurm_memory=8GB", "unknown launcher key 'slurm_memory'"),
-        ("local_cpus_per_run=2", "no option of the slurm backend"),
+        ("local_cpus_per_run=2", "not an option of the slurm backend"),
         ("slurm_output_dir=elsewhere", "the run's record is there"),
         ("slurm_sweep_mode=array", "a retry submits each run by itself"),
-        ("parallelism=2", "it is about a launch, not about one run"),
+        ("parallelism=2", "this is an option of a launch, not of one run"),
         ("timeout_seconds=0", "timeout_seconds"),
         ("nonsense", "not an override"),
     ],

@@ -12,7 +12,7 @@ def test_every_gpu_may_be_asked_for_up_to_its_number(name: str) -> None:
     most = GPUS[name].most
     assert render_gpu(name, 1) == name
     assert render_gpu(name.lower(), most) == f"{name}:{most}"
-    with pytest.raises(ConfigError, match=f"at most {most}: one container has no more of"):
+    with pytest.raises(ConfigError, match=f"at most {most}: a container has at most {most} of"):
         render_gpu(name, most + 1)
 
 

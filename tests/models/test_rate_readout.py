@@ -48,5 +48,5 @@ def test_every_weight_gets_a_gradient(name: str) -> None:
 def test_a_rate_that_was_not_given_is_asked_for() -> None:
     noisy_BNN, _ = noisy_graphs()
     model = build_model(MODELS["filter_bank"].config(k=4), RateReadout())
-    with pytest.raises(ConfigError, match="told the flip rate of each graph; give it"):
+    with pytest.raises(ConfigError, match="needs the flip rate of each graph; give eps"):
         model(noisy_BNN)

@@ -62,7 +62,7 @@ def test_a_run_that_is_to_end_saves_and_goes_on_from_there(tmp_path: Path) -> No
 
 
 def test_where_to_train_is_not_the_callers_to_say(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="decides devices, strategy by what the run has"):
+    with pytest.raises(ConfigError, match="sets devices, strategy from the run's resources"):
         train(tmp_path, devices=2, strategy="ddp")
 
 

@@ -250,7 +250,7 @@ def test_how_often_to_report_may_change_on_resume(small: Config) -> None:
 
 
 def test_a_missing_checkpoint_is_refused_before_anything_is_written(small: Config) -> None:
-    with pytest.raises(ConfigError, match=r"resume_from is /nowhere\.ckpt, which is no file"):
+    with pytest.raises(ConfigError, match=r"resume_from is /nowhere\.ckpt, which is not a file"):
         run({**small, "resume_from": "/nowhere.ckpt"})
     assert not Path(small["output_dir"]).exists()
 

@@ -37,10 +37,10 @@ def test_a_loaded_model_predicts_as_it_was_validated(small: Config, name: str) -
 
 
 def test_what_is_no_checkpoint_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is no file"):
+    with pytest.raises(ConfigError, match="is not a file"):
         load(tmp_path / "none.ckpt")
     torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
-    with pytest.raises(ConfigError, match="is no checkpoint of a built-in experiment"):
+    with pytest.raises(ConfigError, match="is not a checkpoint of a built-in experiment"):
         load(tmp_path / "other.ckpt")
 
 
@@ -48,13 +48,13 @@ def test_what_is_no_checkpoint_is_refused_in_words(tmp_path: Path) -> None:
     ("noisy", "message"),
     [
         (torch.zeros(3), "has shape"),
-        (torch.zeros(3, 3), "has 3 nodes, but the model looks at 4 eigenpairs"),
+        (torch.zeros(3, 3), "has 3 nodes, but the model uses 4 eigenpairs"),
         (torch.zeros(0, 12, 12), "no graph"),
         (torch.tensor([[0.0, 1.0], [0.0, 0.0]]), "not symmetric"),
         (torch.eye(12), "diagonal"),
         (255 * (1 - torch.eye(12)), "values other than 0 and 1"),
-        (torch.full((12, 12), torch.nan), "no finite number"),
-        (torch.full((12, 12), torch.inf), "no finite number"),
+        (torch.full((12, 12), torch.nan), "not a finite number"),
+        (torch.full((12, 12), torch.inf), "not a finite number"),
     ],
 )
 def test_what_is_no_graph_is_refused_in_words(

@@ -79,7 +79,7 @@ def test_a_prediction_of_a_matrix_of_ones_own(
     ("config", "message"),
     [
         ({"model": {"name": "no_such_module:X"}}, "model.name is 'no_such_module:X'; there is no"),
-        ({"noise": {"name": "math:pi"}}, "which is no dataclass"),
+        ({"noise": {"name": "math:pi"}}, "which is not a dataclass"),
         ({"metrics": ["math:none"]}, "metrics is 'math:none'; there is no 'none'"),
         ({"metrics": 5}, "metrics has 5; expected package.module:function"),
     ],
@@ -115,9 +115,9 @@ def my_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("metrics", "message"),
     [
-        (["my_metrics:test_loss"], "test_loss is a number of the training's own"),
-        (["my_metrics:shift_sbm_gap_closed"], "is a number of the training's own"),
-        (["my_metrics:degree", "my_others:degree"], "two functions that are called degree"),
+        (["my_metrics:test_loss"], "test_loss is the name of a built-in number"),
+        (["my_metrics:shift_sbm_gap_closed"], "is the name of a built-in number"),
+        (["my_metrics:degree", "my_others:degree"], "two functions with the name degree"),
     ],
 )
 def test_a_metric_stands_in_for_no_other_number(metrics: list[str], message: str) -> None:
@@ -128,7 +128,7 @@ def test_a_metric_stands_in_for_no_other_number(metrics: list[str], message: str
 def test_every_number_that_a_training_reports_is_known_as_its_own(small: Config) -> None:
     trained = {**small, "criteria": [{"metric": "steps", "at_least": 1}], "shifts": [{"name": "a"}]}
     for name in run(trained):
-        with pytest.raises(ConfigError, match="own; give the function another name"):
+        with pytest.raises(ConfigError, match="built-in number; give the function another name"):
             require_own_names([f"my_metrics:{name}"])
 
 

@@ -90,7 +90,7 @@ def test_a_mixture_trains_is_reported_by_shift_and_loads(mixed: Config) -> None:
     assert score_pairs(logits_BNN, graphs.adj_BNN).bce == pytest.approx(
         float(metrics["shift_larger_loss"]), abs=1e-5
     )
-    with pytest.raises(ConfigError, match="told the flip rate"):
+    with pytest.raises(ConfigError, match="needs the flip rate"):
         denoise(graphs.noisy_BNN)
     with pytest.raises(ConfigError, match=r"eps is 0\.7"):
         denoise(graphs.noisy_BNN, eps=0.7)
@@ -111,7 +111,10 @@ def test_other_graphs_with_the_noise_of_the_training_need_no_range(small: Config
         ({"shifts": [{"name": "a", "eps": 0.5}]}, r"noise\.eps is 0\.5"),
         ({"shifts": [{"name": "a", "size": 0.1}]}, r"data\.n is 1"),
         ({"shifts": [{"name": "a", "size": 0.25}]}, "graph of the smallest n=3 nodes has 1 to 3"),
-        ({"noise": {"name": "flip"}, "shifts": [{"name": "a", "eps": 0.2}]}, "told no rate"),
+        (
+            {"noise": {"name": "flip"}, "shifts": [{"name": "a", "eps": 0.2}]},
+            "does not get the rate",
+        ),
         ({"noise": {"name": "gaussian"}}, "the shift like flips pairs, but the noise is Gaussian"),
         ({"data": {"name": "mixed", "members": []}}, "data.members is empty"),
         (

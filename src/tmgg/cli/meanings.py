@@ -76,7 +76,7 @@ def meaning_of(text: str, folders: Sequence[Path]) -> Meaning:
     if not meanings:
         if text == LAST:
             raise UnknownRunError(
-                "nothing was submitted yet: there is no last run. " + _places(folders)
+                "nothing was submitted yet, so there is no last run. " + _places(folders)
             )
         _refuse_closed(text, looks)
         raise _unknown(text, folders)
@@ -214,7 +214,7 @@ def _refuse_closed(text: str, looks: Mapping[Path, FolderLook]) -> None:
     closed = {folder: look for folder, look in looks.items() if look.closed or look.closed_by}
     if closed:
         raise ForeignFileError(
-            f"no run that begins with {text!r} is open to you: "
+            f"you may not read any run that begins with {text!r}: "
             + "; ".join(render_unseen(closed))
             + ". Their owners can open their records to the team (docs/security.md)."
         )
@@ -222,8 +222,8 @@ def _refuse_closed(text: str, looks: Mapping[Path, FolderLook]) -> None:
 
 def _unknown(text: str, folders: Sequence[Path]) -> UnknownRunError:
     return UnknownRunError(
-        f"no run begins with {text!r} or has it in its id, and no job or sweep is called so. "
-        f"`tmgg-jobs list --all` shows the runs there are. {_places(folders)}"
+        f"no run begins with {text!r} or has it in its id, and no job or sweep has this name. "
+        f"`tmgg-jobs list --all` shows all runs. {_places(folders)}"
     )
 
 
@@ -252,6 +252,6 @@ def _ambiguous(text: str, meanings: Sequence[Meaning]) -> ConfigError:
         shown[-1] = f"and {more + 1} more"
     lines = "".join(f"\n  {line}" for line in shown)
     return ConfigError(
-        f"{text!r} means {number} runs. Type more of the id; --folder DIR chooses the folder:"
-        + lines
+        f"{text!r} means {number} runs. Give more of the id, or choose the folder with --folder "
+        "DIR:" + lines
     )

@@ -64,8 +64,9 @@ def _changes(given: Mapping[str, Any], backend: str) -> Changes:
     others = [name for name in general if name not in _OF_THE_TASK]
     if others:
         raise ConfigError(
-            f"--set {others[0]}: it is about a launch, not about one run. Options of the "
-            f"{backend} backend ({backend}_...), gpu_type, {' and '.join(_OF_THE_TASK)} can be set."
+            f"--set {others[0]}: this is an option of a launch, not of one run. You can set "
+            f"options of the {backend} backend ({backend}_...), gpu_type, "
+            f"{' and '.join(_OF_THE_TASK)} can be set."
         )
     return Changes(backend=backend, settings=settings, of_task=general)
 

@@ -33,7 +33,7 @@ def folders_to_search(chosen: Sequence[Path] | None = None) -> list[Path]:
 
 def _existing(folder: Path) -> Path:
     if not _may_be(folder):
-        raise UnknownRunError(f"--folder {folder}: there is no such folder, so no runs are in it")
+        raise UnknownRunError(f"--folder {folder}: this folder does not exist")
     return folder
 
 

@@ -69,7 +69,9 @@ def set_up(overrides: Sequence[str], *, name: str, output: Path | None, force: b
         raise ConfigError(f"{file} is there already. --force replaces it, --name writes another.")
     given, general = split_options(parse_overrides(overrides), "slurm")
     if general:
-        raise ConfigError(f"{next(iter(general))} is no option of a cluster; add it to the file")
+        raise ConfigError(
+            f"{next(iter(general))} is not an option of a cluster; add it to the file"
+        )
     SlurmConfig.from_mapping(given)
     client = SlurmClient(cluster=given.get("clusters"), query_timeout_s=QUESTION_TIMEOUT_S)
     queries, base = SiteQueries(client), Path.cwd()
@@ -114,7 +116,7 @@ def _gathered(queries: SiteQueries, given: Mapping[str, Any]) -> Facts:
                 f"later. For another cluster, tmgg-jobs setup slurm_clusters=NAME.{names}"
             ) from error
         raise QueryError(
-            f"{error}\nWhere this login has no cluster of its own, name one: tmgg-jobs setup "
+            f"{error}\nIf this login has no cluster of its own, name one: tmgg-jobs setup "
             f"slurm_clusters=NAME.{names}"
         ) from error
 
@@ -144,7 +146,9 @@ def _write(file: Path, text: str, *, force: bool) -> None:
     try:
         os.link(draft, file)  # only one can make the name
     except FileExistsError as error:
-        raise ConfigError(f"{file} came there meanwhile; it was left as it is") from error
+        raise ConfigError(
+            f"{file} was made by another process in the meantime; it was not changed"
+        ) from error
     finally:
         draft.unlink(missing_ok=True)
 

@@ -78,8 +78,8 @@ def is_tmgg_launcher(config: DictConfig) -> bool:
     launcher = Plugins.instance().class_name_to_class.get(target)
     if launcher is None:
         raise ConfigError(
-            f"hydra.launcher._target_={target!r} is no launcher that Hydra knows; "
-            "TMGG's is tmgg.hydra_plugins.tmgg_launcher.TmggLauncher"
+            f"hydra.launcher._target_={target!r} is not a launcher that Hydra knows; TMGG's is "
+            "tmgg.hydra_plugins.tmgg_launcher.TmggLauncher"
         )
     return issubclass(launcher, TmggLauncher)
 
@@ -111,8 +111,8 @@ def _refuse_hydra_job_settings(config: DictConfig) -> None:
     for name, value in (("env_set", job.env_set), ("chdir", job.chdir)):
         if value:
             raise ConfigError(
-                f"hydra.job.{name} acts in Hydra's own jobs, and a single run is none. Add -m, or "
-                "say it in slurm_setup_commands (export NAME=value)."
+                f"hydra.job.{name} acts only in Hydra's own jobs, and a single run is not one. "
+                "Add -m, or set it in slurm_setup_commands (export NAME=value)."
             )
 
 

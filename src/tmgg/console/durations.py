@@ -13,7 +13,7 @@ def parse_duration_s(text: str) -> float:
     """Seconds in `90`, `90s`, `10m`, `2h`, `30d` or `1w`; raises ConfigError otherwise."""
     found = _DURATION.fullmatch(text.strip())
     if not found or not text.isascii():
-        raise ConfigError(f"{text!r} is no duration; write for example 90s, 10m, 2h or 30d")
+        raise ConfigError(f"{text!r} is not a duration; write for example 90s, 10m, 2h or 30d")
     return float(found["number"]) * _UNITS_S[found["unit"] or "s"]
 
 

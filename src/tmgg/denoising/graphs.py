@@ -45,7 +45,7 @@ class SbmConfig:
         for name in ("p_in", "p_out"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(
-                    f"data.{name} is {getattr(self, name)}; a probability lies from 0 to 1"
+                    f"data.{name} is {getattr(self, name)}; a probability must be from 0 to 1"
                 )
 
     @property

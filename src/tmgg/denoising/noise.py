@@ -58,8 +58,8 @@ class FlipNoise:
     def __post_init__(self) -> None:
         if not LEAST_RATE <= self.eps < 0.5:
             raise ConfigError(
-                f"noise.eps is {self.eps}; a flip rate lies above 0 and below 0.5, "
-                f"and is {LEAST_RATE:g} at least"
+                f"noise.eps is {self.eps}; a flip rate must be above 0 and below 0.5, and "
+                f"at least {LEAST_RATE:g}"
             )
 
     def corrupt(self, adj_BNN: Tensor, sample_B: Tensor, *, density: float, seed: int) -> Tensor:
@@ -89,7 +89,7 @@ class DigressNoise:
     def __post_init__(self) -> None:
         if not 0.0 < self.alpha_bar < 1.0:
             raise ConfigError(
-                f"noise.alpha_bar is {self.alpha_bar}; the kept signal lies above 0 and below 1"
+                f"noise.alpha_bar is {self.alpha_bar}; it must be above 0 and below 1"
             )
 
     def corrupt(self, adj_BNN: Tensor, sample_B: Tensor, *, density: float, seed: int) -> Tensor:
@@ -107,8 +107,8 @@ class DigressNoise:
         edge_share = 0.5 if self.transition == "uniform" else density
         if not 0.0 < edge_share < 1.0:
             raise ConfigError(
-                f"the density of the graphs is {edge_share}, so noise.transition=marginal redraws "
-                "what they are already; give other data, or noise.transition=uniform"
+                f"the density of the graphs is {edge_share}, so noise.transition=marginal changes "
+                "nothing; give other data, or noise.transition=uniform"
             )
         forgotten = 1.0 - self.alpha_bar
         return forgotten * edge_share, forgotten * (1.0 - edge_share)
@@ -124,7 +124,7 @@ class GaussianNoise:
     def __post_init__(self) -> None:
         if not 1e-6 <= self.sigma <= 1e6:
             raise ConfigError(
-                f"noise.sigma is {self.sigma}; a standard deviation is above 0, 1e-6 to 1e6"
+                f"noise.sigma is {self.sigma}; a standard deviation must be from 1e-6 to 1e6"
             )
 
     def corrupt(self, adj_BNN: Tensor, sample_B: Tensor, *, density: float, seed: int) -> Tensor:

@@ -27,8 +27,8 @@ class FlipRangeNoise:
     def __post_init__(self) -> None:
         if not LEAST_RATE <= self.low <= self.high < 0.5:
             raise ConfigError(
-                f"noise.low is {self.low} and noise.high is {self.high}; flip rates lie above 0 "
-                "and below 0.5, the low one first"
+                f"noise.low is {self.low} and noise.high is {self.high}; flip rates must be above "
+                "0 and below 0.5, and low must be below high"
             )
 
     def corrupt(self, adj_BNN: Tensor, sample_B: Tensor, *, density: float, seed: int) -> Tensor:

@@ -85,7 +85,7 @@ def train_on_all_nodes(
     """
     if taken := sorted(set(_OURS) & set(trainer_options)):
         raise ConfigError(
-            f"train_on_all_nodes decides {', '.join(taken)} by what the run has; leave them out"
+            f"train_on_all_nodes sets {', '.join(taken)} from the run's resources; leave them out"
         )
     context = current_run()
     require_one_process(context)

@@ -198,6 +198,6 @@ def _dump(value: object, program: Program, *, what: str) -> bytes:
         return dumps(value, program)
     except PICKLING_ERRORS as error:
         raise TaskError(
-            f"{what} cannot be sent to a job: {error}. Open files, locks, connections and the like "
-            "inside the task function, not around it."
+            f"{what} cannot be sent to a job: {error}. Open files, locks and connections inside "
+            "the task function, not around it."
         ) from error

@@ -178,7 +178,9 @@ def split_options(given: Mapping[str, Any], backend: str) -> tuple[dict[str, Any
         if key not in known_keys():
             raise ConfigError(unknown_key(key))
         if key not in prefixed and key not in general:
-            raise ConfigError(f"{key} is no option of the {backend} backend, which has the run")
+            raise ConfigError(
+                f"{key} is not an option of the {backend} backend, to which the run belongs"
+            )
     return (
         {prefixed[key]: value for key, value in given.items() if key in prefixed},
         {key: value for key, value in given.items() if key in general},

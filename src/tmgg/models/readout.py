@@ -71,7 +71,7 @@ _LOG_ODDS = math.log(9.0)
 
 def _given(rate_B: Tensor | None) -> Tensor:
     if rate_B is None:
-        raise ConfigError("this model was trained to be told the flip rate of each graph; give it")
+        raise ConfigError("this model needs the flip rate of each graph; give eps")
     return rate_B
 
 

@@ -190,6 +190,6 @@ def require_checkpoint(path: Path | None) -> None:
     """Raise ConfigError if a checkpoint to go on from is given but is not there."""
     if path is not None and not path.is_file():
         raise ConfigError(
-            f"resume_from is {path}, which is no file; give a checkpoint such as "
-            "<output_dir>/checkpoints/last.ckpt, or null to start afresh"
+            f"resume_from is {path}, which is not a file; give a checkpoint such as "
+            "<output_dir>/checkpoints/last.ckpt, or null to start anew"
         )

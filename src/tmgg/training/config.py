@@ -130,8 +130,8 @@ class Settings:
             item.require_possible(self.data, self.noise)
         if self.data.protocol == "fixed_pair" and self.trainer.batch_size != 1:
             raise ConfigError(
-                f"trainer.batch_size is {self.trainer.batch_size} with data.protocol=fixed_pair; "
-                "there is one graph only: set trainer.batch_size=1"
+                f"trainer.batch_size is {self.trainer.batch_size} with data.protocol=fixed_pair, "
+                "which has only one graph; set trainer.batch_size=1"
             )
 
     @property

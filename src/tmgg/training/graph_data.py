@@ -97,4 +97,4 @@ class MixedDataConfig(DataConfig):
 def require_seed(name: str, seed: int) -> None:
     """Raise ConfigError unless `seed` fits the 32 bits the generators keep for it."""
     if not 0 <= seed < _MAX_SEED:
-        raise ConfigError(f"{name} is {seed}; a seed lies from 0 to {_MAX_SEED - 1}")
+        raise ConfigError(f"{name} is {seed}; a seed must be from 0 to {_MAX_SEED - 1}")

@@ -56,12 +56,12 @@ class TrainedDenoiser:
         if not len(noisy):
             raise ConfigError("no graph is given; give one matrix, or several")
         if not bool(torch.isfinite(noisy).all()):
-            raise ConfigError("the graph has a value that is no finite number")
+            raise ConfigError("the graph has a value that is not a finite number")
         if not torch.equal(noisy, noisy.mT):
             raise ConfigError("the graph is not symmetric; only undirected graphs are denoised")
         if noisy.shape[-1] < self.settings.model.k:
             raise ConfigError(
-                f"the graph has {noisy.shape[-1]} nodes, but the model looks at "
+                f"the graph has {noisy.shape[-1]} nodes, but the model uses "
                 f"{self.settings.model.k} eigenpairs; give a graph of as many nodes or more"
             )
         if bool(noisy.diagonal(dim1=-2, dim2=-1).any()):
@@ -69,13 +69,14 @@ class TrainedDenoiser:
         binary = isinstance(self.settings.noise, FlipNoise | FlipRangeNoise | DigressNoise)
         if binary and not bool(((noisy == 0) | (noisy == 1)).all()):
             raise ConfigError(
-                "the graph has values other than 0 and 1, which is all that flips make"
+                "the graph has values other than 0 and 1; with flips, graphs have only these two "
+                "values"
             )
 
 
 def _flip_rate(eps: float) -> float:
     if not 0.0 < eps < 0.5:
-        raise ConfigError(f"eps is {eps}; a flip rate lies above 0 and below 0.5")
+        raise ConfigError(f"eps is {eps}; a flip rate must be above 0 and below 0.5")
     return eps
 
 
@@ -90,13 +91,13 @@ def load(checkpoint: str | Path) -> TrainedDenoiser:
     path = Path(checkpoint)
     if not path.is_file():
         raise ConfigError(
-            f"checkpoint {path} is no file; give checkpoints/best.ckpt or last.ckpt of a run"
+            f"checkpoint {path} is not a file; give checkpoints/best.ckpt or last.ckpt of a run"
         )
     saved = read_checkpoint(path)
     if not isinstance(saved, dict) or SETTINGS_KEY not in saved:
         raise ConfigError(
-            f"{path} is no checkpoint of a built-in experiment; "
-            "a module of your own has load_from_checkpoint"
+            f"{path} is not a checkpoint of a built-in experiment; for a module of your own call "
+            "its load_from_checkpoint"
         )
     return TrainedDenoiser(_settings_of(saved[SETTINGS_KEY]), saved["state_dict"])
 

@@ -248,9 +248,9 @@ class DenoiserModule(QuickHooks):
         ]
         if changed:
             raise ConfigError(
-                f"checkpoint {self._settings.resume_from} was made with other settings, so going "
-                f"on from it would be neither run ({'; '.join(changed)}); "
-                "restore them or start afresh with resume_from=null"
+                f"checkpoint {self._settings.resume_from} was made with other settings "
+                f"({'; '.join(changed)}), so a training cannot go on from it; restore the "
+                "settings, or start anew with resume_from=null"
             )
 
 

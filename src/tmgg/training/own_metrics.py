@@ -70,12 +70,12 @@ def require_own_names(paths: Sequence[str]) -> None:
     for path, name in zip(paths, names, strict=True):
         if name in _BUILT_IN or name.startswith(_BUILT_IN_PREFIX):
             raise ConfigError(
-                f"metrics has {path!r}, but {name} is a number of the training's own; "
-                "give the function another name"
+                f"metrics has {path!r}, but {name} is the name of a built-in number; give the "
+                "function another name"
             )
         if names.count(name) > 1:
             raise ConfigError(
-                f"metrics has two functions that are called {name}; give each a name of its own"
+                f"metrics has two functions with the name {name}; give each another name"
             )
 
 

@@ -52,7 +52,7 @@ def _own(path: str, group: str) -> type[Any]:
     config: type[Any] = getattr(found, "Config", found)
     if not isinstance(config, type) or not dataclasses.is_dataclass(config):
         raise ConfigError(
-            f"{group}.name is {path!r}, which is no dataclass and has no Config; "
+            f"{group}.name is {path!r}, which is not a dataclass and has no Config; "
             "docs/experiments.md has an example"
         )
     return config

@@ -16,6 +16,6 @@ def read_checkpoint(path: Path) -> Any:
     except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(
-            f"checkpoint {path} cannot be read: {reason}; the file is damaged, or no checkpoint. "
-            "Give another one, such as best.ckpt beside last.ckpt"
+            f"checkpoint {path} cannot be read: {reason}; the file is damaged, or it is not a "
+            "checkpoint. Give another one, for example best.ckpt beside last.ckpt"
         ) from error

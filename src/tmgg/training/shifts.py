@@ -33,7 +33,8 @@ class Shift(Variant):
         if type(noise) is FlipNoise and noise.eps != self.eps:
             raise ConfigError(
                 f"the shift {self.name} has eps={self.eps}, but the model is trained for "
-                f"noise.eps={noise.eps} and told no rate; use noise=flip_range, or the same eps"
+                f"noise.eps={noise.eps} and does not get the rate; use noise=flip_range, or the "
+                "same eps"
             )
         if not isinstance(noise, FlipNoise | FlipRangeNoise):
             raise ConfigError(

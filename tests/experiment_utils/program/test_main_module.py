@@ -61,7 +61,7 @@ def test_an_unchanged_script_is_loaded_without_a_word_and_what_it_lacks_is_repor
     ended = _load(_program(script), script.parent)
 
     assert "since" not in ended.stderr
-    assert f"{script} has no 'gone' that this run could use" in ended.stderr
+    assert f"{script} has no 'gone' for this run" in ended.stderr
 
 
 def test_a_script_that_ends_the_process_is_reported(script: Path) -> None:

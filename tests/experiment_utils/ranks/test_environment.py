@@ -62,7 +62,7 @@ def test_the_gpus_of_a_rank(gpus: int, binding: str, option: str) -> None:
     ("options", "words"),
     [
         ({"ray_bootstrap": "symmetric-run"}, r"ray_bootstrap=managed for ranks beside a Ray"),
-        ({"ray_bootstrap": "managed", "no_kill": True}, "cannot go on without one"),
+        ({"ray_bootstrap": "managed", "no_kill": True}, "cannot go on when one is lost"),
         ({"sweep_mode": "packed"}, "exclude each other"),
         ({"nodes": 60000}, "at most"),
     ],

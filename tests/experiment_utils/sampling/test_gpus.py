@@ -94,4 +94,4 @@ def test_a_run_whose_gpus_idle_is_warned_and_ended_where_that_is_asked_for(tmp_p
 
     result = read(paths.result)
     assert (result["status"], result["error_type"]) == ("failed", "tmgg.errors.IdleGpuError")
-    assert "did nothing for 0.02 minutes" in result["error_message"]
+    assert "were idle for 0.02 minutes" in result["error_message"]

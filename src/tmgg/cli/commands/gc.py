@@ -46,7 +46,7 @@ def gc(
     ended = _ended(folders, age_s, settle=not dry_run)
     if not (dry_run or yes or not ended):
         if as_json or not _at_terminal():
-            raise ConfigError(f"{len(ended)} runs would be removed: say --yes, or --dry-run")
+            raise ConfigError(f"{len(ended)} runs would be removed: give --yes, or --dry-run")
         typer.confirm(f"Remove the records of {len(ended)} runs?", abort=True, err=True)
     if not dry_run:
         ended = _remove(ended, age_s, folders, with_output=with_output)

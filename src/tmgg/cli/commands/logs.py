@@ -49,8 +49,8 @@ def logs(
     if not meaning.is_one_run:
         if follow:
             raise ConfigError(
-                f"{run!r} means {len(meaning.runs)} runs, and one log can be followed, for example "
-                f"tmgg-jobs logs -f {meaning.runs[0].run_id}"
+                f"{run!r} means {len(meaning.runs)} runs, but -f follows one log only, for "
+                f"example tmgg-jobs logs -f {meaning.runs[0].run_id}"
             )
         _put_logs(meaning, lines=lines, stderr=stderr, rank=rank)
         return

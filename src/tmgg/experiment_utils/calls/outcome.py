@@ -42,7 +42,7 @@ def leave_returned(
         pickled = dump_portable(returned, program)
     except Exception as error:  # classes say how they pickle
         raise TaskError(
-            f"the function ended well but returned a {type(returned).__name__}, which cannot be "
+            f"the function completed, but returned a {type(returned).__name__}, which cannot be "
             f"sent back: {error}. Return numbers, text, lists, arrays or mappings."
         ) from error
     try:
@@ -76,7 +76,7 @@ def load_outcome(folder: Path, *, attempt: int) -> CallOutcome | None:
         return None
     kind, _, pickled = data.partition(b"\n")
     if kind not in (b"returned", b"raised"):
-        raise RecordError(f"{path} is no outcome of a call; submit the call again")
+        raise RecordError(f"{path} is not the outcome of a call; submit the call again")
     return CallOutcome("returned" if kind == b"returned" else "raised", pickled)
 
 

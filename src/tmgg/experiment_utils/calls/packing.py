@@ -92,8 +92,8 @@ class CallPacker:
             return self._submitter.dumps(value)
         except PICKLING_ERRORS as error:
             raise TaskError(
-                f"{what} cannot be sent to a job: {error}. Open files, locks, connections and the "
-                "like inside the function."
+                f"{what} cannot be sent to a job: {error}. Open files, locks and connections "
+                "inside the function."
             ) from error
 
 

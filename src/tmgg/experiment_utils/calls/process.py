@@ -68,7 +68,7 @@ class Submitter:
                     if not names.is_loaded(name):
                         raise TaskError(
                             f"{name}, which the function uses, cannot be sent to a job: {error}. "
-                            "Open files, locks, connections and the like inside the function."
+                            "Open files, locks and connections inside the function."
                         ) from error
         return dumped
 

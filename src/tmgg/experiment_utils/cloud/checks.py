@@ -58,7 +58,9 @@ def path(name: str, value: object) -> None:
     try:
         Path(str(value)).expanduser()
     except RuntimeError as error:
-        raise ConfigError(f"{name}={value!r} begins with a home that is unknown here") from error
+        raise ConfigError(
+            f"{name}={value!r} begins with the home of a user who is unknown here"
+        ) from error
 
 
 def matching(name: str, value: object, pattern: tuple[re.Pattern[str], str]) -> None:

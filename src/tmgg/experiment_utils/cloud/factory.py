@@ -36,8 +36,8 @@ def make_runner(backend: str, options: Mapping[str, Any] | None = None) -> Cloud
     runner = make(dict(options or {}))
     if not isinstance(runner, CloudRunner):
         raise ConfigError(
-            f"the backend {backend!r} makes a {type(runner).__name__}, which is no "
-            "CloudRunner. Update or remove the package that brings it."
+            f"the backend {backend!r} makes a {type(runner).__name__}, which is not a "
+            "CloudRunner. Update or remove the package that adds it."
         )
     return runner
 
@@ -62,6 +62,6 @@ def _load(target: str, backend: str) -> Any:
         return getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            f"the backend {backend!r} ({target}) cannot be loaded: {error}. "
-            "Update or remove the package that brings it."
+            f"the backend {backend!r} ({target}) cannot be loaded: {error}. Update or remove the "
+            "package that adds it."
         ) from error

@@ -54,8 +54,8 @@ class Held:
         if self.lock.last_number() != self.number:
             raise LockLostError(
                 f"this process was stopped for more than {leases.LEASE_S:g} s while it held the "
-                f"lock {self.lock.file(self.number)}, and another one went on. Nothing was "
-                "submitted: start again."
+                f"lock {self.lock.file(self.number)}, and another process took the lock. Nothing "
+                "was submitted: start again."
             )
 
     def release(self) -> None:

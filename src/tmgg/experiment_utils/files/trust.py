@@ -111,10 +111,10 @@ def check_folder(folder: Path) -> None:
     problem = _chain_problem(str(folder), circle())
     if problem is not None:
         raise ConfigError(
-            f"output_dir {folder} is not safe: {problem}. Others could replace what runs there in "
-            "your name. Nothing was submitted. Take a folder of your own; or take the right to "
-            "write away (chmod go-w), or set the sticky bit (chmod +t); or, if you trust those "
-            f"people, name them in {TEAM_VARIABLE} (docs/security.md)."
+            f"output_dir {folder} is not safe: {problem}. Other users could replace files that "
+            "run there in your name. Nothing was submitted. Use a folder of your own, or remove "
+            "the right to write (chmod go-w), or set the sticky bit (chmod +t). If you trust "
+            f"these users, name them in {TEAM_VARIABLE} (docs/security.md)."
         )
 
 
@@ -344,8 +344,8 @@ def _check_usable(folder: Path, status: os.stat_result) -> None:
         return
     owner = user_name(status.st_uid)
     raise ConfigError(
-        f"{folder} belongs to {owner}, and you cannot write in it, so runs of yours in "
-        f"{folder.parent} could never be known. Nothing was submitted. Take another output_dir; or "
-        f"make {folder.parent} a team's folder (chmod 3770, with the team's group), in which case "
-        f"the next submission of {owner}, or `chmod 3770 {folder}`, opens it."
+        f"{folder} belongs to {owner}, and you cannot write in it, so TMGG could not record your "
+        f"runs in {folder.parent}. Nothing was submitted. Use another output_dir; or make "
+        f"{folder.parent} a team's folder (chmod 3770, with the team's group), in which case the "
+        f"next submission of {owner}, or `chmod 3770 {folder}`, opens it."
     )

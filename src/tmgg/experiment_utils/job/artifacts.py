@@ -104,8 +104,8 @@ class Insistence:
                 hopeless = left == 0 or isinstance(error, _HOPELESS)
                 if hopeless or self.monotonic() + retry_s > until:
                     raise ArtifactError(
-                        f"{what} failed: {type(error).__name__}: {error}. What has arrived is "
-                        "noted there; the rest follows when the run is submitted again."
+                        f"{what} failed: {type(error).__name__}: {error}. Files that have arrived "
+                        "are noted there; the others are sent when the run is submitted again."
                     ) from error
                 log.warning("%s failed, trying again: %s", what, error)
             self.sleep(retry_s * (0.5 + self.jitter()))
@@ -159,7 +159,7 @@ class Upload:
         parts = {"chunksize": PART_BYTES} if self._url.startswith(_S3) else {}
         self._place.put_file(str(self._folder / name), target, **parts)
         if not self._is_there(name, mark):
-            raise OSError(f"{target} is not as large as what was sent")
+            raise OSError(f"{target} has another size than the file that was sent")
 
     def _make_folder(self, folder: str) -> None:
         if not self._url.startswith(_OBJECT_STORES):
@@ -197,7 +197,8 @@ def url_of(checkpoint: str | None, folder: Path, url: str, names: list[str]) -> 
     if inside in names or any(name.startswith(f"{inside}/") for name in names):
         return f"{url}/{inside}"
     raise ArtifactError(
-        f"checkpoint_path={checkpoint!r} is no file that was sent to {url}; links are not"
+        f"checkpoint_path={checkpoint!r} is not among the files that were sent to {url}; "
+        "links are not sent"
     )
 
 

@@ -232,8 +232,8 @@ def _send_artifacts(
     folder = paths.run_paths.artifacts
     url = f"{task.artifact_url}/{task.run_id}"
     late = ArtifactError(
-        f"bringing the files to {url} took longer than {UPLOAD_WITHIN_S:g} s. What has arrived is "
-        "noted there; the rest follows when the run is submitted again."
+        f"bringing the files to {url} took longer than {UPLOAD_WITHIN_S:g} s. Files that have "
+        "arrived are noted there; the others are sent when the run is submitted again."
     )
 
     def give_up() -> None:

@@ -52,7 +52,7 @@ def _check_version(submitted: Sequence[int], what: str) -> None:
     here = sys.version_info[:2]
     if tuple(submitted) != here:
         raise TaskError(
-            f"submitted with Python {submitted[0]}.{submitted[1]}, running on {here[0]}.{here[1]}: "
-            f"{what} travels between equal versions only. Set slurm_python or "
-            "slurm_setup_commands."
+            f"submitted with Python {submitted[0]}.{submitted[1]}, running on "
+            f"{here[0]}.{here[1]}: {what} can be sent only between equal versions. Set "
+            "slurm_python or slurm_setup_commands."
         )

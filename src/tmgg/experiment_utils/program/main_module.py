@@ -105,6 +105,6 @@ def _end_in_words(program: Program) -> Iterator[None]:
         yield
     except SystemExit as end:
         raise TaskError(
-            f"{program.script} ended with {end.code!r} while a job loaded it. Put what ends it "
-            'under `if __name__ == "__main__":`.'
+            f"{program.script} ended with {end.code!r} while a job loaded it. Put the code "
+            'that ends it under `if __name__ == "__main__":`.'
         ) from end

@@ -118,8 +118,8 @@ def find_in_main(name: str, depth: int) -> object:
         if at == depth:
             return found
     raise TaskError(
-        f"{getattr(main, '__file__', MAIN)} has no {name!r} that this run could use: the script "
-        "is not the one that submitted it, or it defines the name only there."
+        f"{getattr(main, '__file__', MAIN)} has no {name!r} for this run: another script "
+        "submitted it, or the script defines the name only where it was submitted."
     )
 
 

@@ -93,8 +93,8 @@ def claim_block(
     blocks = [block for block in every if not _has_wishes(block, wishes)]
     if not blocks:
         raise PortsTakenError(
-            f"ports {first} to {last} leave no room beside slurm_ray_port and the worker ports "
-            "asked for; choose those outside of the range, or give the job a wider one with "
+            f"ports {first} to {last} leave no room beside slurm_ray_port and the worker ports. "
+            "Choose these outside of the range, or give the job a larger range with "
             "slurm_min_job_port and slurm_max_job_port"
         )
     for start, end in blocks:
@@ -104,7 +104,7 @@ def claim_block(
         if claims:
             return Block(start, end, claims)
     raise PortsTakenError(
-        f"all ports {first} to {last} are in use on this node; give the job others with "
+        f"all ports {first} to {last} are in use on this node; give the job other ports with "
         "slurm_min_job_port and slurm_max_job_port"
     )
 

@@ -44,8 +44,9 @@ def reading(output_dir: Path) -> Iterator[None]:
         raise  # some are an OSError, too, and say more
     except OSError as error:
         raise UnreadableError(
-            f"the runs in {output_dir} cannot be read now ({error}), so it is not known which are "
-            "there. Nothing was submitted. Try again when the folder answers (`ls -l` shows it)."
+            f"the runs in {output_dir} cannot be read now ({error}), so TMGG does not know which "
+            "runs exist. Nothing was submitted. Try again when the folder answers (`ls -l` shows "
+            "it)."
         ) from error
 
 
@@ -53,6 +54,7 @@ def expect_known(output_dir: Path) -> None:
     """Raises UnreadableError when a folder that had runs is not there."""
     if output_dir in known_folders() and not is_there(output_dir):
         raise UnreadableError(
-            f"{output_dir} had runs and is not found now: its file system may be away. Nothing was "
-            "submitted. Try again when it is there; if it was removed, make it again (mkdir -p)."
+            f"{output_dir} had runs and is not found now: its file system may not be mounted. "
+            "Nothing was submitted. Try again when the folder is back. If it was removed, make "
+            "it again (mkdir -p)."
         ) from FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(output_dir))

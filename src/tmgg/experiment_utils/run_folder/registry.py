@@ -362,8 +362,8 @@ def _rename_new(source: Path, target: Path, *, what: str) -> None:
     except OSError as error:
         if is_plain_file(target) and is_there(target.parent / RunPaths.RECORD_NAME):
             raise RunExistsError(
-                f"{what} cannot be made: tmgg-jobs gc is removing the run, or was interrupted; "
-                "then it removes the run when it is called again."
+                f"{what} cannot be made: tmgg-jobs gc is removing the run, or was interrupted. In "
+                "that case tmgg-jobs gc removes the run when it is called again."
             ) from error
         if is_there(target):
             raise RunExistsError(

@@ -56,8 +56,8 @@ def removed_error(paths: RunPaths) -> RemovedRunError:
         if left := left_of_lost_run(paths):
             return RemovedRunError(words_of_lost_run(paths, left), run_id=paths.run_id)
     return RemovedRunError(
-        f"run {paths.run_id} was removed meanwhile, as tmgg-jobs gc does: it is not on record in "
-        f"{paths.output_dir} any more",
+        f"run {paths.run_id} was removed in the meantime, for example by tmgg-jobs gc: it is not "
+        f"on record in {paths.output_dir} any more",
         run_id=paths.run_id,
     )
 

@@ -40,9 +40,10 @@ def check_can_share(output_dir: Path) -> None:
     # Who is not in the group cannot give files to it.
     if not is_for_group or status.st_gid not in {os.getegid(), *os.getgroups()}:
         raise ConfigError(
-            f"TMGG_RECORDS=team cannot be met in {output_dir}: it is no folder of a team of yours. "
-            f"Nothing was submitted. Make it one (chgrp GROUP {output_dir}; chmod 3770 "
-            f"{output_dir}), or set TMGG_RECORDS=private."
+            f"TMGG_RECORDS=team is not possible in {output_dir}: the folder must belong to a "
+            "group of yours, be setgid and be open to the group. Nothing was submitted. Make it "
+            f"one (chgrp GROUP {output_dir}; chmod 3770 {output_dir}), or set "
+            "TMGG_RECORDS=private."
         )
 
 

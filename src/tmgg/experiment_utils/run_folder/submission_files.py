@@ -150,8 +150,8 @@ class SubmissionFiles:
         output = TaskOutput.from_json(value, what=str(self.paths.result))
         if not self._has_name_of(output):
             raise RecordError(
-                f"the result found is of run {output.run_id!r}, submission {output.submission}; "
-                f"looked for {self.paths.run_paths.run_id!r}, submission {self.paths.number}"
+                f"the result belongs to run {output.run_id!r}, submission {output.submission}, "
+                f"not to {self.paths.run_paths.run_id!r}, submission {self.paths.number}"
             )
         if not self.carry(output.token):
             whose = "no token" if output.token is None else "the token of another submission"

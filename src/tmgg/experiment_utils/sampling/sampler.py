@@ -145,7 +145,7 @@ class Sampler:
         elif finding == "stop":
             self._write()
             self._on_idle(
-                IdleGpuError(f"its {_counted(states)} did nothing for {minutes:.3g} minutes")
+                IdleGpuError(f"its {_counted(states)} were idle for {minutes:.3g} minutes")
             )
 
     def _write_in_time(self) -> None:

@@ -183,7 +183,7 @@ def test_a_value_that_cannot_be_opened_here_is_reported_as_such(lab: Any) -> Non
     future = LocalRunner().submit(lab.unopenable)
     error = future.exception(LIMIT_S)
     assert isinstance(error, RunFailedError)
-    assert f"run {future.run_id} ended well, but what it returned cannot be opened" in str(error)
+    assert f"run {future.run_id} completed, but its return value cannot be opened" in str(error)
 
 
 def test_what_ends_or_interrupts_whoever_opens_it_costs_only_itself(lab: Any) -> None:
@@ -204,7 +204,7 @@ def test_what_ends_or_interrupts_whoever_opens_it_costs_only_itself(lab: Any) ->
     ):
         why = f"{kind.__name__}: {'(its text' if kind is lab.Speechless else 'stop it'}"
         assert isinstance(returned, RunFailedError)
-        assert "what it returned cannot be opened in this process" in str(returned)
+        assert "its return value cannot be opened in this process" in str(returned)
         assert why in str(returned)
         assert isinstance(raised, RunFailedError)
         assert raised.failure is not None

@@ -70,13 +70,17 @@ def test_an_empty_range_of_worker_ports(first: int, last: int) -> None:
 def test_time_limits_that_cannot_be(value: str) -> None:
     message = refusal(time_limit=value)
     assert f"time_limit={value!r}"[:60] in message
-    assert "HH:MM:SS" in message or "at most 59 fit" in message or "over 23 hours" in message
+    assert (
+        "HH:MM:SS" in message
+        or "at most 59 are allowed" in message
+        or "more than 23 hours" in message
+    )
 
 
 @pytest.mark.parametrize("value", ["0", "00:00:00", "0-0", "0:00"])
 def test_a_time_limit_of_nothing_is_not_taken_as_unlimited(value: str) -> None:
     message = refusal(time_limit=value)
-    assert message == f"time_limit={value!r} is no time at all (Slurm reads 0 as unlimited)"
+    assert message == f"time_limit={value!r} must be more than 0 (Slurm reads 0 as unlimited)"
 
 
 def test_a_signal_that_would_come_too_early() -> None:
@@ -91,8 +95,8 @@ def test_going_on_without_a_node_needs_the_managed_bootstrap() -> None:
 def test_a_time_limit_that_yaml_made_a_number() -> None:
     message = refusal(time_limit=43_200)
     assert "time_limit=43200 is a number" in message
-    assert 'In a file put the time in quotes, as in "12:00:00"' in message
-    assert "on a command line write HH:MM:SS, as in 00:10:00" in message
+    assert 'In a file write the time in quotes, for example "12:00:00"' in message
+    assert "On a command line write HH:MM:SS, for example 00:10:00" in message
 
 
 @pytest.mark.parametrize("value", [None, 1.5, True, ["08:00:00"]])
@@ -141,14 +145,14 @@ def test_any_time_limit_is_a_number_of_seconds_or_a_config_error(value: str) -> 
 )
 def test_memory_that_cannot_be(value: str) -> None:
     message = refusal(mem_per_cpu=value)
-    assert message == f"mem_per_cpu={value!r} is no amount of memory; write for example '4GB'"
+    assert message == f"mem_per_cpu={value!r} is not an amount of memory; write for example '4GB'"
 
 
 def test_memory_that_is_no_text() -> None:
-    assert "mem_per_cpu=4.5 is no amount of memory" in refusal(mem_per_cpu=4.5)
-    assert "mem_per_cpu=True is no amount of memory" in refusal(mem_per_cpu=True)
-    assert "mem_per_cpu='0' is no amount of memory" in refusal(mem_per_cpu=0)
-    assert "mem_per_cpu='-4' is no amount of memory" in refusal(mem_per_cpu=-4)
+    assert "mem_per_cpu=4.5 is not an amount of memory" in refusal(mem_per_cpu=4.5)
+    assert "mem_per_cpu=True is not an amount of memory" in refusal(mem_per_cpu=True)
+    assert "mem_per_cpu='0' is not an amount of memory" in refusal(mem_per_cpu=0)
+    assert "mem_per_cpu='-4' is not an amount of memory" in refusal(mem_per_cpu=-4)
 
 
 def test_a_whole_number_is_memory_in_megabytes() -> None:
@@ -298,7 +302,7 @@ def test_texts_with_control_codes(name: str, value: object) -> None:
 @pytest.mark.parametrize("name", ["python", "script_template", "output_dir"])
 def test_a_home_of_nobody(name: str) -> None:
     message = refusal(**{name: "~no-such-user/x"})
-    assert message == f"{name}='~no-such-user/x' begins with a home that is unknown here"
+    assert message == f"{name}='~no-such-user/x' begins with the home of a user who is unknown here"
 
 
 def test_an_interpreter_in_a_folder_that_cannot_be_on_path() -> None:
@@ -315,7 +319,10 @@ def test_an_interpreter_that_is_no_commands_name(value: str) -> None:
 
 
 def test_an_output_dir_with_a_backslash() -> None:
-    assert "output_dir='a\\\\b': Slurm gives backslashes a meaning" in refusal(output_dir="a\\b")
+    assert (
+        "output_dir='a\\\\b' must have no backslash: Slurm treats backslashes in paths specially"
+        in refusal(output_dir="a\\b")
+    )
 
 
 @pytest.mark.parametrize("item", dataclasses.fields(SlurmConfig), ids=lambda item: item.name)

@@ -102,7 +102,7 @@ def test_what_another_went_on_with_is_not_submitted_by_one_that_was_stopped(
     (state,) = new_runner().poll([f"{sweep_id}-0"])
     assert (state.status, state.final) == ("failed", True)
     assert state.failure is not None
-    assert "another one went on" in state.failure.message
+    assert "another process took the lock" in state.failure.message
 
 
 def launcher_elsewhere(monkeypatch: pytest.MonkeyPatch, runner: SlurmRunner) -> BatchPaths:

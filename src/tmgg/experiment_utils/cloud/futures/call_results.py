@@ -29,7 +29,7 @@ def value_of(result: ExperimentResult) -> Any:
     if result.status == "completed":
         if outcome is None or outcome.kind != "returned":
             raise RunFailedError(
-                f"run {result.run_id} ended well but left no return value in its output folder; "
+                f"run {result.run_id} completed, but left no return value in its output folder; "
                 "submit the call again",
                 result=result,
             )
@@ -45,9 +45,9 @@ def _value(outcome: CallOutcome, result: ExperimentResult) -> Any:
         return outcome.open()
     except BaseException as problem:  # a class that is not here; one that ends or interrupts
         raise RunFailedError(
-            f"run {result.run_id} ended well, but what it returned cannot be opened in this "
-            f"process: {_words_of(problem)}. Its classes must be importable here as they were "
-            "in the job, and open without ending or interrupting it.",
+            f"run {result.run_id} completed, but its return value cannot be opened in this "
+            f"process: {_words_of(problem)}. Its classes must be importable here as in the job, "
+            "and must not end or interrupt this process.",
             result=result,
         ) from problem
 

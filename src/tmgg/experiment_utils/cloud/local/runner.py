@@ -142,7 +142,7 @@ def _check_room(settings: Mapping[str, Any]) -> None:
     for name, asked, find in asks:
         if asked is not None and asked > (count := len(find())):
             raise ConfigError(
-                f"{name}={asked} is more than this machine has for this process: {count}; "
+                f"{name}={asked} is more than this process may use on this machine: {count}; "
                 "ask for less"
             )
 

@@ -118,6 +118,6 @@ def _folder_of(package: str) -> Path:
     if spec is not None and spec.origin and Path(spec.origin).is_file():
         return Path(spec.origin)
     raise ConfigError(
-        f"local_packages names {package!r}, which cannot be imported here. Install it (pip install "
-        "-e .) or run from the folder it is in."
+        f"local_packages names {package!r}, which cannot be imported here. Install it (pip "
+        "install -e .) or start from its folder."
     )

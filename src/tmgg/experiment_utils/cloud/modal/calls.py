@@ -86,9 +86,9 @@ class ModalCalls:
             if not isinstance(refused, QueryError):
                 raise refused from error
             raise SubmissionUnknownError(
-                f"Modal did not answer when the run was handed over ({error or type(error)}). "
-                "Whether it took the run cannot be told yet; `tmgg-jobs show "
-                f"{parcel.task['run_id']}` finds out. Do not submit it again before."
+                f"Modal did not answer when the run was submitted ({error or type(error)}). TMGG "
+                "does not know yet whether Modal took the run. Do not submit it again before "
+                f"`tmgg-jobs show {parcel.task['run_id']}` says so."
             ) from error
         return str(call.object_id)
 

@@ -112,7 +112,9 @@ def _wait_for_nodes(ray: subprocess.Popen[bytes], address: str, nodes: int) -> N
         watcher.kill()
         watcher.wait()
     if watcher.returncode != 0:
-        raise RayStartError(f"{what}: who looked for them ended with code {watcher.returncode}")
+        raise RayStartError(
+            f"{what}: the process that looked for them ended with code {watcher.returncode}"
+        )
 
 
 def work_for(head: Head) -> None:

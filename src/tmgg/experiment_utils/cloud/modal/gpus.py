@@ -43,7 +43,7 @@ def render_gpu(gpu_type: str | None, count: int) -> str | None:
     most = GPUS[name].most
     if count > most:
         raise ConfigError(
-            f"gpus_per_task={count} must be at most {most}: one container has no more of {name}. "
-            "Ask for fewer, or for another gpu_type."
+            f"gpus_per_task={count} must be at most {most}: a container has at most {most} of "
+            f"{name}. Ask for fewer, or for another gpu_type."
         )
     return name if count == 1 else f"{name}:{count}"

@@ -70,7 +70,8 @@ class Envelope:
         what = "what came back from the container"
         if not isinstance(value, Mapping):
             raise RecordError(
-                f"{what} is no envelope but a {type(value).__name__}; set another modal_app_name"
+                f"{what} is not an envelope, but a {type(value).__name__}; set another "
+                "modal_app_name"
             )
         return cls(**_known(cls, {"usage": None, **value}, what=what))
 

@@ -126,7 +126,7 @@ class ModalBackend(Backend):
             if closes:
                 ownership.forbid(submission)
             raise AbandonedError(
-                "no call of Modal's has begun this submission, and nobody submits it any more. "
+                "no call on Modal has begun this submission, and no process submits it any more. "
                 f"`tmgg-jobs retry {submission.run_paths.run_id}` submits it.",
                 is_final=closes,
             )

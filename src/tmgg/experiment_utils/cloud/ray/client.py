@@ -65,7 +65,7 @@ class RayJobsClient:
             if self._clock.monotonic() + pause_s > deadline_s:
                 raise SubmissionUnknownError(
                     f"Ray at {self.address} did not say within {budget_s:g} s whether it took job "
-                    f"{submission_id}: {problem}. Asking about the run finds out."
+                    f"{submission_id}: {problem}. Ask for the run's status later."
                 )
             self._clock.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

@@ -105,8 +105,8 @@ def end_own_ray() -> bool:
     while process_start(int(pid)) == start:
         if time.monotonic() > deadline:
             raise BackendUnavailableError(
-                f"the Ray of this machine (process {pid}) did not end within {END_WITHIN_S:g} "
-                f"s. Try again; kill -KILL {pid} as a last resort."
+                f"the Ray of this machine (process {pid}) did not end within {END_WITHIN_S:g} s. "
+                f"Try again; kill -KILL {pid} ends it at once."
             )
         time.sleep(_POLL_S)
     return True
@@ -152,7 +152,7 @@ def _require_ray() -> None:
             raise MissingExtraError(
                 f"to start a Ray on this machine, {module} is missing from {sys.executable}. "
                 f"Install it: {install_command('ray')}; or set ray_address to the dashboard of a "
-                "cluster, for which nothing need be installed here."
+                "cluster, which needs no Ray on this machine."
             )
 
 

@@ -276,7 +276,10 @@ class SlurmConfig:
         object.__setattr__(self, "sbatch_options", dict(options))
         self._check_python()
         if "\\" in self.output_dir:
-            raise ConfigError(f"output_dir={self.output_dir!r}: Slurm gives backslashes a meaning")
+            raise ConfigError(
+                f"output_dir={self.output_dir!r} must have no backslash: Slurm treats backslashes "
+                "in paths specially"
+            )
 
     def _is_set(self, name: str) -> bool:
         """False for None where None means something; anywhere else None is a mistake."""
@@ -298,8 +301,8 @@ class SlurmConfig:
         limit_s = self.time_limit_s
         if limit_s is not None and 2 * self.signal_lead_s > limit_s:
             raise ConfigError(
-                f"signal_lead_s={self.signal_lead_s} is more than half of time_limit="
-                f"{self.time_limit!r}; the job would end before it got anywhere"
+                f"signal_lead_s={self.signal_lead_s} is more than half of "
+                f"time_limit={self.time_limit!r}; the job would be asked to stop too early"
             )
 
     @cached_property

@@ -250,7 +250,7 @@ def render_indices(indices: Iterable[int]) -> str:
 def check_answer(stdout: str, *, command: str) -> str:
     """`stdout` itself unless it holds what no table holds (binary noise); then a QueryError."""
     if "\0" in stdout:
-        raise QueryError(f"{command} answered with binary data; nothing is concluded from that")
+        raise QueryError(f"{command} answered with binary data; TMGG concludes nothing from it")
     return stdout
 
 

@@ -31,7 +31,8 @@ def _no_job(answer: Answer, *, has_id: bool) -> SubmissionError:
     said = f"sbatch ended with {answer.exit_code}: {answer.words or 'it said nothing'}"
     if knows_no_cluster(answer.stderr):
         return SubmissionError(
-            f"Slurm's commands are here, but they know of no cluster: {answer.words}\n{ELSEWHERE}"
+            "Slurm's commands are installed here, but they find no cluster: "
+            f"{answer.words}\n{ELSEWHERE}"
         )
     if _asked_nobody(answer, has_id=has_id):
         return RefusedError(said)

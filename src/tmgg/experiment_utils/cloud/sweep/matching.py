@@ -148,8 +148,8 @@ def refuse_other_content(paths: RunPaths, request: TaskRequest) -> None:
         names = differences(counted(known, task.config), counted(asked, dict(request.config)))
         what = f"another config or program: it differs in {some_of(names)}"
     raise RunExistsError(
-        f"run {paths.run_id!r} exists in {paths.output_dir} with {what}. Nothing was submitted: "
-        "only the same content goes on under its id. Choose another run id."
+        f"run {paths.run_id!r} exists in {paths.output_dir} with {what}. Nothing was submitted: a "
+        "run id can be used again only with the same content. Choose another run id."
     )
 
 

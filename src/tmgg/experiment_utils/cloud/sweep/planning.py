@@ -97,7 +97,7 @@ def _refuse_existing(runs: RunControl, requests: Sequence[TaskRequest]) -> None:
     if existing:
         raise RunExistsError(
             f"these runs of the sweep exist already: {', '.join(existing)}. Nothing was "
-            "submitted. Choose other run ids, or go on with what is there (resume=True)."
+            "submitted. Choose other run ids, or use the existing runs (resume=True)."
         )
 
 

@@ -87,7 +87,7 @@ def note_sweep(
             raise
         raise SubmissionError(
             f"the record of sweep {plan.sweep_id} cannot be written in {output_dir}: {error}. "
-            "Nothing was submitted; make room there, or set another output_dir."
+            "Nothing was submitted. Mend that, or set another output_dir."
         ) from error
 
 

@@ -69,8 +69,7 @@ def _site(queries: SiteQueries) -> Site:
         raise
     except BackendError as error:
         raise QueryError(
-            f"slurm_partition=auto: Slurm does not say what partitions there are: {error}\n"
-            f"{_NAME_ONE}"
+            f"slurm_partition=auto: Slurm does not list its partitions: {error}\n{_NAME_ONE}"
         ) from error
 
 

@@ -101,7 +101,7 @@ def check_given_once(options: Mapping[str, Sequence[str]]) -> None:
 def _option_of(name: str, key: object, value: object) -> str:
     if not isinstance(key, str) or not _NAME.fullmatch(key):
         raise ConfigError(
-            f"{name} holds {key!r}; write the long name of an sbatch option, as in licenses"
+            f"{name} holds {key!r}; write the long name of an sbatch option, for example licenses"
         )
     if value is True:
         return f"--{key}"

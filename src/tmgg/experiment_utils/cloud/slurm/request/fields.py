@@ -47,15 +47,15 @@ def port_ranges(*, head: int, workers: tuple[int, int], job: tuple[int, int]) ->
 def time_limit(name: str, value: object) -> None:
     if isinstance(value, int) and not isinstance(value, bool):
         raise ConfigError(
-            f"{name}={value} is a number, and YAML reads 12:00:00 without quotes as one. In a "
-            'file put the time in quotes, as in "12:00:00"; on a command line write HH:MM:SS, '
-            "as in 00:10:00 for 10 minutes."
+            f"{name}={value} is a number; YAML reads 12:00:00 without quotes as a number. "
+            'In a file write the time in quotes, for example "12:00:00". '
+            "On a command line write HH:MM:SS, for example 00:10:00 for 10 minutes."
         )
     if not isinstance(value, str):
         raise ConfigError(f"{name}={value!r} must be text such as '08:00:00'")
     seconds = parse_time_limit_s(value)
     if seconds == 0:
-        raise ConfigError(f"{name}={value!r} is no time at all (Slurm reads 0 as unlimited)")
+        raise ConfigError(f"{name}={value!r} must be more than 0 (Slurm reads 0 as unlimited)")
 
 
 def parse_time_limit_s(value: str) -> int | None:
@@ -65,16 +65,16 @@ def parse_time_limit_s(value: str) -> int | None:
     found = _TIME.fullmatch(value)
     if not found or not value.isascii():
         raise ConfigError(
-            f"time_limit={value!r} is no time limit; write HH:MM:SS, D-HH:MM:SS or minutes"
+            f"time_limit={value!r} is not a time limit; write HH:MM:SS, D-HH:MM:SS or minutes"
         )
     part = {key: int(text) for key, text in found.groupdict().items() if text is not None and key}
     for key in ("s", "hm", "hs", "dm", "ds"):
         if part.get(key, 0) > 59:
             raise ConfigError(
-                f"time_limit={value!r}: {part[key]} minutes or seconds; at most 59 fit"
+                f"time_limit={value!r}: {part[key]} minutes or seconds; at most 59 are allowed"
             )
     if part.get("dh", 0) > 23:
-        raise ConfigError(f"time_limit={value!r}: {part['dh']} is over 23 hours beside days")
+        raise ConfigError(f"time_limit={value!r}: {part['dh']} is more than 23 hours after days")
     days, hours = part.get("d", 0), part.get("h", 0) + part.get("dh", 0)
     minutes = sum(part.get(key, 0) for key in ("minutes", "m", "hm", "dm"))
     seconds = sum(part.get(key, 0) for key in ("s", "hs", "ds"))
@@ -88,7 +88,7 @@ def memory_text(value: object) -> object:
 
 def memory(name: str, value: object) -> None:
     if not isinstance(value, str) or not value.isascii() or not _MEMORY.fullmatch(value):
-        raise ConfigError(f"{name}={value!r} is no amount of memory; write for example '4GB'")
+        raise ConfigError(f"{name}={value!r} is not an amount of memory; write for example '4GB'")
 
 
 def scale_memory(value: str, factor: float) -> str:
@@ -112,9 +112,11 @@ def setup_commands(name: str, commands: Sequence[str]) -> None:
     """Each must be complete shell on its own, so that it cannot swallow what follows it."""
     for command in commands:
         if not command.strip() or "\0" in command or "\r" in command:
-            raise ConfigError(f"{name} holds {command!r}, which is no command")
+            raise ConfigError(f"{name} holds {command!r}, which is not a command")
         if command.endswith("\\"):
-            raise ConfigError(f"{name}: {command!r} ends in a backslash and would swallow a line")
+            raise ConfigError(
+                f"{name}: {command!r} ends in a backslash, so it would continue on the next line"
+            )
         complaint = _syntax_complaint(command)
         if complaint:
             raise ConfigError(f"{name}: {command!r} is not complete shell: {complaint}")

@@ -21,13 +21,13 @@ def check_gpu_request(
     if gpu_type is not None:
         raise ConfigError(
             f"gpu_type={gpu_type!r} and gpu_request='none' exclude each other: without an option "
-            "for GPUs Slurm does not hear of their type. Leave gpu_type out and choose the nodes "
-            "by partition or constraint, or set gpu_request to task, node, job or gres."
+            "for GPUs Slurm does not get their type. Leave gpu_type out and choose the nodes by "
+            "partition or constraint, or set gpu_request to task, node, job or gres."
         )
     if gpu_binding == "task":
         raise ConfigError(
             "gpu_binding='task' and gpu_request='none' exclude each other: Slurm gives a rank "
-            "GPUs of its own only where it counts them. Set gpu_binding to auto or node."
+            "its own GPUs only if it counts them. Set gpu_binding to auto or node."
         )
 
 

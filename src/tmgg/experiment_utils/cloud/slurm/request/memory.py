@@ -36,8 +36,8 @@ class MemoryRequest:
             )
         if given.per_gpu is not None and not asks_for_gpus:
             raise ConfigError(
-                f"mem_per_gpu={given.per_gpu!r} needs GPUs that Slurm counts: gpus_per_task of 1 "
-                "or more, and a gpu_request other than none. Choose mem_per_node or mem_per_cpu."
+                f"mem_per_gpu={given.per_gpu!r} needs gpus_per_task of 1 or more, and a "
+                "gpu_request other than none. Choose mem_per_node or mem_per_cpu."
             )
         return given
 

@@ -34,8 +34,8 @@ def check_takes_ranks(target: str, config: SlurmConfig) -> None:
     if config.ranks > 1 and is_built_in(module_of(target)):
         raise ConfigError(
             f"tasks_per_node={config.tasks_per_node} with the built-in experiment {target}: it "
-            "starts its workers by itself, one for each GPU or node (trainer.workers), and as "
-            f"{config.ranks} ranks each would train alone. Leave tasks_per_node out."
+            "starts its own workers, one for each GPU or node (trainer.workers), so "
+            f"{config.ranks} ranks would each train alone. Leave tasks_per_node out."
         )
 
 

@@ -19,8 +19,8 @@ def check_ranks(
     if no_kill:
         raise ConfigError(
             f"tasks_per_node={tasks_per_node} and no_kill=True exclude each other: ranks cannot "
-            "go on without one of them. Leave no_kill out; the job begins again with another node "
-            "where it may be requeued."
+            "go on when one is lost. Leave no_kill out; the job begins again with another node "
+            "if it may be requeued."
         )
     if sweep_mode == "packed":
         raise ConfigError(

@@ -334,8 +334,8 @@ def _template_text(config: SlurmConfig, *, needs_run: bool = False) -> str:
         ) from error
     if needs_run and "@{run}" not in text:
         raise ConfigError(
-            f"script_template={config.script_template!r} has no @{{run}}, which says which runs a "
-            "job has. Add it where tmgg_dir is set, or use sweep_mode=separate."
+            f"script_template={config.script_template!r} has no @{{run}}, which TMGG replaces "
+            "with the runs of a job. Add it where tmgg_dir is set, or use sweep_mode=separate."
         )
     return text
 
