@@ -254,7 +254,7 @@ def test_a_folder_that_is_not_there_is_said(empty: Path, tmgg_jobs: Jobs) -> Non
     for command in ("list", "gc"):
         told = tmgg_jobs(command, "--folder", "nope")
         assert told.code == 3
-        assert "nope: there is no such folder" in told.err
+        assert "nope: this folder does not exist" in told.err
 
 
 def test_what_the_encoding_of_a_pipe_lacks_is_written_out(

@@ -25,4 +25,4 @@ def test_no_command_waits_for_what_never_comes(here: Path, tmgg_jobs: Jobs, kind
         assert "user_error" in tmgg_jobs(*command).out
     logs = tmgg_jobs("logs", BAD)
     assert logs.code != 0
-    assert "no plain file" in logs.err
+    assert "not a plain file" in logs.err
