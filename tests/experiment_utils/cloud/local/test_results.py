@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,25 @@ def test_from_spawn_to_result(runner: LocalRunner) -> None:
     record = json.loads(paths_of(runner).ended.read_text())
     assert (record["stage"], record["exit_code"], record["signal"]) == ("entrypoint", 0, "")
     assert record["job_id"] == spawned.job_id == paths_of(runner).owner.read_text().strip()
+
+
+def test_nothing_that_was_written_or_read_is_read_again(
+    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def spy(path: str, flags: int, *options: int, real: Callable[..., int] = os.open) -> int:
+        if not flags & os.O_WRONLY and os.fspath(path).endswith(".json"):
+            read.append(Path(path).name)
+        return real(path, flags, *options)
+
+    runner.run_experiment(config("good"), run_id="before")
+    monkeypatch.setattr(os, "open", spy)
+    runner.spawn_experiment(config("good"), run_id="run")
+    assert read == []
+    LocalRunner(runner.config).get_result("before")
+    assert sorted(set(read)) == sorted(read)
+    assert {"run.json", "intent.json", "verdict.json", "result.json", "task.json"} <= {*read}
 
 
 def test_odd_numbers_and_any_language_survive(runner: LocalRunner) -> None:
