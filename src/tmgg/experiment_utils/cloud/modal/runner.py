@@ -76,7 +76,8 @@ class ModalBackend(Backend):
 
     def check(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
         # Before anything is recorded: no account, no image or a wrong name is no run.
-        self.calls.deploy(self._config_of(submission, gpu_type))
+        asked = self.config if gpu_type is None else replace(self.config, gpu_type=gpu_type)
+        self.calls.deploy(asked)
 
     def write(
         self,
@@ -86,7 +87,8 @@ class ModalBackend(Backend):
         gpu_type: str | None,
         changes: RetryChanges | None,
     ) -> None:
-        self._config_of(draft if final.number > 1 else final, gpu_type)
+        if changes is not None:  # of a retry: the options on record must be Modal's
+            ModalConfig.from_mapping(record_of(draft).settings)
         write_json(draft.intent, new_intent(final).to_json())
 
     def start(self, submission: SubmissionPaths, record: RunRecord) -> str:
@@ -175,13 +177,6 @@ class ModalBackend(Backend):
     def forbid(self, submission: SubmissionPaths) -> str | None:
         # The file is what this machine sees; a container asks Modal.
         return self.calls.forbid(load_intent(submission).token) or ownership.forbid(submission)
-
-    def _config_of(self, paths: SubmissionPaths, gpu_type: str | None) -> ModalConfig:
-        config = self.config
-        if is_there(paths.run_paths.run):
-            # A retry has the options on record, whatever this runner was made with.
-            config = ModalConfig.from_mapping(record_of(paths).settings)
-        return config if gpu_type is None else replace(config, gpu_type=gpu_type)
 
 
 class ModalRunner(CloudRunner):

@@ -87,7 +87,7 @@ class RayBackend(Backend):
         intent = new_intent(final)
         write_json(draft.intent, intent.to_json())
         job_id = self._job_id_of(requests.submission_id(intent.token))
-        config = self._config_of(draft if final.number > 1 else final, gpu_type)
+        config = self._asked(gpu_type) if changes is None else _config_of(draft)
         write_json(draft.ray_request, requests.render_request(config, final, job_id=job_id))
 
     def start(self, submission: SubmissionPaths, record: RunRecord) -> str:
@@ -146,7 +146,7 @@ class RayBackend(Backend):
 
     def _started_again(self, submission: SubmissionPaths, job_id: str, view: JobView) -> JobView:
         """The job after its node was lost: begun anew, as often as the run's record allows."""
-        config = self._config_of(submission, None)
+        config = _config_of(submission)
         restarts = (view.restarts or 0) + 1
         if restarts > config.max_retries:
             return view
@@ -194,12 +194,13 @@ class RayBackend(Backend):
     def _is_asked_here(self, job_id: str) -> bool:
         return self.config.address is not None or job_id.endswith(f"@{socket.gethostname()}")
 
-    def _config_of(self, paths: SubmissionPaths, gpu_type: str | None) -> RayConfig:
-        config = self.config
-        if is_there(paths.run_paths.run):
-            # A retry has the options on record, whatever this runner was made with.
-            config = RayConfig.from_mapping(record_of(paths).settings)
-        return config if gpu_type is None else replace(config, gpu_type=gpu_type)
+    def _asked(self, gpu_type: str | None) -> RayConfig:
+        return self.config if gpu_type is None else replace(self.config, gpu_type=gpu_type)
+
+
+def _config_of(submission: SubmissionPaths) -> RayConfig:
+    """The options on record: those of a retry, whatever the runner was made with."""
+    return RayConfig.from_mapping(record_of(submission).settings)
 
 
 class RayRunner(CloudRunner):
