@@ -54,7 +54,13 @@ def test_a_wrong_account_is_refused_before_any_of_several_jobs_is_composed(
 
 @pytest.mark.parametrize(
     ("override", "trials"),
-    [("x=1", 0), ("x=1,2", 1), ("x=range(3)", 1), ("x=choice(1)", 0)],
+    [
+        ("x=1", 0),
+        ("x=1,2", 1),
+        ("x=range(3)", 1),
+        ("x=choice(1)", 0),
+        ("x=${hydra:job.num}", 0),  # which is known in a job only
+    ],
 )
 def test_only_a_launch_of_several_jobs_is_tried(
     lab: Lab, slurm: FakeSlurm, override: str, trials: int

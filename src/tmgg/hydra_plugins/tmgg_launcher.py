@@ -100,7 +100,7 @@ class TmggLauncher(Launcher):
             refuse_long(folder, name="hydra.sweep.dir", cure=_CURE_LONG)
             if not self._options.dry_run and not is_dry_run():
                 # To compose a thousand jobs takes far longer than to ask.
-                overrides = list(config.hydra.overrides.task)
+                overrides = as_written(config.hydra.overrides.task)
                 refuse_at_once(self._runner, self._options, overrides)
 
     def launch(
