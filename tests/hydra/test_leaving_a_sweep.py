@@ -1,11 +1,15 @@
 """Leaving a sweep before it ends: detached from the beginning, or by Ctrl-C."""
 
+from typing import Any
+
 import pytest
 
 from tests.hydra import stand_in
 from tests.hydra.conftest import Lab
 from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
-from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
+from tmgg.experiment_utils.cloud.sweep import records
+from tmgg.hydra_plugins import tmgg_launcher
 
 
 def test_detach_submits_all_and_returns_with_the_run_ids(lab: Lab) -> None:
@@ -117,6 +121,80 @@ def test_a_second_ctrl_c_just_leaves(lab: Lab, monkeypatch: pytest.MonkeyPatch) 
 
     assert ended.code == 130
     assert "Traceback" not in ended.err
+
+
+def test_ctrl_c_before_anything_is_on_record_says_that_nothing_was_submitted(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "create_batch", _interrupt)
+
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "x=1,2,3")
+
+    assert ended.code == 130
+    assert ended.err.endswith("\ninterrupted; nothing was submitted\n")
+    assert not list((lab.folder / "slurm_outputs" / ".batches").iterdir())
+
+
+@pytest.mark.parametrize(
+    "place", ["parse_options", "look_ahead", "sweep_name"], ids=["setup", "checks", "folder"]
+)
+def test_ctrl_c_before_submission_is_told_without_a_traceback(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setattr(tmgg_launcher, place, _interrupt)
+
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "x=1,2,3")
+
+    assert (ended.code, ended.err) == (130, "\ninterrupted; nothing was submitted\n")
+
+
+def test_ctrl_c_in_a_detached_launch_tells_what_was_submitted(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spawn = stand_in.StandIn.spawn
+
+    def interrupted_at_second(
+        runner: stand_in.StandIn, request: TaskRequest, **options: Any
+    ) -> SpawnedTask:
+        if runner.requests:
+            raise KeyboardInterrupt
+        return spawn(runner, request, **options)
+
+    monkeypatch.setattr(stand_in.StandIn, "spawn", interrupted_at_second)
+    ended = lab.run(
+        *("-m", "hydra/launcher=tmgg_slurm", "hydra.launcher.detach=true", "x=1,2,3"),
+        f"+wait_for={lab.folder}/go",
+    )
+    lab.write("go", "")
+
+    (first,) = (str(request.run_id) for request in lab.slurm.requests)
+    assert ended.code == 130
+    assert "2 of 3 runs were not submitted yet" in ended.err
+    assert f"1 of 3 runs go on without this process\n  tmgg-jobs wait {first}\n" in ended.err
+    LocalRunner(LocalConfig(output_dir="slurm_outputs")).get_result(first)
+
+
+def test_what_nobody_can_tell_at_ctrl_c_is_said_not_to_be_known(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stand_in.StandIn, "spawn", _interrupt)
+
+    def unread(_runner: object, run_ids: list[str]) -> list[RunState]:
+        return [
+            RunState(run_id=run_id, status="pending", final=False, answered=False)
+            for run_id in run_ids
+        ]
+
+    monkeypatch.setattr(stand_in.StandIn, "poll", unread)
+    ended = lab.run("-m", "hydra/launcher=tmgg_slurm", "x=1,2")
+
+    assert ended.code == 130
+    assert "whether 2 of 2 runs were submitted is not known now\n  tmgg-jobs wait" in ended.err
+    assert "go on" not in ended.err
+
+
+def _interrupt(*_arguments: object, **_options: object) -> Any:
+    raise KeyboardInterrupt
 
 
 def test_hundreds_of_detached_runs_are_named_by_their_sweep(

@@ -8,6 +8,7 @@ import pytest
 
 import tmgg
 from tests.hydra.conftest import Lab
+from tmgg.cli import experiment
 
 HEAVY = ("torch", "ray", "modal", "pytorch_lightning", "numpy", "pandas", "rich.console")
 PROBE = """
@@ -62,3 +63,45 @@ def test_the_version_is_tmggs_and_hydras_is_beside_it(lab: Lab) -> None:
     ended = lab.run("--version", config=())
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == f"tmgg {tmgg.__version__} (Hydra {hydra.__version__})\n"
+
+
+INTERRUPTED = """
+import sys
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("hydra", "typer"):
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupts())
+from tmgg.cli import start
+start.{command}()
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("experiment", "nothing was submitted"), ("jobs", "that alone ends no run")],
+)
+def test_ctrl_c_while_the_command_loads_shows_no_traceback(command: str, words: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED.format(command=command)],
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stderr) == (130, f"\ninterrupted; {words}\n")
+
+
+def test_ctrl_c_while_a_single_run_is_composed_says_that_nothing_was_submitted(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_arguments: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "find_single_run", interrupt)
+    ended = lab.run("hydra/launcher=tmgg_slurm")
+
+    assert (ended.code, ended.err) == (130, "\ninterrupted; nothing was submitted\n")

@@ -33,6 +33,7 @@ def exit_with(error: BaseException) -> NoReturn:
     with the traceback of the user's own code, unless the report of a sweep has shown it.
     """
     if isinstance(error, KeyboardInterrupt):
+        sys.stderr.write("\ninterrupted\n")
         raise SystemExit(exit_codes.INTERRUPTED) from None
     if is_reported(error):
         raise SystemExit(exit_codes.FAILED) from None

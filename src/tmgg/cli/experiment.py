@@ -18,6 +18,7 @@ from tmgg.experiment_utils.compose import SEARCH_PATH
 from tmgg.hydra_plugins.dry_run import dry_run
 from tmgg.hydra_plugins.experiment import run_experiment
 from tmgg.hydra_plugins.launcher_options import withdraw_tables
+from tmgg.hydra_plugins.launching import interrupted_in_words
 from tmgg.hydra_plugins.shown_failures import words_instead
 
 CONFIG_NAME = "config"
@@ -33,7 +34,8 @@ def main() -> None:
             return
         given, dry = split_dry_run(sys.argv[1:])
         arguments = gather_overrides(given)
-        run = find_single_run(arguments, config_name=CONFIG_NAME)
+        with interrupted_in_words("nothing was submitted"):
+            run = find_single_run(arguments, config_name=CONFIG_NAME)
         if run is not None:
             with dry_run() if dry else contextlib.nullcontext():
                 submit(run)

@@ -101,7 +101,7 @@ def submit(run: SingleRun) -> None:
     if options.dry_run or is_dry_run():
         print_dry_run(runner, [request])
     elif options.detach:
-        detach(runner, request)
+        detach(runner, request, cancel=options.cancel_on_interrupt)
     else:
         _report(wait_for_run(runner, request, cancel=options.cancel_on_interrupt))
 

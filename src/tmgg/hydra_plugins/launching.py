@@ -5,7 +5,7 @@ import functools
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tmgg.console import exit_codes
@@ -13,14 +13,14 @@ from tmgg.console.live import LiveView
 from tmgg.console.progress import SweepProgress
 from tmgg.console.run_names import names_of_runs
 from tmgg.console.visible import visible
-from tmgg.errors import RunError, SubmissionError, TmggError
+from tmgg.errors import RunError, SubmissionError, TmggError, UnknownRunError
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import (
-    NOT_SUBMITTED,
     ExperimentResult,
     RunState,
     SpawnedTask,
     TaskRequest,
+    is_to_submit,
 )
 from tmgg.hydra_plugins import hydra_job
 from tmgg.hydra_plugins.launcher_options import LauncherOptions
@@ -56,22 +56,20 @@ def wait_for_sweep(
     folder: SweepFolder,
 ) -> list[ExperimentResult]:
     """Submit all as room appears and wait for the last."""
-    asked = requests
-    with _looking_up(runner, options):
-        requests = _matched(runner, requests, options)
-        run_ids = [str(request.run_id) for request in requests]
-        progress = SweepProgress(
-            total=len(requests),
-            ranking=options.ranking,
-            read_metrics=functools.partial(_metrics_so_far, runner),
-        )
+    asked, run_ids = requests, list[str]()
+    progress = SweepProgress(
+        total=len(asked),
+        ranking=options.ranking,
+        read_metrics=functools.partial(_metrics_so_far, runner),
+    )
+    with (
+        _interruptible(runner, run_ids, progress.seen, cancel=options.cancel_on_interrupt),
+        _looking_up(runner, options),
+    ):
+        requests = _matched(runner, asked, options)
+        run_ids += [str(request.run_id) for request in requests]
         view = LiveView(progress, titles={str(each.run_id): each.title for each in requests})
-        cancel = options.cancel_on_interrupt
-        with (
-            _noting(folder, runner, asked, requests, options),
-            _interruptible(runner, run_ids, progress.seen, cancel=cancel),
-            view,
-        ):
+        with _noting(folder, runner, asked, requests, options), view:
             return runner.run_sweep(
                 requests,
                 parallelism=options.parallelism,
@@ -94,9 +92,11 @@ def _metrics_so_far(runner: CloudRunner, run_id: str) -> Mapping[str, float]:
         return {}
 
 
-def detach(runner: CloudRunner, request: TaskRequest) -> SpawnedTask:
+def detach(runner: CloudRunner, request: TaskRequest, *, cancel: bool) -> SpawnedTask:
     """Submit one run and wait for nothing. Raises TmggError when it cannot be submitted."""
-    task = runner.spawn_experiment(request)
+    assert request.run_id is not None
+    with _interruptible(runner, [request.run_id], {}, cancel=cancel):
+        task = runner.spawn_experiment(request)
     _say_submitted(task)
     _say_how_to_come_back([task.run_id])
     return task
@@ -109,9 +109,13 @@ def detach_sweep(
     folder: SweepFolder,
 ) -> list[SpawnedTask | SubmissionError]:
     """Submit all and wait for none. One that the backend refuses does not stop the others."""
-    with _looking_up(runner, options):
-        asked = requests
-        requests = _matched(runner, requests, options)
+    asked, run_ids = requests, list[str]()
+    with (
+        _interruptible(runner, run_ids, {}, cancel=options.cancel_on_interrupt),
+        _looking_up(runner, options),
+    ):
+        requests = _matched(runner, asked, options)
+        run_ids += [str(request.run_id) for request in requests]
         with _noting(folder, runner, asked, requests, options):
             sweep = runner.spawn_sweep(
                 requests,
@@ -179,59 +183,116 @@ def _matched(
 
 
 @contextlib.contextmanager
+def interrupted_in_words(words: str) -> Iterator[None]:
+    """Turn Ctrl-C into these words, where nothing goes on that the user must know of."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say(f"\ninterrupted; {words}")
+        raise SystemExit(exit_codes.INTERRUPTED) from None
+
+
+@contextlib.contextmanager
 def _interruptible(
     runner: CloudRunner, run_ids: Sequence[str], seen: Mapping[str, RunState], *, cancel: bool
 ) -> Iterator[None]:
-    """Turn Ctrl-C into a word about what goes on and how to come back; a second one just leaves."""
+    """Turn Ctrl-C into a word about what goes on and how to come back; a second one just leaves.
+
+    `run_ids` and `seen` may fill meanwhile.
+    """
     try:
         yield
     except KeyboardInterrupt:
         with contextlib.suppress(KeyboardInterrupt):
-            _take_leave(runner, run_ids, seen, cancel=cancel)
+            _take_leave(_look_back(runner, run_ids, seen), runner, run_ids, cancel=cancel)
         raise SystemExit(exit_codes.INTERRUPTED) from None
 
 
 def _take_leave(
-    runner: CloudRunner, run_ids: Sequence[str], seen: Mapping[str, RunState], *, cancel: bool
+    found: "_LookBack", runner: CloudRunner, run_ids: Sequence[str], *, cancel: bool
 ) -> None:
+    if not found.is_any_on_record:
+        _say("\ninterrupted; nothing was submitted")
+        return
     _say("\ninterrupted")
-    submitted = _submitted(runner, run_ids, seen)
-    left = [run_id for run_id in submitted if run_id not in seen or not seen[run_id].final]
-    unsubmitted = len(run_ids) - len(submitted)
+    total, unsubmitted = len(run_ids), found.waiting_count + found.unrecorded_count
     if unsubmitted:
-        _say(f"{unsubmitted} of {len(run_ids)} runs were not submitted yet")
-    if cancel:
-        left = _cancel(runner, left)
+        _say(f"{unsubmitted} of {total} runs were not submitted yet")
+    left = _cancel(runner, found.under_way) if cancel and found.under_way else found.under_way
     if left:
-        _say(f"{len(left)} of {len(run_ids)} runs go on without this process")
+        _say(f"{len(left)} of {total} runs go on without this process")
         _say_how_to_come_back(left)
-    if unsubmitted and (names := _names(run_ids)):
+    if found.unknown:
+        _say(f"whether {len(found.unknown)} of {total} runs were submitted is not known now")
+        _say(f"  tmgg-jobs wait {_names(found.unknown)}    # finds out")
+    if found.waiting_count and (names := _names(run_ids)):
         _say(f"  tmgg-jobs retry {names}    # submits the rest, and what failed")
 
 
-def _submitted(
+@dataclass(kw_only=True, slots=True)
+class _LookBack:
+    """What became of the runs of a launch by the time it is interrupted."""
+
+    under_way: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    """Runs of which nobody can tell now whether the backend has them."""
+    ended_count: int = 0
+    waiting_count: int = 0
+    """Runs that are on record, their turn yet to come."""
+    unrecorded_count: int = 0
+
+    @property
+    def is_any_on_record(self) -> bool:
+        return bool(self.under_way or self.unknown or self.ended_count or self.waiting_count)
+
+    def note(self, state: RunState) -> None:
+        if state.final:
+            self.ended_count += 1
+        elif is_to_submit(state):
+            self.waiting_count += 1
+        elif _is_in(state):
+            self.under_way.append(state.run_id)
+        else:
+            self.unknown.append(state.run_id)
+
+
+def _look_back(
     runner: CloudRunner, run_ids: Sequence[str], seen: Mapping[str, RunState]
-) -> list[str]:
-    """The runs that are submitted, whatever the last look said."""
-    submitted = [run_id for run_id in run_ids if _is_in(seen.get(run_id))]
-    unsure = [run_id for run_id in run_ids if not _is_in(seen.get(run_id))]
-    return [*submitted, *(state.run_id for state in _known(runner, unsure) if _is_in(state))]
+) -> _LookBack:
+    """Looks again at those that were not submitted when they were last looked at."""
+    found = _LookBack()
+    known = [state for run_id in run_ids if (state := seen.get(run_id)) and _is_in(state)]
+    known_ids = {state.run_id for state in known}
+    unsure = [run_id for run_id in run_ids if run_id not in known_ids]
+    for state in known:
+        found.note(state)
+    try:
+        states = _known(runner, unsure)
+    except TmggError as error:
+        log.warning("%s", error)
+        found.unknown = unsure
+        return found
+    for state in states:
+        found.note(state)
+    found.unrecorded_count = len(unsure) - len(states)
+    return found
 
 
 def _known(runner: CloudRunner, run_ids: Sequence[str]) -> list[RunState]:
     """The states of those that are on record, which were written in this order."""
     try:
         return runner.poll(run_ids)  # one question for all
-    except RunError:
+    except UnknownRunError:
         states: list[RunState] = []
-        with contextlib.suppress(RunError):
+        with contextlib.suppress(UnknownRunError):
             for run_id in run_ids:
                 states += runner.poll([run_id])
         return states
 
 
-def _is_in(state: RunState | None) -> bool:
-    return state is not None and state.reason != NOT_SUBMITTED
+def _is_in(state: RunState) -> bool:
+    """Whether the backend has it, or had it."""
+    return state.final or state.status != "pending" or state.job_id is not None
 
 
 def _cancel(runner: CloudRunner, run_ids: Sequence[str]) -> list[str]:

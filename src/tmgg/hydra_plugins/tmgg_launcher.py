@@ -32,7 +32,12 @@ from tmgg.hydra_plugins import hydra_job, job_returns
 from tmgg.hydra_plugins.dry_run import is_dry_run, print_dry_run
 from tmgg.hydra_plugins.job_identity import experiment_of_own_app, identify_job
 from tmgg.hydra_plugins.launcher_options import LauncherOptions, parse_options
-from tmgg.hydra_plugins.launching import SweepFolder, detach_sweep, wait_for_sweep
+from tmgg.hydra_plugins.launching import (
+    SweepFolder,
+    detach_sweep,
+    interrupted_in_words,
+    wait_for_sweep,
+)
 from tmgg.hydra_plugins.looking_ahead import look_ahead, refuse_at_once
 from tmgg.hydra_plugins.resolving import (
     as_in_job,
@@ -80,6 +85,7 @@ class TmggLauncher(Launcher):
         self._rows: list[SweepRow] = []
         self._folders: list[tuple[str, str]] = []
         """The name of each job of all launches of the sweep, and where it writes."""
+        self._has_launched = False
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -92,7 +98,7 @@ class TmggLauncher(Launcher):
         self._hydra_context = hydra_context
         self._task_function = task_function
         self._config = config
-        with _as_hydra_error():
+        with _as_hydra_error(), self._before_submission():
             self._options = parse_options(self._given)
             self._runner = self._options.make_runner()
             # Before the sweeper makes it.
@@ -114,38 +120,62 @@ class TmggLauncher(Launcher):
         assert self._config is not None
         assert self._options is not None
         assert self._runner is not None
-        setup_globals()
-        configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
-        make_logs_visible()
         with _as_hydra_error():
-            try:
-                jobs = self._jobs(job_overrides, initial_job_idx)
-            finally:
-                gc.unfreeze()  # see `setup`
+            with self._before_submission():
+                jobs, usage = self._made_ready(job_overrides, initial_job_idx)
+                configs = [partial(self._compose, job) for job in jobs]
+                if self._options.dry_run or is_dry_run():
+                    return [job_returns.completed(config(), None) for config in configs]
+                folder = self._folder_of(jobs)
+                _log_launch(jobs, self._runner.backend, usage)
+                self._has_launched = True
             requests = [job.request for job in jobs]
-            configs = [partial(self._compose, job) for job in jobs]
-            if self._options.dry_run or is_dry_run():
-                print_dry_run(self._runner, requests, [job.title for job in jobs])
-                return [job_returns.completed(config(), None) for config in configs]
-            usage = look_ahead(
-                self._runner,
-                requests,
-                self._options,
-                imports=frozenset().union(*(job.imports for job in jobs)),
-            )
-            sweep_dir = Path(str(self._compose(jobs[0]).hydra.sweep.dir))
-            sweep_dir.mkdir(parents=True, exist_ok=True)
-            _log_launch(jobs, self._runner.backend, usage)
-            name = sweep_name(sweep_dir, str(self._config.hydra.job.name))
-            folder = SweepFolder(sweep_dir.absolute(), [job.folder for job in jobs], name)
             if self._options.detach:
                 spawned = detach_sweep(self._runner, requests, self._options, folder)
                 return job_returns.of_spawned(configs, spawned)
             results = wait_for_sweep(self._runner, requests, self._options, folder)
             # Before the table: what it warns of belongs above.
             returns = job_returns.of_results(configs, results, metric=self._options.metric)
-            are_failures_shown = self._report(jobs, results, sweep_dir)
+            are_failures_shown = self._report(jobs, results, folder.path)
             return silence_shown(returns, self._config) if are_failures_shown else returns
+
+    def _made_ready(
+        self, job_overrides: Sequence[Sequence[str]], first_number: int
+    ) -> "tuple[list[_Job], str]":
+        """The jobs, checked, and what they may use in a line; a dry run shows them."""
+        assert self._config is not None
+        assert self._options is not None
+        assert self._runner is not None
+        setup_globals()
+        configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
+        make_logs_visible()
+        try:
+            jobs = self._jobs(job_overrides, first_number)
+        finally:
+            gc.unfreeze()  # see `setup`
+        requests = [job.request for job in jobs]
+        if self._options.dry_run or is_dry_run():
+            print_dry_run(self._runner, requests, [job.title for job in jobs])
+            return jobs, ""
+        usage = look_ahead(
+            self._runner,
+            requests,
+            self._options,
+            imports=frozenset().union(*(job.imports for job in jobs)),
+        )
+        return jobs, usage
+
+    def _folder_of(self, jobs: "Sequence[_Job]") -> SweepFolder:
+        """Where the sweep writes; it is there from now on."""
+        assert self._config is not None
+        path = Path(str(self._compose(jobs[0]).hydra.sweep.dir))
+        path.mkdir(parents=True, exist_ok=True)
+        name = sweep_name(path, str(self._config.hydra.job.name))
+        return SweepFolder(path.absolute(), [job.folder for job in jobs], name)
+
+    def _before_submission(self) -> contextlib.AbstractContextManager[None]:
+        more = "more of this sweep " if self._has_launched else ""
+        return interrupted_in_words(f"nothing {more}was submitted")
 
     def _report(
         self, jobs: "Sequence[_Job]", results: Sequence[ExperimentResult], folder: Path

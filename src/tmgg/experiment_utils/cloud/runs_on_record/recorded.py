@@ -213,7 +213,15 @@ class RecordedRuns:
             self.finder.knows(RunPaths(folder, str(request.run_id)))
         record = self.submitter.new_record("", gpu_type=gpu_type)
         self._resume_lock.check()
-        wait_out(lambda: sweep_records.note_sweep(folder, record, plan, tasks), folder, self._clock)
+        try:
+            wait_out(
+                lambda: sweep_records.note_sweep(folder, record, plan, tasks), folder, self._clock
+            )
+        except BaseException:
+            # Whoever asks then, as after Ctrl-C, must not take them for runs that are hidden.
+            for request in new:
+                self.finder.forgets(str(request.run_id))
+            raise
         try:
             self._resume_lock.check()
         except LockLostError as error:

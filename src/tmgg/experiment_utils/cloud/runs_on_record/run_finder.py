@@ -23,6 +23,10 @@ class RunFinder:
         """Spare looking for a run; its record must name this backend."""
         self._found[paths.run_id] = paths
 
+    def forgets(self, run_id: str) -> None:
+        """Undo `knows`: it was not put on record after all, or that is not certain."""
+        self._found.pop(run_id, None)
+
     def known(self, run_id: str) -> RunPaths | None:
         """A run that was found before."""
         return self._found.get(run_id)

@@ -1,0 +1,33 @@
+"""Where both commands begin: what they load takes a moment, in which Ctrl-C may come, too.
+
+So this module loads nothing at its own import.
+"""
+
+import sys
+from typing import NoReturn
+
+_INTERRUPTED = 130
+"""As in `exit_codes`, which may not be loaded yet."""
+
+
+def experiment() -> None:
+    """Entry point of `tmgg-experiment`."""
+    try:
+        from tmgg.cli.experiment import main
+    except KeyboardInterrupt:
+        _leave("nothing was submitted")
+    main()
+
+
+def jobs() -> None:
+    """Entry point of `tmgg-jobs`."""
+    try:
+        from tmgg.cli.jobs import main
+    except KeyboardInterrupt:
+        _leave("that alone ends no run")
+    main()
+
+
+def _leave(words: str) -> NoReturn:
+    sys.stderr.write(f"\ninterrupted; {words}\n")
+    raise SystemExit(_INTERRUPTED) from None
