@@ -45,7 +45,7 @@ FolderOption = Annotated[
     typer.Option(
         "--folder",
         metavar="DIR",
-        help="Only runs in this folder, as ./slurm_outputs; may be repeated.",
+        help="Only runs in this folder, for example ./slurm_outputs; may be repeated.",
     ),
 ]
 JsonOption = Annotated[

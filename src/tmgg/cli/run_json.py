@@ -71,8 +71,5 @@ def unanswered(states: "Sequence[Found]") -> bool:
         or (isinstance(state, RunState) and not state.answered)
     ]
     if silent:
-        say(
-            f"no answer about {len(silent)} of {len(states)} runs; "
-            "what is shown of them is the last that is known"
-        )
+        say(f"no answer about {len(silent)} of {len(states)} runs; their last known state is shown")
     return bool(silent)

@@ -162,7 +162,7 @@ def put_setup(done: Setup) -> None:
             put(f"  {line.key}: {json.dumps(line.value)}    # {line.reason}".rstrip("# "))
     unknown = [line.key for line in done.lines if not line.is_known]
     if unknown:
-        put(f"for you to say, if at all: {', '.join(unknown)}")
+        put(f"for you to set, if needed: {', '.join(unknown)}")
     for what, why in facts.unanswered.items():
         put(f"not known: {what} ({why})")
     put(f"\nwritten: {done.file}")

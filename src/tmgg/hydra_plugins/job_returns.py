@@ -196,8 +196,8 @@ def _of_result(config: MakeConfig, result: ExperimentResult, opening: FirstOpeni
         return left
     if left is None and wanted is JobStatus.COMPLETED:
         log.warning(
-            "the return value of run %s is missing: its job could not write it, or it was removed. "
-            "The run's numbers stand in for it.",
+            "the return value of run %s is missing: its job could not write it, or it was "
+            "removed. The run's numbers replace it.",
             result.run_id,
         )
         return completed(config(), _from_metrics(result))

@@ -302,7 +302,9 @@ def _fields(backend: str) -> tuple["dataclasses.Field[Any]", ...]:
         return () if target is None else dataclasses.fields(_load(target))
     except (ImportError, AttributeError, TypeError) as error:
         # Every Hydra app of the environment comes by here; one bad package must not break them.
-        log.warning("the config class of the backend %s (%s) is no use: %s", backend, target, error)
+        log.warning(
+            "the config class of the backend %s (%s) cannot be used: %s", backend, target, error
+        )
         return ()
 
 

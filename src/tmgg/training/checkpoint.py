@@ -89,7 +89,7 @@ class BestCheckpoint(ModelCheckpoint):
         before = self._resume_from.with_name("best.ckpt")
         if not self._is_best_of(before, state_dict):
             log.warning(
-                "%s has not the best weights up to this step; best.ckpt begins anew", before
+                "%s does not have the best weights up to this step; best.ckpt begins anew", before
             )
             return
         here = Path(self.dirpath) / before.name

@@ -123,14 +123,14 @@ def test_what_is_no_number_is_named_once(caplog: pytest.LogCaptureFixture) -> No
     with caplog.at_level(logging.WARNING):
         assert metrics_of(returned) == {"loss": 1.0}
     assert [each.getMessage() for each in caplog.records] == [
-        "2 values are no numbers: model, hist"
+        "2 values are not numbers: model, hist"
     ]
 
 
 def test_of_many_that_are_no_numbers_the_first_are_named(caplog: pytest.LogCaptureFixture) -> None:
     name_no_numbers({f"v{index}": None for index in range(12)})
     (text,) = caplog.messages
-    assert text.startswith("12 values are no numbers: v0, v1,")
+    assert text.startswith("12 values are not numbers: v0, v1,")
     assert text.endswith("v9 and 2 more")
 
 
@@ -172,7 +172,7 @@ def test_of_values_with_one_name_the_first_is_kept_and_the_others_are_named(
         assert metrics_of(returned) == {"a.b.c": 1, "1": 3}
         assert check_returned({"a": {"b": 1}, "a.b": 2}).metrics == {"a.b": 1}
     assert caplog.messages == [
-        "1 value is no number: d",
+        "1 value is not a number: d",
         "other values have these names, and were kept instead: a.b.c, 1",
         "other values have these names, and were kept instead: a.b",
     ]
@@ -183,11 +183,11 @@ def test_what_is_nested_without_end_costs_only_itself(caplog: pytest.LogCaptureF
     for _ in range(2000):
         deep = {"d": deep}
     assert metrics_of({"loss": 1, "deep": deep}) == {"loss": 1}
-    assert "1 value is no number: deep.d.d" in caplog.text
+    assert "1 value is not a number: deep.d.d" in caplog.text
 
 
 def test_a_name_with_line_breaks_makes_one_line_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     name_no_numbers({"a\nb": None})
-    assert caplog.messages == ["1 value is no number: a\\nb"]
+    assert caplog.messages == ["1 value is not a number: a\\nb"]

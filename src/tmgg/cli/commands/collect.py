@@ -17,7 +17,7 @@ SortOption = Annotated[
     typer.Option("--sort", metavar="METRIC", help="Show the run with the best METRIC first."),
 ]
 MaxOption = Annotated[
-    bool, typer.Option("--max", help="The greatest METRIC is the best, not the least.")
+    bool, typer.Option("--max", help="The greatest METRIC is the best, not the smallest.")
 ]
 SaveOption = Annotated[
     Path | None,
@@ -131,7 +131,7 @@ def _put_results(
         choice = choose(shown, wanted, others)
         shown = choice.columns
         if choice.absent:
-            say(f"left out, as there is no such column: {', '.join(choice.absent)}")
+            say(f"left out, because there is no such column: {', '.join(choice.absent)}")
     more = len(all_names) - len(names)
     if line := put_runs(shown, how="--columns NAME,... shows them", more_metrics=more):
         say(line)

@@ -19,9 +19,7 @@ def doctor(
     ] = True,
     start: Annotated[
         bool,
-        typer.Option(
-            "--start/--no-start", help="Whether the second of them starts Ray, or the ranks."
-        ),
+        typer.Option("--start/--no-start", help="Whether a second job starts Ray, or the ranks."),
     ] = True,
     timeout: Annotated[
         str, typer.Option(metavar="TIME", help="How long to wait for each job (90s, 10m).")

@@ -18,9 +18,10 @@ def gc(
         str, typer.Option(metavar="TIME", help="Only runs that ended longer ago (12h, 30d, 8w).")
     ] = "30d",
     with_output: Annotated[
-        bool, typer.Option("--with-output", help="Also the experiments' own files: checkpoints.")
+        bool,
+        typer.Option("--with-output", help="Also the experiments' own files, such as checkpoints."),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     folder: FolderOption = None,
     as_json: JsonOption = False,

@@ -19,7 +19,12 @@ def logs(
     run: RunArgument,
     *,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the run ends; Ctrl-C just stops.")
+        bool,
+        typer.Option(
+            "--follow",
+            "-f",
+            help="Follow the log until the run ends; Ctrl-C ends only the command.",
+        ),
     ] = False,
     stderr: Annotated[bool, typer.Option("--stderr", help="The job's stderr.")] = False,
     lines: Annotated[
@@ -27,7 +32,9 @@ def logs(
     ] = None,
     rank: Annotated[
         int | None,
-        typer.Option("--rank", min=0, help="What this rank printed, of a run of several ranks."),
+        typer.Option(
+            "--rank", min=0, help="What this rank printed (for a run with several ranks)."
+        ),
     ] = None,
     folder: FolderOption = None,
 ) -> None:

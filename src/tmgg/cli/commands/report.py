@@ -32,11 +32,11 @@ SortOption = Annotated[
     typer.Option(
         "--sort",
         metavar="METRIC",
-        help="The objective; without it that of the launch, else val_loss.",
+        help="The objective; the default is the launch's metric, else val_loss.",
     ),
 ]
 MaxOption = Annotated[
-    bool, typer.Option("--max", help="The greatest METRIC is the best, not the least.")
+    bool, typer.Option("--max", help="The greatest METRIC is the best, not the smallest.")
 ]
 
 

@@ -16,8 +16,8 @@ def retry(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Another option for the next attempt, by the launcher's name for it, as in "
-            "slurm_mem_per_cpu=8GB; may be repeated.",
+            help="Another option for the next attempt, with the launcher's name for it, for "
+            "example slurm_mem_per_cpu=8GB; may be repeated.",
         ),
     ] = None,
     folder: FolderOption = None,

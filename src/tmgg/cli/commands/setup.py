@@ -13,7 +13,7 @@ def setup(
         list[str] | None,
         typer.Argument(
             metavar="slurm_x=value",
-            help="Launcher options that are settled, as in slurm_account=physics.",
+            help="Launcher options that setup must not vary, for example slurm_account=physics.",
         ),
     ] = None,
     *,

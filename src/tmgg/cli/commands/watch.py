@@ -10,7 +10,7 @@ WatchedArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="RUN",
-        help="As for `wait`. Without it: all that goes on now, else what was submitted last.",
+        help="As for `wait`. Without it: all runs that go on, or else what was submitted last.",
         autocompletion=complete_run,
     ),
 ]

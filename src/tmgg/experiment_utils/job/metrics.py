@@ -84,9 +84,9 @@ def check_returned(returned: object, *, bare_name: str = BARE_NAME) -> Returned:
 def name_no_numbers(no_numbers: Mapping[str, object]) -> None:
     """One line in the log that names them all, the first ten at least."""
     if len(no_numbers) == 1:
-        log.warning("1 value is no number: %s", _listed(list(no_numbers)))
+        log.warning("1 value is not a number: %s", _listed(list(no_numbers)))
     elif no_numbers:
-        log.warning("%d values are no numbers: %s", len(no_numbers), _listed(list(no_numbers)))
+        log.warning("%d values are not numbers: %s", len(no_numbers), _listed(list(no_numbers)))
 
 
 def name_lost(names: Sequence[str]) -> None:

@@ -88,7 +88,8 @@ class _Teller:
         if not self._has_warned:
             self._has_warned = True
             log.warning(
-                "the run is to stop, and nothing in the experiment handles %s: it is not sent",
+                "the run was asked to stop, but the experiment has no handler for %s, so it is "
+                "not sent",
                 self._number.name,
             )
 

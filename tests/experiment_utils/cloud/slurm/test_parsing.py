@@ -214,7 +214,7 @@ def test_an_answer_of_squeue_that_is_cut_is_no_answer(size: int) -> None:
 def test_what_is_no_number_is_not_zero_and_said(caplog: pytest.LogCaptureFixture) -> None:
     (entry,) = parse_queue(HEADER + "1|1|RUNNING|None|many|0|N/A|node1|N/A|alice|(null)|\n")
     assert (entry.restarts, entry.user_id) == (None, None)
-    assert "restart count of job 1 is no number: 'many'" in caplog.text
+    assert "restart count of job 1 is not a number: 'many'" in caplog.text
 
 
 def test_the_second_line_of_somebodys_comment_is_no_cut_row() -> None:

@@ -158,7 +158,7 @@ def view_process(job_id: str) -> JobView | None:
     try:
         pid = _live_pid(job_id)
     except OSError as error:
-        log.warning("whether process %s lives cannot be told now: %s", job_id, error)
+        log.warning("cannot find out whether process %s is alive: %s", job_id, error)
         return None
     if pid is not None and is_waiting(pid):
         reason = "waiting for CPUs or GPUs of this machine"

@@ -166,7 +166,7 @@ class ModalCalls:
             try:
                 started = await Claims(self._environment).has_started(call_id)
             except sdk_errors() as error:
-                log.warning("Modal does not tell whether %s has begun: %s", call_id, error)
+                log.warning("Modal does not say whether %s has begun: %s", call_id, error)
                 return None
             if not started:
                 return JobView(phase="pending", state="PENDING", reason="in Modal's queue")

@@ -43,7 +43,10 @@ def view_of(job: dict[str, Any] | None, *, restarts: int = 0) -> JobView:
         return JobView(phase="unknown")
     status = str(job.get("status"))
     if status not in _PHASES:
-        log.warning("Ray says %s of a job, which TMGG does not know; taken for running", status)
+        log.warning(
+            "Ray reports the job state %s, which TMGG does not know; the job counts as running",
+            status,
+        )
     code = job.get("driver_exit_code")
     return JobView(
         phase=_PHASES.get(status, "running"),

@@ -290,7 +290,7 @@ def _with_steps(entry: AccountingEntry, rows: list[list[str]]) -> AccountingEntr
 def _count(text: str, *, what: str) -> int | None:
     if text.isascii() and text.isdigit() and len(text) < 11:
         return int(text)
-    log.warning("Slurm's %s is no number: %.100r; it is not counted as 0", what, text)
+    log.warning("Slurm's %s is not a number: %.100r; it does not count as 0", what, text)
     return None
 
 

@@ -79,5 +79,5 @@ def meaning_of(state: str) -> StateMeaning:
         return found
     if state not in _told:
         _told.add(state)
-        log.warning("Slurm reports the job state %r, which TMGG does not know; waiting on", state)
+        log.warning("Slurm reports the job state %r, which TMGG does not know; TMGG waits", state)
     return _RUNNING

@@ -293,7 +293,7 @@ class Sweep:
         try:
             self._runs.cancel_all(self._watch.pending_ids, why=why)
         except (TmggError, OSError) as error:
-            log.warning("%s, but what waits in the queue could not be cancelled: %s", why, error)
+            log.warning("%s, but the runs in the queue could not be cancelled: %s", why, error)
 
 
 def prepare_sweep(
