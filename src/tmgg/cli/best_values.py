@@ -1,4 +1,4 @@
-"""The best value of sweeps' objectives, remembered so that results need not be read each time.
+"""The best value of each sweep, cached so that results need not be read each time.
 
 For display only, as `list_cache`, and as closed. An entry counts while the same runs
 have completed.

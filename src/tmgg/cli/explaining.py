@@ -1,4 +1,4 @@
-"""Why a run stands as it does: the backend's reasons in plain words, the logs' telling lines."""
+"""Why a run is pending or failed: the backend's reasons in plain words, and lines of its logs."""
 
 import time
 from collections.abc import Mapping

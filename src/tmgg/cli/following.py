@@ -1,4 +1,4 @@
-"""A log as it grows, until its run has ended."""
+"""Follows a log as it grows, until its run has ended."""
 
 import codecs
 import sys

@@ -1,4 +1,4 @@
-"""What `tmgg-jobs list` saw of runs that ended, so that thousands need not be read each time.
+"""Caches what `tmgg-jobs list` read of runs that ended, so that it need not read them each time.
 
 For display only: nothing is decided by it. An entry counts while the run's folder, its record and
 its verdict are the very files that were read (inode and change time), so a retry, a `gc` or an edit

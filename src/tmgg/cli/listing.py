@@ -1,4 +1,4 @@
-"""The runs that `tmgg-jobs list` shows, each with how it stands, and what it could not see."""
+"""The runs that `tmgg-jobs list` shows, each with its status, and what could not be read."""
 
 import contextlib
 import gc

@@ -1,4 +1,4 @@
-"""What a text may mean that somebody typed for a run or a sweep. The one place that decides it.
+"""Decides which runs a user means by a text for a run or a sweep. The only place that does.
 
 From the surest to the least sure: the whole id of a sweep or a run; `last`; the beginning of run
 ids, a job id, the name of a sweep; a part of run ids. What is not sure must have one meaning.

@@ -1,4 +1,4 @@
-"""Runs that `tmgg-jobs retry` was asked for, and that others submit or remove meanwhile."""
+"""Runs of `tmgg-jobs retry` that another process submits or removes at the same time."""
 
 from collections.abc import Sequence
 

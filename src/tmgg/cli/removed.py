@@ -1,4 +1,4 @@
-"""Runs that a command cannot use: removed meanwhile, or their records are damaged.
+"""Runs that a command cannot use, because they were removed or their records are damaged.
 
 The command names them and goes on with the others.
 """

@@ -1,4 +1,4 @@
-"""All there is to tell about one run, as `tmgg-jobs show --json` prints it."""
+"""All that is known about one run, as `tmgg-jobs show --json` prints it."""
 
 from pathlib import Path
 from typing import Any

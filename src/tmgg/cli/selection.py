@@ -1,4 +1,4 @@
-"""From what was typed to the runs it means; `meanings` has the rules."""
+"""Finds the runs that the arguments of a command name; `meanings` has the rules."""
 
 import contextlib
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""How several runs of a sweep stand, for `show`, `explain` and `logs`."""
+"""The status of several runs of a sweep, for `show`, `explain` and `logs`."""
 
 from collections import Counter
 from collections.abc import Sequence

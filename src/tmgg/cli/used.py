@@ -1,4 +1,4 @@
-"""What a run used, as `show` and `explain` tell it."""
+"""What a run used, as `show` and `explain` print it."""
 
 from dataclasses import replace
 from typing import Any

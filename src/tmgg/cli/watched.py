@@ -1,4 +1,4 @@
-"""The runs that somebody wants to see who names none."""
+"""Chooses the runs that `watch` shows if the user names none."""
 
 from collections.abc import Sequence
 from pathlib import Path

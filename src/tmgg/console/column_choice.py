@@ -1,4 +1,4 @@
-"""Names of columns that tell them apart, and which columns somebody means by names. Pure."""
+"""Short names of columns that differ, and the columns that a user means by names. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence

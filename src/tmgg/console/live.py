@@ -1,4 +1,4 @@
-"""How runs are getting on while somebody waits: a few lines that change, or one per change."""
+"""Shows the progress of runs during a wait: a few lines that change, or one line per change."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

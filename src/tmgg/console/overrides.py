@@ -1,4 +1,4 @@
-"""In what the runs of a sweep differ: the overrides in their titles, one by one."""
+"""How the runs of a sweep differ: the overrides in their titles, one by one."""
 
 import re
 from collections.abc import Hashable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""How long runs take and how many go on at once, as far as somebody saw it; so what is left.
+"""Estimates the time left from how long runs took and how many run at once.
 
 The time left is shown only where it can be known: at least two runs began and ended while they were
 watched, and some are going on. It assumes that the others take as long as those did, and that as

@@ -1,4 +1,4 @@
-"""Tables that cut nothing: where there is no room they leave columns out, and that is said."""
+"""Tables that cut no value: columns that do not fit are left out, and a line names them."""
 
 import sys
 from collections.abc import Callable, Sequence

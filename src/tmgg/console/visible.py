@@ -1,4 +1,4 @@
-"""Text of others, made safe to print: what would act on a terminal is shown instead.
+"""Makes foreign text safe to print: characters that would act on a terminal are shown as text.
 
 Exceptions, logs, overrides, host names and Slurm's words come from anywhere. An escape sequence in
 them could recolour, move, retitle or paste into the reader's terminal.

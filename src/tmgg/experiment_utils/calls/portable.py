@@ -1,4 +1,4 @@
-"""Pickles that the script which submitted the job opens with its own classes, others with copies.
+"""Pickles that the submitting script opens with its own classes, and others with copies.
 
 In the script `isinstance` holds and `except` catches. Another process, for example a notebook that
 comes back to the run, has no such classes, or others of the same names.

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, on local disks and on NFS.
+"""Files that are either complete or absent, on local disks and on NFS.
 
 Every record is written to a temporary name in the same folder, fsynced and renamed, so no reader
 sees half a file and no crash leaves one (rename(2): atomic within a file system; NFS version 3 and

@@ -1,4 +1,4 @@
-"""A file system that does not answer has said nothing: what it hides is neither there nor gone.
+"""Errors of a file system that does not answer; nothing is concluded from them.
 
 Network file systems fail for seconds or minutes: a server restarts (ESTALE, EIO), a mount is not
 there yet (ENOENT of a folder that was), rights are being changed (EACCES). Whoever reads records

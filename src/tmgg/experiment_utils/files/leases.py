@@ -1,4 +1,4 @@
-"""Whether whoever launches runs is still at work, across hosts, containers and PID namespaces.
+"""Whether a launcher is still at work, across hosts, containers and PID namespaces.
 
 A launcher renews the time of its intent every `RENEW_S`, in a thread, so a long sbatch or a long
 composition does not lose the lease. Another process compares that time with the time of a file that

@@ -1,4 +1,4 @@
-"""What a job leaves is written again while the file system fails, for as long as outages last.
+"""Writes the files that a job leaves again while the file system fails, for a bounded time.
 
 What is left unwritten in the end costs only itself: whoever writes says what that means.
 """

@@ -1,4 +1,4 @@
-"""Looking for files so that "it is not there" is never taken from "nobody could look".
+"""Looks for files; a file that could not be looked for does not count as missing.
 
 `Path.exists`, `is_file`, `is_dir`, `glob` and `os.access` answer no when the file system does not
 answer (which errors they pass on differs between Python versions). Whoever acts on what is not

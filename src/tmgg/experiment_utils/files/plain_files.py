@@ -1,4 +1,4 @@
-"""Reading what others may have written, logs above all: only plain files, and only so much of them.
+"""Reads files that others may have written, above all logs: plain files only, up to a limit.
 
 A pipe in a log's place would block whoever opens it, `/dev/zero` fill its memory.
 """

@@ -1,4 +1,4 @@
-"""TMGG's own clocks in a job, whatever the task makes of the module `time`.
+"""TMGG's own clocks in a job, which a task cannot replace through the module `time`.
 
 Tests and libraries, freezegun among them, replace `time.time` in every module that names it. What
 a `partial` holds they do not find.

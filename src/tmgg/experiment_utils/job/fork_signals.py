@@ -1,4 +1,4 @@
-"""A handler of this process's own that forked children do not inherit.
+"""A signal handler of this process that forked children do not inherit.
 
 A signal that reaches a child before Python has made it a process of its own is forgotten where a
 handler written in Python is in place; without one it would end the child. A pool that ends a worker

@@ -1,4 +1,4 @@
-"""What a task has closed or taken away of its own process is there again for what TMGG still does.
+"""Restores what a task has closed or removed of its own process and TMGG still needs.
 
 A program that is alone in its process may close its output at its end; here its value is yet to be
 sent. Only what cannot be used is replaced: a log file in the place of `sys.stdout` stays.

@@ -1,4 +1,4 @@
-"""CPUs and GPUs of this machine, kept for one local run each, whoever of the user's processes asks.
+"""Reserves CPUs and GPUs of this machine for local runs, across all processes of the user.
 
 Each is a file that its run has locked. The kernel takes the lock away with the process, so nothing
 is left booked, and no process need look after it.

@@ -1,4 +1,4 @@
-"""Whether the Ray of this machine has something to do, also when its dashboard tells no more."""
+"""Whether the Ray of this machine has work, also when its dashboard does not answer."""
 
 import contextlib
 import time

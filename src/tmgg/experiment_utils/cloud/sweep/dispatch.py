@@ -1,4 +1,4 @@
-"""From the runs of a sweep that wait to the backend: how many at once, and in what form."""
+"""Gives the waiting runs of a sweep to the backend: how many at once, and in which form."""
 
 import logging
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""A sweep on its way: submit as room appears, collect as runs end, do what the policy says.
+"""Drives a sweep: submits when there is room, collects when runs end, does what the policy says.
 
 The modes differ in their dispatcher only; waiting, retries, and stopping after failures are here,
 once.

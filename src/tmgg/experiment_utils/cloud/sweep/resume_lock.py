@@ -1,4 +1,4 @@
-"""Of those who resume runs of one folder, one at a time looks them up and puts new ones on record.
+"""The lock under which processes that resume in one folder look up and record runs in turn.
 
 Two that looked at the same moment would both find a config missing, and both run it.
 """

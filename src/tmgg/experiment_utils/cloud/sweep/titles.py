@@ -1,4 +1,4 @@
-"""In what the runs of a sweep from Python differ: the keys of their configs that vary. Pure."""
+"""How the runs of a sweep from Python differ: the keys of their configs that vary. Pure."""
 
 import hashlib
 import json

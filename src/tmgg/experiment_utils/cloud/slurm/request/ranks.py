@@ -1,4 +1,4 @@
-"""What cannot go together with several processes of an experiment on each node."""
+"""Refuses options that do not fit several processes of an experiment on each node."""
 
 from tmgg.errors import ConfigError
 

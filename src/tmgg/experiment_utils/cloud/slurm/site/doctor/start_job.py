@@ -1,4 +1,4 @@
-"""The doctor's second job: does a run with these very options start? Its record goes if it does."""
+"""The doctor's second job: does a run with these options start? Its record goes if it does."""
 
 from collections.abc import Sequence
 from dataclasses import replace
