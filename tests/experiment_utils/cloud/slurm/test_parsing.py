@@ -217,6 +217,17 @@ def test_what_is_no_number_is_not_zero_and_said(caplog: pytest.LogCaptureFixture
     assert "restart count of job 1 is not a number: 'many'" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("text", "user_id"), [("3000000000", 3000000000), ("-1294967296", 3000000000), ("-1", 2**32 - 1)]
+)
+def test_a_large_user_id_is_read_also_where_squeue_prints_it_as_negative(
+    text: str, user_id: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    (entry,) = parse_queue(HEADER + f"1|1|RUNNING|None|0|0|N/A|node1|N/A|{text}|(null)|\n")
+    assert entry.user_id == user_id
+    assert caplog.text == ""
+
+
 def test_the_second_line_of_somebodys_comment_is_no_cut_row() -> None:
     rows = "1|1|RUNNING|None|0|0|N/A|node1|N/A|5001|one\ntwo|\n"
     (entry,) = parse_queue(HEADER + rows)

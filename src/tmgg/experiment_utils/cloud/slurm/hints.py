@@ -5,8 +5,8 @@ from tmgg.experiment_utils.run_folder.failures import HintName
 SLURM_HINTS: dict[HintName, str] = {
     "out_of_memory": "Increase slurm_mem_per_cpu (for example 8GB or 16GB), ask for more CPUs per "
     "task, or reduce the batch size.",
-    "timeout": "Raise slurm_time_limit and timeout_seconds together; leave 10 to 15 minutes of the "
-    "time limit for Ray to start on 4 or more nodes.",
+    "timeout": "Raise slurm_time_limit and timeout_seconds together. Where the run starts Ray on 4 "
+    "or more nodes, add 10 to 15 minutes to slurm_time_limit for that.",
     "preempted": "Submit again (tmgg-jobs retry), use a partition that does not preempt, or let "
     "Slurm requeue with slurm_requeue=true.",
     "node_fail": "A node died; nothing is wrong with the experiment. Submit again (tmgg-jobs "

@@ -275,7 +275,7 @@ def _queue_entry(line: str) -> QueueEntry | None:
         start_time=_known(start),
         nodes=_known(nodes),
         submit_time=_known(submitted),
-        user_id=_count(user, what=f"user of job {job_id}"),
+        user_id=_parse_user_id(user, job_id=job_id),
         comment=_known(comment.rstrip(QUEUE_SEPARATOR)),
     )
 
@@ -285,6 +285,13 @@ def _with_steps(entry: AccountingEntry, rows: list[list[str]]) -> AccountingEntr
     # 0:125 is how Slurm marks an out-of-memory kill in exit codes.
     memory = any("OUT_OF_ME" in row[2] or "0:125" in (row[3], row[4]) for row in rows)
     return replace(entry, step_states=states, out_of_memory=memory)
+
+
+def _parse_user_id(text: str, *, job_id: str) -> int | None:
+    """Up to Slurm 23 squeue prints the 32 bits of an id above 2^31 as a negative number."""
+    is_wrapped = re.fullmatch(r"-[0-9]{1,10}", text, re.ASCII) is not None
+    unsigned = str(int(text) % 2**32) if is_wrapped else text
+    return _count(unsigned, what=f"user of job {job_id}")
 
 
 def _count(text: str, *, what: str) -> int | None:
