@@ -347,3 +347,36 @@ def test_callbacks_and_resolvers_are_code_of_the_program(project: Project) -> No
     other = project.run("train.py", *RESUME, "x=1,2")
     assert project.values(other) == [10, 11]
     assert "2 differ from an earlier run in y" in other
+
+
+EDITING = """
+import importlib, pathlib
+import hydra
+
+@hydra.main(version_base="1.3", config_path=".", config_name="app")
+def main(cfg):
+    helper = importlib.import_module("helper")  # when the run begins, as instantiate() does
+    if cfg.x == 1:
+        pathlib.Path("helper.py").write_text("def factor():\\n    return 999\\n")
+    return {"y": cfg.x * helper.factor()}
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_a_module_edited_before_the_job_imported_it_is_the_code_of_the_result(
+    project: Project,
+) -> None:
+    project.write("a.py", EDITING)
+    first = project.run("a.py", *LOCAL, "x=1,2", "hydra.launcher.parallelism=1")
+    assert project.values(first) == [1, 1998]
+
+    with_the_edited = project.run("a.py", *RESUME, "x=1,2")
+    assert "1 was made by an earlier version of helper.py" in with_the_edited
+
+    project.write("helper.py", "def factor():\n    return 1\n")
+    with_the_first = project.run("a.py", *RESUME, "x=1,2", "hydra.launcher.dry_run=true")
+    assert "999" not in with_the_first
+    again = project.run("a.py", *RESUME, "hydra.launcher.rerun_changed_code=true", "x=1,2")
+    assert project.values(again) == [1, 2]

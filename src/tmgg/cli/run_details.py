@@ -80,6 +80,7 @@ def _result(last: SubmissionPaths, found: Found) -> dict[str, Any] | None:
         "duration_seconds": output.duration_seconds,
         "hostname": output.hostname,
         "changed_script": output.changed_script,
+        "changed_code": output.changed_code,
         "ray_nodes": output.ray_nodes,
     }
 

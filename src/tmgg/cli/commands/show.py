@@ -122,8 +122,8 @@ def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
     from tmgg.experiment_utils.cloud.judging.diagnosis import changed_words
 
     created = details["created_at"]
-    result = details["result"] or {"metrics": {}, "checkpoint_path": None, "changed_script": None}
-    script = result["changed_script"]
+    result = details["result"] or {"metrics": {}, "checkpoint_path": None}
+    edited = changed_words(result.get("changed_script"), result.get("changed_code", {}))
     metrics = [
         f"{visible_line(name)}={render_number(value)}"
         for name, value in list(result["metrics"].items())[:METRICS_OF_A_RUN_SHOWN]
@@ -146,7 +146,7 @@ def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
         ("note", details["note"] or ""),
         ("created", render_time(created) if created else ""),
         ("from", " ".join(filter(None, origin))),
-        ("script", visible_line(changed_words(script)) if script else ""),
+        ("code", visible_line(edited)),
         ("metrics", ", ".join(metrics)),
         ("checkpoint", visible_line(result["checkpoint_path"] or "")),
     ]

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tmgg.experiment_utils.identity.code_of_run import SHORT_HASH
 from tmgg.experiment_utils.identity.project_modules import ProjectModules
 from tmgg.experiment_utils.identity.source_code import Source, parse_names, read_source
 
 MOST_FILES = 1000
 _MOST_NAMED = 100
-_SHORT_HASH = 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,12 +103,12 @@ class ProgramCode:
 
 def _short(named: Mapping[str, str]) -> dict[str, str]:
     if len(named) <= _MOST_NAMED:
-        return {name: content[:_SHORT_HASH] for name, content in named.items()}
+        return {name: content[:SHORT_HASH] for name, content in named.items()}
     folders: dict[str, list[str]] = {}
     for name in sorted(named):
         folders.setdefault(f"{os.path.dirname(name) or '.'}/", []).append(f"{name}\0{named[name]}")  # noqa: PTH120 - no path of this machine
     return {
-        folder: hashlib.sha256("\0".join(held).encode()).hexdigest()[:_SHORT_HASH]
+        folder: hashlib.sha256("\0".join(held).encode()).hexdigest()[:SHORT_HASH]
         for folder, held in folders.items()
     }
 

@@ -106,6 +106,13 @@ def identity_of_task(target: str, config: JsonDict, payload: bytes | None = None
     )
 
 
+def has_same_code(one: Identity, other: Identity) -> bool:
+    """Whether two versions of a program's code are one, as far as both are known."""
+    if one.files and other.files:
+        return one.files == other.files
+    return one.source == other.source
+
+
 def load_identity(value: JsonDict | None, *, what: str) -> Identity | None:
     """The identity in a task's record; None where an older TMGG wrote it, or a newer one."""
     if value is None:

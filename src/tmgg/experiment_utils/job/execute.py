@@ -27,6 +27,7 @@ from tmgg.errors import (
 from tmgg.experiment_utils.error_text import bounded, text_of
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
 from tmgg.experiment_utils.files.leaving import leave
+from tmgg.experiment_utils.identity.code_of_run import changed_code, watch_code
 from tmgg.experiment_utils.job import gpu_variables, job_exit_codes
 from tmgg.experiment_utils.job.artifacts import UPLOAD_WITHIN_S, Upload, url_of
 from tmgg.experiment_utils.job.clock import Stopwatch
@@ -47,7 +48,12 @@ from tmgg.experiment_utils.job.stopping import TERMINATED, heeding_term, read_st
 from tmgg.experiment_utils.job.timeout import ExperimentTimeout, time_limit
 from tmgg.experiment_utils.program.main_module import changed_script
 from tmgg.experiment_utils.program.single import become
-from tmgg.experiment_utils.run_folder.attempts import fill_attempt, payload_path, task_of_attempt
+from tmgg.experiment_utils.run_folder.attempts import (
+    fill_attempt,
+    payload_path,
+    record_of,
+    task_of_attempt,
+)
 from tmgg.experiment_utils.run_folder.batch_index import fill_run_folder
 from tmgg.experiment_utils.run_folder.evidence_token import is_anothers, token_to_leave
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths, submission_paths
@@ -113,6 +119,7 @@ def _attempt(paths: SubmissionPaths, started: Stopwatch) -> TaskOutput:
     stage = "load"
     try:
         task = leave(lambda: _load(paths), paths.folder)
+        watch_code(task.identity, lambda: record_of(paths).created_at)
         stage = "ray"
         ray_nodes = connect_ray(namespace=_namespace(paths))
         stage = "load"
@@ -181,6 +188,7 @@ def _stamped(output: TaskOutput, paths: SubmissionPaths, started: Stopwatch) -> 
         job_id=os.environ.get("TMGG_JOB_ID"),
         hostname=socket.gethostname(),
         changed_script=changed_script(),
+        changed_code=changed_code(),
         started_at=started.at,
         completed_at=ended_at,
         duration_seconds=ended_at - started.at,

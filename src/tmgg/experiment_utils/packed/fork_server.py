@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tmgg.experiment_utils.identity.code_of_run import note_preloaded
 from tmgg.experiment_utils.packed.keeper import be_keeper
 from tmgg.experiment_utils.packed.run_order import Order
 from tmgg.experiment_utils.packed.run_process import set_oom_score
@@ -140,6 +141,7 @@ def preload(modules: Sequence[str]) -> None:
             getattr(importlib.import_module(name), "warm_up", _nothing)()
         except BaseException:  # the job-side top level: the experiments' own code
             traceback.print_exc()
+    note_preloaded()
 
 
 def _nothing() -> None:

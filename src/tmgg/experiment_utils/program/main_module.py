@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tmgg.errors import TaskError
+from tmgg.experiment_utils.identity.code_of_run import note_script
 from tmgg.experiment_utils.program.captured import Program, digest_of, find_spec
 from tmgg.experiment_utils.program.script import MAIN, Script
 from tmgg.experiment_utils.program.search_path import joined, search_path_here
@@ -72,6 +73,7 @@ def _new_main(program: Program) -> ModuleType:
 def _source_now(program: Program) -> bytes:
     """The script's file as it is now, as its imports are; else as it was."""
     assert program.script is not None
+    note_script(program.script)
     try:
         source = Path(program.script).read_bytes()
     except OSError as error:

@@ -111,6 +111,9 @@ class TaskOutput:
     changed_script: str | None = None
     """The user's script, where it was edited between submission and start; the run has the new one.
     None in older records."""
+    changed_code: dict[str, str] = field(default_factory=dict)
+    """Files of the program that were edited between submission and import: a short hash of what the
+    run had, by the names that its identity has for them. `?` where that is not known."""
     workers: list[Worker] = field(default_factory=list)
     """The processes of a distributed experiment; empty when it had but one."""
     started_at: float = 0.0

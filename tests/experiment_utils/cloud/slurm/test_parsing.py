@@ -218,7 +218,8 @@ def test_what_is_no_number_is_not_zero_and_said(caplog: pytest.LogCaptureFixture
 
 
 @pytest.mark.parametrize(
-    ("text", "user_id"), [("3000000000", 3000000000), ("-1294967296", 3000000000), ("-1", 2**32 - 1)]
+    ("text", "user_id"),
+    [("3000000000", 3000000000), ("-1294967296", 3000000000), ("-1", 2**32 - 1)],
 )
 def test_a_large_user_id_is_read_also_where_squeue_prints_it_as_negative(
     text: str, user_id: int, caplog: pytest.LogCaptureFixture

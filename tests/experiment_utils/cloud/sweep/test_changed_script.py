@@ -31,7 +31,10 @@ def edit():
 if __name__ == "__main__":
     main()
 """
-WORDS = "script.py was edited after the run was submitted; the run had it as it was at its start."
+WORDS = (
+    "script.py was edited after the run was submitted; the run had it as it was when "
+    "the job imported it."
+)
 
 
 def test_show_explain_and_the_hint_say_so(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 import re
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tmgg.experiment_utils.job.job_exit_codes import CANNOT_WRITE
 from tmgg.experiment_utils.run_folder.exit_record import ExitRecord
 from tmgg.experiment_utils.run_folder.failures import Failure, FailureKind, HintName, failure
 from tmgg.experiment_utils.run_folder.task import FILES, RESULT_PREFIX, TaskOutput
+from tmgg.experiment_utils.some_names import some_of
 
 EVIDENCE_LINES = 8
 _DIVERGED = "tmgg.errors.DivergedError"
@@ -97,8 +99,8 @@ _RAY = _pattern(
 def diagnose_output(output: TaskOutput) -> Failure:
     """Why an experiment failed that could still say so itself."""
     found = _diagnose_output(output)
-    if output.changed_script is not None:
-        found = replace(found, hint=f"{found.hint} {changed_words(output.changed_script)}")
+    if changed := changed_words(output.changed_script, output.changed_code):
+        found = replace(found, hint=f"{found.hint} {changed}")
     if not output.rank:
         return found
     # What the others print is not in the run's logs.
@@ -106,10 +108,18 @@ def diagnose_output(output: TaskOutput) -> Failure:
     return replace(found, message=f"{found.message}\n{log}")
 
 
-def changed_words(script: str) -> str:
-    """What to say of a run that had another script than the one that was submitted."""
+def changed_words(script: str | None, code: Mapping[str, str]) -> str:
+    """What to say of a run that had other code than what was submitted; empty for one that had not.
+
+    `script` and `code` are `changed_script` and `changed_code` of its result.
+    """
+    files = sorted(code) or ([] if script is None else [script])
+    if not files:
+        return ""
+    were, each = ("was", "it as it was") if len(files) == 1 else ("were", "each as it was")
     return (
-        f"{script} was edited after the run was submitted; the run had it as it was at its start."
+        f"{some_of(files)} {were} edited after the run was submitted; the run had {each} when the "
+        "job imported it."
     )
 
 

@@ -21,6 +21,7 @@ from tmgg.experiment_utils.identity.run_identity import (
     Identity,
     counted,
     differences,
+    has_same_code,
     identity_of_task,
     load_identity,
 )
@@ -30,8 +31,10 @@ from tmgg.experiment_utils.run_folder.attempts import (
     record_of,
     task_of_attempt,
 )
+from tmgg.experiment_utils.run_folder.evidence import read_result
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
 from tmgg.experiment_utils.run_folder.readable import is_closed_to_us
+from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 from tmgg.experiment_utils.run_folder.sweeps import (
     SweepRecord,
     load_sweep,
@@ -112,7 +115,7 @@ def match_earlier(
         run_id: _changed_code(asked, on_record[run_id])
         for each in matched
         if (run_id := str(each.run_id)) in on_record
-        and (asked := identity_of(each)).source != getattr(on_record[run_id], "source", None)
+        and not _is_same_code(asked := identity_of(each), on_record[run_id])
     }
     near, without = _nearest(output_dir, records, new, taken, existing)
     return Matching(
@@ -124,6 +127,10 @@ def match_earlier(
         near=near,
         without_identity=without,
     )
+
+
+def _is_same_code(asked: Identity, known: Identity | None) -> bool:
+    return asked.source is None if known is None else has_same_code(asked, known)
 
 
 def _changed_code(today: Identity, known: Identity | None) -> str:
@@ -228,12 +235,29 @@ def _paired(requests: Sequence[TaskRequest], matched: Sequence[str | None]) -> d
 
 
 def _on_record(output_dir: Path, run_ids: Collection[str]) -> dict[str, Identity | None]:
-    """What the newest attempt of each was; None where its record does not tell."""
+    """What the newest attempt of each was; None where its record does not tell.
+
+    With the code that the job had: its files may have been edited after the submission.
+    """
     found: dict[str, Identity | None] = {}
     for run_id in run_ids:
         task = _task(output_dir, run_id)
-        found[run_id] = None if task is None else load_identity(task.identity, what=run_id)
+        known = None if task is None else load_identity(task.identity, what=run_id)
+        if known is not None and (edited := _edited(RunPaths(output_dir, run_id))):
+            known = replace(known, files=known.files | edited)
+        found[run_id] = known
     return found
+
+
+def _edited(paths: RunPaths) -> dict[str, str]:
+    """See `TaskOutput.changed_code`; empty where there is no result of this run."""
+    try:
+        output, _problem = read_result(SubmissionFiles(newest_submission(paths)))
+    except (TmggError, OSError) as error:
+        if _may_be_seen_later(error, paths.folder):
+            raise
+        return {}
+    return {} if output is None else output.changed_code
 
 
 def _in_folder(request: TaskRequest, known: Identity | None) -> TaskRequest:

@@ -1,0 +1,172 @@
+"""Which version of the program's files this process has, beside the one that was submitted.
+
+Python reads a module when it is imported. A file that somebody edits while the run waits in the
+queue, or before the run imports it, changes what the run computes. So a job looks at the files that
+the run's identity names before it loads the program, and at each of them when it is imported.
+"""
+
+import functools
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+
+SHORT_HASH = 12
+"""Digits of a file's hash in the records."""
+UNKNOWN = "?"
+"""In place of a hash: the file was edited again after it was imported."""
+
+_Signature = tuple[int, int, int]
+_preloaded: dict[str, str] = {}
+"""A short hash of each file that the process imported from which this one was forked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    content: str
+    signature: _Signature
+
+
+class CodeOfRun:
+    """The files of one run's program. A finder of modules that finds none: it only takes notes."""
+
+    def __init__(
+        self, root: str, submitted: Mapping[str, str], submitted_at: Callable[[], float]
+    ) -> None:
+        """`submitted` has a short hash for each file, by its path from `root`, or for each folder.
+
+        `submitted_at` is asked for the Unix time of the submission where there are folders.
+        """
+        self._submitted = submitted
+        self._paths = {name: os.path.normpath(Path(root) / name) for name in submitted}
+        self._folders = {path: name for name, path in self._paths.items() if name[-1:] == "/"}
+        self._submitted_at = submitted_at() if self._folders else 0.0
+        found = {name: _read(path) for name, path in self._paths.items() if name[-1:] != "/"}
+        self._at_start = {name: version for name, version in found.items() if version is not None}
+        self._modules = {_module_of(name): name for name in self._at_start}
+        self._at_import: dict[str, _Signature] = {}
+
+    def find_spec(self, module: str, _path: object = None, _target: object = None) -> None:
+        """Called by the import system before it reads a module's file."""
+        if module in self._modules:
+            self._note_import(self._modules[module])
+
+    def note_script(self, script: str) -> None:
+        """The script's file is read now, which no finder sees."""
+        path = os.path.realpath(script)
+        for name in self._at_start:
+            if self._paths[name] == path:
+                self._note_import(name)
+
+    def _note_import(self, name: str) -> None:
+        signature = _signature(self._paths[name])
+        if signature is not None:
+            self._at_import.setdefault(name, signature)
+
+    def changed(self) -> dict[str, str]:
+        """For each file that is not as it was submitted: a short hash of what the run had of it.
+
+        Empty where the program was loaded from another place, such as a copy in a container.
+        """
+        loaded = _loaded_files()
+        if loaded.isdisjoint(self._paths[name] for name in self._at_start):
+            return self._changed_folders(loaded)
+        had = {name: self._version(name) for name in self._at_start}
+        return {name: version for name, version in had.items() if version != self._submitted[name]}
+
+    def _version(self, name: str) -> str:
+        path, start = self._paths[name], self._at_start[name]
+        imported = self._at_import.get(name)
+        if imported is None:
+            return _preloaded.get(path, start.content)
+        if imported == start.signature:
+            return start.content
+        now = _read(path)
+        return now.content if now is not None and now.signature == imported else UNKNOWN
+
+    def _changed_folders(self, loaded: frozenset[str]) -> dict[str, str]:
+        """Of a large project only folders are noted, so a newer file is all there is to see."""
+        newer = [path for path in loaded if self._folder_of(path) and self._is_newer(path)]
+        return {self._folder_of(path): UNKNOWN for path in newer}
+
+    def _folder_of(self, path: str) -> str:
+        return self._folders.get(str(Path(path).parent), "")
+
+    def _is_newer(self, path: str) -> bool:
+        signature = _signature(path)
+        return signature is not None and signature[0] / 1e9 > self._submitted_at
+
+
+_current: CodeOfRun | None = None
+
+
+def watch_code(identity: JsonDict | None, submitted_at: Callable[[], float]) -> None:
+    """Note the program's files as they are now, and as they are when they are imported."""
+    global _current
+    sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not _current]
+    files, root = (identity or {}).get("files"), (identity or {}).get("root")
+    is_known = isinstance(files, dict) and isinstance(root, str) and root != ""
+    _current = CodeOfRun(str(root), dict(files or {}), submitted_at) if is_known else None
+    if _current is not None:
+        sys.meta_path.insert(0, _current)
+
+
+def note_script(script: str) -> None:
+    """See `CodeOfRun.note_script`."""
+    if _current is not None:
+        _current.note_script(script)
+
+
+def changed_code() -> dict[str, str]:
+    """See `CodeOfRun.changed`; empty where nothing is known of the program's files."""
+    return {} if _current is None else _current.changed()
+
+
+def note_preloaded() -> None:
+    """Note the project's files that this process has imported, for the runs it will fork."""
+    # Takes milliseconds to import, and a run that is not forked never needs it.
+    from tmgg.experiment_utils.identity.project_modules import is_installed
+
+    for path in _loaded_files():
+        version = None if is_installed(Path(path)) else _read(path)
+        if version is not None:
+            _preloaded[path] = version.content
+
+
+def _module_of(name: str) -> str:
+    """`a/b.py` is `a.b`, and `a/__init__.py` is `a`."""
+    return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _loaded_files() -> frozenset[str]:
+    """The files of all imported modules, the script's too; links in their folders are resolved."""
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    split = [os.path.split(file) for file in files if isinstance(file, str)]
+    return frozenset(f"{_real_folder(folder)}/{name}" for folder, name in split)
+
+
+# Thousands of modules are in some hundred folders.
+_real_folder = functools.lru_cache(maxsize=4096)(os.path.realpath)
+
+
+def _read(path: str) -> _Version | None:
+    """None where it cannot be read: then the import fails, or the program is elsewhere."""
+    signature = _signature(path)
+    try:
+        content = Path(path).read_bytes()
+    except OSError:
+        return None
+    short_hash = hashlib.sha256(content).hexdigest()[:SHORT_HASH]
+    return None if signature is None else _Version(short_hash, signature)
+
+
+def _signature(path: str) -> _Signature | None:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
