@@ -1,5 +1,6 @@
 """`tmgg-jobs setup`: it learns what the site wants, and writes a launcher with a name."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import yaml
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import Jobs
+from tmgg.cli import setting_up
 from tmgg.cli.launcher_file import make_slurm_runner
 from tmgg.hydra_plugins.profiles import profile_file
 
@@ -204,3 +206,19 @@ def test_a_folder_that_others_may_write_is_not_searched(
     told = run_app(empty, "-m", "hydra/launcher=my_site")
     assert "Could not find 'hydra/launcher/my_site'" in told
     assert not slurm.jobs
+
+
+def test_a_home_without_room_is_named_with_the_file_and_the_way_out(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(file: Path, _data: bytes, **_mode: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+
+    monkeypatch.setattr(setting_up, "write_atomic", no_room)
+    done = tmgg_jobs("setup")
+    file = profile_file("my_site")
+    assert done.code == 2
+    assert f"{file} cannot be written: No space left on device" in done.err
+    assert f"Make room in {file.parent}" in done.err
+    assert "--output FILE" in done.err
+    assert not file.exists()

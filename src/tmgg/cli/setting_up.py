@@ -27,6 +27,7 @@ from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
 from tmgg.experiment_utils.files.atomic_file import write_atomic
 from tmgg.experiment_utils.files.looking import is_there
 from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
+from tmgg.experiment_utils.files.write_cures import cure_for
 from tmgg.hydra_plugins.launcher_options import split_options
 from tmgg.hydra_plugins.profile_text import render_profile
 from tmgg.hydra_plugins.profiles import profile_file
@@ -84,7 +85,14 @@ def set_up(overrides: Sequence[str], *, name: str, output: Path | None, force: b
 
     found = search(asks, alternatives(facts, first, given), attempt)
     lines = profile_lines(facts, first, found)
-    _write(file, render_profile(lines, header=_header(facts, found, name)), force=force)
+    try:
+        _write(file, render_profile(lines, header=_header(facts, found, name)), force=force)
+    except OSError as error:
+        cure = cure_for(error, file.parent)
+        raise ConfigError(
+            f"the launcher file {file} cannot be written: {error.strerror}. "
+            f"{cure + '. ' if cure else ''}Or write it elsewhere: --output FILE."
+        ) from error
     # Read back as every launch will: what was written is what is tried.
     written = runner_of(read_options(file, []), file)
     last = attempt(written.config)

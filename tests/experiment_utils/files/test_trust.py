@@ -274,6 +274,78 @@ print(json.dumps([result.status, result.failure.kind if result.failure else None
         assert as_user(user, code, folder, groups=[TEAM], team=MEMBERS) == ["failed", "user_error"]
 
 
+TEAM_RUN = """
+import json, os, sys
+os.environ["TMGG_RECORDS"] = "team"
+from tmgg.experiment_utils.cloud.local.config import LocalConfig
+from tmgg.experiment_utils.cloud.local.runner import LocalRunner
+from tmgg.errors import TmggError
+runner = LocalRunner(LocalConfig(output_dir=sys.argv[1]))
+
+def words(action):
+    try:
+        return action("r")
+    except TmggError as error:
+        return str(error)
+"""
+LAUNCH = """
+runner.spawn_experiment({"experiment": {"_target_": "math:sqrt"}}, run_id="r")
+print(json.dumps(runner.get_result("r").status))
+os.remove(sys.argv[1] + "/r/1/verdict.json")
+"""
+LOOK = """
+import io, logging
+logged = io.StringIO()
+logging.basicConfig(stream=logged)
+status = runner.poll(["r"])[0].status
+print(json.dumps([status, logged.getvalue(), words(runner.retry), words(runner.collect)]))
+"""
+
+
+def test_a_member_looks_at_the_run_of_another_and_is_told_what_is_hers_alone(
+    shared: Path,
+) -> None:
+    folder = folder_of(shared / "team", ALICE, mode=0o3770, group=TEAM)
+    launched = as_user(ALICE, TEAM_RUN + LAUNCH, folder, groups=[TEAM], team=MEMBERS)
+    assert launched == "failed"
+    status, logged, retry, collect = as_user(
+        BOB, TEAM_RUN + LOOK, folder, groups=[TEAM], team=MEMBERS
+    )
+    assert (status, logged) == ("failed", "")
+    assert f"is uid {ALICE}'s, and only uid {ALICE} can submit it again" in retry
+    assert f"only uid {ALICE} can collect it" in collect
+
+
+def test_an_output_folder_whose_records_another_keeps_closed_is_refused_with_the_recipe(
+    shared: Path,
+) -> None:
+    folder = folder_of(shared / "runs", ALICE, mode=0o775, group=TEAM)
+    folder_of(folder / ".sweeps", ALICE, mode=0o700)
+    code = """
+import json, sys
+from pathlib import Path
+from tmgg.errors import TmggError
+from tmgg.experiment_utils.run_folder.readable import reading
+try:
+    with reading(Path(sys.argv[1])):
+        list(Path(sys.argv[1], ".sweeps").iterdir())
+except TmggError as error:
+    print(json.dumps(str(error)))
+"""
+    told = as_user(BOB, code, folder, groups=[TEAM], team=MEMBERS)
+    assert f"{folder}/.sweeps belongs to uid {ALICE} and is closed to you" in told
+    assert "docs/security.md" in told
+
+
+def test_only_what_the_caller_can_do_is_offered(shared: Path) -> None:
+    own = folder_of(shared / "own", ALICE, mode=0o777)
+    assert f"chmod go-w {own}" in as_user(ALICE, PREPARE, own)
+    others = folder_of(shared / "others", BOB, mode=0o777)
+    told = as_user(ALICE, PREPARE, others)
+    assert "chmod" not in told
+    assert f"only uid {BOB} can change who may write in {others}" in told
+
+
 def test_a_name_in_the_team_that_nobody_has_is_an_error(shared: Path) -> None:
     record = file_of(folder_of(shared / "run", ALICE) / "run.json", ALICE)
     assert "nobody-here" in as_user(ALICE, READ, record, team="nobody-here")

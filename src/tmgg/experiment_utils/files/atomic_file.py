@@ -36,8 +36,10 @@ def write_atomic(path: Path, data: bytes, *, mode: int = OWNER_ONLY) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # of a disk that is full the system says only that
         raise
     _sync_folder(path.parent)
 

@@ -108,14 +108,22 @@ def note_foreign(error: ForeignFileError) -> None:
 
 def check_folder(folder: Path) -> None:
     """Raise ConfigError when strangers can write the folder, or replace one above it."""
-    problem = _chain_problem(str(folder), circle())
-    if problem is not None:
+    found = _chain_problem(str(folder), circle())
+    if found is not None:
+        problem, place = found
         raise ConfigError(
             f"output_dir {folder} is not safe: {problem}. Other users could replace files that "
-            "run there in your name. Nothing was submitted. Use a folder of your own, or remove "
-            "the right to write (chmod go-w), or set the sticky bit (chmod +t). If you trust "
-            f"these users, name them in {TEAM_VARIABLE} (docs/security.md)."
+            f"run there in your name. Nothing was submitted. Use a folder of your own{_mend(place)}"
+            f". If you trust these users, name them in {TEAM_VARIABLE} (docs/security.md)."
         )
+
+
+def _mend(place: str) -> str:
+    """What the caller can do about a folder that strangers may change, if she may."""
+    owner = Path(place).stat().st_uid
+    if owner == os.geteuid():
+        return f", or remove the right to write (chmod go-w {place}), or set the sticky bit (+t)"
+    return f"; only {user_name(owner)} can change who may write in {place}"
 
 
 def owner_of(path: Path) -> str | None:
@@ -125,6 +133,11 @@ def owner_of(path: Path) -> str | None:
     except OSError:
         return None
     return None if owner == os.geteuid() else user_name(owner)
+
+
+def may_write(folder: Path) -> bool:
+    """Whether the caller may make files in the folder, as far as its permissions say."""
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def user_name(uid: int) -> str:
@@ -242,14 +255,14 @@ def _look_at(folder: str, trusted: Circle) -> _Look:
     return look
 
 
-def _chain_problem(folder: str, trusted: Circle) -> str | None:
-    """What is wrong with a folder or one above it, links followed; None when nothing is."""
+def _chain_problem(folder: str, trusted: Circle) -> tuple[str, str] | None:
+    """What is wrong with a folder or one above it, links followed, and which; None for nothing."""
     for place in dict.fromkeys([*_upwards(folder), *_upwards(os.path.realpath(folder))]):
         # One that is not there yet will be this user's own, in one that is.
         with contextlib.suppress(FileNotFoundError):
             problem = _problem_of_folder(place, os.stat(place), trusted)  # noqa: PTH116
             if problem is not None:
-                return problem
+                return problem, place
     return None
 
 

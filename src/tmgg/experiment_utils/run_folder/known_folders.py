@@ -1,9 +1,22 @@
 """The folders in which this user has runs: a list in her home, for convenience and for caution."""
 
+import contextlib
+import fcntl
+import logging
 import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from tmgg.experiment_utils.files.atomic_file import write_atomic
 from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
+from tmgg.experiment_utils.files.write_cures import cure_for
+
+log = logging.getLogger(__name__)
+
+_LOCK_PATIENCE_S = 2.0
+_LOOK_AGAIN_S = 0.05
+_warned: set[Path] = set()
 
 
 def home_folder() -> Path:
@@ -17,17 +30,62 @@ def known_folders() -> list[Path]:
 
 
 def remember_folder(folder: Path) -> None:
-    """Add a folder to the list. Failing (a read-only home) only costs the convenience."""
+    """Add a folder to the list. Where that fails it costs the convenience, and says so once."""
     known = _list()
     if folder in _folders_in(known):
         return
     try:
         known.parent.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
-        # One write of one line: POSIX appends do not interleave.
-        with known.open("a") as stream:
-            stream.write(f"{folder}\n")
+        with _alone(known):
+            _add(known, os.fsencode(folder))
+    except OSError as error:
+        _warn_once(known, folder, error)
+
+
+def _add(known: Path, line: bytes) -> None:
+    """The whole list anew: what is appended to a disk that is full may be half a line."""
+    try:
+        before = known.read_bytes()
+    except FileNotFoundError:
+        before = b""
+    if before and not before.endswith(b"\n"):
+        before += b"\n"
+    write_atomic(known, before + line + b"\n")
+
+
+@contextlib.contextmanager
+def _alone(known: Path) -> Iterator[None]:
+    """Of two processes that add, one waits; not for long, where the file system has no locks."""
+    lock = os.open(known.with_name(f".{known.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        until = time.monotonic() + _LOCK_PATIENCE_S
+        while not _is_locked(lock) and time.monotonic() < until:
+            time.sleep(_LOOK_AGAIN_S)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _is_locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
     except OSError:
+        return True  # there are no locks here; it does without
+    return True
+
+
+def _warn_once(known: Path, folder: Path, error: OSError) -> None:
+    if known in _warned:
         return
+    _warned.add(known)
+    cure = cure_for(error, known.parent)
+    log.warning(
+        "the list of folders with runs %s cannot be written (%s), so tmgg-jobs finds the runs in "
+        "%s only from there, or with `--folder %s`. %sOr set TMGG_HOME to another folder.",
+        *(known, error.strerror, folder, folder, f"{cure}. " if cure else ""),
+    )
 
 
 def had_runs(output_dir: Path) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tmgg.errors import TmggError, UnreadableError
+from tmgg.errors import ConfigError, TmggError, UnreadableError
 from tmgg.experiment_utils.files.looking import is_there
 from tmgg.experiment_utils.run_folder.known_folders import known_folders
 from tmgg.experiment_utils.run_folder.paths import RunPaths
@@ -43,11 +43,24 @@ def reading(output_dir: Path) -> Iterator[None]:
     except TmggError:
         raise  # some are an OSError, too, and say more
     except OSError as error:
+        _refuse_closed(output_dir, error)
         raise UnreadableError(
             f"the runs in {output_dir} cannot be read now ({error}), so TMGG does not know which "
             "runs exist. Nothing was submitted. Try again when the folder answers (`ls -l` shows "
             "it)."
         ) from error
+
+
+def _refuse_closed(output_dir: Path, error: OSError) -> None:
+    """Raise ConfigError for what another user has not opened; without a cause, as none may pass."""
+    place = Path(error.filename) if isinstance(error.filename, str) else output_dir
+    owner = owner_who_closed(place, error)
+    if owner is not None:
+        raise ConfigError(
+            f"{place} belongs to {owner} and is closed to you, so TMGG does not know which runs "
+            f"are in {output_dir}. Nothing was submitted. Use another output_dir, or ask {owner} "
+            f"to make {output_dir} a team's folder (docs/security.md)."
+        ) from None
 
 
 def expect_known(output_dir: Path) -> None:

@@ -4,6 +4,7 @@ The decision itself is `verdict.py`'s; here is what it takes to reach it: whose 
 logs say, since when something is missing.
 """
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -34,6 +35,7 @@ from tmgg.experiment_utils.cloud.judging.verdict import (
 from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState
 from tmgg.experiment_utils.files.hiccups import Hiccups, expect_folder, is_there, may_pass
 from tmgg.experiment_utils.files.looking import look_anew
+from tmgg.experiment_utils.files.write_cures import cure_for
 from tmgg.experiment_utils.run_folder.attempt_log import read_attempt_log
 from tmgg.experiment_utils.run_folder.batch_index import (
     find_member,
@@ -48,6 +50,7 @@ from tmgg.experiment_utils.run_folder.evidence import (
 )
 from tmgg.experiment_utils.run_folder.exit_record import read_exit_record
 from tmgg.experiment_utils.run_folder.failures import Failure, failure, in_words_of
+from tmgg.experiment_utils.run_folder.owners import other_owner
 from tmgg.experiment_utils.run_folder.paths import BatchPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.removed_runs import is_removed, refuse_removed, removed_error
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
@@ -240,7 +243,7 @@ class Judge:
             save_verdict(submission, state, files.token)
         except (OSError, RecordError) as error:
             # Any other process reaches the same verdict from the same evidence.
-            log.warning("could not note the end of run %s: %s", state.run_id, error)
+            _warn_of_unnoted(submission, error)
         return state
 
     def _known_end(self, files: SubmissionFiles) -> RunState | None:
@@ -256,6 +259,17 @@ class Judge:
         if state.failure is None:
             return state
         return replace(state, failure=in_words_of(state.failure, self._backend.traits.hints))
+
+
+def _warn_of_unnoted(submission: SubmissionPaths, error: OSError | RecordError) -> None:
+    with contextlib.suppress(OSError):
+        if isinstance(error, PermissionError) and other_owner(submission) is not None:
+            return  # a run of the team's, whose owner notes its end herself
+    cure = cure_for(error, submission.folder) if isinstance(error, OSError) else ""
+    log.warning(
+        "could not note the end of run %s, which is looked up again each time: %s%s",
+        *(submission.name, error, f". {cure}." if cure else ""),
+    )
 
 
 def _refused(files: SubmissionFiles, why: Failure) -> RunState:

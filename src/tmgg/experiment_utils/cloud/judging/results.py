@@ -3,12 +3,13 @@
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from tmgg.errors import RecordError
+from tmgg.errors import RecordError, RunError
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState
 from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json, write_json
 from tmgg.experiment_utils.files.plain_files import read_beginning
 from tmgg.experiment_utils.run_folder.attempts import task_of_attempt
 from tmgg.experiment_utils.run_folder.failures import Failure
+from tmgg.experiment_utils.run_folder.owners import other_owner
 from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, SubmissionPaths
 from tmgg.experiment_utils.run_folder.phases import parse_phases, seconds_of_experiment
 from tmgg.experiment_utils.run_folder.records import as_time, parse_record
@@ -98,6 +99,20 @@ def read_seconds(submission: SubmissionPaths) -> float | None:
     return seconds_of_experiment(marks, ended_at=as_time(ended_at))
 
 
+def _config_of(submission: SubmissionPaths) -> JsonDict:
+    try:
+        return task_of_attempt(submission).config
+    except PermissionError as error:
+        owner = other_owner(submission)
+        if owner is None:
+            raise
+        raise RunError(
+            f"run {submission.name} is {owner}'s, and its config, which may hold secrets, is "
+            f"closed to you: only {owner} can collect it. tmgg-jobs show and logs work for you "
+            f"(docs/security.md)."
+        ) from error
+
+
 def make_result(
     submission: SubmissionPaths, state: RunState, output: TaskOutput | None
 ) -> ExperimentResult:
@@ -110,7 +125,7 @@ def make_result(
     why = state.failure
     return ExperimentResult(
         run_id=paths.run_id,
-        config=task_of_attempt(submission).config,
+        config=_config_of(submission),
         status="completed" if state.status == "completed" else "failed",
         metrics=output.metrics if output else {},
         checkpoint_path=output.checkpoint_path if output else None,

@@ -2,9 +2,11 @@
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from tmgg.errors import RecordError, RunExistsError, SubmissionError
 from tmgg.experiment_utils.files.looking import is_plain_file, is_there
+from tmgg.experiment_utils.files.write_cures import cure_for
 from tmgg.experiment_utils.run_folder.batch_index import find_member
 from tmgg.experiment_utils.run_folder.paths import BatchPaths, JobFolder, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.registry import load_intent
@@ -21,7 +23,7 @@ def recording(paths: RunPaths) -> Iterator[None]:
         refuse_removed(paths)
         raise SubmissionError(
             f"the record of run {paths.run_id!r} cannot be written in {paths.output_dir}: {error}. "
-            "Nothing was submitted; make room there, or set another output_dir."
+            f"Nothing was submitted. {other_place(error, paths.output_dir)}"
         ) from error
 
 
@@ -34,9 +36,15 @@ def recording_batch(batch: BatchPaths) -> Iterator[None]:
         if _is_seen(batch):
             raise submitted_elsewhere(f"sweep {batch.name}", batch.name, batch) from error
         raise SubmissionError(
-            f"the batch {batch.batch_id} cannot be written in {batch.output_dir}: {error}. "
-            "Nothing was submitted; make room there, or set another output_dir."
+            f"the records of sweep {batch.name} cannot be written in {batch.output_dir}: {error}. "
+            f"Nothing was submitted. {other_place(error, batch.output_dir)}"
         ) from error
+
+
+def other_place(error: OSError, output_dir: Path) -> str:
+    """What to do where records cannot be written."""
+    cure = cure_for(error, output_dir)
+    return f"{cure}. Or set another output_dir." if cure else "Set another output_dir."
 
 
 def _is_seen(batch: BatchPaths) -> bool:

@@ -11,10 +11,12 @@ from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record.run_finder import RunFinder
 from tmgg.experiment_utils.cloud.runs_on_record.run_poller import RunPoller
 from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.files.write_cures import cure_for
 from tmgg.experiment_utils.run_folder.batch_index import (
     has_runs_left,
     make_run_folder,
 )
+from tmgg.experiment_utils.run_folder.owners import other_owner
 from tmgg.experiment_utils.run_folder.ownership import read_job_id
 from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, BatchPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.removed_runs import refuse_removed
@@ -102,8 +104,16 @@ class RunCanceller:
             job_id = read_job_id(submission)
             if job_id is None:
                 refuse_removed(submission.run_paths)
-                raise BackendError(f"cannot note in {submission.folder}: {error}") from error
+                raise BackendError(_why_not_noted(submission, error)) from error
             return job_id
+
+
+def _why_not_noted(submission: SubmissionPaths, error: OSError) -> str:
+    owner = other_owner(submission)
+    if owner is not None:
+        return f"run {submission.name} is {owner}'s, and only {owner} can cancel it"
+    cure = cure_for(error, submission.folder)
+    return f"cannot note in {submission.folder}: {error}" + (f". {cure}." if cure else "")
 
 
 def _known(job_id: JobOrRefusal) -> str | None:

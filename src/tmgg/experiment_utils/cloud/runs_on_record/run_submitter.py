@@ -27,6 +27,7 @@ from tmgg.experiment_utils.files.hiccups import Hiccups, can_look, outlast
 from tmgg.experiment_utils.run_folder.attempts import AttemptRequest, record_of, write_attempt
 from tmgg.experiment_utils.run_folder.batch_index import fill_run_folder, find_member
 from tmgg.experiment_utils.run_folder.failures import failure
+from tmgg.experiment_utils.run_folder.owners import refuse_anothers
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.refused_retry import note_refused_retry
 from tmgg.experiment_utils.run_folder.registry import (
@@ -181,6 +182,7 @@ class RunSubmitter:
     def _add_submission(
         self, earlier: SubmissionPaths, state: RunState, write: WriteSubmission
     ) -> SubmissionPaths:
+        refuse_anothers(earlier)
         where = self._backend.whereabouts(earlier).elsewhere
         if where:
             raise SubmissionError(f"run {state.run_id!r} is not submitted again: {where}")

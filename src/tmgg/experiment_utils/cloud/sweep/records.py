@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tmgg.errors import RecordError, SubmissionError
 from tmgg.experiment_utils.cloud.runs import TaskRequest
-from tmgg.experiment_utils.cloud.runs_on_record.recording import recording_batch
+from tmgg.experiment_utils.cloud.runs_on_record.recording import other_place, recording_batch
 from tmgg.experiment_utils.cloud.sweep.batch_refusals import save_batch_refusal
 from tmgg.experiment_utils.cloud.sweep.matching import identity_of
 from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
@@ -87,7 +87,7 @@ def note_sweep(
             raise
         raise SubmissionError(
             f"the record of sweep {plan.sweep_id} cannot be written in {output_dir}: {error}. "
-            "Nothing was submitted. Mend that, or set another output_dir."
+            f"Nothing was submitted. {other_place(error, output_dir)}"
         ) from error
 
 

@@ -132,6 +132,6 @@ def test_a_batch_that_the_disk_does_not_take_is_still_reported_as_that(
 ) -> None:
     (folder / "slurm_outputs").mkdir()
     (folder / "slurm_outputs" / ".batches").write_text("")
-    with pytest.raises(SubmissionError, match=r"cannot be written in .*make room there"):
+    with pytest.raises(SubmissionError, match=r"cannot be written in .*Set another output_dir"):
         runner("array").spawn_sweep(requests())
     assert slurm.submissions() == []

@@ -1,0 +1,43 @@
+"""What to do where a file cannot be written, by what the file system says."""
+
+import errno
+import os
+from pathlib import Path
+
+from tmgg.experiment_utils.files.trust import may_write, user_name
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_RIGHT = frozenset({errno.EACCES, errno.EPERM})
+
+
+def cure_for(error: OSError, folder: Path) -> str:
+    """What would let a file be written in the folder, as a sentence without its full stop.
+
+    "" where nothing is known that would help.
+    """
+    if error.errno in _NO_ROOM:
+        return f"Make room in {folder}, or in your quota there"
+    if error.errno == errno.EROFS:
+        return f"The file system of {folder} is mounted read-only here"
+    if error.errno not in _NO_RIGHT:
+        return ""
+    closed = _first_closed(folder)
+    if closed is None:
+        return ""
+    place, owner = closed
+    if owner != os.geteuid():
+        return f"{place} belongs to {user_name(owner)}, and you may not write in it"
+    return f"You may not write in {place} (chmod u+rwx {place})"
+
+
+def _first_closed(folder: Path) -> tuple[Path, int] | None:
+    """The folder in the way, and the number of its owner: this one, or what is there above it."""
+    for place in (folder, *folder.parents):
+        try:
+            owner = place.stat().st_uid
+        except FileNotFoundError:
+            continue
+        except OSError:
+            continue  # one above it is closed
+        return None if may_write(place) else (place, owner)
+    return None

@@ -1,0 +1,34 @@
+"""Whose runs: a member of a team can look at those of the others, and do no more with them."""
+
+from pathlib import Path
+
+from tmgg.errors import SubmissionError
+from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.files.trust import may_write, owner_of
+from tmgg.experiment_utils.run_folder.batch_index import find_member
+from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
+
+
+def other_owner(submission: SubmissionPaths) -> str | None:
+    """The other user whose run it is, where this one may not write in its folder."""
+    folder = _folder_of(submission)
+    return None if folder is None or may_write(folder) else owner_of(folder)
+
+
+def refuse_anothers(submission: SubmissionPaths) -> None:
+    """Raise SubmissionError where another user's run would be submitted again."""
+    owner = other_owner(submission)
+    if owner is not None:
+        raise SubmissionError(
+            f"run {submission.name} is {owner}'s, and only {owner} can submit it again. Ask "
+            f"{owner}, or launch it as a run of your own, under a name of its own."
+        )
+
+
+def _folder_of(submission: SubmissionPaths) -> Path | None:
+    """The run's folder, or that of the batch in which it waits."""
+    folder = submission.run_paths.folder
+    if is_there(folder):
+        return folder
+    member = find_member(submission)
+    return None if member is None else member.batch.folder
