@@ -88,7 +88,7 @@ def test_a_package_cannot_take_the_place_of_a_built_in_backend(install: Install)
     [
         ("absent_module:make_runner", "cannot be loaded: No module named 'absent_module'"),
         ("mine_runner:absent", "cannot be loaded"),
-        ("mine_runner:make_text", "makes a str, which is no CloudRunner"),
+        ("mine_runner:make_text", "makes a str, which is not a CloudRunner"),
     ],
 )
 def test_a_broken_package_is_named_and_breaks_nothing_else(

@@ -46,19 +46,27 @@ def test_a_result_is_read_again_by_whoever_asks_again(tmp_path: Path) -> None:
     assert runner.get_result("twice") == first
 
 
-def test_a_run_made_anew_while_its_end_is_told_is_not_given_the_old_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("judged", ["here", "elsewhere"])
+def test_a_run_made_anew_while_its_end_is_reported_is_not_given_the_old_one(
+    tmp_path: Path, judged: str
+) -> None:
     config = LocalConfig(output_dir=str(tmp_path))
-    LocalRunner(config).run_experiment(_config(1.0), run_id="again")
+    runner = LocalRunner(config)
+    if judged == "here":
+        runner.spawn_experiment(_config(1.0), run_id="again")
+    else:
+        LocalRunner(config).run_experiment(_config(1.0), run_id="again")
 
-    def replaced(_states: Sequence[RunState]) -> None:
-        shutil.rmtree(tmp_path / "again")
-        LocalRunner(config).run_experiment(_config(3.0), run_id="again")
+    def replaced(states: Sequence[RunState]) -> None:
+        if all(state.final for state in states):
+            shutil.rmtree(tmp_path / "again")
+            LocalRunner(config).run_experiment(_config(3.0), run_id="again")
 
-    found = LocalRunner(config).get_result("again", on_update=replaced)
+    found = runner.get_result("again", on_update=replaced)
     assert (found.metrics, found.config) == ({"squared": 9.0}, _config(3.0))
 
 
-def test_a_run_submitted_again_while_its_end_is_told_has_not_ended(
+def test_a_run_submitted_again_while_its_end_is_reported_has_not_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = LocalConfig(output_dir=str(tmp_path))

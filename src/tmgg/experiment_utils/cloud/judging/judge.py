@@ -164,8 +164,8 @@ class Judge:
         self._memory.forget(submission)
 
     def end_of(self, submission: SubmissionPaths) -> RunState | None:
-        """How it ended, as far as that was told. Looks at nothing."""
-        return self._memory.at(submission).end
+        """How it ended, if this judge has said so; None once its place is another submission's."""
+        return self._memory.of(SubmissionFiles(submission)).end
 
     def take_result(self, submission: SubmissionPaths) -> TaskOutput | None:
         """What a submission left whose end is known, from the files that showed its end."""
