@@ -68,6 +68,12 @@ def test_runs_that_are_held_back_are_told_apart_from_those_in_the_queue() -> Non
     assert render_progress(progress, {}) == ["5 runs: 3 to submit, 1 pending (Priority), 1 running"]
 
 
+def test_runs_of_an_earlier_sweep_that_were_recognised_are_not_to_submit() -> None:
+    progress = SweepProgress(total=4, recognised={"a", "b", "c"})
+    progress.observe([state("a", "completed")])
+    assert render_progress(progress, {})[0] == "4 runs: 2 recognised, 1 to submit, 1 completed"
+
+
 def test_what_could_not_be_found_out_is_reported_once() -> None:
     progress = SweepProgress(total=2)
     progress.observe([state("a", note="no answer"), state("b", note="no answer")])

@@ -15,6 +15,7 @@ from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatcher, SeparateDispatcher
+from tmgg.experiment_utils.cloud.sweep.matching import Resumed
 from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.run_folder.failures import Failure, FailureKind, failure
@@ -131,8 +132,8 @@ class ScriptedRunner(CloudRunner):
         *,
         rerun_changed_code: bool,
         say: Callable[[str], None],
-    ) -> list[TaskRequest]:
-        return list(requests)
+    ) -> Resumed:
+        return Resumed(requests=list(requests))
 
     def dispatcher(self, plan: SweepPlan, *, gpu_type: str | None, resume: bool) -> Dispatcher:
         def spawn(request: TaskRequest) -> SpawnedTask:

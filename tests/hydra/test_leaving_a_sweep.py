@@ -9,6 +9,8 @@ from tests.hydra.conftest import Lab
 from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
 from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.sweep import records
+from tmgg.experiment_utils.run_folder.paths import SweepPaths
+from tmgg.experiment_utils.run_folder.sweeps import load_sweep
 from tmgg.hydra_plugins import tmgg_launcher
 
 
@@ -28,6 +30,32 @@ def test_detach_submits_all_and_returns_with_the_run_ids(lab: Lab) -> None:
     assert f"tmgg-jobs wait {run_ids[0].rpartition('-')[0]}\n" in ended.err
     runner = LocalRunner(LocalConfig(output_dir="slurm_outputs"))
     assert [runner.get_result(run_id).metrics["x"] for run_id in run_ids] == [1, 2]
+
+
+def test_a_resumed_sweep_has_one_name_and_counts_what_it_submitted(lab: Lab) -> None:
+    given = (
+        *("-m", "hydra/launcher=tmgg_slurm", "hydra.launcher.detach=true"),
+        f"+wait_for={lab.folder}/go",
+    )
+    lab.run(*given, "x=1,2")
+    ended = lab.run(*given, "x=1,2,3", "hydra.launcher.resume=true")
+    lab.write("go", "")
+
+    new = next(str(each.run_id) for each in lab.slurm.requests if each.config["x"] == 3)
+    sweep_id = new.rpartition("-")[0]
+    assert ended.code == 0, ended.err
+    assert f"1 run is submitted (sweep {sweep_id}), 2 are under way already\n" in ended.err
+    assert f"  tmgg-jobs wait {sweep_id}\n" in ended.err
+    record = load_sweep(SweepPaths(lab.folder / "slurm_outputs", sweep_id))
+    assert record is not None
+    assert [run.title.partition("x=")[2] for run in record.runs] == ["1", "2", "3"]
+    runner = LocalRunner(LocalConfig(output_dir="slurm_outputs"))
+    for run in record.runs:
+        runner.get_result(run.run_id)
+    ended = lab.run(*given, "x=1,2,3", "hydra.launcher.resume=true")
+    assert "no run is submitted" in ended.err
+    assert ", 3 completed before\n" in ended.err
+    assert "tmgg-jobs wait" not in ended.err
 
 
 def test_a_detached_run_that_is_refused_fails_alone(

@@ -143,7 +143,12 @@ def render_progress(progress: SweepProgress, titles: Mapping[str, str]) -> list[
     if progress.total == 1:
         return [_one(states[0])] if states else []
     lines = [
-        render_counts(states, total=progress.total, left_out=len(progress.left_out)),
+        render_counts(
+            states,
+            total=progress.total,
+            left_out=len(progress.left_out),
+            recognised=progress.not_looked_at,
+        ),
         render_speed(progress),
         render_best(progress, titles),
     ]

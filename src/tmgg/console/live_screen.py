@@ -84,7 +84,9 @@ def _counts(progress: SweepProgress) -> "Text":
     from rich.text import Text  # as above
 
     states, left_out = list(progress.seen.values()), len(progress.left_out)
-    line = render_counts(states, total=progress.total, left_out=left_out)
+    line = render_counts(
+        states, total=progress.total, left_out=left_out, recognised=progress.not_looked_at
+    )
     text = Text(visible(line).replace("\n", " "))
     for found in _COUNTED.finditer(text.plain):
         text.stylize(STATUS_STYLES[found["status"]], *found.span())

@@ -44,6 +44,9 @@ class SweepProgress:
     pace: Pace = field(default_factory=Pace)
     left_out: set[str] = field(default_factory=set)
     """Runs of which nothing more can be known: removed, or damaged."""
+    recognised: set[str] = field(default_factory=set)
+    """Runs of an earlier sweep that need not be submitted; those without a state are yet to be
+    looked at again."""
     _failed_ids: list[str] = field(default_factory=list)
 
     def observe(self, states: Sequence[RunState]) -> None:
@@ -66,6 +69,11 @@ class SweepProgress:
         """The runs that failed, in the order in which that was seen."""
         states = [self.seen[run_id] for run_id in self._failed_ids]
         return [state for state in states if state.final and state.status == "failed"]
+
+    @property
+    def not_looked_at(self) -> int:
+        """How many need not be submitted, and are not looked at again yet."""
+        return len(self.recognised - self.seen.keys() - self.left_out)
 
     @property
     def ended(self) -> int:
@@ -99,14 +107,20 @@ class SweepProgress:
             self.best = Best(run_id=state.run_id, value=value)
 
 
-def render_counts(states: Sequence[RunState], *, total: int, left_out: int = 0) -> str:
-    """How many runs stand how, with the reasons for waiting and for failing. Pure."""
+def render_counts(
+    states: Sequence[RunState], *, total: int, left_out: int = 0, recognised: int = 0
+) -> str:
+    """How many runs stand how, with the reasons for waiting and for failing. Pure.
+
+    `recognised` are those without a state that need not be submitted.
+    """
     # Those that are held back are no more in the queue than those of which nothing is known yet.
     submitted = [state for state in states if not is_to_submit(state)]
     count = Counter(state.status for state in submitted)
-    to_submit = max(0, total - len(submitted) - left_out)
+    to_submit = max(0, total - len(submitted) - left_out - recognised)
     parts = [
         f"{left_out} left out" if left_out else "",
+        f"{recognised} recognised" if recognised else "",
         f"{to_submit} to submit" if to_submit else "",
         f"{count['pending']} pending{_reasons(submitted)}" if count["pending"] else "",
         f"{count['running']} running" if count["running"] else "",

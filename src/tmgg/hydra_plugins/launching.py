@@ -5,7 +5,7 @@ import functools
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tmgg.console import exit_codes
@@ -22,6 +22,8 @@ from tmgg.experiment_utils.cloud.runs import (
     TaskRequest,
     is_to_submit,
 )
+from tmgg.experiment_utils.cloud.sweep.matching import Resumed
+from tmgg.experiment_utils.run_folder.sweeps import sweep_of_all
 from tmgg.hydra_plugins import hydra_job
 from tmgg.hydra_plugins.launcher_options import LauncherOptions
 from tmgg.hydra_plugins.sweep_folder import noted, refuse_known
@@ -66,8 +68,12 @@ def wait_for_sweep(
         _interruptible(runner, run_ids, progress.seen, cancel=options.cancel_on_interrupt),
         _looking_up(runner, options),
     ):
-        requests = _matched(runner, asked, options)
+        found = _matched(runner, asked, options)
+        requests = found.requests
         run_ids += [str(request.run_id) for request in requests]
+        progress.recognised.update(found.states)
+        if options.resume:
+            _say_sweep(asked, run_ids)
         view = LiveView(progress, titles={str(each.run_id): each.title for each in requests})
         with _noting(folder, runner, asked, requests, options), view:
             return runner.run_sweep(
@@ -114,7 +120,8 @@ def detach_sweep(
         _interruptible(runner, run_ids, {}, cancel=options.cancel_on_interrupt),
         _looking_up(runner, options),
     ):
-        requests = _matched(runner, asked, options)
+        found = _matched(runner, asked, options)
+        requests = found.requests
         run_ids += [str(request.run_id) for request in requests]
         with _noting(folder, runner, asked, requests, options):
             sweep = runner.spawn_sweep(
@@ -135,12 +142,32 @@ def detach_sweep(
             error = SubmissionError(f"run {run_id} was not submitted: {refusal.error_message}")
             _say(str(error))
             spawned.append(error)
-    submitted = [run_id for run_id in sweep.run_ids if run_id not in sweep.refused]
-    if submitted:
-        counted = "1 run is" if len(submitted) == 1 else f"{len(submitted)} runs are"
-        _say(f"{counted} submitted (sweep {sweep.sweep_id})")
-        _say_how_to_come_back(submitted)
+    left = [run_id for run_id in sweep.run_ids if run_id not in sweep.refused]
+    if left:
+        _say(render_submitted(sweep.sweep_id, left, found.states))
+        open_ids = [run_id for run_id in left if not _has_completed(found.states.get(run_id))]
+        if open_ids:
+            _say_how_to_come_back(open_ids, sweep.sweep_id)
     return spawned
+
+
+def render_submitted(sweep_id: str, run_ids: Sequence[str], known: Mapping[str, RunState]) -> str:
+    """How many of these runs were submitted; `known` are those that need not be. Pure."""
+    new = sum(run_id not in known for run_id in run_ids)
+    done = sum(_has_completed(known.get(run_id)) for run_id in run_ids)
+    open_count = len(run_ids) - new - done
+    submitted = {0: "no run is", 1: "1 run is"}.get(new, f"{new} runs are")
+    verb = "is" if open_count == 1 else "are"
+    parts = [
+        f"{submitted} submitted (sweep {sweep_id})",
+        f"{open_count} {verb} under way already" if open_count else "",
+        f"{done} completed before" if done else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _has_completed(state: RunState | None) -> bool:
+    return state is not None and state.final
 
 
 def _noting(
@@ -172,14 +199,23 @@ def _looking_up(
 
 def _matched(
     runner: CloudRunner, requests: Sequence[TaskRequest], options: LauncherOptions
-) -> Sequence[TaskRequest]:
+) -> Resumed:
     """With the ids of earlier runs of the same content, where the sweep is a resumed one."""
     if not options.resume:
-        return requests
+        return Resumed(requests=list(requests))
     found = runner.runs.match_earlier(
         requests, rerun_changed_code=options.rerun_changed_code, say=_say
     )
-    return [hydra_job.in_folder_of_record(request) for request in found]
+    in_folders = [hydra_job.in_folder_of_record(request) for request in found.requests]
+    return replace(found, requests=in_folders)
+
+
+def _say_sweep(asked: Sequence[TaskRequest], run_ids: Sequence[str]) -> None:
+    """By what name the resumed sweep is on record, where that is its runs'."""
+    new = {str(request.run_id) for request in asked}
+    sweep_id = sweep_of_all(run_ids, without=set(run_ids) - new)
+    if sweep_id is not None:
+        _say(f"  sweep {sweep_id}")
 
 
 @contextlib.contextmanager
@@ -316,8 +352,9 @@ def _say_submitted(task: SpawnedTask) -> None:
     _say(f"run {task.run_id} submitted{job}{where}")
 
 
-def _say_how_to_come_back(run_ids: Sequence[str]) -> None:
-    names = _names(run_ids)
+def _say_how_to_come_back(run_ids: Sequence[str], sweep_id: str = "") -> None:
+    """`sweep_id` names them all, where they are several."""
+    names = sweep_id if sweep_id and len(run_ids) > 1 else _names(run_ids)
     _say(f"  tmgg-jobs wait {names}")
     _say(f"  tmgg-jobs cancel {names}")
 

@@ -127,7 +127,7 @@ class TmggLauncher(Launcher):
                 if self._options.dry_run or is_dry_run():
                     return [job_returns.completed(config(), None) for config in configs]
                 folder = self._folder_of(jobs)
-                _log_launch(jobs, self._runner.backend, usage)
+                _log_launch(jobs, self._runner.backend, usage, is_new=not self._options.resume)
                 self._has_launched = True
             requests = [job.request for job in jobs]
             if self._options.detach:
@@ -317,17 +317,18 @@ class _Job:
     """Packages that the program imports."""
 
 
-def _log_launch(jobs: Sequence[_Job], backend: str, usage: str) -> None:
+def _log_launch(jobs: Sequence[_Job], backend: str, usage: str, *, is_new: bool) -> None:
+    """The ids of a resumed sweep's runs, and its own, are known once its runs are recognised."""
     run_ids = [str(job.request.run_id) for job in jobs]
     sweeps = {sweep_of(run_id) for run_id in run_ids}
     # Its runs are SWEEP-0, SWEEP-1: the lines of many jobs have room for other words.
     is_one = len(jobs) > 1 and len(sweeps) == 1 and None not in sweeps
-    named = f"{backend}, sweep {sweeps.pop()}" if is_one else backend
+    named = f"{backend}, sweep {sweeps.pop()}" if is_one and is_new else backend
     log.info("Launching %d jobs (%s)", len(jobs), named)
     if usage:
         log.info("%s", usage)
     for job, run_id in zip(jobs[:JOBS_LOGGED], run_ids, strict=False):
-        more = "" if is_one else f" (run {run_id})"
+        more = "" if is_one or not is_new else f" (run {run_id})"
         log.info("\t#%d : %s%s", job.number, visible(job.title), more)
     if len(jobs) > JOBS_LOGGED:
         log.info("\t... and %d more", len(jobs) - JOBS_LOGGED)

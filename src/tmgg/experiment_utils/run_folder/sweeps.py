@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,6 +69,16 @@ def sweep_of(run_id: str) -> str | None:
     """The sweep a run belongs to, by its id: the launcher names a sweep's runs SWEEP-0, SWEEP-1."""
     found = _SWEEP_RUN.fullmatch(run_id)
     return found["sweep"] if found else None
+
+
+def sweep_of_all(run_ids: Sequence[str], *, without: Collection[str] = ()) -> str | None:
+    """The sweep of the new runs, or of all where none is new; None where they are of several.
+
+    `without` are those that are not new.
+    """
+    new = [run_id for run_id in run_ids if run_id not in without]
+    sweeps = {sweep_of(run_id) for run_id in new or run_ids}
+    return sweeps.pop() if len(sweeps) == 1 else None
 
 
 def old_key(target: str, config: JsonDict) -> str:

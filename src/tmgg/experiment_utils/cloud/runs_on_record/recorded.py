@@ -162,7 +162,7 @@ class RecordedRuns:
         *,
         rerun_changed_code: bool = False,
         say: Callable[[str], None] = log.warning,
-    ) -> list[TaskRequest]:
+    ) -> matching.Resumed:
         found = wait_out(lambda: _match(self.traits, requests), self.traits.output_dir, self._clock)
         known = sorted(found.recognised)
         states = dict(zip(known, self.poll_each(known), strict=True))
@@ -171,7 +171,14 @@ class RecordedRuns:
             found = matching.without_changed_code(found, requests, states)
         for line in render_matching(found, states):
             say(line)
-        return found.requests
+        kept = {
+            run_id: state
+            for run_id, state in states.items()
+            if run_id in found.recognised
+            and isinstance(state, RunState)
+            and not matching.has_failed(state)
+        }
+        return matching.Resumed(requests=found.requests, states=kept)
 
     def _refuse_copies(self, states: Mapping[str, Found]) -> None:
         """Raise ConfigError for runs that go on elsewhere: nobody would see their end here."""

@@ -9,6 +9,7 @@ from tmgg.experiment_utils.cloud.backend import BackendTraits
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatcher
+from tmgg.experiment_utils.cloud.sweep.matching import Resumed
 from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.run_folder.failures import Failure
@@ -105,8 +106,8 @@ class RunControl(Protocol):
         *,
         rerun_changed_code: bool,
         say: Callable[[str], None],
-    ) -> list[TaskRequest]:
-        """The requests, with the run ids of earlier runs that have the same content.
+    ) -> Resumed:
+        """The requests, with the run ids of earlier runs that have the same content; their states.
 
         `say` gets what was recognised and what was not. With `rerun_changed_code` runs that another
         version of the program's code made do not count.

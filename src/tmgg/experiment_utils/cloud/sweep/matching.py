@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tmgg.errors import RecordError, RunError, RunExistsError, TmggError
 from tmgg.experiment_utils.cloud.judging.polling import Found
-from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
 from tmgg.experiment_utils.cloud.sweep.near_matches import (
     may_be_moved_inputs,
     same_config_elsewhere,
@@ -73,6 +73,16 @@ class Matching:
     """In what those that were not recognised differ from the nearest earlier run, by run id."""
     without_identity: int = 0
     """Runs of an older TMGG that might be the same; their records do not tell."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resumed:
+    """The requests of a resumed sweep, and what of it need not be submitted."""
+
+    requests: list[TaskRequest]
+    """With the ids of the earlier runs, where there are some."""
+    states: Mapping[str, RunState] = field(default_factory=dict)
+    """Of those that have completed or go on, by run id."""
 
 
 def identity_of(request: TaskRequest) -> Identity:

@@ -16,7 +16,7 @@ from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
 from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions, SweepPlan, refuse_twins
 from tmgg.experiment_utils.cloud.sweep.titles import with_titles
 from tmgg.experiment_utils.extras import check_extra_of
-from tmgg.experiment_utils.run_folder.sweeps import sweep_of
+from tmgg.experiment_utils.run_folder.sweeps import sweep_of_all
 from tmgg.experiment_utils.run_folder.task import ConfigLike, module_of, target_of
 
 log = logging.getLogger(__name__)
@@ -46,8 +46,10 @@ def plan_sweep(
     refuse_twins(requests)
     check_folders(requests, may_share=options.share_output_dir)
     requests = with_titles(_matched(runs, requests, options))
+    run_ids = [str(request.run_id) for request in requests]
+    existing = runs.existing(run_ids) if options.resume else []
     return SweepPlan(
-        sweep_id=_sweep_of(requests) or new_id,
+        sweep_id=sweep_of_all(run_ids, without=existing) or new_id,
         mode=mode,
         parallelism=options.parallelism,
         policy=options.policy,
@@ -89,7 +91,7 @@ def _matched(
         return requests
     return runs.match_earlier(
         requests, rerun_changed_code=options.rerun_changed_code, say=log.warning
-    )
+    ).requests
 
 
 def _refuse_existing(runs: RunControl, requests: Sequence[TaskRequest]) -> None:
@@ -99,9 +101,3 @@ def _refuse_existing(runs: RunControl, requests: Sequence[TaskRequest]) -> None:
             f"these runs of the sweep exist already: {', '.join(existing)}. Nothing was "
             "submitted. Choose other run ids, or use the existing runs (resume=True)."
         )
-
-
-def _sweep_of(requests: Sequence[TaskRequest]) -> str | None:
-    """The sweep to which all of them belong."""
-    sweeps = {sweep_of(str(request.run_id)) for request in requests}
-    return sweeps.pop() if len(sweeps) == 1 else None
