@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 _LOCK_PATIENCE_S = 2.0
 _LOOK_AGAIN_S = 0.05
+_MOUNT = b"mount "
+"""Begins a line with a folder and where its file system was mounted. Such lines are no folders."""
 _warned: set[Path] = set()
 
 
@@ -37,12 +39,33 @@ def remember_folder(folder: Path) -> None:
     try:
         known.parent.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
         with _alone(known):
-            _add(known, os.fsencode(folder))
+            _add(known, folder)
     except OSError as error:
         _warn_once(known, folder, error)
 
 
-def _add(known: Path, line: bytes) -> None:
+def noted_mount(folder: Path) -> Path | None:
+    """Where the file system was mounted on which the folder was; None when that is not known."""
+    try:
+        lines = _list().read_bytes().split(b"\n")
+    except OSError:
+        return None
+    for line in reversed(lines):
+        name, tab, mount = line.removeprefix(_MOUNT).partition(b"\t")
+        if line.startswith(_MOUNT) and tab and name == os.fsencode(folder):
+            return Path(os.fsdecode(mount))
+    return None
+
+
+def mount_of(folder: Path) -> Path:
+    """Where the file system is mounted on which the folder is. Raises OSError."""
+    place = folder.resolve()
+    while not os.path.ismount(place):
+        place = place.parent
+    return place
+
+
+def _add(known: Path, folder: Path) -> None:
     """The whole list anew: what is appended to a disk that is full may be half a line."""
     try:
         before = known.read_bytes()
@@ -50,7 +73,9 @@ def _add(known: Path, line: bytes) -> None:
         before = b""
     if before and not before.endswith(b"\n"):
         before += b"\n"
-    write_atomic(known, before + line + b"\n")
+    name = os.fsencode(folder)
+    mount = _MOUNT + name + b"\t" + os.fsencode(mount_of(folder)) + b"\n"
+    write_atomic(known, before + mount + name + b"\n")
 
 
 @contextlib.contextmanager

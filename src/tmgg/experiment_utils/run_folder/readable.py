@@ -20,7 +20,8 @@ from tmgg.experiment_utils.run_folder.run_folders import look_into, owner_who_cl
 
 def recorded_runs(output_dir: Path, *, prefix: str = "") -> list[RunPaths]:
     """This user's runs; raises OSError where one may be that cannot be seen now."""
-    expect_known(output_dir)
+    if is_missing(output_dir):
+        raise missing_error(output_dir)
     look = look_into(output_dir, prefix=prefix)
     if look.closed_by is not None:
         raise PermissionError(errno.EACCES, f"closed by {look.closed_by}", str(output_dir))
@@ -63,11 +64,17 @@ def _refuse_closed(output_dir: Path, error: OSError) -> None:
         ) from None
 
 
-def expect_known(output_dir: Path) -> None:
-    """Raises UnreadableError when a folder that had runs is not there."""
-    if output_dir in known_folders() and not is_there(output_dir):
-        raise UnreadableError(
-            f"{output_dir} had runs and is not found now: its file system may not be mounted. "
-            "Nothing was submitted. Try again when the folder is back. If it was removed, make "
-            "it again (mkdir -p)."
-        ) from FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(output_dir))
+def is_missing(output_dir: Path) -> bool:
+    """Whether a folder that had runs is not there."""
+    return output_dir in known_folders() and not is_there(output_dir)
+
+
+def missing_error(output_dir: Path) -> UnreadableError:
+    """The error for a folder that had runs and is not there, and may come back."""
+    error = UnreadableError(
+        f"{output_dir} had runs and is not found now: its file system may not be mounted. "
+        "Nothing was submitted. Try again when the folder is back. If it was removed, make "
+        "it again (mkdir -p)."
+    )
+    error.__cause__ = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(output_dir))
+    return error

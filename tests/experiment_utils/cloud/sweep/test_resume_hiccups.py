@@ -1,6 +1,7 @@
 """A launch that begins while a folder does not answer waits, and then submits nothing twice."""
 
 import errno
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from tmgg.errors import TmggError, UnknownRunError, UnreadableError
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
 from tmgg.experiment_utils.cloud.runs import SweepMode
 from tmgg.experiment_utils.files.hiccups import HICCUP_GRACE_S
+from tmgg.experiment_utils.run_folder.known_folders import home_folder
+from tmgg.experiment_utils.run_folder.removed_folder import LOOK_AGAIN_S
 
 LAB = "def double(config):\n    return 2 * config.x\n"
 CONFIGS = [{"experiment": {"_target_": "lab:double"}, "x": x} for x in (1, 2)]
@@ -30,8 +33,9 @@ def hiccup(monkeypatch: pytest.MonkeyPatch) -> Hiccup:
     return Hiccup(monkeypatch)
 
 
-def new_runner(clock: FakeClock | None = None) -> SlurmRunner:
-    return SlurmRunner(SlurmConfig(nodes=1, gpus_per_task=0, mem_per_cpu="1MB"), clock=clock)
+def new_runner(clock: FakeClock | None = None, output_dir: str = "slurm_outputs") -> SlurmRunner:
+    config = SlurmConfig(nodes=1, gpus_per_task=0, mem_per_cpu="1MB", output_dir=output_dir)
+    return SlurmRunner(config, clock=clock)
 
 
 def move(source: Path, target: Path) -> None:
@@ -112,16 +116,67 @@ def test_a_single_run_that_begins_during_a_hiccup_waits_for_its_end(
 def test_a_resume_waits_for_an_output_folder_that_is_away(
     slurm: FakeSlurm, folder: Path, clock: FakeClock
 ) -> None:
-    runner = new_runner()
+    runner = new_runner(output_dir="disk/runs")
     sweep = runner.spawn_sweep(CONFIGS, mode="separate")
-    away = folder / "away"
-    runner.output_dir.rename(away)
+    disk, away = folder / "disk", folder / "away"
+    disk.rename(away)
+    disk.mkdir()  # what is left of a file system that is not mounted
+    with pytest.raises(UnreadableError, match="had runs and is not found now"):
+        new_runner(clock, "disk/runs").spawn_sweep(CONFIGS, mode="separate", resume=True)
+    assert not runner.output_dir.exists()
+    assert clock.now_s >= 1_000 + HICCUP_GRACE_S
+    disk.rmdir()
+    clock.after(60.0, lambda: move(away, disk))
+    again = new_runner(clock, "disk/runs").spawn_sweep(CONFIGS, mode="separate", resume=True)
+    assert (again.run_ids, len(slurm.jobs)) == (sweep.run_ids, 2)
+
+
+def test_a_resume_waits_where_another_file_system_is_in_the_place_of_the_one_with_the_runs(
+    slurm: FakeSlurm, folder: Path, clock: FakeClock
+) -> None:
+    runner = new_runner()
+    runner.spawn_sweep(CONFIGS, mode="separate")
+    known = home_folder() / "folders"
+    known.write_text(f"mount {runner.output_dir}\t/somewhere/else\n{runner.output_dir}\n")
+    runner.output_dir.rename(folder / "away")
     with pytest.raises(UnreadableError, match="had runs and is not found now"):
         new_runner(clock).spawn_sweep(CONFIGS, mode="separate", resume=True)
-    assert not runner.output_dir.exists()
-    clock.after(60.0, lambda: move(away, runner.output_dir))
+    assert clock.now_s >= 1_000 + HICCUP_GRACE_S
+
+
+def test_a_resume_does_not_wait_for_an_output_folder_that_was_removed(
+    slurm: FakeSlurm, folder: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = new_runner()
+    first = runner.spawn_sweep(CONFIGS, mode="separate")
+    shutil.rmtree(runner.output_dir)
     again = new_runner(clock).spawn_sweep(CONFIGS, mode="separate", resume=True)
-    assert (again.run_ids, len(slurm.jobs)) == (sweep.run_ids, 2)
+    assert clock.now_s == 1_000 + LOOK_AGAIN_S
+    assert not {*again.run_ids} & {*first.run_ids}
+    assert f"{runner.output_dir} had runs and was removed" in caplog.text
+
+
+def test_a_resume_waits_for_a_folder_that_is_back_at_the_second_look(
+    slurm: FakeSlurm, folder: Path, clock: FakeClock
+) -> None:
+    runner = new_runner()
+    first = runner.spawn_sweep(CONFIGS, mode="separate")
+    away = folder / "away"
+    runner.output_dir.rename(away)
+    clock.after(LOOK_AGAIN_S, lambda: move(away, runner.output_dir))
+    again = new_runner(clock).spawn_sweep(CONFIGS, mode="separate", resume=True)
+    assert again.run_ids == first.run_ids
+
+
+def test_a_resume_waits_where_a_link_to_the_output_folder_leads_nowhere(
+    slurm: FakeSlurm, folder: Path, clock: FakeClock
+) -> None:
+    (folder / "scratch").mkdir()
+    (folder / "slurm_outputs").symlink_to(folder / "scratch")
+    new_runner().spawn_sweep(CONFIGS, mode="separate")
+    (folder / "scratch").rename(folder / "away")
+    with pytest.raises(UnreadableError, match="had runs and is not found now"):
+        new_runner(clock).spawn_sweep(CONFIGS, mode="separate", resume=True)
 
 
 def test_a_folder_that_never_had_runs_and_cannot_be_made_is_refused_at_once(

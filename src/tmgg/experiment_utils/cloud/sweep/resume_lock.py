@@ -13,7 +13,8 @@ from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
 from tmgg.experiment_utils.files.locks import FolderLock, Held
 from tmgg.experiment_utils.run_folder.output_folder import prepare_output_dir
 from tmgg.experiment_utils.run_folder.paths import SweepPaths
-from tmgg.experiment_utils.run_folder.readable import expect_known, reading
+from tmgg.experiment_utils.run_folder.readable import is_missing, missing_error, reading
+from tmgg.experiment_utils.run_folder.removed_folder import is_surely_removed
 
 _NAME = ".resume"
 
@@ -39,7 +40,8 @@ class ResumeLock:
 
     def _enter(self, stack: contextlib.ExitStack, output_dir: Path, clock: Clock) -> None:
         with reading(output_dir):
-            expect_known(output_dir)
+            if is_missing(output_dir) and not is_surely_removed(output_dir, clock.sleep):
+                raise missing_error(output_dir)
             prepare_output_dir(output_dir, [SweepPaths.FOLDER_NAME])
             lock = FolderLock(
                 folder=output_dir / SweepPaths.FOLDER_NAME,

@@ -1,0 +1,51 @@
+"""An output folder that had runs and is not found: was it removed, or is its file system away?
+
+Who removes the folder wants to start afresh, and need not wait. A file system that is not mounted
+hides runs, which must not be submitted again: then the folder above is missing or empty, or lies on
+another file system than the output folder did.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from tmgg.experiment_utils.files.looking import listing
+from tmgg.experiment_utils.run_folder.known_folders import mount_of, noted_mount
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN_S = 5.0
+
+
+def is_surely_removed(output_dir: Path, sleep: Callable[[float], None]) -> bool:
+    """Whether two looks, some seconds apart, show that; `output_dir` is not found now."""
+    if not _seems_removed(output_dir):
+        return False
+    sleep(LOOK_AGAIN_S)
+    if not _seems_removed(output_dir):
+        return False
+    log.warning(
+        "%s had runs and was removed (%s is there, without it): it is made anew, and nothing of it "
+        "is recognised",
+        *(output_dir, output_dir.parent),
+    )
+    return True
+
+
+def _seems_removed(output_dir: Path) -> bool:
+    try:
+        os.lstat(output_dir)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return False
+    else:
+        return False
+    above = output_dir.parent
+    try:
+        names = listing(above)
+        before = noted_mount(output_dir)
+        return bool(names) and (before is None or before == mount_of(above))
+    except OSError:
+        return False
