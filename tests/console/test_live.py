@@ -203,7 +203,10 @@ def test_long_lines_and_brackets_are_printed_as_they_are() -> None:
     assert out.getvalue().strip() == ("run r: pending ([red]a reason longer than the line[/red])")
 
 
-def test_on_a_terminal_one_line_changes_in_place_and_is_gone_at_the_end() -> None:
+def test_on_a_terminal_one_line_changes_in_place_and_is_gone_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=80)
     with LiveView(console=console) as view:
@@ -219,7 +222,10 @@ def test_on_a_terminal_one_line_changes_in_place_and_is_gone_at_the_end() -> Non
     assert out.getvalue().endswith("\x1b[2K")
 
 
-def test_on_a_terminal_a_sweep_has_a_line_for_each_thing() -> None:
+def test_on_a_terminal_a_sweep_has_a_line_for_each_thing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     out, clock = io.StringIO(), FakeClock()
     console = Console(file=out, force_terminal=True, width=80)
     progress = SweepProgress(

@@ -21,7 +21,10 @@ from typing import Any, NoReturn, Self
 from tmgg.experiment_utils.error_text import text_of_any
 
 OPENING_TIMEOUT_S = 30.0
-_PLAIN_MODULES = frozenset(("collections", "datetime", "decimal", "fractions", "pathlib", "uuid"))
+_PLAIN_MODULES = frozenset((
+    "collections", "datetime", "decimal", "fractions", "uuid",
+    "pathlib", "pathlib._local",  # the second: where a path's class says it is, in Python 3.13
+))  # fmt: skip
 _PLAIN_PACKAGES = ("hydra.", "omegaconf", "tmgg.hydra_plugins.job_returns")
 _PLAIN_NAMES = frozenset(
     [

@@ -3,6 +3,7 @@ import os
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,10 +98,14 @@ def test_a_new_step_is_not_bound_by_the_step_that_asks_for_it() -> None:
     }
 
 
-def test_processes_are_known_by_the_folder_they_were_told(parent: Path) -> None:
+def test_processes_are_known_by_the_folder_in_their_environment(parent: Path) -> None:
     assert os.getpid() not in processes_of(parent)
     with subprocess.Popen(["/bin/sleep", "60"], env={"RAY_TMPDIR": str(parent)}) as child:
         try:
+            # The kernel shows a new program's environment a moment after its start.
+            deadline = time.monotonic() + 20
+            while processes_of(parent) != [child.pid] and time.monotonic() < deadline:
+                time.sleep(0.01)
             assert processes_of(parent) == [child.pid]
             assert not processes_of(parent.parent)
         finally:
