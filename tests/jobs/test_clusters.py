@@ -9,6 +9,7 @@ from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import Jobs
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.cloud.slurm import cluster_names
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 
@@ -97,3 +98,24 @@ def test_a_cluster_that_there_is_not_is_refused_at_once(empty: Path, slurm: Fake
 def test_one_cluster_is_named() -> None:
     with pytest.raises(ConfigError, match="clusters='a,b' must look like 'cm4'"):
         SlurmConfig(clusters="a,b")
+
+
+def test_of_several_runs_the_cluster_that_is_not_this_one_is_named_and_no_cancel_offered(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
+) -> None:
+    runner = SlurmRunner(SlurmConfig(**PLAIN))
+    requests = [TaskRequest(config=CONFIG | {"x": n}, run_id=f"two-{n}") for n in range(2)]
+    runner.spawn_sweep(requests, parallelism=2, name="two")
+    slurm.configure(cluster="other", jobs={})
+    cluster_names._names.clear()
+    spawn("here")
+    for command in (("list", "--all"), ("explain", "two")):
+        told = tmgg_jobs(*command).err
+        assert "no answer about 2 of" in told
+        assert "2: it was submitted to the cluster" in told
+    told = tmgg_jobs("wait", "two", "--timeout", "1s").err
+    assert "come back:  tmgg-jobs wait two-0 two-1" in told
+    assert "tmgg-jobs cancel" not in told
+    assert "2 of them can be cancelled only where they are" in told
+    told = tmgg_jobs("wait", "two", "here", "--timeout", "1s").err
+    assert "tmgg-jobs cancel here\n" in told

@@ -1,5 +1,6 @@
 """One run as `--json` prints it, the same in every command. The keys are in docs/jobs.md."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ FOREIGN = "foreign"
 REMOVED = "removed"
 TO_SUBMIT = "to submit"
 UNKNOWN = "unknown"
+REASONS_SHOWN = 3
 _STATE_KEYS = (
     "final", "attempt", "job_id", "backend_state", "reason", "exit_code", "nodes",
     "estimated_start", "answered", "note",
@@ -63,7 +65,7 @@ def created_at(run: KnownRun) -> float:
 
 
 def unanswered(states: "Sequence[Found]") -> bool:
-    """Whether some state is only the last known; says so on standard error."""
+    """Whether some state is only the last known; says so on standard error, and why."""
     silent = [
         state
         for state in states
@@ -72,4 +74,14 @@ def unanswered(states: "Sequence[Found]") -> bool:
     ]
     if silent:
         say(f"no answer about {len(silent)} of {len(states)} runs; their last known state is shown")
+        for line in _reasons(silent) if len(states) > 1 else ():
+            say(f"  {line}")
     return bool(silent)
+
+
+def _reasons(silent: "Sequence[Found]") -> list[str]:
+    """Why there is no answer, the most frequent reasons first."""
+    notes = Counter(state.note for state in silent if isinstance(state, RunState) and state.note)
+    lines = [f"{count}: {note}" for note, count in notes.most_common(REASONS_SHOWN)]
+    more = len(notes) - len(lines)
+    return [*lines, f"... and {more} other reasons (--json has all)"] if more else lines

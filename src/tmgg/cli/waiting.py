@@ -37,9 +37,9 @@ def wait_and_tell(
     reattached: Reattached, *, limit_s: float | None, cancel_on_interrupt: bool, as_json: bool
 ) -> int:
     """Wait for all runs to end, print how they stand, and return the exit code."""
-    removed = Removed()
-    with interruptible(reattached, cancel=cancel_on_interrupt):
-        timed_out = not _wait(reattached, removed, limit_s=limit_s)
+    removed, view = Removed(), make_view(reattached)
+    with interruptible(reattached, view.progress.seen, cancel=cancel_on_interrupt):
+        timed_out = not _wait(reattached, removed, view, limit_s=limit_s)
         reattached, states = poll_present(reattached, removed)
     tell(reattached, states, removed, as_json=as_json)
     if timed_out and not all(state.final for state in states):
@@ -50,9 +50,9 @@ def wait_and_tell(
 
 def watch_and_tell(reattached: Reattached) -> int:
     """As `wait_and_tell`, without a limit; the table at the end is that of a launch."""
-    removed = Removed()
-    with interruptible(reattached):
-        _wait(reattached, removed, limit_s=None)
+    removed, view = Removed(), make_view(reattached)
+    with interruptible(reattached, view.progress.seen):
+        _wait(reattached, removed, view, limit_s=None)
         reattached, states = poll_present(reattached, removed)
         results = collect_present(reattached, states, removed)
     rows = rows_of(reattached.runs, results)
@@ -60,9 +60,10 @@ def watch_and_tell(reattached: Reattached) -> int:
     return _exit_code(states, removed)
 
 
-def _wait(reattached: Reattached, removed: Removed, *, limit_s: float | None) -> bool:
+def _wait(
+    reattached: Reattached, removed: Removed, view: LiveView, *, limit_s: float | None
+) -> bool:
     """Whether all runs ended in the time given."""
-    view = make_view(reattached)
     clock = LimitedClock(limit_s)
 
     def told(run_id: str, error: RunError) -> None:
@@ -159,35 +160,54 @@ def _columns(reattached: Reattached, states: Sequence[RunState]) -> list[Column]
 
 
 @contextlib.contextmanager
-def interruptible(reattached: Reattached, *, cancel: bool = False) -> Iterator[None]:
-    """Ctrl-C loses nothing: it says how to come back and how to cancel. A second just leaves."""
+def interruptible(
+    reattached: Reattached, seen: Mapping[str, RunState] | None = None, *, cancel: bool = False
+) -> Iterator[None]:
+    """Ctrl-C loses nothing: it says how to come back and how to cancel. A second just leaves.
+
+    `seen` are the states that are known by then.
+    """
     try:
         yield
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(exit_codes.INTERRUPTED))
         say("")
+        states = list((seen or {}).values())
         if cancel:
-            _cancel(reattached)
+            _cancel(reattached, states)
         else:
-            say(f"interrupted; {_how_to_come_back(reattached, [])}")
+            say(f"interrupted; {_how_to_come_back(reattached, states)}")
         raise typer.Exit(exit_codes.INTERRUPTED) from None
 
 
-def _cancel(reattached: Reattached) -> None:
+def _cancel(reattached: Reattached, states: Sequence[RunState]) -> None:
     try:
         cancelled = sum(reattached.cancel())
         say(f"interrupted; {cancelled} runs are cancelled")
     except TmggError as error:
         say(f"interrupted, and the runs could not be cancelled: {error}")
-        say(_how_to_come_back(reattached, []))
+        say(_how_to_come_back(reattached, states))
 
 
 def _how_to_come_back(reattached: Reattached, states: Sequence[RunState]) -> str:
     over = {state.run_id for state in states if state.final}
-    names = names_of_runs([run.run_id for run in reattached.runs if run.run_id not in over])
-    shown = shlex.join(names[:NAMES_SHOWN]) + (" ..." if len(names) > NAMES_SHOWN else "")
-    return (
-        "the runs go on\n"
-        f"  come back:  tmgg-jobs wait {shown}\n"
-        f"  cancel:     tmgg-jobs cancel {shown}"
+    elsewhere = {state.run_id for state in states if state.is_elsewhere}
+    left = [run.run_id for run in reattached.runs if run.run_id not in over]
+    here = [run_id for run_id in left if run_id not in elsewhere]
+    # A sweep's name would ask to cancel what is not this cluster's, too.
+    names = here if elsewhere else names_of_runs(left)
+    return "\n".join(
+        [
+            "the runs go on",
+            f"  come back:  tmgg-jobs wait {_shown(names_of_runs(left))}",
+            *([f"  cancel:     tmgg-jobs cancel {_shown(names)}"] if names else []),
+            *(
+                [f"  {len(elsewhere)} of them can be cancelled only where they are"]
+                * bool(elsewhere)
+            ),
+        ]
     )
+
+
+def _shown(names: Sequence[str]) -> str:
+    return shlex.join(names[:NAMES_SHOWN]) + (" ..." if len(names) > NAMES_SHOWN else "")

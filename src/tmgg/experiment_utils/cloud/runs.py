@@ -179,6 +179,8 @@ class RunState:
     """It failed, but saved its state first, so that submitting it again goes on from there."""
     note: str = ""
     """What could not be found out just now, for example that a query failed."""
+    is_elsewhere: bool = False
+    """Its job is another cluster's: nothing is known, and nothing can be done about it, here."""
 
 
 def is_to_submit(state: RunState) -> bool:

@@ -301,6 +301,7 @@ def _open_elsewhere(files: SubmissionFiles, note: str) -> RunState:
         attempt=files.first_attempt,
         answered=False,
         note=note,
+        is_elsewhere=True,
     )
 
 
