@@ -73,7 +73,7 @@ def write_slurm_configuration(layout: ClusterLayout, options: ClusterOptions) ->
     slurmdbd = layout.slurm_etc / "slurmdbd.conf"
     if not slurmdbd.exists():
         owner, _group = system_user(root, "slurm")
-        write_file(slurmdbd, render_slurmdbd_conf(), mode=0o600, owner=owner)
+        write_file(slurmdbd, render_slurmdbd_conf(options), mode=0o600, owner=owner)
     _write_login_configuration(layout, options, wanted)
     return bool(changed)
 

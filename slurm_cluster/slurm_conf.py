@@ -55,6 +55,9 @@ _DEFAULTS = {
 }
 
 
+_IPV6_ONLY = "EnableIPv6,DisableIPv4"
+
+
 def render_slurm_conf(options: ClusterOptions, *, process_tracking: str) -> str:
     """slurm.conf; `process_tracking` is the ProctrackType that the host allows."""
     lines = _DEFAULTS | {"ClusterName": options.cluster_name}
@@ -67,7 +70,7 @@ def render_slurm_conf(options: ClusterOptions, *, process_tracking: str) -> str:
     if options.constrain_memory:
         lines["TaskPlugin"] = "task/cgroup"
     if options.ipv6:
-        lines["CommunicationParameters"] = "EnableIPv6,DisableIPv4"
+        lines["CommunicationParameters"] = _IPV6_ONLY
     if options.private_tmp:
         # A job's folder is made when its first step, `extern`, begins on a node.
         lines |= {"JobContainerType": "job_container/tmpfs", "PrologFlags": "Contain"}
@@ -124,10 +127,12 @@ def render_job_container_conf(options: ClusterOptions) -> str:
     return "AutoBasePath=true\nBasePath=/var/lib/slurm/jobs-tmp\n"
 
 
-def render_slurmdbd_conf() -> str:
+def render_slurmdbd_conf(options: ClusterOptions) -> str:
     """slurmdbd.conf; MariaDB knows the user by the socket, so there is no password."""
+    # It does not read slurm.conf, and asks for IPv4 addresses where nothing says otherwise.
+    ipv6 = f"CommunicationParameters={_IPV6_ONLY}\n" if options.ipv6 else ""
     return (
-        "AuthType=auth/munge\nDbdHost=localhost\nDbdPort=6819\nSlurmUser=slurm\n"
+        f"{ipv6}AuthType=auth/munge\nDbdHost=localhost\nDbdPort=6819\nSlurmUser=slurm\n"
         "DebugLevel=info\nLogFile=/var/log/slurm/slurmdbd.log\n"
         "PidFile=/run/slurm/slurmdbd.pid\nStorageType=accounting_storage/mysql\n"
         "StorageHost=localhost\nStorageUser=slurm\nStorageLoc=slurm_acct_db\n"

@@ -95,4 +95,12 @@ def test_no_line_is_written_that_the_release_no_longer_knows() -> None:
 
 
 def test_slurmdbd_conf_holds_no_password() -> None:
-    assert "StoragePass" not in render_slurmdbd_conf()
+    assert "StoragePass" not in render_slurmdbd_conf(ClusterOptions())
+
+
+def test_all_daemons_of_a_cluster_with_ipv6_only_speak_that() -> None:
+    line = "CommunicationParameters=EnableIPv6,DisableIPv4\n"
+    for ipv6 in (True, False):
+        options = ClusterOptions(ipv6=ipv6)
+        assert (line in render_slurmdbd_conf(options)) is ipv6
+        assert (line in render_slurm_conf(options, process_tracking="proctrack/linuxproc")) is ipv6
