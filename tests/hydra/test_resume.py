@@ -103,6 +103,15 @@ def test_a_job_number_that_is_a_parameter_tells_runs_apart(project: Project) -> 
     assert "differs from an earlier run in seed" in moved
 
 
+def test_the_nearest_earlier_run_may_be_one_that_is_recognised(project: Project) -> None:
+    project.write("app.yaml", "x: 1\nsleep: 0\nbad: false\n")
+    project.run("a.py", *LOCAL, "x=5,6", "sleep=1", "bad=true")
+    project.run("a.py", *LOCAL, "x=1,2")
+    printed = project.run("a.py", *RESUME, "x=1,2,3")
+    assert "2 of 3 recognised" in printed
+    assert "1 differs from an earlier run in x\n" in printed
+
+
 def test_what_hydra_sets_in_the_environment_tells_runs_apart(project: Project) -> None:
     project.run("a.py", *LOCAL, "x=1", "+hydra.job.env_set.SHIFT=1")
     other = project.run("a.py", *RESUME, "x=1", "+hydra.job.env_set.SHIFT=2")

@@ -24,6 +24,7 @@ from tmgg.errors import (
     TmggError,
     UnwritableError,
 )
+from tmgg.experiment_utils.error_frames import format_from_users_code
 from tmgg.experiment_utils.error_text import bounded, text_of
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
 from tmgg.experiment_utils.files.leaving import leave
@@ -284,7 +285,7 @@ def _failed_output(paths: SubmissionPaths, failed: _Failed) -> TaskOutput:
         if kind.__module__ == "builtins"
         else f"{kind.__module__}.{kind.__qualname__}"
     )
-    lines = "".join(traceback.format_exception(error)).splitlines()
+    lines = "".join(format_from_users_code(error)).splitlines()
     return TaskOutput(
         run_id=paths.run_paths.run_id,
         status="timeout" if isinstance(error, ExperimentTimeout) else "failed",

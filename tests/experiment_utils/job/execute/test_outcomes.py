@@ -49,6 +49,8 @@ def test_an_experiment_that_raises_leaves_its_last_words(paths: SubmissionPaths)
     assert found.error_message == "the loss is púrple \n" + "x" * 10
     assert found.traceback is not None
     assert "raise ValueError" in found.traceback
+    # Its lines are the experiment's own; those of who called it are the same for all.
+    assert "tmgg/experiment_utils" not in found.traceback
     assert "ValueError: the loss is púrple" in done.stderr
     assert paths.entrypoint_exit_code.read_text() == "1\n"
 

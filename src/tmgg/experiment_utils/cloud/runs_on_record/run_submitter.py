@@ -116,13 +116,18 @@ class RunSubmitter:
             record = record_of(self._finder.submission(state.run_id))
             if state.attempt > self._backend.traits.restarts_of(record.settings):
                 return False
-            self.retry(state.run_id, None, None)
+            again = self.retry(state.run_id, None, None)
         except (RunExistsError, SubmissionUnknownError):
             return True  # another process that waits was first, or whoever asks next finds out
         except (TmggError, OSError) as error:
             log.warning("run %s cannot go on from its saved state: %s", state.run_id, error)
             return self._hiccups.bearable(state.run_id, error)
         self._hiccups.over(state.run_id)
+        job = f" as job {again.job_id}" if again.job_id else ""
+        log.warning(
+            "run %s was ended with its state saved%s; it is submitted again%s, to go on from there",
+            *(state.run_id, _why(state), job),
+        )
         return True
 
     @cached_property
@@ -247,6 +252,11 @@ class RunSubmitter:
             backend=self._backend.traits.name,
             output_dir=paths.output_dir,
         )
+
+
+def _why(state: RunState) -> str:
+    words = state.backend_state or state.reason
+    return f" ({words})" if words else ""
 
 
 def _was_noted(paths: RunPaths) -> bool:

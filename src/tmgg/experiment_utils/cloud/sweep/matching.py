@@ -294,7 +294,9 @@ def _nearest(
     runs = [run for record in reversed(records) for run in record.runs]
     free = [run for run in runs if run.run_id in existing and run.run_id not in taken]
     old = {run.run_id for run in free if not run.program}
-    names = list(dict.fromkeys(run.run_id for run in free if run.program in programs))
+    # Those that were recognised are as good to compare with as any.
+    there = [run for run in runs if run.run_id in existing and run.program in programs]
+    names = list(dict.fromkeys(run.run_id for run in there))
     known: dict[str, list[dict[str, str]]] = {}
     for run_id in names[:MOST_LOOKED_AT]:
         task = _task(output_dir, run_id)
@@ -306,8 +308,9 @@ def _nearest(
         asked = identity_of(request)
         parts = counted(asked, dict(request.config))
         candidates = [differences(each, parts) for each in known.get(asked.program, [])]
-        if candidates:
-            near[str(request.run_id)] = min(candidates, key=len)
+        # None of a run of the same content, which another request has.
+        if any(candidates):
+            near[str(request.run_id)] = min(filter(None, candidates), key=len)
     return near, len(old)
 
 

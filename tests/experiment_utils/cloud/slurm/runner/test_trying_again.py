@@ -101,7 +101,7 @@ def test_a_requeued_jobs_earlier_result_does_not_count(
 
 
 def test_whoever_waits_for_an_interrupted_run_submits_it_again_once(
-    runner: SlurmRunner, slurm: FakeSlurm
+    runner: SlurmRunner, slurm: FakeSlurm, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = spawn(runner, "interrupted")
     slurm.run(first)
@@ -113,6 +113,9 @@ def test_whoever_waits_for_an_interrupted_run_submits_it_again_once(
     assert runner.runs.go_on(state)
     assert SlurmRunner(PLAIN).runs.go_on(state), "another process that waits for it"
     _first, second = slurm.jobs
+    (told,) = [text for text in caplog.messages if "submitted again" in text]
+    assert told.startswith("run run was ended with its state saved")
+    assert f"it is submitted again as job {second}, to go on from there" in told
     slurm.run(second)
     result = runner.get_result("run")
     assert (result.status, result.attempts) == ("completed", 2)
