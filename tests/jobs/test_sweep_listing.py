@@ -40,6 +40,22 @@ def sweep(here: Path) -> Path:
     return outputs
 
 
+def test_runs_that_a_resumed_sweep_shares_with_the_one_before_count_once(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
+) -> None:
+    runner = SlurmRunner(SlurmConfig(nodes=1, ray_bootstrap="none"))
+    configs = [task("good") | {"x": x} for x in range(3)]
+    first = runner.spawn_sweep(configs[:2])
+    again = runner.spawn_sweep(configs, resume=True)
+    listed = tmgg_jobs("list")
+    assert [line.split()[0] for line in listed.out.splitlines()[1:]] == [
+        first.sweep_id,
+        again.sweep_id,
+    ]
+    assert again.run_ids == [*first.run_ids, f"{again.sweep_id}-2"]
+    assert "not shown" not in listed.err
+
+
 def test_a_sweep_is_one_line_and_runs_of_none_are_below(sweep: Path, tmgg_jobs: Jobs) -> None:
     listed = tmgg_jobs("list")
     head, line, _, names, alone = listed.out.splitlines()
@@ -132,5 +148,7 @@ def test_the_line_of_a_sweep_fits_80_columns(
 
 def test_a_run_is_counted_whatever_its_status_is() -> None:
     counted = {each for kinds in STATES.values() for each in kinds}
-    words = (run_json.DAMAGED, run_json.FOREIGN, run_json.REMOVED, run_json.UNKNOWN)
+    words = (
+        run_json.DAMAGED, run_json.FOREIGN, run_json.REMOVED, run_json.TO_SUBMIT, run_json.UNKNOWN,
+    )  # fmt: skip
     assert counted == {*get_args(Status), *words}

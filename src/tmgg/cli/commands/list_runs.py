@@ -124,7 +124,8 @@ def _put(shown: "list[tuple[KnownRun, Found]]", statuses: "Statuses", *, is_by_r
     if sweeps and rest:
         put()
     _put_runs(rest)
-    return sum(len(sweep.runs) for sweep in sweeps) + len(rest)
+    # A resumed sweep has runs of earlier ones.
+    return len({paths for sweep in sweeps for paths in sweep.runs}) + len(rest)
 
 
 def _put_sweeps(sweeps: "list[ListedSweep]") -> None:
