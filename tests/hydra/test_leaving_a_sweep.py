@@ -11,7 +11,7 @@ from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.sweep import records
 from tmgg.experiment_utils.run_folder.paths import SweepPaths
 from tmgg.experiment_utils.run_folder.sweeps import load_sweep
-from tmgg.hydra_plugins import tmgg_launcher
+from tmgg.hydra_plugins import launching, tmgg_launcher
 
 
 def test_detach_submits_all_and_returns_with_the_run_ids(lab: Lab) -> None:
@@ -236,3 +236,12 @@ def test_hundreds_of_detached_runs_are_named_by_their_sweep(
     sweep_id = str(lab.slurm.requests[0].run_id).rpartition("-")[0]
     assert f"tmgg-jobs wait {sweep_id}\n" in ended.err
     assert "... and 50 more" in ended.out
+
+
+def test_what_is_another_clusters_is_not_offered_to_be_cancelled(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    launching._say_how_to_come_back(["a", "b"], "sweep", {"a"})
+    assert capsys.readouterr().err == "  tmgg-jobs wait sweep\n  tmgg-jobs cancel b\n"
+    launching._say_how_to_come_back(["a"], "sweep", {"a"})
+    assert capsys.readouterr().err == "  tmgg-jobs wait a\n"

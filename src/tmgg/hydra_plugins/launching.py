@@ -4,7 +4,7 @@ import contextlib
 import functools
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -147,7 +147,8 @@ def detach_sweep(
         _say(render_submitted(sweep.sweep_id, left, found.states))
         open_ids = [run_id for run_id in left if not _has_completed(found.states.get(run_id))]
         if open_ids:
-            _say_how_to_come_back(open_ids, sweep.sweep_id)
+            elsewhere = {key for key, state in found.states.items() if state.is_elsewhere}
+            _say_how_to_come_back(open_ids, sweep.sweep_id, elsewhere)
     return spawned
 
 
@@ -257,7 +258,7 @@ def _take_leave(
     left = _cancel(runner, found.under_way) if cancel and found.under_way else found.under_way
     if left:
         _say(f"{len(left)} of {total} runs go on without this process")
-        _say_how_to_come_back(left)
+        _say_how_to_come_back(left, elsewhere=found.elsewhere)
     if found.unknown:
         _say(f"whether {len(found.unknown)} of {total} runs were submitted is not known now")
         _say(f"  tmgg-jobs wait {_names(found.unknown)}    # finds out")
@@ -270,6 +271,8 @@ class _LookBack:
     """What became of the runs of a launch by the time it is interrupted."""
 
     under_way: list[str] = field(default_factory=list)
+    elsewhere: set[str] = field(default_factory=set)
+    """Those of them that nothing can be done about here."""
     unknown: list[str] = field(default_factory=list)
     """Runs of which nobody can tell now whether the backend has them."""
     ended_count: int = 0
@@ -282,11 +285,13 @@ class _LookBack:
         return bool(self.under_way or self.unknown or self.ended_count or self.waiting_count)
 
     def note(self, state: RunState) -> None:
+        if state.is_elsewhere:
+            self.elsewhere.add(state.run_id)
         if state.final:
             self.ended_count += 1
         elif is_to_submit(state):
             self.waiting_count += 1
-        elif _is_in(state):
+        elif _is_in(state) or state.is_elsewhere:
             self.under_way.append(state.run_id)
         else:
             self.unknown.append(state.run_id)
@@ -352,11 +357,17 @@ def _say_submitted(task: SpawnedTask) -> None:
     _say(f"run {task.run_id} submitted{job}{where}")
 
 
-def _say_how_to_come_back(run_ids: Sequence[str], sweep_id: str = "") -> None:
-    """`sweep_id` names them all, where they are several."""
+def _say_how_to_come_back(
+    run_ids: Sequence[str], sweep_id: str = "", elsewhere: Collection[str] = ()
+) -> None:
+    """`sweep_id` names them all, where they are several; `elsewhere` cannot be cancelled here."""
     names = sweep_id if sweep_id and len(run_ids) > 1 else _names(run_ids)
     _say(f"  tmgg-jobs wait {names}")
-    _say(f"  tmgg-jobs cancel {names}")
+    here = [run_id for run_id in run_ids if run_id not in elsewhere]
+    if len(here) == len(run_ids):
+        _say(f"  tmgg-jobs cancel {names}")
+    elif here:  # the sweep's name would ask for the others, too, which is refused
+        _say(f"  tmgg-jobs cancel {' '.join(here)}")
 
 
 def _names(run_ids: Sequence[str]) -> str:

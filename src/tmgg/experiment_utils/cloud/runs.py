@@ -180,7 +180,8 @@ class RunState:
     note: str = ""
     """What could not be found out just now, for example that a query failed."""
     is_elsewhere: bool = False
-    """Its job is another cluster's: nothing is known, and nothing can be done about it, here."""
+    """Its job is another cluster's, or writes into another folder: here nothing is known of it, and
+    nothing can be done about it."""
 
 
 def is_to_submit(state: RunState) -> bool:
