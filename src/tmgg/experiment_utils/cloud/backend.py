@@ -111,7 +111,10 @@ class Backend(Protocol):
         ...
 
     def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
-        """What the backend says of each job, in one question; None where it did not answer."""
+        """What the backend says of each job, in one question; None where it did not answer.
+
+        So is a job that is left out, and every job where it raises.
+        """
         ...
 
     def view_again(self, job_ids: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """One question per backend for any number of runs, whoever's runners they belong to."""
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -83,12 +84,24 @@ def _ask(
     runner: "Inquirer", job_ids: Sequence[str], *, strict: bool
 ) -> Mapping[str, JobView | None]:
     try:
-        return runner.view_jobs(job_ids)
+        answers = runner.view_jobs(job_ids)
+        return {job_id: answers.get(job_id) for job_id in job_ids}
     except BackendUnavailableError as error:
         if strict:
             raise
         log.warning("%s", error)
-        return dict.fromkeys(job_ids)
+    except Exception as error:  # of anybody's backend; it says nothing about any job
+        _warn_once(runner.source, f"{type(error).__name__}: {error}")
+    return dict.fromkeys(job_ids)
+
+
+@functools.lru_cache(maxsize=100)
+def _warn_once(source: str, words: str) -> None:
+    """A backend that fails is asked again every second."""
+    log.warning(
+        "the backend %s did not say how its jobs stand: %s. What its runs' files say still counts.",
+        source, words,
+    )  # fmt: skip
 
 
 def as_run_error(run_id: str, error: RunError | OSError) -> RunError:

@@ -3,15 +3,18 @@
 Runs that share a backend, a folder and the settings that matter for asking share a runner.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from tmgg.errors import ConfigError, RecordError, RunError
-from tmgg.experiment_utils.cloud.factory import make_runner
+from tmgg.experiment_utils.cloud.factory import BACKENDS, make_runner
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
 from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.run_folder.registry import RunRecord
 
-# The rest of the settings concerns submitting; a retry takes it from the record itself.
+# Of our own backends; the rest of their settings concerns submitting, and a retry takes it from the
+# record itself. What those of other packages need for asking, only they know.
 _POLL_SETTINGS = (
     "lost_grace_s", "poll_interval_s", "address", "token_path", "environment", "clusters",
 )  # fmt: skip
@@ -27,14 +30,18 @@ class RunnersOnRecord:
         """Raises RunError for a run whose record cannot be used."""
         if isinstance(run.record, RunError):
             raise run.record
-        settings = {
-            name: value for name, value in run.record.settings.items() if name in _POLL_SETTINGS
-        }
+        settings = _settings_for_asking(run.record)
         key = (run.record.backend, run.paths.output_dir, repr(settings))
         if key not in self._made:
             self._made[key] = _make(run, run.record.backend, settings)
         self._made[key].finder.knows(run.paths)
         return self._made[key]
+
+
+def _settings_for_asking(record: RunRecord) -> JsonDict:
+    if record.backend not in BACKENDS:
+        return dict(record.settings)
+    return {name: value for name, value in record.settings.items() if name in _POLL_SETTINGS}
 
 
 def _make(run: KnownRun, backend: str, settings: JsonDict) -> RecordedRuns:
@@ -47,5 +54,10 @@ def _make(run: KnownRun, backend: str, settings: JsonDict) -> RecordedRuns:
         ) from error
     if not isinstance(runner.runs, RecordedRuns):
         raise RecordError(f"the backend {backend!r} of run {run.run_id!r} keeps no records")
+    traits = runner.runs.backend.traits
+    if backend not in BACKENDS and not traits.source:
+        # Other settings may be another scheduler: its jobs are asked about by themselves.
+        source = f"{backend} {settings}"
+        runner.runs.backend.traits = replace(traits, source=source)
     # As absolute as it was for the submitter, wherever this process runs.
     return runner.runs.in_folder(run.paths.output_dir)
