@@ -10,6 +10,8 @@ from tests.fakes.full_disk import full_disk
 from tmgg.experiment_utils.run_folder.known_folders import (
     home_folder,
     known_folders,
+    mount_of,
+    noted_mount,
     remember_folder,
 )
 
@@ -42,7 +44,8 @@ def test_a_list_that_ends_in_half_a_line_is_gone_on_with(home: Path) -> None:
     home.mkdir()
     (home / "folders").write_text("/runs/a\n/runs/hal")
     remember_folder(Path("/runs/b"))
-    assert (home / "folders").read_text() == "/runs/a\n/runs/hal\n/runs/b\n"
+    assert known_folders() == [Path("/runs/b"), Path("/runs/hal"), Path("/runs/a")]
+    assert noted_mount(Path("/runs/b")) == mount_of(Path("/runs"))
 
 
 def test_those_who_add_at_the_same_time_lose_nothing() -> None:
