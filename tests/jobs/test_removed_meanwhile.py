@@ -23,7 +23,7 @@ from tmgg.experiment_utils.run_folder.removal import remove_run
 
 NEVER_TOLD = ("damaged", "has no", "cannot be read", "not begun", "not found now")
 MOST_STEPS = 300
-REMOVED = "removed meanwhile"
+REMOVED = "removed in the meantime"
 OTHER = "bad-2"
 ALONE = [
     "show", "show --json", "explain", "logs", "logs --follow", "wait --timeout 20s", "collect",
