@@ -19,12 +19,12 @@ TIMED_OUT = 124
 INTERRUPTED = 130
 
 MEANINGS: dict[int, str] = {
-    OK: "done; where runs were waited for or collected, all of them completed",
+    OK: "done; if the command waited for runs or collected them, all of them completed",
     FAILED: "a run failed; doctor found a problem; the backend refused a retry",
     MISUSE: "wrong usage, or something that cannot be done with this run",
-    UNKNOWN_RUN: "no such run, its record is damaged, or it was removed meanwhile",
-    NO_ANSWER: "the backend or a folder does not answer; what is printed is the last that is known",
-    TIMED_OUT: "wait: the time was over before the runs were",
+    UNKNOWN_RUN: "the run does not exist, its record is damaged, or it was removed meanwhile",
+    NO_ANSWER: "the backend or a folder does not answer; the output is the last known state",
+    TIMED_OUT: "wait: the time was over before the runs ended",
     INTERRUPTED: "interrupted with Ctrl-C; the runs go on",
 }
 

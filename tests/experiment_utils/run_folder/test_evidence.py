@@ -121,7 +121,7 @@ def test_a_result_file_of_another_submission_is_no_result_of_this_one(
     found = look(paths)
     assert found.result is None
     assert found.result_problem is not None
-    assert "looked for 'run', submission 2" in found.result_problem
+    assert "not to 'run', submission 2" in found.result_problem
 
 
 def test_the_line_of_an_earlier_submission_in_the_same_log_is_no_problem(

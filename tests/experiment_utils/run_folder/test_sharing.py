@@ -65,7 +65,7 @@ def test_a_folder_that_is_no_teams_is_refused(
     outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMGG_RECORDS", "team")
-    with pytest.raises(ConfigError, match="no folder of a team"):
+    with pytest.raises(ConfigError, match="TMGG_RECORDS=team is not possible"):
         run(outputs)
     assert not list(outputs.iterdir())
     monkeypatch.setenv("TMGG_RECORDS", "all")
