@@ -116,6 +116,7 @@ def loaded_by(statement: str) -> set[str]:
         "from tmgg.experiment_utils.cloud import SlurmRunner, SlurmConfig, LocalRunner",
         "import tmgg.experiment_utils.cloud.runs_on_record.reattach",
         "import tmgg.experiment_utils.supervisor.supervise",
+        "import tmgg.experiment_utils.supervisor.entry",
         "from tmgg.experiment_utils.cloud import make_runner; make_runner('slurm')",
         "from tmgg.experiment_utils.cloud import make_runner; make_runner('ray')",
         "import tmgg.experiment_utils.cloud.ray.entry",

@@ -16,4 +16,5 @@ class TestModal(CloudRunnerSuite):
     def backend(
         cls, running_modal: "StandIn", tmp_path_factory: pytest.TempPathFactory
     ) -> BackendUnderTest:
-        return BackendUnderTest("modal", {"output_dir": str(tmp_path_factory.mktemp("contract"))})
+        folder = tmp_path_factory.mktemp("contract")
+        return BackendUnderTest("modal", {"output_dir": str(folder), "lost_grace_s": 15})

@@ -25,7 +25,8 @@ LIMIT_S = 900
 @pytest.mark.timeout(LIMIT_S + 60)
 @pytest.mark.parametrize("sweep_mode", ["separate", "array"])
 def test_slurm_passes_the_suite_of_every_backend(alice: Login, sweep_mode: str) -> None:
-    options = json.loads(json.dumps(SMALL | {"poll_interval_s": 1, "sweep_mode": sweep_mode}))
+    own = {"poll_interval_s": 1, "lost_grace_s": 15, "sweep_mode": sweep_mode}
+    options = json.loads(json.dumps(SMALL | own))
     alice.write("test_suite.py", SUITE.format(options=options))
     done = alice.run(
         str(PYTHON), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=10",

@@ -13,15 +13,21 @@ FAULTS = {
     "CallsEverythingLost": "test_an_experiment_that_raises_is_a_user_error_with_its_traceback",
     "ForgetsTheConfig": "test_a_run_goes_from_spawn_to_its_result",
     "KeepsRunsInMemory": "test_a_runner_may_be_thrown_away_and_made_again",
+    "ClaimsByAnotherName": "test_a_job_claims_its_run_by_the_id_that_the_backend_gave_it",
+    "ForgetsJobsThatRun": "test_a_run_that_goes_on_for_longer_than_the_grace_stays_running",
+    "CancelsNoJob": "test_a_job_ends_when_the_backend_is_asked_to_end_it",
     "KnowsEveryRun": "test_a_run_that_nobody_asked_for_is_unknown[get_status]",
 }
 FAULTY = """
-import dataclasses, sys
+import dataclasses, sys, time
 import pytest
 from tmgg.errors import UnknownRunError
 from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
 from tmgg.experiment_utils.cloud.factory import BACKENDS
+from tmgg.experiment_utils.cloud.judging.verdict import JobView
+from tmgg.experiment_utils.cloud.local.runner import view_process
 from tmgg.experiment_utils.run_folder.failures import failure
+from tmgg.experiment_utils.run_folder.registry import note_job
 from tmgg.testing import BackendUnderTest, CloudRunnerSuite, sweeps
 
 # All must be under way together for the fault to show, however busy the machine is.
@@ -43,8 +49,9 @@ class ShufflesResults(LocalRunner):
 class ChangesResults(LocalRunner):
     def __init__(self, config, name):
         super().__init__(config, name=name)
-        collect = self.runs.collect
+        collect, result_of = self.runs.collect, self.runs.result_of
         self.runs.collect = lambda run_id: self.changed(collect(run_id))
+        self.runs.result_of = lambda ended: self.changed(result_of(ended))
 
 class LosesOddNumbers(ChangesResults):
     def changed(self, result):
@@ -77,6 +84,44 @@ class KnowsEveryRun(LocalRunner):
     def get_status(self, run_id):
         return "pending"
 
+class ChangesTheBackend(LocalRunner):
+    def __init__(self, config, name):
+        super().__init__(config, name=name)
+        backend = self.runs.backend
+        self.change(backend, backend.start, backend.view_jobs, backend.cancel_jobs)
+
+class ClaimsByAnotherName(ChangesTheBackend):
+    def change(self, backend, start, view_jobs, cancel_jobs):
+        # A scheduler's own ids, with the local backend's supervisor as the job.
+        def start_queued(submission, record):
+            job_id = "q-" + start(submission, record)
+            note_job(submission, job_id)
+            return job_id
+
+        def view_queued(job_ids):
+            known = [job_id for job_id in job_ids if job_id.startswith("q-")]
+            unknown = dict.fromkeys(job_ids, JobView(phase="unknown"))
+            return unknown | {job_id: view_process(job_id[2:]) for job_id in known}
+
+        backend.start, backend.view_jobs = start_queued, view_queued
+
+class ForgetsJobsThatRun(ChangesTheBackend):
+    def change(self, backend, start, view_jobs, cancel_jobs):
+        began = {}
+
+        def is_late(job_id):
+            return time.time() - began.setdefault(job_id, time.time()) > 2
+
+        def view(job_ids):
+            late = filter(is_late, job_ids)
+            return view_jobs(job_ids) | dict.fromkeys(late, JobView(phase="unknown"))
+
+        backend.view_jobs = view
+
+class CancelsNoJob(ChangesTheBackend):
+    def change(self, backend, start, view_jobs, cancel_jobs):
+        backend.cancel_jobs = lambda job_ids: None
+
 def suite_for(runner):
     name = runner.__name__
     BACKENDS[name] = f"{__name__}:make_{name}"
@@ -86,11 +131,17 @@ def suite_for(runner):
         @pytest.fixture(scope="class")
         @classmethod
         def backend(cls, tmp_path_factory):
-            return BackendUnderTest(name, {"output_dir": str(tmp_path_factory.mktemp("runs"))})
+            options = {"output_dir": str(tmp_path_factory.mktemp("runs"))}
+            # What is to happen, and does not, is waited for.
+            patience_s = 20 if name == "CancelsNoJob" else 120
+            return BackendUnderTest(name, options, patience_s=patience_s)
 
     return Suite
 
-for runner in [*LocalRunner.__subclasses__(), *ChangesResults.__subclasses__()]:
+for runner in [
+    *LocalRunner.__subclasses__(), *ChangesResults.__subclasses__(),
+    *ChangesTheBackend.__subclasses__(),
+]:
     globals()[f"Test{runner.__name__}"] = suite_for(runner)
 """
 

@@ -24,7 +24,7 @@ _HOMES = {
     "BackendUnderTest": "tmgg.testing.backend",
     "CloudRunnerSuite": "tmgg.testing.suite",
 }
-_WITH_ASSERTIONS = ("backend", "life_cycle", "outcomes", "processes", "suite", "sweeps")
+_WITH_ASSERTIONS = ("backend", "jobs", "life_cycle", "outcomes", "processes", "suite", "sweeps")
 
 
 def __getattr__(name: str) -> Any:

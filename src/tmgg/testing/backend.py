@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tmgg.experiment_utils.cloud import CloudRunner, TaskRequest, make_runner
+from tmgg.experiment_utils.cloud.backend import Backend
+from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,20 @@ class BackendUnderTest:
         while not condition():
             assert time.monotonic() < deadline, f"waited {self.patience_s} s for {what}"
             time.sleep(0.2)
+
+
+def backend_of(runner: CloudRunner) -> Backend:
+    """What the runner's package brings: how jobs are started, seen and ended."""
+    assert isinstance(runner.runs, RecordedRuns), type(runner.runs)
+    return runner.runs.backend
+
+
+def phase_of(runner: CloudRunner, run_id: str) -> str | None:
+    """What the backend itself says of a run's job; None where it does not answer."""
+    job_id = runner.poll([run_id])[0].job_id
+    assert job_id is not None
+    view = backend_of(runner).view_jobs([job_id])[job_id]
+    return None if view is None else view.phase
 
 
 def config(experiment: str, **values: Any) -> dict[str, Any]:

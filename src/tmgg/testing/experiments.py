@@ -62,6 +62,11 @@ def context(_config: Config) -> dict[str, float | str]:
     return {"attempt": run.attempt, "payload": sum(payload), "checkpoint_path": run.run_id}
 
 
+def own_job(_config: Config) -> dict[str, str]:
+    """The id by which its job claimed the run."""
+    return {"checkpoint_path": os.environ["TMGG_JOB_ID"]}
+
+
 def fail(_config: Config) -> None:
     raise ValueError("the loss is purple: ünï")
 

@@ -7,13 +7,14 @@ import pytest
 
 from tmgg.experiment_utils.cloud import CloudRunner
 from tmgg.testing.backend import BackendUnderTest
+from tmgg.testing.jobs import JobTests
 from tmgg.testing.life_cycle import LifeCycleTests
 from tmgg.testing.outcomes import OutcomeTests
 from tmgg.testing.processes import ProcessTests
 from tmgg.testing.sweeps import SweepTests
 
 
-class CloudRunnerSuite(LifeCycleTests, OutcomeTests, SweepTests, ProcessTests):
+class CloudRunnerSuite(LifeCycleTests, JobTests, OutcomeTests, SweepTests, ProcessTests):
     """Subclass it under a name that begins with `Test` and say what `backend` is."""
 
     @pytest.fixture(scope="class")

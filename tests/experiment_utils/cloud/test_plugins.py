@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tmgg.errors import ConfigError, MissingExtraError
 from tmgg.experiment_utils.cloud import LocalRunner, make_runner, plugins
+from tmgg.experiment_utils.cloud.options import parse_options as parse_config
 from tmgg.experiment_utils.extras import require
 from tmgg.hydra_plugins.launcher_options import launcher_table, parse_options
 
@@ -68,6 +70,33 @@ def test_a_config_class_is_optional(install: Install) -> None:
     assert parse_options({"use_mine": True}).make_runner().backend == "mine"
     with pytest.raises(ConfigError, match="unknown launcher key 'mine_output_dir'"):
         parse_options({"use_mine": True, "mine_output_dir": "there"})
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"output_dir": 5}, "output_dir=5 must be text"),
+        ({"timeout_seconds": True}, "timeout_seconds=True must be a whole number"),
+        ({"hold_s": "x"}, "hold_s='x' must be a number or null"),
+        ({"foldr": 1}, "unknown mine option 'foldr'"),
+        ({}, "Not given: folder"),
+    ],
+)
+def test_the_options_of_a_class_without_checks_are_of_the_types_it_says(
+    options: dict[str, object], words: str
+) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Mine:
+        folder: str
+        output_dir: str = "mine_outputs"
+        timeout_seconds: int = 5
+        hold_s: float | None = None
+        places: tuple[str, ...] = ()
+
+    with pytest.raises(ConfigError, match=words):
+        parse_config(Mine, options, what="mine")
+    right = parse_config(Mine, {"folder": "f", "hold_s": 1, "places": ("a",)}, what="mine")
+    assert (right.hold_s, right.places) == (1, ("a",))
 
 
 def test_an_unknown_backend_is_answered_with_all_there_are(install: Install) -> None:

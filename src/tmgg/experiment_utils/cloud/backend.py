@@ -99,7 +99,8 @@ class Backend(Protocol):
     def start(self, submission: SubmissionPaths, record: RunRecord) -> str:
         """Hand a recorded submission to the backend; the backend's job id, noted in the record.
 
-        `record` is the run's, with the options of this submission.
+        The job runs `supervisor/entry.py` with the submission's folder and this id. `record` is the
+        run's, with the options of this submission.
         """
         ...
 
@@ -113,7 +114,8 @@ class Backend(Protocol):
     def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
         """What the backend says of each job, in one question; None where it did not answer.
 
-        So is a job that is left out, and every job where it raises.
+        So is a job that is left out, and every job where it raises. The ids are those that `start`
+        and `adopt` returned, or that jobs claimed with.
         """
         ...
 

@@ -1,6 +1,7 @@
 """The local counterpart of a job script: start the experiment, wait, leave the exit record.
 
-`python -m tmgg.experiment_utils.supervisor.supervise SUBMISSION_FOLDER`. SIGTERM ends the
+`python -m tmgg.experiment_utils.supervisor.supervise SUBMISSION_FOLDER`, for the local backend,
+whose job is this process; the jobs of other backends run `entry.py`. SIGTERM ends the
 experiment's whole session; TERM first, KILL after a grace. Whatever the experiment started, in
 whatever session, ends with it.
 """

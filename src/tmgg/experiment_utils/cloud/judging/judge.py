@@ -13,6 +13,11 @@ from pathlib import Path
 
 from tmgg.errors import RecordError, RunError
 from tmgg.experiment_utils.cloud.backend import Backend
+from tmgg.experiment_utils.cloud.judging.claimed_otherwise import (
+    id_if_claimed_otherwise,
+    is_no_help,
+    view_by_id,
+)
 from tmgg.experiment_utils.cloud.judging.diagnosis import LogTails
 from tmgg.experiment_utils.cloud.judging.job_lookup import (
     Abandoned,
@@ -130,11 +135,22 @@ class Judge:
                 remembered.unproven = where
                 return _open_elsewhere(files, where)
             remembered.unproven = _why_unproven(view)
+            remembered.backend_id, view = self._by_backend_id(files, view)
             evidence = read_evidence(files, ended=_is_over(view))
-            job_id = evidence.job_id or question.job_id
+            job_id = remembered.backend_id or evidence.job_id or question.job_id
             return self._judge(files, replace(evidence, job_id=job_id), view)
         except (RunError, OSError) as error:
             return self.unread(question.submission, error)
+
+    def _by_backend_id(
+        self, files: SubmissionFiles, view: JobView | None
+    ) -> tuple[str | None, JobView | None]:
+        """See `claimed_otherwise`: that id and the backend's word on it; else None and `view`."""
+        job_id = id_if_claimed_otherwise(files, view)
+        if job_id is None:
+            return None, view
+        other = self.own_view(files, view_by_id(self._backend, files, job_id))
+        return (None, view) if is_no_help(other) else (job_id, other)
 
     def _elsewhere(self, submission: SubmissionPaths) -> str:
         return self._backend.whereabouts(submission).elsewhere
@@ -190,7 +206,8 @@ class Judge:
 
     def job_id(self, submission: SubmissionPaths) -> JobOrRefusal:
         """The job that runs the submission, or will."""
-        return self._jobs.find(SubmissionFiles(submission), {})
+        known = self._memory.at(submission).backend_id
+        return known or self._jobs.find(SubmissionFiles(submission), {})
 
     def save_refusal(self, submission: SubmissionPaths, why: Failure) -> RunState:
         """Note that the backend did not take a submission; its state."""

@@ -27,6 +27,9 @@ class Remembered:
     """How it stood when it could last be read, while it went on."""
     unproven: str = ""
     """Why the job of the last answer may be another's."""
+    backend_id: str | None = None
+    """The backend's id of its job, where the job claimed it by a name that the backend does not
+    know."""
     is_abandoned: bool = False
     """Whether it only seems that nobody will submit it."""
     missing_since_s: float | None = None
