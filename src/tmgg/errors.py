@@ -65,6 +65,10 @@ class ConfigError(TmggError, ValueError):
     """A setting that is not valid."""
 
 
+class BackendNotLoadedError(ConfigError):
+    """The package that brings a backend is not installed here, or cannot be imported."""
+
+
 class TaskError(TmggError, ValueError):
     """What to run cannot be sent to where it should run."""
 

@@ -44,7 +44,8 @@ def _render(runner: CloudRunner, request: TaskRequest) -> str:
     if render is not None:
         return str(render(request))
     what = request.target or target_of(request.config)
+    where = "in a process of its own on this machine" if runner.backend == "local" else "as a job"
     return (
-        f"# run {request.run_id} would start {what} in a process of its own on this machine "
+        f"# run {request.run_id} would start {what} {where} "
         f"({runner.backend} backend, timeout_seconds={request.timeout_seconds})"
     )

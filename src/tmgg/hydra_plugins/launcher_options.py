@@ -208,9 +208,15 @@ def unknown_key(key: str) -> str:
     near = difflib.get_close_matches(key, known_keys(), n=NEAREST_SHOWN)
     guess = f" Did you mean {' or '.join(near)}?" if near else ""
     return (
-        f"unknown launcher key {key!r}.{guess} All keys: "
-        "tmgg-experiment hydra/launcher=tmgg_slurm --cfg hydra --package hydra.launcher"
+        f"unknown launcher key {key!r}.{guess} All keys: tmgg-experiment "
+        f"hydra/launcher=tmgg_{_backend_meant([key, *near])} --cfg hydra --package hydra.launcher"
     )
+
+
+def _backend_meant(keys: list[str]) -> str:
+    """The first backend whose keys begin like one of these."""
+    meant = [name for key in keys for name in _backends() if key.startswith(f"{name}_")]
+    return meant[0] if meant else "slurm"
 
 
 def store_tables() -> None:
@@ -298,14 +304,7 @@ def _fields(backend: str) -> tuple["dataclasses.Field[Any]", ...]:
     if backend in CONFIG_CLASSES:
         return dataclasses.fields(config_class(backend))
     target = plugins.found(plugins.CONFIGS).get(backend)
-    try:
-        return () if target is None else dataclasses.fields(_load(target))
-    except (ImportError, AttributeError, TypeError) as error:
-        # Every Hydra app of the environment comes by here; one bad package must not break them.
-        log.warning(
-            "the config class of the backend %s (%s) cannot be used: %s", backend, target, error
-        )
-        return ()
+    return () if target is None else plugins.fields_of(target, backend)
 
 
 def config_class(backend: str) -> Any:

@@ -34,7 +34,7 @@ class LifeCycleTests:
         assert (result.error_message, result.failure, result.attempts) == (None, None, 1)
         assert (result.duration_seconds or 0) > 0
         assert runner.get_result(spawned.run_id, given) == result
-        assert runner.get_status(spawned.run_id) == "completed"
+        assert runner.get_status(spawned) == runner.get_status(spawned.run_id) == "completed"
 
     def test_a_run_id_may_be_chosen(self, runner: CloudRunner) -> None:
         run_id = new_run_id()

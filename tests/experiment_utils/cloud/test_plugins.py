@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tmgg.errors import ConfigError, MissingExtraError
+from tmgg.errors import ConfigError, MissingExtraError, UnreadableError
 from tmgg.experiment_utils.cloud import LocalRunner, make_runner, plugins
 from tmgg.experiment_utils.cloud.options import parse_options as parse_config
+from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.cloud.runs_on_record.known_run import read_known_run
+from tmgg.experiment_utils.cloud.runs_on_record.runners_on_record import RunnersOnRecord
 from tmgg.experiment_utils.extras import require
+from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.hydra_plugins.dry_run import print_dry_run
 from tmgg.hydra_plugins.launcher_options import launcher_table, parse_options
 
 MODULE = """
@@ -45,9 +50,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         text = f"[{plugins.RUNNERS}]\n{runners}\n[{plugins.CONFIGS}]\n{configs}\n"
         (info / "entry_points.txt").write_text(text)
         plugins.found.cache_clear()
+        plugins.fields_of.cache_clear()
 
     yield write
     plugins.found.cache_clear()
+    plugins.fields_of.cache_clear()
     sys.modules.pop("mine_runner", None)
 
 
@@ -128,7 +135,50 @@ def test_a_broken_package_is_named_and_breaks_nothing_else(
     with pytest.raises(ConfigError, match=words):
         make_runner("mine")
     assert parse_options({"use_local": True}).backend == "local"
-    assert "absent_module:Config" in caplog.text
+    assert caplog.text.count("absent_module:Config") == 1
+
+
+def test_an_unknown_key_names_the_command_that_lists_the_keys_of_its_backend(
+    install: Install,
+) -> None:
+    install("mine = mine_runner:make_runner", "mine = mine_runner:MineConfig")
+
+    for key in ("mine_foldr", "mime_output_dir"):
+        with pytest.raises(ConfigError, match="hydra/launcher=tmgg_mine --cfg hydra"):
+            parse_options({"use_mine": True, key: "there"})
+
+
+def test_a_dry_run_says_that_the_run_would_be_a_job_of_the_backend(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install("mine = mine_runner:make_runner", "")
+
+    print_dry_run(make_runner("mine"), [TaskRequest(config={}, target="lab:run", run_id="r")])
+
+    shown = capsys.readouterr().out
+    assert "# run r would start lab:run as a job (mine backend" in shown
+    assert "this machine" not in shown
+
+
+@pytest.mark.parametrize("runners", ["", "mine = absent_module:make_runner"])
+def test_a_run_whose_package_is_gone_is_unknown_here_and_not_damaged(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runners: str
+) -> None:
+    monkeypatch.setenv("TMGG_HOME", str(tmp_path / "home"))
+    install("mine = mine_runner:make_runner", "")
+    options = {"output_dir": str(tmp_path / "runs")}
+    config = {"experiment": {"_target_": "tmgg.testing.experiments:number"}}
+    spawned = make_runner("mine", options).spawn_experiment(config)
+    install(runners, "")
+
+    run = read_known_run(RunPaths(tmp_path / "runs", spawned.run_id))
+    with pytest.raises(UnreadableError) as raised:
+        RunnersOnRecord().of(run)
+
+    assert "cannot be asked about here, and was left as it is" in str(raised.value)
+    assert ".." not in str(raised.value)
+    install("mine = mine_runner:make_runner", "")
+    assert make_runner("mine", options).get_result(spawned).metrics == {"value": 0.5}
 
 
 def test_exactly_one_switch_is_asked_for(install: Install) -> None:

@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from tmgg.errors import ConfigError
+from tmgg.errors import BackendNotLoadedError, ConfigError
 from tmgg.experiment_utils.cloud import plugins
 from tmgg.experiment_utils.cloud.options import unknown_name
 from tmgg.experiment_utils.cloud.runner import CloudRunner
@@ -52,7 +52,7 @@ def _target_of(backend: str) -> str:
         return BACKENDS[backend]
     brought = plugins.found(plugins.RUNNERS)
     if backend not in brought:
-        raise ConfigError(unknown_name("backend", backend, known_backends()))
+        raise BackendNotLoadedError(unknown_name("backend", backend, known_backends()))
     return brought[backend]
 
 
@@ -60,8 +60,8 @@ def _load(target: str, backend: str) -> Any:
     module, _, function = target.partition(":")
     try:
         return getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
+    except Exception as error:  # of anybody's package
+        raise BackendNotLoadedError(
             f"the backend {backend!r} ({target}) cannot be loaded: {error}. Update or remove the "
             "package that adds it."
         ) from error

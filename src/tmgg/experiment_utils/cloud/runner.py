@@ -78,9 +78,9 @@ class CloudRunner:
         request = as_request(config, timeout_seconds=timeout_seconds, run_id=run_id)
         return spawn_checked(self.runs, request, gpu_type=gpu_type, resume=resume)
 
-    def get_status(self, run_id: str) -> Status:
+    def get_status(self, run_id: SpawnedTask | str) -> Status:
         """`pending`, `running`, `completed` or `failed`; works from any process."""
-        return self.poll([run_id])[0].status
+        return self.poll([_id_of(run_id)])[0].status
 
     def get_result(
         self,
@@ -93,8 +93,7 @@ class CloudRunner:
 
         `config` is not needed (the record has it) and accepted because callers have it at hand.
         """
-        run_id = spawned if isinstance(spawned, str) else spawned.run_id
-        (ended,) = waiting.wait(self.runs, [run_id], on_update=on_update)
+        (ended,) = waiting.wait(self.runs, [_id_of(spawned)], on_update=on_update)
         return self.runs.result_of(ended)
 
     def run_experiment(self, config: ConfigLike | TaskRequest, **options: Any) -> ExperimentResult:
@@ -283,21 +282,25 @@ class CloudRunner:
         """As `poll`, but a run whose record is damaged is its RunError and hinders no other."""
         return self.runs.poll_each(run_ids)
 
-    def collect(self, run_id: str) -> ExperimentResult:
+    def collect(self, run_id: SpawnedTask | str) -> ExperimentResult:
         """The result of a run whose state is final; raises NotEndedError for another."""
-        return self.runs.collect(run_id)
+        return self.runs.collect(_id_of(run_id))
 
-    def cancel(self, run_id: str) -> bool:
+    def cancel(self, run_id: SpawnedTask | str) -> bool:
         """End a run; False when it had already ended. Raises BackendError when it cannot."""
-        return self.cancel_all([run_id])[0]
+        return self.cancel_all([_id_of(run_id)])[0]
 
     def cancel_all(self, run_ids: Sequence[str], *, why: str = "") -> list[bool]:
         """As `cancel` for each; `why` is kept on the records."""
         return self.runs.cancel_all(run_ids, why=why)
 
-    def retry(self, run_id: str, changes: RetryChanges | None = None) -> SpawnedTask:
+    def retry(self, run_id: SpawnedTask | str, changes: RetryChanges | None = None) -> SpawnedTask:
         """Submit a run that failed again, with the same task.
 
         Raises RunExistsError when it has not failed.
         """
-        return self.runs.retry(run_id, changes)
+        return self.runs.retry(_id_of(run_id), changes)
+
+
+def _id_of(run: SpawnedTask | str) -> str:
+    return run if isinstance(run, str) else run.run_id

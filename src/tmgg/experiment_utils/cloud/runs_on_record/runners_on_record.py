@@ -6,7 +6,7 @@ Runs that share a backend, a folder and the settings that matter for asking shar
 from dataclasses import replace
 from pathlib import Path
 
-from tmgg.errors import ConfigError, RecordError, RunError
+from tmgg.errors import BackendNotLoadedError, ConfigError, RecordError, RunError, UnreadableError
 from tmgg.experiment_utils.cloud.factory import BACKENDS, make_runner
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
@@ -47,9 +47,13 @@ def _settings_for_asking(record: RunRecord) -> JsonDict:
 def _make(run: KnownRun, backend: str, settings: JsonDict) -> RecordedRuns:
     try:
         runner = make_runner(backend, settings)
+    except BackendNotLoadedError as error:
+        raise UnreadableError(
+            f"run {run.run_id!r} cannot be asked about here, and was left as it is: {error}"
+        ) from error
     except ConfigError as error:
         raise RecordError(
-            f"the record of run {run.run_id!r} cannot be used: {error}. "
+            f"the record of run {run.run_id!r} cannot be used: {str(error).rstrip('.')}. "
             f"Restore {run.paths.run} from a backup, or remove the run's folder."
         ) from error
     if not isinstance(runner.runs, RecordedRuns):
