@@ -13,7 +13,13 @@ from tmgg.errors import NotEndedError, RunError, SubmitLimitError, UnknownRunErr
 from tmgg.experiment_utils.cloud.backend import BackendTraits
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.runner import CloudRunner
-from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState, SpawnedTask, TaskRequest
+from tmgg.experiment_utils.cloud.runs import (
+    ExperimentResult,
+    RunState,
+    SpawnedTask,
+    TaskRequest,
+    run_id_of,
+)
 from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatcher, SeparateDispatcher
 from tmgg.experiment_utils.cloud.sweep.matching import Resumed
 from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
@@ -102,7 +108,8 @@ class ScriptedRunner(CloudRunner):
     def result_of(self, ended: RunState) -> ExperimentResult:
         return self.collect(ended.run_id)
 
-    def collect(self, run_id: str) -> ExperimentResult:
+    def collect(self, run_id: SpawnedTask | str) -> ExperimentResult:
+        run_id = run_id_of(run_id)
         self._refuse_vanished(run_id)
         script = self.scripts[run_id]
         if script.collect_error is not None:
@@ -118,7 +125,8 @@ class ScriptedRunner(CloudRunner):
     def cancel_all(self, run_ids: Sequence[str], *, why: str = "") -> list[bool]:
         return [self.cancel(run_id) for run_id in run_ids]
 
-    def cancel(self, run_id: str) -> bool:
+    def cancel(self, run_id: SpawnedTask | str) -> bool:
+        run_id = run_id_of(run_id)
         self.cancelled.append(run_id)
         self.scripts[run_id] = Script(outcome="failed", duration_s=0, began_s=self.clock.now_s)
         return True
@@ -154,7 +162,8 @@ class ScriptedRunner(CloudRunner):
     def looking_up(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def retry(self, run_id: str, changes: RetryChanges | None = None) -> SpawnedTask:
+    def retry(self, run_id: SpawnedTask | str, changes: RetryChanges | None = None) -> SpawnedTask:
+        run_id = run_id_of(run_id)
         if self.retry_errors:
             raise self.retry_errors.pop()
         self.retried.append((run_id, changes or RetryChanges()))

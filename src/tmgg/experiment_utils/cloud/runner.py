@@ -18,6 +18,7 @@ from tmgg.experiment_utils.cloud.runs import (
     Status,
     SweepMode,
     TaskRequest,
+    run_id_of,
 )
 from tmgg.experiment_utils.cloud.runs_on_record import waiting
 from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request
@@ -80,7 +81,7 @@ class CloudRunner:
 
     def get_status(self, run_id: SpawnedTask | str) -> Status:
         """`pending`, `running`, `completed` or `failed`; works from any process."""
-        return self.poll([_id_of(run_id)])[0].status
+        return self.poll([run_id_of(run_id)])[0].status
 
     def get_result(
         self,
@@ -93,7 +94,7 @@ class CloudRunner:
 
         `config` is not needed (the record has it) and accepted because callers have it at hand.
         """
-        (ended,) = waiting.wait(self.runs, [_id_of(spawned)], on_update=on_update)
+        (ended,) = waiting.wait(self.runs, [run_id_of(spawned)], on_update=on_update)
         return self.runs.result_of(ended)
 
     def run_experiment(self, config: ConfigLike | TaskRequest, **options: Any) -> ExperimentResult:
@@ -284,11 +285,11 @@ class CloudRunner:
 
     def collect(self, run_id: SpawnedTask | str) -> ExperimentResult:
         """The result of a run whose state is final; raises NotEndedError for another."""
-        return self.runs.collect(_id_of(run_id))
+        return self.runs.collect(run_id_of(run_id))
 
     def cancel(self, run_id: SpawnedTask | str) -> bool:
         """End a run; False when it had already ended. Raises BackendError when it cannot."""
-        return self.cancel_all([_id_of(run_id)])[0]
+        return self.cancel_all([run_id_of(run_id)])[0]
 
     def cancel_all(self, run_ids: Sequence[str], *, why: str = "") -> list[bool]:
         """As `cancel` for each; `why` is kept on the records."""
@@ -299,8 +300,4 @@ class CloudRunner:
 
         Raises RunExistsError when it has not failed.
         """
-        return self.runs.retry(_id_of(run_id), changes)
-
-
-def _id_of(run: SpawnedTask | str) -> str:
-    return run if isinstance(run, str) else run.run_id
+        return self.runs.retry(run_id_of(run_id), changes)

@@ -74,6 +74,11 @@ class SpawnedTask:
     output_dir: Path | None = None
 
 
+def run_id_of(run: SpawnedTask | str) -> str:
+    """The name of a run that was spawned, or that is named."""
+    return run if isinstance(run, str) else run.run_id
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpawnedSweep:
     """Handle of a submitted sweep; everything else is on its record, so it may be thrown away."""

@@ -13,7 +13,9 @@ from tmgg.experiment_utils.cloud.runs import (
     ExperimentResult,
     OnUpdate,
     RunState,
+    SpawnedTask,
     TaskRequest,
+    run_id_of,
 )
 from tmgg.experiment_utils.cloud.runs_on_record.waiting import Watch
 from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatched
@@ -47,7 +49,8 @@ class Runner(ScriptedRunner):
         why = None if kind is None else failure(kind, "as the test says")
         return RunState(run_id=state.run_id, status=state.status, final=state.final, failure=why)
 
-    def collect(self, run_id: str) -> ExperimentResult:
+    def collect(self, run_id: SpawnedTask | str) -> ExperimentResult:
+        run_id = run_id_of(run_id)
         kind = self.kinds[run_id]
         return ExperimentResult(
             run_id=run_id,
