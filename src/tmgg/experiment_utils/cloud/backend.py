@@ -1,5 +1,6 @@
 """What a backend must be able to do. Records, verdicts and sweeps are the same for all of them."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +75,7 @@ class Whereabouts:
 
 
 class Backend(Protocol):
-    """Where jobs run. The methods that have a body may be inherited by `class Mine(Backend)`."""
+    """Where jobs run. `class Mine(Backend)` has the abstract methods, and inherits the others."""
 
     traits: BackendTraits
 
@@ -82,6 +83,7 @@ class Backend(Protocol):
         """Raise ConfigError or BackendError for what cannot be submitted; writes nothing."""
         return
 
+    @abstractmethod
     def write(
         self,
         draft: SubmissionPaths,
@@ -96,6 +98,7 @@ class Backend(Protocol):
         """
         ...
 
+    @abstractmethod
     def start(self, submission: SubmissionPaths, record: RunRecord) -> str:
         """Hand a recorded submission to the backend; the backend's job id, noted in the record.
 
@@ -104,6 +107,7 @@ class Backend(Protocol):
         """
         ...
 
+    @abstractmethod
     def adopt(self, folder: JobFolder) -> str | None:
         """The job of a submission or batch that has no job id on record; None while that is open.
 
@@ -111,6 +115,7 @@ class Backend(Protocol):
         """
         ...
 
+    @abstractmethod
     def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
         """What the backend says of each job, in one question; None where it did not answer.
 
@@ -127,6 +132,7 @@ class Backend(Protocol):
         """What the backend's word on a job means for the submission; may note what it brought."""
         return view
 
+    @abstractmethod
     def cancel_jobs(self, job_ids: Sequence[str]) -> None:
         """Ask the backend to end jobs; raises BackendError when it cannot be asked."""
         ...
