@@ -19,6 +19,8 @@ _NEEDED = {
     "mariadb-server": "/usr/sbin/mariadbd",
     "tini": "/usr/bin/tini",
     "iproute2": "/usr/sbin/ip",
+    # For the small disks that tests fill; a bare Debian 13 is without it.
+    "e2fsprogs": "/usr/sbin/mkfs.ext4",
 }
 # The rest is in the release's own root.
 _NEEDED_FOR_ROOTS = {"mmdebstrap": "/usr/bin/mmdebstrap", "iproute2": "/usr/sbin/ip"}

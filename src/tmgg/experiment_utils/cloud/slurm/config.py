@@ -7,7 +7,6 @@ anything is submitted; the rest of the code trusts a `SlurmConfig`.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal, get_args
 
 from tmgg.errors import ConfigError
@@ -39,7 +38,7 @@ SIGNAL_LEAD_S = 120
 LEAST_SIGNALLED_S = 600
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SlurmConfig:
     """One job's resources, environment and bookkeeping. Raises ConfigError for invalid values."""
 
@@ -305,7 +304,7 @@ class SlurmConfig:
                 f"time_limit={self.time_limit!r}; the job would be asked to stop too early"
             )
 
-    @cached_property
+    @property
     def resolved_ray_bootstrap(self) -> Literal["symmetric-run", "managed", "none"]:
         """How Ray starts, `auto` decided."""
         if self.ray_bootstrap == "auto" and self.tasks_per_node is not None:
@@ -319,7 +318,7 @@ class SlurmConfig:
         """Whether processes of the job must prove to each other that they belong to it."""
         return self.resolved_ray_bootstrap != "none" or self.tasks_per_node is not None
 
-    @cached_property
+    @property
     def memory(self) -> MemoryRequest:
         """How memory is asked for."""
         return MemoryRequest(
@@ -331,7 +330,7 @@ class SlurmConfig:
         """Names of the partitions asked for; empty where the site chooses."""
         return self.partition.split(",") if self.partition is not None else []
 
-    @cached_property
+    @property
     def extra_options(self) -> tuple[str, ...]:
         """What the site needs besides, as arguments of sbatch."""
         return (*self.extra_args, *option_list("sbatch_options", self.sbatch_options))
@@ -356,7 +355,7 @@ class SlurmConfig:
             return self.gpus_per_task == 1 or self.gpu_request == "none"
         return self.gpu_binding == "node"
 
-    @cached_property
+    @property
     def resolved_signal_lead_s(self) -> int:
         """How long before the time limit the job is told, the default decided; 0 is never."""
         if self.signal_lead_s is not None:
@@ -380,7 +379,7 @@ class SlurmConfig:
                 "separates folders. Give another path."
             )
 
-    @cached_property
+    @property
     def time_limit_s(self) -> int | None:
         """The time limit in seconds; None when unlimited."""
         return fields.parse_time_limit_s(self.time_limit)
