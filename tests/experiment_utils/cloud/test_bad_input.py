@@ -56,12 +56,12 @@ CASES: dict[str, tuple[Callable[[], object], type[TmggError], list[str]]] = {
     "time limit": (
         slurm_with(time_limit="soon"),
         ConfigError,
-        ["time_limit='soon'", "no time limit", "write HH:MM:SS"],
+        ["time_limit='soon'", "not a time limit", "write HH:MM:SS"],
     ),
     "memory": (
         slurm_with(mem_per_cpu="much"),
         ConfigError,
-        ["mem_per_cpu='much'", "no amount of memory", "write for example '4GB'"],
+        ["mem_per_cpu='much'", "not an amount of memory", "write for example '4GB'"],
     ),
     "port": (slurm_with(ray_port=80), ConfigError, ["ray_port=80", "must be 1024 to 65535"]),
     "nodes": (slurm_with(nodes=0), ConfigError, ["nodes=0", "must be 1 to 65533"]),
@@ -228,7 +228,7 @@ def test_a_folder_that_cannot_be_written_is_named(
     message = str(caught.value)
     assert f"the record of run 'a' cannot be written in {folder / 'file/below'}" in message
     assert "Nothing was submitted" in message
-    assert "set another output_dir" in message
+    assert "Set another output_dir" in message
     assert slurm.calls("sbatch") == []
     assert on_disk(tmp_path) - before <= {"tmgg-home", "tmgg-home/folders"}
 

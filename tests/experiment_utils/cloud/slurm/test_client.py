@@ -91,7 +91,7 @@ def test_slurm_without_a_configuration_is_no_controller_to_wait_for(
         "sbatch: fatal: Could not establish a configuration source"
     )
     slurm.break_command("sbatch", exit_code=1, stderr=words)
-    with pytest.raises(SubmissionError, match=r"(?s)know of no cluster.*tmgg_local") as caught:
+    with pytest.raises(SubmissionError, match=r"(?s)find no cluster.*tmgg_local") as caught:
         client.submit(script, comment="c", cwd=script.parent)
     assert not isinstance(caught.value, SubmissionUnknownError)
 

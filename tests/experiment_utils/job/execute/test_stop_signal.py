@@ -126,7 +126,7 @@ def test_a_signal_that_nobody_handles_is_not_sent(tmp_path: Path) -> None:
     paths = begin(tmp_path, "USR1", handles="USR2", end=0)
     _code, result, said = stopped(tmp_path, paths)
     assert result["status"] == "completed"
-    assert "nothing in the experiment handles SIGUSR1" in said
+    assert "the experiment has no handler for SIGUSR1" in said
 
 
 @pytest.mark.parametrize("config", [SlurmConfig, LocalConfig, RayConfig])

@@ -190,10 +190,12 @@ class RecordedRuns:
 
     def dispatcher(self, plan: SweepPlan, *, gpu_type: str | None, resume: bool) -> Dispatcher:
         run_ids = [str(request.run_id) for request in plan.requests]
-        self.foresight.refuse_early(run_ids, plan.mode, gpu_type=gpu_type, resume=resume)
         make = self._dispatchers.get(plan.mode)
-        if make is not None:
-            return make(self, plan, gpu_type=gpu_type, resume=resume)
+        # Refuses options that exclude each other, for which nobody need be asked.
+        made = None if make is None else make(self, plan, gpu_type=gpu_type, resume=resume)
+        self.foresight.refuse_early(run_ids, plan.mode, gpu_type=gpu_type, resume=resume)
+        if made is not None:
+            return made
 
         refusal = SweepRefusal()
 
