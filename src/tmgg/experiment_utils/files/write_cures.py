@@ -35,9 +35,7 @@ def _first_closed(folder: Path) -> tuple[Path, int] | None:
     for place in (folder, *folder.parents):
         try:
             owner = place.stat().st_uid
-        except FileNotFoundError:
-            continue
         except OSError:
-            continue  # one above it is closed
+            continue  # not there, or one above it is closed
         return None if may_write(place) else (place, owner)
     return None

@@ -6,6 +6,7 @@ day when the file cannot be written.
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from typing import Any
 from tmgg.errors import (
     ArtifactError,
     DivergedError,
+    RunError,
     StoppedEarlyError,
     TaskError,
     TmggError,
@@ -120,7 +122,7 @@ def _attempt(paths: SubmissionPaths, started: Stopwatch) -> TaskOutput:
     stage = "load"
     try:
         task = leave(lambda: _load(paths), paths.folder)
-        watch_code(task.identity, lambda: record_of(paths).created_at)
+        watch_code(task.identity, lambda: _submitted_at(paths))
         stage = "ray"
         ray_nodes = connect_ray(namespace=_namespace(paths))
         stage = "load"
@@ -162,6 +164,13 @@ def _attempt(paths: SubmissionPaths, started: Stopwatch) -> TaskOutput:
     outcome = replace(outcome, ray_nodes=nodes, workers=list(reported_workers()))
     set_current_run(None)
     return _stamped(outcome, paths, started)
+
+
+def _submitted_at(paths: SubmissionPaths) -> float:
+    try:
+        return record_of(paths).created_at
+    except (RunError, OSError):
+        return math.inf  # no file is newer than a time that is not known
 
 
 def _limit(

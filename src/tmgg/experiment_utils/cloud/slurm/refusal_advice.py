@@ -31,10 +31,10 @@ def render_options(words: str, config: SlurmConfig) -> str:
     """The options that a refusal is about, as they are set; empty where it names none of them."""
     fields = [name for phrase, names in _OPTIONS.items() if phrase in words for name in names]
     given = {name: getattr(config, name) for name in fields}
-    told = [f"slurm_{name} is {value}" for name, value in given.items() if value is not None]
-    if fields and not told:
-        told = [f"{' and '.join(f'slurm_{name}' for name in fields)} not set"]
-    return f"{', '.join(told)}." if told else ""
+    named = [f"slurm_{name} is {value}" for name, value in given.items() if value is not None]
+    if fields and not named:
+        named = [f"{' and '.join(f'slurm_{name}' for name in fields)} not set"]
+    return f"{', '.join(named)}." if named else ""
 
 
 def names_that_exist(client: SlurmClient, words: str) -> str:
