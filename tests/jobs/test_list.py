@@ -110,7 +110,6 @@ def test_a_damaged_record_is_shown_and_hinders_no_other(
     [
         {"settings": None},
         {"settings": {"lost_grace_s": "long"}, "backend": "slurm"},
-        {"backend": "carrier pigeon"},
         {"created_at": "yesterday"},
         {"base_dir": 3},
     ],
@@ -123,6 +122,15 @@ def test_a_record_with_values_that_cannot_be_is_damaged(
     runs = tmgg_jobs("list", "--json").json["runs"]
     assert {run["run_id"]: run["status"] for run in runs}[GOOD] == "damaged"
     assert len(runs) == 3
+
+
+def test_a_run_of_a_backend_that_is_not_installed_is_unknown_and_not_damaged(
+    here: Path, tmgg_jobs: Jobs
+) -> None:
+    record = RunPaths(here / "local_outputs", GOOD).run
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"backend": "carrier pigeon"}))
+    runs = tmgg_jobs("list", "--json").json["runs"]
+    assert {run["run_id"]: run["status"] for run in runs}[GOOD] == "unknown"
 
 
 @pytest.mark.parametrize("content", ["{", '{"version": 1}', '{"version": 1, "status": "running"}'])

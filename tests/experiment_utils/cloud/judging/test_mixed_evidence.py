@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits, Whereabo
 from tmgg.experiment_utils.cloud.judging.job_identity import Places
 from tmgg.experiment_utils.cloud.judging.judge import Judge
 from tmgg.experiment_utils.cloud.judging.polling import Question
+from tmgg.experiment_utils.cloud.judging.verdict import JobView
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.slurm.parsing import AccountingEntry, QueueEntry
 from tmgg.experiment_utils.cloud.slurm.view import view_jobs
@@ -235,8 +236,8 @@ class Slurm:
 class CaseBackend(Backend):
     """What judging needs of a backend on the cluster of the case."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: World, paths: SubmissionPaths) -> None:
+        self.world, self.paths = world, paths
         folder = Path("nowhere")
         self.traits = BackendTraits(
             name="slurm", output_dir=folder, base_dir=folder, grace_s=GRACE_S
@@ -244,6 +245,18 @@ class CaseBackend(Backend):
 
     def adopt(self, folder: JobFolder) -> str | None:
         return JOB
+
+    def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
+        return view_jobs(Slurm(self.world, self.paths), job_ids)  # type: ignore[arg-type]
+
+    def write(self, *_given: object, **_options: object) -> None:
+        raise AssertionError("judging writes no submission")
+
+    def start(self, *_given: object) -> str:
+        raise AssertionError("judging starts no job")
+
+    def cancel_jobs(self, job_ids: Sequence[str]) -> None:
+        raise AssertionError(f"judging cancels no job: {job_ids}")
 
     def whereabouts(self, submission: SubmissionPaths) -> Whereabouts:
         return Whereabouts(
@@ -320,11 +333,12 @@ def verdict_of(values: dict[str, Any]) -> dict[str, Any]:
 
 def judge(paths: SubmissionPaths, world: World) -> RunState:
     """As any process does that asks for the first time."""
-    judging = Judge(CaseBackend(world))  # type: ignore[abstract]
+    backend = CaseBackend(world, paths)
+    judging = Judge(backend)
     begun = judging.begin(paths, {})
     if isinstance(begun, Question):
         assert begun.job_id is not None
-        begun = judging.end(begun, view_jobs(Slurm(world, paths), [begun.job_id]))  # type: ignore[arg-type]
+        begun = judging.end(begun, backend.view_jobs([begun.job_id]))
     assert isinstance(begun, RunState), begun
     return begun
 
