@@ -43,7 +43,7 @@ def to_json(run: KnownRun, found: "Found") -> dict[str, Any]:
 
 
 def shown_status_of(found: "Found") -> str:
-    """As `status_of`, but that a pending run has no job yet is told."""
+    """As `status_of`, with a status of its own for a pending run that has no job yet."""
     is_held = isinstance(found, RunState) and is_to_submit(found)
     return TO_SUBMIT if is_held else status_of(found)
 

@@ -7,7 +7,7 @@ import sys
 from typing import NoReturn
 
 _INTERRUPTED = 130
-"""As in `exit_codes`, which may not be loaded yet."""
+"""The same number is in `exit_codes`, which may not be loaded yet."""
 
 
 def experiment() -> None:

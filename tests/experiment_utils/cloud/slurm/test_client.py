@@ -22,23 +22,6 @@ from tmgg.experiment_utils.cloud.slurm.refusal_words import UNCERTAIN
 from tmgg.experiment_utils.cloud.slurm.sbatch_answer import ControllerSilentError
 
 
-@pytest.fixture
-def client(slurm: FakeSlurm) -> SlurmClient:
-    return SlurmClient()
-
-
-@pytest.fixture
-def script(folder: Path) -> Path:
-    path = folder / "job.sh"
-    path.write_text("#!/bin/bash\n#SBATCH --partition=gpu\n#SBATCH --job-name='a \"b\"'\ntrue\n")
-    return path
-
-
-@pytest.fixture
-def job_id(client: SlurmClient, script: Path) -> str:
-    return client.submit(script, comment="tmgg:abc", cwd=script.parent)
-
-
 def test_a_submission_is_one_sbatch_with_its_comment_in_the_working_directory(
     client: SlurmClient, slurm: FakeSlurm, script: Path
 ) -> None:

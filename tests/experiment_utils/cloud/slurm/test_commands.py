@@ -13,23 +13,6 @@ from tmgg.experiment_utils.cloud.slurm.installed import require_commands
 from tmgg.experiment_utils.cloud.slurm.sbatch_answer import ControllerSilentError
 
 
-@pytest.fixture
-def client(slurm: FakeSlurm) -> SlurmClient:
-    return SlurmClient()
-
-
-@pytest.fixture
-def script(folder: Path) -> Path:
-    path = folder / "job.sh"
-    path.write_text("#!/bin/bash\n#SBATCH --partition=gpu\n#SBATCH --job-name='a \"b\"'\ntrue\n")
-    return path
-
-
-@pytest.fixture
-def job_id(client: SlurmClient, script: Path) -> str:
-    return client.submit(script, comment="tmgg:abc", cwd=script.parent)
-
-
 def test_nothing_of_an_enclosing_job_reaches_slurms_commands(
     client: SlurmClient, slurm: FakeSlurm, script: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

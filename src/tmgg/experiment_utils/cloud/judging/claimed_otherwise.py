@@ -1,6 +1,6 @@
 """A job that claimed its submission by a name that its backend does not know.
 
-The job of a backend is told its id and claims with it (`supervisor/entry.py`). One that claims
+The job of a backend gets its id and claims with it (`supervisor/entry.py`). One that claims
 otherwise, as a process for example, goes on although nobody knows a job of that name: the backend
 is then asked about the id that it gave itself, before anything is concluded.
 """

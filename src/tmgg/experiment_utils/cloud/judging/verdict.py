@@ -49,7 +49,7 @@ class JobView:
     nodes: str = ""
     estimated_start: str | None = None
     never_began: bool = False
-    """Of an unknown job: that no source has it, though each has the others submitted with it."""
+    """No source has this unknown job, though each has the others that were submitted with it."""
     settled: bool = True
     """False when the backend is known to correct such an answer later."""
     identity: JobIdentity | None = None
