@@ -12,8 +12,18 @@ if [ -n "$missing" ]; then
         echo "setup.sh: please have these installed first:$missing" >&2
         exit 1
     fi
-    apt-get update --quiet=2
+    # A machine that was just booted updates itself: another apt-get holds the locks for minutes.
+    attempts=60
+    until words=$(LC_ALL=C apt-get update --quiet=2 2>&1); do
+        attempts=$((attempts - 1))
+        case $words in
+            *"Could not get lock"*) [ "$attempts" -gt 0 ] && sleep 5 && continue ;;
+        esac
+        echo "$words" >&2
+        exit 1
+    done
     # shellcheck disable=SC2086 # a list of names
-    DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends $missing
+    DEBIAN_FRONTEND=noninteractive apt-get install --option DPkg::Lock::Timeout=300 --quiet=2 --yes \
+        --no-install-recommends $missing
 fi
 exec make "${@:-help}"

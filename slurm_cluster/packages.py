@@ -1,8 +1,10 @@
 """The Debian packages that a cluster needs."""
 
 import contextlib
+import fcntl
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +28,9 @@ _NEEDED = {
 _NEEDED_FOR_ROOTS = {"mmdebstrap": "/usr/bin/mmdebstrap", "iproute2": "/usr/sbin/ip"}
 _NEEDED_FOR_NETWORK_FOLDER = {"python3-pyfuse3": "/usr/lib/python3/dist-packages/pyfuse3*"}
 _POLICY = Path("/usr/sbin/policy-rc.d")
+_LOCK = Path("/run/tmgg-slurm-cluster-install.lock")
+# A machine that was just booted updates itself for some minutes, with apt's locks in its hand.
+_LOCK_WAIT_S = 600.0
 
 
 def missing_packages(release: str | None = None, *, network_folder: bool = True) -> list[str]:
@@ -57,29 +62,45 @@ def install_missing(release: str | None = None, *, network_folder: bool = True) 
     """
     missing = missing_packages(release, network_folder=network_folder)
     if missing:
-        with _no_service_starts():
-            _apt_get("update")
-            _apt_get("install", "--yes", "--no-install-recommends", *missing)
+        with _one_install_at_a_time(), _no_service_starts():
+            apt_get("update")
+            apt_get("install", "--yes", "--no-install-recommends", *missing)
     if release is not None:
         make_root(release)
     return missing
 
 
-def _apt_get(*arguments: str) -> None:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    result = subprocess.run(
+def apt_get(*arguments: str, lock_wait_s: float = _LOCK_WAIT_S, pause_s: float = 2.0) -> None:
+    """Run apt-get, again as long as another one holds apt's locks; ClusterError when it fails.
+
+    `DPkg::Lock::Timeout` (apt.conf(5)) would wait for dpkg's lock, not for that of the lists.
+    """
+    until = time.monotonic() + lock_wait_s
+    while (result := _try_apt_get(arguments)).returncode != 0:
+        words = (result.stderr or result.stdout)[-2000:]
+        if "Could not get lock" not in words or time.monotonic() >= until:
+            raise ClusterError(f"apt-get {' '.join(arguments)} failed: {words}")
+        time.sleep(pause_s)
+
+
+def _try_apt_get(arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         ["apt-get", "--quiet", *arguments],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        env=environment,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"},
         timeout=900,
         check=False,
     )
-    if result.returncode != 0:
-        raise ClusterError(
-            f"apt-get {' '.join(arguments)} failed: {(result.stderr or result.stdout)[-2000:]}"
-        )
+
+
+@contextlib.contextmanager
+def _one_install_at_a_time() -> Iterator[None]:
+    """Two at once would each take the other's policy for the machine's own."""
+    with _LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager
