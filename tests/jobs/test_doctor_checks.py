@@ -70,7 +70,7 @@ def test_limits_of_a_partition_are_found(
     [
         ({"cpus_per_task": 5}, "4 CPUs"),
         ({"gpus_per_task": 3}, "2 GPUs"),
-        ({"gpu_type": "a100"}, "0 GPUs"),
+        ({"gpu_type": "a100"}, "0 a100 GPUs (it has 2 without a model)"),
         ({"mem_per_cpu": "100GB"}, "64000 MB of memory"),
         # Slurm counts the memory for all CPUs of a whole node: 4 x 20 GB do not fit, 2 x 20 would.
         ({"mem_per_cpu": "20GB"}, "4 CPUs come with the whole node"),

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from tmgg.errors import BackendError, RefusedError, SubmissionError
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.site.site import Node, features_by_count, gpu_models
+from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +22,28 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "reservation is invalid": ("reservation",),
     "time limit is invalid": ("time_limit",),
 }
+_MOST_FEATURES = 20
+
+
+def _nodes(client: SlurmClient) -> list[Node]:
+    by_partition = SiteQueries(client).nodes_by_partition()
+    return [node for nodes in by_partition.values() for node in nodes]
+
+
+def _gpus(client: SlurmClient) -> list[str]:
+    nodes = _nodes(client)
+    unnamed = ["some without a model"] if any(node.gpus.get("") for node in nodes) else []
+    return [*gpu_models(nodes), *unnamed] or ["none"]
+
+
+def _features(client: SlurmClient) -> list[str]:
+    return features_by_count(_nodes(client))[:_MOST_FEATURES]
+
+
 _NAMES: Mapping[str, tuple[str, Callable[[SlurmClient], list[str]]]] = {
     "Invalid account": ("Your accounts", SlurmClient.accounts),
+    "Invalid feature": ("Features of the nodes here", _features),
+    "Invalid generic resource": ("GPUs here", _gpus),
     "Invalid partition": ("Partitions here", SlurmClient.partitions),
     "Invalid qos": ("Your QOS", SlurmClient.qualities),
 }

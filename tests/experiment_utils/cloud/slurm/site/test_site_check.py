@@ -160,7 +160,7 @@ NOTHING_FITS = "allocation failure: Requested node configuration is not availabl
     [
         ({"cpus_per_task": 5}, " has only 4 CPUs"),
         ({"gpus_per_task": 3}, " has only 2 GPUs"),
-        ({"gpu_type": "a100", "gpus_per_task": 1}, " has only 0 GPUs"),
+        ({"gpu_type": "a100", "gpus_per_task": 1}, " GPU models here: none with a name."),
         ({"partition": None, "gpus_per_task": 3}, " has only 2 GPUs"),
     ],
 )

@@ -5,7 +5,6 @@ what is tried first.
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +13,9 @@ from tmgg.experiment_utils.cloud.slurm.setup.facts import Facts
 from tmgg.experiment_utils.cloud.slurm.setup.first_request import (
     Choices,
     admitted,
-    gpu_models,
     nodes_of,
 )
-from tmgg.experiment_utils.cloud.slurm.site.site import Node
+from tmgg.experiment_utils.cloud.slurm.site.site import features_by_count, gpu_models
 
 MOST_OF_ONE_KIND = 6
 
@@ -74,7 +72,7 @@ def alternatives(facts: Facts, first: Choices, given: Mapping[str, Any]) -> list
     nodes = nodes_of(facts, partition)
     accounts = facts.accounts[:MOST_OF_ONE_KIND]
     qualities = facts.qos_of(None, partition)[:MOST_OF_ONE_KIND]
-    features = _features(nodes)[:MOST_OF_ONE_KIND]
+    features = features_by_count(nodes)[:MOST_OF_ONE_KIND]
     partitions = [name for name in admitted(facts) if name != partition]
     axes = [
         Axis(name="account", ways=[{"account": name} for name in accounts]),
@@ -101,12 +99,6 @@ def _open(axis: Axis, given: Mapping[str, Any]) -> Axis:
         if all(given.get(name, value) == value for name, value in way.items())
     ]
     return Axis(name=axis.name, ways=ways)
-
-
-def _features(nodes: Sequence[Node]) -> list[str]:
-    """The features of nodes, the most common first."""
-    counted = Counter(name for node in nodes for name in node.features)
-    return sorted(counted, key=lambda name: (-counted[name], name))
 
 
 def _gpu_ways(facts: Facts, first: Choices) -> list[dict[str, Any]]:

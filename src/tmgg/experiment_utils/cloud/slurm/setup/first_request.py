@@ -80,11 +80,6 @@ def nodes_of(facts: Facts, partition: str | None) -> Sequence[Node]:
     return facts.nodes.get(partition or "", ())
 
 
-def gpu_models(nodes: Sequence[Node]) -> list[str]:
-    """The names that the site has for its GPUs."""
-    return sorted({kind for node in nodes for kind in node.gpus if kind})
-
-
 def hours(seconds: int) -> str:
     """A time limit in Slurm's form."""
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:00"

@@ -8,12 +8,11 @@ from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.setup.facts import Facts
 from tmgg.experiment_utils.cloud.slurm.setup.first_request import (
     Choices,
-    gpu_models,
     nodes_of,
     scratch,
 )
 from tmgg.experiment_utils.cloud.slurm.setup.search import Found
-from tmgg.experiment_utils.cloud.slurm.site.site import is_limit, parse_limit
+from tmgg.experiment_utils.cloud.slurm.site.site import gpu_models, is_limit, parse_limit
 from tmgg.experiment_utils.some_names import some_of
 
 _ALWAYS = (

@@ -1,6 +1,7 @@
 """What a Slurm site is like, as values: partitions, nodes, limits, accounts. Pure parsers."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -99,6 +100,17 @@ def parse_gpus(gres: str) -> dict[str, int]:
             kind = found["kind"] or ""
             gpus[kind] = gpus.get(kind, 0) + int(found["count"] or 1)
     return gpus
+
+
+def gpu_models(nodes: Sequence[Node]) -> list[str]:
+    """The names that the site has for its GPUs."""
+    return sorted({kind for node in nodes for kind in node.gpus if kind})
+
+
+def features_by_count(nodes: Sequence[Node]) -> list[str]:
+    """The features of nodes, the most common first."""
+    counted = Counter(name for node in nodes for name in node.features)
+    return sorted(counted, key=lambda name: (-counted[name], name))
 
 
 def preemption(row: Settings, partitions: Sequence[Settings], site: Settings) -> str:

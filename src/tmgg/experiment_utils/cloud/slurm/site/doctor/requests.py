@@ -9,6 +9,7 @@ from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import Finding, ok, 
 from tmgg.experiment_utils.cloud.slurm.site.site import (
     Node,
     Settings,
+    gpu_models,
     parse_limit,
     parse_list,
     parse_memory_mb,
@@ -44,8 +45,7 @@ def check_nodes(config: SlurmConfig, partition: str, nodes: Sequence[Node]) -> l
                 check,
                 f"{len(fitting)} of {len(nodes)} have {_needs(config)}; the job needs "
                 f"{config.nodes}. {_what_lacks(config, nodes)}",
-                "Lower slurm_nodes, slurm_cpus_per_task, slurm_gpus_per_task or the memory "
-                "(slurm_mem_per_cpu), or choose another slurm_partition.",
+                _cure(config, nodes),
             )
         ]
     if len(up) < config.nodes:
@@ -68,7 +68,7 @@ def lacks(config: SlurmConfig, node: Node) -> list[str]:
         found.append(f"{node.cpus} CPUs")
     counted = config.gpu_request != "none"
     if counted and node.gpu_count(config.gpu_type) < config.gpus_per_node:
-        found.append(f"{node.gpu_count(config.gpu_type)} GPUs")
+        found.append(_gpus_of(node, config.gpu_type))
     # A whole node comes with all its CPUs, and Slurm counts the memory for each of them.
     cpus = node.cpus if config.exclusive else config.cpus_per_node
     needed_mb = config.memory.on_node_mb(cpus=cpus, gpus=config.gpus_per_node)
@@ -79,10 +79,29 @@ def lacks(config: SlurmConfig, node: Node) -> list[str]:
     return found
 
 
+def _gpus_of(node: Node, model: str | None) -> str:
+    """What a node has in place of the GPUs asked for."""
+    if model is None or node.gpu_count(model) or not node.gpus:
+        return f"{node.gpu_count(model)} {model or ''} GPUs".replace("  ", " ")
+    others = [f"{count} {kind or 'without a model'}" for kind, count in node.gpus.items()]
+    return f"0 {model} GPUs (it has {', '.join(others)})"
+
+
 def _needs(config: SlurmConfig) -> str:
     gpus = f", {config.gpus_per_node} {config.gpu_type or ''} GPUs" if config.gpus_per_node else ""
     memory = f" and {config.memory.words}" if config.memory.words else ""
     return f"{config.cpus_per_node} CPUs{gpus.replace('  ', ' ')}{memory}"
+
+
+def _cure(config: SlurmConfig, nodes: Sequence[Node]) -> str:
+    models = gpu_models(nodes)
+    if config.gpu_type is not None and config.gpu_type not in models:
+        known = ", ".join(models) or "none with a name"
+        return f"Set slurm_gpu_type, or choose another slurm_partition. GPU models here: {known}."
+    return (
+        "Lower slurm_nodes, slurm_cpus_per_task, slurm_gpus_per_task or the memory "
+        "(slurm_mem_per_cpu), or choose another slurm_partition."
+    )
 
 
 def _what_lacks(config: SlurmConfig, nodes: Sequence[Node]) -> str:
