@@ -13,7 +13,8 @@ from tests.jobs import site_answers
 from tests.jobs.conftest import Jobs
 from tmgg.cli.launcher_file import make_slurm_runner
 from tmgg.errors import ConfigError
-from tmgg.experiment_utils.files.atomic_file import read_json, write_json
+from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.files.trust import read_json
 
 OPTIONS = (
     "slurm_nodes=1",

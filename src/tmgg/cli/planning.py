@@ -25,7 +25,7 @@ from tmgg.experiment_utils.cloud.slurm.planning.trial import render_trial
 from tmgg.experiment_utils.cloud.slurm.request.usage import render_usage
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
-from tmgg.experiment_utils.files.trust import user_name
+from tmgg.experiment_utils.files.accounts import user_name
 
 SOON_S = 60.0
 

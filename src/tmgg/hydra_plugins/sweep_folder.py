@@ -17,9 +17,10 @@ from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import read_known_run
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 from tmgg.experiment_utils.files import leases
-from tmgg.experiment_utils.files.atomic_file import read_json, write_json
+from tmgg.experiment_utils.files.atomic_file import write_json
 from tmgg.experiment_utils.files.locks import FolderLock
-from tmgg.experiment_utils.files.trust import make_shared_folder
+from tmgg.experiment_utils.files.trust import read_json
+from tmgg.experiment_utils.run_folder.output_folder import make_shared_folder
 from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, RunPaths
 from tmgg.experiment_utils.run_folder.records import parse_record
 from tmgg.experiment_utils.run_folder.registry import Intent, new_intent

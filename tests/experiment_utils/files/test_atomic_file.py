@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tmgg.errors import RecordError
-from tmgg.experiment_utils.files.atomic_file import parse_json, read_json, write_atomic, write_json
+from tmgg.experiment_utils.files.atomic_file import write_atomic, write_json
+from tmgg.experiment_utils.files.trust import parse_json, read_json
 
 
 def test_a_file_is_replaced_whole_and_only_its_owner_can_read_it(folder: Path) -> None:

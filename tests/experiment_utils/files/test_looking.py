@@ -19,11 +19,12 @@ QUIET_FUNCTIONS = {"os.access", "os.path.exists", "os.path.isdir", "os.path.isfi
 ALLOWED = {
     "context.py": "whether a run is asked to stop: asked again soon",
     "stop_signal.py": "the same",
-    "hiccups.py": "the helpers themselves",
+    "looking.py": "the helpers themselves",
     "registry.py": "whether a record may be read; then it is looked for aloud",
     "run_folders.py": "the same",
     "removal.py": "within a try that tells what is not there",
     "trust.py": "whether a folder may be written: refused with words",
+    "output_folder.py": "the same",
     "doctor": "says what it finds to a person",
     "ray_cluster": "processes and devices of this node",
     "ranks": "the ranks' own folder on its way",

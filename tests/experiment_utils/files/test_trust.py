@@ -14,7 +14,8 @@ import pytest
 
 from tmgg.errors import ForeignFileError
 from tmgg.experiment_utils.files import trust
-from tmgg.experiment_utils.files.atomic_file import read_json
+from tmgg.experiment_utils.files.accounts import user_name
+from tmgg.experiment_utils.files.trust import read_json
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes files of other users")
 ALICE, BOB, TEAM = 5001, 5002, 5900
@@ -77,7 +78,7 @@ READ = """
 import json, sys
 from pathlib import Path
 from tmgg.errors import TmggError
-from tmgg.experiment_utils.files.atomic_file import read_json
+from tmgg.experiment_utils.files.trust import read_json
 try:
     print(json.dumps(read_json(Path(sys.argv[1]))))
 except TmggError as error:
@@ -112,7 +113,7 @@ def test_a_record_of_another_user_is_not_read_and_the_message_says_whose_it_is(
     planted = file_of(own / "run.json", BOB)
     told = as_user(ALICE, READ, planted)
     assert told.startswith("ForeignFileError")
-    assert f"{trust.user_name(BOB)}" in told
+    assert f"{user_name(BOB)}" in told
     assert "TMGG_TEAM" in told
 
 

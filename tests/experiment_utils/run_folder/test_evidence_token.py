@@ -7,7 +7,8 @@ import pytest
 
 from tmgg.experiment_utils.cloud.judging.memory import Remembered
 from tmgg.experiment_utils.cloud.judging.missing_since import note_missing
-from tmgg.experiment_utils.files.atomic_file import read_json, write_json
+from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.files.trust import read_json
 from tmgg.experiment_utils.run_folder.evidence import read_evidence
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles

@@ -12,11 +12,13 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from tmgg.errors import RecordError
-from tmgg.experiment_utils.files.trust import read_trusted
-from tmgg.experiment_utils.run_folder.sharing import OPEN_FILE, mode_of_file
-
 OWNER_ONLY = 0o600
+OPEN_FILE = 0o640
+GROUP_READS = stat.S_IRGRP | stat.S_IXGRP
+# Files of runs that hold resolved configs, code or tokens.
+_ALWAYS_CLOSED = frozenset(
+    {"task.json", "payload.pkl", "tasks.jsonl", "payloads", "ray_token", "ray_request.json"}
+)
 
 JsonDict = dict[str, Any]
 
@@ -24,10 +26,11 @@ JsonDict = dict[str, Any]
 def write_atomic(path: Path, data: bytes, *, mode: int = OWNER_ONLY) -> None:
     """Replace `path` by `data`, all or nothing; raises OSError (disk full, read-only) cleanly.
 
-    In a folder that is open to a team the file is, too, unless it holds secrets (see `sharing`).
+    In a folder that is open to a team (see `run_folder.sharing`) the file is, too, unless it holds
+    secrets.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    shared = mode_of_file(path, mode)
+    shared = _mode_of_file(path, mode)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as stream:
@@ -44,6 +47,18 @@ def write_atomic(path: Path, data: bytes, *, mode: int = OWNER_ONLY) -> None:
     _sync_folder(path.parent)
 
 
+def write_json(path: Path, value: JsonDict, *, mode: int = OWNER_ONLY) -> None:
+    """As `write_atomic`; NaN and infinity are written as `NaN`, `Infinity`, `-Infinity`."""
+    write_atomic(path, (json.dumps(value, indent=1) + "\n").encode(), mode=mode)
+
+
+def _mode_of_file(path: Path, mode: int) -> int:
+    """The permissions of a file that would have `mode` in a folder closed to others."""
+    if mode != OWNER_ONLY or path.name in _ALWAYS_CLOSED or not is_open(path.parent):
+        return mode
+    return OPEN_FILE
+
+
 def _mode_of_own(descriptor: int, mode: int, shared: int) -> int:
     """What its owner may do is not the umask's to say: a task sets any that it likes."""
     if shared == OPEN_FILE:
@@ -51,32 +66,11 @@ def _mode_of_own(descriptor: int, mode: int, shared: int) -> int:
     return stat.S_IMODE(os.fstat(descriptor).st_mode) | mode & stat.S_IRWXU
 
 
-def write_json(path: Path, value: JsonDict, *, mode: int = OWNER_ONLY) -> None:
-    """As `write_atomic`; NaN and infinity are written as `NaN`, `Infinity`, `-Infinity`."""
-    write_atomic(path, (json.dumps(value, indent=1) + "\n").encode(), mode=mode)
-
-
-def parse_json(text: str | bytes, *, what: str) -> JsonDict:
-    """The JSON object in `text`; anything else is a RecordError that names `what`."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"{what} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise RecordError(f"{what} holds a {type(value).__name__}, not an object")
-    return value
-
-
-def read_json(path: Path) -> JsonDict | None:
-    """The object in the file, None when there is no file; a damaged one is a RecordError.
-
-    One that belongs to somebody else is a ForeignFileError, see `trust`.
-    """
-    try:
-        data = read_trusted(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return parse_json(data, what=str(path))
+def is_open(folder: Path) -> bool:
+    """Whether what is in the folder of a run or batch is to be readable by the team."""
+    mode = folder.stat().st_mode
+    is_for_group = mode & stat.S_ISGID and mode & GROUP_READS == GROUP_READS
+    return bool(is_for_group) and not mode & (stat.S_IWGRP | stat.S_IRWXO)
 
 
 def _sync_folder(folder: Path) -> None:

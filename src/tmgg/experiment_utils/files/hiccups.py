@@ -1,28 +1,23 @@
 """Errors of a file system that does not answer; nothing is concluded from them.
 
 Network file systems fail for seconds or minutes: a server restarts (ESTALE, EIO), a mount is not
-there yet (ENOENT of a folder that was), rights are being changed (EACCES). Whoever reads records
-asks here what an error says, and waits `HICCUP_GRACE_S` before it counts.
+there yet (ENOENT of a folder that was), rights are being changed (EACCES). Whoever needs files asks
+here whether an error may pass, and tries again for `HICCUP_GRACE_S` before it counts.
 """
 
 import errno
-import os
 import time
 from collections.abc import Callable, Hashable
-from pathlib import Path
 from typing import TypeVar
 
-from tmgg.experiment_utils.trying import keep_trying
+from tmgg.errors import SubmissionUnknownError, TmggError
 
 # File servers that fail over, and clients that mount again, take a minute or two.
 HICCUP_GRACE_S = 300.0
+LOOK_AGAIN_S = 1.0
 _MOST_CAUSES = 11
 _Result = TypeVar("_Result")
 
-# They say what is there, or that nothing is.
-_ANSWERS = frozenset(
-    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
-)
 # They do not pass by themselves, or say that somebody else was first.
 _LASTING = frozenset(
     {
@@ -40,11 +35,6 @@ _LASTING = frozenset(
 )
 
 
-def says_nothing(error: OSError) -> bool:
-    """Whether a look that failed leaves open what is there."""
-    return error.errno is not None and error.errno not in _ANSWERS
-
-
 def may_pass(error: BaseException | None) -> bool:
     """Whether what failed, at the bottom for want of the file system, may be tried again."""
     cause = file_system_error(error)
@@ -60,33 +50,29 @@ def file_system_error(error: BaseException | None) -> OSError | None:
     return None
 
 
-def is_there(path: Path | str) -> bool:
-    """As `Path.exists`, which calls a file absent that it could not look for. Raises OSError."""
-    try:
-        os.stat(path)  # noqa: PTH116 - a thousand runs make a Path's price felt
-    except OSError as error:
-        if says_nothing(error):
+def keep_trying(
+    action: Callable[[], _Result],
+    *,
+    may_help: Callable[[Exception, float], bool],
+    sleep: Callable[[float], None],
+) -> _Result:
+    """What the action returns; again after each pause, for as long as `may_help` says so.
+
+    `may_help` is given the error and the seconds of all pauses so far. Raises what the action
+    raised otherwise. It must be fit to be called several times: what was perhaps done
+    (SubmissionUnknownError) is not done again.
+    """
+    waited_s = 0.0
+    while True:
+        try:
+            return action()
+        except SubmissionUnknownError:
             raise
-        return False
-    return True
-
-
-def can_look(file: Path) -> bool:
-    """Whether a file that was written is seen now."""
-    try:
-        return is_there(file) and os.access(file, os.R_OK)
-    except OSError:
-        return False
-
-
-def expect_folder(folder: Path) -> None:
-    """Raises OSError when a folder that was there cannot be looked into now."""
-    if not is_there(folder):
-        raise FileNotFoundError(
-            errno.ENOENT, "The folder was there and is not found now", str(folder)
-        )
-    if not os.access(folder, os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        except (OSError, TmggError) as error:
+            if not may_help(error, waited_s):
+                raise
+        sleep(LOOK_AGAIN_S)
+        waited_s += LOOK_AGAIN_S
 
 
 def outlast(

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from tmgg.errors import TmggError
-from tmgg.experiment_utils.files.hiccups import is_there, may_pass
+from tmgg.experiment_utils.files.hiccups import keep_trying, may_pass
+from tmgg.experiment_utils.files.looking import is_there
 from tmgg.experiment_utils.job.clock import sleep_s
-from tmgg.experiment_utils.trying import keep_trying
 
 _Result = TypeVar("_Result")
 _TRIES = 5

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from tmgg.errors import ForeignFileError, RecordError, SubmissionError
 from tmgg.experiment_utils.files import leases
-from tmgg.experiment_utils.files.atomic_file import parse_json, write_atomic
-from tmgg.experiment_utils.files.trust import read_trusted
+from tmgg.experiment_utils.files.atomic_file import write_atomic
+from tmgg.experiment_utils.files.trust import parse_json, read_trusted
 from tmgg.experiment_utils.run_folder.records import parse_record
 from tmgg.experiment_utils.run_folder.registry import Intent, new_intent
 

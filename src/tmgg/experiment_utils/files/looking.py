@@ -2,26 +2,31 @@
 
 `Path.exists`, `is_file`, `is_dir`, `glob` and `os.access` answer no when the file system does not
 answer (which errors they pass on differs between Python versions). Whoever acts on what is not
-there looks here instead: no means no, and a look that failed is an OSError. A test keeps the quiet
-ones out of the code that reads records.
+there looks here instead: no means no, and a look that failed is an OSError. What such an error
+means for a look of one's own, `says_nothing` says. A test keeps the quiet ones out of the code that
+reads records.
 """
 
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
 
-from tmgg.experiment_utils.files.hiccups import is_there, says_nothing
+# They say what is there, or that nothing is.
+_ANSWERS = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
+)
 
-__all__ = [
-    "files_below",
-    "is_folder",
-    "is_plain_file",
-    "is_there",
-    "listing",
-    "look_anew",
-    "mode_of",
-]
+
+def says_nothing(error: OSError) -> bool:
+    """Whether a look that failed leaves open what is there."""
+    return error.errno is not None and error.errno not in _ANSWERS
+
+
+def is_there(path: Path | str) -> bool:
+    """As `Path.exists`, which calls a file absent that it could not look for. Raises OSError."""
+    return mode_of(path) is not None
 
 
 def mode_of(path: Path | str) -> int | None:
@@ -44,6 +49,24 @@ def is_plain_file(path: Path | str) -> bool:
     """As `Path.is_file`. Raises OSError when nobody could look."""
     mode = mode_of(path)
     return mode is not None and stat.S_ISREG(mode)
+
+
+def can_look(file: Path) -> bool:
+    """Whether a file that was written is seen now."""
+    try:
+        return is_there(file) and os.access(file, os.R_OK)
+    except OSError:
+        return False
+
+
+def expect_folder(folder: Path) -> None:
+    """Raises OSError when a folder that was there cannot be looked into now."""
+    if not is_there(folder):
+        raise FileNotFoundError(
+            errno.ENOENT, "The folder was there and is not found now", str(folder)
+        )
+    if not os.access(folder, os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def look_anew(*folders: Path) -> None:

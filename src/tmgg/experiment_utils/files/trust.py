@@ -5,22 +5,30 @@ its folder belong to whom the caller trusts, and nobody else can write them. Tru
 the users and groups in the environment variable TMGG_TEAM, and root, who can do everything anyway.
 Pickles are only ever the caller's own. A caller who is root is no exception: it acts on records of
 root only.
+
+A record is read here in one go: whose it is, and the JSON in it.
 """
 
-import contextlib
 import errno
 import functools
-import grp
+import json
 import logging
 import os
-import pwd
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from tmgg.errors import ConfigError, ForeignFileError
+from tmgg.errors import ConfigError, ForeignFileError, RecordError
+from tmgg.experiment_utils.files.accounts import (
+    find_group,
+    find_user,
+    group_name,
+    is_private,
+    members,
+    user_name,
+)
+from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.job.clock import monotonic_s
 
 log = logging.getLogger(__name__)
@@ -57,6 +65,29 @@ def read_trusted(path: Path, *, own: bool = False) -> bytes:
         return b"".join(parts)
     finally:
         os.close(descriptor)
+
+
+def read_json(path: Path) -> JsonDict | None:
+    """The object in the file, None when there is no file; a damaged one is a RecordError.
+
+    One that belongs to somebody else is a ForeignFileError.
+    """
+    try:
+        data = read_trusted(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return parse_json(data, what=str(path))
+
+
+def parse_json(text: str | bytes, *, what: str) -> JsonDict:
+    """The JSON object in `text`; anything else is a RecordError that names `what`."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{what} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise RecordError(f"{what} holds a {type(value).__name__}, not an object")
+    return value
 
 
 def open_trusted(path: Path, *, own: bool = False) -> BinaryIO:
@@ -106,26 +137,6 @@ def note_foreign(error: ForeignFileError) -> None:
         log.warning("%s", error)
 
 
-def check_folder(folder: Path) -> None:
-    """Raise ConfigError when strangers can write the folder, or replace one above it."""
-    found = _chain_problem(str(folder), circle())
-    if found is not None:
-        problem, place = found
-        raise ConfigError(
-            f"output_dir {folder} is not safe: {problem}. Other users could replace files that "
-            f"run there in your name. Nothing was submitted. Use a folder of your own{_mend(place)}"
-            f". If you trust these users, name them in {TEAM_VARIABLE} (docs/security.md)."
-        )
-
-
-def _mend(place: str) -> str:
-    """What the caller can do about a folder that strangers may change, if she may."""
-    owner = Path(place).stat().st_uid
-    if owner == os.geteuid():
-        return f", or remove the right to write (chmod go-w {place}), or set the sticky bit (+t)"
-    return f"; only {user_name(owner)} can change who may write in {place}"
-
-
 def owner_of(path: Path) -> str | None:
     """The other user whom the file belongs to; None when it is the caller's, or not there."""
     try:
@@ -138,14 +149,6 @@ def owner_of(path: Path) -> str | None:
 def may_write(folder: Path) -> bool:
     """Whether the caller may make files in the folder, as far as its permissions say."""
     return os.access(folder, os.W_OK | os.X_OK)
-
-
-def user_name(uid: int) -> str:
-    """The login of a user, or the number where it has none here."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
 
 
 def _own() -> Circle:
@@ -161,31 +164,17 @@ def circle() -> Circle:
 def _circle(caller: int, team: str) -> Circle:
     users, groups = {caller, 0}, set[int]()
     for name in team.replace(",", " ").split():
-        uid, group = _find_user(name), _find_group(name.removeprefix("%"))
+        uid, group = find_user(name), find_group(name.removeprefix("%"))
         if uid is not None and not name.startswith("%"):
             users.add(uid)
         elif group is not None:
             groups.add(group)
-            users |= _members(group)
+            users |= members(group)
         else:
             raise ConfigError(
                 f"{TEAM_VARIABLE} names {name!r}, which is neither a user nor a group here"
             )
     return Circle(frozenset(users), frozenset(groups))
-
-
-def _find_user(name: str) -> int | None:
-    try:
-        return int(name) if name.isdecimal() else pwd.getpwnam(name).pw_uid
-    except KeyError:
-        return None
-
-
-def _find_group(name: str) -> int | None:
-    try:
-        return int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
-    except KeyError:
-        return None
 
 
 _CURE = (
@@ -225,7 +214,7 @@ def _writers(status: os.stat_result, trusted: Circle) -> str | None:
     if status.st_mode & stat.S_IWOTH:
         return "everybody can write there"
     if status.st_mode & stat.S_IWGRP and not _is_inside(status.st_gid, trusted):
-        return f"the group {_group_name(status.st_gid)} can write there"
+        return f"the group {group_name(status.st_gid)} can write there"
     return None
 
 
@@ -249,31 +238,14 @@ def _look_at(folder: str, trusted: Circle) -> _Look:
     if known is not None and now - known.at < _FOLDERS_GOOD_FOR_S:
         return known
     status = os.stat(folder)  # noqa: PTH116 - a Path's price is felt for thousands
-    problem = _problem_of_folder(folder, status, trusted)
+    problem = problem_of_folder(folder, status, trusted)
     look = _Look(now, problem, not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO))
     _looks[folder, trusted] = look
     return look
 
 
-def _chain_problem(folder: str, trusted: Circle) -> tuple[str, str] | None:
-    """What is wrong with a folder or one above it, links followed, and which; None for nothing."""
-    for place in dict.fromkeys([*_upwards(folder), *_upwards(os.path.realpath(folder))]):
-        # One that is not there yet will be this user's own, in one that is.
-        with contextlib.suppress(FileNotFoundError):
-            problem = _problem_of_folder(place, os.stat(place), trusted)  # noqa: PTH116
-            if problem is not None:
-                return problem, place
-    return None
-
-
-def _upwards(folder: str) -> Iterator[str]:
-    yield folder
-    while (parent := os.path.dirname(folder)) != folder:  # noqa: PTH120
-        yield parent
-        folder = parent
-
-
-def _problem_of_folder(folder: str, status: os.stat_result, trusted: Circle) -> str | None:
+def problem_of_folder(folder: str, status: os.stat_result, trusted: Circle) -> str | None:
+    """Why files in a folder are not trusted, whosever they are; None when they may be."""
     if status.st_uid not in (trusted.users | _administrators()):
         return f"the folder {folder} belongs to {user_name(status.st_uid)}"
     # In a sticky folder others can make files, but not rename or remove those of somebody else.
@@ -293,72 +265,4 @@ def _administrators() -> frozenset[int]:
 
 
 def _is_inside(group: int, trusted: Circle) -> bool:
-    return group == 0 or group in trusted.groups or _is_private(group, os.geteuid())
-
-
-@functools.cache
-def _is_private(group: int, user: int) -> bool:
-    """Whether the user is the only member, as with Debian's user-private groups (umask 002).
-
-    The members of a network's directory cannot all be listed, so the group must look private, too.
-    """
-    name = user_name(user)
-    if group != user and _group_name(group) != name:
-        return False
-    return _members(group) <= {user}
-
-
-@functools.cache
-def _members(group: int) -> frozenset[int]:
-    try:
-        names = grp.getgrgid(group).gr_mem
-    except KeyError:
-        names = []
-    listed = {uid for name in names if (uid := _find_user(name)) is not None}
-    return frozenset(listed | {each.pw_uid for each in pwd.getpwall() if each.pw_gid == group})
-
-
-def _group_name(group: int) -> str:
-    try:
-        return grp.getgrgid(group).gr_name
-    except KeyError:
-        return f"gid {group}"
-
-
-def make_shared_folder(folder: Path) -> None:
-    """Make a folder in which all who can write the one above keep files of their own.
-
-    The sticky bit keeps each one's files from the others. Raises ConfigError when it is there and
-    this user cannot write in it, OSError when it cannot be made.
-    """
-    above = folder.parent.stat()
-    shared = above.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    mode = (
-        OWNER_ONLY_FOLDER
-        if not shared
-        else OWNER_ONLY_FOLDER | stat.S_ISVTX | (above.st_mode & 0o2077)
-    )
-    try:
-        folder.mkdir(mode=OWNER_ONLY_FOLDER)
-    except FileExistsError:
-        status = folder.stat()
-        if status.st_uid != os.geteuid():
-            _check_usable(folder, status)
-            return
-        if not shared or stat.S_IMODE(status.st_mode) == mode:
-            return
-    if shared:
-        os.chown(folder, -1, above.st_gid)
-        folder.chmod(mode)
-
-
-def _check_usable(folder: Path, status: os.stat_result) -> None:
-    if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        return
-    owner = user_name(status.st_uid)
-    raise ConfigError(
-        f"{folder} belongs to {owner}, and you cannot write in it, so TMGG could not record your "
-        f"runs in {folder.parent}. Nothing was submitted. Use another output_dir; or make "
-        f"{folder.parent} a team's folder (chmod 3770, with the team's group), in which case the "
-        f"next submission of {owner}, or `chmod 3770 {folder}`, opens it."
-    )
+    return group == 0 or group in trusted.groups or is_private(group, os.geteuid())

@@ -4,7 +4,8 @@ import errno
 import os
 from pathlib import Path
 
-from tmgg.experiment_utils.files.trust import may_write, user_name
+from tmgg.experiment_utils.files.accounts import user_name
+from tmgg.experiment_utils.files.trust import may_write
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_RIGHT = frozenset({errno.EACCES, errno.EPERM})

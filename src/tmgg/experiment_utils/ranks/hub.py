@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tmgg.errors import RecordError
-from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json
+from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.files.leaving import leave
 from tmgg.experiment_utils.files.looking import listing
-from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
+from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER, read_json
 from tmgg.experiment_utils.job.execute import publish
 from tmgg.experiment_utils.ranks import decision, lost_node
 from tmgg.experiment_utils.ranks.lobby import Guest, Lobby

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json, write_atomic, write_json
+from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
 from tmgg.experiment_utils.files.looking import is_there
-from tmgg.experiment_utils.files.trust import read_trusted
+from tmgg.experiment_utils.files.trust import read_json, read_trusted
 from tmgg.experiment_utils.run_folder.batch_index import find_member
 from tmgg.experiment_utils.run_folder.batches import Member, load_batch
 from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths

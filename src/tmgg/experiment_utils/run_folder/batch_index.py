@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tmgg.errors import ForeignFileError, RecordError
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
-from tmgg.experiment_utils.files.hiccups import is_there, says_nothing
+from tmgg.experiment_utils.files.looking import is_there, says_nothing
 from tmgg.experiment_utils.files.trust import read_trusted
 from tmgg.experiment_utils.run_folder.batches import (
     Member,

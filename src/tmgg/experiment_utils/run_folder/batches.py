@@ -18,15 +18,8 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from tmgg.errors import RecordError
-from tmgg.experiment_utils.files.atomic_file import (
-    OWNER_ONLY,
-    JsonDict,
-    parse_json,
-    read_json,
-    write_atomic,
-    write_json,
-)
-from tmgg.experiment_utils.files.trust import open_trusted, read_trusted
+from tmgg.experiment_utils.files.atomic_file import OWNER_ONLY, JsonDict, write_atomic, write_json
+from tmgg.experiment_utils.files.trust import open_trusted, parse_json, read_json, read_trusted
 from tmgg.experiment_utils.run_folder.output_folder import prepare_output_dir
 from tmgg.experiment_utils.run_folder.paths import (
     LAYOUT_VERSION,

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from tmgg.errors import ForeignFileError, RecordError
 from tmgg.experiment_utils.files.atomic_file import JsonDict
-from tmgg.experiment_utils.files.hiccups import says_nothing
+from tmgg.experiment_utils.files.looking import says_nothing
 from tmgg.experiment_utils.files.plain_files import end_of, open_plain
 from tmgg.experiment_utils.files.trust import open_trusted, owner_of
 from tmgg.experiment_utils.run_folder.exit_record import ExitRecord

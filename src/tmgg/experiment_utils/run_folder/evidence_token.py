@@ -11,7 +11,8 @@ before there were tokens, or the job script is a site's own.
 import os
 
 from tmgg.errors import RecordError
-from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.files.trust import read_json
 from tmgg.experiment_utils.job.job_environment import TOKEN_VARIABLE
 from tmgg.experiment_utils.run_folder.batch_index import find_member
 from tmgg.experiment_utils.run_folder.paths import BatchPaths, JobFolder, SubmissionPaths

@@ -10,9 +10,8 @@ from typing import Literal
 
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_json
-from tmgg.experiment_utils.files.hiccups import says_nothing
 from tmgg.experiment_utils.files.leaving import leave
-from tmgg.experiment_utils.files.trust import make_shared_folder
+from tmgg.experiment_utils.files.looking import says_nothing
 from tmgg.experiment_utils.job.clock import unix_time_s
 from tmgg.experiment_utils.run_folder.evidence_token import (
     carries_token,
@@ -20,6 +19,7 @@ from tmgg.experiment_utils.run_folder.evidence_token import (
     token_to_leave,
 )
 from tmgg.experiment_utils.run_folder.failures import Failure
+from tmgg.experiment_utils.run_folder.output_folder import make_shared_folder
 from tmgg.experiment_utils.run_folder.paths import BatchPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.sharing import mode_beside
 from tmgg.experiment_utils.run_folder.sound_records import read_sound, text_in

@@ -9,7 +9,7 @@ import os
 import secrets
 
 from tmgg.errors import ForeignFileError
-from tmgg.experiment_utils.files.hiccups import says_nothing
+from tmgg.experiment_utils.files.looking import says_nothing
 from tmgg.experiment_utils.files.trust import note_foreign, read_trusted
 from tmgg.experiment_utils.run_folder.paths import JobFolder
 from tmgg.experiment_utils.run_folder.sound_records import read_sound, text_in

@@ -5,7 +5,8 @@ import time
 from dataclasses import asdict, dataclass, field
 
 from tmgg.errors import RecordError
-from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json, write_json
+from tmgg.experiment_utils.files.atomic_file import JsonDict, write_json
+from tmgg.experiment_utils.files.trust import read_json
 from tmgg.experiment_utils.run_folder.attempt_changes import changes_of
 from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.records import parse_record

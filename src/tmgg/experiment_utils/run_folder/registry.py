@@ -18,9 +18,10 @@ from pathlib import Path
 from tmgg import __version__
 from tmgg.errors import RecordError, RunExistsError, UnknownRunError
 from tmgg.experiment_utils.files import leases
-from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json, write_atomic, write_json
+from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
 from tmgg.experiment_utils.files.leases import process_scope
 from tmgg.experiment_utils.files.looking import is_plain_file, is_there
+from tmgg.experiment_utils.files.trust import read_json
 from tmgg.experiment_utils.run_folder.batch_index import (
     expect_batches,
     find_member,

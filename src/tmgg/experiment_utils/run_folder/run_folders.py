@@ -10,8 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tmgg.experiment_utils.files.hiccups import says_nothing
-from tmgg.experiment_utils.files.trust import user_name
+from tmgg.experiment_utils.files.accounts import user_name
+from tmgg.experiment_utils.files.looking import says_nothing
 from tmgg.experiment_utils.run_folder.batch_index import batched_runs, expect_batches
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 

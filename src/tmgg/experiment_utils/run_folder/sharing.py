@@ -9,18 +9,13 @@ import stat
 from pathlib import Path
 
 from tmgg.errors import ConfigError
+from tmgg.experiment_utils.files.atomic_file import GROUP_READS, OPEN_FILE, OWNER_ONLY, is_open
 from tmgg.experiment_utils.files.looking import is_folder
 from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
 
 RECORDS_VARIABLE = "TMGG_RECORDS"
 _PRIVATE, _TEAM = "private", "team"
 _OPEN_FOLDER = 0o2750
-OPEN_FILE = 0o640
-_GROUP_READS = stat.S_IRGRP | stat.S_IXGRP
-# Resolved configs, code, tokens.
-_ALWAYS_CLOSED = frozenset(
-    {"task.json", "payload.pkl", "tasks.jsonl", "payloads", "ray_token", "ray_request.json"}
-)
 
 
 def shares_records() -> bool:
@@ -36,7 +31,7 @@ def check_can_share(output_dir: Path) -> None:
     if not shares_records():
         return
     status = output_dir.stat()
-    is_for_group = status.st_mode & stat.S_ISGID and status.st_mode & _GROUP_READS == _GROUP_READS
+    is_for_group = status.st_mode & stat.S_ISGID and status.st_mode & GROUP_READS == GROUP_READS
     # Who is not in the group cannot give files to it.
     if not is_for_group or status.st_gid not in {os.getegid(), *os.getgroups()}:
         raise ConfigError(
@@ -59,31 +54,17 @@ def make_folder_as(folder: Path, model: Path, *, exist_ok: bool = False) -> None
     _make(folder, is_open=is_open(model), exist_ok=exist_ok)
 
 
-def is_open(folder: Path) -> bool:
-    """Whether what is in the folder of a run or batch is to be readable by the team."""
-    mode = folder.stat().st_mode
-    is_for_group = mode & stat.S_ISGID and mode & _GROUP_READS == _GROUP_READS
-    return bool(is_for_group) and not mode & (stat.S_IWGRP | stat.S_IRWXO)
-
-
-def mode_of_file(path: Path, mode: int) -> int:
-    """The permissions of a file that would have `mode` in a folder closed to others."""
-    if mode != 0o600 or path.name in _ALWAYS_CLOSED or not is_open(path.parent):
-        return mode
-    return OPEN_FILE
-
-
 def mode_for_team() -> int:
     """The permissions of a new file that several runs share, as this user has chosen."""
-    return OPEN_FILE if shares_records() else 0o600
+    return OPEN_FILE if shares_records() else OWNER_ONLY
 
 
 def mode_beside(run_folder: Path) -> int:
     """The permissions of a file about a run that lies outside of its folder. Raises OSError."""
     try:
-        return OPEN_FILE if is_open(run_folder) else 0o600
+        return OPEN_FILE if is_open(run_folder) else OWNER_ONLY
     except FileNotFoundError:
-        return 0o600
+        return OWNER_ONLY
 
 
 def _make(folder: Path, *, is_open: bool, exist_ok: bool = False) -> None:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from tmgg.errors import ForeignFileError, RecordError
-from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json
-from tmgg.experiment_utils.files.hiccups import says_nothing
-from tmgg.experiment_utils.files.trust import note_foreign
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.files.looking import says_nothing
+from tmgg.experiment_utils.files.trust import note_foreign, read_json
 
 
 def read_sound(path: Path) -> JsonDict | None:

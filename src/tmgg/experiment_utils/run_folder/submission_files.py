@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from tmgg.errors import RecordError
-from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json
-from tmgg.experiment_utils.files.hiccups import expect_folder, is_there, says_nothing
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.files.looking import expect_folder, is_there, says_nothing
+from tmgg.experiment_utils.files.trust import read_json
 from tmgg.experiment_utils.run_folder.batch_index import find_member
 from tmgg.experiment_utils.run_folder.batches import Member, load_batch
 from tmgg.experiment_utils.run_folder.evidence_token import is_of_intent

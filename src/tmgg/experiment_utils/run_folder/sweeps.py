@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tmgg.errors import RecordError
-from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json, write_atomic
+from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic
+from tmgg.experiment_utils.files.trust import read_json
 from tmgg.experiment_utils.identity.run_identity import PLACE_KEYS
 from tmgg.experiment_utils.run_folder.output_folder import prepare_output_dir
 from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, SweepPaths

@@ -11,10 +11,10 @@ from tmgg.experiment_utils.files.hiccups import (
     HICCUP_GRACE_S,
     Hiccups,
     file_system_error,
-    says_nothing,
+    keep_trying,
 )
+from tmgg.experiment_utils.files.looking import says_nothing
 from tmgg.experiment_utils.run_folder.known_folders import had_runs
-from tmgg.experiment_utils.trying import keep_trying
 
 log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")

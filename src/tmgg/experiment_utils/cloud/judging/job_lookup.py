@@ -7,7 +7,7 @@ from typing import TypeVar
 from tmgg.errors import AbandonedError, RecordError, SubmissionError
 from tmgg.experiment_utils.cloud.backend import Backend
 from tmgg.experiment_utils.cloud.sweep.batch_refusals import adopt_waiting, read_refusal
-from tmgg.experiment_utils.files.hiccups import expect_folder, is_there
+from tmgg.experiment_utils.files.looking import expect_folder, is_there
 from tmgg.experiment_utils.run_folder.batch_index import forget_batch
 from tmgg.experiment_utils.run_folder.batches import Member
 from tmgg.experiment_utils.run_folder.failures import Failure, failure

@@ -38,8 +38,8 @@ from tmgg.experiment_utils.cloud.judging.verdict import (
     reach_verdict,
 )
 from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState
-from tmgg.experiment_utils.files.hiccups import Hiccups, expect_folder, is_there, may_pass
-from tmgg.experiment_utils.files.looking import look_anew
+from tmgg.experiment_utils.files.hiccups import Hiccups, may_pass
+from tmgg.experiment_utils.files.looking import expect_folder, is_there, look_anew
 from tmgg.experiment_utils.files.write_cures import cure_for
 from tmgg.experiment_utils.run_folder.attempt_log import read_attempt_log
 from tmgg.experiment_utils.run_folder.batch_index import (

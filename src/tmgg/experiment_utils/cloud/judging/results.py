@@ -5,8 +5,9 @@ from typing import Literal
 
 from tmgg.errors import RecordError, RunError
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState
-from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json, write_json
+from tmgg.experiment_utils.files.atomic_file import JsonDict, write_json
 from tmgg.experiment_utils.files.plain_files import read_beginning
+from tmgg.experiment_utils.files.trust import read_json
 from tmgg.experiment_utils.run_folder.attempts import task_of_attempt
 from tmgg.experiment_utils.run_folder.failures import Failure
 from tmgg.experiment_utils.run_folder.owners import other_owner

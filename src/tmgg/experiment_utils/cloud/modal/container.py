@@ -22,8 +22,9 @@ from tmgg.experiment_utils.cloud.modal import parcel as formats
 from tmgg.experiment_utils.cloud.modal.bounded import within
 from tmgg.experiment_utils.cloud.modal.claims import Claims
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel
-from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json, write_atomic, write_json
+from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
 from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.files.trust import read_json
 from tmgg.experiment_utils.job import job_exit_codes
 from tmgg.experiment_utils.run_folder.attempt_log import render_mark
 from tmgg.experiment_utils.run_folder.exit_record import End, leave_exit_record

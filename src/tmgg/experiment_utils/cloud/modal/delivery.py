@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, unpack_folder
-from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json, write_atomic, write_json
+from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
 from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.files.trust import read_json
 from tmgg.experiment_utils.run_folder.ownership import claim
 from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, SubmissionPaths
 from tmgg.experiment_utils.run_folder.records import parse_record

@@ -25,8 +25,9 @@ from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
 from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
-from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json, write_json
+from tmgg.experiment_utils.files.atomic_file import JsonDict, write_json
 from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.files.trust import read_json
 from tmgg.experiment_utils.run_folder.attempts import record_of
 from tmgg.experiment_utils.run_folder.evidence import read_evidence
 from tmgg.experiment_utils.run_folder.ownership import is_forbidden

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tmgg.errors import UnknownRunError
-from tmgg.experiment_utils.files.hiccups import expect_folder
+from tmgg.experiment_utils.files.looking import expect_folder
 from tmgg.experiment_utils.run_folder.batch_index import find_member
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.registry import find_run, load_found_run

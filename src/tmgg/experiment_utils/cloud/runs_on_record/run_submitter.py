@@ -23,7 +23,8 @@ from tmgg.experiment_utils.cloud.sweep import matching
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.cloud.sweep.records import waits_for_another
 from tmgg.experiment_utils.files import leases
-from tmgg.experiment_utils.files.hiccups import Hiccups, can_look, outlast
+from tmgg.experiment_utils.files.hiccups import Hiccups, outlast
+from tmgg.experiment_utils.files.looking import can_look
 from tmgg.experiment_utils.run_folder.attempts import AttemptRequest, record_of, write_attempt
 from tmgg.experiment_utils.run_folder.batch_index import fill_run_folder, find_member
 from tmgg.experiment_utils.run_folder.failures import failure

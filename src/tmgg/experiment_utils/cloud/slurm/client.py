@@ -18,7 +18,7 @@ from tmgg.experiment_utils.cloud.slurm.job_ids import base_of, chunks, whole_arr
 from tmgg.experiment_utils.cloud.slurm.parsing import AccountingEntry, QueueEntry
 from tmgg.experiment_utils.cloud.slurm.refusal_words import NO_SUCH_JOB
 from tmgg.experiment_utils.cloud.slurm.sbatch_answer import ControllerSilentError, parse_job
-from tmgg.experiment_utils.files.trust import user_name
+from tmgg.experiment_utils.files.accounts import user_name
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,8 @@
 import logging
 
 from tmgg.errors import AbandonedError, RecordError
-from tmgg.experiment_utils.files.atomic_file import read_json, write_json
+from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.files.trust import read_json
 from tmgg.experiment_utils.run_folder.failures import Failure
 from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, BatchPaths
 from tmgg.experiment_utils.run_folder.registry import launcher_is_over, load_intent

@@ -15,7 +15,7 @@ from tmgg.experiment_utils.cloud.sweep.near_matches import (
     may_be_moved_inputs,
     same_config_elsewhere,
 )
-from tmgg.experiment_utils.files.hiccups import says_nothing
+from tmgg.experiment_utils.files.looking import says_nothing
 from tmgg.experiment_utils.identity.program_code import changed_files, shown_file
 from tmgg.experiment_utils.identity.run_identity import (
     Identity,

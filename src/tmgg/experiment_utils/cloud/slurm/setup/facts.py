@@ -9,7 +9,7 @@ from tmgg.errors import BackendError
 from tmgg.experiment_utils.cloud.slurm.commands import AccountingAbsentError
 from tmgg.experiment_utils.cloud.slurm.site.site import Node, Settings, parse_list
 from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
-from tmgg.experiment_utils.files.trust import user_name
+from tmgg.experiment_utils.files.accounts import user_name
 
 _Answer = TypeVar("_Answer")
 

@@ -9,7 +9,7 @@ from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.planning.fair_share import SHARE_FORMAT
 from tmgg.experiment_utils.cloud.slurm.site import site
 from tmgg.experiment_utils.cloud.slurm.site.site import Node, Settings
-from tmgg.experiment_utils.files.trust import user_name
+from tmgg.experiment_utils.files.accounts import user_name
 
 _VERSION = re.compile(r"^slurm\S* \d+\.\d\S*$", re.MULTILINE)
 

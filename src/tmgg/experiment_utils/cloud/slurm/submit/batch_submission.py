@@ -24,8 +24,8 @@ from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
 from tmgg.experiment_utils.cloud.sweep.records import common_record, waiting_batch
 from tmgg.experiment_utils.files import leases
 from tmgg.experiment_utils.files.atomic_file import write_atomic, write_json
-from tmgg.experiment_utils.files.hiccups import can_look, may_pass, outlast
-from tmgg.experiment_utils.files.looking import is_there, listing
+from tmgg.experiment_utils.files.hiccups import may_pass, outlast
+from tmgg.experiment_utils.files.looking import can_look, is_there, listing
 from tmgg.experiment_utils.run_folder.batch_index import withdraw_batch
 from tmgg.experiment_utils.run_folder.batches import (
     BatchedTask,

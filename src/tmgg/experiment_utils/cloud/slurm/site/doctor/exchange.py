@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json, write_json
+from tmgg.experiment_utils.files.atomic_file import JsonDict, write_json
+from tmgg.experiment_utils.files.trust import read_json
 
 LOOK_INTERVAL_S = 0.1
 

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from tmgg import __version__
 from tmgg.experiment_utils.cloud.slurm.site.doctor.exchange import Exchange
-from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.files.trust import read_json
 from tmgg.experiment_utils.job.gpu_variables import (
     DRIVER_LIBRARIES,
     count_visible,

@@ -14,7 +14,8 @@ from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock, TimeIsUpEr
 from tmgg.experiment_utils.cloud.slurm.request import fields
 from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import Finding, problem, warning
 from tmgg.experiment_utils.cloud.slurm.site.reasons import explain_reason
-from tmgg.experiment_utils.files.atomic_file import JsonDict, read_json
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.files.trust import read_json
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.phases import parse_phases
 from tmgg.experiment_utils.run_folder.removal import remove_run
