@@ -1,6 +1,7 @@
 """What runs in containers of the stand-in; sent along as a local package."""
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ def count_runs(config: Config) -> None:
     """One more line in `config.file`."""
     with Path(config["file"]).open("a") as stream:
         stream.write("ran\n")
+
+
+def hold(config: Config) -> None:
+    """Sleeps for `config.hold_s`."""
+    time.sleep(config["hold_s"])
 
 
 def last_breath(_config: Config) -> None:

@@ -1,10 +1,10 @@
 """The calls that come from inside a container; its socket tells which one it is."""
 
-import asyncio
 import socket
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
+from grpclib import GRPCError, Status
 from modal_proto import api_pb2
 
 from tests.modal.standin.scheduler import Scheduler
@@ -23,18 +23,22 @@ class ContainerCalls:
         return Empty()
 
     async def ContainerHeartbeat(self, _request: Any, task: str | None) -> Any:
-        try:
-            waiting = self._container(task).cancellations.get()
-            input_id = await asyncio.wait_for(waiting, HEARTBEAT_WAIT_S)
-        except TimeoutError:
+        container = self._container(task)
+        await self.world.wait_until(lambda: _cancelled_in(container), HEARTBEAT_WAIT_S)
+        # Until the input has ended: the SDK gives an answer up that takes a second, and ignores the
+        # event while it unpacks the input. It acts on the event once.
+        cancelled = _cancelled_in(container)
+        if not cancelled:
             return api_pb2.ContainerHeartbeatResponse()
-        event = api_pb2.CancelInputEvent(input_ids=[input_id])
+        event = api_pb2.CancelInputEvent(input_ids=cancelled)
         return api_pb2.ContainerHeartbeatResponse(cancel_input_event=event)
 
     async def FunctionGetInputs(self, request: Any, task: str | None) -> Any:
         container = self._container(task)
+        container.has_asked = True
         one = await self._next_input(container, request.function_id)
         if one is None:
+            container.leaves = True
             return api_pb2.FunctionGetInputsResponse(
                 inputs=[api_pb2.FunctionGetInputsItem(kill_switch=True)]
             )
@@ -52,13 +56,13 @@ class ContainerCalls:
         if container.fed is not None:
             return container.fed.pop() if container.fed else None
         queue = self.world.queues[function_id]
-        async with self.world.changed:
-            try:
-                waiting = self.world.changed.wait_for(lambda: queue and not self.scheduler.hold)
-                await asyncio.wait_for(waiting, IDLE_WAIT_S)
-            except TimeoutError:
-                return None
-            return queue.popleft()
+
+        def may_take() -> bool:
+            return bool(queue) and not self.scheduler.hold and not container.leaves
+
+        await self.world.wait_until(lambda: may_take() or container.leaves, IDLE_WAIT_S)
+        # Also after the limit: an input may have come since.
+        return queue.popleft() if may_take() else None
 
     async def FunctionPutOutputs(self, request: Any, task: str | None) -> Any:
         container = self._container(task)
@@ -79,10 +83,11 @@ class ContainerCalls:
         def all_here() -> bool:
             return bool(container.cluster) and all(each.address for each in container.cluster)
 
-        async with self.world.changed:
-            container.address = request.container_ip
-            self.world.changed.notify_all()
-            await asyncio.wait_for(self.world.changed.wait_for(all_here), CLUSTER_WAIT_S)
+        container.address = request.container_ip
+        self.world.tell()
+        await self.world.wait_until(all_here, CLUSTER_WAIT_S)
+        if not all_here():
+            raise GRPCError(Status.DEADLINE_EXCEEDED, "the cluster is not complete")
         return api_pb2.TaskClusterHelloResponse(
             cluster_id=f"cu-{container.cluster[0].task_id}",
             cluster_rank=container.rank,
@@ -93,6 +98,11 @@ class ContainerCalls:
     def _container(self, task: str | None) -> Container:
         assert task is not None
         return self.world.containers[task]
+
+
+def _cancelled_in(container: Container) -> list[str]:
+    one = container.current
+    return [one.input_id] if one is not None and one.call.cancelled else []
 
 
 def _own_address() -> str:

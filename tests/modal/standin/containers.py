@@ -50,7 +50,7 @@ def kill(container: Container, end: Any = None) -> None:
     """End a container from outside; `end` is what becomes of the input it holds."""
     if end is not None:
         container.end = end
-    if container.alive:
+    if container.process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(container.process.pid, signal.SIGKILL)
 

@@ -1,6 +1,5 @@
 """The client's calls about apps, functions and function calls."""
 
-import asyncio
 import hashlib
 from typing import Any
 
@@ -122,12 +121,7 @@ class FunctionCalls:
         def done() -> list[tuple[int, Input]]:
             return [(index, one) for index, one in sorted(call.inputs.items()) if one.result]
 
-        async with self.world.changed:
-            try:
-                waiting = self.world.changed.wait_for(done)
-                await asyncio.wait_for(waiting, max(request.timeout, 0.001))
-            except TimeoutError:
-                pass
+        await self.world.wait_until(done, max(request.timeout, 0.001))
         return api_pb2.FunctionGetOutputsResponse(
             outputs=[_output(index, one) for index, one in done()],
             idxs=[index for index, _one in done()],

@@ -22,7 +22,7 @@ from tests.modal.standin.container_calls import ContainerCalls
 from tests.modal.standin.function_calls import FunctionCalls
 from tests.modal.standin.object_calls import ObjectCalls
 from tests.modal.standin.scheduler import Scheduler
-from tests.modal.standin.world import World
+from tests.modal.standin.world import Container, World
 
 TOKEN = ("ak-test", "as-test")
 STOP_WITHIN_S = 60.0
@@ -63,6 +63,10 @@ class StandIn:
     def release(self) -> None:
         """Let inputs reach containers again after `scheduler.hold`."""
         self._run(self.scheduler.release())
+
+    def dismiss(self, container: Container) -> None:
+        """Tell an idle container to end, as Modal may at any time."""
+        self._run(self.scheduler.dismiss(container))
 
     def _run(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(STOP_WITHIN_S)

@@ -2,6 +2,8 @@
 
 import asyncio
 import collections
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,11 +67,18 @@ class Container:
     rank: int = 0
     cluster: list["Container"] = field(default_factory=list)
     address: str = ""
-    cancellations: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    has_asked: bool = False
+    """Whether it has come so far as to ask for an input."""
+    leaves: bool = False
+    """Whether it was told to end. Its process may live for seconds, and asks for nothing more."""
 
     @property
-    def alive(self) -> bool:
-        return self.process.returncode is None
+    def serves(self) -> bool:
+        return self.process.returncode is None and not self.leaves
+
+    @property
+    def is_idle(self) -> bool:
+        return self.serves and self.current is None
 
 
 class World:
@@ -98,11 +107,24 @@ class World:
             collections.deque
         )
         self.containers: dict[str, Container] = {}
-        self.changed = asyncio.Condition()
+        self._changed = asyncio.Event()
 
     def new_id(self, prefix: str) -> str:
         self._numbers[prefix] += 1
         return f"{prefix}-{self._numbers[prefix]:06d}"
+
+    async def wait_until(self, condition: Callable[[], object], limit_s: float) -> None:
+        """Return when it holds, or after the limit; the caller looks which of the two it was."""
+        # No asyncio.Condition: a call whose client goes away twice would leave its lock taken.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while not condition():
+                    await self._changed.wait()
+
+    def tell(self) -> None:
+        """Let all who wait look again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def layout(self, app_id: str) -> Any:
         app = self.apps[app_id]
