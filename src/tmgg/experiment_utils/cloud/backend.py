@@ -13,7 +13,7 @@ from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.run_folder import ownership
 from tmgg.experiment_utils.run_folder.failures import HintName
 from tmgg.experiment_utils.run_folder.paths import JobFolder, SubmissionPaths
-from tmgg.experiment_utils.run_folder.registry import RunRecord
+from tmgg.experiment_utils.run_folder.registry import RunRecord, WriteSubmission
 
 
 def _any_target(_target: str) -> None:
@@ -79,9 +79,13 @@ class Backend(Protocol):
 
     traits: BackendTraits
 
-    def check(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
-        """Raise ConfigError or BackendError for what cannot be submitted; writes nothing."""
-        return
+    def check(self, submission: SubmissionPaths, *, gpu_type: str | None) -> WriteSubmission | None:
+        """Raise ConfigError or BackendError for what cannot be submitted; writes nothing.
+
+        Where the check has made what is to be written, it returns what writes that, once, in place
+        of `write`.
+        """
+        return None
 
     @abstractmethod
     def write(

@@ -1,6 +1,7 @@
 """Submitting runs: the first time, and again after a failure. The record comes first."""
 
 import logging
+from dataclasses import dataclass
 from functools import cached_property, partial
 
 from tmgg.errors import (
@@ -43,16 +44,14 @@ from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, eq=False)
 class RunSubmitter:
     """Submits the runs of one backend."""
 
-    def __init__(
-        self, backend: Backend, finder: RunFinder, judge: Judge, poller: RunPoller
-    ) -> None:
-        self._backend = backend
-        self._finder = finder
-        self._judge = judge
-        self._poller = poller
+    backend: Backend
+    finder: RunFinder
+    judge: Judge
+    poller: RunPoller
 
     def spawn(
         self,
@@ -63,19 +62,20 @@ class RunSubmitter:
         refused: str = "",
     ) -> SpawnedTask:
         """See `RunControl`; `refused` is what the backend would say, which is then not asked."""
-        traits = self._backend.traits
+        traits = self.backend.traits
         task = task_of(request, default_timeout_s=traits.default_timeout_s)
         paths = RunPaths(traits.output_dir, task.run_id)
-        self._backend.check(paths.submission(1), gpu_type=gpu_type)
+        write = self.backend.check(paths.submission(1), gpu_type=gpu_type) or partial(
+            self.backend.write, gpu_type=gpu_type, changes=None
+        )
         if resume and waits_for_another(paths):
             matching.refuse_other_content(paths, request)
             return self._spawned(paths, None)  # theirs is this very run
-        write = partial(self._backend.write, gpu_type=gpu_type, changes=None)
         record = self.new_record(task.run_id, gpu_type=gpu_type)
         try:
             with recording(paths):
                 submission = create_run(paths, record, task, request.payload, write)
-            self._judge.forget(submission)
+            self.judge.forget(submission)
         except RunExistsError:
             if resume:
                 asked = AttemptRequest(record=record, task=task, payload=request.payload)
@@ -88,7 +88,7 @@ class RunSubmitter:
 
     def new_record(self, run_id: str, *, gpu_type: str | None) -> RunRecord:
         """What is asked for in a new run."""
-        traits = self._backend.traits
+        traits = self.backend.traits
         return RunRecord(
             run_id=run_id,
             backend=traits.name,
@@ -101,9 +101,9 @@ class RunSubmitter:
     ) -> SpawnedTask:
         """See `RunControl`; `asked` is what differs from the attempt before."""
         # Before the poll: whatever is newer than what was found failed must not run beside it.
-        earlier = self._finder.submission(run_id)
-        state = self._poller.poll([run_id])[0]
-        if not state.final and (where := self._judge.elsewhere(earlier)):
+        earlier = self.finder.submission(run_id)
+        state = self.poller.poll([run_id])[0]
+        if not state.final and (where := self.judge.elsewhere(earlier)):
             raise SubmissionError(f"run {run_id!r} is not submitted again: {where}")
         if not (state.final and state.status == "failed"):
             raise RunExistsError(f"run {run_id!r} is {state.status}; only a failed run is retried")
@@ -114,8 +114,8 @@ class RunSubmitter:
     def go_on(self, state: RunState) -> bool:
         """See `RunControl`."""
         try:
-            record = record_of(self._finder.submission(state.run_id))
-            if state.attempt > self._backend.traits.restarts_of(record.settings):
+            record = record_of(self.finder.submission(state.run_id))
+            if state.attempt > self.backend.traits.restarts_of(record.settings):
                 return False
             again = self.retry(state.run_id, None, None)
         except (RunExistsError, SubmissionUnknownError):
@@ -140,7 +140,7 @@ class RunSubmitter:
 
         Raises RunExistsError when somebody else was first.
         """
-        earlier = self._finder.paths(state.run_id).submission(number - 1)
+        earlier = self.finder.paths(state.run_id).submission(number - 1)
         return self._add_submission(earlier, state, _reserve)
 
     def take_back(self, submission: SubmissionPaths, refused: str = "") -> None:
@@ -151,7 +151,7 @@ class RunSubmitter:
         if refused:
             note_refused_retry(submission, refused)
         withdraw_submission(submission)
-        self._judge.forget(submission)
+        self.judge.forget(submission)
 
     def _resume(
         self,
@@ -161,8 +161,8 @@ class RunSubmitter:
         refused: str,
     ) -> SpawnedTask:
         matching.refuse_other_content(paths, request)
-        earlier = self._finder.submission(paths.run_id)
-        state = self._poller.poll([paths.run_id])[0]
+        earlier = self.finder.submission(paths.run_id)
+        state = self.poller.poll([paths.run_id])[0]
         if not (state.final and state.status == "failed"):
             return self._spawned(paths, state.job_id)
         try:
@@ -180,7 +180,7 @@ class RunSubmitter:
     ) -> SpawnedTask:
         def write(draft: SubmissionPaths, final: SubmissionPaths) -> None:
             write_attempt(draft, asked)
-            self._backend.write(draft, final, gpu_type=None, changes=changes)
+            self.backend.write(draft, final, gpu_type=None, changes=changes)
 
         submission = self._add_submission(earlier, state, write)
         return self._spawned(earlier.run_paths, self._start(submission, None, refused))
@@ -189,7 +189,7 @@ class RunSubmitter:
         self, earlier: SubmissionPaths, state: RunState, write: WriteSubmission
     ) -> SubmissionPaths:
         refuse_anothers(earlier)
-        where = self._backend.whereabouts(earlier).elsewhere
+        where = self.backend.whereabouts(earlier).elsewhere
         if where:
             raise SubmissionError(f"run {state.run_id!r} is not submitted again: {where}")
         with recording(earlier.run_paths):
@@ -200,7 +200,7 @@ class RunSubmitter:
 
     def _close(self, submission: SubmissionPaths, state: RunState) -> None:
         """A job that was only concluded to be over must not run beside the new one."""
-        begun = self._backend.forbid(submission)
+        begun = self.backend.forbid(submission)
         if begun is not None and state.job_id is None:
             raise RunExistsError(
                 f"run {state.run_id!r} began just now, as job {begun}; only a failed run is retried"
@@ -209,15 +209,15 @@ class RunSubmitter:
         if job_id is None or state.failure is None or state.failure.kind != "lost":
             return
         try:
-            if self._backend.traits.proves_jobs and not self._is_own_job(submission, job_id):
+            if self.backend.traits.proves_jobs and not self._is_own_job(submission, job_id):
                 return
-            self._backend.cancel_jobs([job_id])
+            self.backend.cancel_jobs([job_id])
         except BackendError as error:
             log.warning("could not end the lost job %s: %s", job_id, error)
 
     def _is_own_job(self, submission: SubmissionPaths, job_id: str) -> bool:
-        view = self._judge.own_view(
-            SubmissionFiles(submission), self._backend.view_jobs([job_id]).get(job_id)
+        view = self.judge.own_view(
+            SubmissionFiles(submission), self.backend.view_jobs([job_id]).get(job_id)
         )
         return view is not None and view.phase in ("pending", "running", "ended")
 
@@ -225,7 +225,7 @@ class RunSubmitter:
         """`record` is what was written; None where the backend may have changed it."""
 
         def start() -> str:
-            return self._backend.start(submission, record or record_of(submission))
+            return self.backend.start(submission, record or record_of(submission))
 
         try:
             if refused:
@@ -240,17 +240,17 @@ class RunSubmitter:
         except SubmissionError as error:
             if submission.number == 1:
                 # A refusal is an outcome too: without it the record would look half-submitted.
-                self._judge.save_refusal(submission, failure("submission", str(error)))
+                self.judge.save_refusal(submission, failure("submission", str(error)))
             else:
                 self.take_back(submission, str(error))
             raise
 
     def _spawned(self, paths: RunPaths, job_id: str | None) -> SpawnedTask:
-        self._finder.knows(paths)
+        self.finder.knows(paths)
         return SpawnedTask(
             run_id=paths.run_id,
             job_id=job_id,
-            backend=self._backend.traits.name,
+            backend=self.backend.traits.name,
             output_dir=paths.output_dir,
         )
 

@@ -39,7 +39,12 @@ from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
 from tmgg.experiment_utils.run_folder.attempts import options_of, record_of
 from tmgg.experiment_utils.run_folder.paths import JobFolder, SubmissionPaths, resolve_output_dir
-from tmgg.experiment_utils.run_folder.registry import RunRecord, load_intent, new_intent
+from tmgg.experiment_utils.run_folder.registry import (
+    RunRecord,
+    WriteSubmission,
+    load_intent,
+    new_intent,
+)
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 log = logging.getLogger(__name__)
@@ -93,9 +98,8 @@ class SlurmBackend(Backend):
             self.check_config(self.config)
         check_takes_ranks(target, self.config)
 
-    def check(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
-        require_commands()
-        self._render(self._asked(gpu_type), submission, base=self.traits.base_dir)
+    def check(self, submission: SubmissionPaths, *, gpu_type: str | None) -> WriteSubmission:
+        return self._prepare(submission, self._asked(gpu_type), base=self.traits.base_dir)
 
     def write(
         self,
@@ -106,11 +110,11 @@ class SlurmBackend(Backend):
         changes: RetryChanges | None,
     ) -> None:
         if changes is None:
-            self._write(draft, final, self._asked(gpu_type), base=self.traits.base_dir)
+            self.check(final, gpu_type=gpu_type)(draft, final)
             return
         # A retry has the options on record, and may come from another directory.
         config, base = _note_changes(draft, changes), Path(record_of(final).base_dir)
-        self._write(draft, final, config, base=base)
+        self._prepare(final, config, base=base)(draft, final)
 
     def start(self, submission: SubmissionPaths, record: RunRecord) -> str:
         return self.submit_folder(submission, base=Path(record.base_dir))
@@ -183,17 +187,22 @@ class SlurmBackend(Backend):
         """The job script of a first submission."""
         return self._render(self.config, submission, base=self.traits.base_dir)
 
-    def _write(
-        self, draft: SubmissionPaths, final: SubmissionPaths, config: SlurmConfig, *, base: Path
-    ) -> None:
+    def _prepare(
+        self, final: SubmissionPaths, config: SlurmConfig, *, base: Path
+    ) -> WriteSubmission:
+        """What writes a submission whose script is rendered. Raises as `check`."""
         require_commands()
-        intent = replace(new_intent(final), cluster=self.client.cluster())
+        intent = new_intent(final)
         script = self._render(config, final, base=base, token=intent.token)
         intent = replace(intent, evidence_has_token=leaves_token(script))
-        write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
-        if config.needs_token:
-            write_atomic(draft.ray_token, secrets.token_hex(32).encode())
-        write_json(draft.intent, intent.to_json())
+
+        def write(draft: SubmissionPaths, _final: SubmissionPaths) -> None:
+            write_atomic(draft.script, script.encode(), mode=EXECUTABLE_BY_OWNER)
+            if config.needs_token:
+                write_atomic(draft.ray_token, secrets.token_hex(32).encode())
+            write_json(draft.intent, replace(intent, cluster=self.client.cluster()).to_json())
+
+        return write
 
     def _asked(self, gpu_type: str | None) -> SlurmConfig:
         return self.config if gpu_type is None else replace(self.config, gpu_type=gpu_type)

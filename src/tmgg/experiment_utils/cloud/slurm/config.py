@@ -209,9 +209,8 @@ class SlurmConfig:
         for name in ("nodes", "cpus_per_task"):
             checks.integer(name, getattr(self, name), least=1, most=LARGEST_COUNT)
         checks.integer("gpus_per_task", self.gpus_per_task, least=0, most=LARGEST_COUNT)
-        for name in ("runs_per_node", "tasks_per_node"):
-            if self._is_set(name):
-                checks.integer(name, getattr(self, name), least=1, most=LARGEST_COUNT)
+        for name in self._given("runs_per_node", "tasks_per_node"):
+            checks.integer(name, getattr(self, name), least=1, most=LARGEST_COUNT)
         if self.object_store_memory_mb is not None:
             checks.integer(
                 "object_store_memory_mb", self.object_store_memory_mb, least=80, most=10_000_000
@@ -232,9 +231,8 @@ class SlurmConfig:
         if self.idle_gpu_minutes is not None:
             checks.minutes("idle_gpu_minutes", self.idle_gpu_minutes)
         self._check_resources()
-        for name, pattern in PATTERNS.items():
-            if self._is_set(name):
-                checks.matching(name, getattr(self, name), pattern)
+        for name in self._given(*PATTERNS):
+            checks.matching(name, getattr(self, name), PATTERNS[name])
         checks.one_of("sweep_mode", self.sweep_mode, get_args(SweepMode))
         checks.one_of("ray_bootstrap", self.ray_bootstrap, get_args(RayBootstrap))
         checks.one_of("gpu_binding", self.gpu_binding, get_args(GpuBinding))
@@ -253,9 +251,8 @@ class SlurmConfig:
                 no_kill=self.no_kill,
             )
         checks.printable("job_name", self.job_name)
-        for name in ("output_dir", "python", "script_template"):
-            if self._is_set(name):
-                checks.path(name, getattr(self, name))
+        for name in self._given("output_dir", "python", "script_template"):
+            checks.path(name, getattr(self, name))
         fields.port_ranges(
             head=self.ray_port,
             workers=(self.min_worker_port, self.max_worker_port),
@@ -280,9 +277,11 @@ class SlurmConfig:
                 "in paths specially"
             )
 
-    def _is_set(self, name: str) -> bool:
-        """False for None where None means something; anywhere else None is a mistake."""
-        return getattr(self, name) is not None or name not in _MAY_BE_NONE
+    def _given(self, *names: str) -> list[str]:
+        """Those that are not None where None means something; anywhere else None is a mistake."""
+        return [
+            name for name in names if getattr(self, name) is not None or name not in _MAY_BE_NONE
+        ]
 
     def _check_resources(self) -> None:
         checks.one_of("gpu_request", self.gpu_request, get_args(GpuRequest))

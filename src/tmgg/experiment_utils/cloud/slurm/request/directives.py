@@ -21,6 +21,7 @@ def render_directives(
         per_node=config.gpus_per_node,
         gpu_type=config.gpu_type,
     )
+    extra_options = config.extra_options
     options = [
         f"--job-name={quoted_directive(config.job_name)}",
         f"--nodes={config.nodes}",
@@ -37,8 +38,8 @@ def render_directives(
         f"--array={array}" if array else "",
         "--no-kill" if outlives_nodes else "",
         *_optional(config),
-        *_resources(gpus_as_resource, config.extra_options),
-        *(_extra(option) for option in config.extra_options if not _is_gres(option)),
+        *_resources(gpus_as_resource, extra_options),
+        *(_extra(option) for option in extra_options if not _is_gres(option)),
     ]
     return "\n".join(f"#SBATCH {option}" for option in options if option)
 
@@ -66,8 +67,8 @@ def _optional(config: SlurmConfig) -> list[str]:
         "mail-type": config.mail_type,
     }
     options = [f"--{name}={value}" for name, value in named.items() if value is not None]
-    if config.resolved_signal_lead_s:
-        options.append(f"--signal=B:USR2@{config.resolved_signal_lead_s}")
+    if lead_s := config.resolved_signal_lead_s:
+        options.append(f"--signal=B:USR2@{lead_s}")
     if config.no_kill:
         options.append("--no-kill")
     if config.requeue is not None:
