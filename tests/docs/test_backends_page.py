@@ -13,7 +13,7 @@ SCHEDULER = """
 import json, os, signal, subprocess
 from pathlib import Path
 from tmgg.experiment_utils.cloud.local.runner import view_process
-from tmgg.experiment_utils.run_folder.registry import process_name
+from tmgg.experiment_utils.files.process_names import process_name
 
 JOBS = Path(__file__).with_name("jobs")
 

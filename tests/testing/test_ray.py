@@ -12,7 +12,7 @@ from tmgg.experiment_utils.cloud.ray.own_ray import (
     note_path,
     state_folder,
 )
-from tmgg.experiment_utils.run_folder.registry import process_start
+from tmgg.experiment_utils.files.process_names import process_start
 from tmgg.experiment_utils.supervisor.processes import descendants
 from tmgg.testing import BackendUnderTest, CloudRunnerSuite
 from tmgg.testing.backend import config

@@ -24,8 +24,8 @@ from tmgg.experiment_utils.cloud.runs import ExperimentResult, TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.output_folders import refuse_long, refuse_shared
 from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request, new_run_id
 from tmgg.experiment_utils.cloud.sweep.planning import check_target
-from tmgg.experiment_utils.identity.program_code import names_in
 from tmgg.experiment_utils.identity.programs import Program, Programs, program_of
+from tmgg.experiment_utils.identity.source_code import names_in
 from tmgg.experiment_utils.run_folder.sweeps import sweep_of
 from tmgg.experiment_utils.run_folder.task import target_of
 from tmgg.hydra_plugins import hydra_job, job_returns

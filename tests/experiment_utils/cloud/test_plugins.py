@@ -1,14 +1,15 @@
 """Backends that other packages bring, and what is said when they are not there."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.fakes.installed_package import Offer, installed_package
 from tmgg.errors import ConfigError, MissingExtraError, UnreadableError
-from tmgg.experiment_utils.cloud import LocalRunner, make_runner, plugins
+from tmgg.experiment_utils.cloud import LocalRunner, make_runner
 from tmgg.experiment_utils.cloud.options import parse_options as parse_config
 from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import read_known_run
@@ -33,32 +34,15 @@ def make_runner(options):
 def make_text(options):
     return "no runner"
 """
-Install = Callable[[str, str], None]
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """A package on the path with entry points, as pip leaves them."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine_runner.py").write_text(MODULE)
-    info = tmp_path / "mine-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
-
-    def write(runners: str, configs: str) -> None:
-        text = f"[{plugins.RUNNERS}]\n{runners}\n[{plugins.CONFIGS}]\n{configs}\n"
-        (info / "entry_points.txt").write_text(text)
-        plugins.found.cache_clear()
-        plugins.fields_of.cache_clear()
-
-    yield write
-    plugins.found.cache_clear()
-    plugins.fields_of.cache_clear()
-    sys.modules.pop("mine_runner", None)
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Offer]:
+    with installed_package("mine", MODULE, tmp_path, monkeypatch) as offer:
+        yield offer
 
 
-def test_a_package_brings_a_backend_with_its_launcher_keys(install: Install) -> None:
+def test_a_package_brings_a_backend_with_its_launcher_keys(install: Offer) -> None:
     install("mine = mine_runner:make_runner", "mine = mine_runner:MineConfig")
 
     assert make_runner("mine").backend == "mine"
@@ -71,7 +55,7 @@ def test_a_package_brings_a_backend_with_its_launcher_keys(install: Install) -> 
     assert "mine_timeout_seconds" not in table
 
 
-def test_a_config_class_is_optional(install: Install) -> None:
+def test_a_config_class_is_optional(install: Offer) -> None:
     install("mine = mine_runner:make_runner", "")
 
     assert parse_options({"use_mine": True}).make_runner().backend == "mine"
@@ -106,14 +90,14 @@ def test_the_options_of_a_class_without_checks_are_of_the_types_it_says(
     assert (right.hold_s, right.places) == (1, ("a",))
 
 
-def test_an_unknown_backend_is_answered_with_all_there_are(install: Install) -> None:
+def test_an_unknown_backend_is_answered_with_all_there_are(install: Offer) -> None:
     install("mine = mine_runner:make_runner", "")
 
     with pytest.raises(ConfigError, match=r"Known: local, mine, modal, ray, slurm"):
         make_runner("yours")
 
 
-def test_a_package_cannot_take_the_place_of_a_built_in_backend(install: Install) -> None:
+def test_a_package_cannot_take_the_place_of_a_built_in_backend(install: Offer) -> None:
     install("local = mine_runner:make_runner", "")
 
     assert type(make_runner("local")) is LocalRunner
@@ -128,7 +112,7 @@ def test_a_package_cannot_take_the_place_of_a_built_in_backend(install: Install)
     ],
 )
 def test_a_broken_package_is_named_and_breaks_nothing_else(
-    install: Install, caplog: pytest.LogCaptureFixture, target: str, words: str
+    install: Offer, caplog: pytest.LogCaptureFixture, target: str, words: str
 ) -> None:
     install(f"mine = {target}", "mine = absent_module:Config")
 
@@ -139,7 +123,7 @@ def test_a_broken_package_is_named_and_breaks_nothing_else(
 
 
 def test_an_unknown_key_names_the_command_that_lists_the_keys_of_its_backend(
-    install: Install,
+    install: Offer,
 ) -> None:
     install("mine = mine_runner:make_runner", "mine = mine_runner:MineConfig")
 
@@ -149,7 +133,7 @@ def test_an_unknown_key_names_the_command_that_lists_the_keys_of_its_backend(
 
 
 def test_a_dry_run_says_that_the_run_would_be_a_job_of_the_backend(
-    install: Install, capsys: pytest.CaptureFixture[str]
+    install: Offer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     install("mine = mine_runner:make_runner", "")
 
@@ -162,7 +146,7 @@ def test_a_dry_run_says_that_the_run_would_be_a_job_of_the_backend(
 
 @pytest.mark.parametrize("runners", ["", "mine = absent_module:make_runner"])
 def test_a_run_whose_package_is_gone_is_unknown_here_and_not_damaged(
-    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runners: str
+    install: Offer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runners: str
 ) -> None:
     monkeypatch.setenv("TMGG_HOME", str(tmp_path / "home"))
     install("mine = mine_runner:make_runner", "")
@@ -181,7 +165,7 @@ def test_a_run_whose_package_is_gone_is_unknown_here_and_not_damaged(
     assert make_runner("mine", options).get_result(spawned).metrics == {"value": 0.5}
 
 
-def test_exactly_one_switch_is_asked_for(install: Install) -> None:
+def test_exactly_one_switch_is_asked_for(install: Offer) -> None:
     install("mine = mine_runner:make_runner", "")
 
     for chosen in ({}, {"use_modal": True, "use_mine": True}, {"use_slurm": False}):

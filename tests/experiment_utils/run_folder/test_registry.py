@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tmgg.errors import RecordError, RemovedRunError, RunExistsError, UnknownRunError
+from tmgg.experiment_utils.files.process_names import process_name, process_start
 from tmgg.experiment_utils.run_folder.known_folders import (
     home_folder,
     known_folders,
@@ -26,8 +27,6 @@ from tmgg.experiment_utils.run_folder.registry import (
     load_run,
     load_task,
     new_intent,
-    process_name,
-    process_start,
     save_job,
 )
 from tmgg.experiment_utils.run_folder.removal import remove_run

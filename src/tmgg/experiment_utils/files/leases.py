@@ -11,7 +11,6 @@ ends a lease at once. A lease that cannot be read is never over.
 """
 
 import contextlib
-import functools
 import logging
 import os
 import secrets
@@ -29,18 +28,6 @@ LEASE_S = 120.0
 RENEW_S = 15.0
 # The offset of a file system's clock is looked at again: clocks are set.
 _CLOCK_VALID_S = 20.0
-
-
-@functools.cache
-def process_scope() -> str:
-    """Where this process's ids mean something: boot, PID namespace and user; "" if not known."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - not a path
-    except OSError:
-        return ""
-    # /proc may hide the processes of other users.
-    return f"{boot} {namespace} {os.getuid()}"
 
 
 @contextlib.contextmanager

@@ -9,14 +9,13 @@ import hashlib
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tmgg.experiment_utils.identity.code_of_run import SHORT_HASH
 from tmgg.experiment_utils.identity.project_modules import ProjectModules
-from tmgg.experiment_utils.identity.source_code import Source, parse_names, read_source
+from tmgg.experiment_utils.identity.source_code import Source, read_source
 
 MOST_FILES = 1000
 _MOST_NAMED = 100
@@ -52,7 +51,7 @@ class ProgramCode:
 
     def files_named(self, names: Iterable[str]) -> tuple[Path, ...]:
         """The files of the project that `names` are in."""
-        found = {file for name in names for file in self._modules.files_of(name)}
+        found = {file for name in set(names) for file in self._modules.files_of(name)}
         return tuple(sorted(found))
 
     def with_files(self, more: Iterable[Path]) -> Code:
@@ -111,18 +110,6 @@ def _short(named: Mapping[str, str]) -> dict[str, str]:
         folder: hashlib.sha256("\0".join(held).encode()).hexdigest()[:SHORT_HASH]
         for folder, held in folders.items()
     }
-
-
-def names_in(value: Any) -> Iterator[str]:
-    """What in a config may be a module, or a part of one: `_target_` and the like."""
-    if isinstance(value, Mapping):
-        for item in value.values():
-            yield from names_in(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from names_in(item)
-    elif isinstance(value, str):
-        yield from parse_names(value)
 
 
 def changed_files(earlier: Mapping[str, str], today: Mapping[str, str]) -> list[str]:

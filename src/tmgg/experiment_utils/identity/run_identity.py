@@ -22,8 +22,8 @@ from typing import Any
 
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.files.atomic_file import JsonDict
-from tmgg.experiment_utils.identity.program_code import names_in
 from tmgg.experiment_utils.identity.programs import Program, program_named
+from tmgg.experiment_utils.identity.source_code import names_in
 from tmgg.experiment_utils.run_folder.records import parse_record, shallow
 
 IDENTITY_VERSION = 1

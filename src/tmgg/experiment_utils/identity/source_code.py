@@ -8,9 +8,10 @@ harm.
 import functools
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 LARGEST_FILE_BYTES = 4 << 20
 _FILES_KEPT = 4000
@@ -86,7 +87,19 @@ def parse_variables(text: str) -> Iterator[str]:
     yield from _VARIABLE_IN.findall(text)
 
 
-def parse_names(text: str) -> Iterator[str]:
+def names_in(value: Any) -> Iterator[str]:
+    """What in a config may be a module, or a part of one: `_target_` and the like."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from names_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from names_in(item)
+    elif isinstance(value, str):
+        yield from _parse_names(value)
+
+
+def _parse_names(text: str) -> Iterator[str]:
     """What in a config's value may be a module or a part of one."""
     if _NAME.fullmatch(text):
         yield text

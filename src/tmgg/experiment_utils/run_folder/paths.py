@@ -85,45 +85,30 @@ def resolve_output_dir(output_dir: str | Path, base: Path) -> Path:
     return (base / Path(output_dir).expanduser()).absolute()
 
 
-class _Folder(Protocol):
-    @property
-    def folder(self) -> Path: ...
-
-
-class _OwnFolder(Protocol):
-    @property
-    def own_folder(self) -> Path: ...
-
-
 class _File:
     """A file, or a folder, in the folder of whoever has it as attribute.
 
     The path is made when it is first asked for, and is an ordinary attribute from then on.
     """
 
+    _folder = "folder"
+
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __set_name__(self, _class: type, attribute: str) -> None:
         self._attribute = attribute
 
-    def __get__(self, paths: _Folder, _class: type) -> Path:
-        path: Path = paths.__dict__.setdefault(self._attribute, paths.folder / self._name)
+    def __get__(self, paths: object, _class: type) -> Path:
+        folder: Path = getattr(paths, self._folder)
+        path: Path = paths.__dict__.setdefault(self._attribute, folder / self._name)
         return path
 
 
-class _OwnFile:
+class _OwnFile(_File):
     """As `_File`, where each rank of a run has one of its own."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __set_name__(self, _class: type, attribute: str) -> None:
-        self._attribute = attribute
-
-    def __get__(self, paths: _OwnFolder, _class: type) -> Path:
-        path: Path = paths.__dict__.setdefault(self._attribute, paths.own_folder / self._name)
-        return path
+    _folder = "own_folder"
 
 
 class JobFolder(Protocol):

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tmgg.errors import ConfigError, TmggError, UnreadableError
-from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.files.looking import is_there, listing
+from tmgg.experiment_utils.run_folder.batch_index import expect_batched_runs
 from tmgg.experiment_utils.run_folder.known_folders import known_folders
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.registry import is_recorded
@@ -29,6 +30,16 @@ def recorded_runs(output_dir: Path, *, prefix: str = "") -> list[RunPaths]:
         raise look.problem
     hidden = {paths for paths in look.unread if not is_recorded(paths)}
     return [paths for paths in look.runs if paths not in hidden]
+
+
+def taken_names(output_dir: Path) -> set[str]:
+    """What no new run can be called: the runs there are, and whatever else lies there.
+
+    Raises UnreadableError when the file system does not say.
+    """
+    with reading(output_dir):
+        names = set(listing(output_dir))  # one for all: a sweep may ask about a thousand
+        return names | set(expect_batched_runs(output_dir))
 
 
 def is_closed_to_us(error: OSError, path: Path) -> bool:

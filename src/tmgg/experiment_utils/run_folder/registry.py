@@ -19,8 +19,12 @@ from tmgg import __version__
 from tmgg.errors import RecordError, RunExistsError, UnknownRunError
 from tmgg.experiment_utils.files import leases
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
-from tmgg.experiment_utils.files.leases import process_scope
 from tmgg.experiment_utils.files.looking import is_plain_file, is_there
+from tmgg.experiment_utils.files.process_names import (
+    process_scope,
+    process_start,
+    start_of_this_process,
+)
 from tmgg.experiment_utils.files.trust import read_json
 from tmgg.experiment_utils.run_folder.batch_index import (
     expect_batches,
@@ -78,10 +82,10 @@ class Intent:
     created_at: float = field(default_factory=time.time)
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
-    process_start: str = field(default_factory=lambda: process_start(os.getpid()))
+    process_start: str = field(default_factory=start_of_this_process)
     """Tells a recycled pid from the submitter; empty where /proc does not say."""
     scope: str = ""
-    """Where the pid means something; see `leases.process_scope`. Empty in old records."""
+    """Where the pid means something; see `process_names.process_scope`. Empty in old records."""
     evidence_has_token: bool = False
     """The job writes the token into all that it leaves; what lacks it is then no evidence. False
     for submissions made before evidence had tokens."""
@@ -336,25 +340,6 @@ def _can_read(paths: RunPaths) -> bool:
         if paths.folder.stat().st_uid == os.geteuid():
             raise
     return False
-
-
-def process_start(pid: int) -> str:
-    """Start time of a living process in clock ticks since boot (proc(5), field 22), else "".
-
-    Raises OSError when nobody could look (no file descriptor is left, for example).
-    """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    state, *fields = text.rpartition(")")[2].split()
-    # A zombie has ended; its parent, which may be this process, has not looked yet.
-    return "" if state in "ZX" else fields[18]
-
-
-def process_name(pid: int) -> str:
-    """A process's id, start time and host: no other process was or will be called so."""
-    return f"{pid}.{process_start(pid)}@{socket.gethostname()}"
 
 
 def _rename_new(source: Path, target: Path, *, what: str) -> None:

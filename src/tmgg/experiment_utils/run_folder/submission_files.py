@@ -4,6 +4,7 @@ Whoever judges holds one `SubmissionFiles` from the first question to the verdic
 is about the same moment. To look again is to make another.
 """
 
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -21,11 +22,11 @@ from tmgg.experiment_utils.run_folder.sound_records import read_sound, text_in
 from tmgg.experiment_utils.run_folder.task import TaskOutput
 
 
+@dataclass(frozen=True, eq=False)
 class SubmissionFiles:
     """Every property raises OSError when the file system does not answer."""
 
-    def __init__(self, paths: SubmissionPaths) -> None:
-        self.paths = paths
+    paths: SubmissionPaths
 
     @cached_property
     def has_folder(self) -> bool:

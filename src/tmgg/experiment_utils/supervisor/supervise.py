@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tmgg.experiment_utils.cloud.local.reservations import Wish, wait_for_room
 from tmgg.experiment_utils.files.leaving import leave
+from tmgg.experiment_utils.files.process_names import process_name
 from tmgg.experiment_utils.job.job_environment import (
     TOKEN_VARIABLE,
     forget_enclosing_job,
@@ -23,7 +24,6 @@ from tmgg.experiment_utils.job.job_environment import (
 from tmgg.experiment_utils.run_folder.attempts import record_of
 from tmgg.experiment_utils.run_folder.evidence_token import expect_token
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths, submission_paths
-from tmgg.experiment_utils.run_folder.registry import process_name
 from tmgg.experiment_utils.supervisor import processes
 from tmgg.experiment_utils.supervisor.claim_run import Start
 from tmgg.experiment_utils.supervisor.run_end import Limits

@@ -15,9 +15,9 @@ from tmgg.experiment_utils.cloud import LocalRunner
 from tmgg.experiment_utils.cloud.local.runner import LocalBackend
 from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.files.leases import LEASE_S
+from tmgg.experiment_utils.files.process_names import process_name, process_start
 from tmgg.experiment_utils.run_folder.ownership import claim, is_forbidden
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
-from tmgg.experiment_utils.run_folder.registry import process_name, process_start
 
 
 def group_exists(leader: int) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tmgg.experiment_utils.cloud import LocalRunner
-from tmgg.experiment_utils.run_folder.registry import process_start
+from tmgg.experiment_utils.files.process_names import process_start
 
 # Folders of records beside those of the runs.
 KEPT = {".ended", ".sweeps", ".batches"}

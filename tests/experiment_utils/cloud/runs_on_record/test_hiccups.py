@@ -21,9 +21,10 @@ from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
 from tmgg.experiment_utils.cloud.slurm.submit.batch_submission import _last_number
 from tmgg.experiment_utils.cloud.sweep.policy import SweepPolicy
 from tmgg.experiment_utils.files import hiccups
+from tmgg.experiment_utils.files.process_names import process_name
 from tmgg.experiment_utils.run_folder.batch_index import _index, find_member
 from tmgg.experiment_utils.run_folder.paths import RunPaths
-from tmgg.experiment_utils.run_folder.registry import new_intent, process_name
+from tmgg.experiment_utils.run_folder.registry import new_intent
 from tmgg.experiment_utils.run_folder.remains import set_aside_remains
 
 LAB = """
@@ -108,7 +109,7 @@ def test_what_does_not_come_back_within_the_grace_is_an_error(
     runner.spawn_experiment(config("a"), run_id="a")
     now = time.monotonic()
     assert isinstance(runner.runs, RecordedRuns)
-    monkeypatch.setattr(runner.runs.poller._judge._hiccups, "_monotonic", lambda: now)
+    monkeypatch.setattr(runner.runs.poller.judge._hiccups, "_monotonic", lambda: now)
     hiccup.begin(runner.output_dir, errno.EIO)
     assert not runner.poll(["a"])[0].final
     now += hiccups.HICCUP_GRACE_S - 1

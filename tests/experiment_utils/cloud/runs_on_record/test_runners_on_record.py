@@ -1,14 +1,14 @@
 """Whoever asks about runs of another package's backend asks the one that their records name."""
 
 import importlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from tmgg.experiment_utils.cloud import make_runner, plugins
+from tests.fakes.installed_package import installed_package
+from tmgg.experiment_utils.cloud import make_runner
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import read_known_run
 from tmgg.experiment_utils.cloud.runs_on_record.runners_on_record import RunnersOnRecord
 from tmgg.experiment_utils.run_folder.paths import RunPaths
@@ -33,19 +33,9 @@ def value(config):
 
 @pytest.fixture
 def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "queue_runner.py").write_text(MODULE)
-    info = tmp_path / "queue-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: queue\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[{plugins.RUNNERS}]\nqueue = queue_runner:make_runner")
-    plugins.found.cache_clear()
-    module = importlib.import_module("queue_runner")
-
-    yield module
-    plugins.found.cache_clear()
-    sys.modules.pop("queue_runner", None)
+    with installed_package("queue", MODULE, tmp_path, monkeypatch) as offer:
+        offer("queue = queue_runner:make_runner", "")
+        yield importlib.import_module("queue_runner")
 
 
 def test_the_runner_has_all_settings_on_record_and_shares_no_question_with_other_ones(

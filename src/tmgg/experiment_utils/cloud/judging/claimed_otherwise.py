@@ -6,6 +6,7 @@ is then asked about the id that it gave itself, before anything is concluded.
 """
 
 from tmgg.experiment_utils.cloud.backend import Backend
+from tmgg.experiment_utils.cloud.judging.polling import ask
 from tmgg.experiment_utils.cloud.judging.verdict import JobView
 from tmgg.experiment_utils.run_folder.sound_records import read_sound, text_in
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
@@ -26,10 +27,7 @@ def id_if_claimed_otherwise(files: SubmissionFiles, view: JobView | None) -> str
 
 def view_by_id(backend: Backend, files: SubmissionFiles, job_id: str) -> JobView | None:
     """The backend's word on one job; None where it did not answer."""
-    try:
-        view = backend.view_jobs([job_id]).get(job_id)
-    except Exception:  # as in `polling`: of anybody's backend; it says nothing about the job
-        return None
+    view = ask(backend.view_jobs, [job_id], source=backend.traits.name)[job_id]
     return None if view is None else backend.refine(files.paths, job_id, view)
 
 

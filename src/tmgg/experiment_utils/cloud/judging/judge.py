@@ -25,7 +25,7 @@ from tmgg.experiment_utils.cloud.judging.job_lookup import (
     JobOrRefusal,
     why_not_started,
 )
-from tmgg.experiment_utils.cloud.judging.memory import Memory
+from tmgg.experiment_utils.cloud.judging.memory import Memory, Remembered
 from tmgg.experiment_utils.cloud.judging.missing_since import missing_since_s, note_missing
 from tmgg.experiment_utils.cloud.judging.polling import Begun, Found, Question, as_run_error
 from tmgg.experiment_utils.cloud.judging.results import load_verdict, save_verdict
@@ -215,7 +215,7 @@ class Judge:
 
     def _save_refusal(self, files: SubmissionFiles, why: Failure) -> RunState:
         refuse_removed(files.paths.run_paths)
-        return self._keep(files, _refused(files, why))
+        return self._keep(files, self._memory.of(files), _refused(files, why))
 
     def _judge(self, files: SubmissionFiles, evidence: Evidence, view: JobView | None) -> RunState:
         submission, packed, remembered = files.paths, files.packed_in, self._memory.of(files)
@@ -232,7 +232,7 @@ class Judge:
         self._hiccups.over(submission.run_paths)
         if state.final:
             remembered.read_result = lambda: evidence.result
-            return self._keep(files, self._with_logs(files, evidence, view, state))
+            return self._keep(files, remembered, self._with_logs(files, evidence, view, state))
         if view is not None:  # no answer says neither that it is missing nor that it is there
             note_missing(remembered, submission, missing=is_missing(evidence, view))
         remembered.last_known = state
@@ -251,10 +251,9 @@ class Judge:
             logs = LogTails(*read_attempt_log(files.paths))
         return reach_verdict(evidence, view, logs, grace_s=self._backend.traits.grace_s)
 
-    def _keep(self, files: SubmissionFiles, state: RunState) -> RunState:
+    def _keep(self, files: SubmissionFiles, remembered: Remembered, state: RunState) -> RunState:
         submission = files.paths
-        state = self._with_hint(state)
-        self._memory.of(files).end = state
+        state = remembered.end = self._with_hint(state)
         try:
             make_run_folder(submission)
             save_verdict(submission, state, files.token)

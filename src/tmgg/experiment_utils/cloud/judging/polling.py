@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -63,7 +63,10 @@ def poll_together(
     for runner, items in begun:
         if job_ids := _jobs(items):
             asked.setdefault(runner.source, (runner, []))[1].extend(job_ids)
-    views = {source: _ask(*question, strict=strict) for source, question in asked.items()}
+    views = {
+        source: ask(runner.view_jobs, job_ids, source=source, strict=strict)
+        for source, (runner, job_ids) in asked.items()
+    }
     return [
         [
             runner.end_poll(item, views.get(runner.source, {}))
@@ -80,18 +83,26 @@ def _jobs(items: Sequence[Begun]) -> list[str]:
     return [each.job_id for each in questions if each.job_id is not None]
 
 
-def _ask(
-    runner: "Inquirer", job_ids: Sequence[str], *, strict: bool
+def ask(
+    view_jobs: Callable[[Sequence[str]], Mapping[str, JobView | None]],
+    job_ids: Sequence[str],
+    *,
+    source: str,
+    strict: bool = False,
 ) -> Mapping[str, JobView | None]:
+    """What a backend says of each job; None for all where it fails, in whatever way.
+
+    `strict` raises the BackendUnavailableError of one whose commands are not on this machine.
+    """
     try:
-        answers = runner.view_jobs(job_ids)
+        answers = view_jobs(job_ids)
         return {job_id: answers.get(job_id) for job_id in job_ids}
     except BackendUnavailableError as error:
         if strict:
             raise
         log.warning("%s", error)
     except Exception as error:  # of anybody's backend; it says nothing about any job
-        _warn_once(runner.source, f"{type(error).__name__}: {error}")
+        _warn_once(source, f"{type(error).__name__}: {error}")
     return dict.fromkeys(job_ids)
 
 

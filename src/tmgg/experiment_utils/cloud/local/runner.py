@@ -29,14 +29,9 @@ from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.files.process_names import process_name, process_start
 from tmgg.experiment_utils.run_folder.paths import JobFolder, SubmissionPaths, resolve_output_dir
-from tmgg.experiment_utils.run_folder.registry import (
-    RunRecord,
-    new_intent,
-    note_job,
-    process_name,
-    process_start,
-)
+from tmgg.experiment_utils.run_folder.registry import RunRecord, new_intent, note_job
 from tmgg.experiment_utils.supervisor.gpus import find_gpus
 
 log = logging.getLogger(__name__)

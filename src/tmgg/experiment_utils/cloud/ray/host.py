@@ -18,12 +18,12 @@ from tmgg.experiment_utils.cloud.ray.activity import Activity, has_runs_below
 from tmgg.experiment_utils.cloud.ray.client import RayJobsClient
 from tmgg.experiment_utils.cloud.ray.own_ray import locked, note_path
 from tmgg.experiment_utils.files.atomic_file import write_atomic, write_json
+from tmgg.experiment_utils.files.process_names import process_start
 from tmgg.experiment_utils.ray_cluster import guardian, ports, ray_command
 from tmgg.experiment_utils.ray_cluster.children import Children
 from tmgg.experiment_utils.ray_cluster.local_ray import LocalRay
 from tmgg.experiment_utils.ray_cluster.loop import Loop
 from tmgg.experiment_utils.ray_cluster.scratch import Scratch, ScratchError
-from tmgg.experiment_utils.run_folder.registry import process_start
 
 _ADDRESS = "127.0.0.1"
 _PORTS = (20000, 31999)

@@ -20,10 +20,10 @@ from pathlib import Path
 from tmgg.errors import BackendUnavailableError, MissingExtraError
 from tmgg.experiment_utils.cloud.ray.config import RayConfig
 from tmgg.experiment_utils.extras import install_command
+from tmgg.experiment_utils.files.process_names import process_start
 from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER, read_json
 from tmgg.experiment_utils.job.job_environment import for_new_run
 from tmgg.experiment_utils.run_folder.known_folders import home_folder
-from tmgg.experiment_utils.run_folder.registry import process_start
 from tmgg.experiment_utils.supervisor.gpus import find_gpus
 
 HOST = "tmgg.experiment_utils.cloud.ray.host"

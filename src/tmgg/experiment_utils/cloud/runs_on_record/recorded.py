@@ -43,7 +43,7 @@ from tmgg.experiment_utils.files.locks import LockLostError
 from tmgg.experiment_utils.run_folder.attempts import AttemptRequest
 from tmgg.experiment_utils.run_folder.failures import Failure, failure
 from tmgg.experiment_utils.run_folder.paths import RunPaths
-from tmgg.experiment_utils.run_folder.readable import reading, recorded_runs
+from tmgg.experiment_utils.run_folder.readable import reading, recorded_runs, taken_names
 from tmgg.experiment_utils.run_folder.removed_runs import is_removed
 
 log = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ class RecordedRuns:
 
     def existing(self, run_ids: Sequence[str]) -> list[str]:
         folder = self.traits.output_dir
-        taken = wait_out(partial(_taken_names, folder), folder, self._clock)
+        taken = wait_out(partial(taken_names, folder), folder, self._clock)
         return [run_id for run_id in run_ids if run_id in taken]
 
     def match_earlier(
@@ -247,11 +247,6 @@ class RecordedRuns:
 
     def holding_lease(self, sweep_id: str) -> AbstractContextManager[None]:
         return sweep_records.holding_lease(self.traits.output_dir, sweep_id)
-
-
-def _taken_names(folder: Path) -> set[str]:
-    with reading(folder):
-        return sweep_records.taken_names(folder)
 
 
 def _match(traits: BackendTraits, requests: Sequence[TaskRequest]) -> matching.Matching:

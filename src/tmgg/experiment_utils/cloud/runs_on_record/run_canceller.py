@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tmgg.errors import BackendError, QueryError
 from tmgg.experiment_utils.cloud.backend import Backend
@@ -23,24 +24,22 @@ from tmgg.experiment_utils.run_folder.removed_runs import refuse_removed
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class RunCanceller:
     """Cancels the runs of one backend."""
 
-    def __init__(
-        self, backend: Backend, finder: RunFinder, judge: Judge, poller: RunPoller
-    ) -> None:
-        self._backend = backend
-        self._finder = finder
-        self._judge = judge
-        self._poller = poller
+    backend: Backend
+    finder: RunFinder
+    judge: Judge
+    poller: RunPoller
 
     def cancel_all(self, run_ids: Sequence[str], why: str) -> list[bool]:
         """See `RunControl`."""
-        open_ids = [state.run_id for state in self._poller.poll(run_ids) if self._may_go_on(state)]
+        open_ids = [state.run_id for state in self.poller.poll(run_ids) if self._may_go_on(state)]
         self._refuse_elsewhere(open_ids)
         jobs: dict[str, BatchPaths | None] = {}
         unproven: dict[str, str] = {}
-        for submission in map(self._finder.submission, open_ids):
+        for submission in map(self.finder.submission, open_ids):
             job_id = self._note(submission, why)
             doubt = self._doubt(submission)
             if job_id is not None and not doubt:
@@ -50,29 +49,29 @@ class RunCanceller:
         # A job that others share goes on for them; it looks for such notes itself.
         doomed = [job for job, batch in jobs.items() if batch is None or not has_runs_left(batch)]
         if doomed:
-            self._backend.cancel_jobs(doomed)
+            self.backend.cancel_jobs(doomed)
         if unproven:
             self._refuse_unproven(unproven)
         return [run_id in open_ids for run_id in run_ids]
 
     def settle(self, run_id: str) -> None:
         """Make final what is only said: that nobody will submit a run any more."""
-        submission = self._finder.submission(run_id)
-        state = self._poller.poll([run_id])[0]
-        if state.final and self._judge.is_abandoned(submission):
+        submission = self.finder.submission(run_id)
+        state = self.poller.poll([run_id])[0]
+        if state.final and self.judge.is_abandoned(submission):
             make_run_folder(submission)
-            if self._backend.forbid(submission) is None and state.failure is not None:
-                self._judge.save_refusal(submission, state.failure)
+            if self.backend.forbid(submission) is None and state.failure is not None:
+                self.judge.save_refusal(submission, state.failure)
 
     def _may_go_on(self, state: RunState) -> bool:
         """Also one that only looks as if nobody would submit it."""
-        return not state.final or self._judge.is_abandoned(self._finder.submission(state.run_id))
+        return not state.final or self.judge.is_abandoned(self.finder.submission(state.run_id))
 
     def _doubt(self, submission: SubmissionPaths) -> str:
-        return self._judge.why_unproven(submission) if self._backend.traits.proves_jobs else ""
+        return self.judge.why_unproven(submission) if self.backend.traits.proves_jobs else ""
 
     def _refuse_unproven(self, unproven: dict[str, str]) -> None:
-        self._backend.view_again(list(unproven))
+        self.backend.view_again(list(unproven))
         example = next(iter(unproven.values()))
         raise QueryError(
             f"{len(unproven)} of the runs may go on, for example {example}. No job is "
@@ -80,8 +79,8 @@ class RunCanceller:
         )
 
     def _refuse_elsewhere(self, run_ids: Sequence[str]) -> None:
-        for submission in map(self._finder.submission, run_ids):
-            where = self._judge.elsewhere(submission)
+        for submission in map(self.finder.submission, run_ids):
+            where = self.judge.elsewhere(submission)
             if where:
                 run_id = submission.run_paths.run_id
                 raise BackendError(f"run {run_id!r} is not cancelled, nothing was done: {where}")
@@ -92,13 +91,13 @@ class RunCanceller:
         try:
             make_run_folder(submission)
             write_json(submission.cancel, note)
-            job_id = self._judge.job_id(submission)
+            job_id = self.judge.job_id(submission)
             is_member = SubmissionFiles(submission).member is not None
             if not isinstance(job_id, str) or is_member:
                 # Slurm forgets an element that never began; so it is known why it never will.
-                return self._backend.forbid(submission) or _known(job_id)
-            if self._backend.traits.begins_cancelled_jobs:
-                self._backend.forbid(submission)
+                return self.backend.forbid(submission) or _known(job_id)
+            if self.backend.traits.begins_cancelled_jobs:
+                self.backend.forbid(submission)
             return _known(job_id)
         except OSError as error:
             job_id = read_job_id(submission)

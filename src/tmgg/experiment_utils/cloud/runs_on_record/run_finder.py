@@ -1,6 +1,7 @@
 """Where the runs of one backend are on record."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tmgg.errors import UnknownRunError
@@ -11,13 +12,13 @@ from tmgg.experiment_utils.run_folder.registry import find_run, load_found_run
 from tmgg.experiment_utils.run_folder.removed_runs import refuse_removed
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class RunFinder:
     """Remembers what it found."""
 
-    def __init__(self, backend: str, output_dir: Path) -> None:
-        self._backend = backend
-        self._output_dir = output_dir
-        self._found: dict[str, RunPaths] = {}
+    backend: str
+    output_dir: Path
+    _found: dict[str, RunPaths] = field(default_factory=dict, init=False)
 
     def knows(self, paths: RunPaths) -> None:
         """Spare looking for a run; its record must name this backend."""
@@ -33,17 +34,17 @@ class RunFinder:
 
     def place_of(self, run_id: str) -> RunPaths:
         """Where a run is, or a new one of this name would be. Looks at nothing."""
-        return self._found.get(run_id) or RunPaths(self._output_dir, run_id)
+        return self._found.get(run_id) or RunPaths(self.output_dir, run_id)
 
     def paths(self, run_id: str) -> RunPaths:
         """Where a run is. Raises UnknownRunError, also for another backend's run; RecordError."""
         if run_id not in self._found:
-            paths = find_run(run_id, [self._output_dir])
+            paths = find_run(run_id, [self.output_dir])
             record = load_found_run(paths)
-            if record.backend != self._backend:
+            if record.backend != self.backend:
                 raise UnknownRunError(
                     f"run {run_id!r} belongs to the {record.backend!r} backend, not to "
-                    f"{self._backend!r}; tmgg-jobs finds the right one"
+                    f"{self.backend!r}; tmgg-jobs finds the right one"
                 )
             self._found[run_id] = paths
         return self._found[run_id]

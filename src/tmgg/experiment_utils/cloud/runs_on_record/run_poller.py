@@ -1,6 +1,7 @@
 """How the runs of one backend stand: a poll in two halves, and the question between them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from tmgg.errors import RunError
 from tmgg.experiment_utils.cloud.backend import Backend
@@ -19,17 +20,17 @@ from tmgg.experiment_utils.cloud.runs_on_record.run_finder import RunFinder
 from tmgg.experiment_utils.run_folder.paths import BatchPaths
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class RunPoller:
     """See `polling.Inquirer`."""
 
-    def __init__(self, backend: Backend, finder: RunFinder, judge: Judge) -> None:
-        self._backend = backend
-        self._finder = finder
-        self._judge = judge
+    backend: Backend
+    finder: RunFinder
+    judge: Judge
 
     @property
     def source(self) -> str:
-        return self._backend.traits.source or self._backend.traits.name
+        return self.backend.traits.source or self.backend.traits.name
 
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
         """See `RunControl`."""
@@ -44,23 +45,23 @@ class RunPoller:
         return [self._begin(run_id, adopted) for run_id in run_ids]
 
     def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
-        return self._backend.view_jobs(job_ids)
+        return self.backend.view_jobs(job_ids)
 
     def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
         submission, job_id = question.submission, question.job_id
         view = None if job_id is None else views[job_id]
         if job_id is not None and view is not None:
             try:
-                views = {job_id: self._backend.refine(submission, job_id, view)}
+                views = {job_id: self.backend.refine(submission, job_id, view)}
             except (RunError, OSError) as error:
-                return self._judge.unread(submission, error)
-        return self._judge.end(question, views)
+                return self.judge.unread(submission, error)
+        return self.judge.end(question, views)
 
     def _begin(self, run_id: str, adopted: dict[BatchPaths, JobOrRefusal]) -> Begun:
         try:
-            submission = self._finder.submission(run_id)
+            submission = self.finder.submission(run_id)
         except (RunError, OSError) as error:
-            if self._finder.known(run_id) is None and isinstance(error, RunError):
+            if self.finder.known(run_id) is None and isinstance(error, RunError):
                 return error
-            return self._judge.unread(self._finder.place_of(run_id).submission(1), error)
-        return self._judge.begin(submission, adopted)
+            return self.judge.unread(self.finder.place_of(run_id).submission(1), error)
+        return self.judge.begin(submission, adopted)

@@ -14,9 +14,8 @@ from tmgg.experiment_utils.cloud.sweep.matching import identity_of
 from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
 from tmgg.experiment_utils.files import leases
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_json
-from tmgg.experiment_utils.files.looking import is_there, listing
+from tmgg.experiment_utils.files.looking import is_there
 from tmgg.experiment_utils.run_folder.batch_index import (
-    expect_batched_runs,
     find_member,
     withdraw_batch,
 )
@@ -184,15 +183,6 @@ def _note_waiting(
     )
     batch = BatchRecord(kind="waiting", run=common_record(record))
     create_batch(waiting, batch, batched, write_intent)
-
-
-def taken_names(output_dir: Path) -> set[str]:
-    """What no new run can be called: the runs there are, and whatever else lies there.
-
-    Raises OSError when the file system does not say.
-    """
-    names = set(listing(output_dir))  # one for all: a sweep may ask about a thousand
-    return names | set(expect_batched_runs(output_dir))
 
 
 def _as_run(request: TaskRequest) -> SweepRun:

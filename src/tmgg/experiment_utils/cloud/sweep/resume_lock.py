@@ -19,11 +19,11 @@ from tmgg.experiment_utils.run_folder.removed_folder import is_surely_removed
 _NAME = ".resume"
 
 
-class ResumeLock:
+class ResumeLock(threading.local):
     """The lock of one runner. A thread that holds it may enter it again."""
 
-    def __init__(self) -> None:
-        self._local = threading.local()
+    _held: Held | None = None
+    _stack: contextlib.ExitStack
 
     @contextlib.contextmanager
     def held(self, output_dir: Path, clock: Clock) -> Iterator[None]:
@@ -49,8 +49,8 @@ class ResumeLock:
                 monotonic=clock.monotonic,
                 sleep=clock.sleep,
             )
-            self._local.held = stack.enter_context(lock.held())
-            self._local.stack = stack
+            self._held = stack.enter_context(lock.held())
+            self._stack = stack
 
     def check(self) -> None:
         """Raises LockLostError when it was held here and another process has it now."""
@@ -60,9 +60,5 @@ class ResumeLock:
     def release(self) -> None:
         """Let others go on. Does nothing where it is not held."""
         if self._held is not None:
-            self._local.held = None
-            self._local.stack.close()
-
-    @property
-    def _held(self) -> Held | None:
-        return getattr(self._local, "held", None)
+            self._held = None
+            self._stack.close()
