@@ -59,8 +59,11 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"the launcher file {file} cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise ConfigError(f"the launcher file {file} holds no keys; write lines `key: value`")
-    # What it is based on are TMGG's own launchers, whose values are the defaults here, too.
-    return {str(key): value for key, value in found.items() if key != "defaults"}
+    if "defaults" not in found:
+        return {str(key): value for key, value in found.items()}
+    from tmgg.hydra_plugins.composed_launcher import compose_launcher  # the whole of Hydra
+
+    return compose_launcher(file)
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
