@@ -35,6 +35,7 @@ from tmgg.experiment_utils.program.left_behind import set_in_modules
 from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, Names, dumps, globals_for
 from tmgg.experiment_utils.program.search_path import own_search_path
 from tmgg.experiment_utils.run_folder.task import escape_interpolation
+from tmgg.hydra_plugins.job_logging import configure_as_launched
 from tmgg.hydra_plugins.job_process import arguments_of, know_plugins, no_app_starts, set_state
 from tmgg.hydra_plugins.job_returns import leave_if_possible, metrics_of, portable
 from tmgg.hydra_plugins.resolving import as_in_job
@@ -143,6 +144,7 @@ def _run_hydra_job(
     with as_in_job(config, JOB_DIR_KEY, JOB_SUBDIR_KEY):
         script = getattr(sys.modules["__main__"], "__file__", None)
         announce(str(config.hydra.runtime.output_dir), script, sys.argv[1:])
+        configure_as_launched(config)
     return run_job(
         task_function=ending_well(app.task_function),
         config=config,
