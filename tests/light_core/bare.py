@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BLOCKED = ("torch", "pytorch_lightning", "lightning", "torchmetrics", "numpy")
+BLOCKED = ("torch", "pytorch_lightning", "lightning", "torchmetrics", "numpy", "ray")
 _SITE = f"""
 import sys
 

@@ -24,6 +24,7 @@ from tmgg.experiment_utils.cloud.slurm.setup.first_request import first_request
 from tmgg.experiment_utils.cloud.slurm.setup.profile import Line, profile_lines
 from tmgg.experiment_utils.cloud.slurm.setup.search import Found, search
 from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
+from tmgg.experiment_utils.extras import is_installed, missing_for_built_in
 from tmgg.experiment_utils.files.atomic_file import write_atomic
 from tmgg.experiment_utils.files.looking import is_there
 from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
@@ -77,7 +78,7 @@ def set_up(overrides: Sequence[str], *, name: str, output: Path | None, force: b
     client = SlurmClient(cluster=given.get("clusters"), query_timeout_s=QUESTION_TIMEOUT_S)
     queries, base = SiteQueries(client), Path.cwd()
     facts = _gathered(queries, given)
-    first = first_request(facts, given)
+    first = first_request(facts, given, has_ray=is_installed("ray"))
     asks = SlurmConfig.from_mapping({field: each.value for field, each in first.items()})
 
     def attempt(config: SlurmConfig) -> Trial:
@@ -202,15 +203,20 @@ def next_commands(done: Setup) -> list[str]:
         folder = done.file.parents[2]
         named = f"--config-dir {folder} hydra/launcher={done.file.stem}"
         return [
-            f"tmgg-experiment {named} +stage=stage1_poc",
+            *_built_in(f"{named} +stage=stage1_poc"),
             f"python your_app.py {named} -m",
             f"tmgg-jobs doctor --config {where}    # a short job looks at the nodes",
         ]
     return [
-        f"tmgg-experiment +stage=stage1_poc hydra/launcher={done.name}",
+        *_built_in(f"+stage=stage1_poc hydra/launcher={done.name}"),
         f"python your_app.py -m hydra/launcher={done.name}    # any Hydra app of this environment",
         f"tmgg-jobs doctor --config {done.name}    # a short job looks at the nodes",
     ]
+
+
+def _built_in(arguments: str) -> list[str]:
+    """A built-in experiment, where its packages are installed."""
+    return [f"tmgg-experiment {arguments}"] if missing_for_built_in() is None else []
 
 
 def setup_as_json(done: Setup) -> dict[str, Any]:

@@ -32,10 +32,15 @@ def check_extra_of(target_module: str) -> None:
     """
     if not is_built_in(target_module):
         return
-    for module in _NEEDED_BY_BUILT_IN:
-        if not _is_installed(module):
-            purpose = f"the built-in experiment {target_module}"
-            raise _missing(module, extra=EXPERIMENTS_EXTRA, purpose=purpose)
+    module = missing_for_built_in()
+    if module is not None:
+        purpose = f"the built-in experiment {target_module}"
+        raise _missing(module, extra=EXPERIMENTS_EXTRA, purpose=purpose)
+
+
+def missing_for_built_in() -> str | None:
+    """A package that the built-in experiments need and that is not here; None if all are."""
+    return next((module for module in _NEEDED_BY_BUILT_IN if not is_installed(module)), None)
 
 
 def is_built_in(module: str) -> bool:
@@ -74,7 +79,8 @@ def _is_gone(place: str) -> bool:
         return False
 
 
-def _is_installed(module: str) -> bool:
+def is_installed(module: str) -> bool:
+    """Whether Python would find the package here; imports nothing."""
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):  # ValueError: it is in sys.modules, without a spec

@@ -25,11 +25,13 @@ def ray_problem() -> str | None:
     """What is wrong with this environment's Ray, None when it will do."""
     import importlib.metadata  # takes longer than all the rest: only where Ray is wanted
 
-    from tmgg.experiment_utils.extras import install_command
+    from tmgg.experiment_utils.extras import install_command, is_installed
 
     try:
-        version = importlib.metadata.version("ray")
+        version = importlib.metadata.version("ray") if is_installed("ray") else None
     except importlib.metadata.PackageNotFoundError:
+        version = None
+    if version is None:
         return (
             f"Ray is not installed for {sys.executable}. Install it: {install_command('ray')}; or "
             "activate the right environment in slurm_setup_commands, or use "

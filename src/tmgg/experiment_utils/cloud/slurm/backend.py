@@ -18,6 +18,10 @@ from tmgg.experiment_utils.cloud.slurm.hints import SLURM_HINTS
 from tmgg.experiment_utils.cloud.slurm.installed import require_commands
 from tmgg.experiment_utils.cloud.slurm.planning.trial import render_trial
 from tmgg.experiment_utils.cloud.slurm.refusal_advice import explain_refusal
+from tmgg.experiment_utils.cloud.slurm.request.needed_ray import (
+    check_ray_is_here,
+    has_this_environment,
+)
 from tmgg.experiment_utils.cloud.slurm.request.rank_script import (
     check_nodes_are_used,
     check_takes_ranks,
@@ -36,6 +40,7 @@ from tmgg.experiment_utils.cloud.slurm.submit.retrying import bad_nodes, changed
 from tmgg.experiment_utils.cloud.slurm.submit.submission import Submitter, adopt
 from tmgg.experiment_utils.cloud.slurm.view import view_jobs
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
+from tmgg.experiment_utils.extras import is_installed
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
 from tmgg.experiment_utils.run_folder.attempts import options_of, record_of
 from tmgg.experiment_utils.run_folder.paths import JobFolder, SubmissionPaths, resolve_output_dir
@@ -85,9 +90,7 @@ class SlurmBackend(Backend):
             grace_s=config.lost_grace_s,
             submit_patience_s=config.submit_timeout_s,
             default_timeout_s=config.time_limit_s,
-            shares_environment=not (
-                config.python or config.script_template or config.setup_commands
-            ),
+            shares_environment=has_this_environment(config),
             proves_jobs=True,
             check_target=self._check_target,
             restarts_of=lambda settings: SlurmConfig.from_mapping(settings).restarts,
@@ -97,6 +100,8 @@ class SlurmBackend(Backend):
         if self.config.sweep_mode != "packed":  # it uses all nodes, in its own way
             self.check_config(self.config)
         check_takes_ranks(target, self.config)
+        if self.traits.shares_environment:
+            check_ray_is_here(self.config, has_ray=is_installed("ray"))
 
     def check(self, submission: SubmissionPaths, *, gpu_type: str | None) -> WriteSubmission:
         return self._prepare(submission, self._asked(gpu_type), base=self.traits.base_dir)

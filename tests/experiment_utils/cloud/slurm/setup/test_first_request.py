@@ -70,3 +70,32 @@ def test_a_scratch_folder_that_cannot_be_used_is_none(folder: str) -> None:
     assert found is not None
     assert found.value == "/local"
     assert "/tmp of its own" in found.reason
+
+
+def test_without_ray_here_jobs_start_without_it_and_the_reason_is_told() -> None:
+    found = first_request(facts(), {}, has_ray=False)
+
+    assert found["ray_bootstrap"].value == "none"
+    assert found["ray_bootstrap"].reason.startswith("Ray is not installed in this environment")
+    assert "ray_bootstrap" not in first_request(facts(), {}, has_ray=True)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"setup_commands": ["module load ray"]},
+        {"python": "/opt/bin/python"},
+        {"nodes": 2},
+        {"sweep_mode": "packed"},
+    ],
+)
+def test_jobs_that_may_find_ray_or_have_nothing_else_to_do_are_left_as_they_are(
+    given: dict[str, Any],
+) -> None:
+    assert "ray_bootstrap" not in first_request(facts(), given, has_ray=False)
+
+
+def test_what_the_user_says_of_ray_stays() -> None:
+    found = first_request(facts(), {"ray_bootstrap": "managed"}, has_ray=False)
+
+    assert found["ray_bootstrap"].value == "managed"

@@ -11,6 +11,7 @@ from typing import Any
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.request import fields
+from tmgg.experiment_utils.cloud.slurm.request.needed_ray import has_this_environment
 from tmgg.experiment_utils.cloud.slurm.setup.facts import Facts
 from tmgg.experiment_utils.cloud.slurm.site.doctor.requests import check_partition
 from tmgg.experiment_utils.cloud.slurm.site.site import (
@@ -27,6 +28,10 @@ LONGEST_S = 8 * 3600
 SHORT_S = 3600
 # A node's own processes need some.
 _FREE_PART = 0.9
+_NO_RAY = (
+    "Ray is not installed in this environment, so jobs start without it. Where it is, or where "
+    "slurm_setup_commands bring it, auto starts it."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,8 +46,13 @@ Choices = Mapping[str, Chosen]
 """By field."""
 
 
-def first_request(facts: Facts, given: Mapping[str, Any]) -> dict[str, Chosen]:
-    """By field; `given` are fields that the user has settled."""
+def first_request(
+    facts: Facts, given: Mapping[str, Any], *, has_ray: bool = True
+) -> dict[str, Chosen]:
+    """By field; `given` are fields that the user has settled.
+
+    `has_ray` is whether the environment of this process has Ray.
+    """
     own = {name: Chosen(value=value, reason="you asked for it") for name, value in given.items()}
     partition = given.get("partition", _best_partition(facts))
     nodes = nodes_of(facts, partition)
@@ -60,7 +70,16 @@ def first_request(facts: Facts, given: Mapping[str, Any]) -> dict[str, Chosen]:
     }
     if "mem_per_node" in given or "mem_per_gpu" in given:
         found["mem_per_cpu"] = Chosen(value=None, reason="You asked for memory in another form.")
+    if not has_ray and _runs_without_ray(given):
+        found["ray_bootstrap"] = Chosen(value="none", reason=_NO_RAY)
     return found | own
+
+
+def _runs_without_ray(given: Mapping[str, Any]) -> bool:
+    """Whether the jobs have this environment, and something to do in it without Ray."""
+    config = SlurmConfig.from_mapping({"nodes": 1, **given})
+    has_work = config.nodes == 1 or config.tasks_per_node is not None
+    return has_this_environment(config) and has_work and config.sweep_mode != "packed"
 
 
 def admitted(facts: Facts) -> list[str]:
