@@ -147,7 +147,7 @@ def test_values_that_cannot_be_sent_or_are_beyond_all_floats_cost_only_themselve
     assert [run["metrics"] for run in told["runs"]] == [{}, {"y": 10**400, "a\nb": 1}]
     if importlib.util.find_spec("pyarrow") is not None:
         assert (work / "sweep" / "sweep_summary.parquet").exists()
-    job_log = next(work.glob("local_outputs/*-1.out")).read_text()
+    job_log = next(work.glob("local_outputs/*-1.err")).read_text()
     assert job_log.count("returned a dict, which cannot be sent back") == 1
 
 

@@ -28,6 +28,7 @@ def main(config):
     log.info("a word")
     logging.getLogger("other").info("another's word")
     log.warning("a warning")
+    return "a text"
 
 
 if __name__ == "__main__":
@@ -95,6 +96,24 @@ def test_the_lines_of_an_app_without_a_level_are_not_lost(app: Path) -> None:
 
     (job,) = app.parent.glob("local_outputs/*.out")
     assert "[INFO] - a word\n[INFO] - another's word\n[WARNING] - a warning\n" in job.read_text()
+
+
+def test_the_log_of_an_app_has_the_lines_of_the_app_alone(app: Path) -> None:
+    _run(app, "basic")
+    basic = (app.parent / "sweep" / "0" / "app.log").read_text()
+    (app.parent / "sweep" / "0" / "app.log").unlink()
+
+    _run(app, "tmgg_local")
+
+    found = (app.parent / "sweep" / "0" / "app.log").read_text()
+    assert _words_of_app(found) == _words_of_app(basic)
+    assert found.count("\n") == basic.count("\n")
+    (errors,) = app.parent.glob("local_outputs/*.err")
+    told = errors.read_text()
+    assert "[tmgg.experiment_utils.job.execute][INFO] - Experiment completed\n" in told
+    assert "[tmgg.experiment_utils.job.metrics][WARNING] - 1 value is not a number: value" in told
+    (output,) = app.parent.glob("local_outputs/*.out")
+    assert "Experiment completed" not in output.read_text()
 
 
 def test_a_file_of_the_launching_process_is_not_emptied(

@@ -35,7 +35,7 @@ from tmgg.experiment_utils.program.left_behind import set_in_modules
 from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, Names, dumps, globals_for
 from tmgg.experiment_utils.program.search_path import own_search_path
 from tmgg.experiment_utils.run_folder.task import escape_interpolation
-from tmgg.hydra_plugins.job_logging import configure_as_launched
+from tmgg.hydra_plugins.job_logging import configure_as_launched, keeping_own_lines_apart
 from tmgg.hydra_plugins.job_process import arguments_of, know_plugins, no_app_starts, set_state
 from tmgg.hydra_plugins.job_returns import leave_if_possible, metrics_of, portable
 from tmgg.hydra_plugins.resolving import as_in_job
@@ -146,7 +146,7 @@ def _run_hydra_job(
         announce(str(config.hydra.runtime.output_dir), script, sys.argv[1:])
         configure_as_launched(config)
     return run_job(
-        task_function=ending_well(app.task_function),
+        task_function=ending_well(keeping_own_lines_apart(app.task_function)),
         config=config,
         job_dir_key=JOB_DIR_KEY,
         job_subdir_key=JOB_SUBDIR_KEY,

@@ -1,11 +1,15 @@
 """Logging in a job of a Hydra app, as the process of Hydra's basic launcher would have it."""
 
 import copy
+import functools
 import logging
 from typing import Any
 
 from hydra.core.utils import configure_log
+from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from tmgg.experiment_utils.job.own_log import keep_apart
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +36,17 @@ def configure_as_launched(config: DictConfig) -> None:
             error,
             error.__cause__,
         )
+
+
+def keeping_own_lines_apart(task: TaskFunction) -> TaskFunction:
+    """The task function, before which Hydra has configured its job's logging."""
+
+    @functools.wraps(task)
+    def call(config: Any) -> Any:
+        keep_apart()
+        return task(config)
+
+    return call
 
 
 def _with_unopened_files(settings: DictConfig | None) -> Any:
