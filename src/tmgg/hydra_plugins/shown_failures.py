@@ -1,11 +1,15 @@
 """A launch whose failures are on the screen ends with its exit code, and with no more words.
 
-After a launch Hydra's basic sweeper asks each JobReturn for its value. That of a failed job raises,
-and Hydra prints its traceback below the table, of the first failed job only. Where TMGG's report
-has shown all failures, that says nothing new and pushes the table off the screen.
+After a launch a sweeper asks each JobReturn for its value. That of a failed job raises, and Hydra
+prints its traceback below the table, of the first failed job only. Where TMGG's report has shown
+all failures, that says nothing new and pushes the table off the screen.
+
+Hydra's basic sweeper then has nothing else to do. Others decide by the exceptions, so they get
+them, and only what comes out of their `sweep` ends the process silently.
 """
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,12 +20,14 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import run_and_report
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, OmegaConf
 
 from tmgg.console import exit_codes
 from tmgg.hydra_plugins.job_returns import is_reported
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
+_TOLD = "_tmgg_told"
 _in_words: ContextVar[bool] = ContextVar("in_words", default=False)
 
 
@@ -31,6 +37,18 @@ class ShownReturn(JobReturn):
     @property
     def return_value(self) -> Any:
         raise SystemExit(exit_codes.FAILED)
+
+    @return_value.setter
+    def return_value(self, value: Any) -> None:
+        self._return_value = value
+
+
+class ToldReturn(JobReturn):
+    """As Hydra's, but it does not say again that its job failed."""
+
+    @property
+    def return_value(self) -> Any:
+        raise self._return_value
 
     @return_value.setter
     def return_value(self, value: Any) -> None:
@@ -50,18 +68,54 @@ def words_instead() -> Iterator[None]:
 def silence_shown(returns: Sequence[JobReturn], config: DictConfig) -> Sequence[JobReturn]:
     """The same JobReturns; reported failures say nothing where Hydra would repeat them.
 
-    Only below Hydra's own command line and basic sweeper: other sweepers and programs get the
-    exceptions, and so does whoever asks for them with HYDRA_FULL_ERROR=1 or a debugger.
+    Only below Hydra's own command line: other programs get the exceptions, and so does whoever
+    asks for them with HYDRA_FULL_ERROR=1 or a debugger.
     """
-    if not _hydra_would_print(config):
+    if not _hydra_would_print():
         return returns
-    return [_silent(each) if _was_shown(each) else each for each in returns]
+    silent = ShownReturn if _is_basic(config) else ToldReturn
+    return [_silent(each, silent) if _was_shown(each) else each for each in returns]
 
 
-def _hydra_would_print(config: DictConfig) -> bool:
+def end_silently() -> None:
+    """Have the sweeper that sets up its launcher end without words after a failure that was shown.
+
+    Called in the launcher's `setup`.
+    """
+    sweeper = _sweeper_in_setup()
+    if sweeper is None:
+        return
+    sweep = sweeper.sweep
+
+    @functools.wraps(sweep)
+    def ended(*arguments: Any, **named: Any) -> Any:
+        try:
+            return sweep(*arguments, **named)
+        except Exception as error:
+            if _TOLD in getattr(error, "__dict__", {}) and _hydra_would_print():
+                raise SystemExit(exit_codes.FAILED) from error
+            raise
+
+    sweeper.sweep = ended  # type: ignore[method-assign]
+
+
+def _sweeper_in_setup() -> Sweeper | None:
+    """The outermost, which Hydra itself calls: a plugin's class may hold the one that works."""
+    found: Sweeper | None = None
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        caller = frame.f_locals.get("self") if frame.f_code.co_name == "setup" else None
+        found = caller if isinstance(caller, Sweeper) else found
+        frame = frame.f_back
+    return found
+
+
+def _is_basic(config: DictConfig) -> bool:
     sweeper = str(OmegaConf.select(config, "hydra.sweeper._target_"))
-    if sweeper != f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}":
-        return False
+    return sweeper == f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
+
+
+def _hydra_would_print() -> bool:
     wants_all = os.environ.get(_FULL_ERROR) == "1" and not _in_words.get()
     return not wants_all and sys.gettrace() is None and _is_below_command_line()
 
@@ -81,5 +135,6 @@ def _was_shown(job_return: JobReturn) -> bool:
     return failed and isinstance(error, BaseException) and is_reported(error)
 
 
-def _silent(job_return: JobReturn) -> ShownReturn:
-    return ShownReturn(**vars(job_return))
+def _silent(job_return: JobReturn, kind: type[JobReturn]) -> JobReturn:
+    job_return._return_value.__dict__[_TOLD] = True  # it was reported, so it has attributes
+    return kind(**vars(job_return))

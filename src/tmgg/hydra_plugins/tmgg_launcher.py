@@ -45,7 +45,7 @@ from tmgg.hydra_plugins.resolving import (
     config_for_record,
     written_of_environment,
 )
-from tmgg.hydra_plugins.shown_failures import silence_shown
+from tmgg.hydra_plugins.shown_failures import end_silently, silence_shown
 from tmgg.hydra_plugins.sweep_composition import for_sweeps
 from tmgg.hydra_plugins.sweep_name import sweep_name
 
@@ -98,6 +98,7 @@ class TmggLauncher(Launcher):
         self._hydra_context = hydra_context
         self._task_function = task_function
         self._config = config
+        end_silently()
         with _as_hydra_error(), self._before_submission():
             self._options = parse_options(self._given)
             self._runner = self._options.make_runner()
