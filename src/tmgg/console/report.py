@@ -18,6 +18,7 @@ from tmgg.console.words import width_of_terminal, wrapped
 from tmgg.experiment_utils.cloud.runs import ExperimentResult
 from tmgg.experiment_utils.files.looking import is_there
 from tmgg.experiment_utils.run_folder.sweeps import sweep_of
+from tmgg.experiment_utils.some_names import some_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,12 +83,15 @@ def print_sweep(rows: Sequence[SweepRow], ranking: Ranking) -> None:
             sweep_table.time_column(ordered),
             *sweep_table.metric_columns(ordered, names, ranking),
             sweep_table.run_column(ordered),
+            *sweep_table.folder_columns(ordered),
         ]
     )
     more = len(all_names) - len(names)
     if line := put_runs(columns, how=_how_to_see(rows), more_metrics=more):
         _print(_console(), line)
     if line := render_best(named, ranking):
+        _print(_console(), line)
+    if line := render_elsewhere(ordered):
         _print(_console(), line)
     if line := ranking.absent_from(all_names):
         _print(_console(stderr=True), line)
@@ -106,6 +110,15 @@ def render_best(rows: Sequence[SweepRow], ranking: Ranking) -> str:
     value = sweep_table.render_metric(best, rows, ranking.name)
     named = f"#{best.number} {visible_line(best.title)}".rstrip()
     return f"best {ranking.name}: {value} ({named})"
+
+
+def render_elsewhere(rows: Sequence[SweepRow]) -> str:
+    """Which runs' files the folder of the sweep does not have; empty where it has all. Pure."""
+    folders = [row.result.folder or "" for row in rows if row.is_elsewhere]
+    if not folders:
+        return ""
+    count = f"{len(folders)} of {len(rows)}"
+    return f"files of {count} runs are in the folder of another sweep: {some_of(folders)}"
 
 
 def _named_in_short(rows: Sequence[SweepRow]) -> list[SweepRow]:

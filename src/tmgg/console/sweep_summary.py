@@ -47,6 +47,8 @@ class SweepRow:
     result: ExperimentResult
     as_written: Mapping[str, str] = field(default_factory=dict)
     """By dotted key: what stands for a value of the config that comes from the environment."""
+    is_elsewhere: bool = False
+    """Whether its files are in the folder of another sweep than the one that is shown."""
 
 
 def best_of(rows: Sequence[SweepRow], ranking: Ranking) -> SweepRow | None:
@@ -201,6 +203,7 @@ def _flat(row: SweepRow, overrides: JsonDict, metrics: Sequence[str], use: JsonD
         "job_id": result.job_id,
         "nodes": " ".join(result.nodes),
         "output_path": result.output_path,
+        "folder": result.folder,
         "checkpoint_path": result.checkpoint_path,
         "error_message": result.error_message,
         **use,

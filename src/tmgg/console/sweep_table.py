@@ -1,6 +1,7 @@
 """The table of a sweep: a row for each run, a column for each thing in which runs differ."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from tmgg.console.durations import render_duration
 from tmgg.console.numbers import render_numbers
@@ -142,6 +143,19 @@ def _percent(value: float | None) -> str:
 
 def _bytes(value: int | None) -> str:
     return "" if value is None else render_bytes(value)
+
+
+def folder_columns(rows: Sequence[SweepRow]) -> list[Column]:
+    """Where files are, where some are in the folder of another sweep."""
+    if not any(row.is_elsewhere for row in rows):
+        return []
+    cells = [_nearby(row.result.folder or "") if row.is_elsewhere else "" for row in rows]
+    return [Column(name="files in", full="folder", cells=cells, rank=_METRICS)]
+
+
+def _nearby(folder: str) -> str:
+    here = Path.cwd()
+    return str(Path(folder).relative_to(here)) if Path(folder).is_relative_to(here) else folder
 
 
 def run_column(rows: Sequence[SweepRow]) -> Column:

@@ -10,6 +10,7 @@ as the path that it is.
 
 import contextlib
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -71,7 +72,15 @@ def identify_job(
         surroundings=surroundings,
         # Where the backend's own id is part of it, the job alone knows it.
         folder=None if _JOB_ID in str(OmegaConf.to_container(config.hydra.sweep)) else folder,
+        sweep_folder=_sweep_folder(config),
     )
+
+
+def _sweep_folder(config: DictConfig) -> str | None:
+    if _JOB_ID in str(config.hydra.sweep._get_node("dir")):
+        return None
+    # Not resolved: the file system need not be asked for each of many jobs.
+    return os.path.normpath(Path(str(config.hydra.sweep.dir)).absolute())
 
 
 def _surroundings(config: DictConfig) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -189,6 +190,7 @@ class TmggLauncher(Launcher):
                 title=job.title,
                 result=result,
                 as_written=job.request.as_written,
+                is_elsewhere=_is_elsewhere(job, result, folder),
             )
             for job, result in zip(jobs, results, strict=True)
         ]
@@ -316,6 +318,12 @@ class _Job:
     request: TaskRequest
     imports: frozenset[str]
     """Packages that the program imports."""
+
+
+def _is_elsewhere(job: _Job, result: ExperimentResult, sweep_folder: Path) -> bool:
+    if result.run_id == job.request.run_id or result.folder is None:
+        return False  # a new run of this launch
+    return not Path(result.folder).is_relative_to(os.path.normpath(sweep_folder))
 
 
 def _log_launch(jobs: Sequence[_Job], backend: str, usage: str, *, is_new: bool) -> None:

@@ -130,6 +130,8 @@ class ExperimentResult:
     """The processes that took part, by rank, and the host of each, where the experiment says."""
     output_path: str | None = None
     """The log."""
+    folder: str | None = None
+    """Where a Hydra app's own files of the run are; None for another run, or one without record."""
     used: RunUse | None = None
     """CPU, memory and GPUs; None where nothing was sampled, as in less than a second (the
     loading of modules does not count)."""

@@ -50,6 +50,8 @@ class Identity:
     do not count."""
     folder: str | None = None
     """Where Hydra's output of the run goes; absolute. Not in the key."""
+    sweep_folder: str | None = None
+    """`hydra.sweep.dir` of the launch that made it; absolute. Not in the key."""
     files: dict[str, str] = field(default_factory=dict)
     """Parts of `source`: a short hash for each file, by its path from `root`. Not in the key."""
     root: str = ""
@@ -72,6 +74,7 @@ def make_identity(
     surroundings: Mapping[str, Any] | None = None,
     arguments: str | None = None,
     folder: str | None = None,
+    sweep_folder: str | None = None,
 ) -> Identity:
     """The identity of a run of `program` whose config, places and times replaced, is `config`.
 
@@ -90,6 +93,7 @@ def make_identity(
         arguments=arguments,
         places={} if recorded is None else _replaced(recorded, config),
         folder=folder,
+        sweep_folder=sweep_folder,
         files=dict(program.files),
         root=program.root,
     )

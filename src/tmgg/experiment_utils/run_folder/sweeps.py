@@ -37,6 +37,8 @@ class SweepRun:
     """By dotted key: what a summary shows for values that come from the environment."""
     program: str = ""
     """Whose run it is; empty in the records of an older TMGG, whose keys do not tell that."""
+    sweep_folder: str = ""
+    """`hydra.sweep.dir` of the launch that made it; empty for other runs, and in older records."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

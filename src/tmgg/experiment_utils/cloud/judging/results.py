@@ -8,6 +8,7 @@ from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_json
 from tmgg.experiment_utils.files.plain_files import read_beginning
 from tmgg.experiment_utils.files.trust import read_json
+from tmgg.experiment_utils.identity.run_identity import load_identity
 from tmgg.experiment_utils.run_folder.attempts import task_of_attempt
 from tmgg.experiment_utils.run_folder.failures import Failure
 from tmgg.experiment_utils.run_folder.owners import other_owner
@@ -16,7 +17,7 @@ from tmgg.experiment_utils.run_folder.phases import parse_phases, seconds_of_exp
 from tmgg.experiment_utils.run_folder.records import as_time, parse_record
 from tmgg.experiment_utils.run_folder.sound_records import read_sound
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
-from tmgg.experiment_utils.run_folder.task import TaskOutput, nodes_of
+from tmgg.experiment_utils.run_folder.task import TaskInput, TaskOutput, nodes_of
 from tmgg.experiment_utils.sampling.reading import find_use
 
 
@@ -100,9 +101,9 @@ def read_seconds(submission: SubmissionPaths) -> float | None:
     return seconds_of_experiment(marks, ended_at=as_time(ended_at))
 
 
-def _config_of(submission: SubmissionPaths) -> JsonDict:
+def _task_of(submission: SubmissionPaths) -> TaskInput:
     try:
-        return task_of_attempt(submission).config
+        return task_of_attempt(submission)
     except PermissionError as error:
         owner = other_owner(submission)
         if owner is None:
@@ -123,10 +124,11 @@ def make_result(
     # A completed result beside a failure is of an earlier start of the job.
     if output is not None and (output.status, state.status) == ("completed", "failed"):
         output = None
-    why = state.failure
+    why, task = state.failure, _task_of(submission)
+    known = load_identity(task.identity, what=paths.run_id)
     return ExperimentResult(
         run_id=paths.run_id,
-        config=_config_of(submission),
+        config=task.config,
         status="completed" if state.status == "completed" else "failed",
         metrics=output.metrics if output else {},
         checkpoint_path=output.checkpoint_path if output else None,
@@ -138,5 +140,6 @@ def make_result(
         nodes=nodes_of(output) if output else [],
         workers=output.workers if output else [],
         output_path=str(paths.stdout),
+        folder=known.folder if known else None,
         used=find_use(SubmissionFiles(submission)),
     )

@@ -39,6 +39,7 @@ from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.cloud.sweep.refusal import SweepRefusal
 from tmgg.experiment_utils.cloud.sweep.resume_lock import ResumeLock
+from tmgg.experiment_utils.cloud.sweep.same_folder import StatesOf
 from tmgg.experiment_utils.files.locks import LockLostError
 from tmgg.experiment_utils.run_folder.attempts import AttemptRequest
 from tmgg.experiment_utils.run_folder.failures import Failure, failure
@@ -163,7 +164,11 @@ class RecordedRuns:
         rerun_changed_code: bool = False,
         say: Callable[[str], None] = log.warning,
     ) -> matching.Resumed:
-        found = wait_out(lambda: _match(self.traits, requests), self.traits.output_dir, self._clock)
+        found = wait_out(
+            lambda: _match(self.traits, requests, self.poll_each),
+            self.traits.output_dir,
+            self._clock,
+        )
         known = sorted(found.recognised)
         states = dict(zip(known, self.poll_each(known), strict=True))
         self._refuse_copies(states)
@@ -249,13 +254,15 @@ class RecordedRuns:
         return sweep_records.holding_lease(self.traits.output_dir, sweep_id)
 
 
-def _match(traits: BackendTraits, requests: Sequence[TaskRequest]) -> matching.Matching:
+def _match(
+    traits: BackendTraits, requests: Sequence[TaskRequest], states_of: StatesOf
+) -> matching.Matching:
     folder, base_dir = traits.output_dir, traits.base_dir
     with reading(folder):
         recorded = {paths.run_id for paths in recorded_runs(folder)}
         removed: list[str] = []
         while True:
-            found = matching.match_earlier(folder, base_dir, requests, recorded)
+            found = matching.match_earlier(folder, base_dir, requests, recorded, states_of)
             gone = [name for name in found.recognised if is_removed(RunPaths(folder, name))]
             if not gone:
                 return replace(found, removed=sorted(removed))

@@ -11,11 +11,17 @@ from pathlib import Path
 from tmgg.errors import RecordError, RunError, RunExistsError, TmggError
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
+from tmgg.experiment_utils.cloud.sweep.earlier_task import may_be_seen_later, task_on_record
 from tmgg.experiment_utils.cloud.sweep.near_matches import (
     may_be_moved_inputs,
     same_config_elsewhere,
 )
-from tmgg.experiment_utils.files.looking import says_nothing
+from tmgg.experiment_utils.cloud.sweep.same_folder import (
+    StatesOf,
+    as_on_record,
+    match_in_folders,
+    other_folders,
+)
 from tmgg.experiment_utils.identity.program_code import changed_files, shown_file
 from tmgg.experiment_utils.identity.run_identity import (
     Identity,
@@ -33,7 +39,6 @@ from tmgg.experiment_utils.run_folder.attempts import (
 )
 from tmgg.experiment_utils.run_folder.evidence import read_result
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
-from tmgg.experiment_utils.run_folder.readable import is_closed_to_us
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 from tmgg.experiment_utils.run_folder.sweeps import (
     SweepRecord,
@@ -71,6 +76,10 @@ class Matching:
     a run of the same config."""
     near: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """In what those that were not recognised differ from the nearest earlier run, by run id."""
+    folders: Mapping[str, str] = field(default_factory=dict)
+    """The sweep folder of recognised runs whose files are not in the one of the launch."""
+    anew: Mapping[str, str] = field(default_factory=dict)
+    """For new runs: the other sweep folder where one of the same content did not complete."""
     without_identity: int = 0
     """Runs of an older TMGG that might be the same; their records do not tell."""
 
@@ -94,12 +103,16 @@ def identity_of(request: TaskRequest) -> Identity:
 
 
 def match_earlier(
-    output_dir: Path, base_dir: Path, requests: Sequence[TaskRequest], existing: Collection[str]
+    output_dir: Path,
+    base_dir: Path,
+    requests: Sequence[TaskRequest],
+    existing: Collection[str],
+    states_of: StatesOf,
 ) -> Matching:
     """The requests with the runs of a folder that they are.
 
-    `existing` are the runs that the folder has. Raises RunExistsError for a run id that is there
-    with another content.
+    `existing` are the runs that the folder has; `states_of` says how some of them stand. Raises
+    RunExistsError for a run id that is there with another content.
     """
     requests = [replace(each, identity=identity_of(each)) for each in requests]
     named = [request for request in requests if request.run_id in existing]
@@ -109,7 +122,15 @@ def match_earlier(
     records = _readable(output_dir)
     taken = {str(request.run_id) for request in named}
     earlier: dict[str, str] = {}
-    for found in (_by_key(records, unnamed), _by_old_key(records, unnamed, output_dir, base_dir)):
+    with_program = [_with_runs(record, with_program=True) for record in records]
+    free = set(existing) - taken
+    in_folders = match_in_folders(output_dir, with_program, unnamed, free, states_of)
+    others = [each for each in unnamed if str(each.run_id) not in in_folders.settled]
+    for found in (
+        in_folders.matched,
+        _by_key(with_program, others),
+        _by_old_key(records, others, output_dir, base_dir),
+    ):
         for run_id, match in found.items():
             if run_id not in earlier and match in existing and match not in taken:
                 earlier[run_id] = match
@@ -120,14 +141,15 @@ def match_earlier(
     ]
     new = [each for each in unnamed if each.run_id not in earlier]
     on_record = _on_record(output_dir, taken)
-    matched = [_in_folder(each, on_record.get(str(each.run_id))) for each in matched]
+    matched = [as_on_record(each, on_record.get(str(each.run_id))) for each in matched]
     other_code = {
         run_id: _changed_code(asked, on_record[run_id])
         for each in matched
         if (run_id := str(each.run_id)) in on_record
         and not _is_same_code(asked := identity_of(each), on_record[run_id])
     }
-    near, without = _nearest(output_dir, records, new, taken, existing)
+    unlike = [each for each in new if str(each.run_id) not in in_folders.anew]
+    near, without = _nearest(output_dir, records, unlike, taken, existing)
     return Matching(
         requests=matched,
         recognised=frozenset(taken),
@@ -135,6 +157,8 @@ def match_earlier(
         moved=_moved(output_dir, [each for each in matched if str(each.run_id) in on_record]),
         elsewhere=_elsewhere(output_dir, records, new, taken, existing),
         near=near,
+        folders=other_folders(requests, matched),
+        anew=in_folders.anew,
         without_identity=without,
     )
 
@@ -186,16 +210,16 @@ def without_changed_code(
             f"these runs were made by another version of the code: {', '.join(chosen)}. Nothing "
             "was submitted. Choose other run ids for them, or leave rerun_changed_code out."
         )
+    # As asked for: a new run has the folder of this launch.
     requests = [
-        replace(each, run_id=own.run_id) if each.run_id in again else each for each, own in pairs
+        replace(own, is_matched=True) if each.run_id in again else each for each, own in pairs
     ]
     return replace(matching, requests=requests, recognised=matching.recognised - again)
 
 
 def _by_key(records: Sequence[SweepRecord], requests: Sequence[TaskRequest]) -> dict[str, str]:
     keys = [identity_of(request).key for request in requests]
-    known = [_with_runs(record, with_program=True) for record in records]
-    return _paired(requests, match_runs(known, keys))
+    return _paired(requests, match_runs(records, keys))
 
 
 def _by_old_key(
@@ -226,7 +250,7 @@ def _is_plain(paths: RunPaths, base_dir: Path) -> bool:
     try:
         return read_payload(submission) is None and record_of(submission).base_dir == str(base_dir)
     except (TmggError, OSError) as error:
-        if _may_be_seen_later(error, paths.folder):
+        if may_be_seen_later(error, paths.folder):
             raise
         return False
 
@@ -251,7 +275,7 @@ def _on_record(output_dir: Path, run_ids: Collection[str]) -> dict[str, Identity
     """
     found: dict[str, Identity | None] = {}
     for run_id in run_ids:
-        task = _task(output_dir, run_id)
+        task = task_on_record(output_dir, run_id)
         known = None if task is None else load_identity(task.identity, what=run_id)
         if known is not None and (edited := _edited(RunPaths(output_dir, run_id))):
             known = replace(known, files=known.files | edited)
@@ -264,17 +288,10 @@ def _edited(paths: RunPaths) -> dict[str, str]:
     try:
         output, _problem = read_result(SubmissionFiles(newest_submission(paths)))
     except (TmggError, OSError) as error:
-        if _may_be_seen_later(error, paths.folder):
+        if may_be_seen_later(error, paths.folder):
             raise
         return {}
     return {} if output is None else output.changed_code
-
-
-def _in_folder(request: TaskRequest, known: Identity | None) -> TaskRequest:
-    """A run goes on where it began, whatever folder a new one would have."""
-    if known is None or known.folder is None:
-        return request
-    return replace(request, identity=replace(identity_of(request), folder=known.folder))
 
 
 def _nearest(
@@ -299,7 +316,7 @@ def _nearest(
     names = list(dict.fromkeys(run.run_id for run in there))
     known: dict[str, list[dict[str, str]]] = {}
     for run_id in names[:MOST_LOOKED_AT]:
-        task = _task(output_dir, run_id)
+        task = task_on_record(output_dir, run_id)
         found = None if task is None else load_identity(task.identity, what=run_id)
         if task is not None and found is not None:
             known.setdefault(found.program, []).append(counted(found, task.config))
@@ -317,7 +334,7 @@ def _nearest(
 def _moved(output_dir: Path, matched: Sequence[TaskRequest]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for request in matched:
-        task = _task(output_dir, str(request.run_id))
+        task = task_on_record(output_dir, str(request.run_id))
         if task is not None and identity_of(request).places:
             names = may_be_moved_inputs(identity_of(request), request.config, task.config)
             found |= {str(request.run_id): names} if names else {}
@@ -340,21 +357,12 @@ def _elsewhere(
     names = dict.fromkeys(run.run_id for run in runs if run.run_id in existing)
     known = []
     for run_id in [name for name in names if name not in taken][:MOST_LOOKED_AT]:
-        task = _task(output_dir, run_id)
+        task = task_on_record(output_dir, run_id)
         found = None if task is None else load_identity(task.identity, what=run_id)
         if task is not None and found is not None:
             known.append((found, task.config))
     parts = {str(each.run_id): (asked[str(each.run_id)], each.config) for each in requests}
     return same_config_elsewhere(parts, known)
-
-
-def _task(output_dir: Path, run_id: str) -> TaskInput | None:
-    try:
-        return task_of_attempt(newest_submission(RunPaths(output_dir, run_id)))
-    except (TmggError, OSError) as error:
-        if _may_be_seen_later(error, RunPaths(output_dir, run_id).folder):
-            raise
-        return None
 
 
 def _identity_on_record(task: TaskInput, paths: RunPaths) -> Identity | None:
@@ -368,19 +376,13 @@ def has_failed(state: Found | None) -> bool:
     return state.final and state.status == "failed"
 
 
-def _may_be_seen_later(error: Exception, file: Path) -> bool:
-    if not isinstance(error, OSError):
-        return False
-    return says_nothing(error) and not is_closed_to_us(error, file)
-
-
 def _readable(output_dir: Path) -> list[SweepRecord]:
     found = []
     for sweep_id in sweeps_in(output_dir):
         try:
             record = load_sweep(SweepPaths(output_dir, sweep_id))
         except (RecordError, OSError) as error:
-            if _may_be_seen_later(error, SweepPaths(output_dir, sweep_id).record):
+            if may_be_seen_later(error, SweepPaths(output_dir, sweep_id).record):
                 raise
             log.warning("%s; its runs cannot be found by content", error)
             continue

@@ -9,6 +9,9 @@ from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED
 from tmgg.experiment_utils.cloud.sweep.matching import Matching, has_failed
 from tmgg.experiment_utils.some_names import some_of
 
+FOLDERS_SHOWN = 5
+"""Other sweep folders that are named, those with the most runs first."""
+
 
 def render_matching(matching: Matching, states: Mapping[str, Found]) -> list[str]:
     """What to say before anything is submitted."""
@@ -25,6 +28,7 @@ def render_matching(matching: Matching, states: Mapping[str, Found]) -> list[str
             f"  {waiting} {verb} for the launcher that put them on record, which is still at work; "
             "they are submitted here if it ends before"
         )
+    lines += _of_other_folders(matching)
     if matching.removed:
         lines.append(
             f"  {len(matching.removed)} of them ran before, and somebody removed the folder with "
@@ -55,6 +59,25 @@ def render_matching(matching: Matching, states: Mapping[str, Found]) -> list[str
         lines.append(
             f"  {matching.without_identity} runs of an older TMGG may be the same; their records "
             "do not tell which program they are of, so they do not count"
+        )
+    return lines
+
+
+def _of_other_folders(matching: Matching) -> list[str]:
+    kept = matching.folders.keys() & matching.recognised
+    folders = Counter(matching.folders[run_id] for run_id in sorted(kept))
+    lines = [
+        f"  {count} {'is' if count == 1 else 'are'} of another sweep folder: the files are in "
+        f"{folder}"
+        for folder, count in folders.most_common(FOLDERS_SHOWN)
+    ]
+    if (more := len(folders) - FOLDERS_SHOWN) > 0:
+        lines.append(f"  and the files of others in {more} more sweep folders")
+    for folder, count in Counter(matching.anew.values()).items():
+        verb = "runs" if count == 1 else "run"
+        lines.append(
+            f"  {count} {verb} in this launch's sweep folder; what did not complete in "
+            f"{folder or 'another one'} stays as it is"
         )
     return lines
 

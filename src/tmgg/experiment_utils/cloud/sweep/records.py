@@ -192,5 +192,6 @@ def _as_run(request: TaskRequest) -> SweepRun:
         key=identity.key,
         title=request.title,
         program=identity.program,
+        sweep_folder=identity.sweep_folder or "",
         as_written=dict(request.as_written),
     )

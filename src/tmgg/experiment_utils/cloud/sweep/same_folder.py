@@ -1,0 +1,201 @@
+"""Which earlier run counts where a launch names a sweep folder that earlier sweeps had, too.
+
+The folder's own runs come first. A run that did not complete there, or is missing there, and that
+another folder has completed, or under way, is not run twice: that one counts. One that completed
+nowhere is run in the folder of the launch. Nothing is written.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tmgg.experiment_utils.cloud.judging.polling import Found
+from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
+from tmgg.experiment_utils.cloud.sweep.earlier_task import task_on_record
+from tmgg.experiment_utils.identity.run_identity import Identity, load_identity
+from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, SweepRun, match_runs
+
+StatesOf = Callable[[Sequence[str]], Sequence[Found]]
+"""How runs stand, in the order of their ids."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InFolders:
+    """What was found for the requests of a launch that name a sweep folder."""
+
+    matched: Mapping[str, str] = field(default_factory=dict)
+    """The earlier run that each request is, by the request's run id."""
+    anew: Mapping[str, str] = field(default_factory=dict)
+    """For requests without one: the folder in which a run of the same content did not complete."""
+    settled: frozenset[str] = frozenset()
+    """The requests of which this is all: an earlier sweep had their folder."""
+
+
+def sweep_folder_of(known: Identity, asked: str | None) -> str | None:
+    """The sweep folder of a run on record. An older TMGG noted only the folder of the job.
+
+    `asked` is the folder of a launch, which counts where the job's is below it.
+    """
+    if known.sweep_folder or known.folder is None:
+        return known.sweep_folder
+    if asked is not None and Path(known.folder).is_relative_to(asked):
+        return asked
+    return str(Path(known.folder).parent)
+
+
+def as_on_record(request: TaskRequest, known: Identity | None) -> TaskRequest:
+    """A run goes on where it began, whatever folder a new one would have."""
+    own = request.identity
+    if known is None or own is None:
+        return request
+    folder = own.folder if known.folder is None else known.folder
+    sweep_folder = sweep_folder_of(known, own.sweep_folder)
+    return replace(request, identity=replace(own, folder=folder, sweep_folder=sweep_folder))
+
+
+def match_in_folders(
+    output_dir: Path,
+    records: Sequence[SweepRecord],
+    requests: Sequence[TaskRequest],
+    existing: Collection[str],
+    states_of: StatesOf,
+) -> InFolders:
+    """`records` are oldest first; `requests` have an identity; `existing` are runs to choose of."""
+    by_folder: dict[str, list[TaskRequest]] = {}
+    for request in requests:
+        if request.identity is not None and request.identity.sweep_folder is not None:
+            by_folder.setdefault(request.identity.sweep_folder, []).append(request)
+    found = InFolders()
+    for folder, group in by_folder.items():
+        left = {run_id for run_id in existing if run_id not in set(found.matched.values())}
+        search = _Search(output_dir, folder, group, left, states_of)
+        if more := search.found_in(records):
+            found = InFolders(
+                matched={**found.matched, **more.matched},
+                anew={**found.anew, **more.anew},
+                settled=found.settled | more.settled,
+            )
+    return found
+
+
+def other_folders(asked: Sequence[TaskRequest], matched: Sequence[TaskRequest]) -> dict[str, str]:
+    """The sweep folder of each recognised run whose files are not in the launch's, by run id."""
+    found: dict[str, str] = {}
+    for own, request in zip(asked, matched, strict=True):
+        if own.identity is None or request.identity is None or own.run_id == request.run_id:
+            continue
+        home, folder = own.identity.sweep_folder, request.identity.sweep_folder
+        if home is not None and folder is not None and folder != home:
+            found[str(request.run_id)] = folder
+    return found
+
+
+class _Search:
+    """For the requests of one sweep folder."""
+
+    def __init__(
+        self,
+        output_dir: Path,
+        folder: str,
+        requests: Sequence[TaskRequest],
+        existing: Collection[str],
+        states_of: StatesOf,
+    ) -> None:
+        self._output_dir = output_dir
+        self._folder = folder
+        self._keys = {str(each.run_id): each.identity.key for each in requests if each.identity}
+        self._existing = existing
+        self._states_of = states_of
+        self._folders: dict[str, str] = {}
+        """Of runs whose records in their sweeps do not tell."""
+
+    def found_in(self, records: Sequence[SweepRecord]) -> InFolders | None:
+        """None where no earlier sweep had the folder."""
+        asked = set(self._keys.values())
+        own = [
+            replace(record, runs=[run for run in record.runs if self._is_own(run, asked)])
+            for record in records
+        ]
+        if not any(record.runs for record in own):
+            return None
+        mine = self._newest(own)
+        matched = self._of_these(mine, self._states(list(mine.values())))
+        others = self._others(records, {self._keys[each] for each in self._keys.keys() - matched})
+        matched |= self._from_others(others, without=matched)
+        matched |= {each: run_id for each, run_id in mine.items() if each not in matched}
+        anew = {
+            each: self._folder_of(others[key][0])
+            for each, key in self._keys.items()
+            if each not in matched and others.get(key)
+        }
+        return InFolders(matched=matched, anew=anew, settled=frozenset(self._keys))
+
+    def _newest(self, own: Sequence[SweepRecord]) -> dict[str, str]:
+        pairs = zip(self._keys, match_runs(own, list(self._keys.values())), strict=True)
+        return {each: run_id for each, run_id in pairs if run_id and run_id in self._existing}
+
+    def _of_these(
+        self, candidates: Mapping[str, str], states: Mapping[str, Found]
+    ) -> dict[str, str]:
+        return {
+            each: run_id for each, run_id in candidates.items() if _rank(states[run_id]) is not None
+        }
+
+    def _others(
+        self, records: Sequence[SweepRecord], keys: Collection[str]
+    ) -> dict[str, list[SweepRun]]:
+        """Runs of other folders by content, the newest first."""
+        found: dict[str, dict[str, SweepRun]] = {}
+        for record in reversed(records):
+            for run in record.runs:
+                if run.key in keys and run.run_id in self._existing and not self._is_own(run, keys):
+                    found.setdefault(run.key, {}).setdefault(run.run_id, run)
+        return {key: list(runs.values()) for key, runs in found.items()}
+
+    def _from_others(
+        self, others: Mapping[str, Sequence[SweepRun]], *, without: Collection[str]
+    ) -> dict[str, str]:
+        """Completed ones first, then those that go on."""
+        states = self._states([run.run_id for runs in others.values() for run in runs])
+        good = {
+            key: sorted(
+                (run.run_id for run in runs if _rank(states[run.run_id]) is not None),
+                key=lambda run_id: _rank(states[run_id]) or 0,
+            )
+            for key, runs in others.items()
+        }
+        chosen: dict[str, str] = {}
+        for each, key in self._keys.items():
+            if each not in without and good.get(key):
+                chosen[each] = good[key].pop(0)
+        return chosen
+
+    def _states(self, run_ids: Sequence[str]) -> dict[str, Found]:
+        return dict(zip(run_ids, self._states_of(run_ids), strict=True)) if run_ids else {}
+
+    def _is_own(self, run: SweepRun, asked: Collection[str]) -> bool:
+        if not run.sweep_folder and run.key not in asked:
+            return False  # its record would have to be read
+        return self._folder_of(run) == self._folder
+
+    def _folder_of(self, run: SweepRun) -> str:
+        """Empty where nothing tells."""
+        if run.sweep_folder:
+            return run.sweep_folder
+        if run.run_id not in self._folders:
+            self._folders[run.run_id] = self._folder_on_record(run.run_id) or ""
+        return self._folders[run.run_id]
+
+    def _folder_on_record(self, run_id: str) -> str | None:
+        task = task_on_record(self._output_dir, run_id) if run_id in self._existing else None
+        known = None if task is None else load_identity(task.identity, what=run_id)
+        return None if known is None else sweep_folder_of(known, self._folder)
+
+
+def _rank(state: Found) -> int | None:
+    """None for a run that would be submitted again; the least is the best."""
+    if not isinstance(state, RunState):
+        return None
+    if state.final:
+        return 0 if state.status == "completed" else None
+    return 1
