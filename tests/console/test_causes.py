@@ -51,3 +51,18 @@ def test_a_cause_whose_runs_differ_in_numbers_says_that_its_words_are_an_example
 
     assert told(1, 2) == "2 failed (user_error, for example: bad 1)"
     assert told(1, 1) == "2 failed (user_error: bad 1)"
+
+
+def test_a_cause_stands_above_the_runs_that_were_not_started_because_of_it() -> None:
+    why = failure("cancelled", "It was not started: the sweep ended.", hint="reason_given")
+    unstarted = [
+        RunState(run_id=name, status="failed", final=True, failure=why) for name in ("b", "c")
+    ]
+    failed = RunState(
+        run_id="a", status="failed", final=True, failure=failure("user_error", "The loss is purple")
+    )
+
+    causes = group_by_cause([*unstarted, failed])
+
+    assert [cause.run_ids for cause in causes] == [["a"], ["b", "c"]]
+    assert "Somebody" not in render_causes(causes, {})

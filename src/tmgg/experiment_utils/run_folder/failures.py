@@ -38,6 +38,7 @@ CloserHint = Literal[
     "restarts",
     "removed",
     "cuda",
+    "reason_given",
 ]
 HintName = FailureKind | CloserHint
 """A kind of failures, or what is known more closely."""
@@ -111,6 +112,8 @@ HINTS: dict[HintName, str] = {
     "there, or cannot be written there. Set output_dir to a folder that all nodes share.",
     "stopped": "Its state is saved: tmgg-jobs retry goes on from there.",
     "restarts": "The .err file may say why it was started so often. Then tmgg-jobs retry.",
+    "reason_given": "The reason is above. To run it all the same, resume the sweep, or use "
+    "tmgg-jobs retry.",
     "cuda": "CUDA was not found. Ask for a GPU.",
 }
 """What to do, in words that fit every backend; a backend may have closer ones of its own."""

@@ -93,4 +93,6 @@ def _or_refusal(adopt: Callable[[_Folder], str | None], folder: _Folder) -> JobO
 def why_not_started(files: SubmissionFiles) -> Failure | None:
     """Why a run was cancelled before it began; None where no reason is on record."""
     why = files.cancel_reason
-    return failure("cancelled", f"It was not started: {why}.") if why else None
+    if not why:
+        return None
+    return failure("cancelled", f"It was not started: {why}.", hint="reason_given")

@@ -325,7 +325,7 @@ def _cancelled(evidence: Evidence, *, begun: bool) -> Failure:
         told = f"It was not started: {why}." if why else "It was cancelled before it began."
     else:
         told = f"It was cancelled with TMGG: {why}." if why else "It was cancelled with TMGG."
-    return failure("cancelled", told)
+    return failure("cancelled", told, hint="reason_given" if why else None)
 
 
 def _never_seen_again(evidence: Evidence, view: JobView | None) -> bool:

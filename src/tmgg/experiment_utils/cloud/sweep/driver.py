@@ -281,7 +281,7 @@ class Sweep:
         """Start nothing more; what runs goes on to its end."""
         self._stopped = True
         log.warning("%s", why)
-        not_started = failure("cancelled", f"It was not started: {why}.")
+        not_started = failure("cancelled", f"It was not started: {why}.", hint="reason_given")
         if self._waiting:
             self._runs.end_sweep(self._sweep_id, not_started)
         for request in self._waiting:
