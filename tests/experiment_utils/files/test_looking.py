@@ -29,6 +29,7 @@ ALLOWED = {
     "ray_cluster": "processes and devices of this node",
     "ranks": "the ranks' own folder on its way",
     "program": "the user's script, not a record",
+    "code_files.py": "the user's code, not a record",
     "programs.py": "the same",
     "source_code.py": "the same",
     "project_modules.py": "the same",

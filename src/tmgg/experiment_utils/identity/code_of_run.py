@@ -139,13 +139,21 @@ def note_preloaded() -> None:
 
 def _module_of(name: str) -> str:
     """`a/b.py` is `a.b`, and `a/__init__.py` is `a`."""
-    return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    folder, slash, file = name.rpartition("/")
+    # A compiled one has the interpreter in its name: `b.cpython-311-x86_64-linux-gnu.so`.
+    module = f"{folder}{slash}{file.partition('.')[0]}"
+    return module.removesuffix("/__init__").replace("/", ".")
 
 
 def _loaded_files() -> frozenset[str]:
-    """The files of all imported modules, the script's too; links in their folders are resolved."""
-    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    split = [os.path.split(file) for file in files if isinstance(file, str)]
+    """The files of all imported modules, the script's too, and the archives that some are in.
+
+    Links in their folders are resolved.
+    """
+    modules = list(sys.modules.values())
+    archives = [getattr(getattr(each, "__loader__", None), "archive", None) for each in modules]
+    files = [*archives, *(getattr(each, "__file__", None) for each in modules)]
+    split = [os.path.split(file) for file in dict.fromkeys(files) if isinstance(file, str)]
     return frozenset(f"{_real_folder(folder)}/{name}" for folder, name in split)
 
 

@@ -15,6 +15,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
+from tmgg.experiment_utils.identity.code_files import holder_of, is_archive
 from tmgg.experiment_utils.identity.fingerprints import Walk, digest, fingerprint, fingerprint_code
 from tmgg.experiment_utils.identity.program_code import Code, ProgramCode
 from tmgg.experiment_utils.identity.project_modules import is_installed
@@ -133,7 +134,8 @@ def _program(
         return Program(name=f"{module}:{function}", label=label)
     is_script = "/" in module
     root = file.parent if is_script else _root_of(module, file)
-    where = "" if is_script or _is_installed(module, file) else f" in {root}"
+    place = file if is_archive(file) else root
+    where = "" if is_script or _is_installed(module, file) else f" in {place}"
     code = _code_of(file, root, tuple(sys.path), Path.cwd()).of(names)
     return Program(
         name=f"{module}:{function}{where}",
@@ -189,9 +191,7 @@ def _travelling(function: Any, bound: Sequence[Any]) -> tuple[str | None, dict[s
 
 def _file_of(module: str) -> Path | None:
     file = getattr(sys.modules.get(module), "__file__", None)
-    if file is None or not Path(file).is_file():
-        return None
-    return Path(file).resolve()
+    return None if file is None else holder_of(Path(file).absolute())
 
 
 def _name_of_main(file: Path | None) -> str:
@@ -226,11 +226,13 @@ def _find_module(module: str, path: Sequence[str]) -> Path | None:
         locations = spec.submodule_search_locations
         places = None if locations is None else list(locations)
     origin = None if spec is None else spec.origin
-    return Path(origin).resolve() if origin is not None and Path(origin).is_file() else None
+    return None if origin is None else holder_of(Path(origin).absolute())
 
 
 def _root_of(module: str, file: Path) -> Path:
-    """The folder that the top-level package or module is imported from."""
+    """The folder that the top-level package or module is imported from; that of its archive."""
+    if is_archive(file):
+        return file.parent
     depth = module.count(".") + (file.name == "__init__.py")
     return file.parents[min(depth, len(file.parents) - 1)]
 

@@ -13,7 +13,10 @@ import site
 import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+
+from tmgg.experiment_utils.identity.code_files import compiled_files, holder_of_module
 
 _INSTALLED = ("site-packages", "dist-packages")
 _TMGG = Path(__file__).resolve().parents[1]
@@ -47,6 +50,7 @@ class ProjectModules:
         self._own = _own_package(file, root)
         on_path = {os.path.realpath(item or Path.cwd()) for item in sys.path}
         self._first = () if str(root) in on_path else (root,)
+        self._specs: dict[str, ModuleSpec | None] = {}
         self._folders: dict[str, tuple[Path, ...]] = {}
         self._files: dict[tuple[str, str | None], tuple[Path, ...]] = {}
 
@@ -72,13 +76,23 @@ class ProjectModules:
             if importer is not None and dots <= len(importer.parents):
                 yield from _below(importer.parents[dots - 1], plain.split("."))
             return
-        for folder in self._folders_of(plain.partition(".")[0]):
+        top = plain.partition(".")[0]
+        holder = holder_of_module(self._spec_of(top))
+        if holder is not None:
+            yield holder
+            return
+        for folder in self._folders_of(top):
             yield from _below(folder, plain.split("."))
+
+    def _spec_of(self, top: str) -> ModuleSpec | None:
+        if top not in self._specs:
+            self._specs[top] = _find_spec(top)
+        return self._specs[top]
 
     def _folders_of(self, top: str) -> tuple[Path, ...]:
         """The project's folders that have this module or package, as the import system looks."""
         if top not in self._folders:
-            places = [*self._first, *_spec_folders(top), self._root, Path.cwd()]
+            places = [*self._first, *_folders_in(self._spec_of(top), top), self._root, Path.cwd()]
             has = [place for place in dict.fromkeys(places) if _is_in(top, place)]
             found = has if has and _is_namespace(has[0] / top) else has[:1]
             self._folders[top] = tuple(place for place in found if self._may_have(place, top))
@@ -103,12 +117,16 @@ def _is_namespace(package: Path) -> bool:
     return package.is_dir() and not (package / "__init__.py").is_file()
 
 
-def _spec_folders(top: str) -> Iterator[Path]:
-    """The folders that the import system has a top-level module in; nothing is imported."""
+def _find_spec(top: str) -> ModuleSpec | None:
+    """What the import system says of a top-level module; nothing is imported."""
     try:
-        spec = importlib.util.find_spec(top) if top and top != "__main__" else None
+        return importlib.util.find_spec(top) if top and top != "__main__" else None
     except Exception:  # finders are anybody's code, and some modules have no spec
-        return
+        return None
+
+
+def _folders_in(spec: ModuleSpec | None, top: str) -> Iterator[Path]:
+    """The folders that the import system has a top-level module in."""
     if spec is None:
         return
     for location in spec.submodule_search_locations or ():
@@ -130,6 +148,7 @@ def _below(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
             yield module
             return
         elif not (folder / part).is_dir():
+            yield from compiled_files(folder, part)
             return
         folder = folder / part
 

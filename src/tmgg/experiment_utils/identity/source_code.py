@@ -8,12 +8,14 @@ harm.
 import functools
 import hashlib
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LARGEST_FILE_BYTES = 4 << 20
+from tmgg.experiment_utils.identity.code_files import is_archive, is_too_large, read_texts
+
 _FILES_KEPT = 4000
 _LONGEST_TEXT = 500
 
@@ -48,21 +50,25 @@ def read_source(path: Path) -> Source | None:
     """None when it cannot be read."""
     try:
         status = path.stat()
-        if status.st_size > LARGEST_FILE_BYTES:
+        if is_too_large(path, status.st_size):
             return None
         return _read_version(path, status.st_mtime_ns, status.st_size, status.st_ino)
-    except OSError:
+    except (OSError, zipfile.BadZipFile):
         return None
 
 
 @functools.lru_cache(maxsize=_FILES_KEPT)
 def _read_version(path: Path, _modified_ns: int, _size: int, _inode: int) -> Source:
     content = path.read_bytes()
-    text = content.decode(errors="replace")
+    texts = list(read_texts(path, content))
+    imports = dict.fromkeys(name for text in texts for name in parse_imports(text))
+    if is_archive(path):
+        # What is beside a module in an archive is in the archive, too.
+        imports = dict.fromkeys(name for name in imports if not name.startswith("."))
     return Source(
         content=hashlib.sha256(content).hexdigest(),
-        imports=tuple(dict.fromkeys(parse_imports(text))),
-        variables=tuple(dict.fromkeys(parse_variables(text))),
+        imports=tuple(imports),
+        variables=tuple(dict.fromkeys(name for text in texts for name in parse_variables(text))),
     )
 
 
