@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tmgg.console import exit_codes
 from tmgg.console.live import LiveView
 from tmgg.console.progress import SweepProgress
 from tmgg.console.run_names import names_of_runs
@@ -25,6 +24,7 @@ from tmgg.experiment_utils.cloud.runs import (
 from tmgg.experiment_utils.cloud.sweep.matching import Resumed
 from tmgg.experiment_utils.run_folder.sweeps import sweep_of_all
 from tmgg.hydra_plugins import hydra_job
+from tmgg.hydra_plugins.end_signals import EndSignal, end_signals_heard, exit_code_after
 from tmgg.hydra_plugins.launcher_options import LauncherOptions
 from tmgg.hydra_plugins.sweep_folder import noted, refuse_known
 
@@ -221,12 +221,13 @@ def _say_sweep(asked: Sequence[TaskRequest], run_ids: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def interrupted_in_words(words: str) -> Iterator[None]:
-    """Turn Ctrl-C into these words, where nothing goes on that the user must know of."""
+    """Turn Ctrl-C, SIGTERM and SIGHUP into these words, where nothing need be known."""
     try:
-        yield
-    except KeyboardInterrupt:
+        with end_signals_heard():
+            yield
+    except KeyboardInterrupt as end:
         _say(f"\ninterrupted; {words}")
-        raise SystemExit(exit_codes.INTERRUPTED) from None
+        raise SystemExit(exit_code_after(end)) from None
 
 
 @contextlib.contextmanager
@@ -235,14 +236,17 @@ def _interruptible(
 ) -> Iterator[None]:
     """Turn Ctrl-C into a word about what goes on and how to come back; a second one just leaves.
 
-    `run_ids` and `seen` may fill meanwhile.
+    `run_ids` and `seen` may fill meanwhile. SIGTERM and SIGHUP get the same words; they never
+    cancel: runs go on when a terminal is closed.
     """
     try:
-        yield
-    except KeyboardInterrupt:
+        with end_signals_heard():
+            yield
+    except KeyboardInterrupt as end:
+        cancel = cancel and not isinstance(end, EndSignal)
         with contextlib.suppress(KeyboardInterrupt):
             _take_leave(_look_back(runner, run_ids, seen), runner, run_ids, cancel=cancel)
-        raise SystemExit(exit_codes.INTERRUPTED) from None
+        raise SystemExit(exit_code_after(end)) from None
 
 
 def _take_leave(
