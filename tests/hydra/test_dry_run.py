@@ -5,7 +5,8 @@ import pytest
 from tests.hydra import stand_in
 from tests.hydra.conftest import Lab
 from tmgg.cli.arguments import gather_overrides, split_dry_run
-from tmgg.experiment_utils.cloud import SlurmRunner, factory
+from tmgg.experiment_utils.cloud import LocalRunner, SlurmRunner, TaskRequest, factory
+from tmgg.hydra_plugins.dry_run import dry_run, print_dry_run
 
 
 @pytest.fixture
@@ -53,8 +54,6 @@ def test_what_is_shown_is_what_the_runner_would_write(lab: Lab) -> None:
     ended = lab.run("hydra/launcher=tmgg_slurm", "--dry-run", "+run_id=mine")
 
     runner = SlurmRunner()
-    from tmgg.experiment_utils.cloud import TaskRequest
-
     shown = runner.render_dry_run(TaskRequest(config={"run_id": "mine", "a": 1}))
     assert shown.strip() in ended.out
 
@@ -95,6 +94,17 @@ def test_without_a_launcher_it_says_that_it_would_run_here(lab: Lab, mode: list[
     assert "tiny_experiment:run would run here, in this process" in ended.out
     assert lab.files() == before
     assert stand_in.asked == []
+
+
+def test_in_another_app_it_says_what_hydra_writes(capsys: pytest.CaptureFixture[str]) -> None:
+    request = TaskRequest(config={"a": 1}, run_id="r", target="os:getcwd")
+    print_dry_run(LocalRunner(), [request])
+    assert (
+        "TMGG wrote nothing; Hydra itself may have written multirun.yaml" in capsys.readouterr().out
+    )
+    with dry_run():
+        print_dry_run(LocalRunner(), [request])
+    assert "nothing was submitted, nothing was written" in capsys.readouterr().out
 
 
 def test_the_option_may_stand_anywhere() -> None:

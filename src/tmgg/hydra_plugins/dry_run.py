@@ -36,7 +36,14 @@ def print_dry_run(
         title = f"# {index + 1} of {len(requests)}: {titles[index]}\n" if titles else ""
         script = _render(runner, as_request(request)).rstrip()
         sys.stdout.write(visible(f"{title}{script}\n\n"))
-    sys.stdout.write("# dry run: nothing was submitted, nothing was written\n")
+    sys.stdout.write(f"# dry run: nothing was submitted, {_what_was_written()}\n")
+
+
+def _what_was_written() -> str:
+    if _requested:
+        return "nothing was written"
+    # Another app than tmgg-experiment: its sweeper has done this before the launcher is asked.
+    return "TMGG wrote nothing; Hydra itself may have written multirun.yaml into hydra.sweep.dir"
 
 
 def _render(runner: CloudRunner, request: TaskRequest) -> str:
