@@ -39,6 +39,7 @@ CloserHint = Literal[
     "removed",
     "cuda",
     "reason_given",
+    "own_limit",
 ]
 HintName = FailureKind | CloserHint
 """A kind of failures, or what is known more closely."""
@@ -112,6 +113,8 @@ HINTS: dict[HintName, str] = {
     "there, or cannot be written there. Set output_dir to a folder that all nodes share.",
     "stopped": "Its state is saved: tmgg-jobs retry goes on from there.",
     "restarts": "The .err file may say why it was started so often. Then tmgg-jobs retry.",
+    "own_limit": "It is the experiment's own limit. Raise timeout_seconds, or let the experiment "
+    "save checkpoints and go on from them with tmgg-jobs retry.",
     "reason_given": "The reason is above. To run it all the same, resume the sweep, or use "
     "tmgg-jobs retry.",
     "cuda": "CUDA was not found. Ask for a GPU.",

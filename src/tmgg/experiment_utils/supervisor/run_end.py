@@ -68,7 +68,7 @@ def wait_for_end(process: int, start: Start, limits: Limits) -> End:
             return start.end(end(), received=_told(within_s=0))
         if time.monotonic() >= deadline_s:
             words = f"timeout_seconds={timeout_s} is over, and it did not end itself."
-            return start.end(end(), why=failure("timeout", words))
+            return start.end(end(), why=failure("timeout", words, hint="own_limit"))
         look_at_s = time.monotonic() + LOOK_EVERY_S
     # What ended it by SIGTERM may mean this process, too: Slurm signals one after the other.
     by_term = code == -signal.SIGTERM

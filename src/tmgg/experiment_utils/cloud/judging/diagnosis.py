@@ -130,7 +130,7 @@ def _diagnose_output(output: TaskOutput) -> Failure:
         return diagnose_stop(output)
     message = _message(f"{_who(output)} raised", output)
     if output.status == "timeout":
-        return failure("timeout", f"timeout_seconds is over: {output.error_message}.")
+        return failure("timeout", _words_of_own_limit(output), hint="own_limit")
     if output.stage == "rank":
         return _of_dead_rank(output)
     if output.stage == "ray":
@@ -157,6 +157,11 @@ def _diagnose_output(output: TaskOutput) -> Failure:
     if _CUDA.expression.search(text):
         return failure("environment", message, hint="cuda")
     return failure("user_error", message)
+
+
+def _words_of_own_limit(output: TaskOutput) -> str:
+    words = f"{output.error_message}."
+    return words if words.startswith("timeout_seconds") else f"timeout_seconds is over: {words}"
 
 
 def _of_dead_rank(output: TaskOutput) -> Failure:

@@ -31,6 +31,7 @@ from tmgg.experiment_utils.cloud.slurm.request.script import (
     NO_TOKEN,
     Interpreter,
     leaves_token,
+    refuse_other_bootstrap,
     render_script,
 )
 from tmgg.experiment_utils.cloud.slurm.request.usage import render_idle_nodes, render_usage
@@ -175,6 +176,7 @@ class SlurmBackend(Backend):
         """See `SiteCritic`."""
         config = self._asked(gpu_type)
         if mode == "packed":
+            refuse_other_bootstrap(config)
             config = replace(fitting(config, runs), ray_bootstrap="managed", tasks_per_node=None)
         base = self.traits.base_dir
         request = Request(config, render_trial(config, base=base), base)

@@ -7,6 +7,8 @@ SLURM_HINTS: dict[HintName, str] = {
     "task, or reduce the batch size.",
     "timeout": "Raise slurm_time_limit and timeout_seconds together. Where the run starts Ray on 4 "
     "or more nodes, add 10 to 15 minutes to slurm_time_limit for that.",
+    "own_limit": "It is the experiment's own limit. Raise timeout_seconds, and slurm_time_limit "
+    "only if that is not longer.",
     "preempted": "Submit again (tmgg-jobs retry), use a partition that does not preempt, or let "
     "Slurm requeue with slurm_requeue=true.",
     "node_fail": "A node died; nothing is wrong with the experiment. Submit again (tmgg-jobs "

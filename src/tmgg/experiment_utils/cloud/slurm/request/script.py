@@ -127,11 +127,7 @@ def render_packed_script(
 
     Raises ConfigError as `render_array_script`, and where Ray is to start otherwise than managed.
     """
-    if config.ray_bootstrap not in ("auto", "managed"):
-        raise ConfigError(
-            f"ray_bootstrap={config.ray_bootstrap!r} must be managed or auto: a packed sweep needs "
-            "the managed bootstrap"
-        )
+    refuse_other_bootstrap(config)
     if config.tasks_per_node is not None:
         # The mode of one sweep can be another than the config's.
         replace(config, sweep_mode="packed")
@@ -139,6 +135,15 @@ def render_packed_script(
     job = _job_of_batch(config, batch, base, token)
     config = replace(config, ray_bootstrap="managed")
     return _render_job(config, job, template, base=base, interpreter=interpreter)
+
+
+def refuse_other_bootstrap(config: SlurmConfig) -> None:
+    """Raises ConfigError where a packed sweep cannot start Ray as it needs to."""
+    if config.ray_bootstrap not in ("auto", "managed"):
+        raise ConfigError(
+            f"slurm_ray_bootstrap={config.ray_bootstrap} must be managed or auto: a packed sweep "
+            "needs the managed bootstrap"
+        )
 
 
 def _render_job(
