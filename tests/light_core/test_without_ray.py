@@ -87,3 +87,23 @@ def test_a_sweep_that_would_start_ray_is_refused_once_before_anything_is_submitt
     assert "and slurm_nodes=1 (or slurm_tasks_per_node=1" in ended.stderr
     assert not slurm.jobs
     assert not (folder / "slurm_outputs").exists()
+
+
+def test_a_job_that_finds_no_ray_says_so_in_its_sweeps_explanation(
+    folder: Path, slurm: FakeSlurm
+) -> None:
+    options = (
+        "hydra.launcher.slurm_setup_commands=['export A=1']",
+        "hydra.launcher.slurm_lost_grace_s=1",
+    )
+    own = "hydra.launcher.slurm_exclusive=true"
+    ended = run_bare(
+        folder, *SWEEP, "hydra/launcher=tmgg_slurm", *SMALL, *options, own, check=False
+    )
+    assert "2 of 2 runs failed" in ended.stderr, ended.stderr
+
+    explained = run_bare(folder, *JOBS, "explain", "last", check=False)
+    words = " ".join(explained.stdout.split())
+    assert "2 failed (environment: Ray is not installed for " in words, explained.stdout
+    assert "HINT: The job's environment has no Ray" in words
+    assert "Ray's ports" not in words

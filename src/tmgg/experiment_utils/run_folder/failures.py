@@ -40,6 +40,7 @@ CloserHint = Literal[
     "cuda",
     "reason_given",
     "own_limit",
+    "no_ray",
 ]
 HintName = FailureKind | CloserHint
 """A kind of failures, or what is known more closely."""
@@ -95,6 +96,8 @@ HINTS: dict[HintName, str] = {
     "lost": "No source knows the job any more, and it left no record. Look into the .out and "
     ".err files, then tmgg-jobs retry.",
     "removed": "Its files are gone. Resume the sweep (resume=True) to run it again.",
+    "no_ray": "The job's environment has no Ray, or one that is too old. Install it there (the "
+    "message says how), then tmgg-jobs retry.",
     "disk": "The folder of the run's files could not be written. Make room on that disk or in your "
     "quota, or set output_dir to another folder that all nodes share; then tmgg-jobs retry.",
     "outage": "The file system did not let the job write its files, for longer than outages last. "

@@ -2,7 +2,10 @@
 
 import pytest
 
-from tmgg.experiment_utils.cloud.judging.diagnosis import diagnose_output
+from tmgg.experiment_utils.cloud.judging.diagnosis import LogTails, diagnose_exit, diagnose_output
+from tmgg.experiment_utils.job.job_exit_codes import NO_RAY
+from tmgg.experiment_utils.run_folder.exit_record import ExitRecord
+from tmgg.experiment_utils.run_folder.failures import HINTS
 from tmgg.experiment_utils.run_folder.task import TaskOutput
 
 
@@ -27,3 +30,49 @@ def test_an_error_without_words_is_its_class() -> None:
     assert diagnose_output(output).message.splitlines() == [
         "The experiment raised MemoryError", "MemoryError",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stage", "before", "cause"),
+    [
+        ("preflight", "tmgg: ", "Ray is not installed for /env/bin/python. Install it: pip"),
+        ("ray", "tmgg: Ray did not start: n2: ", "Ray is not installed for /env/python. So."),
+        ("ray", "tmgg: Ray did not start: n2: ", "Ray 2.49.0 is too old: its symmetric-run"),
+        ("ray", "", "Ray is not installed in the job's environment, or too old."),
+    ],
+)
+def test_a_job_without_ray_has_one_kind_and_begins_with_the_cause(
+    stage: str, before: str, cause: str
+) -> None:
+    record = ExitRecord(
+        job_id="1",
+        restart=0,
+        stage=stage,
+        signal="",
+        exit_code=NO_RAY,
+        entrypoint_exit_code=None,
+        age_s=1.0,
+    )
+    logs = LogTails(stderr=f"a line\n{before}{cause}\n" if before else "a line\n")
+
+    found = diagnose_exit(record, "72:0", "FAILED", logs)
+
+    first, *rest = found.message.splitlines()
+    assert found.kind == "environment"
+    assert found.hint == HINTS["no_ray"]
+    assert first == cause
+    assert "exit code 72" in rest[0]
+
+
+def test_an_experiment_that_ends_like_a_job_without_ray_failed_by_itself() -> None:
+    record = ExitRecord(
+        job_id="1",
+        restart=0,
+        stage="entrypoint",
+        signal="",
+        exit_code=NO_RAY,
+        entrypoint_exit_code=None,
+        age_s=1.0,
+    )
+
+    assert diagnose_exit(record, "72:0", "FAILED", LogTails()).kind == "user_error"

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tmgg.experiment_utils.job.job_exit_codes import CANNOT_WRITE
+from tmgg.experiment_utils.job.job_exit_codes import CANNOT_WRITE, NO_RAY
 from tmgg.experiment_utils.run_folder.exit_record import ExitRecord
 from tmgg.experiment_utils.run_folder.failures import Failure, FailureKind, HintName, failure
 from tmgg.experiment_utils.run_folder.task import FILES, RESULT_PREFIX, TaskOutput
@@ -65,6 +65,14 @@ _DISK = _pattern(
     "disk",
 )
 
+# The job script looks for Ray itself; the managed bootstrap says the same of one of the nodes.
+_NO_RAY_SAID = _pattern(
+    "environment",
+    r"^tmgg: (?:Ray did not start: \S+: )?(Ray (?:\S+ is too old|is not installed)\b.*)$",
+    "no_ray",
+)
+_NO_RAY_UNSAID = "Ray is not installed in the job's environment, or too old."
+
 # In order of trust: what Slurm's own daemons write first, guesses from tracebacks last.
 _LOG_PATTERNS = (
     _pattern("out_of_memory", r"Detected \d+ oom.kill event|exceeded (job )?memory limit"),
@@ -76,9 +84,8 @@ _LOG_PATTERNS = (
         "cancelled",
         rf"{_SLURM_LINE}JOB \S+ ON \S+ CANCELLED AT \S+( DUE to SIGNAL \w+)? \*\*\*",
     ),
-    _pattern(
-        "environment", r"^tmgg: (setup command failed|Ray \S+ is too old|Ray is not installed)"
-    ),
+    _NO_RAY_SAID,
+    _pattern("environment", r"^tmgg: setup command failed"),
     _pattern("environment", r"python\S*: (command )?not found|ray: (command )?not found"),
     _DISK,
     _pattern("preempted", r"^tmgg: restarted \d+ times", "restarts"),
@@ -134,7 +141,13 @@ def _diagnose_output(output: TaskOutput) -> Failure:
     if output.stage == "rank":
         return _of_dead_rank(output)
     if output.stage == "ray":
-        return failure("ray_start", _message("The experiment could not reach Ray:", output))
+        words = _message("The experiment could not reach Ray:", output)
+        is_absent = output.error_message == "No module named 'ray'"
+        return (
+            failure("environment", words, hint="no_ray")
+            if is_absent
+            else failure("ray_start", words)
+        )
     if output.stage == "result":
         return failure("bad_result", f"{output.error_message}")
     if output.stage == FILES:
@@ -211,8 +224,11 @@ def diagnose_exit(
     stage = record.stage if record is not None else ""
     words = _words(record, exit_code, state, logs)
     for pattern in _LOG_PATTERNS:
-        if pattern.expression.search(text):
-            return failure(pattern.kind, words, hint=pattern.hint)
+        if found := pattern.expression.search(text):
+            told = _told_first(found[1], words) if pattern is _NO_RAY_SAID else words
+            return failure(pattern.kind, told, hint=pattern.hint)
+    if record is not None and record.exit_code == NO_RAY and stage != "entrypoint":
+        return failure("environment", _told_first(_NO_RAY_UNSAID, words), hint="no_ray")
     if stage in ("setup", "preflight"):
         return failure("environment", words)
     if _CANNOT_WRITE in (exit_code, record and f"{record.exit_code}:0"):
@@ -225,6 +241,11 @@ def diagnose_exit(
     if record is None:
         return failure("lost", words, hint=killed)
     return failure("user_error", words, hint=killed)
+
+
+def _told_first(cause: str, words: str) -> str:
+    """Where one line is shown, it is the cause; not how the job ended."""
+    return "\n".join([cause, *(line for line in words.splitlines() if cause not in line)])
 
 
 def _message(what: str, output: TaskOutput) -> str:

@@ -42,6 +42,9 @@ SLURM_HINTS: dict[HintName, str] = {
     "used.",
     "restarts": "The .err file may say why it was started so often. Then raise "
     "slurm_max_restarts, or go on with tmgg-jobs retry.",
+    "no_ray": "The job's environment has no Ray, or one that is too old. Install it there (the "
+    "message says how), activate the right environment in slurm_setup_commands, or, for an "
+    "experiment that needs no Ray, set slurm_ray_bootstrap=none.",
     "cuda": "CUDA was not found. Add the module load to slurm_setup_commands (for example 'module "
     "load cuda/12.1'; 'module avail cuda' lists them) and ask for a GPU with slurm_gpus_per_task.",
 }
