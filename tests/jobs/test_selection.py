@@ -11,6 +11,7 @@ from tmgg.cli.selection import complete_run, find_one, find_several
 from tmgg.errors import ConfigError, UnknownRunError
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+from tmgg.experiment_utils.run_folder.doctor_runs import new_doctor_run_id
 from tmgg.experiment_utils.run_folder.known_folders import known_folders, remember_folder
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
 from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, SweepRun, save_sweep
@@ -168,6 +169,20 @@ def test_last_is_the_newest_run_or_sweep(here: Path) -> None:
     assert found("last") == [DIVERGING]
     (outputs / DIVERGING).rename(outputs / "last")
     assert found("last") == ["last"]
+
+
+def test_last_is_no_run_of_the_doctors(here: Path) -> None:
+    outputs = here / "local_outputs"
+    newest = find_one("last", None).run_id
+    (outputs / newest).rename(outputs / new_doctor_run_id())
+    assert find_one("last", None).run_id in {GOOD, BAD, DIVERGING} - {newest}
+    assert find_one("doctor-", None).run_id.startswith("doctor-")
+
+
+def test_a_run_that_the_user_named_after_the_doctor_may_be_the_last(here: Path) -> None:
+    outputs = here / "local_outputs"
+    (outputs / find_one("last", None).run_id).rename(outputs / "doctor-who")
+    assert find_one("last", None).run_id == "doctor-who"
 
 
 def test_last_is_never_anothers(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from tmgg.cli.known_sweeps import KnownSweep, known_sweeps, noted_at, read_sweep
 from tmgg.cli.unseen import render_unseen
 from tmgg.errors import ConfigError, ForeignFileError, RecordError, UnknownRunError, UnreadableError
 from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.run_folder.doctor_runs import is_doctors
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
 from tmgg.experiment_utils.run_folder.readable import reading
 from tmgg.experiment_utils.run_folder.registry import is_recorded
@@ -141,9 +142,10 @@ def _unsure(text: str, folders: Sequence[Path], beginning: Sequence[RunPaths]) -
 
 
 def _newest(folders: Sequence[Path], sweeps: Sequence[KnownSweep]) -> list[Meaning]:
-    """This user's sweep or run that was submitted last."""
+    """This user's sweep or run that was launched last; the doctor's are nobody's launch."""
     members = {paths for sweep in sweeps for paths in sweep.runs}
-    alone = [paths for paths in _all_runs(folders) if paths not in members]
+    others = [paths for paths in _all_runs(folders) if paths not in members]
+    alone = [paths for paths in others if not is_doctors(paths.run_id)]
     records = [(sweep.paths.record, sweep) for sweep in sweeps]
     found: list[tuple[Path, KnownSweep | RunPaths]] = [
         *records,

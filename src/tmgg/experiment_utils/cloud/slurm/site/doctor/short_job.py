@@ -1,8 +1,6 @@
 """A short job of the doctor's, from the login node: submit it, wait for it, tell how it ended."""
 
 import contextlib
-import secrets
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import Finding, prob
 from tmgg.experiment_utils.cloud.slurm.site.reasons import explain_reason
 from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.files.trust import read_json
+from tmgg.experiment_utils.run_folder.doctor_runs import new_doctor_run_id
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.phases import parse_phases
 from tmgg.experiment_utils.run_folder.removal import remove_run
@@ -41,7 +40,7 @@ class ShortJob:
         self._runner = runner
         self._check = check
         self._say = say
-        self.run_id = f"doctor-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
+        self.run_id = new_doctor_run_id()
         self.paths = RunPaths(output_dir, self.run_id)
         self._told = ""
         self._last: RunState | None = None
