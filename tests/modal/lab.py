@@ -1,6 +1,7 @@
 """What runs in containers of the stand-in; sent along as a local package."""
 
 import os
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,11 @@ def surroundings(config: Config) -> dict[str, Any]:
     (Path(config["volume"]) / "left.txt").write_text("by the run")
     secret = os.environ.get("LAB_KEY") == "s3cret"
     return {"secret": secret, "cwd": str(Path.cwd()) == config["cwd"]}
+
+
+def interpreter(config: Config) -> dict[str, Any]:
+    """Whether its Python has the option `-W` of the config."""
+    return {"is_strict": sys.warnoptions == [config["warning"]]}
 
 
 def count_runs(config: Config) -> None:

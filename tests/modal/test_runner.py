@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,16 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def kind_of(result: ExperimentResult) -> str | None:
     return None if result.failure is None else result.failure.kind
+
+
+def test_options_of_the_launching_python_reach_the_containers(
+    make: Callable[..., ModalRunner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "warnoptions", ["error::UserWarning"])
+
+    result = make().run_experiment(config("interpreter", warning="error::UserWarning"))
+
+    assert (result.status, result.metrics) == ("completed", {"is_strict": True}), result.failure
 
 
 def test_options_reach_the_container(

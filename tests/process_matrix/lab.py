@@ -125,6 +125,8 @@ def main(cfg):
         # Ray's import puts a folder of its own there, in a job and at home.
         "sys_path": [each for each in sys.path if not each.endswith("/ray/thirdparty_files")],
         "vendored_is_last": not any("/ray/" in each for each in sys.path[:-1]),
+        "interpreter": [sys.flags.optimize, sys.flags.dev_mode, sys.flags.bytes_warning, __debug__,
+                        sys.warnoptions, sys._xoptions],
         "cwd": os.getcwd(),
         "doubled": cfg.doubled,
         "hydra": [hydra_cfg.job.name, hydra_cfg.job.num, str(hydra_cfg.mode),
@@ -160,6 +162,8 @@ def look(main):
         ranks = sorted(os.listdir(folder))
     return [type(loaded) is main.Point, loaded.x, [p.x for batch in loader for p in batch], ranks]
 """
+OPTIONS = ("-O", "-b", "-Werror::UserWarning:no one's", "-Xdev", "-Xint_max_str_digits=5000")
+"""Of the Python that launches."""
 FOR_TORCH = """
 def work_all(points):
     return [work(point) for point in points]
@@ -201,7 +205,7 @@ class Home:
     def run(self, *arguments: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         """`python ../code/script.py` in the working folder."""
         return subprocess.run(
-            [sys.executable, "../code/script.py", *arguments],
+            [sys.executable, *OPTIONS, "../code/script.py", *arguments],
             cwd=self.work,
             env=os.environ | {"TMGG_HOME": str(self._home)},
             capture_output=True,

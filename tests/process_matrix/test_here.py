@@ -30,6 +30,49 @@ def test_a_job_sees_what_the_script_sees_at_home(home: Home) -> None:
     assert home.left("tmgg_local", 0)["seen"] == home.left("basic", 0)["seen"]
 
 
+def test_a_job_has_the_options_of_the_launching_python(home: Home) -> None:
+    optimize, is_dev, bytes_warning, debug, warnings, more = home.left("tmgg_local", 0)["seen"][
+        "interpreter"
+    ]
+
+    assert (optimize, is_dev, bytes_warning, debug) == (1, True, 1, False)
+    assert "error::UserWarning:no one's" in warnings
+    assert more == {"dev": True, "int_max_str_digits": "5000"}
+
+
+STRICT = """
+import sys, warnings
+from tmgg.experiment_utils.cloud import LocalRunner
+
+def look(x):
+    try:
+        warnings.warn("an error, then")
+    except UserWarning:
+        return [sys.flags.optimize, sys.flags.dev_mode, sys.warnoptions, x]
+
+if __name__ == "__main__":
+    here = look(1)
+    for future in LocalRunner().map(look, [1, 1]):
+        if future.result() != here:
+            sys.exit(f"{future.result()} is not {here}")
+    print(here)
+"""
+
+
+def test_a_call_is_as_strict_about_warnings_as_its_submitter(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(STRICT)
+
+    ended = subprocess.run(
+        [sys.executable, "-O", "-Werror", "-Xdev", "app.py"],
+        cwd=tmp_path, env=os.environ | {"TMGG_HOME": str(tmp_path / "home")},
+        capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+
+    assert (ended.returncode, ended.stdout) == (0, "[1, True, ['default', 'error'], 1]\n"), (
+        ended.stderr
+    )
+
+
 def test_a_jobs_command_line_is_the_script_and_its_own_overrides(home: Home) -> None:
     assert home.left("tmgg_local", 0)["argv"] == ["../code/script.py", PICKLE_JOB_INFO, "x=3"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.process_matrix.lab import PICKLE_JOB_INFO, files
+from tests.process_matrix.lab import OPTIONS, PICKLE_JOB_INFO, files
 from tests.slurm.login import PYTHON, Login
 
 # What a small run asks of the cluster.
@@ -52,7 +52,7 @@ def test_every_mode_gives_what_the_script_gives_at_home(home: Login) -> None:
 def _run(home: Login, launcher: str, *options: str, folder: str = "basic") -> None:
     where = (f"hydra/launcher={launcher}", f"hydra.sweep.dir={folder}")
     arguments = ("-m", *where, *options, "x=3,4", PICKLE_JOB_INFO)
-    home.run(str(PYTHON), "code/script.py", *arguments, timeout_s=280)
+    home.run(str(PYTHON), *OPTIONS, "code/script.py", *arguments, timeout_s=280)
 
 
 def _left(home: Login, sweep: str, job: int) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Batch:
 
 EXPERIMENTS = (
     "ok", "raises", "exits", "dies", "leaves_a_daemon", "holds", "ignores_term", "draws",
-    "draws_again", "environment", "sleeps_natively", "at_exit", "stops",
+    "draws_again", "environment", "sleeps_natively", "at_exit", "stops", "options",
 )  # fmt: skip
 
 
@@ -71,6 +71,7 @@ def batch(tmp_path: Path) -> Iterator[Batch]:
         folder=str(tmp_path),
         output_dir=str(paths.output_dir),
         preload=("packed_experiments", "numpy"),
+        python_options=("-O", "-Werror::UserWarning:it's", "-Xint_max_str_digits=5000"),
     )
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"}
     parent = WarmParent(warmth, environment)

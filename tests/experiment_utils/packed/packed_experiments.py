@@ -23,6 +23,14 @@ def ok(config: Config) -> dict[str, float]:
     return {"value": 1.0, "pid": os.getpid(), "parents_parent": _grandparent()}
 
 
+def options(config: Config) -> dict[str, float]:
+    return {
+        "optimize": sys.flags.optimize,
+        "is_strict": sys.warnoptions == ["error::UserWarning:it's"],
+        "digits": sys.flags.int_max_str_digits,
+    }
+
+
 def raises(config: Config) -> None:
     raise ValueError("beta must not be negative")
 

@@ -76,6 +76,12 @@ def test_a_run_leaves_what_a_run_of_its_own_job_leaves(batch: Batch) -> None:
     assert (record.job_id, record.scope, record.exit_code) == (JOB, "run", 0)
 
 
+def test_a_run_has_the_options_of_the_launching_python(batch: Batch) -> None:
+    assert batch.run("options") == RECORDED
+    metrics = batch.result("options")["metrics"]
+    assert metrics == {"optimize": 1, "is_strict": True, "digits": 5000}
+
+
 def test_what_runs_print_is_in_their_own_logs(batch: Batch) -> None:
     batch.run("ok")
     batch.run("raises")

@@ -32,6 +32,8 @@ def train(config):
     pathlib.Path(f"here.{rank}").touch()
     while len(list(pathlib.Path().glob("here.*"))) < 2:
         time.sleep(0.01)
+    if config.how == "options":
+        return {"optimize": sys.flags.optimize, "is_strict": sys.warnoptions == ["error"]}
     if rank != config.who:
         if config.how == "nothing":
             return {"rank": rank}
@@ -130,6 +132,13 @@ def ask(job: Job, how: str, *, who: int = 1) -> None:
     config: dict[str, Any] = {"how": how, "who": who}
     task = TaskInput(run_id="run", target="lab:train", config=config, timeout_seconds=None)
     write_json(job.paths.run_paths.task, task.to_json())
+
+
+def test_ranks_have_the_options_of_the_launching_python(job: Job) -> None:
+    ask(job, "options")
+    job.start("--python-option=-O", "--python-option=-Werror")
+    assert job.end() == 0, job.said()
+    assert job.result().metrics == {"optimize": 1, "is_strict": True}
 
 
 def test_rank_0_speaks_for_all_and_each_other_has_a_log(job: Job) -> None:

@@ -38,6 +38,8 @@ class Warmth:
     output_dir: str
     preload: tuple[str, ...]
     """Modules that they import."""
+    python_options: tuple[str, ...] = ()
+    """Of the interpreter that they are forks of."""
 
 
 class WarmParent:
@@ -88,7 +90,7 @@ class WarmParent:
 class _Process:
     def __init__(self, warmth: Warmth, environment: Mapping[str, str]) -> None:
         self._popen = subprocess.Popen(
-            [sys.executable, "-u", "-m", _MODULE],
+            [sys.executable, *warmth.python_options, "-u", "-m", _MODULE],
             env=dict(environment),
             cwd=warmth.folder,
             stdin=subprocess.PIPE,

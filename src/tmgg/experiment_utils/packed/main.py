@@ -35,7 +35,7 @@ _TASKS_LOOKED_AT = 1000
 
 def main(arguments: Sequence[str]) -> int:
     """Run the batch; 0 when every run was seen to its end, however that was."""
-    options = _parser().parse_args(arguments)
+    options = parse_arguments(arguments)
     logging.basicConfig(level=logging.WARNING, format="tmgg: %(message)s", stream=sys.stderr)
     batch = BatchPaths(options.folder.parent.parent, options.folder.name)
     write_phase(batch, "entrypoint_start")
@@ -44,6 +44,11 @@ def main(arguments: Sequence[str]) -> int:
     leave(lambda: write_atomic(batch.entrypoint_exit_code, words), batch.folder)
     write_phase(batch, "entrypoint_end")
     return code
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """The batch's folder and what the job script says beside it."""
+    return _parser().parse_args(arguments)
 
 
 def _drive(batch: BatchPaths, options: argparse.Namespace) -> int:
@@ -55,6 +60,7 @@ def _drive(batch: BatchPaths, options: argparse.Namespace) -> int:
         folder=str(Path.cwd()),
         output_dir=str(batch.output_dir),
         preload=tuple(preloads(batch.tasks)),
+        python_options=tuple(options.python_option),
     )
     nodes = RayNodes(runs_per_node=options.runs_per_node, names=names, warmth=warmth)
     runs = {paths.run_paths.run_id: paths for paths in runs_of_batch(batch)}
@@ -100,4 +106,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs-per-node", type=int)
     parser.add_argument("--limit", type=float, metavar="SECONDS")
+    parser.add_argument("--python-option", action="append", default=[], metavar="OPTION")
     return parser

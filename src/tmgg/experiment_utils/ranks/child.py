@@ -50,9 +50,10 @@ class RankProcess:
             "supervisor": os.getpid(),
         }
         folder = str(self._options.paths.folder)
+        python = [sys.executable, *self._options.python_options, "-u", "-m", _MODULE]
         with self._log() as log:
             self._process = self._children.spawn(
-                [sys.executable, "-u", "-m", _MODULE, str(writing), folder, json.dumps(order)],
+                [*python, str(writing), folder, json.dumps(order)],
                 environment=environment,
                 on_exit=self._ended,
                 stdout=log,

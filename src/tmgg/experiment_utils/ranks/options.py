@@ -34,6 +34,8 @@ class RankOptions:
     """GPUs of each rank."""
     max_restarts: int = 0
     """How often the job may begin again."""
+    python_options: tuple[str, ...] = ()
+    """Of the interpreter that runs the experiment."""
 
     @property
     def rank(self) -> Rank:
@@ -63,6 +65,7 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> R
         cpus=int(environment.get("SLURM_CPUS_PER_TASK", "1")),
         gpus=parsed.gpus,
         max_restarts=parsed.max_restarts,
+        python_options=tuple(parsed.python_option),
     )
 
 
@@ -87,4 +90,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start-timeout", type=float, default=300)
     # Not in scripts of an earlier TMGG, which may wait in the queue.
     parser.add_argument("--max-restarts", type=int, default=0)
+    parser.add_argument("--python-option", action="append", default=[], metavar="OPTION")
     return parser

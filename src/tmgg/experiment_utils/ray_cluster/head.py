@@ -135,7 +135,8 @@ class HeadNode(Node):
         reading, self._go = os.pipe()
         self._entrypoint = self.children.spawn(
             [
-                *(sys.executable, "-u", "-m", _ENTRYPOINT, str(reading)),
+                *(sys.executable, *self.options.python_options),
+                *("-u", "-m", _ENTRYPOINT, str(reading)),
                 *(str(self.options.paths.folder), *self.options.entrypoint),
             ],
             environment=self.environment,

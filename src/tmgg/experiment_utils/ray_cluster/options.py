@@ -19,6 +19,8 @@ class NodeOptions:
     entrypoint: tuple[str, ...]
     """Module whose `main` gets the folder and these arguments, in place of `execute_task`; empty
     for that."""
+    python_options: tuple[str, ...] = ()
+    """Of the interpreter that runs the entrypoint."""
     scratch_parent: str
     """Where the job's folder on the node goes; variables of the job may be in it."""
     start_timeout_s: float
@@ -59,6 +61,7 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> N
     return NodeOptions(
         paths=JobFilesIn(parsed.folder.absolute()),
         entrypoint=entrypoint,
+        python_options=tuple(parsed.python_option),
         scratch_parent=parsed.scratch,
         start_timeout_s=parsed.start_timeout,
         ports=PortWishes(range=parsed.ports, gcs=parsed.ray_port, workers=parsed.worker_ports),
@@ -112,4 +115,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--object-store-mb", type=int)
     parser.add_argument("--scratch", default="/tmp")
     parser.add_argument("--start-timeout", type=float, default=300)
+    parser.add_argument("--python-option", action="append", default=[], metavar="OPTION")
     return parser

@@ -68,6 +68,8 @@ class RunRecord:
     tmgg_version: str = __version__
     unchanged_settings: JsonDict | None = None
     """The settings before a sweep's policy changed them for this attempt; None where it did not."""
+    interpreter_options: list[str] = field(default_factory=list)
+    """Those of the launching Python, for the one that runs the experiment."""
 
     def to_json(self) -> JsonDict:
         return {"version": LAYOUT_VERSION, **asdict(self)}

@@ -30,8 +30,10 @@ def run_job(
     """
     paths = submission_paths(folder)
     take_logs(paths.run_paths)  # a scheduler's own log of the job may be on one node's disk
-    os.chdir(record_of(paths).base_dir)
-    return supervise(Start(paths, job_id, restarts), lambda: environment)
+    record = record_of(paths)
+    os.chdir(record.base_dir)
+    start = Start(paths, job_id, restarts)
+    return supervise(start, lambda: environment, options=record.interpreter_options)
 
 
 def main(folder: str, job_id: str, restarts: str = "0") -> int:

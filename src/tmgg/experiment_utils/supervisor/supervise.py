@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tmgg.experiment_utils.cloud.local.reservations import Wish, wait_for_room
@@ -46,17 +46,24 @@ Prepare = Callable[[], Mapping[str, str] | None]
 
 def main(folder: Path, *, limits: Limits = OWN_PYTHON) -> int:
     paths = submission_paths(folder)
-    wish = Wish.of_settings(record_of(paths).settings)
+    record = record_of(paths)
+    wish = Wish.of_settings(record.settings)
     start = Start(paths, process_name(os.getpid()))
-    return supervise(start, lambda: wait_for_room(wish), limits=limits)
+    options = record.interpreter_options
+    return supervise(start, lambda: wait_for_room(wish), limits=limits, options=options)
 
 
-def supervise(start: Start, prepare: Prepare, *, limits: Limits = OWN_PYTHON) -> int:
-    """Run the experiment as a Python of its own; the exit code for this process."""
+def supervise(
+    start: Start, prepare: Prepare, *, limits: Limits = OWN_PYTHON, options: Sequence[str] = ()
+) -> int:
+    """Run the experiment as a Python of its own; the exit code for this process.
+
+    `options` are that Python's.
+    """
 
     def start_process(claimed: Start) -> int | None:
         environment = prepare()
-        return None if environment is None else _start_python(claimed, environment, limits)
+        return None if environment is None else _start_python(claimed, environment, limits, options)
 
     def run() -> int:
         become_supervisor(limits)
@@ -75,7 +82,9 @@ def _take_token(paths: SubmissionPaths) -> None:
         os.environ[TOKEN_VARIABLE] = token
 
 
-def _start_python(start: Start, environment: Mapping[str, str], limits: Limits) -> int:
+def _start_python(
+    start: Start, environment: Mapping[str, str], limits: Limits, options: Sequence[str]
+) -> int:
     supervisor = os.getpid()
 
     def begin() -> None:
@@ -83,7 +92,7 @@ def _start_python(start: Start, environment: Mapping[str, str], limits: Limits) 
         signal.pthread_sigmask(signal.SIG_UNBLOCK, limits.watched)
 
     process = subprocess.Popen(
-        [sys.executable, "-u", "-c", _ENTRYPOINT, str(start.paths.folder)],
+        [sys.executable, *options, "-u", "-c", _ENTRYPOINT, str(start.paths.folder)],
         start_new_session=True,
         env=with_own(os.environ, environment) | start.environment,
         preexec_fn=begin,

@@ -6,6 +6,7 @@ container.
 """
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -70,7 +71,8 @@ def run_claimed(parcel: Parcel, call_id: str, *arguments: str) -> Envelope:
     root = Path(tempfile.mkdtemp(prefix="tmgg-"))
     try:
         submission = _write_run(parcel, root)
-        _supervise(submission, parcel.base_dir, (call_id, *arguments))
+        options = json.dumps(parcel.interpreter_options)
+        _supervise(submission, parcel.base_dir, (call_id, options, *arguments))
         return _pack(submission, parcel, call_id)
     finally:
         shutil.rmtree(root, ignore_errors=True)

@@ -7,7 +7,7 @@ experiment raised from its own "not ready yet". They are in the result, inside t
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class Parcel:
     artifacts: bytes
     """What earlier submissions left, as in `Envelope`: a retry goes on from it."""
     artifacts_limit_bytes: int
+    interpreter_options: list[str] = field(default_factory=list)
+    """Of the launching Python. Not in what an older TMGG sends; its containers ignore them."""
 
     def to_plain(self) -> dict[str, Any]:
         return {"version": VERSION, **asdict(self)}
@@ -40,7 +42,8 @@ class Parcel:
     @classmethod
     def from_plain(cls, value: Mapping[str, Any]) -> "Parcel":
         """Raises RecordError for what this version cannot read."""
-        return cls(**_known(cls, value, what="what was sent to the container"))
+        given = {"interpreter_options": [], **value}
+        return cls(**_known(cls, given, what="what was sent to the container"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

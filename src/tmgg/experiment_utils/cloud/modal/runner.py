@@ -212,6 +212,7 @@ def make_parcel(submission: SubmissionPaths, config: ModalConfig, *, base_dir: s
         payload=read_payload(submission),
         artifacts=pack_folder(run.artifacts, limit_bytes=limit_bytes)[0],
         artifacts_limit_bytes=limit_bytes,
+        interpreter_options=record_of(submission).interpreter_options,
     )
 
 

@@ -1,8 +1,10 @@
 """The job script of a container: `python -m tmgg.experiment_utils.cloud.modal.supervisor`.
 
-Its arguments are the submission's folder, the call's id and, in a cluster, Ray's address.
+Its arguments are the submission's folder, the call's id, the options of the experiment's Python as
+a JSON list and, in a cluster, Ray's address.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -11,9 +13,10 @@ from tmgg.experiment_utils.supervisor.claim_run import Start
 from tmgg.experiment_utils.supervisor.supervise import supervise
 
 
-def main(folder: str, call_id: str, ray_address: str | None = None) -> int:
+def main(folder: str, call_id: str, options: str, ray_address: str | None = None) -> int:
     environment = {} if ray_address is None else {"TMGG_RAY_ADDRESS": ray_address}
-    return supervise(Start(submission_paths(Path(folder)), call_id), lambda: environment)
+    start = Start(submission_paths(Path(folder)), call_id)
+    return supervise(start, lambda: environment, options=json.loads(options))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from tmgg.experiment_utils.cloud.sweep.records import waits_for_another
 from tmgg.experiment_utils.files import leases
 from tmgg.experiment_utils.files.hiccups import Hiccups, outlast
 from tmgg.experiment_utils.files.looking import can_look
+from tmgg.experiment_utils.program.interpreter_options import interpreter_options
 from tmgg.experiment_utils.run_folder.attempts import AttemptRequest, record_of, write_attempt
 from tmgg.experiment_utils.run_folder.batch_index import fill_run_folder, find_member
 from tmgg.experiment_utils.run_folder.failures import failure
@@ -94,6 +95,7 @@ class RunSubmitter:
             backend=traits.name,
             base_dir=str(traits.base_dir),
             settings=dict(traits.settings) | ({"gpu_type": gpu_type} if gpu_type else {}),
+            interpreter_options=interpreter_options(),
         )
 
     def retry(

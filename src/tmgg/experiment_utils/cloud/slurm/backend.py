@@ -120,7 +120,8 @@ class SlurmBackend(Backend):
             return
         # A retry has the options on record, and may come from another directory.
         config, base = _note_changes(draft, changes), Path(record_of(final).base_dir)
-        self._prepare(final, config, base=base)(draft, final)
+        options = record_of(draft).interpreter_options
+        self._prepare(final, config, base=base, options=options)(draft, final)
 
     def start(self, submission: SubmissionPaths, record: RunRecord) -> str:
         return self.submit_folder(submission, base=Path(record.base_dir))
@@ -195,12 +196,17 @@ class SlurmBackend(Backend):
         return self._render(self.config, submission, base=self.traits.base_dir)
 
     def _prepare(
-        self, final: SubmissionPaths, config: SlurmConfig, *, base: Path
+        self,
+        final: SubmissionPaths,
+        config: SlurmConfig,
+        *,
+        base: Path,
+        options: Sequence[str] | None = None,
     ) -> WriteSubmission:
         """What writes a submission whose script is rendered. Raises as `check`."""
         require_commands()
         intent = new_intent(final)
-        script = self._render(config, final, base=base, token=intent.token)
+        script = self._render(config, final, base=base, token=intent.token, options=options)
         intent = replace(intent, evidence_has_token=leaves_token(script))
 
         def write(draft: SubmissionPaths, _final: SubmissionPaths) -> None:
@@ -215,10 +221,19 @@ class SlurmBackend(Backend):
         return self.config if gpu_type is None else replace(self.config, gpu_type=gpu_type)
 
     def _render(
-        self, config: SlurmConfig, paths: SubmissionPaths, *, base: Path, token: str = NO_TOKEN
+        self,
+        config: SlurmConfig,
+        paths: SubmissionPaths,
+        *,
+        base: Path,
+        token: str = NO_TOKEN,
+        options: Sequence[str] | None = None,
     ) -> str:
+        """`options` are the interpreter's that are on record; None for those of this process."""
         self.check_config(config)
         interpreter = Interpreter.submitting()
+        if options is not None:
+            interpreter = replace(interpreter, options=tuple(options))
         return render_script(config, paths, base=base, interpreter=interpreter, token=token)
 
 

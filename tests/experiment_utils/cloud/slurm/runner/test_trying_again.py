@@ -1,5 +1,6 @@
 """Runs that are tried again: retried, resumed, requeued or gone on from a saved state."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,40 @@ def test_a_failed_run_is_retried_with_the_settings_and_in_the_folder_it_had(
     assert log.count("TMGG_RESULT:") == 2
     with pytest.raises(RunExistsError, match="only a failed run is retried"):
         runner.retry("run")
+
+
+STRICT = """
+import pathlib, sys
+
+def look(config):
+    count = len(list(pathlib.Path().glob("tried.*")))
+    pathlib.Path(f"tried.{count}").touch()
+    if count == 0:
+        raise ValueError("the first time")
+    return {"is_strict": sys.warnoptions == ["error::UserWarning:it's"]}
+"""
+
+
+@pytest.mark.parametrize("asked", ["retried", "resumed"])
+def test_a_run_has_the_options_of_the_python_that_launched_it(
+    slurm: FakeSlurm, folder: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    (folder / "strict.py").write_text(STRICT)
+    slurm.configure(run_jobs=True)
+    runner = SlurmRunner(SlurmConfig(nodes=1, ray_bootstrap="none"))
+    config = {"experiment": {"_target_": "strict:look"}}
+    its = ["error::UserWarning:it's"]
+    monkeypatch.setattr(sys, "warnoptions", its if asked == "retried" else [])
+    assert runner.run_experiment(config, run_id="run").status == "failed"
+
+    monkeypatch.setattr(sys, "warnoptions", [] if asked == "retried" else its)
+    if asked == "retried":
+        runner.retry("run")
+    else:
+        runner.run_sweep([TaskRequest(config=config, run_id="run")], resume=True)
+
+    result = runner.get_result("run")
+    assert (result.status, result.metrics, result.attempts) == ("completed", {"is_strict": 1}, 2)
 
 
 def test_a_retry_that_dies_at_once_is_not_judged_by_the_first_tries_words(

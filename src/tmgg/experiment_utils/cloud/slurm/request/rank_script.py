@@ -78,8 +78,11 @@ def managed_step(config: SlurmConfig) -> dict[str, str]:
     }
 
 
-def render_ranks_beside_ray(config: SlurmConfig, python: str) -> str:
-    """What the head of a managed Ray runs in place of the experiment: the step of the ranks."""
+def render_ranks_beside_ray(config: SlurmConfig, python: str, more: list[str]) -> str:
+    """What the head of a managed Ray runs in place of the experiment: the step of the ranks.
+
+    `more` are further words for the ranks' supervisors.
+    """
     gpus = rank_gpu_option(config)
     lines = [
         f'{_BESIDE_RAY} srun --overlap --mem=0 --nodes="$SLURM_JOB_NUM_NODES"',
@@ -87,6 +90,6 @@ def render_ranks_beside_ray(config: SlurmConfig, python: str) -> str:
         '--cpus-per-task="$SLURM_CPUS_PER_TASK" --distribution=block',
         f"{gpus} --kill-on-bad-exit=0 --wait=0".lstrip(),
         f'{python} -u -m tmgg.experiment_utils.ranks "$tmgg_dir"',
-        " ".join(rank_options(config)),
+        " ".join([*rank_options(config), *more]),
     ]
     return " \\\n    ".join(lines)

@@ -24,6 +24,7 @@ from tmgg.experiment_utils.cloud.slurm.request.rank_script import (
     render_ranks_beside_ray,
 )
 from tmgg.experiment_utils.job.job_exit_codes import IN_SCRIPTS
+from tmgg.experiment_utils.program.interpreter_options import interpreter_options
 from tmgg.experiment_utils.run_folder.paths import BatchPaths, SubmissionPaths
 
 ENTRYPOINT = (
@@ -45,19 +46,38 @@ class Interpreter:
 
     command: str = "python"
     folder: Path | None = None
+    options: tuple[str, ...] = ()
+    """For the process that runs the experiment only: TMGG's own must not end with a warning."""
 
     @classmethod
     def submitting(cls) -> "Interpreter":
-        """The one running now, under a name that exists beside it."""
+        """The one running now with its options, under a name that exists beside it."""
         folder = Path(sys.executable).parent
         command = "python" if (folder / "python").exists() else Path(sys.executable).name
-        return cls(command=command, folder=folder)
+        return cls(command=command, folder=folder, options=tuple(interpreter_options()))
 
 
 class _Template(string.Template):
     # bash owns the dollar sign.
     delimiter = "@"
     pattern = r"@(?:(?P<escaped>@)|(?P<named>(?!))|\{(?P<braced>[a-z_]+)\}|(?P<invalid>\{))"  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True)
+class _Python:
+    """The interpreter in the words of bash."""
+
+    command: str
+    options: tuple[str, ...]
+
+    @property
+    def experiment(self) -> str:
+        """The command of the process that runs the experiment."""
+        return " ".join([self.command, *map(shlex.quote, self.options)])
+
+    def handed_on(self) -> list[str]:
+        """Words for a process of TMGG that starts the experiment."""
+        return [f"--python-option={shlex.quote(each)}" for each in self.options]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,7 +152,7 @@ def render_packed_script(
         # The mode of one sweep can be another than the config's.
         replace(config, sweep_mode="packed")
     template = _template_text(config, needs_run=True)
-    job = _job_of_batch(config, batch, base, token)
+    job = _job_of_batch(config, batch, base, token, interpreter)
     config = replace(config, ray_bootstrap="managed")
     return _render_job(config, job, template, base=base, interpreter=interpreter)
 
@@ -172,7 +192,7 @@ def _render_job(
         python=python,
         max_restarts=str(config.restarts),
         preflight="--ray" if bootstrap == "symmetric-run" else "--no-ray",
-        launch=launch(config, python, job.entrypoint),
+        launch=launch(config, _Python(python, interpreter.options), job.entrypoint),
     )
 
 
@@ -209,7 +229,9 @@ def _job_of_array(
     )
 
 
-def _job_of_batch(config: SlurmConfig, batch: BatchPaths, base: Path, job_token: str) -> _Job:
+def _job_of_batch(
+    config: SlurmConfig, batch: BatchPaths, base: Path, job_token: str, interpreter: Interpreter
+) -> _Job:
     return _Job(
         stdout=log_pattern(batch.job_stdout, base),
         stderr=log_pattern(batch.job_stderr, base),
@@ -220,17 +242,17 @@ def _job_of_batch(config: SlurmConfig, batch: BatchPaths, base: Path, job_token:
             token=_packaged("ray_token.sh.template"),
         ),
         outlives_nodes=True,
-        entrypoint=_packed_entrypoint(config),
+        entrypoint=_packed_entrypoint(config, _Python("", interpreter.options)),
     )
 
 
-def _packed_entrypoint(config: SlurmConfig) -> str:
+def _packed_entrypoint(config: SlurmConfig, python: _Python) -> str:
     words = [PACKED_MODULE]
     if config.runs_per_node is not None:
         words.append(f"--runs-per-node={config.runs_per_node}")
     if config.time_limit_s is not None:
         words.append(f"--limit={config.time_limit_s}")
-    return " ".join(words)
+    return " ".join([*words, *python.handed_on()])
 
 
 def _python_command(config: SlurmConfig, interpreter: Interpreter, base: Path) -> str:
@@ -259,13 +281,14 @@ def _render_path(folder: Path | None) -> str:
     return f'export PATH={shlex.quote(str(folder))}:"$PATH"\n'
 
 
-def _render_symmetric_run(config: SlurmConfig, python: str, _entrypoint: str) -> str:
+def _render_symmetric_run(config: SlurmConfig, python: _Python, _entrypoint: str) -> str:
     default_ports = (RAY_MIN_WORKER_PORT, RAY_MAX_WORKER_PORT)
     ports = (config.min_worker_port, config.max_worker_port)
     lines = "    --min-worker-port={} --max-worker-port={} \\\n".format(*ports)
     return _fill(
         _packaged("launch_symmetric_run.sh.template"),
-        python=python,
+        python=python.command,
+        python_of_experiment=python.experiment,
         ray_port=str(config.ray_port),
         wait_s=str(WORKER_WAIT_S),
         num_gpus=str(config.gpus_per_task),
@@ -275,9 +298,9 @@ def _render_symmetric_run(config: SlurmConfig, python: str, _entrypoint: str) ->
     )
 
 
-def _render_managed(config: SlurmConfig, python: str, entrypoint: str) -> str:
+def _render_managed(config: SlurmConfig, python: _Python, entrypoint: str) -> str:
     if config.tasks_per_node is not None:
-        entrypoint = render_ranks_beside_ray(config, python)
+        entrypoint = render_ranks_beside_ray(config, python.command, python.handed_on())
     options = [f"--ports={config.min_job_port}-{config.max_job_port}"]
     workers = (config.min_worker_port, config.max_worker_port)
     if config.ray_port != RAY_PORT:
@@ -291,11 +314,12 @@ def _render_managed(config: SlurmConfig, python: str, entrypoint: str) -> str:
     options += [
         f"--scratch={shlex.quote(config.node_scratch)}",
         f"--start-timeout={config.ray_start_timeout_s:g}",
-        *([f"-- {entrypoint}"] if entrypoint else []),
+        # What runs in place of the experiment starts that itself.
+        *([f"-- {entrypoint}"] if entrypoint else python.handed_on()),
     ]
     return _fill(
         _packaged("launch_managed.sh.template"),
-        python=python,
+        python=python.command,
         num_gpus=str(config.gpus_per_node),
         **managed_step(config),
         options=" ".join(options),
@@ -303,21 +327,23 @@ def _render_managed(config: SlurmConfig, python: str, entrypoint: str) -> str:
     )
 
 
-def _render_ranks(config: SlurmConfig, python: str, _entrypoint: str) -> str:
+def _render_ranks(config: SlurmConfig, python: _Python, _entrypoint: str) -> str:
     gpus = rank_gpu_option(config)
     return _fill(
         _packaged("launch_ranks.sh.template"),
-        python=python,
+        python=python.command,
         without=WITHOUT_GPU_DEFAULTS,
         ranks=str(config.ranks),
         tasks_per_node=str(config.tasks_per_node),
         gpu_option=f"{gpus} " if gpus else "",
-        options=" ".join(rank_options(config)),
+        options=" ".join([*rank_options(config), *python.handed_on()]),
     )
 
 
-def _render_plain(_config: SlurmConfig, python: str, _entrypoint: str) -> str:
-    return _fill(_packaged("launch_plain.sh.template"), python=python, entrypoint=ENTRYPOINT)
+def _render_plain(_config: SlurmConfig, python: _Python, _entrypoint: str) -> str:
+    return _fill(
+        _packaged("launch_plain.sh.template"), python=python.experiment, entrypoint=ENTRYPOINT
+    )
 
 
 _LAUNCHERS = {

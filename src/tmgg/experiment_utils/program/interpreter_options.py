@@ -1,0 +1,54 @@
+"""The interpreter's own options, as in `python -O -W error app.py`: a job's process gets them, too.
+
+They decide what code does: whether `assert` is there, which warnings are errors. Python's
+`multiprocessing` hands them on in the same way, by a private function. Left out are
+
+- `-E`, `-I`, `-P`, `-s`, `-S`: they say where modules are looked for. TMGG restores `sys.path` by
+  itself, and a job's setup commands may need PYTHONPATH to find TMGG at all.
+- `-i`, `-q`: they are for a person at a terminal.
+- `-u`: every job has it.
+"""
+
+import sys
+from collections.abc import Iterator
+
+_FLAGS = {
+    "optimize": "O",
+    "bytes_warning": "b",
+    "dont_write_bytecode": "B",
+    "debug": "d",
+    "verbose": "v",
+}
+"""Names in `sys.flags`, and the letter, which is given as often as the flag counts."""
+_BYTES_WARNINGS = {1: "default::BytesWarning", 2: "error::BytesWarning"}
+
+
+def interpreter_options() -> list[str]:
+    """Words for the command line of a Python that is to behave as this one does."""
+    return [*_flags(), *(f"-W{each}" for each in _warnings()), *_x_options()]
+
+
+def _flags() -> Iterator[str]:
+    for name, letter in _FLAGS.items():
+        count = int(getattr(sys.flags, name))
+        if count:
+            yield "-" + letter * count
+
+
+def _warnings() -> list[str]:
+    """Those of `-W` and PYTHONWARNINGS, without what other options add by themselves."""
+    given = list(map(str, sys.warnoptions))
+    if sys.flags.dev_mode and "default" in given:
+        given.remove("default")
+    of_bytes = _BYTES_WARNINGS.get(min(sys.flags.bytes_warning, 2))
+    if of_bytes in given:
+        given.remove(of_bytes)
+    return given
+
+
+def _x_options() -> Iterator[str]:
+    given = dict(sys._xoptions)
+    if sys.flags.dev_mode:
+        given.setdefault("dev", True)  # from PYTHONDEVMODE
+    for name, value in given.items():
+        yield f"-X{name}" if value is True else f"-X{name}={value}"
