@@ -101,8 +101,10 @@ class JobCommands:
         """Run a job script in the background, from a copy as slurmd does."""
         copy = self.folder / f"slurm_script.{secrets.token_hex(4)}"
         copy.write_text(script)
+        # As slurmd: what `nohup` lets the tests ignore, a shell could not trap any more.
+        as_slurmd = ["env", "--default-signal=HUP,INT,QUIT"]
         return subprocess.Popen(
-            ["bash", str(copy)],
+            [*as_slurmd, "bash", str(copy)],
             cwd=cwd,
             env=self.environment(**variables),
             stdin=subprocess.DEVNULL,

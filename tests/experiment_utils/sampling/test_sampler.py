@@ -47,7 +47,8 @@ def test_cpu_time_and_memory_of_all_processes_are_what_the_program_used(tmp_path
     paths = run_in_job(tmp_path, PROGRAM)
 
     used, did = read(paths.usage), read(paths.result)["metrics"]
-    assert used["cpu_seconds"] == pytest.approx(did["cpu"], rel=SHARE)
+    # The start and the end of a process take a tenth of a second, on a busy machine more.
+    assert used["cpu_seconds"] == pytest.approx(did["cpu"], rel=SHARE, abs=0.3)
     assert used["memory_peak_bytes"] == pytest.approx(did["memory"], rel=SHARE)
     assert used["memory_mean_bytes"] < used["memory_peak_bytes"]
     assert used["cpu_cores_peak"] > 0.1  # on a busy machine it has a part of a core
