@@ -179,6 +179,30 @@ def test_a_call_that_comes_after_its_run_was_given_up_ends_unused(
     assert counted.read_text() == "ran\n"
 
 
+def test_a_call_whose_cancellation_is_lost_ends_unused(
+    make: Callable[..., ModalRunner],
+    modal_server: "StandIn",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runner = make()
+    runner.deploy()
+    modal_server.scheduler.hold = True
+    counted = tmp_path / "counted"
+    of_others = set(modal_server.world.inputs)
+    spawned = runner.spawn_experiment(config("count_runs", file=str(counted)))
+    # As Modal's SDK does while it unpacks the input of the call.
+    monkeypatch.setattr(calls.ModalCalls, "cancel", lambda _calls, _ids: None)
+
+    assert runner.cancel(spawned.run_id)
+    modal_server.release()
+
+    (own,) = [one for name, one in modal_server.world.inputs.items() if name not in of_others]
+    wait_until(lambda: own.result is not None)
+    assert kind_of(runner.get_result(spawned)) == "cancelled"
+    assert not counted.exists()
+
+
 def test_a_silent_modal_says_nothing_about_a_run(
     make: Callable[..., ModalRunner], modal_server: "StandIn", monkeypatch: pytest.MonkeyPatch
 ) -> None:

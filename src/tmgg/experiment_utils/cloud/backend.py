@@ -56,7 +56,7 @@ class BackendTraits:
     proves_jobs: bool = False
     """Whether a job is only cancelled once the backend has said that it is the submission's."""
     begins_cancelled_jobs: bool = False
-    """Whether a job that is cancelled while it waits ends only when its turn has come."""
+    """Whether a job may begin that was cancelled before: it is to find its run forbidden."""
     map_parallelism: int | None = None
     """How many calls of a `map` to submit at once when nobody says; None is all."""
     check_target: Callable[[str], None] = _any_target

@@ -72,6 +72,8 @@ class ModalBackend(Backend):
             poll_interval_s=config.poll_interval_s,
             grace_s=config.lost_grace_s,
             default_timeout_s=config.timeout_seconds,
+            # Modal's SDK drops the cancellation of a call whose input it still unpacks.
+            begins_cancelled_jobs=True,
         )
 
     def check(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
