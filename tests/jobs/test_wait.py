@@ -133,6 +133,7 @@ def test_collected_json_is_strict_and_keeps_what_json_lacks_as_text(
     assert set(good) == {
         "run_id", "config", "status", "metrics", "checkpoint_path", "error_message", "failure",
         "duration_seconds", "attempts", "job_id", "nodes", "workers", "output_path", "used",
+        "folder",
     }  # fmt: skip
 
 
