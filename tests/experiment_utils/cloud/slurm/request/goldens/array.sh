@@ -159,6 +159,8 @@ tmgg_record() { # exit code
 
 tmgg_exit() {
     local code=$?
+    # A child of this shell that is signalled right after its fork still has the traps.
+    if [ "$BASHPID" != $$ ]; then return; fi
     trap - EXIT
     trap '' TERM USR2 HUP INT QUIT USR1 XCPU # the record must still be written
     tmgg_end_release
@@ -222,7 +224,7 @@ tmgg_release() { # process id of srun
 }
 
 tmgg_end_release() {
-    if [ -n "$tmgg_releaser" ]; then kill "$tmgg_releaser" 2> /dev/null; fi
+    if [ -n "$tmgg_releaser" ]; then kill -KILL "$tmgg_releaser" 2> /dev/null; fi
     tmgg_releaser=
 }
 

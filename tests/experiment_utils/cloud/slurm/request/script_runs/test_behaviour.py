@@ -238,6 +238,21 @@ def test_a_signal_that_ends_the_job_script_is_named_in_its_record(
     assert record.entrypoint_exit_code is None
 
 
+def test_only_the_script_itself_notes_its_end(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    """Bash has a child run its parent's traps that is signalled right after the fork."""
+    at_once = tmp_path / "at_once"
+    at_once.write_text("wait() { return 7; }\n")
+    commands = JobCommands.install(tmp_path / "bin", experiment="exit 7")
+    for _ in range(8):
+        done = commands.run(render(paths), base, BASH_ENV=str(at_once))
+        assert "cannot" not in done.stderr
+        assert paths.phases.read_text().count("batch_end") == 1
+        record = exit_record(paths)
+        assert (record.signal, record.exit_code, done.returncode) == ("", 7, 7)
+
+
 def test_the_record_is_whole_where_bash_is_older_than_5(
     base: Path, paths: SubmissionPaths, tmp_path: Path
 ) -> None:
