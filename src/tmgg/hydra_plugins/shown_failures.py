@@ -27,7 +27,7 @@ from tmgg.console import exit_codes
 from tmgg.hydra_plugins.job_returns import is_reported
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
-_TOLD = "_tmgg_told"
+_SHOWN = "_tmgg_shown"
 _in_words: ContextVar[bool] = ContextVar("in_words", default=False)
 
 
@@ -43,7 +43,7 @@ class ShownReturn(JobReturn):
         self._return_value = value
 
 
-class ToldReturn(JobReturn):
+class RaisingReturn(JobReturn):
     """As Hydra's, but it does not say again that its job failed."""
 
     @property
@@ -73,7 +73,7 @@ def silence_shown(returns: Sequence[JobReturn], config: DictConfig) -> Sequence[
     """
     if not _hydra_would_print():
         return returns
-    silent = ShownReturn if _is_basic(config) else ToldReturn
+    silent = ShownReturn if _is_basic(config) else RaisingReturn
     return [_silent(each, silent) if _was_shown(each) else each for each in returns]
 
 
@@ -92,7 +92,7 @@ def end_silently() -> None:
         try:
             return sweep(*arguments, **named)
         except Exception as error:
-            if _TOLD in getattr(error, "__dict__", {}) and _hydra_would_print():
+            if _SHOWN in getattr(error, "__dict__", {}) and _hydra_would_print():
                 raise SystemExit(exit_codes.FAILED) from error
             raise
 
@@ -136,5 +136,5 @@ def _was_shown(job_return: JobReturn) -> bool:
 
 
 def _silent(job_return: JobReturn, kind: type[JobReturn]) -> JobReturn:
-    job_return._return_value.__dict__[_TOLD] = True  # it was reported, so it has attributes
+    job_return._return_value.__dict__[_SHOWN] = True  # it was reported, so it has attributes
     return kind(**vars(job_return))

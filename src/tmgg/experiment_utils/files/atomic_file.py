@@ -14,7 +14,7 @@ from typing import Any
 
 OWNER_ONLY = 0o600
 OPEN_FILE = 0o640
-GROUP_READS = stat.S_IRGRP | stat.S_IXGRP
+_GROUP_READS = stat.S_IRGRP | stat.S_IXGRP
 # Files of runs that hold resolved configs, code or tokens.
 _ALWAYS_CLOSED = frozenset(
     {"task.json", "payload.pkl", "tasks.jsonl", "payloads", "ray_token", "ray_request.json"}
@@ -69,8 +69,12 @@ def _mode_of_own(descriptor: int, mode: int, shared: int) -> int:
 def is_open(folder: Path) -> bool:
     """Whether what is in the folder of a run or batch is to be readable by the team."""
     mode = folder.stat().st_mode
-    is_for_group = mode & stat.S_ISGID and mode & GROUP_READS == GROUP_READS
-    return bool(is_for_group) and not mode & (stat.S_IWGRP | stat.S_IRWXO)
+    return is_for_group(mode) and not mode & (stat.S_IWGRP | stat.S_IRWXO)
+
+
+def is_for_group(mode: int) -> bool:
+    """Whether a folder gives what is made in it to its group, which may read it."""
+    return bool(mode & stat.S_ISGID) and mode & _GROUP_READS == _GROUP_READS
 
 
 def _sync_folder(folder: Path) -> None:

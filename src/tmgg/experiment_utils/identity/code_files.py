@@ -39,7 +39,7 @@ def compiled_files(folder: Path, module: str) -> list[Path]:
 
 def is_archive(path: Path) -> bool:
     """Whether other files' code may be in this one."""
-    return path.suffix != SOURCE and zipfile.is_zipfile(path)
+    return path.suffix != SOURCE and not _is_compiled(path) and zipfile.is_zipfile(path)
 
 
 def is_too_large(path: Path, size: int) -> bool:
@@ -47,11 +47,11 @@ def is_too_large(path: Path, size: int) -> bool:
     return size > (LARGEST_SOURCE_BYTES if path.suffix == SOURCE else LARGEST_BINARY_BYTES)
 
 
-def read_texts(path: Path, content: bytes) -> Iterator[str]:
-    """The sources in a file of code; none in a compiled module."""
-    if path.name.endswith(tuple(EXTENSION_SUFFIXES)):
+def read_texts(path: Path, content: bytes, *, in_archive: bool) -> Iterator[str]:
+    """The sources in a file of code; none in a compiled module. `in_archive` is `is_archive`."""
+    if _is_compiled(path):
         return
-    if not is_archive(path):
+    if not in_archive:
         yield content.decode(errors="replace")
         return
     with zipfile.ZipFile(path) as archive:
@@ -59,3 +59,7 @@ def read_texts(path: Path, content: bytes) -> Iterator[str]:
         for member in sources[:_MOST_MEMBERS]:
             if member.file_size <= LARGEST_SOURCE_BYTES:
                 yield archive.read(member).decode(errors="replace")
+
+
+def _is_compiled(path: Path) -> bool:
+    return path.name.endswith(tuple(EXTENSION_SUFFIXES))

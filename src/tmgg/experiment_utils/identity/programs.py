@@ -133,8 +133,9 @@ def _program(
     if file is None:
         return Program(name=f"{module}:{function}", label=label)
     is_script = "/" in module
-    root = file.parent if is_script else _root_of(module, file)
-    place = file if is_archive(file) else root
+    in_archive = is_archive(file)
+    root = file.parent if is_script or in_archive else _root_of(module, file)
+    place = file if in_archive else root
     where = "" if is_script or _is_installed(module, file) else f" in {place}"
     code = _code_of(file, root, tuple(sys.path), Path.cwd()).of(names)
     return Program(
@@ -230,9 +231,7 @@ def _find_module(module: str, path: Sequence[str]) -> Path | None:
 
 
 def _root_of(module: str, file: Path) -> Path:
-    """The folder that the top-level package or module is imported from; that of its archive."""
-    if is_archive(file):
-        return file.parent
+    """The folder that the top-level package or module is imported from."""
     depth = module.count(".") + (file.name == "__init__.py")
     return file.parents[min(depth, len(file.parents) - 1)]
 

@@ -60,9 +60,10 @@ def read_source(path: Path) -> Source | None:
 @functools.lru_cache(maxsize=_FILES_KEPT)
 def _read_version(path: Path, _modified_ns: int, _size: int, _inode: int) -> Source:
     content = path.read_bytes()
-    texts = list(read_texts(path, content))
+    in_archive = is_archive(path)
+    texts = list(read_texts(path, content, in_archive=in_archive))
     imports = dict.fromkeys(name for text in texts for name in parse_imports(text))
-    if is_archive(path):
+    if in_archive:
         # What is beside a module in an archive is in the archive, too.
         imports = dict.fromkeys(name for name in imports if not name.startswith("."))
     return Source(

@@ -5,11 +5,10 @@ and not write. What holds secrets of the config, or code, stays closed all the s
 """
 
 import os
-import stat
 from pathlib import Path
 
 from tmgg.errors import ConfigError
-from tmgg.experiment_utils.files.atomic_file import GROUP_READS, OPEN_FILE, OWNER_ONLY, is_open
+from tmgg.experiment_utils.files.atomic_file import OPEN_FILE, OWNER_ONLY, is_for_group, is_open
 from tmgg.experiment_utils.files.looking import is_folder
 from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
 
@@ -31,9 +30,8 @@ def check_can_share(output_dir: Path) -> None:
     if not shares_records():
         return
     status = output_dir.stat()
-    is_for_group = status.st_mode & stat.S_ISGID and status.st_mode & GROUP_READS == GROUP_READS
     # Who is not in the group cannot give files to it.
-    if not is_for_group or status.st_gid not in {os.getegid(), *os.getgroups()}:
+    if not is_for_group(status.st_mode) or status.st_gid not in {os.getegid(), *os.getgroups()}:
         raise ConfigError(
             f"TMGG_RECORDS=team is not possible in {output_dir}: the folder must belong to a "
             "group of yours, be setgid and be open to the group. Nothing was submitted. Make it "

@@ -225,10 +225,10 @@ def diagnose_exit(
     words = _words(record, exit_code, state, logs)
     for pattern in _LOG_PATTERNS:
         if found := pattern.expression.search(text):
-            told = _told_first(found[1], words) if pattern is _NO_RAY_SAID else words
-            return failure(pattern.kind, told, hint=pattern.hint)
+            message = _with_cause_first(found[1], words) if pattern is _NO_RAY_SAID else words
+            return failure(pattern.kind, message, hint=pattern.hint)
     if record is not None and record.exit_code == NO_RAY and stage != "entrypoint":
-        return failure("environment", _told_first(_NO_RAY_UNSAID, words), hint="no_ray")
+        return failure("environment", _with_cause_first(_NO_RAY_UNSAID, words), hint="no_ray")
     if stage in ("setup", "preflight"):
         return failure("environment", words)
     if _CANNOT_WRITE in (exit_code, record and f"{record.exit_code}:0"):
@@ -243,7 +243,7 @@ def diagnose_exit(
     return failure("user_error", words, hint=killed)
 
 
-def _told_first(cause: str, words: str) -> str:
+def _with_cause_first(cause: str, words: str) -> str:
     """Where one line is shown, it is the cause; not how the job ended."""
     return "\n".join([cause, *(line for line in words.splitlines() if cause not in line)])
 

@@ -90,7 +90,7 @@ def ask(
     source: str,
     strict: bool = False,
 ) -> Mapping[str, JobView | None]:
-    """What a backend says of each job; None for all where it fails, in whatever way.
+    """Ask about the jobs. If the backend raises anything, the answer for each is None.
 
     `strict` raises the BackendUnavailableError of one whose commands are not on this machine.
     """

@@ -34,7 +34,7 @@ class Parcel:
     """What earlier submissions left, as in `Envelope`: a retry goes on from it."""
     artifacts_limit_bytes: int
     interpreter_options: list[str] = field(default_factory=list)
-    """Of the launching Python. Not in what an older TMGG sends; its containers ignore them."""
+    """The launching Python had them. An older TMGG sends none; its containers ignore them."""
 
     def to_plain(self) -> dict[str, Any]:
         return {"version": VERSION, **asdict(self)}

@@ -203,7 +203,7 @@ class SlurmBackend(Backend):
         base: Path,
         options: Sequence[str] | None = None,
     ) -> WriteSubmission:
-        """What writes a submission whose script is rendered. Raises as `check`."""
+        """Render the script; the function returned writes the submission. Raises as `check`."""
         require_commands()
         intent = new_intent(final)
         script = self._render(config, final, base=base, token=intent.token, options=options)

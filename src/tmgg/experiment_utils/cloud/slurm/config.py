@@ -278,7 +278,7 @@ class SlurmConfig:
             )
 
     def _given(self, *names: str) -> list[str]:
-        """Those that are not None where None means something; anywhere else None is a mistake."""
+        """The fields to check, without those that may be None and are; any other None is wrong."""
         return [
             name for name in names if getattr(self, name) is not None or name not in _MAY_BE_NONE
         ]

@@ -7,7 +7,7 @@ from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.extras import install_command
 
 _CONTAINER = "--container"
-"""What sbatch's own option begins with, and those of the plugins (--container-image)."""
+"""sbatch's own option begins so, and those of plugins do (--container-image)."""
 
 
 def has_this_environment(config: SlurmConfig) -> bool:

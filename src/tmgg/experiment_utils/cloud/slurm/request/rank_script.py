@@ -79,7 +79,7 @@ def managed_step(config: SlurmConfig) -> dict[str, str]:
 
 
 def render_ranks_beside_ray(config: SlurmConfig, python: str, more: list[str]) -> str:
-    """What the head of a managed Ray runs in place of the experiment: the step of the ranks.
+    """The step of the ranks, which the head of a managed Ray runs, not the experiment.
 
     `more` are further words for the ranks' supervisors.
     """

@@ -47,7 +47,7 @@ class Interpreter:
     command: str = "python"
     folder: Path | None = None
     options: tuple[str, ...] = ()
-    """For the process that runs the experiment only: TMGG's own must not end with a warning."""
+    """Only the process of the experiment gets them: a warning must not end one of TMGG's own."""
 
     @classmethod
     def submitting(cls) -> "Interpreter":

@@ -80,7 +80,7 @@ def lacks(config: SlurmConfig, node: Node) -> list[str]:
 
 
 def _gpus_of(node: Node, model: str | None) -> str:
-    """What a node has in place of the GPUs asked for."""
+    """The GPUs that a node has, if they are not those asked for."""
     if model is None or node.gpu_count(model) or not node.gpus:
         return f"{node.gpu_count(model)} {model or ''} GPUs".replace("  ", " ")
     others = [f"{count} {kind or 'without a model'}" for kind, count in node.gpus.items()]
