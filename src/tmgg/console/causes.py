@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tmgg.console.words import wrapped
-from tmgg.experiment_utils.run_folder.failures import HINTS, Failure
+from tmgg.experiment_utils.run_folder.failures import Failure, has_reason_elsewhere
 
 _NUMBERS = re.compile(r"\d+(?:[.:]\d+)*")
 
@@ -70,7 +70,9 @@ def group_by_cause(runs: Iterable[MayHaveFailed]) -> list[Cause]:
             cause.run_ids.append(run.run_id)
             if summarize(cause.failure) != summarize(run.failure):
                 found[key] = replace(cause, is_example=True)
-    return sorted(found.values(), key=lambda cause: (_is_result(cause), -len(cause.run_ids)))
+    return sorted(
+        found.values(), key=lambda cause: (has_reason_elsewhere(cause.failure), -len(cause.run_ids))
+    )
 
 
 def render_causes(
@@ -104,10 +106,6 @@ def _render(
     lines += [f"    {line}" for line in evidence.get(cause.run_ids[0], ())]
     lines.append(wrapped(f"HINT: {cause.failure.hint}", width, indent="  "))
     return "\n".join(lines)
-
-
-def _is_result(cause: Cause) -> bool:
-    return cause.failure.hint == HINTS["reason_given"]
 
 
 def _without_names(run: MayHaveFailed, failure: Failure) -> str:

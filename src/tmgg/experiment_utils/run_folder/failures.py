@@ -130,6 +130,16 @@ def failure(kind: FailureKind, message: str, *, hint: HintName | None = None) ->
     return Failure(kind=kind, message=bounded(message), hint=HINTS[hint or kind])
 
 
+def not_started(why: str) -> Failure:
+    """The failure of a run that was cancelled before it began, with the reason on record."""
+    return failure("cancelled", f"It was not started: {why}.", hint="reason_given")
+
+
+def has_reason_elsewhere(why: Failure) -> bool:
+    """Whether the run was cancelled because of something else, as other runs that failed."""
+    return why.hint == HINTS["reason_given"]
+
+
 def in_words_of(why: Failure, hints: Mapping[HintName, str]) -> Failure:
     """The failure with a backend's own hint, where the backend has one for it.
 

@@ -10,7 +10,7 @@ from tmgg.experiment_utils.cloud.sweep.batch_refusals import adopt_waiting, read
 from tmgg.experiment_utils.files.looking import expect_folder, is_there
 from tmgg.experiment_utils.run_folder.batch_index import forget_batch
 from tmgg.experiment_utils.run_folder.batches import Member
-from tmgg.experiment_utils.run_folder.failures import Failure, failure
+from tmgg.experiment_utils.run_folder.failures import Failure, failure, not_started
 from tmgg.experiment_utils.run_folder.ownership import read_job_id
 from tmgg.experiment_utils.run_folder.paths import BatchPaths
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
@@ -95,4 +95,4 @@ def why_not_started(files: SubmissionFiles) -> Failure | None:
     why = files.cancel_reason
     if not why:
         return None
-    return failure("cancelled", f"It was not started: {why}.", hint="reason_given")
+    return not_started(why)

@@ -27,7 +27,13 @@ from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatched, Dispatcher, G
 from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions, SweepPlan
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.files.hiccups import Hiccups
-from tmgg.experiment_utils.run_folder.failures import Failure, HintName, failure, is_outage
+from tmgg.experiment_utils.run_folder.failures import (
+    Failure,
+    HintName,
+    failure,
+    is_outage,
+    not_started,
+)
 
 log = logging.getLogger(__name__)
 
@@ -281,11 +287,11 @@ class Sweep:
         """Start nothing more; what runs goes on to its end."""
         self._stopped = True
         log.warning("%s", why)
-        not_started = failure("cancelled", f"It was not started: {why}.", hint="reason_given")
+        cancelled = not_started(why)
         if self._waiting:
-            self._runs.end_sweep(self._sweep_id, not_started)
+            self._runs.end_sweep(self._sweep_id, cancelled)
         for request in self._waiting:
-            self.results[str(request.run_id)] = _failed(request, not_started)
+            self.results[str(request.run_id)] = _failed(request, cancelled)
         for run_id in self._retrying:
             self._take(run_id)
         self._waiting.clear()
