@@ -11,7 +11,11 @@ from pathlib import Path
 from tmgg.errors import RecordError, RunError, RunExistsError, TmggError
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
-from tmgg.experiment_utils.cloud.sweep.earlier_task import may_be_seen_later, task_on_record
+from tmgg.experiment_utils.cloud.sweep.earlier_task import (
+    identity_on_record,
+    may_be_seen_later,
+    task_on_record,
+)
 from tmgg.experiment_utils.cloud.sweep.near_matches import (
     may_be_moved_inputs,
     same_config_elsewhere,
@@ -275,8 +279,7 @@ def _on_record(output_dir: Path, run_ids: Collection[str]) -> dict[str, Identity
     """
     found: dict[str, Identity | None] = {}
     for run_id in run_ids:
-        task = task_on_record(output_dir, run_id)
-        known = None if task is None else load_identity(task.identity, what=run_id)
+        known = identity_on_record(output_dir, run_id)
         if known is not None and (edited := _edited(RunPaths(output_dir, run_id))):
             known = replace(known, files=known.files | edited)
         found[run_id] = known

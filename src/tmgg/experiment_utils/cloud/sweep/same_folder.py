@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
-from tmgg.experiment_utils.cloud.sweep.earlier_task import task_on_record
-from tmgg.experiment_utils.identity.run_identity import Identity, load_identity
+from tmgg.experiment_utils.cloud.sweep.earlier_task import identity_on_record
+from tmgg.experiment_utils.identity.run_identity import Identity
 from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, SweepRun, match_runs
 
 StatesOf = Callable[[Sequence[str]], Sequence[Found]]
@@ -187,8 +187,8 @@ class _Search:
         return self._folders[run.run_id]
 
     def _folder_on_record(self, run_id: str) -> str | None:
-        task = task_on_record(self._output_dir, run_id) if run_id in self._existing else None
-        known = None if task is None else load_identity(task.identity, what=run_id)
+        is_there = run_id in self._existing
+        known = identity_on_record(self._output_dir, run_id) if is_there else None
         return None if known is None else sweep_folder_of(known, self._folder)
 
 

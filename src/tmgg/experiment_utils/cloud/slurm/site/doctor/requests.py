@@ -82,15 +82,20 @@ def lacks(config: SlurmConfig, node: Node) -> list[str]:
 def _gpus_of(node: Node, model: str | None) -> str:
     """The GPUs that a node has, if they are not those asked for."""
     if model is None or node.gpu_count(model) or not node.gpus:
-        return f"{node.gpu_count(model)} {model or ''} GPUs".replace("  ", " ")
+        return _count_gpus(node.gpu_count(model), model)
     others = [f"{count} {kind or 'without a model'}" for kind, count in node.gpus.items()]
     return f"0 {model} GPUs (it has {', '.join(others)})"
 
 
 def _needs(config: SlurmConfig) -> str:
-    gpus = f", {config.gpus_per_node} {config.gpu_type or ''} GPUs" if config.gpus_per_node else ""
+    count = config.gpus_per_node
+    gpus = f", {_count_gpus(count, config.gpu_type)}" if count else ""
     memory = f" and {config.memory.words}" if config.memory.words else ""
-    return f"{config.cpus_per_node} CPUs{gpus.replace('  ', ' ')}{memory}"
+    return f"{config.cpus_per_node} CPUs{gpus}{memory}"
+
+
+def _count_gpus(count: int, model: str | None) -> str:
+    return f"{count} GPUs" if model is None else f"{count} {model} GPUs"
 
 
 def _cure(config: SlurmConfig, nodes: Sequence[Node]) -> str:
