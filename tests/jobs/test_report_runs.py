@@ -54,6 +54,27 @@ def test_curves_and_use_are_those_that_the_run_left(here: Path, tmgg_jobs: Jobs)
     assert "3.0 GB" in words
 
 
+def test_what_one_node_of_four_used_is_not_taken_for_all(here: Path, tmgg_jobs: Jobs) -> None:
+    paths = RunPaths(here / "local_outputs", GOOD)
+    record = json.loads(paths.run.read_text())
+    record["settings"] |= {"nodes": 4, "mem_per_cpu": "4GB"}
+    write_json(paths.run, record)
+    use = {
+        "version": 1, "host": "node1", "restart": 0, "began_at": 1.0, "seconds": 90.0, "samples": 9,
+        "cpu_seconds": 45.0, "cpu_cores_peak": 1.0, "memory_mean_bytes": 1 << 30,
+        "memory_peak_bytes": 3 << 30, "memory_allotted_bytes": 32 << 30, "cpus_allotted": 8,
+        "token": json.loads(paths.submission(1).intent.read_text())["token"],
+    }  # fmt: skip
+    write_json(paths.submission(1).usage, use)
+    words = "used 3.0 GB at most on the driver's node"
+
+    tmgg_jobs("report", GOOD, "-o", "page.html")
+    page = " ".join(Page((here / "page.html").read_text()).texts)
+    for text in (page, tmgg_jobs("show", GOOD).out, tmgg_jobs("explain", GOOD).out):
+        assert words in text
+        assert "would do" not in text
+
+
 @pytest.mark.parametrize("text", ["nothing-like-this"])
 def test_what_means_no_run_is_refused(here: Path, tmgg_jobs: Jobs, text: str) -> None:
     ended = tmgg_jobs("report", text)

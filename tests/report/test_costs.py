@@ -37,6 +37,20 @@ def test_without_knowing_how_busy_gpus_were_none_of_it_is_called_idle() -> None:
     assert not costs.is_idle_known
 
 
+def test_how_busy_the_drivers_node_was_says_nothing_of_the_others() -> None:
+    for unit in (Unit(gpus=8.0), Unit(cpus=32.0)):
+        costs = add_costs([run(0, unit=unit, node_count=4)])
+        assert costs is not None
+        assert (costs.busy, costs.idle, costs.is_idle_known) == (unit.gpus + unit.cpus, 0, False)
+
+
+def test_how_busy_the_last_start_was_says_nothing_of_the_earlier_ones() -> None:
+    spans = [Span("run", 0.0, 3600.0), Span("queue", 3600.0, 4000.0), Span("run", 4000.0, 7600.0)]
+    costs = add_costs([run(0, spans=spans)])
+    assert costs is not None
+    assert (costs.busy, costs.idle, costs.is_idle_known) == (4.0, 0, False)
+
+
 def test_a_sweep_without_gpus_has_cpu_hours() -> None:
     costs = add_costs([run(0, unit=Unit(cpus=8.0))])
     assert costs is not None
@@ -99,6 +113,14 @@ def test_what_a_run_held_is_in_its_options(
 ) -> None:
     unit = held_by(backend, settings, None, is_packed=is_packed)
     assert (unit.gpus, unit.cpus) == held
+
+
+def test_a_run_holds_on_each_node_what_was_given_on_those_that_were_seen() -> None:
+    settings = {"nodes": 4, "cpus_per_task": 8}
+    one = dataclasses.replace(use(), cpus_allotted=10)
+    assert held_by("slurm", settings, one, is_packed=False).cpus == 40
+    two = dataclasses.replace(one, hosts=["node1", "node2"], cpus_allotted=20)
+    assert held_by("slurm", settings, two, is_packed=False).cpus == 40
 
 
 def test_a_local_run_holds_what_it_was_given_or_else_what_it_used() -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 from tmgg.cli.run_json import status_of
 from tmgg.cli.selection import members_of
+from tmgg.cli.used import advice_of, find_packed_in
 from tmgg.console.causes import group_by_cause
 from tmgg.console.overrides import in_short, parse_title
 from tmgg.console.ranking import Ranking
-from tmgg.errors import ForeignFileError, RecordError, RemovedRunError, RunError
+from tmgg.errors import ForeignFileError, RemovedRunError, RunError
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.judging.results import read_seconds
 from tmgg.experiment_utils.cloud.runs import RunState
@@ -23,8 +24,8 @@ from tmgg.experiment_utils.run_folder.evidence import read_result
 from tmgg.experiment_utils.run_folder.paths import BatchPaths, RunPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.registry import decided_at
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
-from tmgg.experiment_utils.sampling.advice import advise
 from tmgg.experiment_utils.sampling.reading import find_use
+from tmgg.experiment_utils.sampling.used import nodes_of
 from tmgg.report.allocations import read_allocation
 from tmgg.report.curves import find_curve_files, has_event_reader, read_curves
 from tmgg.report.held import Allocation, held_by
@@ -82,7 +83,7 @@ def _gather(run: KnownRun, found: Found, title: str, now_s: float) -> ReportRun:
     with contextlib.suppress(RunError, OSError):
         output = read_result(files)[0] if found.final else None
     use = find_use(files)
-    batch = _packed_in(files)
+    batch = find_packed_in(files)
     settings = _settings(last, record.settings)
     has_failed = found.status == "failed"
     ended_s = now_s
@@ -98,13 +99,14 @@ def _gather(run: KnownRun, found: Found, title: str, now_s: float) -> ReportRun:
         duration_s=(output.duration_seconds if output is not None else read_seconds(last)) or 0.0,
         attempts=found.attempt,
         nodes=found.nodes,
+        node_count=nodes_of(settings, is_packed=batch is not None),
         used=use,
         unit=held_by(record.backend, settings, use, is_packed=batch is not None),
         allocation="" if batch is None else batch.batch_id,
         spans=read_spans(
             run.paths, is_alone=found.attempt == 1, has_failed=has_failed, until_s=ended_s
         ),
-        advice=advise(use, settings) if use is not None and found.final else (),
+        advice=() if use is None else advice_of(files, use, settings, found),
     )
 
 
@@ -119,13 +121,6 @@ def _settings(last: SubmissionPaths, own: dict[str, Any]) -> dict[str, Any]:
         return record_of(last).settings
     except (RunError, OSError):
         return own
-
-
-def _packed_in(files: SubmissionFiles) -> BatchPaths | None:
-    try:
-        return files.packed_in
-    except (RecordError, OSError):
-        return None
 
 
 def _allocations(

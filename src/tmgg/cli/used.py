@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from tmgg.errors import RunError
+from tmgg.errors import RecordError, RunError
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.run_folder.attempts import record_of
-from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
+from tmgg.experiment_utils.run_folder.paths import BatchPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 from tmgg.experiment_utils.sampling.advice import advise
 from tmgg.experiment_utils.sampling.reading import find_use
@@ -21,8 +21,26 @@ def describe_use(last: SubmissionPaths, found: Found) -> dict[str, Any]:
     settings = _settings(last)
     return {
         "used": _of_its_own(use, settings).to_json(),
-        "advice": advise(use, settings) if _has_ended(found) else [],
+        "advice": advice_of(SubmissionFiles(last), use, settings, found),
     }
+
+
+def advice_of(
+    files: SubmissionFiles, use: RunUse, settings: dict[str, Any], found: Found
+) -> list[str]:
+    """What a run that has ended could have done with; nothing of one that goes on."""
+    if isinstance(found, RunError) or not found.final:
+        return []
+    is_packed = find_packed_in(files) is not None
+    return advise(use, settings, is_packed=is_packed, starts=found.attempt)
+
+
+def find_packed_in(files: SubmissionFiles) -> BatchPaths | None:
+    """The packed job that runs it among others; None also where no record of it can be read."""
+    try:
+        return files.packed_in
+    except (RecordError, OSError):
+        return None
 
 
 def _of_its_own(use: RunUse, settings: dict[str, Any]) -> RunUse:
@@ -31,10 +49,6 @@ def _of_its_own(use: RunUse, settings: dict[str, Any]) -> RunUse:
     if not isinstance(given, int) or use.cpus_allotted is None:
         return use
     return replace(use, cpus_allotted=min(given, use.cpus_allotted))
-
-
-def _has_ended(found: Found) -> bool:
-    return not isinstance(found, RunError) and found.final
 
 
 def _settings(last: SubmissionPaths) -> dict[str, Any]:

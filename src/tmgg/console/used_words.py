@@ -9,20 +9,21 @@ from tmgg.experiment_utils.some_names import some_of
 HOSTS_SHOWN = 4
 
 
-def use_lines(use: RunUse) -> list[str]:
-    """As `tmgg-jobs show` has them."""
+def use_lines(use: RunUse, starts: int = 1) -> list[str]:
+    """As `tmgg-jobs show` has them. `starts` is how often the run was started."""
     cpus = f" of {use.cpus_allotted}" if use.cpus_allotted is not None else ""
     cores = "core" if use.cpus_allotted == 1 else "cores"
     memory = use.memory_allotted_bytes
     of_memory = f" of {render_bytes(memory)}" if memory is not None else ""
     where = " on the fullest node" if len(use.hosts) > 1 else ""
+    last = f" (at the last of its {starts} starts only)" if starts > 1 else ""
     lines = [
         f"CPU         {use.cpu_cores_mean:.3g}{cpus} {cores} on average, "
         f"{use.cpu_cores_peak:.3g} at most; {render_duration(use.cpu_seconds)} of CPU time",
         f"memory      {render_bytes(use.memory_mean_bytes)} on average, "
         f"{render_bytes(use.memory_peak_bytes)}{of_memory} at most{where}",
     ]
-    return [*lines, *(_gpu_line(gpu) for gpu in use.gpus), f"seen on     {_hosts(use)}"]
+    return [*lines, *(_gpu_line(gpu) for gpu in use.gpus), f"seen on     {_hosts(use)}{last}"]
 
 
 def _gpu_line(gpu: GpuUse) -> str:

@@ -105,8 +105,9 @@ def _add(sums: dict[str, float], span: Span, held: float, share: float | None) -
 
 
 def _busy_share(run: ReportRun, *, has_gpus: bool) -> float | None:
-    """Of what the run held, from 0 to 1; None where nobody knows."""
-    if run.used is None:
+    """Of what the run held, from 0 to 1; None if a node or a start of it was not measured."""
+    starts = sum(span.kind == "run" for span in run.spans)
+    if run.used is None or starts > 1 or len(run.used.hosts) < run.node_count:
         return None
     if has_gpus:
         busy = run.used.gpu_busy_mean_percent

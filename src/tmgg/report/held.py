@@ -37,8 +37,7 @@ def held_by(
     what it uses.
     """
     if backend == "slurm":
-        cpus = float(use.cpus_allotted) if use is not None and use.cpus_allotted else None
-        return _of_slurm(settings, cpus, is_packed=is_packed)
+        return _of_slurm(settings, _cpus_on_a_node(use), is_packed=is_packed)
     per_run = {name: _number(settings, f"{name}_per_run") for name in ("gpus", "cpus")}
     nodes = _number(settings, "nodes") or 1.0
     gpus, cpus = per_run["gpus"], per_run["cpus"]
@@ -65,11 +64,17 @@ def _used(use: RunUse | None) -> float:
     return min(use.cpu_cores_mean, use.cpus_allotted or use.cpu_cores_mean)
 
 
-def _of_slurm(settings: Mapping[str, Any], cpus: float | None, *, is_packed: bool) -> Unit:
+def _cpus_on_a_node(use: RunUse | None) -> float | None:
+    """CPUs that Slurm gave, on average over the nodes that were seen; None where nobody says."""
+    return use.cpus_allotted / len(use.hosts) if use is not None and use.cpus_allotted else None
+
+
+def _of_slurm(settings: Mapping[str, Any], given: float | None, *, is_packed: bool) -> Unit:
+    """`given` is how many CPUs each node gave; without it what was asked for counts."""
     nodes = _number(settings, "nodes") or 1.0
     gpus_per_node, cpus_per_node = _on_a_node(settings)
     if not is_packed:
-        return Unit(gpus=nodes * gpus_per_node, cpus=cpus or nodes * cpus_per_node)
+        return Unit(gpus=nodes * gpus_per_node, cpus=nodes * (given or cpus_per_node))
     at_once = _number(settings, "runs_per_node") or gpus_per_node or cpus_per_node or 1.0
     return Unit(gpus=gpus_per_node / at_once, cpus=cpus_per_node / at_once)
 

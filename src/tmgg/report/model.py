@@ -52,6 +52,8 @@ class ReportRun:
     duration_s: float = 0.0
     attempts: int = 1
     nodes: str = ""
+    node_count: int = 1
+    """How many nodes it had; of a packed run the one that it was on."""
     used: RunUse | None = None
     unit: Unit = field(default_factory=Unit)
     allocation: str = ""

@@ -71,6 +71,32 @@ def test_gpus_that_did_little_are_reported() -> None:
     assert advise(use, {}) == ["its GPU was busy 8 % of the time"]
 
 
+def test_no_option_is_named_where_only_the_drivers_node_was_measured() -> None:
+    gpu = GpuUse(index="0", uuid="GPU-1", busy_mean_percent=8.0)
+    use = used(gpus=[gpu], gpu_busy_mean_percent=8.0)
+    assert advise(use, SETTINGS | {"nodes": 4}) == [
+        "asked for 32 GB of memory on a node, used 3.1 GB at most on the driver's node",
+        "had 8 CPUs on the driver's node, used 2 on average and 2.5 at most",
+        "its GPU on the driver's node was busy 8 % of the time",
+    ]
+
+
+def test_no_option_is_named_where_some_ranks_left_nothing() -> None:
+    settings = SETTINGS | {"nodes": 4, "tasks_per_node": 1}
+    words = advise(used(hosts=["node1", "node2", "node3"], cpu_cores_mean=8.0), settings)
+    assert words == ["asked for 32 GB of memory on a node, used 3.1 GB at most on 3 of its 4 nodes"]
+
+
+def test_a_packed_run_is_on_one_of_the_nodes_of_its_job() -> None:
+    words = advise(used(), SETTINGS | {"nodes": 4}, is_packed=True)
+    assert words == advise(used(), SETTINGS)
+
+
+def test_no_option_is_named_where_an_earlier_start_may_have_used_more() -> None:
+    (words,) = advise(used(cpu_cores_mean=8.0), SETTINGS, starts=2)
+    assert words == ("asked for 32 GB of memory on a node, used 3.1 GB at most at its last start")
+
+
 def test_what_was_well_used_or_short_or_not_reported_gets_no_advice() -> None:
     full = {"memory_peak_bytes": 20 * GB, "cpu_cores_mean": 7.0}
     assert advise(used(**full), SETTINGS) == []
@@ -108,3 +134,10 @@ def test_people_are_told_in_lines_and_foreign_names_cannot_act_on_a_terminal() -
     assert lines[1] == "memory      2.0 GB on average, 3.1 GB of 32 GB at most"
     assert lines[2].startswith("GPU 0       busy 82 % on average, 40 GB of 80 GB at most (H100")
     assert "\x1b" not in "".join(lines)
+    assert lines[-1] == "seen on     node1"
+
+
+def test_the_figures_of_a_run_that_was_started_again_are_those_of_its_last_start() -> None:
+    assert use_lines(used(), starts=3)[-1] == (
+        "seen on     node1 (at the last of its 3 starts only)"
+    )

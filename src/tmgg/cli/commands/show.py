@@ -158,7 +158,8 @@ def _use_lines(details: dict[str, Any]) -> list[str]:
 
     if details["used"] is None:
         return []
-    return [*use_lines(RunUse.from_json(details["used"])), *details["advice"]]
+    use = RunUse.from_json(details["used"])
+    return [*use_lines(use, starts=details["attempt"] or 1), *details["advice"]]
 
 
 def _exit_words(exit_code: str | None) -> str:

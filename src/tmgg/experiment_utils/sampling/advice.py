@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tmgg.experiment_utils.sampling.sizes import render_bytes, render_request
-from tmgg.experiment_utils.sampling.used import RunUse
+from tmgg.experiment_utils.sampling.used import RunUse, nodes_of
 
 LEAST_S = 30.0
 """A shorter run says little about the next."""
@@ -20,29 +20,42 @@ _BUSY_PERCENT = 30.0
 _PREFIX = "slurm_"
 
 
-def advise(use: RunUse, settings: Mapping[str, Any]) -> list[str]:
+def advise(
+    use: RunUse, settings: Mapping[str, Any], *, is_packed: bool = False, starts: int = 1
+) -> list[str]:
     """Sentences, none where all was well used. `settings` are those of the run's attempt.
 
-    Memory and CPUs are spoken of where Slurm said what the job had.
+    `starts` is how often the run was started. Memory and CPUs are spoken of where Slurm said what
+    the job had. No option is named if a node or an earlier start of the run was not measured.
     """
     if use.seconds < LEAST_S:
         return []
-    found = (_of_memory(use, settings), _of_cpus(use, settings), _of_gpus(use))
+    part = _part_seen(use, nodes_of(settings, is_packed=is_packed), settings, starts)
+    found = (_of_memory(use, settings, part), _of_cpus(use, settings, part), _of_gpus(use, part))
     return [words for words in found if words]
 
 
-def _of_memory(use: RunUse, settings: Mapping[str, Any]) -> str:
+def _part_seen(use: RunUse, nodes: int, settings: Mapping[str, Any], starts: int) -> str:
+    """Which part of the run was measured; empty where that is all of it."""
+    seen = len(use.hosts)
+    is_drivers = seen == 1 and settings.get("tasks_per_node") is None
+    where = " on the driver's node" if is_drivers else f" on {seen} of its {nodes} nodes"
+    return (where if nodes > seen else "") + (" at its last start" if starts > 1 else "")
+
+
+def _of_memory(use: RunUse, settings: Mapping[str, Any], part: str) -> str:
     had, used = use.memory_allotted_bytes, use.memory_peak_bytes
     if had is None:
         return ""
     finding = (
-        f"asked for {render_bytes(had)} of memory on a node, used {render_bytes(used)} at most"
+        f"asked for {render_bytes(had)} of memory on a node, "
+        f"used {render_bytes(used)} at most{part}"
     )
     if used > _TOO_LITTLE * had:
         return f"{finding}: a little more, and it is out of memory"
     if used * _TOO_MUCH > had or had - used < _WORTH_BYTES:
         return ""
-    option = _memory_option(use, settings)
+    option = "" if part else _memory_option(use, settings)
     return f"{finding}: {option} would do" if option else finding
 
 
@@ -61,18 +74,18 @@ def _memory_option(use: RunUse, settings: Mapping[str, Any]) -> str:
     return ""
 
 
-def _of_cpus(use: RunUse, settings: Mapping[str, Any]) -> str:
+def _of_cpus(use: RunUse, settings: Mapping[str, Any], part: str) -> str:
     had, used = use.cpus_allotted, use.cpu_cores_mean
     if had is None or had < _WORTH_CPUS or used > _IDLE_SHARE * had:
         return ""
     finding = (
-        f"had {had} CPUs{_on_hosts(use)}, used {used:.2g} on average and "
+        f"had {had} CPUs{part or _on_hosts(use)}, used {used:.2g} on average and "
         f"{use.cpu_cores_peak:.2g} at most"
     )
     asked = settings.get("cpus_per_task")
     enough = max(1, math.ceil(use.cpu_cores_peak))
     # Whole nodes have their CPUs whatever is asked for; ranks share the number.
-    is_asked = asked == had and len(use.hosts) == 1
+    is_asked = asked == had and len(use.hosts) == 1 and not part
     return (
         f"{finding}: {_PREFIX}cpus_per_task={enough} would do"
         if is_asked and enough < had
@@ -80,11 +93,12 @@ def _of_cpus(use: RunUse, settings: Mapping[str, Any]) -> str:
     )
 
 
-def _of_gpus(use: RunUse) -> str:
+def _of_gpus(use: RunUse, part: str) -> str:
     busy = use.gpu_busy_mean_percent
     if busy is None or busy >= _BUSY_PERCENT:
         return ""
-    which = "its GPU was" if len(use.gpus) == 1 else f"its {len(use.gpus)} GPUs were"
+    number = len(use.gpus)
+    which = f"its GPU{part} was" if number == 1 else f"its {number} GPUs{part} were"
     return f"{which} busy {busy:.0f} % of the time"
 
 

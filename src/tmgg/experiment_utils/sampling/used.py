@@ -1,7 +1,8 @@
 """The record of what one process of a run saw itself and its children use: `usage.json`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.files.atomic_file import JsonDict
@@ -99,6 +100,12 @@ class RunUse:
     def from_json(cls, value: JsonDict) -> "RunUse":
         """From what `to_json` made."""
         return cls(**{**value, "gpus": [GpuUse(**gpu) for gpu in value["gpus"]]})
+
+
+def nodes_of(settings: Mapping[str, Any], *, is_packed: bool) -> int:
+    """The nodes that a run has by its options; a packed run is on one of its job's. Pure."""
+    nodes = settings.get("nodes")
+    return nodes if type(nodes) is int and not is_packed else 1
 
 
 def add_up(parts: Sequence[HostUse]) -> RunUse:
