@@ -6,13 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tmgg.report.curves import (
-    MOST_POINTS,
-    find_curve_files,
-    parse_table,
-    read_curves,
-    thin,
-)
+from tmgg.report.curve_files import MOST_BYTES, attempts_of, find_curve_files
+from tmgg.report.curves import MOST_POINTS, join_attempts, parse_table, read_curves, thin
+from tmgg.report.model import Curve
 
 # As Lightning's CSVLogger writes it: what is logged once an epoch has gaps elsewhere.
 LIGHTNING = """epoch,step,train_loss,val_loss
@@ -35,7 +31,7 @@ def test_a_column_is_a_curve_and_what_is_no_number_a_gap() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a,b\n1,2\n3,4\n", "step,loss\n1,0.5\n", "step,name\n1,a\n2,b\n", "\x00\n", "step\n1\n"],
+    ["", "a,b\n1,2\n3,4\n", "step,name\n1,a\n2,b\n", "\x00\n", "step\n1\n"],
 )
 def test_a_table_without_steps_or_numbers_has_none(text: str) -> None:
     assert parse_table(text) == []
@@ -62,7 +58,69 @@ def test_files_are_found_below_the_output_folder(tmp_path: Path) -> None:
 def test_a_folder_of_very_many_files_is_looked_at_in_part(tmp_path: Path) -> None:
     for number in range(1000):
         (tmp_path / f"{number}.csv").touch()
-    assert len(find_curve_files([tmp_path]).tables) < 500
+    files = find_curve_files([tmp_path])
+    assert len(files.tables) < 500
+    assert not files.is_complete
+
+
+def test_a_last_line_without_an_end_is_still_being_written() -> None:
+    (curve,) = parse_table("step,loss\n1000,0.51\n1001,0.49\n1002,0.")
+    assert list(curve.points) == [(1000, 0.51), (1001, 0.49)]
+
+
+def write_table(path: Path, steps: range) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = "".join(f"{step},{step / 8}\n" for step in steps)
+    path.write_text(f"step,loss\n{rows}")
+
+
+def test_one_point_alone_is_no_curve(tmp_path: Path) -> None:
+    write_table(tmp_path / "m.csv", range(1))
+    assert read_curves(find_curve_files([tmp_path])) == []
+
+
+def test_one_point_of_a_later_attempt_goes_on_with_the_curve(tmp_path: Path) -> None:
+    write_table(tmp_path / "version_0" / "m.csv", range(3))
+    write_table(tmp_path / "version_1" / "m.csv", range(3, 4))
+    (curve,) = read_curves(find_curve_files([tmp_path]))
+    assert [step for step, _value in curve.points] == [0, 1, 2, 3]
+
+
+def test_the_attempts_of_a_run_are_one_curve(tmp_path: Path) -> None:
+    for version, steps in ((2, range(300, 350)), (10, range(320, 500)), (1, range(310))):
+        write_table(tmp_path / "logs" / f"version_{version}" / "metrics.csv", steps)
+    (curve,) = read_curves(find_curve_files([tmp_path]))
+    assert (curve.points[0], curve.points[-1]) == ((0, 0), (499, 499 / 8))
+    assert len(curve.points) == MOST_POINTS
+
+
+def test_of_two_copies_the_one_with_more_points_counts_however_long(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.csv", range(0, 1000, 2))
+    write_table(tmp_path / "b.csv", range(1000))
+    (curve,) = read_curves(find_curve_files([tmp_path]))
+    assert curve.points[-1] == (999, 999 / 8)
+
+
+def test_a_later_attempt_replaces_what_earlier_ones_logged_beyond_its_start() -> None:
+    first, second = [(0.0, 9.0), (1.0, 8.0), (2.0, 7.0)], [(1.0, 4.0)]
+    (curve,) = join_attempts([[Curve("loss", first)], [Curve("loss", second)]])
+    assert list(curve.points) == [(0.0, 9.0), (1.0, 4.0)]
+
+
+def test_only_version_folders_of_one_folder_are_attempts() -> None:
+    a, b, other = (Path(f"/x/{name}/m.csv") for name in ("version_2", "version_10", "y"))
+    assert attempts_of([b, a, other]) == [[a, b], [other]]
+
+
+def test_a_large_table_is_read_over_its_whole_length(tmp_path: Path) -> None:
+    write_table(tmp_path / "m.csv", range(400_000))
+    assert (tmp_path / "m.csv").stat().st_size > MOST_BYTES
+    (curve,) = read_curves(find_curve_files([tmp_path]))
+    assert (curve.points[0], curve.points[-1]) == ((0, 0), (399_999, 399_999 / 8))
+    assert all(value == step / 8 for step, value in curve.points), "no line was cut"
+    widest = max(b[0] - a[0] for a, b in zip(curve.points, curve.points[1:], strict=False))
+    assert widest < 400_000 / 32
+    assert curve.is_sampled
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="no tensorboard")

@@ -27,9 +27,11 @@ from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 from tmgg.experiment_utils.sampling.reading import find_use
 from tmgg.experiment_utils.sampling.used import nodes_of
 from tmgg.report.allocations import read_allocation
-from tmgg.report.curves import find_curve_files, has_event_reader, read_curves
+from tmgg.report.curve_files import find_curve_files
+from tmgg.report.curves import has_event_reader, read_curves
 from tmgg.report.held import Allocation, held_by
 from tmgg.report.model import Report, ReportCause, ReportRun
+from tmgg.report.not_drawn import not_read
 from tmgg.report.timeline import read_spans
 
 MOST_WITH_CURVES = 100
@@ -149,15 +151,18 @@ def _with_curves(
     found = list(runs)
     notes: list[str] = []
     has_events = False
+    incomplete = 0
     for place in order[:MOST_WITH_CURVES]:
         files = find_curve_files(_output_folders(paths[place]))
         has_events = has_events or bool(files.events)
+        incomplete += not files.is_complete
         curves = read_curves(files)
         if curves:
             found[place] = replace(runs[place], curves=curves)
     has_curves = any(run.curves for run in found)
     if len(runs) > MOST_WITH_CURVES and has_curves:
         notes.append(f"Learning curves are those of the {MOST_WITH_CURVES} best runs.")
+    notes += not_read(found, incomplete)
     if has_events and not has_event_reader():
         notes.append(
             "There are event files of TensorBoard; they are shown where tensorboard is installed."

@@ -9,33 +9,18 @@ import csv
 import importlib.util
 import io
 import math
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tmgg.errors import ForeignFileError
-from tmgg.experiment_utils.files.trust import open_trusted
+from tmgg.report.curve_files import CurveFiles, attempts_of, read_table
 from tmgg.report.model import Curve
 
 STEPS = ("step", "global_step", "iteration", "iter", "epoch", "trainer/global_step")
 """Names of columns by which curves go on, the better ones first."""
 MOST_POINTS = 120
 MOST_CURVES = 40
-_MOST_BYTES = 4 << 20
-_MOST_ENTRIES = 400
-_DEEPEST = 5
-_EVENTS = "events.out.tfevents."
-_NEVER = {"checkpoints", ".git", ".hydra", "__pycache__", "wandb"}
-
-
-@dataclass(frozen=True, slots=True)
-class CurveFiles:
-    """The files of one run that may hold curves."""
-
-    tables: Sequence[Path]
-    events: Sequence[Path]
-    """Folders with event files of TensorBoard."""
 
 
 def has_event_reader() -> bool:
@@ -43,33 +28,25 @@ def has_event_reader() -> bool:
     return importlib.util.find_spec("tensorboard") is not None
 
 
-def find_curve_files(folders: Sequence[Path]) -> CurveFiles:
-    """Looks at a bounded part of what is below the folders; what cannot be seen is not there."""
-    tables: list[Path] = []
-    events: list[Path] = []
-    for folder in folders:
-        for path in _files_below(folder):
-            if path.name.startswith(_EVENTS):
-                events.append(path.parent)
-            elif path.suffix == ".csv":
-                tables.append(path)
-    return CurveFiles(sorted(tables), sorted(set(events)))
-
-
 def read_curves(files: CurveFiles) -> list[Curve]:
-    """At most so many; of two of one name the one with more points counts."""
+    """At most so many, thinned; of two copies of one name the one with more points counts."""
     found: dict[str, Curve] = {}
     for curve in _read_all(files):
         known = found.get(curve.name)
         if known is None or len(known.points) < len(curve.points):
             found[curve.name] = curve
-    return list(found.values())[:MOST_CURVES]
+    return [
+        replace(curve, points=thin(curve.points)) for curve in list(found.values())[:MOST_CURVES]
+    ]
 
 
 def parse_table(text: str) -> list[Curve]:
-    """The curves in a CSV; none where it has no column of steps. Pure."""
+    """The curves in a CSV, with all points; none where it has no column of steps. Pure.
+
+    A last line without an end is still being written, and its numbers may be cut: it is left out.
+    """
     try:
-        rows = list(csv.reader(io.StringIO(text)))
+        rows = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
     except csv.Error:
         return []
     header = rows[0] if rows else []
@@ -77,12 +54,27 @@ def parse_table(text: str) -> list[Curve]:
     if step is None:
         return []
     return [
-        Curve(name, thin(points))
+        Curve(name, points)
         for column, name in enumerate(header)
         if name and name not in STEPS
         for points in [_points(rows[1:], step, column)]
-        if _has_a_line(points)
+        if _count(points) > 0
     ]
+
+
+def join_attempts(attempts: Iterable[Sequence[Curve]]) -> list[Curve]:
+    """The curves of a run that was started several times, each in one piece. Pure.
+
+    A later attempt goes on from what was saved, so it replaces what earlier ones logged beyond.
+    """
+    found: dict[str, Curve] = {}
+    for curve in (curve for curves in attempts for curve in curves):
+        known = found.get(curve.name)
+        begin = curve.points[0][0]
+        kept = [] if known is None else [point for point in known.points if point[0] < begin]
+        is_sampled = curve.is_sampled or (known is not None and known.is_sampled)
+        found[curve.name] = Curve(curve.name, [*kept, *curve.points], is_sampled)
+    return list(found.values())
 
 
 def thin(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -111,21 +103,28 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _has_a_line(points: Sequence[tuple[float, float]]) -> bool:
-    return sum(math.isfinite(value) for _step, value in points) > 1
+def _count(points: Sequence[tuple[float, float]]) -> int:
+    return sum(math.isfinite(value) for _step, value in points)
 
 
 def _read_all(files: CurveFiles) -> Iterator[Curve]:
-    for path in files.tables:
-        try:
-            with open_trusted(path) as stream:
-                text = stream.read(_MOST_BYTES).decode(errors="replace")
-        except (ForeignFileError, OSError):
-            continue
-        yield from parse_table(text)
-    if files.events and has_event_reader():
-        for folder in files.events:
-            yield from _read_events(folder)
+    yield from _joined(files.tables, _read_table)
+    if has_event_reader():
+        yield from _joined(files.events, lambda folder: list(_read_events(folder)))
+
+
+def _joined(paths: Sequence[Path], read: Callable[[Path], list[Curve]]) -> Iterator[Curve]:
+    for attempts in attempts_of(paths):
+        joined = join_attempts(map(read, attempts))
+        yield from (curve for curve in joined if _count(curve.points) > 1)
+
+
+def _read_table(path: Path) -> list[Curve]:
+    try:
+        text, is_part = read_table(path)
+    except (ForeignFileError, OSError):
+        return []
+    return [replace(curve, is_sampled=is_part) for curve in parse_table(text)]
 
 
 def _read_events(folder: Path) -> Iterator[Curve]:
@@ -141,30 +140,7 @@ def _read_events(folder: Path) -> Iterator[Curve]:
         events.Reload()
         for name in events.Tags()[SCALARS]:
             points = [(float(event.step), float(event.value)) for event in events.Scalars(name)]
-            if _has_a_line(points):
-                yield Curve(str(name), thin(points))
+            if _count(points) > 0:
+                yield Curve(str(name), points)
     except Exception:  # of any kind, for a damaged file
         return
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    left = _MOST_ENTRIES
-    frontier = [(folder, 0)]
-    while frontier and left > 0:
-        place, depth = frontier.pop()
-        try:
-            with os.scandir(place) as entries:
-                for entry in entries:
-                    left -= 1
-                    if left <= 0:
-                        break
-                    if entry.is_file(follow_symlinks=False):
-                        yield Path(entry.path)
-                    elif (
-                        entry.is_dir(follow_symlinks=False)
-                        and depth < _DEEPEST
-                        and entry.name not in _NEVER
-                    ):
-                        frontier.append((Path(entry.path), depth + 1))
-        except OSError:
-            continue

@@ -31,11 +31,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What a run logged under one name, thinned."""
+    """What a run logged under one name."""
 
     name: str
     points: Sequence[tuple[float, float]]
     """Step and value, in order of steps; NaN where none that is finite was logged."""
+    is_sampled: bool = False
+    """Whether the file was so large that parts of it were read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

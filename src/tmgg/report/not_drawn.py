@@ -1,14 +1,33 @@
 """What the figures leave out, in words. Pure."""
 
+from collections.abc import Sequence
+
 from tmgg.console.overrides import short_names, varying
+from tmgg.report.curve_files import MOST_BYTES, MOST_ENTRIES
 from tmgg.report.figures import by_parameter, learning, parallel
-from tmgg.report.model import Report
+from tmgg.report.model import Report, ReportRun
 from tmgg.report.statistics import finite, is_seed
 
 
 def not_drawn(report: Report) -> list[str]:
     """A sentence for each kind of thing that a reader may look for in vain."""
     return [*_without_objective(report), *_hyperparameters(report), *_curves(report)]
+
+
+def not_read(runs: Sequence[ReportRun], incomplete: int) -> list[str]:
+    """What was not read of the files of learning curves; `incomplete` runs have too many files."""
+    found = []
+    if large := sum(any(curve.is_sampled for curve in run.curves) for run in runs):
+        found.append(
+            f"{large} of {len(runs)} runs logged into files of more than {MOST_BYTES >> 20} MiB: "
+            "their learning curves show lines from the whole length of these files, not all lines."
+        )
+    if incomplete:
+        found.append(
+            f"{incomplete} of {len(runs)} runs have very many files: learning curves were looked "
+            f"for in {MOST_ENTRIES} files and folders."
+        )
+    return found
 
 
 def _without_objective(report: Report) -> list[str]:
