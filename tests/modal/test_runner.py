@@ -12,6 +12,7 @@ import pytest
 from grpclib import Status
 
 from tmgg.errors import (
+    BackendError,
     BackendUnavailableError,
     SubmissionError,
     SubmissionUnknownError,
@@ -220,6 +221,161 @@ def test_a_silent_modal_says_nothing_about_a_run(
     modal_server.release()
 
     assert runner.get_result(spawned).status == "completed"
+
+
+@pytest.mark.parametrize(
+    "status",
+    [Status.PERMISSION_DENIED, Status.FAILED_PRECONDITION, Status.UNIMPLEMENTED, Status.DATA_LOSS],
+    ids=lambda status: status.name,
+)
+def test_a_refused_question_says_nothing_about_a_run(
+    make: Callable[..., ModalRunner],
+    modal_server: "StandIn",
+    status: Status,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    runner = make(lost_grace_s=0.001)
+    modal_server.scheduler.hold = True
+    spawned = runner.spawn_experiment(config("train", size_bytes=1))
+    modal_server.refused["FunctionGetOutputs"] = status
+    for _look in range(2):
+        (state,) = runner.poll([spawned.run_id])
+        assert (state.status, state.final, state.answered) == ("pending", False, False)
+    assert "refused by the stand-in" in caplog.text
+
+    modal_server.refused.clear()
+    modal_server.release()
+
+    assert runner.get_result(spawned).status == "completed"
+
+
+def test_a_refused_question_about_an_unanswered_submission_ends_nothing(
+    make: Callable[..., ModalRunner], modal_server: "StandIn", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = make(submit_timeout_s=3.0)
+    runner.deploy()
+    modal_server.scheduler.hold = True
+    modal_server.unanswered.add("FunctionMap")
+    with pytest.raises(SubmissionUnknownError):
+        runner.spawn_experiment(config("train", size_bytes=1), run_id="asked")
+    modal_server.unanswered.clear()
+    modal_server.refused["DictGet"] = Status.PERMISSION_DENIED
+
+    assert not runner.poll(["asked"])[0].final
+    modal_server.refused.clear()
+    modal_server.release()
+
+    assert runner.get_result("asked").status == "completed"
+
+
+def test_a_run_of_another_workspace_is_left_as_it_is(
+    make: Callable[..., ModalRunner],
+    modal_server: "StandIn",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    modal_server.scheduler.hold = True
+    spawned = make(lost_grace_s=0.001).spawn_experiment(config("train", size_bytes=1))
+    # Another account is active: it has neither the call nor the claims.
+    monkeypatch.setattr(modal_server.world, "workspace", "another")
+    call = modal_server.world.calls.pop(str(spawned.job_id))
+    other = make(lost_grace_s=0.001)
+    for _look in range(2):
+        (state,) = other.poll([spawned.run_id])
+        assert (state.status, state.final, state.is_elsewhere) == ("pending", False, True)
+    assert "modal profile activate" in state.note
+    with pytest.raises(BackendError, match=r"nothing was done.*modal profile activate"):
+        other.cancel(spawned.run_id)
+    assert not (tmp_path / "runs" / spawned.run_id / "1" / "cancel.json").exists()
+
+    modal_server.world.calls[call.call_id] = call
+    monkeypatch.setattr(modal_server.world, "workspace", "")
+    modal_server.release()
+
+    assert make().get_result(spawned).status == "completed"
+
+
+def test_an_unanswered_submission_is_not_looked_up_in_another_workspace(
+    make: Callable[..., ModalRunner], modal_server: "StandIn", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = make(submit_timeout_s=3.0)
+    runner.deploy()
+    modal_server.scheduler.hold = True
+    modal_server.unanswered.add("FunctionMap")
+    with pytest.raises(SubmissionUnknownError):
+        runner.spawn_experiment(config("train", size_bytes=1), run_id="late")
+    modal_server.unanswered.clear()
+    monkeypatch.setattr(runner_module, "SHOWS_ITSELF_WITHIN_S", 0.0)
+    monkeypatch.setattr(modal_server.world, "workspace", "another")
+    (state,) = make().poll(["late"])
+    assert (state.status, state.final, state.is_elsewhere) == ("pending", False, True)
+    with pytest.raises(BackendError, match="modal profile activate"):
+        make().cancel("late")
+
+
+def test_a_call_that_its_own_workspace_does_not_know_is_lost(
+    make: Callable[..., ModalRunner], modal_server: "StandIn"
+) -> None:
+    runner = make(lost_grace_s=0.001)
+    modal_server.scheduler.hold = True
+    spawned = runner.spawn_experiment(config("train", size_bytes=1))
+    modal_server.world.calls.pop(str(spawned.job_id))
+
+    assert kind_of(runner.get_result(spawned)) == "lost"
+
+
+def test_a_container_that_cannot_claim_its_run_fails_it_with_the_reason(
+    make: Callable[..., ModalRunner], modal_server: "StandIn"
+) -> None:
+    runner = make()
+    modal_server.scheduler.hold = True
+    spawned = runner.spawn_experiment(config("train", size_bytes=1))
+    modal_server.refused["DictUpdate"] = Status.PERMISSION_DENIED
+    modal_server.release()
+
+    result = runner.get_result(spawned)
+
+    assert kind_of(result) == "node_fail"
+    assert "in the container: PermissionDeniedError" in str(result.error_message)
+
+
+def test_an_error_that_nobody_knows_is_an_end_only_if_it_stays(
+    make: Callable[..., ModalRunner], modal_server: "StandIn", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = make(lost_grace_s=600.0)
+    modal_server.scheduler.hold = True
+    spawned = runner.spawn_experiment(config("train", size_bytes=1))
+    with monkeypatch.context() as patch:
+        patch.setattr("modal.FunctionCall.get", _Failing())
+        assert not runner.poll([spawned.run_id])[0].final
+    modal_server.release()
+
+    assert runner.get_result(spawned).status == "completed"
+
+
+class _Failing:
+    async def aio(self, timeout: float) -> None:
+        raise RuntimeError("Event loop is closed")
+
+
+def test_a_submission_that_ends_in_an_unforeseen_way_may_have_been_taken(
+    make: Callable[..., ModalRunner], modal_server: "StandIn", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = make()
+    runner.deploy()
+    lost_stream = AttributeError("'NoneType' object has no attribute '_write_appdata'")
+    asked = "modal._functions._Invocation.create"
+
+    async def take_and_fail(*_arguments: Any, **_named: Any) -> None:
+        raise lost_stream
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asked, take_and_fail)
+        with pytest.raises(SubmissionUnknownError, match="Do not submit it again"):
+            runner.spawn_experiment(config("train", size_bytes=1), run_id="unforeseen")
+
+    (state,) = runner.poll(["unforeseen"])
+    assert (state.status, state.final) == ("pending", False)
 
 
 @pytest.mark.parametrize(

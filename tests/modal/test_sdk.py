@@ -18,6 +18,7 @@ USED = {
     "Dict.contains": set(),
     "Dict.from_name": {"create_if_missing", "environment_name"},
     "Dict.get": set(),
+    "Dict.hydrate": set(),
     "Dict.put": {"skip_if_exists"},
     "Function.from_name": {"environment_name"},
     "Function.hydrate": set(),
@@ -40,9 +41,11 @@ USED = {
     "current_function_call_id": set(),
 }  # fmt: skip
 ERRORS = {
-    "AuthError", "ClientClosed", "ConnectionError", "Error", "FunctionTimeoutError",
-    "InternalError", "InternalFailure", "NotFoundError", "OutputExpiredError", "RemoteError",
-    "ResourceExhaustedError", "ServiceError",
+    "AuthError", "ClientClosed", "ConnectionError", "DataLossError", "DeserializationError",
+    "Error", "ExecutionError", "FunctionTimeoutError", "InternalError", "InternalFailure",
+    "NotFoundError",
+    "OutputExpiredError", "PermissionDeniedError", "RemoteError", "ResourceExhaustedError",
+    "ServiceError",
 }  # fmt: skip
 
 

@@ -75,7 +75,8 @@ class ObjectCalls:
         return api_pb2.VolumeCommitResponse(skip_reload=True)
 
     async def DictGetOrCreate(self, request: Any, _task: str | None) -> Any:
-        dict_id = f"di-{hashlib.sha256(request.deployment_name.encode()).hexdigest()[:12]}"
+        name = f"{self.world.workspace}{request.deployment_name}"
+        dict_id = f"di-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
         self.world.dicts.setdefault(dict_id, {})
         metadata = api_pb2.DictMetadata(name=request.deployment_name)
         return api_pb2.DictGetOrCreateResponse(dict_id=dict_id, metadata=metadata)

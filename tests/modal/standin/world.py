@@ -99,6 +99,8 @@ class World:
         self.secrets: dict[str, dict[str, str]] = {}
         self.named_secrets: dict[str, str] = {}
         self.volumes: dict[str, Path] = {}
+        self.workspace = ""
+        """Each has named objects of its own."""
         self.dicts: dict[str, dict[bytes, bytes]] = {}
         self.blobs: dict[str, bytes] = {}
         self.calls: dict[str, Call] = {}

@@ -5,8 +5,9 @@ Every question is bounded: the SDK by itself retries an unreachable server for n
 
 import asyncio
 import builtins
+import contextlib
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -16,7 +17,15 @@ from tmgg.experiment_utils.cloud.modal.app import AppPlan, build_app, plan_app
 from tmgg.experiment_utils.cloud.modal.bounded import within
 from tmgg.experiment_utils.cloud.modal.claims import Claims
 from tmgg.experiment_utils.cloud.modal.config import LONGEST_TIMEOUT_S, MARGIN_S, ModalConfig
-from tmgg.experiment_utils.cloud.modal.outcomes import answer_of, is_not_found, refusal, sdk_errors
+from tmgg.experiment_utils.cloud.modal.outcomes import (
+    answer_of,
+    is_lost_stream,
+    is_not_found,
+    refusal,
+    sdk_errors,
+    unanswered,
+    why_silent,
+)
 from tmgg.experiment_utils.cloud.modal.parcel import Parcel
 from tmgg.experiment_utils.extras import require
 
@@ -44,6 +53,8 @@ class ModalCalls:
         self._functions: dict[tuple[str, str], Any] = {}
         self._plans: dict[str, AppPlan] = {}
         self._started: set[str] = set()
+        self.known_place: str | None = None
+        """See `place`; None before Modal was first asked."""
 
     def deploy(self, config: ModalConfig) -> AppPlan:
         """Make sure that the app for these options is there; takes minutes when its image is new.
@@ -55,10 +66,8 @@ class ModalCalls:
         plan = self._plan(config)
         key = (plan.app_name, plan.function_name)
         if key not in self._functions:
-            try:
+            with _refused(f"the app {plan.app_name} could not be deployed"):
                 self._functions[key] = within(DEPLOY_WITHIN_S, self._deployed(plan))
-            except sdk_errors() as error:
-                raise refusal(f"the app {plan.app_name} could not be deployed", error) from error
         return plan
 
     def _plan(self, config: ModalConfig) -> AppPlan:
@@ -75,18 +84,17 @@ class ModalCalls:
         plan = self.deploy(config)
         function = self._functions[plan.app_name, plan.function_name]
         bound = function.with_options(**_options(config, timeout_s, self._environment))
-        try:
+        with _refused("Modal did not take the options of the run"):
             within(config.submit_timeout_s, bound.hydrate.aio())
-        except sdk_errors() as error:
-            raise refusal("Modal did not take the options of the run", error) from error
+        plain = parcel.to_plain()
         try:
-            call = within(config.submit_timeout_s, bound.spawn.aio(parcel.to_plain()))
-        except sdk_errors() as error:
+            call = within(config.submit_timeout_s, bound.spawn.aio(plain))
+        except Exception as error:  # whatever it is, Modal may have the run
             refused = refusal("Modal did not take the run", error)
             if not isinstance(refused, QueryError):
                 raise refused from error
             raise SubmissionUnknownError(
-                f"Modal did not answer when the run was submitted ({error or type(error)}). TMGG "
+                f"Modal did not answer when the run was submitted ({why_silent(error)}). TMGG "
                 "does not know yet whether Modal took the run. Do not submit it again before "
                 f"`tmgg-jobs show {parcel.task['run_id']}` says so."
             ) from error
@@ -104,11 +112,21 @@ class ModalCalls:
             for call_id in call_ids:
                 try:
                     await _sdk().FunctionCall.from_id(call_id).cancel.aio()
-                except sdk_errors() as error:
+                except Exception as error:
                     if not is_not_found(error):
                         raise
 
         self._ask(cancel(), "whether the run was cancelled")
+
+    def place(self) -> str:
+        """Which workspace and environment this process uses; raises QueryError.
+
+        Runs that were submitted to another place are not seen here.
+        """
+        if self.known_place is None:
+            place = Claims(self._environment).place()
+            self.known_place = self._ask(place, "which workspace this is")
+        return self.known_place
 
     def owner(self, token: str) -> str | None:
         """The call that began a submission; raises QueryError when Modal does not answer."""
@@ -121,8 +139,10 @@ class ModalCalls:
     def _ask(self, question: Coroutine[Any, Any, _Answer], what: str) -> _Answer:
         try:
             return within(ASK_WITHIN_S, question)
-        except sdk_errors() as error:
-            raise refusal(f"Modal does not tell {what}", error) from error
+        except Exception as error:
+            if not _is_of_the_sdk(error):
+                raise
+            raise unanswered(f"Modal does not tell {what}", error) from error
 
     async def _deployed(self, plan: AppPlan) -> Any:
         function = _sdk().Function.from_name(
@@ -130,7 +150,7 @@ class ModalCalls:
         )
         try:
             return await function.hydrate.aio()
-        except sdk_errors() as error:
+        except Exception as error:
             if not is_not_found(error):
                 raise
         log.info("deploying the Modal app %s; minutes when its image is new", plan.app_name)
@@ -142,14 +162,29 @@ class ModalCalls:
         tasks = {
             call_id: asyncio.create_task(self._view_one(call_id, room)) for call_id in call_ids
         }
-        _done, late = await asyncio.wait(tasks.values(), timeout=ASK_WITHIN_S)
+        place = asyncio.create_task(self._learn_place())
+        _done, late = await asyncio.wait([*tasks.values(), place], timeout=ASK_WITHIN_S)
         for task in late:
             task.cancel()
-        if late:
-            log.warning("Modal did not answer within %s seconds", ASK_WITHIN_S)
-        return {call_id: None if task in late else task.result() for call_id, task in tasks.items()}
+        no_answer = _Silence(f"no answer within {ASK_WITHIN_S:g} seconds")
+        answers = {
+            call_id: no_answer if task in late else task.result() for call_id, task in tasks.items()
+        }
+        _warn_of_silence(answers)
+        return {
+            call_id: None if isinstance(answer, _Silence) else answer
+            for call_id, answer in answers.items()
+        }
 
-    async def _view_one(self, call_id: str, room: asyncio.Semaphore) -> JobView | None:
+    async def _learn_place(self) -> None:
+        if self.known_place is not None:
+            return
+        try:
+            self.known_place = await Claims(self._environment).place()
+        except Exception as error:  # then it is not known which runs are of another place
+            log.info("Modal does not say which workspace this is: %s", why_silent(error))
+
+    async def _view_one(self, call_id: str, room: asyncio.Semaphore) -> "JobView | _Silence":
         async with room:
             call = _sdk().FunctionCall.from_id(call_id)
             try:
@@ -159,19 +194,50 @@ class ModalCalls:
             except builtins.TimeoutError:
                 return await self._view_unfinished(call_id)
             except Exception as error:  # where a container cannot start, whatever stopped it
-                return answer_of(error)
+                return answer_of(error) or _Silence(why_silent(error))
 
-    async def _view_unfinished(self, call_id: str) -> JobView | None:
+    async def _view_unfinished(self, call_id: str) -> "JobView | _Silence":
         if call_id not in self._started:
             try:
                 started = await Claims(self._environment).has_started(call_id)
-            except sdk_errors() as error:
-                log.warning("Modal does not say whether %s has begun: %s", call_id, error)
-                return None
+            except Exception as error:  # of this question only
+                return _Silence(f"whether it has begun: {why_silent(error)}")
             if not started:
                 return JobView(phase="pending", state="PENDING", reason="in Modal's queue")
             self._started.add(call_id)
         return JobView(phase="running", state="RUNNING")
+
+
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """Modal did not answer; why."""
+
+    why: str
+
+
+def _warn_of_silence(answers: Mapping[str, JobView | _Silence]) -> None:
+    silent = {call_id: each for call_id, each in answers.items() if isinstance(each, _Silence)}
+    if silent:
+        call_id, example = next(iter(silent.items()))
+        log.warning(
+            "Modal does not say how %s of %s calls stand, for example %s: %s",
+            *(len(silent), len(answers), call_id, example.why),
+        )
+
+
+@contextlib.contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """Raise the SDK's errors as ours."""
+    try:
+        yield
+    except Exception as error:
+        if not _is_of_the_sdk(error):
+            raise
+        raise refusal(what, error) from error
+
+
+def _is_of_the_sdk(error: Exception) -> bool:
+    return isinstance(error, sdk_errors()) or is_lost_stream(error)
 
 
 def _sdk() -> Any:

@@ -23,6 +23,11 @@ class Claims:
             DICT_NAME, environment_name=environment, create_if_missing=True
         )
 
+    async def place(self) -> str:
+        """Id of the claims, which each Modal environment of each workspace has for itself."""
+        await self._dict.hydrate.aio()
+        return str(self._dict.object_id)
+
     async def claim(self, token: str, owner: str) -> str:
         """Begin the submission as `owner`, unless another has; who owns it."""
         if await self._dict.put.aio(token, owner, skip_if_exists=True):

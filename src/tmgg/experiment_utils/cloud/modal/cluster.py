@@ -23,7 +23,7 @@ from tmgg.experiment_utils.cloud.modal.container import (
     report_end,
     run_claimed,
 )
-from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel
+from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel, as_container_errors
 
 # One for each submission, the same in all its containers: below the kernel's own ports.
 FIRST_PORT, PORTS = 20_000, 10_000
@@ -52,7 +52,15 @@ class Head:
 
 
 def run_parcel_on_cluster(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The deployed function of a cluster; Modal returns what the first container returns."""
+    """The deployed function of a cluster; Modal returns what the first container returns.
+
+    Raises ContainerError.
+    """
+    with as_container_errors():
+        return _run_on_cluster(plain)
+
+
+def _run_on_cluster(plain: Mapping[str, Any]) -> dict[str, Any]:
     import modal  # see container
 
     parcel = Parcel.from_plain(plain)

@@ -22,7 +22,7 @@ from typing import IO, Any
 from tmgg.experiment_utils.cloud.modal import parcel as formats
 from tmgg.experiment_utils.cloud.modal.bounded import within
 from tmgg.experiment_utils.cloud.modal.claims import Claims
-from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel
+from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel, as_container_errors
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
 from tmgg.experiment_utils.files.looking import is_there
 from tmgg.experiment_utils.files.trust import read_json
@@ -39,13 +39,17 @@ _SUPERVISOR = "tmgg.experiment_utils.cloud.modal.supervisor"
 
 
 def run_parcel(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The deployed function: a `Parcel` in, an `Envelope` out, both as plain data."""
-    parcel = Parcel.from_plain(plain)
-    call_id = current_call_id()
-    owner = within(CLAIM_WITHIN_S, claim(parcel.token, call_id))
-    if owner != call_id:
-        return Envelope(owner=owner).to_plain()
-    return run_claimed(parcel, call_id).to_plain()
+    """The deployed function: a `Parcel` in, an `Envelope` out, both as plain data.
+
+    Raises ContainerError.
+    """
+    with as_container_errors():
+        parcel = Parcel.from_plain(plain)
+        call_id = current_call_id()
+        owner = within(CLAIM_WITHIN_S, claim(parcel.token, call_id))
+        if owner != call_id:
+            return Envelope(owner=owner).to_plain()
+        return run_claimed(parcel, call_id).to_plain()
 
 
 def current_call_id() -> str:

@@ -1,9 +1,14 @@
 """What the SDK's exceptions mean, of a question and of a call. Pure but for importing the SDK.
 
+A question about a call raises two kinds of errors: what the call left, and what became of the
+question. Both may be exceptions of the SDK. So only those that the SDK raises for nothing but a
+call's end are an answer; every other one of the SDK says that there is none.
+
 Some of them are traps. `modal.exception.TimeoutError` is not Python's, which says "not ready yet".
 And `RemoteError` covers a cancelled call, a container that died and one that could not start; that
 a call was cancelled with TMGG is known from our own record only (see runner). A connection that
-breaks once too often comes through as the error of the library below.
+breaks once too often comes through as the error of a library below. `ExecutionError` is also
+raised when a result that is there could not be downloaded.
 """
 
 from typing import Any
@@ -15,11 +20,29 @@ from tmgg.errors import (
     SubmissionError,
 )
 from tmgg.experiment_utils.cloud.judging.verdict import JobView
+from tmgg.experiment_utils.cloud.modal.parcel import ContainerError
+
+# The SDK's beginning of its words when it has what a call left, and cannot read it.
+_NOT_READ = "Could not deserialize"
+_LOST_STREAM = "_write_appdata"
 
 
 def sdk_errors() -> tuple[type[Exception], ...]:
     """What a question to Modal may raise; Python's TimeoutError is of our own limit."""
-    return (_exceptions().Error, TimeoutError, OSError, _connection_lost())
+    import aiohttp  # the SDK brings them
+    import grpclib.exceptions
+    import h2.exceptions
+
+    return (
+        _exceptions().Error, TimeoutError, OSError, aiohttp.ClientError, h2.exceptions.H2Error,
+        grpclib.exceptions.GRPCError, grpclib.exceptions.ProtocolError,
+        grpclib.exceptions.StreamTerminatedError,
+    )  # fmt: skip
+
+
+def is_lost_stream(error: Exception) -> bool:
+    """Whether it is the form that a connection's end has in grpclib up to 0.4.7."""
+    return isinstance(error, AttributeError) and _LOST_STREAM in str(error)
 
 
 def is_not_found(error: Exception) -> bool:
@@ -27,21 +50,45 @@ def is_not_found(error: Exception) -> bool:
 
 
 def refusal(what: str, error: Exception) -> BackendError:
-    """The error of a question as ours: no account, no answer (QueryError), or a refusal."""
-    known = _exceptions()
-    words = str(error) or type(error).__name__
-    if isinstance(error, known.AuthError):
+    """The error of a submission as ours: no account, no answer (QueryError), or a refusal.
+
+    An error that is not the SDK's is no answer.
+    """
+    if isinstance(error, _exceptions().AuthError) or _is_silence(error):
+        return unanswered(what, error)
+    return SubmissionError(f"{what}: Modal refused: {_words(error)}")
+
+
+def unanswered(what: str, error: Exception) -> BackendUnavailableError | QueryError:
+    """The error of a question about a run as ours. It says nothing about the run."""
+    words = _words(error)
+    if isinstance(error, _exceptions().AuthError):
         return BackendUnavailableError(
             f"{what}: Modal does not know the account: {words}. Run `modal setup`, or set "
             "MODAL_TOKEN_ID and MODAL_TOKEN_SECRET."
         )
     if _is_silence(error):
         return QueryError(f"{what}: Modal does not answer ({words}). Try again later.")
-    return SubmissionError(f"{what}: Modal refused: {words}")
+    return QueryError(f"{what}: Modal refused the question: {words}. {_ADVICE}")
+
+
+_ADVICE = "See that the Modal profile and its token are those that submitted the run."
+
+
+def why_silent(error: Exception) -> str:
+    """Why a question about a call has no answer, in words."""
+    words = f"{type(error).__name__}: {error}".rstrip(": ")
+    known = _exceptions()
+    is_denied = isinstance(error, known.AuthError | known.PermissionDeniedError)
+    return f"{words}. {_ADVICE}" if is_denied else words
 
 
 def answer_of(error: Exception) -> JobView | None:
-    """What a call's own exception says of it; None when it only says that Modal did not answer."""
+    """What an exception says of the call that was asked about; None when it is no answer.
+
+    One that is not known may be that of a container that could not start, or of the question. It is
+    the call's end only when it stays (`settled`).
+    """
     known = _exceptions()
     words = str(error)
     if isinstance(error, known.NotFoundError):
@@ -51,27 +98,39 @@ def answer_of(error: Exception) -> JobView | None:
     if isinstance(error, known.OutputExpiredError):
         reason = "Modal keeps results for a week"
         return JobView(phase="ended", state="EXPIRED", kind="lost", reason=reason)
-    if isinstance(error, known.RemoteError | known.InternalFailure):
+    if isinstance(error, known.RemoteError | known.InternalFailure | ContainerError):
         return JobView(phase="ended", state="FAILURE", kind="node_fail", reason=words)
-    if isinstance(error, known.AuthError) or _is_silence(error):
+    shown = f"{type(error).__name__}: {words}"
+    if _is_unreadable(error):
+        return _init_failure(f"what the call left cannot be read here: {shown}")
+    if isinstance(error, sdk_errors()) or is_lost_stream(error):
         return None
-    reason = f"the container could not start: {type(error).__name__}: {words}"
-    return JobView(phase="ended", state="INIT_FAILURE", kind="environment", reason=reason)
+    return _init_failure(f"the container could not start: {shown}")
+
+
+def _init_failure(reason: str) -> JobView:
+    return JobView(
+        phase="ended", state="INIT_FAILURE", kind="environment", reason=reason, settled=False
+    )
+
+
+def _is_unreadable(error: Exception) -> bool:
+    known = _exceptions()
+    not_read = isinstance(error, known.ExecutionError) and str(error).startswith(_NOT_READ)
+    return not_read or isinstance(error, known.DeserializationError)
 
 
 def _is_silence(error: Exception) -> bool:
     known = _exceptions()
-    return isinstance(
+    return not isinstance(error, known.Error) or isinstance(
         error,
-        TimeoutError | OSError | known.ConnectionError | known.ServiceError | known.InternalError
-        | known.ResourceExhaustedError | known.ClientClosed | _connection_lost(),
+        known.ConnectionError | known.ServiceError | known.InternalError | known.DataLossError
+        | known.ResourceExhaustedError | known.ClientClosed,
     )  # fmt: skip
 
 
-def _connection_lost() -> Any:
-    import grpclib.exceptions  # the SDK brings it
-
-    return grpclib.exceptions.StreamTerminatedError
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _exceptions() -> Any:

@@ -1,12 +1,14 @@
 """What travels to a container and what comes back: plain data, so versions may differ a little.
 
-An experiment's own exceptions never travel as such: the SDK could not tell a `TimeoutError` that an
-experiment raised from its own "not ready yet". They are in the result, inside the envelope.
+No exception travels as such: the SDK could not tell a `TimeoutError` that was raised there from its
+own "not ready yet". An experiment's are in the result, inside the envelope; of those of the
+container's own steps there are words in a `ContainerError`.
 """
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,20 @@ from tmgg.experiment_utils.files.looking import files_below
 
 VERSION = 1
 LOG_BYTES = 4 << 20
+
+
+class ContainerError(Exception):
+    """What kept a container from running a parcel, or from sending its envelope."""
+
+
+@contextmanager
+def as_container_errors() -> Iterator[None]:
+    """Raise whatever is raised within as a ContainerError."""
+    try:
+        yield
+    except Exception as error:  # whatever it is, it must not look like one of a question
+        words = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise ContainerError(f"in the container: {words}") from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

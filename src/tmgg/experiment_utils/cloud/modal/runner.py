@@ -22,7 +22,7 @@ from tmgg.errors import (
     SubmissionError,
     SubmissionUnknownError,
 )
-from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits
+from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits, Whereabouts
 from tmgg.experiment_utils.cloud.judging.verdict import JobView
 from tmgg.experiment_utils.cloud.modal.calls import CallView, ModalCalls
 from tmgg.experiment_utils.cloud.modal.config import ModalConfig
@@ -54,6 +54,11 @@ log = logging.getLogger(__name__)
 
 # A call whose spawn was not answered may wait in Modal's queue for a GPU before it shows itself.
 SHOWS_ITSELF_WITHIN_S = 900.0
+_ELSEWHERE = (
+    "it was submitted to another workspace or environment of Modal than the one that is in use "
+    "here. Use that one's profile (`modal profile activate NAME`, or MODAL_TOKEN_ID and "
+    "MODAL_TOKEN_SECRET)"
+)
 
 
 class ModalBackend(Backend):
@@ -91,7 +96,8 @@ class ModalBackend(Backend):
     ) -> None:
         if changes is not None:  # of a retry: the options on record must be Modal's
             ModalConfig.from_mapping(record_of(draft).settings)
-        write_json(draft.intent, new_intent(final).to_json())
+        intent = replace(new_intent(final), cluster=self.calls.place())
+        write_json(draft.intent, intent.to_json())
 
     def start(self, submission: SubmissionPaths, record: RunRecord) -> str:
         config = ModalConfig.from_mapping(record.settings)
@@ -120,6 +126,7 @@ class ModalBackend(Backend):
         closes = not may_come and (ownership.is_forbidden(submission) or intent.submitter_has_ended)
         ask = self.calls.forbid if closes else self.calls.owner
         try:
+            self._refuse_elsewhere(submission)
             call_id = ask(intent.token)
         except (QueryError, BackendUnavailableError, MissingExtraError) as error:
             log.warning("%s", error)
@@ -177,8 +184,22 @@ class ModalBackend(Backend):
         self.calls.cancel(job_ids)
 
     def forbid(self, submission: SubmissionPaths) -> str | None:
+        self._refuse_elsewhere(submission)
         # The file is what this machine sees; a container asks Modal.
         return self.calls.forbid(load_intent(submission).token) or ownership.forbid(submission)
+
+    def whereabouts(self, submission: SubmissionPaths) -> Whereabouts:
+        """As far as it is known without a question: `view_jobs` learns of the place here."""
+        there, here = load_intent(submission).cluster, self.calls.known_place
+        if there is None or there == here:
+            return Whereabouts()
+        return Whereabouts(is_surely_here=False, elsewhere="" if here is None else _ELSEWHERE)
+
+    def _refuse_elsewhere(self, submission: SubmissionPaths) -> None:
+        """Raise QueryError for a submission that another workspace has."""
+        there = load_intent(submission).cluster
+        if there is not None and there != self.calls.place():
+            raise QueryError(f"Modal was not asked about run {submission.name!r}: {_ELSEWHERE}")
 
 
 class ModalRunner(CloudRunner):
