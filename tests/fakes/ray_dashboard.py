@@ -23,6 +23,13 @@ class FakeRay:
         self.answers_lost = 0
         """So many submissions are taken, and their answers are lost."""
         self.refusal: str | None = None
+        self.redirect: str | None = None
+        """It sends every question there: the beginning of an address."""
+        self.gateway_errors = 0
+        """So many submissions are taken, and a gateway answers in its place."""
+        self.answer_to_submission: Any = None
+        """Instead of its own, and it takes nothing."""
+        self.headers: list[dict[str, str]] = []
         self.cut_off: set[str] = set()
         """To a question of one of these, `METHOD path`, it answers by half."""
 
@@ -45,6 +52,8 @@ class FakeRay:
 
     def _take(self, body: Job) -> tuple[int, Any]:
         name = body["submission_id"]
+        if self.answer_to_submission is not None:
+            return 200, self.answer_to_submission
         if self.not_ready:
             self.not_ready -= 1
             return 500, "No available agent to submit job, please try again later."
@@ -53,6 +62,9 @@ class FakeRay:
         if name in self.jobs:
             return 500, f"Traceback ...\nValueError: Job with submission_id {name} already exists."
         self.jobs[name] = {**body, "type": "SUBMISSION", "status": "PENDING"}
+        if self.gateway_errors:
+            self.gateway_errors -= 1
+            return 504, "<html>Gateway Time-out</html>"
         if self.answers_lost:
             self.answers_lost -= 1
             return 0, None
@@ -67,7 +79,11 @@ def serve(ray: FakeRay) -> Iterator[str]:
         def _handle(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length) or b"{}")
-            if ray.token is not None and self.headers["Authorization"] != f"Bearer {ray.token}":
+            ray.headers.append(dict(self.headers))
+            if ray.redirect is not None:
+                ray.requests.append(f"{self.command} {self.path}")
+                code, answer = 301, ""
+            elif ray.token is not None and self.headers["Authorization"] != f"Bearer {ray.token}":
                 code, answer = 401, "Unauthorized: Missing authentication token"
             else:
                 code, answer = ray.answer(self.command, self.path, body)
@@ -76,6 +92,8 @@ def serve(ray: FakeRay) -> Iterator[str]:
                 return
             text = answer if isinstance(answer, str) else json.dumps(answer)
             self.send_response(code)
+            if code == 301:
+                self.send_header("Location", f"{ray.redirect}{self.path}")
             if f"{self.command} {self.path}" in ray.cut_off:
                 self.send_header("Content-Length", str(2 * len(text) + 1))
             self.end_headers()

@@ -177,6 +177,72 @@ def test_the_token_is_sent_and_a_wrong_one_is_named(
     assert not runner_at(address).poll(["run"])[0].answered
 
 
+def test_a_redirect_is_not_followed_and_its_target_is_named(
+    folder: Path, ray: FakeRay, address: str
+) -> None:
+    target = FakeRay()
+    with serve(target) as there:
+        ray.redirect = there
+        client = RayJobsClient(address, "secret", clock=FakeClock())
+        with pytest.raises(SubmissionError, match=f"redirects to .* Set ray_address={there}"):
+            client.submit({}, "tmgg-x", budget_s=30)
+        for ask in (client.find_all, client.has_open_jobs, lambda: client.find("tmgg-x")):
+            with pytest.raises(QueryError, match=f"ray_address={there}"):
+                ask()
+    assert ray.requests.count("POST /api/jobs/") == 1
+    assert target.requests == []
+    assert target.headers == []
+
+
+def test_a_redirect_to_a_login_page_is_told_without_what_may_be_secret(
+    folder: Path, ray: FakeRay, address: str
+) -> None:
+    ray.redirect = "https://user:pw@login.example/sso?state=s3cret&next="
+    with pytest.raises(QueryError, match=r"https://login\.example/sso, not to a list") as told:
+        RayJobsClient(address, None).find_all()
+    assert "pw" not in str(told.value)
+    assert "s3cret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"), [("wrong", "does not accept the token"), (None, "none was found")]
+)
+def test_a_submission_with_a_wrong_token_is_refused_at_once(
+    folder: Path, ray: FakeRay, address: str, given: str | None, words: str
+) -> None:
+    ray.token = "secret"
+    clock = FakeClock()
+    with pytest.raises(SubmissionError, match=f"{words} .*ray_token_path.* No job was submitted"):
+        RayJobsClient(address, given, clock=clock).submit({}, "tmgg-x", budget_s=60)
+    assert clock.naps_s == []
+
+
+def test_a_token_that_is_changed_after_a_lost_answer_leaves_the_question_open(
+    folder: Path, ray: FakeRay, address: str
+) -> None:
+    clock = FakeClock()
+    ray.answers_lost = 1
+    clock.after(0.0, lambda: setattr(ray, "token", "another"))
+    with pytest.raises(SubmissionUnknownError, match="does not accept the token"):
+        RayJobsClient(address, "old", clock=clock).submit({}, "tmgg-x", budget_s=1)
+    assert list(ray.jobs) == ["tmgg-x"]
+
+
+@pytest.mark.parametrize("answer", [[], {}, {"submission_id": "tmgg-y"}, "ok"])
+def test_an_answer_that_does_not_name_the_job_is_no_yes(
+    folder: Path, ray: FakeRay, address: str, answer: Any
+) -> None:
+    ray.answer_to_submission = json.dumps(answer)
+    with pytest.raises(SubmissionUnknownError, match="does not name the job"):
+        RayJobsClient(address, None, clock=FakeClock()).submit({}, "tmgg-x", budget_s=1)
+
+
+def test_the_error_of_a_gateway_is_no_refusal(folder: Path, ray: FakeRay, address: str) -> None:
+    ray.gateway_errors = 1
+    RayJobsClient(address, None, clock=FakeClock()).submit({}, "tmgg-x", budget_s=10)
+    assert list(ray.jobs) == ["tmgg-x"]
+
+
 def test_a_lost_node_starts_the_run_again_as_often_as_allowed_and_once_only(
     folder: Path, ray: FakeRay, address: str
 ) -> None:

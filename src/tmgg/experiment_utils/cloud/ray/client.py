@@ -23,7 +23,10 @@ ANSWER_WITHIN_S = 20.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 _UNAUTHORISED = (401, 403)
+# A gateway's words about Ray, which may have got the question.
+_OF_A_GATEWAY = (502, 503, 504)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_SHOWN_CHARACTERS = 200
 _ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 # Before any of the job's traces: Ray's head is there, the part that takes jobs is not yet.
 _NOT_READY = "No available agent to submit job"
@@ -39,6 +42,17 @@ class _RefusedError(Exception):
         self.code = code
 
 
+class _TurnedAwayError(Exception):
+    """Ray's jobs did not get the question: the token is wrong, or the address."""
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """urllib would repeat a POST elsewhere as a GET, and send the token there."""
+
+    def redirect_request(self, *_given: Any) -> None:
+        return None
+
+
 class RayJobsClient:
     """Submits, lists and stops the jobs of one cluster."""
 
@@ -49,7 +63,7 @@ class RayJobsClient:
         own = urllib.parse.urlsplit(self.address).hostname in _LOOPBACK
         # A site's proxy knows nothing of this machine's own addresses.
         handlers = [urllib.request.ProxyHandler({})] if own else []
-        self._opener = urllib.request.build_opener(*handlers)
+        self._opener = urllib.request.build_opener(_NoRedirects, *handlers)
 
     def submit(self, request: JsonDict, submission_id: str, *, budget_s: float) -> None:
         """Have Ray take the job; once it has, asking again changes nothing.
@@ -58,14 +72,21 @@ class RayJobsClient:
         """
         deadline_s = self._clock.monotonic() + budget_s
         pause_s = _FIRST_PAUSE_S
+        may_have_it = False
         while True:
-            problem = self._try_to_submit(request, submission_id)
+            try:
+                problem = self._try_to_submit(request, submission_id)
+            except _TurnedAwayError as error:
+                if not may_have_it:
+                    raise SubmissionError(f"{error} No job was submitted.") from error
+                problem = str(error)
             if problem is None:
                 return
+            may_have_it = may_have_it or problem != _NOT_READY
             if self._clock.monotonic() + pause_s > deadline_s:
                 raise SubmissionUnknownError(
                     f"Ray at {self.address} did not say within {budget_s:g} s whether it took job "
-                    f"{submission_id}: {problem}. Ask for the run's status later."
+                    f"{submission_id}: {problem.rstrip('.')}. Ask for the run's status later."
                 )
             self._clock.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
@@ -73,14 +94,17 @@ class RayJobsClient:
     def _try_to_submit(self, request: JsonDict, submission_id: str) -> str | None:
         """None once Ray has the job, else why that is not certain."""
         try:
-            self._ask("POST", "/api/jobs/", {**request, "submission_id": submission_id})
+            body = {**request, "submission_id": submission_id}
+            answer = self._ask("POST", "/api/jobs/", body)
         except QueryError as error:
             return str(error)
         except _RefusedError as refused:
             if _NOT_READY in str(refused):
                 return _NOT_READY
             return self._why_refused(refused, submission_id)
-        return None
+        if isinstance(answer, dict) and answer.get("submission_id") == submission_id:
+            return None
+        return f"its answer does not name the job: {json.dumps(answer)[:_SHOWN_CHARACTERS]}"
 
     def _why_refused(self, refused: _RefusedError, submission_id: str) -> str | None:
         """None when it was this very job that came twice: an answer had been lost."""
@@ -97,11 +121,14 @@ class RayJobsClient:
     def find(self, submission_id: str) -> JsonDict | None:
         """What Ray knows of one job; None when it knows none. Raises QueryError."""
         try:
-            return dict(self._ask("GET", f"/api/jobs/{submission_id}"))
+            found = self._question("GET", f"/api/jobs/{submission_id}")
         except _RefusedError as refused:
             if refused.code == 404:
                 return None
             raise self._no_answer(str(refused)) from refused
+        if not isinstance(found, dict):
+            raise self._no_answer(f"{type(found).__name__} instead of a job")
+        return found
 
     def find_all(self) -> dict[str, JsonDict]:
         """Every submitted job of the cluster, by its submission id. Raises QueryError."""
@@ -121,15 +148,25 @@ class RayJobsClient:
 
     def _list(self) -> list[JsonDict]:
         try:
-            return list(self._ask("GET", "/api/jobs/"))
+            found = self._question("GET", "/api/jobs/")
         except _RefusedError as refused:
             raise self._no_answer(str(refused)) from refused
+        if not isinstance(found, list):
+            raise self._no_answer(f"{type(found).__name__} instead of a list of jobs")
+        return found
 
     def _stop(self, submission_id: str) -> None:
         try:
-            self._ask("POST", f"/api/jobs/{submission_id}/stop", {})
+            self._question("POST", f"/api/jobs/{submission_id}/stop", {})
         except _RefusedError as refused:
             raise self._no_answer(str(refused)) from refused
+
+    def _question(self, method: str, path: str, body: JsonDict | None = None) -> Any:
+        """As `_ask` where a question that was turned away is only one without an answer."""
+        try:
+            return self._ask(method, path, body)
+        except _TurnedAwayError as error:
+            raise QueryError(str(error)) from error
 
     def _ask(self, method: str, path: str, body: JsonDict | None = None) -> Any:
         headers = {"Content-Type": "application/json"}
@@ -144,14 +181,30 @@ class RayJobsClient:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             text = self._words_of(error)
+            if 300 <= error.code < 400:
+                raise _TurnedAwayError(self._redirected(path, error)) from error
             if error.code in _UNAUTHORISED:
-                raise QueryError(
-                    f"Ray at {self.address} does not accept the token ({text.strip()}). Set "
-                    "ray_token_path, or RAY_AUTH_TOKEN_PATH, to the file with the cluster's token."
-                ) from error
+                raise _TurnedAwayError(self._unauthorised(text.strip())) from error
+            if error.code in _OF_A_GATEWAY:
+                raise self._no_answer(f"{error.code} {error.reason}") from error
             raise _RefusedError(error.code, text) from error
         except _CUT_OFF as error:
             raise self._no_answer(str(error)) from error
+
+    def _unauthorised(self, text: str) -> str:
+        has_none = self._token is None
+        why = "wants a token, and none was found" if has_none else "does not accept the token"
+        return (
+            f"Ray at {self.address} {why} ({_last_words(text)}). Set ray_token_path, or "
+            "RAY_AUTH_TOKEN_PATH, to the file with the cluster's token."
+        )
+
+    def _redirected(self, path: str, error: urllib.error.HTTPError) -> str:
+        target = _address_in(str(error.headers.get("Location", "")), self.address + path)
+        told = f"The address {self.address} redirects to {target or 'another one'}"
+        if not target.endswith(path):
+            return f"{told}, not to a list of Ray's jobs. Set ray_address to the dashboard."
+        return f"{told}. TMGG does not follow. Set ray_address={target.removesuffix(path)}."
 
     def _words_of(self, error: urllib.error.HTTPError) -> str:
         try:
@@ -162,6 +215,18 @@ class RayJobsClient:
 
     def _no_answer(self, why: str) -> QueryError:
         return QueryError(f"Ray at {self.address} did not answer: {_last_words(why)}")
+
+
+def _address_in(location: str, asked: str) -> str:
+    """Where a redirect leads, without what may be secret; empty when it does not say."""
+    if not location:
+        return ""
+    try:
+        parts = urllib.parse.urlsplit(urllib.parse.urljoin(asked, location))
+        host = parts.netloc.rpartition("@")[2]
+        return urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", ""))
+    except ValueError:
+        return ""
 
 
 def latest_start(jobs: dict[str, JsonDict], job_id: str) -> tuple[str, JsonDict | None]:
