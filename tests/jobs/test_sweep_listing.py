@@ -1,5 +1,6 @@
 """`tmgg-jobs list` by sweep: one line for each, made of all of its runs."""
 
+import errno
 import os
 import re
 import sys
@@ -99,6 +100,29 @@ def test_results_are_read_once(
 ) -> None:
     assert tmgg_jobs("list").code == 0
     monkeypatch.setattr(best_values, "read_result", None)
+    assert "loss 0.25" in tmgg_jobs("list").out
+
+
+def test_a_result_that_does_not_answer_once_is_read_again(
+    sweep: Path, tmgg_jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_nothing(_files: object) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as away:
+        away.setattr(best_values, "read_result", read_nothing)
+        assert "loss" not in tmgg_jobs("list").out, "what cannot be read may have the best"
+    assert "loss 0.25" in tmgg_jobs("list").out
+
+
+def test_a_result_that_is_damaged_is_read_again(sweep: Path, tmgg_jobs: Jobs) -> None:
+    paths = RunPaths(sweep, GOOD)
+    paths.stdout.write_text("")  # it has the result, too
+    result = paths.submission(1).result
+    sound = result.read_text()
+    result.write_text("{")
+    assert "loss" not in tmgg_jobs("list").out
+    result.write_text(sound)
     assert "loss 0.25" in tmgg_jobs("list").out
 
 

@@ -1,7 +1,7 @@
 """The best value of each sweep, cached so that results need not be read each time.
 
 For display only, as `list_cache`, and as closed. An entry counts while the same runs
-have completed.
+have completed. There is none where a result could not be read: next time it may be.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from tmgg.experiment_utils.run_folder.evidence import read_result
 from tmgg.experiment_utils.run_folder.known_folders import home_folder
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
+from tmgg.experiment_utils.run_folder.task import TaskOutput
 
 
 class BestValues:
@@ -28,13 +29,16 @@ class BestValues:
         self._kept: dict[str, float | None] = {}
 
     def best(self, completed: Sequence[RunPaths], ranking: Ranking) -> float | None:
-        """None where no run that completed has the metric."""
+        """None where no run that completed has the metric, or a result does not answer now."""
         key = _key(completed, ranking)
-        if key not in self._kept:
-            found = self._known.get(key, "")
-            is_known = found is None or isinstance(found, float | int)
-            self._kept[key] = found if is_known else _read_best(completed, ranking)
-        return self._kept[key]
+        found = self._kept.get(key, self._known.get(key, ""))
+        if found is None or isinstance(found, float | int):
+            self._kept[key] = found
+            return found
+        best, is_sure = _read_best(completed, ranking)
+        if is_sure:
+            self._kept[key] = best
+        return best
 
     def save(self) -> None:
         """Keep what was asked for. Failing only costs time."""
@@ -53,15 +57,21 @@ def _key(completed: Sequence[RunPaths], ranking: Ranking) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _read_best(completed: Sequence[RunPaths], ranking: Ranking) -> float | None:
-    values = [_value(paths, ranking) for paths in completed]
-    known = [value for value in values if value is not None]
-    return min(known, key=lambda value: ranking.key({ranking.name: value}), default=None)
-
-
-def _value(paths: RunPaths, ranking: Ranking) -> float | None:
+def _read_best(completed: Sequence[RunPaths], ranking: Ranking) -> tuple[float | None, bool]:
+    """The best value, and whether all results could be read."""
     try:
-        output, _problem = read_result(SubmissionFiles(newest_submission(paths)))
-    except (RunError, OSError):
+        outputs = [_read(paths) for paths in completed]
+    except OSError:
+        return None, False  # what does not answer now may have the best
+    values = [ranking.value(output.metrics) for output in outputs if output is not None]
+    known = [value for value in values if value is not None]
+    best = min(known, key=lambda value: ranking.key({ranking.name: value}), default=None)
+    return best, None not in outputs
+
+
+def _read(paths: RunPaths) -> TaskOutput | None:
+    """None for a result that is damaged or not there. Raises OSError."""
+    try:
+        return read_result(SubmissionFiles(newest_submission(paths)))[0]
+    except RunError:
         return None
-    return None if output is None else ranking.value(output.metrics)
