@@ -1,6 +1,7 @@
 """The objective by each hyperparameter that varies, with intervals over seeds."""
 
 from collections.abc import Sequence
+from statistics import median
 
 from tmgg.console.numbers import render_numbers
 from tmgg.console.overrides import short_names, typed, varying
@@ -98,7 +99,7 @@ class _Picture:
             x = centre + ((number + 0.5) / len(members) - 0.5) * room
             parts.append(self._mark(group, x))
         if len(members) > 2:
-            y = self._vertical(members[len(members) // 2].interval.mean)
+            y = self._vertical(median(group.interval.mean for group in members))
             parts.append(drawing.line(centre - room * 0.6, y, centre + room * 0.6, y, "median"))
         return "".join(parts)
 
