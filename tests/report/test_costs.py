@@ -1,6 +1,7 @@
 """Where the hours went; seeds and intervals; what runs held."""
 
 import dataclasses
+import statistics
 
 import pytest
 
@@ -162,6 +163,28 @@ def test_runs_are_grouped_over_seeds_and_what_failed_is_left_out() -> None:
     groups = group_by_seed(runs, "val_loss")
     assert [group.interval.count for group in groups] == [3, 3, 3, 3]
     assert groups[0].overrides == {"lr": "0.1", "width": "64"}
+
+
+def test_only_different_seeds_make_an_interval() -> None:
+    def counts(*seeds: str | None) -> list[int]:
+        runs = [
+            run(n, overrides={"lr": "0.1"} | ({} if seed is None else {"seed": seed}))
+            for n, seed in enumerate(seeds)
+        ]
+        return [group.interval.count for group in group_by_seed(runs, "val_loss")]
+
+    assert counts("1", "2", "3") == [3]
+    assert counts(None, None) == [1, 1], "the same config twice, of two sweeps"
+    assert counts("1", "2", "1", "2") == [1, 1, 1, 1], "the same seeds twice"
+    assert counts(None, "1", "2") == [1, 1, 1], "the seed that counts by default may be 1"
+
+
+@pytest.mark.parametrize(("count", "quantile"), [(22, 2.080), (31, 2.042), (61, 2.000)])
+def test_the_interval_of_many_seeds_is_students_too(count: int, quantile: float) -> None:
+    values = [0.01 * number for number in range(count)]
+    found = interval_of(values)
+    half = quantile * statistics.stdev(values) / count**0.5
+    assert found.high - found.mean == pytest.approx(half, rel=1e-3)
 
 
 def test_seeds_are_known_by_their_names() -> None:

@@ -5,14 +5,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tmgg.report.students_t import quantile_95
+
 Study = dict[str, dict[int, dict[str, float]]]
 """Metrics by model and seed."""
-_STUDENT = (
-    12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26,
-    2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074,
-    2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-)  # fmt: skip
-"""97.5 % points of Student's t with 1, 2, ... degrees of freedom."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +57,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     mean = statistics.fmean(values)
     if len(values) < 2:
         return mean, math.nan
-    return mean, _quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-
-
-def _quantile(freedom: int) -> float:
-    if freedom <= len(_STUDENT):
-        return _STUDENT[freedom - 1]
-    return 1.96 + 2.37 / freedom + 2.8 / freedom**2  # to 1e-3, about the normal distribution's
+    return mean, quantile_95(len(values)) * statistics.stdev(values) / math.sqrt(len(values))
 
 
 def cells_of(study: Study) -> list[str]:

@@ -193,8 +193,9 @@ def _by_parameter(report: Report) -> str:
     found = by_parameter.draw(report)
     words = (
         "Each dot is one choice of all hyperparameters: the mean over its seeds, with the interval "
-        "in which the mean lies with 95 % (Student's t); a dot without a line is a single run. The "
-        "bar across is the median. Point at a dot to see what it is."
+        "in which the mean lies with 95 % (Student's t); a dot without a line is a single run. "
+        "Runs without a seed, and runs with the same seed, are dots of their own. The bar "
+        "across is the median. Point at a dot to see what it is."
     )
     return (
         f"<p class='faint'>{words}</p><div class='figures'>{_figures(found)}</div>" if found else ""

@@ -7,14 +7,9 @@ from dataclasses import dataclass
 
 from tmgg.console.overrides import Overrides
 from tmgg.report.model import ReportRun
+from tmgg.report.students_t import quantile_95
 
 _SEEDS = ("seed", "random_seed", "random_state", "rng_seed", "seed_everything")
-# Student's t for 95 % between -t and t, by degrees of freedom (any table of it).
-_STUDENT_T = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
-)  # fmt: skip
-_NORMAL = 1.960
 _GREATEST = sys.float_info.max
 
 
@@ -31,10 +26,10 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Runs that differ in nothing but their seed."""
+    """Runs that differ in nothing but their seed, or one run."""
 
     overrides: Overrides
-    """Without the seed."""
+    """Of several runs without the seed."""
     interval: Interval
 
 
@@ -55,8 +50,7 @@ def interval_of(values: Sequence[float]) -> Interval:
     parts = [value / unit for value in values]
     mean = math.fsum(parts) / count
     variance = math.fsum((part - mean) ** 2 for part in parts) / (count - 1)
-    quantile = _STUDENT_T[count - 2] if count - 2 < len(_STUDENT_T) else _NORMAL
-    half = quantile * math.sqrt(variance / count)
+    half = quantile_95(count) * math.sqrt(variance / count)
     low, middle, high = (
         max(-_GREATEST, min(_GREATEST, part * unit)) for part in (mean - half, mean, mean + half)
     )
@@ -64,14 +58,31 @@ def interval_of(values: Sequence[float]) -> Interval:
 
 
 def group_by_seed(runs: Sequence[ReportRun], metric: str) -> list[Group]:
-    """The runs that completed with a finite value of the metric, in groups."""
-    groups: dict[tuple[tuple[str, str], ...], list[float]] = {}
+    """The runs that completed with a finite value of the metric, in groups.
+
+    A run without a seed is alone. So are runs of which two have the same seed: what they show is
+    not how a result varies over seeds.
+    """
+    alike: dict[frozenset[tuple[str, str]], list[tuple[Overrides, float]]] = {}
     for run in runs:
         value = finite(run, metric)
         if value is not None:
-            rest = tuple((key, text) for key, text in run.overrides.items() if not is_seed(key))
-            groups.setdefault(rest, []).append(value)
-    return [Group(dict(rest), interval_of(values)) for rest, values in groups.items()]
+            rest = frozenset(pair for pair in run.overrides.items() if not is_seed(pair[0]))
+            alike.setdefault(rest, []).append((run.overrides, value))
+    return [group for members in alike.values() for group in _group(members)]
+
+
+def _group(members: Sequence[tuple[Overrides, float]]) -> list[Group]:
+    """Of runs that differ at most in their seeds."""
+    seeds = [_seeds(overrides) for overrides, _value in members]
+    if len(members) == 1 or len({*seeds}) < len(seeds) or () in seeds:
+        return [Group(overrides, interval_of([value])) for overrides, value in members]
+    rest = {key: text for key, text in members[0][0].items() if not is_seed(key)}
+    return [Group(rest, interval_of([value for _overrides, value in members]))]
+
+
+def _seeds(overrides: Overrides) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(pair for pair in overrides.items() if is_seed(pair[0])))
 
 
 def finite(run: ReportRun, metric: str) -> float | None:
