@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.cli.known_sweeps import KnownSweep, known_sweeps
@@ -57,14 +58,26 @@ def find_one(text: str, chosen: Sequence[Path] | None) -> KnownRun:
     return read_known_run(meaning.runs[0])
 
 
-def find_several(texts: Iterable[str], chosen: Sequence[Path] | None) -> list[KnownRun]:
-    """The runs meant by several texts, each once; a sweep means all of its runs.
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What several texts mean."""
 
-    Raises as `meaning_of`.
-    """
+    meanings: list[Meaning]
+    runs: list[KnownRun]
+    """Each once; a sweep means all of its runs."""
+
+
+def select(texts: Iterable[str], chosen: Sequence[Path] | None) -> Selection:
+    """What the texts mean. Raises as `meaning_of`."""
     folders = folders_to_search(chosen)
-    paths = [paths for text in texts for paths in meaning_of(text, folders).runs]
-    return [read_known_run(found) for found in dict.fromkeys(paths)]
+    meanings = [meaning_of(text, folders) for text in texts]
+    paths = dict.fromkeys(paths for meaning in meanings for paths in meaning.runs)
+    return Selection(meanings, [read_known_run(found) for found in paths])
+
+
+def find_several(texts: Iterable[str], chosen: Sequence[Path] | None) -> list[KnownRun]:
+    """The runs of `select`."""
+    return select(texts, chosen).runs
 
 
 def members_of(runs: Sequence[KnownRun]) -> dict[RunPaths, SweepRun]:

@@ -71,18 +71,11 @@ class ListedSweep:
 
 def ranking_of(record: SweepRecord | None) -> Ranking:
     """What was chosen for a sweep, or the default."""
-    if record is None or not record.metric:
+    if record is None:
         return Ranking()
     with contextlib.suppress(ConfigError):
-        return Ranking(record.metric, "max" if record.metric_mode == "max" else "min")
+        return Ranking(record.metric or None, "max" if record.metric_mode == "max" else "min")
     return Ranking()
-
-
-def ranking_of_runs(runs: Iterable[RunPaths]) -> Ranking:
-    """That of their sweep, where they are all of one."""
-    sweeps = {SweepPaths(paths.output_dir, sweep_of(paths.run_id) or "") for paths in runs}
-    paths = sweeps.pop() if len(sweeps) == 1 else None
-    return ranking_of(_record(paths) if paths and paths.sweep_id else None)
 
 
 def group_by_sweep(

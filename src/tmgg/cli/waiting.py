@@ -13,11 +13,11 @@ from tmgg.cli.removed import Removed, collect_present, poll_present
 from tmgg.cli.result_rows import rows_of
 from tmgg.cli.run_json import to_json
 from tmgg.cli.selection import members_of
-from tmgg.cli.sweep_listing import ranking_of_runs
 from tmgg.console import exit_codes, report
 from tmgg.console.live import LiveView
 from tmgg.console.printing import put_json, say
 from tmgg.console.progress import SweepProgress
+from tmgg.console.ranking import Ranking
 from tmgg.console.run_names import names_of_runs
 from tmgg.console.sweep_table import columns_of_titles, short_ids
 from tmgg.console.tables import Column, put_runs
@@ -34,10 +34,15 @@ Tell = Callable[[str, RunError], None]
 
 
 def wait_and_tell(
-    reattached: Reattached, *, limit_s: float | None, cancel_on_interrupt: bool, as_json: bool
+    reattached: Reattached,
+    ranking: Ranking,
+    *,
+    limit_s: float | None,
+    cancel_on_interrupt: bool,
+    as_json: bool,
 ) -> int:
     """Wait for all runs to end, print how they stand, and return the exit code."""
-    removed, view = Removed(), make_view(reattached)
+    removed, view = Removed(), make_view(reattached, ranking)
     with interruptible(reattached, view.progress.seen, cancel=cancel_on_interrupt):
         timed_out = not _wait(reattached, removed, view, limit_s=limit_s)
         reattached, states = poll_present(reattached, removed)
@@ -48,15 +53,15 @@ def wait_and_tell(
     return _exit_code(states, removed)
 
 
-def watch_and_tell(reattached: Reattached) -> int:
+def watch_and_tell(reattached: Reattached, ranking: Ranking) -> int:
     """As `wait_and_tell`, without a limit; the table at the end is that of a launch."""
-    removed, view = Removed(), make_view(reattached)
+    removed, view = Removed(), make_view(reattached, ranking)
     with interruptible(reattached, view.progress.seen):
         _wait(reattached, removed, view, limit_s=None)
         reattached, states = poll_present(reattached, removed)
         results = collect_present(reattached, states, removed)
     rows = rows_of(reattached.runs, results)
-    report.print_sweep(rows, ranking_of_runs(run.paths for run in reattached.runs))
+    report.print_sweep(rows, ranking)
     return _exit_code(states, removed)
 
 
@@ -102,11 +107,11 @@ def _wait_for(
     return []
 
 
-def make_view(reattached: Reattached) -> LiveView:
+def make_view(reattached: Reattached, ranking: Ranking) -> LiveView:
     """The live view of these runs, with what their sweep's record says of them."""
     progress = SweepProgress(
         total=len(reattached.runs),
-        ranking=ranking_of_runs(run.paths for run in reattached.runs),
+        ranking=ranking,
         read_metrics=functools.partial(_metrics_of, reattached),
     )
     members = members_of(reattached.runs) if len(reattached.runs) > 1 else {}

@@ -5,17 +5,16 @@ from pathlib import Path
 
 from tmgg.cli.listing import look_at_runs
 from tmgg.cli.meanings import LAST
-from tmgg.cli.selection import find_several, folders_to_search
+from tmgg.cli.selection import Selection, folders_to_search, select
 from tmgg.errors import RunError
-from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 
 
-def find_watched(texts: Sequence[str], chosen: Sequence[Path] | None) -> list[KnownRun]:
+def find_watched(texts: Sequence[str], chosen: Sequence[Path] | None) -> Selection:
     """The runs that `texts` mean; without any those that go on, else those submitted last.
 
-    Of a sweep that goes on all runs count, the ended ones, too. Raises as `find_several`.
+    Of a sweep that goes on all runs count, the ended ones, too. Raises as `select`.
     """
-    return find_several(texts or _going_on(chosen) or [LAST], chosen)
+    return select(texts or _going_on(chosen) or [LAST], chosen)
 
 
 def _going_on(chosen: Sequence[Path] | None) -> list[str]:

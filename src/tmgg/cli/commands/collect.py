@@ -17,7 +17,11 @@ SortOption = Annotated[
     typer.Option("--sort", metavar="METRIC", help="Show the run with the best METRIC first."),
 ]
 MaxOption = Annotated[
-    bool, typer.Option("--max", help="The greatest METRIC is the best, not the smallest.")
+    bool,
+    typer.Option(
+        "--max",
+        help="The greatest value is the best; without it, as the launch chose, or the least.",
+    ),
 ]
 SaveOption = Annotated[
     Path | None,
@@ -54,24 +58,20 @@ def collect(
     """
     from dataclasses import asdict
 
+    from tmgg.cli.rankings import chosen_ranking
     from tmgg.cli.removed import Removed, collect_present, poll_present
     from tmgg.cli.result_rows import rows_of
-    from tmgg.cli.selection import find_several
-    from tmgg.cli.sweep_listing import ranking_of_runs
+    from tmgg.cli.selection import select
     from tmgg.console import exit_codes
     from tmgg.console.printing import put_json, say
-    from tmgg.console.ranking import Ranking
     from tmgg.console.run_names import lines_of_runs, names_of_runs
     from tmgg.console.sweep_summary import save_summary, sort_rows
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
-    reattached = Reattached(find_several(runs, folder))
-    if sort or largest:
-        ranking = Ranking(sort, "max" if largest else "min")
-    else:
-        ranking = ranking_of_runs(run.paths for run in reattached.runs)
+    selection = select(runs, folder)
+    ranking = chosen_ranking(selection.meanings, sort=sort, largest=largest)
     removed = Removed()
-    reattached, states = poll_present(reattached, removed)
+    reattached, states = poll_present(Reattached(selection.runs), removed)
     results = collect_present(reattached, states, removed)
     rows = rows_of(reattached.runs, results)
     open_ids = [state.run_id for state in states if not state.final]

@@ -10,7 +10,6 @@ from tmgg.cli.options import FolderOption, JsonOption, RunsArgument
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tmgg.console.ranking import Ranking
     from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 
 OutOption = Annotated[
@@ -36,7 +35,11 @@ SortOption = Annotated[
     ),
 ]
 MaxOption = Annotated[
-    bool, typer.Option("--max", help="The greatest METRIC is the best, not the smallest.")
+    bool,
+    typer.Option(
+        "--max",
+        help="The greatest value is the best; without it, as the launch chose, or the least.",
+    ),
 ]
 
 
@@ -52,19 +55,20 @@ def report(
 ) -> None:
     """Write a sweep, or any runs, as one HTML page that needs no network."""
     from tmgg.cli import report_runs
-    from tmgg.cli.selection import find_several
+    from tmgg.cli.rankings import chosen_ranking
+    from tmgg.cli.selection import select
     from tmgg.console.printing import put, put_json, say
-    from tmgg.console.ranking import Ranking
     from tmgg.errors import ConfigError
     from tmgg.experiment_utils.extras import install_command
     from tmgg.experiment_utils.files.atomic_file import write_atomic
     from tmgg.report.figure_files import READABLE, can_draw_png, save_figures
     from tmgg.report.page import figures_of, render_page
 
-    chosen = find_several(runs, folder)
-    ranking = Ranking(sort, "max" if largest else "min") if sort or largest else None
+    selection = select(runs, folder)
+    chosen = selection.runs
+    ranking = chosen_ranking(selection.meanings, sort=sort, largest=largest)
     title = _title(runs, chosen)
-    gathered = report_runs.gather(chosen, title, ranking or _ranking(chosen))
+    gathered = report_runs.gather(chosen, title, ranking)
     path = out or Path(f"report-{_file_name(title)}.html")
     page = render_page(gathered).encode()
     try:
@@ -86,12 +90,6 @@ def report(
         put_json(report_runs.as_json(gathered) | {"files": files})
     else:
         put("\n".join(f"written: {each}" for each in written))
-
-
-def _ranking(runs: "Sequence[KnownRun]") -> "Ranking":
-    from tmgg.cli.sweep_listing import ranking_of_runs
-
-    return ranking_of_runs(run.paths for run in runs)
 
 
 def _title(texts: "Sequence[str]", runs: "Sequence[KnownRun]") -> str:

@@ -31,9 +31,10 @@ def retry(
     (a notebook's, for example) is that of the record.
     """
     from tmgg.cli.not_retried import NotRetried, ask_for_each
+    from tmgg.cli.rankings import ranking_of_meanings
     from tmgg.cli.removed import Removed, poll_present
     from tmgg.cli.retrying import retry_each
-    from tmgg.cli.selection import find_several
+    from tmgg.cli.selection import select
     from tmgg.cli.waiting import wait_and_tell
     from tmgg.console import exit_codes
     from tmgg.console.printing import put, put_json, say
@@ -41,9 +42,10 @@ def retry(
     from tmgg.errors import RunExistsError
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
+    selection = select(runs, folder)
     removed = Removed()
     not_retried = NotRetried(removed)
-    reattached, states = poll_present(Reattached(find_several(runs, folder)), removed)
+    reattached, states = poll_present(Reattached(selection.runs), removed)
     failed = [state.run_id for state in states if state.final and state.status == "failed"]
     alone = [state for state in states if state.run_id not in failed]
     for status in dict.fromkeys(state.status for state in alone):
@@ -61,8 +63,9 @@ def retry(
     if wait and done.retried:
         again = {task.run_id for task in done.retried}
         chosen = [run for run in reattached.runs if run.run_id in again]
+        ranking = ranking_of_meanings(selection.meanings)
         code = wait_and_tell(
-            Reattached(chosen), limit_s=None, cancel_on_interrupt=False, as_json=as_json
+            Reattached(chosen), ranking, limit_s=None, cancel_on_interrupt=False, as_json=as_json
         )
         raise typer.Exit(exit_codes.FAILED if done.refused else code)
     if not (done.retried or done.refused):

@@ -26,15 +26,20 @@ def wait(
     as_json: JsonOption = False,
 ) -> None:
     """Wait until all the runs have ended."""
-    from tmgg.cli.selection import find_several
+    from tmgg.cli.rankings import ranking_of_meanings
+    from tmgg.cli.selection import select
     from tmgg.cli.waiting import wait_and_tell
     from tmgg.console.durations import parse_duration_s
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
     limit_s = None if timeout is None else parse_duration_s(timeout)
-    reattached = Reattached(find_several(runs, folder))
+    selection = select(runs, folder)
     raise typer.Exit(
         wait_and_tell(
-            reattached, limit_s=limit_s, cancel_on_interrupt=cancel_on_interrupt, as_json=as_json
+            Reattached(selection.runs),
+            ranking_of_meanings(selection.meanings),
+            limit_s=limit_s,
+            cancel_on_interrupt=cancel_on_interrupt,
+            as_json=as_json,
         )
     )

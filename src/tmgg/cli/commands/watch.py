@@ -21,8 +21,11 @@ def watch(runs: WatchedArgument = None, *, folder: FolderOption = None) -> None:
 
     Ctrl-C only stops looking; it ends no run.
     """
+    from tmgg.cli.rankings import ranking_of_meanings
     from tmgg.cli.waiting import watch_and_tell
     from tmgg.cli.watched import find_watched
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
-    raise typer.Exit(watch_and_tell(Reattached(find_watched(runs or [], folder))))
+    selection = find_watched(runs or [], folder)
+    ranking = ranking_of_meanings(selection.meanings)
+    raise typer.Exit(watch_and_tell(Reattached(selection.runs), ranking))
