@@ -86,6 +86,19 @@ def test_a_file_edited_before_its_late_import_is_named_with_what_was_imported(ro
     assert changed_code() == {MODEL: hash_of(root, MODEL)}
 
 
+def test_a_file_beside_the_programs_folder_is_named_as_well(root: Path) -> None:
+    files = watch(root)
+    apart = root / "apart"
+    apart.mkdir()
+    beside = {f"../{name}": content for name, content in files.items()}
+    watch_code({"root": str(apart), "files": beside}, float)
+    load("__init__")
+    write(root, "model", "SIZE = 22\n")
+    load("model")
+    write(root, "__init__", "# after its import")
+    assert changed_code() == {f"../{MODEL}": hash_of(root, MODEL)}
+
+
 def test_a_file_edited_before_and_after_its_import_is_not_known(root: Path) -> None:
     watch(root)
     load("__init__")

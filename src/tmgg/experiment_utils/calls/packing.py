@@ -15,8 +15,8 @@ from typing import Any
 from tmgg.errors import TaskError
 from tmgg.experiment_utils.calls.process import Submitter, users_in
 from tmgg.experiment_utils.files.atomic_file import JsonDict
-from tmgg.experiment_utils.identity.fingerprints import fingerprint
-from tmgg.experiment_utils.identity.programs import program_of
+from tmgg.experiment_utils.identity.fingerprints import fingerprint_and_modules
+from tmgg.experiment_utils.identity.programs import Programs, program_of
 from tmgg.experiment_utils.identity.run_identity import Identity, make_identity
 from tmgg.experiment_utils.run_folder.task import escape_interpolation
 
@@ -52,7 +52,7 @@ class CallPacker:
             raise TaskError(f"{function!r:.200} is a {type(function).__name__}, not callable")
         self._name = name_of(function)
         self._submitter = Submitter()
-        self._identified = program_of(function)
+        self._identified, self._programs = program_of(function), Programs()
         self._function = self._dump(function, what=f"the function {self._name}")
         self._globals = self._submitter.dump_globals([function])
 
@@ -68,10 +68,11 @@ class CallPacker:
         return PackedCall(payload, title, self._identify(title, (args, dict(kwargs))))
 
     def _identify(self, title: str, arguments: object) -> Identity:
-        program = self._identified
+        bound = self._identified.arguments
+        arguments_hash, modules = fingerprint_and_modules([bound, arguments])
         return make_identity(
-            program,
-            arguments=fingerprint([program.arguments, arguments]),
+            self._programs.with_names(self._identified, (), modules),
+            arguments=arguments_hash,
             config={},  # the title is for people
             recorded=_config(title),
         )

@@ -9,7 +9,7 @@ import functools
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,13 +47,23 @@ class CodeOfRun:
         self._submitted_at = submitted_at() if self._folders else 0.0
         found = {name: _read(path) for name, path in self._paths.items() if name[-1:] != "/"}
         self._at_start = {name: version for name, version in found.items() if version is not None}
-        self._modules = {_module_of(name): name for name in self._at_start}
+        self._modules: dict[str, dict[str, str]] = {}
+        """By the last part of a module's name: its file by the folder that it is imported from."""
+        for name in self._at_start:
+            folder, module = _importable(self._paths[name])
+            self._modules.setdefault(module, {})[folder] = name
         self._at_import: dict[str, _Signature] = {}
 
-    def find_spec(self, module: str, _path: object = None, _target: object = None) -> None:
+    def find_spec(
+        self, module: str, path: Iterable[str] | None = None, _target: object = None
+    ) -> None:
         """Called by the import system before it reads a module's file."""
-        if module in self._modules:
-            self._note_import(self._modules[module])
+        known = self._modules.get(module.rpartition(".")[2])
+        if known:
+            places = map(os.path.realpath, sys.path if path is None else path)
+            name = next((known[place] for place in places if place in known), None)
+            if name is not None:
+                self._note_import(name)
 
     def note_script(self, script: str) -> None:
         """The script's file is read now, which no finder sees."""
@@ -137,12 +147,14 @@ def note_preloaded() -> None:
             _preloaded[path] = version.content
 
 
-def _module_of(name: str) -> str:
-    """`a/b.py` is `a.b`, and `a/__init__.py` is `a`."""
-    folder, slash, file = name.rpartition("/")
+def _importable(path: str) -> tuple[str, str]:
+    """The folder that a file is imported from, and the last part of its module's name."""
+    folder, file = os.path.split(path)
     # A compiled one has the interpreter in its name: `b.cpython-311-x86_64-linux-gnu.so`.
-    module = f"{folder}{slash}{file.partition('.')[0]}"
-    return module.removesuffix("/__init__").replace("/", ".")
+    module = file.partition(".")[0]
+    if module == "__init__":
+        folder, module = os.path.split(folder)
+    return os.path.realpath(folder), module
 
 
 def _loaded_files() -> frozenset[str]:

@@ -44,9 +44,15 @@ _OF_NO_ACCOUNT = frozenset((*_GENERATED, *_OF_SOURCE, *_OF_LATER, *_OF_DATACLASS
 
 def fingerprint(value: object) -> str:
     """See the module."""
+    return fingerprint_and_modules(value)[0]
+
+
+def fingerprint_and_modules(value: object) -> tuple[str, frozenset[str]]:
+    """Also the modules by which it names functions and classes: their files have its code."""
     walk = Walk()
     plain = walk.plain(value)
-    return digest([plain, sorted(walk.globals.items())] if walk.globals else plain)
+    found = digest([plain, sorted(walk.globals.items())] if walk.globals else plain)
+    return found, frozenset(walk.modules)
 
 
 def fingerprint_code(function: types.FunctionType) -> str:
@@ -65,6 +71,8 @@ class Walk:
     def __init__(self) -> None:
         self.globals: dict[str, Any] = {}
         """`module.name`, and the value as JSON."""
+        self.modules: set[str] = set()
+        """Modules that have functions and classes of the values under their names."""
         self._ways = Ways()
         self._within: list[int] = []
         self._seen: dict[int, tuple[int, object]] = {}
@@ -141,10 +149,12 @@ class Walk:
             case types.MethodType():
                 return self.plain([value.__func__, value.__self__])
             case types.BuiltinFunctionType():
+                self._note_module(value)
                 owner = value.__self__
                 is_bound = owner is not None and not isinstance(owner, types.ModuleType)
                 return [name_of(value), self.plain(owner)] if is_bound else name_of(value)
             case types.ModuleType():
+                self.modules.add(value.__name__)
                 return value.__name__
             case types.CodeType():
                 return self.code(value)
@@ -161,6 +171,8 @@ class Walk:
     def _function(self, function: types.FunctionType) -> Any:
         way = self._ways.of(function)
         name = name_of(function)
+        if way.is_named:
+            self._note_module(function)
         if way.is_reference and not way.is_script:
             return [name]
         return self._once(function) or [
@@ -175,6 +187,8 @@ class Walk:
             return _PLAIN[kind]
         way = self._ways.of(kind)
         name = name_of(kind)
+        if way.is_named:
+            self._note_module(kind)
         if way.is_reference and not way.is_script:
             return name
         again = self._once(kind)
@@ -193,6 +207,11 @@ class Walk:
                 name: each for name, each in held.items() if isinstance(each, types.FunctionType)
             }
         return [[name, self.plain(value)] for name, value in sorted(held.items())]
+
+    def _note_module(self, value: object) -> None:
+        module = getattr(value, "__module__", None)
+        if isinstance(module, str):
+            self.modules.add(module)
 
     def _once(self, value: object) -> Any:
         """What stands for a function or class that was walked before; None for a new one."""
@@ -251,6 +270,7 @@ class Walk:
             reduce = copyreg.dispatch_table.get(type(value))
             parts = reduce(value) if reduce else value.__reduce_ex__(_PROTOCOL)
             if isinstance(parts, str):
+                self._note_module(value)
                 # A cache around a function of the script goes by name, what that uses does not.
                 wrapped = getattr(value, "__wrapped__", None)
                 return ["global", parts, self.plain(wrapped)]

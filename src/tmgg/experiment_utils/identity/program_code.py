@@ -1,8 +1,9 @@
 """Which version of a program's own code this is: a fingerprint of its files.
 
 The files are the program's own and those of the project that it reaches, directly or not: by
-imports, by names in texts (`importlib`), and by names in the config (`_target_`). Packages of the
-environment are not looked into; their versions are the environment's matter.
+imports, by names in texts (`importlib`), by names in the config (`_target_`), and by what is bound
+to it or given to it. Where jobs load the script, it belongs to them. Packages of the environment
+are not looked into; their versions are the environment's matter.
 """
 
 import hashlib

@@ -1,7 +1,10 @@
 """Which program a run runs: its name, where it is, and the version of its code.
 
 A program is a callable: its module and qualified name, and the file of the module unless it belongs
-to an installed package. The `__main__` of two scripts are two programs.
+to an installed package. The `__main__` of two scripts are two programs. What is bound to the
+callable, given to it or named in its config may have its code in other modules. Their files are
+part of the program's code. Where the callable's own name does not tell which script or project
+they are of, their places are part of the surroundings.
 """
 
 import functools
@@ -11,21 +14,29 @@ import sys
 import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
+from tmgg.experiment_utils.identity.bound_values import travelling, unbound
 from tmgg.experiment_utils.identity.code_files import holder_of, is_archive
-from tmgg.experiment_utils.identity.fingerprints import Walk, digest, fingerprint, fingerprint_code
+from tmgg.experiment_utils.identity.fingerprints import fingerprint, fingerprint_code
+from tmgg.experiment_utils.identity.main_script import (
+    MAIN,
+    file_of,
+    is_loaded_by_jobs,
+    name_of_main,
+)
 from tmgg.experiment_utils.identity.program_code import Code, ProgramCode
 from tmgg.experiment_utils.identity.project_modules import is_installed
 from tmgg.experiment_utils.identity.read_environment import what_is_read
-from tmgg.experiment_utils.job.travelling import Ways
 from tmgg.experiment_utils.run_folder.task import module_of
 
 OWN_APP = "tmgg-experiment: "
 """Beginning of the names of programs that TMGG's own Hydra app runs."""
 _OWN_PACKAGE = "tmgg"
+_SCRIPT, _PROJECT = "the script", "the project"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +61,10 @@ class Program:
     """See `program_code.Code.imports`."""
     file: str = ""
     root: str = ""
-    """Its module's file, and the folder that this is imported from."""
+    """Its module's file, and the folder that this is imported from; the script's for a callable
+    that is in no file."""
+    modules: frozenset[str] = frozenset()
+    """Other modules that have code of what is bound to it, or given to it."""
 
 
 def program_named(target: str, names: Iterable[str] = ()) -> Program:
@@ -61,7 +75,8 @@ def program_named(target: str, names: Iterable[str] = ()) -> Program:
     module = module_of(target)
     function = target[len(module) + 1 :]
     file = _find_module(module, [*sys.path, str(Path.cwd())])
-    return _program(module, function, file, label=module, names=names)
+    program = _named(module, function, file, label=module)
+    return program if file is None else _with_code(program, _code_of(program).of(names))
 
 
 def gone_file(name: str) -> str | None:
@@ -75,20 +90,25 @@ def gone_file(name: str) -> str | None:
 
 def program_of(function: Any) -> Program:
     """The program of a callable of this process."""
-    bare, bound = _unbound(function)
-    module = getattr(bare, "__module__", None) or "__main__"
+    bare, bound = unbound(function)
+    module = getattr(bare, "__module__", None) or MAIN
     qualified_name = getattr(bare, "__qualname__", type(bare).__qualname__)
-    arguments, surroundings = _travelling(bare, bound)
-    file = _file_of(module)
-    if module == "__main__":
-        module = _name_of_main(file)
+    beside = travelling(bare, bound)
+    file = file_of(module)
+    if module == MAIN:
+        module = name_of_main()
     label = file.name if file is not None and "/" in module else module
     if file is None or "<lambda>" in qualified_name:
         # Nothing but its code tells it from others of this name.
         code = fingerprint_code(bare) if isinstance(bare, types.FunctionType) else fingerprint(bare)
         qualified_name = f"{qualified_name}#{code}"
-    found = _program(module, qualified_name, file, label=label)
-    return replace(found, arguments=arguments, surroundings=surroundings | found.surroundings)
+    found = replace(
+        _named(module, qualified_name, file, label=label),
+        arguments=beside.arguments,
+        surroundings=beside.surroundings,
+        modules=beside.modules,
+    )
+    return Programs().with_names(_in_script(found) if file is None else found, ())
 
 
 class Programs:
@@ -105,102 +125,95 @@ class Programs:
             self._programs[target] = program_named(target)
         return self._programs[target]
 
-    def with_names(self, program: Program, names: Iterable[str]) -> Program:
-        """The program with the code, too, that its config names."""
+    def with_names(
+        self, program: Program, names: Iterable[str], modules: frozenset[str] = frozenset()
+    ) -> Program:
+        """The program with the code, too, that its config names and that jobs load.
+
+        `modules` are those that have code of what is given to it.
+        """
         if not program.file:
             return program
         place = program.file, program.root
         if place not in self._codes:
-            self._codes[place] = ProgramCode(Path(program.file), Path(program.root))
-        more = self._codes[place].files_named(names)
+            self._codes[place] = _code_of(program)
+        named, modules = frozenset(names), program.modules | modules
+        more = self._codes[place].files_named(named | modules | self._loaded)
         key = program.file, more
         if key not in self._known:
             self._known[key] = self._codes[place].with_files(more)
-        code = self._known[key]
-        around = program.surroundings | what_is_read(code.variables)
-        return replace(
-            program,
-            source=code.source,
-            files=code.files,
-            surroundings=around,
-            imports=code.imports,
-        )
+        found = _with_code(program, self._known[key])
+        apart = _places_apart(program, _main_in(named) | modules)
+        return replace(found, surroundings=found.surroundings | apart, modules=modules)
+
+    @cached_property
+    def _loaded(self) -> frozenset[str]:
+        return frozenset({MAIN} if is_loaded_by_jobs() else ())
 
 
-def _program(
-    module: str, function: str, file: Path | None, *, label: str, names: Iterable[str] = ()
-) -> Program:
+def _named(module: str, function: str, file: Path | None, *, label: str) -> Program:
     if file is None:
         return Program(name=f"{module}:{function}", label=label)
+    root, where = _place_of(module, file)
+    return Program(name=f"{module}:{function}{where}", label=label, file=str(file), root=str(root))
+
+
+def _place_of(module: str, file: Path) -> tuple[Path, str]:
+    """The folder that it is imported from, and what a name has of it."""
     is_script = "/" in module
     in_archive = is_archive(file)
     root = file.parent if is_script or in_archive else _root_of(module, file)
     place = file if in_archive else root
-    where = "" if is_script or _is_installed(module, file) else f" in {place}"
-    code = _code_of(file, root, tuple(sys.path), Path.cwd()).of(names)
-    return Program(
-        name=f"{module}:{function}{where}",
-        label=label,
+    return root, "" if is_script or _is_installed(module, file) else f" in {place}"
+
+
+def _in_script(program: Program) -> Program:
+    """A program without a file has the code of the script that it is called from."""
+    file = file_of(MAIN)
+    if file is None:
+        return program
+    return replace(program, file=str(file), root=str(_place_of(name_of_main(), file)[0]))
+
+
+def _with_code(program: Program, code: Code) -> Program:
+    return replace(
+        program,
         source=code.source,
         files=code.files,
-        surroundings=what_is_read(code.variables),
+        surroundings=program.surroundings | what_is_read(code.variables),
         imports=code.imports,
-        file=str(file),
-        root=str(root),
     )
 
 
+def _code_of(program: Program) -> ProgramCode:
+    file, root = Path(program.file), Path(program.root)
+    return _code_seen_from(file, root, tuple(sys.path), Path.cwd(), file_of(MAIN))
+
+
 @functools.lru_cache(maxsize=8)
-def _code_of(file: Path, root: Path, _path: tuple[str, ...], _here: Path) -> ProgramCode:
+def _code_seen_from(
+    file: Path, root: Path, _path: tuple[str, ...], _here: Path, _main: Path | None
+) -> ProgramCode:
     """Where its modules are is looked up once; each version of a file is read once."""
     return ProgramCode(file, root)
 
 
-def _unbound(function: Any) -> tuple[Any, list[Any]]:
-    """The function itself, and what is bound to it."""
-    bound: list[Any] = []
-    while True:
-        if isinstance(function, functools.partial):
-            bound.append([list(function.args), function.keywords])
-            function = function.func
-        elif isinstance(function, types.MethodType):
-            bound.append(function.__self__)
-            function = function.__func__
-        else:
-            return function, bound
+def _main_in(names: Iterable[str]) -> frozenset[str]:
+    return frozenset({MAIN} if any(name.partition(".")[0] == MAIN for name in names) else ())
 
 
-def _travelling(function: Any, bound: Sequence[Any]) -> tuple[str | None, dict[str, str]]:
-    """Fingerprints of what travels beside the function's name."""
-    walk = Walk()
-    counted = [walk.plain(each) for each in bound]
-    beside: dict[str, Any] = {}
-    if isinstance(function, types.FunctionType):
-        way = Ways().of(function)
-        if not way.is_named:
-            counted.append(walk.plain(function))
-        elif way.is_script or not way.is_reference:
-            held = walk.of_named(function)
-            beside = {f"{function.__module__}.{function.__qualname__}()": held} if held else {}
-    else:
-        plain = walk.plain(function)
-        if not (isinstance(function, type) and Ways().of(function).is_reference):
-            counted.append(plain)  # an object that can be called, or a class that travels
-    beside |= walk.globals
-    return digest(counted) if counted else None, {name: digest(v) for name, v in beside.items()}
-
-
-def _file_of(module: str) -> Path | None:
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return None if file is None else holder_of(Path(file).absolute())
-
-
-def _name_of_main(file: Path | None) -> str:
-    """The module that `python -m` ran; for a script, its path."""
-    spec: ModuleSpec | None = getattr(sys.modules.get("__main__"), "__spec__", None)
-    if spec is not None and spec.name:
-        return spec.name
-    return "__main__" if file is None else str(file)
+def _places_apart(program: Program, modules: Iterable[str]) -> dict[str, str]:
+    """The script and the project that `modules` are of, where the program's name does not tell."""
+    files = {module: file for module in modules if (file := file_of(module)) is not None}
+    main, places = name_of_main(), dict[str, str]()
+    script = files.pop(MAIN, None)
+    if script is not None and not program.name.startswith(f"{main}:"):
+        places[_SCRIPT] = f"{main}{_place_of(main, script)[1]}"
+    if "/" not in program.name:
+        roots = {_place_of(module, file)[1] for module, file in files.items()} - {""}
+        if roots:
+            places[_PROJECT] = ", ".join(sorted(root.removeprefix(" in ") for root in roots))
+    return places
 
 
 def _find_module(module: str, path: Sequence[str]) -> Path | None:

@@ -17,6 +17,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from tmgg.experiment_utils.identity.code_files import compiled_files, holder_of_module
+from tmgg.experiment_utils.identity.main_script import MAIN, file_of, is_command
 
 _INSTALLED = ("site-packages", "dist-packages")
 _TMGG = Path(__file__).resolve().parents[1]
@@ -77,6 +78,9 @@ class ProjectModules:
                 yield from _below(importer.parents[dots - 1], plain.split("."))
             return
         top = plain.partition(".")[0]
+        if top == MAIN:
+            yield from script_files()
+            return
         holder = holder_of_module(self._spec_of(top))
         if holder is not None:
             yield holder
@@ -104,6 +108,12 @@ class ProjectModules:
         return not is_installed(folder) and folder / top != _TMGG
 
 
+def script_files() -> list[Path]:
+    """The file of this process's script, unless it is a command of the environment."""
+    file = file_of(MAIN)
+    return [] if file is None or is_command(file) else [file]
+
+
 def _is_name(part: str) -> bool:
     """Whether a file can have it: a text of the config may be anything."""
     return 0 < len(part.encode(errors="replace")) <= _LONGEST_NAME_BYTES
@@ -120,7 +130,7 @@ def _is_namespace(package: Path) -> bool:
 def _find_spec(top: str) -> ModuleSpec | None:
     """What the import system says of a top-level module; nothing is imported."""
     try:
-        return importlib.util.find_spec(top) if top and top != "__main__" else None
+        return importlib.util.find_spec(top) if top else None
     except Exception:  # finders are anybody's code, and some modules have no spec
         return None
 
