@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tmgg.experiment_utils.program.again import announce, job_folder
 from tmgg.experiment_utils.program.captured import Program, digest_of
 
 SCRIPT = "NAME = 'then'\nif __name__ == '__main__':\n    start()\n"
@@ -68,22 +67,6 @@ def test_a_script_that_ends_the_process_is_reported(script: Path) -> None:
     script.write_text("raise SystemExit(3)\n")
 
     assert "ended with 3 while a job loaded it" in _load(_program(script), script.parent).stderr
-
-
-def test_a_command_line_run_again_is_recognised(
-    script: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TMGG_JOB_COMMAND", "")
-    monkeypatch.chdir(script.parent)
-    assert job_folder() is None
-    announce("/folder", str(script), ["x=1"])
-
-    found = []
-    for argv in (["app.py", "x=1", "y=2"], ["app.py", "x=2"], ["b.py", "x=1"], ["app.py"]):
-        monkeypatch.setattr(sys, "argv", argv)
-        found.append(job_folder())
-
-    assert found == ["/folder", None, None, None]
 
 
 def _program(script: Path) -> Program:

@@ -6,11 +6,18 @@ do is done already, by the job above it.
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tmgg.experiment_utils.job.job_environment import COMMAND_VARIABLE
+
+_RANK = re.compile(r"--local[-_]rank=\d+")
+"""What `torch.distributed.launch` and DeepSpeed's launcher put before the script's own words."""
+_FOLDER_OVERRIDE = "hydra.run.dir="
+_NAME_OVERRIDE = "hydra.job.name=train_ddp_process_"
+"""What Lightning's launcher always adds in a Hydra app, after a `hydra.run.dir` of its own."""
 
 
 def announce(folder: str, script: str | None, arguments: Sequence[str]) -> None:
@@ -20,15 +27,31 @@ def announce(folder: str, script: str | None, arguments: Sequence[str]) -> None:
 
 
 def job_folder() -> str | None:
-    """The job's folder when this process was started with its command line, or a longer one."""
+    """The job's folder when this process was started with the job's command line.
+
+    Launchers of distributed training add words: Lightning's some of `hydra`, others the rank. With
+    any other word more, and with a `hydra.run.dir` that somebody chose, it is a command of its own.
+    """
     try:
         command = json.loads(os.environ.get(COMMAND_VARIABLE, "null"))
     except ValueError:
         return None
     if not isinstance(command, dict) or not command.get("script"):
         return None
-    arguments = command["arguments"]
     is_same_script = Path(sys.argv[0]).resolve() == Path(command["script"]).resolve()
-    if is_same_script and sys.argv[1 : 1 + len(arguments)] == arguments:
+    if is_same_script and _is_again(sys.argv[1:], command["arguments"]):
         return str(command["folder"])
     return None
+
+
+def _is_again(given: Sequence[str], arguments: Sequence[str]) -> bool:
+    given, own = _without_rank(given), _without_rank(arguments)
+    more = [word.lstrip("+") for word in given[len(own) :]]
+    if given[: len(own)] != own or not all(word.startswith("hydra.") for word in more):
+        return False
+    chooses_folder = any(word.startswith(_FOLDER_OVERRIDE) for word in more)
+    return not chooses_folder or any(word.startswith(_NAME_OVERRIDE) for word in more)
+
+
+def _without_rank(words: Sequence[str]) -> list[str]:
+    return [word for word in words if not _RANK.fullmatch(word)]
