@@ -108,3 +108,12 @@ def test_runs_made_again_because_the_code_changed_have_the_folder_of_the_launch(
     resume(lab, "E", "1", "hydra.launcher.rerun_changed_code=true")
 
     assert folders(lab, "E") == ["E/0"]
+
+
+def test_a_sweep_folder_with_dots_is_the_folder_of_its_own_runs(lab: Lab) -> None:
+    launch(lab, "conf/../sweeps/A", "1")
+
+    ended = resume(lab, "conf/../sweeps/A", "1,2")
+
+    assert "resume: 1 of 2 recognised; 1 to run" in ended.err
+    assert "of another sweep" not in ended.err + ended.out

@@ -121,3 +121,8 @@ def test_an_older_record_tells_its_sweep_folder_by_that_of_the_job() -> None:
     assert sweep_folder_of(known, C) == C
     assert sweep_folder_of(known, D) == f"{C}/lr=1"
     assert sweep_folder_of(Identity(key="1", program="p"), C) is None
+
+
+def test_the_folder_of_an_older_record_may_have_dots_in_it() -> None:
+    known = Identity(key="1", program="p", folder="/work/../sweeps/c/0")
+    assert sweep_folder_of(known, C) == C

@@ -5,6 +5,7 @@ another folder has completed, or under way, is not run twice: that one counts. O
 nowhere is run in the folder of the launch. Nothing is written.
 """
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,9 +39,10 @@ def sweep_folder_of(known: Identity, asked: str | None) -> str | None:
     """
     if known.sweep_folder or known.folder is None:
         return known.sweep_folder
-    if asked is not None and Path(known.folder).is_relative_to(asked):
+    folder = Path(os.path.normpath(known.folder))  # as the sweep's; Hydra's may have `..`
+    if asked is not None and folder.is_relative_to(asked):
         return asked
-    return str(Path(known.folder).parent)
+    return str(folder.parent)
 
 
 def as_on_record(request: TaskRequest, known: Identity | None) -> TaskRequest:
