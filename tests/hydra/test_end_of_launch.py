@@ -67,6 +67,25 @@ def test_a_number_that_was_returned_bare_comes_back_bare(tmp_path: Path) -> None
     assert job_returns.of_results([config], results)[0].return_value == 1.5
 
 
+@pytest.mark.parametrize(
+    ("metrics", "returned"),
+    [
+        ({"value_1": 0.9, "value_0": 0.5}, [0.5, 0.9]),
+        ({f"value_{n}": float(n) for n in range(12)}, [float(n) for n in range(12)]),
+        ({"value_0": 0.5, "loss": 1.0}, {"value_0": 0.5, "loss": 1.0}),
+        ({"value_1": 0.9}, {"value_1": 0.9}),
+        ({}, {}),
+    ],
+)
+def test_numbers_that_were_returned_in_a_row_come_back_in_a_row(
+    tmp_path: Path, metrics: dict[str, float], returned: object
+) -> None:
+    (tmp_path / "bad" / "output").mkdir(parents=True)
+    (tmp_path / "bad" / "output" / "job_return.1.pkl").write_bytes(b"torn")
+    results = [result(tmp_path, "bad", metrics)]
+    assert job_returns.of_results([config], results)[0].return_value == returned
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes a file of another user")
 def test_a_planted_return_is_not_opened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     mark = tmp_path / "ran"

@@ -214,9 +214,13 @@ def _left(result: ExperimentResult, opening: FirstOpening) -> JobReturn | None:
 
 
 def _from_metrics(result: ExperimentResult) -> object:
-    """The numbers of a return value that cannot be opened, in its place."""
+    """The numbers of a return value that cannot be opened, in its place and in its form."""
     numbers = dict(result.metrics)
-    return numbers[BARE_NAME] if list(numbers) == [BARE_NAME] else numbers
+    if list(numbers) == [BARE_NAME]:
+        return numbers[BARE_NAME]
+    in_order = [f"{BARE_NAME}_{index}" for index in range(len(numbers))]
+    is_sequence = bool(numbers) and numbers.keys() == set(in_order)
+    return [numbers[name] for name in in_order] if is_sequence else numbers
 
 
 def _with_number(job_return: JobReturn, metric: str) -> JobReturn:
