@@ -13,6 +13,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime
 from hydra.version import VersionBase
+from omegaconf.basecontainer import BaseContainer
 
 from tests.hydra import stand_in
 from tmgg.cli.experiment import main
@@ -139,6 +140,15 @@ def _hydra_state() -> Iterator[None]:
     Singleton._instances.clear()
     Singleton._instances.update(before | changed_in_place)
     store_tables()
+
+
+@pytest.fixture
+def resolvers_forgotten() -> Iterator[None]:
+    """Resolvers that a test registers are forgotten after it."""
+    before = dict(BaseContainer._resolvers)
+    yield
+    BaseContainer._resolvers.clear()
+    BaseContainer._resolvers.update(before)
 
 
 @pytest.fixture(autouse=True)

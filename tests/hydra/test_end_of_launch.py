@@ -136,6 +136,14 @@ def test_what_comes_from_the_environment_is_reported_as_written(
     }
 
 
+@pytest.mark.usefixtures("resolvers_forgotten")
+def test_where_nothing_comes_from_the_environment_no_resolver_is_asked() -> None:
+    asked: list[str] = []
+    OmegaConf.register_new_resolver("note", asked.append)
+    assert written_of_environment(OmegaConf.create({"x": "${note:a}"})) == {}
+    assert asked == []
+
+
 def test_overrides_are_reported_as_written() -> None:
     texts = OmegaConf.create(["+tok=${oc.env:SECRET_TOKEN}", "+y=${fails:1}", "x=1"])
     assert as_written(texts) == ["+tok=${oc.env:SECRET_TOKEN}", "+y=${fails:1}", "x=1"]

@@ -8,35 +8,34 @@ has a time in it. What the command line gives is meant: a path below the sweep's
 as the path that it is.
 """
 
-import contextlib
-import inspect
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any, cast
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import AnyNode, DictConfig, OmegaConf
-from omegaconf.basecontainer import BaseContainer
+from omegaconf import DictConfig, OmegaConf
 
 from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.identity.fingerprints import fingerprint
 from tmgg.experiment_utils.identity.programs import OWN_APP, Program, Programs
 from tmgg.experiment_utils.identity.run_identity import PLACE_KEYS, Identity, make_identity
 from tmgg.experiment_utils.run_folder.task import escape_interpolation
+from tmgg.hydra_plugins.placeholders import OUTPUT, SWEEP, as_anywhere, has_job_id, named_text
 
-_JOB_NUMBER = -8640086400
-"""In place of a job's number, which has to stay one; nobody means this one."""
-_JOB_ID = "job.id"
-_PLACES: dict[str, dict[str, Any]] = {
-    "runtime": {"output_dir": "/<hydra.runtime.output_dir>"},
-    "run": {"dir": "/<hydra.run.dir>"},
-    "sweep": {"dir": "/<hydra.sweep.dir>", "subdir": "<hydra.sweep.subdir>"},
-    "job": {"id": "<hydra.job.id>"},
-}
-_OF_LAUNCHES = ("<hydra.", "<now:")
 _OF_SWEEPS = ("<hydra.sweep.dir>", "<hydra.run.dir>")
+
+
+@dataclass(frozen=True, slots=True)
+class _Launch:
+    """What the texts of a job's config may have of its launch."""
+
+    output_dir: str
+    sweep_dir: str
+    """As Hydra gives it, mostly relative."""
+    is_shared: bool
+    """Whether the sweep's folder is one that others share, as the working directory."""
+    given: frozenset[str]
+    """The keys that the command line sets."""
 
 
 def experiment_of_own_app(target: str, programs: Programs) -> Program:
@@ -53,17 +52,18 @@ def identify_job(
     `config` has its `hydra` node with the job's output folder. In TMGG's own app some keys say who
     the run is and where its files go; those of another app mean nothing here.
     """
-    places = _job_folders(config)
-    folder = places[0]
-    given = _given(config)
+    launch = _launch(config)
+    has_id = has_job_id(config, "dir")
     ignored = PLACE_KEYS if is_own_app else ()
-    with _as_anywhere(config):
+    with as_anywhere(config):
         counted = {
-            name: _neutral(config, name, value, places, given)
+            name: _neutral(config, name, value, launch)
             for name, value in recorded.items()
             if name not in ignored
         }
         surroundings = _surroundings(config)
+    # Not resolved: the file system need not be asked for each of many jobs.
+    sweep_folder = os.path.normpath(Path(launch.sweep_dir).absolute())
     return make_identity(
         program,
         arguments=program.arguments,
@@ -71,16 +71,19 @@ def identify_job(
         recorded=recorded,
         surroundings=surroundings,
         # Where the backend's own id is part of it, the job alone knows it.
-        folder=None if _JOB_ID in str(OmegaConf.to_container(config.hydra.sweep)) else folder,
-        sweep_folder=_sweep_folder(config),
+        folder=None if has_id or has_job_id(config, "subdir") else launch.output_dir,
+        sweep_folder=None if has_id else sweep_folder,
     )
 
 
-def _sweep_folder(config: DictConfig) -> str | None:
-    if _JOB_ID in str(config.hydra.sweep._get_node("dir")):
-        return None
-    # Not resolved: the file system need not be asked for each of many jobs.
-    return os.path.normpath(Path(str(config.hydra.sweep.dir)).absolute())
+def _launch(config: DictConfig) -> _Launch:
+    sweep_dir = str(config.hydra.sweep.dir)
+    return _Launch(
+        output_dir=str(config.hydra.runtime.output_dir),
+        sweep_dir=sweep_dir,
+        is_shared=Path.cwd().is_relative_to(Path(sweep_dir).absolute()),
+        given=_given(config),
+    )
 
 
 def _surroundings(config: DictConfig) -> dict[str, Any]:
@@ -101,16 +104,23 @@ def _surroundings(config: DictConfig) -> dict[str, Any]:
 
 def _resolved(node: DictConfig, key: Any) -> str:
     try:
-        return _neutral_text(node, key)
+        return named_text(str(node[key]), node, key)
     except Exception:  # a resolver is anybody's code; see `resolving`
         return str(node._get_node(key))
 
 
 def _given(config: DictConfig) -> frozenset[str]:
-    """The keys that the command line sets, as far as they are keys and no groups."""
+    """The keys that the command line sets, as far as they are keys and no groups.
+
+    A group's file is chosen there; what stands in it is not. A mapping is merged into it.
+    """
+    groups = {str(group).partition("@")[0] for group in config.hydra.runtime.choices}
     texts = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    names = (str(text).partition("=")[0] for text in cast(list[Any], texts))
-    return frozenset(name.lstrip("+~").partition("@")[0] for name in names)
+    pairs = (str(text).partition("=")[::2] for text in cast(list[Any], texts))
+    named = [(name.lstrip("+~").partition("@")[0], value) for name, value in pairs]
+    return frozenset(
+        name for name, value in named if name not in groups or value.lstrip().startswith("{")
+    )
 
 
 def _is_given(parent: Any, key: Any, given: frozenset[str]) -> bool:
@@ -120,111 +130,57 @@ def _is_given(parent: Any, key: Any, given: frozenset[str]) -> bool:
     return any(name == each or name.startswith((f"{each}.", f"{each}[")) for each in given)
 
 
-def _neutral_text(parent: Any, key: Any) -> str:
-    """A text with the job's number in it, unless it is a place or has a time in it."""
-    text = str(parent[key])
-    if not any(mark in text for mark in _OF_LAUNCHES):
-        return text
-    with _standing_in(HydraConfig.instance().cfg.hydra.job, "num", _JOB_NUMBER):  # type: ignore[union-attr]
-        return str(parent[key])
-
-
-def _neutral(
-    parent: Any, key: Any, recorded: Any, places: tuple[str, ...], given: frozenset[str]
-) -> Any:
+def _neutral(parent: Any, key: Any, recorded: Any, launch: _Launch) -> Any:
     """The value with names for places and times, given how it resolves in the job."""
     node = parent._get_node(key)
     if node is None or OmegaConf.is_missing(parent, key):
         return recorded
     if not node._is_interpolation():
-        if isinstance(recorded, str) and _is_given(parent, key, given):
+        if isinstance(recorded, str) and _is_given(parent, key, launch.given):
             return recorded
-        return _neutral_parts(node, recorded, places, given)
+        return _neutral_parts(node, recorded, launch)
     try:
         value = parent[key]
     except Exception:
-        # A resolver is anybody's code, and some need a real folder or number.
-        return recorded
+        # A resolver is anybody's code, and some need a real folder.
+        return _known_place(recorded, launch, is_given=_is_given(parent, key, launch.given))
     if isinstance(value, str | PurePath):
-        text = _neutral_text(parent, key)
-        if any(mark in text for mark in _OF_SWEEPS) and _is_given(parent, key, given):
+        text = named_text(str(value), parent, key)
+        if any(mark in text for mark in _OF_SWEEPS) and _is_given(parent, key, launch.given):
             return recorded
-        return _without_folders(escape_interpolation(text), places)
+        return _without_folders(escape_interpolation(text), launch)
     if value is None or isinstance(value, bool | int | float):
         return recorded  # a number is no place: a job's number may be its seed
-    return _neutral_parts(value, recorded, places, given)
+    return _neutral_parts(value, recorded, launch)
 
 
-def _neutral_parts(
-    value: Any, recorded: Any, places: tuple[str, ...], given: frozenset[str]
-) -> Any:
+def _neutral_parts(value: Any, recorded: Any, launch: _Launch) -> Any:
     if isinstance(recorded, dict) and OmegaConf.is_dict(value):
-        return {name: _neutral(value, name, item, places, given) for name, item in recorded.items()}
+        return {name: _neutral(value, name, item, launch) for name, item in recorded.items()}
     if isinstance(recorded, list) and OmegaConf.is_list(value):
-        return [_neutral(value, index, item, places, given) for index, item in enumerate(recorded)]
-    return _without_folders(recorded, places) if isinstance(recorded, str) else recorded
+        return [_neutral(value, index, item, launch) for index, item in enumerate(recorded)]
+    return _without_folders(recorded, launch) if isinstance(recorded, str) else recorded
 
 
-def _job_folders(config: DictConfig) -> tuple[str, ...]:
-    """The job's output folder and its sweep's, absolute, for texts in which they stand already.
-
-    A sweep's folder that others share, as the working directory, says nothing.
-    """
-    output = str(config.hydra.runtime.output_dir)
-    sweep = Path(str(config.hydra.sweep.dir)).absolute()
-    is_shared = Path.cwd().is_relative_to(sweep)
-    return (output,) if is_shared else (output, str(sweep))
-
-
-def _without_folders(text: str, places: tuple[str, ...]) -> str:
-    names = ("/<hydra.runtime.output_dir>", "/<hydra.sweep.dir>")
-    for place, name in zip(places, names, strict=False):
-        if text == place or text.startswith(f"{place}/"):
-            return name + text[len(place) :]
-    return text
+def _known_place(recorded: Any, launch: _Launch, *, is_given: bool) -> Any:
+    """For a value that only real places give, as that of a resolver that makes the folder."""
+    if not isinstance(recorded, str):
+        return recorded
+    if is_given:
+        return _renamed(recorded, launch.output_dir, OUTPUT)
+    text = _without_folders(recorded, launch)
+    # Elsewhere a relative path may be any text.
+    return text if launch.is_shared else _renamed(text, launch.sweep_dir, SWEEP)
 
 
-@contextlib.contextmanager
-def _as_anywhere(config: DictConfig) -> Iterator[None]:
-    """Inside, Hydra's places and times resolve to their names."""
-    before = HydraConfig.instance().cfg
-    now = BaseContainer._resolvers.get("now")
-    with contextlib.ExitStack() as stack:
-        for group, values in _PLACES.items():
-            for key, value in values.items():
-                stack.enter_context(_standing_in(config.hydra[group], key, value))
-        HydraConfig.instance().cfg = config  # type: ignore[assignment]
-        # Without a cache: the real ones are kept in the config's.
-        _register("now", lambda pattern: f"<now:{pattern}>")
-        try:
-            yield
-        finally:
-            HydraConfig.instance().cfg = before
-            if now is None:
-                OmegaConf.clear_resolver("now")
-            else:
-                BaseContainer._resolvers["now"] = now
+def _without_folders(text: str, launch: _Launch) -> str:
+    """The job's folders, absolute, in texts in which they stand already."""
+    text = _renamed(text, launch.output_dir, OUTPUT)
+    if launch.is_shared:
+        return text  # such a folder says nothing
+    return _renamed(text, str(Path(launch.sweep_dir).absolute()), SWEEP)
 
 
-def _register(name: str, resolver: Callable[..., Any]) -> None:
-    # OmegaConf 2.4 gives it the name that another function has had, and warns of the old one.
-    register: Any = OmegaConf.register_resolver
-    if "replace" not in inspect.signature(register).parameters:
-        register = OmegaConf.register_new_resolver
-    register(name, resolver, replace=True)
-
-
-@contextlib.contextmanager
-def _standing_in(group: DictConfig, key: str, value: Any) -> Iterator[None]:
-    """Another node in a node's place; not set by OmegaConf's own means, which copy and check."""
-    content = group.__dict__["_content"]
-    missing = object()
-    before = content.get(key, missing)
-    content[key] = AnyNode(value, key=key, parent=group)
-    try:
-        yield
-    finally:
-        if before is missing:
-            del content[key]
-        else:
-            content[key] = before
+def _renamed(text: str, place: str, name: str) -> str:
+    below = text == place or text.startswith(f"{place}/")
+    return name + text[len(place) :] if below else text

@@ -77,6 +77,8 @@ def written_of_environment(config: DictConfig) -> dict[str, str]:
     """
     raw = {key: text for key, text in _raw_texts(config, "") if "${" in text}
     names = {name for text in raw.values() for name in _ENVIRONMENT.findall(text)}
+    if not names:
+        return {}  # nothing need be resolved: a resolver may do more than give a value
     secrets = {value for name in names if (value := os.environ.get(name))}
     written = {}
     for key, text in raw.items():
