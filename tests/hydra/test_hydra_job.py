@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
 from tests.hydra.conftest import Lab
 from tmgg.errors import TaskError
+from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.identity.run_identity import Identity
 from tmgg.experiment_utils.job.context import RunContext, set_current_run
 from tmgg.hydra_plugins import hydra_job, job_returns
+from tmgg.hydra_plugins.resolving import as_in_job
 
 CONTEXT = HydraContext(config_loader=None, callbacks=None)  # type: ignore[arg-type]
 
@@ -169,6 +172,65 @@ def test_a_job_on_another_python_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(TaskError, match=r"submitted with Python 2\.7"):
         _run_payload(tmp_path, pickle.dumps(envelope))
+
+
+@pytest.mark.parametrize(
+    ("folder", "sweep_folder", "checkpoint"),
+    [
+        ("/lab/OLD/gnn/3", "/lab/OLD", "/lab/OLD/ck"),
+        ("/lab/OLD/3", "/lab/OLD", "/lab/OLD/ck"),
+        ("/lab/OLD", "/lab/OLD", "/lab/OLD/ck"),
+        ("/elsewhere/3", "/lab/OLD", "/lab/OLD/ck"),
+        ("/lab/OLD/3", None, "/lab/OLD/ck"),
+    ],
+)
+@pytest.mark.usefixtures("hydra_state")
+def test_a_resumed_job_has_the_output_and_sweep_folders_of_its_first_attempt(
+    folder: str, sweep_folder: str | None, checkpoint: str
+) -> None:
+    setup_globals()
+    config = OmegaConf.create(
+        {
+            "ck": "${hydra:sweep.dir}/ck",
+            "hydra": {"sweep": {"dir": "/lab/NEW", "subdir": "gnn/3"}, "runtime": {}},
+        }
+    )
+
+    hydra_job.put_into(config, folder, sweep_folder)
+
+    with as_in_job(config, hydra_job.JOB_DIR_KEY, hydra_job.JOB_SUBDIR_KEY):
+        assert (config.hydra.runtime.output_dir, config.ck) == (folder, checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("folder", "sweep_folder", "is_put"),
+    [
+        ("/lab/A/b/0", "/lab/A", False),
+        ("/lab/x/../A/b/0", "/lab/A", False),
+        ("/lab/A/b/0", "/lab/A/b", True),
+        ("/lab/OLD/b/0", "/lab/OLD", True),
+        (None, None, False),
+    ],
+)
+def test_a_job_is_put_into_its_recorded_folders_only_where_they_are_others(
+    folder: str | None, sweep_folder: str | None, is_put: bool
+) -> None:
+    config = {"runtime": {"cwd": "/", "output_dir": "/lab/A/b/0"}, "sweep": {"dir": "/lab/A"}}
+    request = TaskRequest(
+        config={},
+        target=hydra_job.TARGET,
+        payload=hydra_job.pack_job(b"", OmegaConf.create({"hydra": config})),
+        identity=Identity(key="k", program="p", folder=folder, sweep_folder=sweep_folder),
+    )
+
+    payload = hydra_job.in_folder_of_record(request).payload
+
+    assert payload is not None
+    found = pickle.loads(payload)
+    if is_put:
+        assert (found["put_into"], found["put_into_sweep"]) == (folder, sweep_folder)
+    else:
+        assert payload == request.payload
 
 
 def test_only_a_job_with_a_payload_can_run_it() -> None:

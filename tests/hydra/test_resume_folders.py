@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from tests.hydra import stand_in
 from tests.hydra.conftest import Ended, Lab
@@ -117,3 +118,15 @@ def test_a_sweep_folder_with_dots_is_the_folder_of_its_own_runs(lab: Lab) -> Non
 
     assert "resume: 1 of 2 recognised; 1 to run" in ended.err
     assert "of another sweep" not in ended.err + ended.out
+
+
+def test_a_run_again_has_the_sweep_folder_of_its_first_attempt(lab: Lab) -> None:
+    deep = "hydra.sweep.subdir='deep/${x}'"
+    launch(lab, "C", "raise", deep, code=1)
+
+    launch(lab, "D", "raise", deep, "hydra.launcher.resume=true", code=1)
+
+    config = OmegaConf.load(lab.folder / "C" / "deep" / "raise" / ".hydra" / "hydra.yaml")
+    sweep = (config.hydra.sweep.dir, config.hydra.sweep.subdir)
+    assert sweep == (f"{lab.folder}/C", "deep/raise")
+    assert not (lab.folder / "D" / "deep").exists()

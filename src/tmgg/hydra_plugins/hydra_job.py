@@ -85,6 +85,7 @@ def pack_job(app: bytes, config: DictConfig) -> bytes:
         "sys_path": own_search_path(),
         "arguments": arguments_of(config),
         "folder": OmegaConf.select(config, "hydra.runtime.output_dir"),
+        "sweep_folder": OmegaConf.select(config, JOB_DIR_KEY),
         "config": _dump_config(config),
         **(pickle.loads(app) if app else {}),
     }
@@ -92,14 +93,20 @@ def pack_job(app: bytes, config: DictConfig) -> bytes:
 
 
 def in_folder_of_record(request: TaskRequest) -> TaskRequest:
-    """The job with the output folder that its run has on record: what it saved there is there."""
-    folder = None if request.identity is None else request.identity.folder
-    if request.payload is None or request.target != TARGET or folder is None:
+    """The job with the folders that its run has on record: what it saved there is there."""
+    known = request.identity
+    if request.payload is None or request.target != TARGET or known is None or known.folder is None:
         return request
     envelope = pickle.loads(request.payload)  # this process's own
-    if envelope["folder"] == folder:
+    asked = (envelope["folder"], envelope["sweep_folder"])
+    if [*map(_normal, asked)] == [*map(_normal, (known.folder, known.sweep_folder))]:
         return request
-    return replace(request, payload=pickle.dumps(envelope | {"put_into": folder}))
+    places = {"put_into": known.folder, "put_into_sweep": known.sweep_folder}
+    return replace(request, payload=pickle.dumps(envelope | places))
+
+
+def _normal(folder: str | None) -> str | None:
+    return None if folder is None else os.path.normpath(Path(folder).absolute())
 
 
 def warm_up() -> None:
@@ -119,7 +126,9 @@ def run(_config: DictConfig) -> dict[str, Any]:
     program = enter(envelope, arguments, what="a Hydra app", loading=_loading)
     app: App = pickle.loads(envelope["app"])
     config: DictConfig = pickle.loads(envelope["config"])
-    job_return = _run_hydra_job(app, config, context, folder=envelope.get("put_into"))
+    if (folder := envelope.get("put_into")) is not None:
+        put_into(config, folder, envelope.get("put_into_sweep"))
+    job_return = _run_hydra_job(app, config, context)
     if job_return.status is JobStatus.COMPLETED and not context.is_first:
         return {}  # rank 0 speaks for all
     sent = portable(job_return, program)
@@ -130,13 +139,9 @@ def run(_config: DictConfig) -> dict[str, Any]:
     return metrics_of(job_return.return_value, bare_name=metric or BARE_NAME)
 
 
-def _run_hydra_job(
-    app: App, config: DictConfig, context: RunContext, *, folder: str | None
-) -> JobReturn:
+def _run_hydra_job(app: App, config: DictConfig, context: RunContext) -> JobReturn:
     set_state(app.singletons)
     setup_globals()
-    if folder is not None:
-        _put_into(config, folder)
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.job.id = os.environ.get("TMGG_JOB_ID") or context.run_id
         if not context.is_first:
@@ -154,11 +159,14 @@ def _run_hydra_job(
     )
 
 
-def _put_into(config: DictConfig, folder: str) -> None:
-    """Make the job's output folder the one that its run has on record."""
+def put_into(config: DictConfig, folder: str, sweep_folder: str | None) -> None:
+    """Make the job's output folder and the sweep's those that its run has on record."""
+    place, sweep = Path(os.path.normpath(folder)), Path(sweep_folder or Path(folder).parent)
+    # Elsewhere an absolute one: joined to the sweep's folder it is itself.
+    subfolder = place.relative_to(sweep) if place.is_relative_to(sweep) else place
     with read_write(config.hydra.sweep), open_dict(config.hydra.sweep):
-        config.hydra.sweep.dir = escape_interpolation(str(Path(folder).parent))
-        config.hydra.sweep.subdir = escape_interpolation(Path(folder).name)
+        config.hydra.sweep.dir = escape_interpolation(str(sweep))
+        config.hydra.sweep.subdir = escape_interpolation(str(subfolder))
 
 
 @contextlib.contextmanager
