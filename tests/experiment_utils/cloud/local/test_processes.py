@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.experiment_utils.cloud.local.conftest import begin, config, kind, paths_of, until
+from tmgg.errors import BackendError, SubmissionError
 from tmgg.experiment_utils.cloud import LocalRunner
 from tmgg.experiment_utils.cloud.local.runner import LocalBackend
 from tmgg.experiment_utils.cloud.runs import TaskRequest
@@ -254,7 +255,34 @@ def test_a_machine_that_is_not_this_one_says_nothing_about_its_processes(
     paths = paths_of(runner)
     paths.owner.write_text("1.2@another\n")
     (state,) = runner.poll(["run"])
-    assert (state.answered, state.final) == (False, False)
+    assert (state.answered, state.final, state.is_elsewhere) == (False, False, True)
+    assert "a process of another, and this machine is" in state.note
+
+
+def test_a_run_of_another_machine_is_neither_cancelled_nor_retried_here(
+    runner: LocalRunner,
+) -> None:
+    begin(runner, "gated")
+    paths = paths_of(runner)
+    paths.owner.write_text("1.2@another\n")
+    with pytest.raises(BackendError, match=r"nothing was done: .* Log in to another for it"):
+        runner.cancel("run")
+    with pytest.raises(SubmissionError, match="Log in to another for it"):
+        runner.retry("run")
+    assert not paths.cancel.exists()
+    assert paths.run_paths.submission_numbers() == [1]
+
+
+def test_a_run_that_ended_on_another_machine_is_judged_and_retried_here(
+    runner: LocalRunner,
+) -> None:
+    first = runner.run_experiment(config("crash", signal=9))
+    paths = paths_of(runner, first.run_id)
+    paths.verdict.unlink()
+    paths.owner.write_text(f"{paths.owner.read_text().partition('@')[0]}@another\n")
+    other = LocalRunner(runner.config)
+    assert kind(other.get_result(first.run_id)) == kind(first)
+    assert kind(other.get_result(other.retry(first.run_id))) == kind(first)
 
 
 def test_a_daemon_that_left_its_session_ends_with_its_run(runner: LocalRunner) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from tests.fakes.clock import FakeClock
 from tests.fakes.ray_dashboard import FakeRay, serve
 from tmgg.errors import (
+    BackendError,
     BackendUnavailableError,
     ConfigError,
     MissingExtraError,
@@ -30,6 +32,7 @@ from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
 from tmgg.experiment_utils.files.atomic_file import write_atomic, write_json
 from tmgg.experiment_utils.run_folder.evidence_token import read_token
 from tmgg.experiment_utils.run_folder.exit_record import End, leave_exit_record
+from tmgg.experiment_utils.run_folder.ownership import claim, is_forbidden
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.task import TaskOutput
 
@@ -416,3 +419,35 @@ def test_a_ray_of_another_machine_is_not_asked_here(folder: Path) -> None:
     (view,) = RayBackend(RayConfig()).view_jobs([f"tmgg-1@{os.uname().nodename}"]).values()
     assert view is not None
     assert view.phase == "unknown"
+
+
+def test_a_run_of_another_machines_ray_is_left_as_it_is(
+    folder: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = RayRunner(client=RayJobsClient(address, None))
+    spawned = here.spawn_experiment(CONFIG, run_id="run")
+    submission = files(here, "run")
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    other = RayRunner()  # there is no Ray on this machine
+    for began in (False, True):
+        if began:
+            claim(submission, str(spawned.job_id))
+        (state,) = other.poll(["run"])
+        assert (state.final, state.answered, state.is_elsewhere) == (False, False, True)
+        assert state.status == ("running" if began else "pending")
+        with pytest.raises(BackendError, match=r"nothing was done: its Ray is that of .*Log in to"):
+            other.cancel("run")
+        with pytest.raises(SubmissionError, match="Log in to"):
+            other.retry("run")
+    assert not submission.cancel.exists()
+    assert not is_forbidden(submission)
+
+
+def test_a_job_of_another_machines_ray_is_never_said_to_be_ended(
+    folder: Path, ray: FakeRay, address: str
+) -> None:
+    backend = RayBackend(RayConfig(), RayJobsClient(address, None))
+    ray.jobs["tmgg-1"] = {"submission_id": "tmgg-1", "status": "RUNNING"}
+    with pytest.raises(QueryError, match="job tmgg-2 is not ended: its Ray is that of elsewhere"):
+        backend.cancel_jobs([f"tmgg-1@{os.uname().nodename}", "tmgg-2@elsewhere"])
+    assert ray.jobs["tmgg-1"]["status"] == "STOPPED"

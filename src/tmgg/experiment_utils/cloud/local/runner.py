@@ -8,7 +8,6 @@ spawned it, and any process can ask for its result.
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,8 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from tmgg.errors import ConfigError, QueryError, SubmissionError
-from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits
+from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits, Whereabouts
 from tmgg.experiment_utils.cloud.judging.adoption import adopt_or_close
+from tmgg.experiment_utils.cloud.judging.other_host import (
+    host_of,
+    is_of_this_host,
+    seen_from_here,
+    where_it_is,
+)
 from tmgg.experiment_utils.cloud.judging.verdict import JobView
 from tmgg.experiment_utils.cloud.local.config import LocalConfig
 from tmgg.experiment_utils.cloud.local.hints import LOCAL_HINTS
@@ -38,6 +43,7 @@ log = logging.getLogger(__name__)
 
 POLL_INTERVAL_S = 1.0
 GRACE_S = 5.0
+_WHAT = "it is a process of"
 
 
 class LocalBackend(Backend):
@@ -108,12 +114,15 @@ class LocalBackend(Backend):
         for job_id in job_ids:
             _cancel(job_id)
 
+    def whereabouts(self, submission: SubmissionPaths) -> Whereabouts:
+        return seen_from_here(submission, what=_WHAT)
+
 
 def _cancel(job_id: str) -> None:
+    if not is_of_this_host(job_id):
+        where = where_it_is(host_of(job_id), _WHAT)
+        raise QueryError(f"process {job_id} is not ended: {where}")
     pid = _live_pid(job_id)
-    if pid is None and not _is_here(job_id):
-        host = job_id.partition("@")[2]
-        raise QueryError(f"this run is a process of {host}, not of this machine; cancel it there")
     if pid is not None:
         # The supervisor ends the experiment's whole session and leaves the exit record.
         os.kill(pid, signal.SIGTERM)
@@ -148,7 +157,7 @@ def view_process(job_id: str) -> JobView | None:
 
     A job id is the supervisor's pid, start time and host, so no other process is mistaken for it.
     """
-    if not _is_here(job_id):
+    if not is_of_this_host(job_id):
         return None
     try:
         pid = _live_pid(job_id)
@@ -161,10 +170,6 @@ def view_process(job_id: str) -> JobView | None:
     if pid is not None:
         return JobView(phase="running", state="RUNNING", restarts=0)
     return JobView(phase="ended", state="ENDED", restarts=0)
-
-
-def _is_here(job_id: str) -> bool:
-    return job_id.partition("@")[2] == socket.gethostname()
 
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -182,9 +187,8 @@ def _reap_when_over(process: subprocess.Popen[bytes]) -> None:
 
 
 def _live_pid(job_id: str) -> int | None:
-    process, _, host = job_id.partition("@")
-    pid_text, _, start = process.partition(".")
-    if host != socket.gethostname() or not pid_text.isdigit():
+    pid_text, _, start = job_id.partition("@")[0].partition(".")
+    if not is_of_this_host(job_id) or not pid_text.isdigit():
         return None
     pid = int(pid_text)
     return pid if start and process_start(pid) == start else None

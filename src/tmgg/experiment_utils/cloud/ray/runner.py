@@ -11,8 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from tmgg.errors import BackendError, QueryError, RecordError
-from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits
+from tmgg.experiment_utils.cloud.backend import Backend, BackendTraits, Whereabouts
 from tmgg.experiment_utils.cloud.judging.adoption import adopt_or_close
+from tmgg.experiment_utils.cloud.judging.other_host import (
+    host_of,
+    is_of_this_host,
+    seen_from_here,
+    where_it_is,
+)
 from tmgg.experiment_utils.cloud.judging.verdict import JobView, has_trusted_end
 from tmgg.experiment_utils.cloud.ray import request as requests
 from tmgg.experiment_utils.cloud.ray.client import RayJobsClient, latest_start
@@ -46,6 +52,8 @@ from tmgg.experiment_utils.run_folder.registry import (
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 log = logging.getLogger(__name__)
+
+_WHAT = "its Ray is that of"
 
 
 class RayBackend(Backend):
@@ -138,6 +146,13 @@ class RayBackend(Backend):
         client = self._found_cluster()
         if client is not None:
             client.stop([_name_in_ray(job_id) for job_id in job_ids if self._is_asked_here(job_id)])
+        for job_id in job_ids:
+            if not self._is_asked_here(job_id):
+                where = where_it_is(host_of(job_id), _WHAT)
+                raise QueryError(f"job {_name_in_ray(job_id)} is not ended: {where}")
+
+    def whereabouts(self, submission: SubmissionPaths) -> Whereabouts:
+        return seen_from_here(submission, what=_WHAT)
 
     def _view_job(self, jobs: dict[str, JsonDict], job_id: str) -> JobView | None:
         if not self._is_asked_here(job_id):
@@ -193,7 +208,7 @@ class RayBackend(Backend):
         return name if self.config.address is not None else f"{name}@{socket.gethostname()}"
 
     def _is_asked_here(self, job_id: str) -> bool:
-        return self.config.address is not None or job_id.endswith(f"@{socket.gethostname()}")
+        return self.config.address is not None or is_of_this_host(job_id)
 
     def _asked(self, gpu_type: str | None) -> RayConfig:
         return self.config if gpu_type is None else replace(self.config, gpu_type=gpu_type)
