@@ -1,6 +1,7 @@
 """A batch on nodes that do as the test says, on a clock that nobody waits for."""
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -98,6 +99,8 @@ class Trial:
     nodes: FakeNodes
     runs: dict[str, SubmissionPaths]
     driver: Driver
+    later_start: threading.Event
+    """Set once the job has begun again elsewhere."""
 
     def record(self, run: str) -> ExitRecord | None:
         return read_exit_record(self.runs[run])
@@ -117,7 +120,9 @@ def trial_of(tmp_path: Path) -> Callable[..., Trial]:
         for paths in runs.values():
             paths.folder.mkdir(parents=True)
         allocation = Allocation(job_id="77", limit_s=limit_s)
-        return Trial(tmp_path, fake, runs, Driver(runs, fake, allocation, now=lambda: fake.now_s))
+        later = threading.Event()
+        driver = Driver(runs, fake, allocation, is_superseded=later.is_set, now=lambda: fake.now_s)
+        return Trial(tmp_path, fake, runs, driver, later)
 
     return make
 
@@ -238,3 +243,30 @@ def test_a_run_that_left_its_own_record_keeps_it_when_its_node_is_lost_after(
     record = trial.record("r0")
     assert record is not None
     assert (record.exit_code, record.failure) == (1, None)
+
+
+def test_when_the_job_has_begun_again_elsewhere_the_runs_are_left_to_that_start(
+    trial_of: Make,
+) -> None:
+    trial = trial_of(5, limit_s=70, lengths_s={f"r{n}": 65 for n in range(5)})
+    trial.nodes.on_wait = lambda: trial.later_start.set() if trial.nodes.now_s > 2 else None
+    assert trial.driver.run() == TERMINATED
+    assert trial.nodes.started == ["r0", "r1"]
+    assert trial.nodes.told == ["terminate"]
+    assert not any(paths.stop.exists() for paths in trial.runs.values())
+    assert all(trial.record(run) is None for run in trial.runs)
+
+
+def test_a_run_that_is_lost_at_last_is_not_given_up_when_a_later_start_has_it(
+    trial_of: Make,
+) -> None:
+    trial = trial_of(1, codes={"r0": -9})
+    starts = trial.nodes.started
+
+    def look() -> None:
+        if len(starts) == STARTS:
+            trial.later_start.set()
+
+    trial.nodes.on_wait = look
+    trial.driver.run()
+    assert trial.record("r0") is None

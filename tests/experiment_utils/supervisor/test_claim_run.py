@@ -1,7 +1,8 @@
 """Whose run it is, whether it is run at all, and which start of it this is."""
 
-from tests.experiment_utils.supervisor.conftest import Trial
+from tests.experiment_utils.supervisor.conftest import JOB, Trial
 from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.run_folder.exit_record import End, leave_exit_record
 from tmgg.experiment_utils.run_folder.ownership import claim
 
 
@@ -65,3 +66,28 @@ def test_a_stop_that_was_asked_for_before_the_run_began_counts(trial: Trial) -> 
     trial.begin().wait(60)
 
     assert trial.paths.stop.exists()
+
+
+def test_a_start_that_goes_on_after_a_later_one_began_leaves_no_end(trial: Trial) -> None:
+    trial.write("holds")
+    first = trial.hold()
+    trial.paths.restart.write_text("1\n")  # begun again, on another node
+    before = trial.paths.phases.read_text()
+
+    first.terminate()
+
+    assert first.wait(60) == 143
+    assert not trial.paths.ended.exists()
+    assert trial.paths.phases.read_text() == before
+
+
+def test_the_late_record_of_an_earlier_start_does_not_keep_a_run_from_going_on(
+    trial: Trial,
+) -> None:
+    trial.run("dies")  # with scope "run" it would be an end
+    leave_exit_record(trial.paths, End(job_id=JOB, scope="run"))
+    trial.paths.restart.write_text("1\n")
+
+    trial.begin(restart=2).wait(60)
+
+    assert trial.record.restart == 2

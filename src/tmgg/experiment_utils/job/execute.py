@@ -63,6 +63,7 @@ from tmgg.experiment_utils.run_folder.evidence_token import is_anothers, token_t
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths, submission_paths
 from tmgg.experiment_utils.run_folder.phases import write_phase
 from tmgg.experiment_utils.run_folder.rank_paths import RankPaths, nodes_of_rank, speaks_for_run
+from tmgg.experiment_utils.run_folder.starts import is_superseded, own_restart
 from tmgg.experiment_utils.run_folder.submission_files import first_attempt
 from tmgg.experiment_utils.run_folder.task import (
     FILES,
@@ -197,7 +198,7 @@ def _stamped(output: TaskOutput, paths: SubmissionPaths, started: Stopwatch) -> 
         output,
         submission=paths.number,
         token=token_to_leave(paths),
-        restart=_restart(),
+        restart=own_restart(),
         job_id=os.environ.get("TMGG_JOB_ID"),
         hostname=socket.gethostname(),
         changed_script=changed_script(),
@@ -206,10 +207,6 @@ def _stamped(output: TaskOutput, paths: SubmissionPaths, started: Stopwatch) -> 
         completed_at=ended_at,
         duration_seconds=ended_at - started.at,
     )
-
-
-def _restart() -> int:
-    return int(os.environ.get("TMGG_RESTART", "0"))
 
 
 def parse_returned(returned: object) -> tuple[Metrics, str | None]:
@@ -235,7 +232,7 @@ def _context(paths: SubmissionPaths, ray_nodes: Sequence[RunNode]) -> RunContext
     return RunContext(
         run_id=run.run_id,
         output_dir=run.artifacts,
-        attempt=first_attempt(paths) + _restart(),
+        attempt=first_attempt(paths) + own_restart(),
         payload_path=payload_path(paths),
         stop_path=paths.stop,
         ray_address=os.environ.get(RAY_VARIABLE),
@@ -348,7 +345,7 @@ def _end_now(paths: SubmissionPaths, output: TaskOutput, started: Stopwatch) -> 
 
 def publish(paths: SubmissionPaths, output: TaskOutput) -> int:
     """Write result file and result line; the exit code by which the job script knows the result."""
-    if _is_stale(paths):
+    if is_superseded(paths, own_restart()):
         log.error("the job was started again meanwhile; this result is not written")
         return job_exit_codes.SUPERSEDED
     if is_anothers(paths):
@@ -385,11 +382,3 @@ def _print_result(paths: SubmissionPaths, output: TaskOutput) -> None:
         print("\n" + render_result_line(output), flush=True)  # noqa: T201 - it is the interface
     except (OSError, ValueError) as error:  # a full disk; a stdout that the experiment closed
         log.error("could not print the result line: %s", error)
-
-
-def _is_stale(paths: SubmissionPaths) -> bool:
-    """Whether a later start of the job has begun while this one, cut off from Slurm, went on."""
-    try:
-        return int(paths.restart.read_text()) > _restart()
-    except (OSError, ValueError):
-        return False

@@ -18,6 +18,8 @@ from tmgg.experiment_utils.job.slurm_step import without_ranks, without_step
 
 TOKEN_VARIABLE = "TMGG_SUBMISSION"
 """Environment of a job: the token of the submission that it was started for."""
+RESTART_VARIABLE = "TMGG_RESTART"
+"""Environment of a job: how often it, or the run, had begun before."""
 RAY_VARIABLE = "TMGG_RAY_ADDRESS"
 """Environment of a job: where its own Ray is."""
 ROOT_VARIABLE = "TMGG_USAGE_ROOT"
@@ -28,7 +30,7 @@ COMMAND_VARIABLE = "TMGG_JOB_COMMAND"
 NOTE = "TMGG_SET_BY_JOB"
 """What a job has set besides, with the values from before it: JSON, null for none."""
 _OF_ONE_JOB = (
-    "TMGG_JOB_ID", "TMGG_RESTART", TOKEN_VARIABLE, RAY_VARIABLE, ROOT_VARIABLE, COMMAND_VARIABLE,
+    "TMGG_JOB_ID", RESTART_VARIABLE, TOKEN_VARIABLE, RAY_VARIABLE, ROOT_VARIABLE, COMMAND_VARIABLE,
 )  # fmt: skip
 _DEVICES = (
     "CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES",

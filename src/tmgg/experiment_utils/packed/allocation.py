@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tmgg.experiment_utils.job.job_environment import RESTART_VARIABLE
 from tmgg.experiment_utils.job.slurm_step import is_of_a_step
 
 # Before the allocation's end no run is started any more, and those that run are told to stop ...
@@ -49,7 +50,7 @@ def read_allocation(
     """This job, which began `began_at` unless the scheduler says otherwise."""
     return Allocation(
         job_id=environment["TMGG_JOB_ID"],
-        restart=int(environment.get("TMGG_RESTART", "0")),
+        restart=int(environment.get(RESTART_VARIABLE, "0")),
         began_at=began_at,
         limit_s=limit_s,
     )

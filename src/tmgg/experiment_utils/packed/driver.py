@@ -27,7 +27,11 @@ _AFTER_TERM_S = KILL_AFTER_S + 5.0
 
 
 class Driver:
-    """Runs a batch on nodes; `now` is Unix time."""
+    """Runs a batch on nodes; `now` is Unix time.
+
+    `is_superseded` says whether the job has begun again elsewhere. Then the runs are the later
+    start's, and this driver starts none, ends its own and says nothing about them.
+    """
 
     def __init__(
         self,
@@ -35,9 +39,11 @@ class Driver:
         nodes: Nodes,
         allocation: Allocation,
         *,
+        is_superseded: Callable[[], bool],
         now: Callable[[], float] = time.time,
     ) -> None:
         self._runs = runs
+        self._is_superseded = is_superseded
         self._nodes = nodes
         self._allocation = allocation
         self._now = now
@@ -55,6 +61,8 @@ class Driver:
     def run(self) -> int:
         """Until every run has ended or cannot begin; the job's exit code."""
         while not self._schedule.is_done:
+            if self._is_superseded():
+                self.terminate()
             if self._give_up_at is not None:
                 return self._run_down(self._give_up_at)
             self._watch_time()
@@ -116,7 +124,7 @@ class Driver:
         log.warning("run %s was lost on %s: %s", event.run, event.node, why)
         if again and self._is_stopping:
             self._leave_unbegun("the allocation's time was nearly over when its node was lost")
-        elif not again:
+        elif not again and not self._is_superseded():
             disk = event.code == CANNOT_WRITE
             words = unwritable(event.node) if disk else lost(event.node, why, starts=STARTS)
             paths = self._runs[event.run]

@@ -20,6 +20,7 @@ from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic
 from tmgg.experiment_utils.files.leaving import leave
 from tmgg.experiment_utils.files.looking import is_there
 from tmgg.experiment_utils.identity.programs import OWN_APP
+from tmgg.experiment_utils.job.job_exit_codes import SUPERSEDED
 from tmgg.experiment_utils.packed.allocation import is_shared_with_runs, read_allocation
 from tmgg.experiment_utils.packed.driver import Driver
 from tmgg.experiment_utils.packed.fork_server_client import Warmth
@@ -27,6 +28,7 @@ from tmgg.experiment_utils.packed.nodes import RayNodes
 from tmgg.experiment_utils.run_folder.batches import runs_of_batch
 from tmgg.experiment_utils.run_folder.paths import BatchPaths
 from tmgg.experiment_utils.run_folder.phases import parse_phases, write_phase
+from tmgg.experiment_utils.run_folder.starts import is_superseded, own_restart
 from tmgg.experiment_utils.run_folder.task import module_of, target_of
 
 # The runs of a sweep mostly share one target; a file of a million lines is not read for it.
@@ -40,6 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     batch = BatchPaths(options.folder.parent.parent, options.folder.name)
     write_phase(batch, "entrypoint_start")
     code = _drive(batch, options)
+    if is_superseded(batch, own_restart()):
+        return SUPERSEDED  # the later start's exit code is there, or comes
     words = f"{code}\n".encode()
     leave(lambda: write_atomic(batch.entrypoint_exit_code, words), batch.folder)
     write_phase(batch, "entrypoint_end")
@@ -65,7 +69,9 @@ def _drive(batch: BatchPaths, options: argparse.Namespace) -> int:
     nodes = RayNodes(runs_per_node=options.runs_per_node, names=names, warmth=warmth)
     runs = {paths.run_paths.run_id: paths for paths in runs_of_batch(batch)}
     allocation = read_allocation(os.environ, began_at=_began_at(batch), limit_s=options.limit)
-    driver = Driver(runs, nodes, allocation)
+    driver = Driver(
+        runs, nodes, allocation, is_superseded=lambda: is_superseded(batch, allocation.restart)
+    )
     # After ray.init, which sets a handler of its own.
     signal.signal(signal.SIGTERM, lambda _number, _frame: driver.terminate())
     return driver.run()

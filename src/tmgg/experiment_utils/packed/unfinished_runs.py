@@ -6,7 +6,7 @@ from tmgg.experiment_utils.packed.allocation import Allocation
 from tmgg.experiment_utils.run_folder.exit_record import End, leave_exit_record, read_exit_record
 from tmgg.experiment_utils.run_folder.failures import Failure, failure
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
-from tmgg.experiment_utils.supervisor.claim_run import last_start
+from tmgg.experiment_utils.run_folder.starts import last_start
 
 log = logging.getLogger(__name__)
 

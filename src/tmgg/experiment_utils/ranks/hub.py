@@ -23,6 +23,7 @@ from tmgg.experiment_utils.run_folder.batch_index import fill_run_folder
 from tmgg.experiment_utils.run_folder.evidence_token import token_to_leave
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
 from tmgg.experiment_utils.run_folder.rank_paths import hub_file, rank_folder
+from tmgg.experiment_utils.run_folder.starts import is_superseded
 from tmgg.experiment_utils.run_folder.task import TaskOutput, Worker
 
 SETTLE_S = 1.0
@@ -211,7 +212,8 @@ class Hub:
         self._over = True
         code = self._publish()
         self._tell_all({"order": "stop"})
-        hub_file(self._run).unlink(missing_ok=True)
+        if not is_superseded(self._run, self._options.restart):
+            hub_file(self._run).unlink(missing_ok=True)
         self._on_over(code)
 
     def _is_slurms_turn(self) -> bool:
@@ -260,7 +262,8 @@ class Hub:
             _notice(f"{decision.name_of(end, world_size)} ended the run: {output.error_message}")
             if end.rank > 0:
                 _notice(f"its log: {rank_folder(self._run, end.rank) / 'log'}")
-        self._bring_returns(end)
+        if not is_superseded(self._run, self._options.restart):
+            self._bring_returns(end)
         return publish(self._run, output)
 
     def _workers(self) -> list[Worker]:

@@ -23,6 +23,7 @@ from tmgg.experiment_utils.ray_cluster.head_address import head_address
 from tmgg.experiment_utils.ray_cluster.options import NodeOptions
 from tmgg.experiment_utils.ray_cluster.supervisor import Node
 from tmgg.experiment_utils.run_folder.phases import write_phase
+from tmgg.experiment_utils.run_folder.starts import is_superseded, own_restart
 
 _SWEEP_TIMEOUT_S = 20.0
 _LAST_WORDS_S = 10.0
@@ -71,8 +72,9 @@ class HeadNode(Node):
         for guest in list(self._guests):  # one that is found to be gone leaves the list
             self._tell(guest, {"order": "stop"})
         # The job script takes a file that is still there for a head that was killed.
-        if not self.is_orphan:
-            self.options.paths.ray_head.unlink(missing_ok=True)
+        paths = self.options.paths
+        if not self.is_orphan and not is_superseded(paths, own_restart()):
+            paths.ray_head.unlink(missing_ok=True)
         return code
 
     def ray_up(self, plan: ports.PortPlan) -> None:

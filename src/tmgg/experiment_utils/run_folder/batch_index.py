@@ -24,7 +24,6 @@ from tmgg.experiment_utils.run_folder.batches import (
     load_batch,
     names_in,
     removed_from,
-    runs_of_batch,
 )
 from tmgg.experiment_utils.run_folder.paths import (
     LAYOUT_VERSION,
@@ -64,14 +63,6 @@ def _noted(paths: SubmissionPaths) -> Member | None:
         return None
     except ValueError:  # damaged, or another's: the batches tell
         return None
-
-
-def has_runs_left(batch: BatchPaths) -> bool:
-    """Whether a run of a packed batch has neither ended nor been cancelled."""
-    return any(
-        not any(is_there(path) for path in (paths.cancel, paths.ended, paths.verdict))
-        for paths in runs_of_batch(batch)
-    )
 
 
 def batched_runs(output_dir: Path) -> list[str]:

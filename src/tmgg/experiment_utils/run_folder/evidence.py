@@ -45,6 +45,10 @@ class Evidence:
     result_is_line: bool = False
     """The result is a line in the log: it was written, but perhaps not published."""
     exit_record: ExitRecord | None = None
+    last_start: int = 0
+    """The number of the last start that began, where there is a result or an exit record."""
+    restarts_told: int = 0
+    """How often the backend had started the job again when it last answered."""
     cancel_requested: bool = False
     cancel_why: str = ""
     """What is said about the reason; empty for a plain cancel."""
@@ -83,6 +87,7 @@ def read_evidence(files: SubmissionFiles, *, ended: bool) -> Evidence:
         result_problem=problem,
         result_is_line=is_line,
         exit_record=files.exit_record,
+        last_start=0 if result is None and files.exit_record is None else files.last_start,
         cancel_requested=files.is_cancelled,
         cancel_why=files.cancel_reason,
         missing_since_s=_missing_since_s(files.missing),

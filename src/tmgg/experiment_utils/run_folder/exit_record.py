@@ -23,6 +23,7 @@ from tmgg.experiment_utils.run_folder.output_folder import make_shared_folder
 from tmgg.experiment_utils.run_folder.paths import BatchPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.sharing import mode_beside
 from tmgg.experiment_utils.run_folder.sound_records import read_sound, text_in
+from tmgg.experiment_utils.run_folder.starts import is_superseded, last_start_on_record
 
 RECORD_VERSION = 1
 Scope = Literal["job", "run"]
@@ -73,13 +74,16 @@ class End:
 
 
 def read_exit_record(paths: SubmissionPaths | BatchPaths) -> ExitRecord | None:
-    """None when there is none, when it is damaged, or when it is another submission's.
+    """None when there is none, when it is damaged, another submission's or of an earlier start.
 
     Then other evidence has to do. Raises RecordError when nothing tells whose it must be, OSError
     when the file system does not answer.
     """
     record = exit_record_at(paths.ended)
-    return record if record is not None and carries_token(paths, record.token) else None
+    if record is None or not carries_token(paths, record.token):
+        return None
+    # Read after the record: of two starts, the later one's number was there before a late record.
+    return record if record.restart >= last_start_on_record(paths) else None
 
 
 def exit_record_at(path: Path) -> ExitRecord | None:
@@ -121,9 +125,10 @@ def parse_exit_record(value: JsonDict, *, age_s: float) -> ExitRecord:
 def leave_exit_record(paths: SubmissionPaths, end: End) -> None:
     """Write the record, with patience; raises OSError when the folder cannot be written.
 
-    Does nothing where the run was removed meanwhile, and another has its name now.
+    Does nothing where the run was removed meanwhile, and another has its name now; nor where a
+    later start has begun, whose end this is not.
     """
-    if is_anothers(paths):
+    if is_anothers(paths) or is_superseded(paths, end.restart):
         return
     record = {
         "version": RECORD_VERSION,

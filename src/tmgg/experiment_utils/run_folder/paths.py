@@ -32,7 +32,7 @@
                 job.json               the backend's job id; null when its answer never came
                 owner                  the job that runs it, or nobody; first come, first served
                 phases                 "name seconds host" lines, as the job gets on
-                restart                how often Slurm had restarted the job when it last began
+                restart                how often it had begun before its last start
                 result.json            what the experiment returned
                 entrypoint_exit_code   0, 1, or 85 (stopped, to go on later), for the job script
                 usage.json             what the run used: CPU, memory, GPUs
@@ -216,6 +216,8 @@ class JobFiles:
     job = _File("job.json")
     owner = _File("owner")
     entrypoint_exit_code = _OwnFile("entrypoint_exit_code")
+    restart = _File("restart")
+    """A process of an earlier start that lives on sees by it that it is superseded."""
     ray_token = _File("ray_token")
     ray_logs = _File("ray_logs")
     ray_head = _File("ray_head")
@@ -259,8 +261,6 @@ class SubmissionPaths(JobFiles):
     ray_request = _File("ray_request.json")
     log_starts = _File("log_starts.json")
     """Where its part of the run's logs begins, when that is brought home in one piece."""
-    restart = _File("restart")
-    """A process of an earlier start that lives on sees by it that its result is stale."""
     result = _OwnFile("result.json")
     usage = _OwnFile("usage.json")
     missing = _File("missing.json")

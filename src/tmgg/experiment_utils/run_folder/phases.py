@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tmgg.experiment_utils.job.clock import unix_time_s
 from tmgg.experiment_utils.run_folder.paths import JobFiles
+from tmgg.experiment_utils.run_folder.starts import is_superseded, own_restart
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,14 @@ def seconds_of_experiment(marks: Sequence[Phase], *, ended_at: float | None) -> 
     return None if begin is None or end is None or end <= begin else end - begin
 
 
-def write_phase(paths: JobFiles, name: str) -> None:
-    """Append one mark; a phase is a convenience, so a full disk does not end the run."""
+def write_phase(paths: JobFiles, name: str, *, restart: int | None = None) -> None:
+    """Append one mark; a phase is a convenience, so a full disk does not end the run.
+
+    `restart` is the start that it is about, by default this process's own. A start that is
+    superseded leaves no mark.
+    """
+    if is_superseded(paths, own_restart() if restart is None else restart):
+        return
     line = f"{name} {unix_time_s():.6f} {socket.gethostname()}\n"
     try:
         with open(paths.phases, "a", opener=_opened) as stream:

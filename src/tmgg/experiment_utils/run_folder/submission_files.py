@@ -19,6 +19,7 @@ from tmgg.experiment_utils.run_folder.exit_record import ExitRecord, exit_record
 from tmgg.experiment_utils.run_folder.ownership import NOBODY, owner_on_record
 from tmgg.experiment_utils.run_folder.paths import BatchPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.sound_records import read_sound, text_in
+from tmgg.experiment_utils.run_folder.starts import last_start_on_record
 from tmgg.experiment_utils.run_folder.task import TaskOutput
 
 
@@ -126,9 +127,14 @@ class SubmissionFiles:
 
     @cached_property
     def exit_record(self) -> ExitRecord | None:
-        """See `exit_record.read_exit_record`."""
+        """The sound one of this submission, be it of an earlier start; see `read_exit_record`."""
         record = exit_record_at(self.paths.ended)
         return record if record is not None and self.carry(record.token) else None
+
+    @cached_property
+    def last_start(self) -> int:
+        """The number of the last start that began; 0 where none did. Read it after the evidence."""
+        return last_start_on_record(self.paths)
 
     @cached_property
     def result(self) -> tuple[TaskOutput | None, str | None]:

@@ -21,6 +21,7 @@ from tmgg.experiment_utils.run_folder.attempts import record_of
 from tmgg.experiment_utils.run_folder.evidence_token import is_anothers, token_to_leave
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
 from tmgg.experiment_utils.run_folder.rank_paths import RankPaths
+from tmgg.experiment_utils.run_folder.starts import is_superseded, own_restart
 from tmgg.experiment_utils.sampling import allotted
 from tmgg.experiment_utils.sampling.gpus import GpuCommand, GpuState
 from tmgg.experiment_utils.sampling.idle import OPTION, IdleWatch
@@ -87,7 +88,7 @@ class Sampler:
         cpus, memory = self._allotted
         return HostUse(
             host=socket.gethostname(),
-            restart=int(os.environ.get("TMGG_RESTART", "0")),
+            restart=own_restart(),
             began_at=self._watch.at,
             seconds=self._tally.seconds,
             samples=self._tally.samples,
@@ -160,7 +161,7 @@ class Sampler:
         self._written_peak = self._tally.memory_peak_bytes
         # A full disk, or a file system that is away, is not for this record to tell.
         with contextlib.suppress(OSError):
-            if not is_anothers(self._paths):
+            if not is_anothers(self._paths) and not is_superseded(self._paths, own_restart()):
                 write_json(self._paths.usage, self.use().to_json())
 
 

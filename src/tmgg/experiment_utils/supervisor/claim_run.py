@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 
 from tmgg.experiment_utils.files.atomic_file import write_atomic
 from tmgg.experiment_utils.files.looking import is_there
-from tmgg.experiment_utils.job.job_environment import ROOT_VARIABLE
+from tmgg.experiment_utils.job.job_environment import RESTART_VARIABLE, ROOT_VARIABLE
 from tmgg.experiment_utils.run_folder.batch_index import fill_run_folder
 from tmgg.experiment_utils.run_folder.exit_record import End, Scope, read_exit_record
 from tmgg.experiment_utils.run_folder.failures import Failure
 from tmgg.experiment_utils.run_folder.ownership import claim
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
+from tmgg.experiment_utils.run_folder.starts import last_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Start:
     @property
     def environment(self) -> dict[str, str]:
         """What the experiment finds of it; asked for in the supervisor's process."""
-        own = {"TMGG_JOB_ID": self.job_id, "TMGG_RESTART": str(self.restart)}
+        own = {"TMGG_JOB_ID": self.job_id, RESTART_VARIABLE: str(self.restart)}
         return own | {ROOT_VARIABLE: str(os.getpid())}
 
     def end(
@@ -83,22 +84,15 @@ def _has_ended(paths: SubmissionPaths) -> bool:
     return record.scope == "run" or record.entrypoint_exit_code is not None
 
 
-def last_start(paths: SubmissionPaths) -> int | None:
-    """The number of the last start; None when there was none. Raises OSError."""
-    try:
-        return int(paths.restart.read_text())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-
-
 def begin_start(start: Start) -> None:
     """What an earlier start left must not be taken for this one's. Raises OSError."""
     paths = start.paths
+    # A process of an earlier start, on a node that lost touch, sees by this that it is superseded.
+    # First of all: what it writes after this is known to be too late.
+    write_atomic(paths.restart, f"{start.restart}\n".encode())
     if start.restart > 0:
         for left in (paths.phases, paths.result, paths.entrypoint_exit_code):
             if is_there(left):
                 left.rename(left.with_name(f"{left.name}.before-restart-{start.restart}"))
         for left in (paths.ended, paths.stop):
             left.unlink(missing_ok=True)
-    # A process of an earlier start, on a node that lost touch, sees by this that it is too late.
-    write_atomic(paths.restart, f"{start.restart}\n".encode())

@@ -67,7 +67,7 @@ def supervise_run(start: Start, start_process: StartProcess, limits: Limits) -> 
         sys.stdout.write(f"tmgg: not needed, {claimed}\n")
         return None
     end = _run(claimed, start_process, limits)
-    write_phase(start.paths, "batch_end")
+    write_phase(start.paths, "batch_end", restart=claimed.restart)
     leave_exit_record(start.paths, end)
     return end
 
@@ -89,7 +89,7 @@ def _run(start: Start, start_process: StartProcess, limits: Limits) -> End:
 
 def _begin(start: Start) -> None:
     leave(lambda: begin_start(start), start.paths.folder)
-    write_phase(start.paths, "batch_start")
+    write_phase(start.paths, "batch_start", restart=start.restart)
     # All starts append to the same two logs; each begins with a line of its own.
     number, host = start.paths.number, socket.gethostname()
     mark = render_mark(number, restart=start.restart, job_id=start.job_id, host=host)

@@ -27,6 +27,8 @@ LATE = GRACE_S + 1
 LINE = {"claimed": True, "result": result(), "result_is_line": True}
 # Last words of a job script whose experiment published nothing.
 UNPUBLISHED = record(entrypoint_exit_code=None)
+# Those of a start whose job had begun again elsewhere.
+SUPERSEDED = record(exit_code=77, entrypoint_exit_code=None)
 TOLD_TO_END = result("failed", error_type="SystemExit", error_message="15")
 OPEN: dict[str, tuple[Evidence, JobView | None, str]] = {
     "queued": (evidence(), PENDING, "pending"),
@@ -108,6 +110,30 @@ OPEN: dict[str, tuple[Evidence, JobView | None, str]] = {
         replace(RUNNING, restarts=1),
         "running",
     ),
+    "an earlier start of a run within its job said late how it ended": (
+        evidence(claimed=True, last_start=1, exit_record=replace(SUPERSEDED, scope="run")),
+        RUNNING,
+        "running",
+    ),
+    "no answer, an earlier start said late how it ended": (
+        evidence(claimed=True, last_start=1, exit_record=replace(SUPERSEDED, age_s=LATE)),
+        None,
+        "running",
+    ),
+    "an earlier start left its result late, and said that it ended": (
+        evidence(claimed=True, last_start=1, result=result(), exit_record=record(age_s=LATE)),
+        None,
+        "running",
+    ),
+    "no answer, it ended by itself, and was put back into the queue when there was an answer": (
+        evidence(
+            claimed=True,
+            restarts_told=1,
+            exit_record=record(exit_code=9, entrypoint_exit_code=None, age_s=LATE),
+        ),
+        None,
+        "running",
+    ),
 }
 COMPLETE: dict[str, tuple[Evidence, JobView | None]] = {
     "result and record, whatever the backend": (
@@ -163,6 +189,16 @@ COMPLETE: dict[str, tuple[Evidence, JobView | None]] = {
     "an earlier start ended by itself: started again, the job does nothing": (
         evidence(claimed=True, result=result(), exit_record=record()),
         replace(RUNNING, restarts=1),
+    ),
+    "result and record of the second start, no answer": (
+        evidence(
+            claimed=True, last_start=1, result=result(restart=1), exit_record=record(restart=1)
+        ),
+        None,
+    ),
+    "it had ended by itself, then was put back into the queue": (
+        evidence(claimed=True, restarts_told=1, result=result(), exit_record=record()),
+        None,
     ),
     "result of the second start": (
         evidence(claimed=True, result=result(restart=1), exit_record=record(restart=1)),

@@ -44,6 +44,8 @@ evidences = st.builds(
     result=st.none() | results,
     result_problem=st.sampled_from([None, "it is cut"]),
     exit_record=st.none() | records,
+    last_start=restarts,
+    restarts_told=restarts,
     cancel_requested=st.booleans(),
     forbidden=st.booleans(),
     shares_job=st.booleans(),
@@ -63,18 +65,19 @@ answers = st.none() | views
 
 
 def current_restart(evidence: Evidence, view: JobView | None) -> int:
-    known = [view.restarts] if view is not None and view.restarts is not None else []
+    known = [evidence.last_start, evidence.restarts_told]
+    known += [view.restarts] if view is not None and view.restarts is not None else []
     known += [item.restart for item in (evidence.result, evidence.exit_record) if item]
-    return max(known, default=0)
+    return max(known)
 
 
 def ended_by_itself(evidence: Evidence) -> bool:
     """Its record says so, and the result of that very start is there, or none will come.
 
-    No later start of the job can change that: the job script then does nothing.
+    No later start of the job changes that, unless one has begun: the job script then does nothing.
     """
     record, result = evidence.exit_record, evidence.result
-    if record is None or record.signal:
+    if record is None or record.signal or record.restart < evidence.last_start:
         return False
     if result is not None and record.restart == result.restart:
         return True

@@ -221,8 +221,11 @@ class Judge:
         submission, packed, remembered = files.paths, files.packed_in, self._memory.of(files)
         if packed is not None and _is_over(view):
             look_anew(packed.folder)
+        if view is not None:
+            remembered.restarts = max(remembered.restarts, view.restarts or 0)
         evidence = replace(
             evidence,
+            restarts_told=remembered.restarts,
             shares_job=packed is not None,
             job_record=read_exit_record(packed) if packed and _is_over(view) else None,
             missing_since_s=missing_since_s(remembered, evidence),

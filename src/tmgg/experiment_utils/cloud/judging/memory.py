@@ -25,6 +25,8 @@ class Remembered:
     """Reads what it left, from the files that showed its end; kept until somebody takes it."""
     last_known: RunState | None = None
     """How it stood when it could last be read, while it went on."""
+    restarts: int = 0
+    """How often the backend has said that it started the job again."""
     unproven: str = ""
     """Why the job of the last answer may be another's."""
     backend_id: str | None = None

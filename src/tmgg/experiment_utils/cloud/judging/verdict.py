@@ -176,7 +176,7 @@ def _over(evidence: Evidence, view: JobView | None, *, grace_s: float) -> bool:
 def has_trusted_end(evidence: Evidence) -> bool:
     """It ended by itself and what it leaves is there: the backend need not be asked."""
     record, result = evidence.exit_record, evidence.result
-    if record is None or record.signal:
+    if record is None or record.signal or record.restart < evidence.last_start:
         return False
     if result is not None and record.restart == result.restart:
         return True
@@ -348,18 +348,13 @@ def _from_state(view: JobView, result: TaskOutput | None) -> Failure:
 def _of_current_restart(evidence: Evidence, view: JobView | None) -> Evidence:
     """Without what an earlier restart of the job left: it says nothing about this one.
 
-    Unless that one ended by itself: then the job script does nothing when it is started again.
+    Unless that one ended by itself and none has begun since: then the job script does nothing when
+    it is started again.
     """
     if has_trusted_end(evidence):
         return evidence
-    restarts = [
-        *([view.restarts] if view is not None and view.restarts is not None else []),
-        *([evidence.exit_record.restart] if evidence.exit_record else []),
-        *([evidence.result.restart] if evidence.result else []),
-    ]
-    current = max(restarts, default=0)
-    record: ExitRecord | None = evidence.exit_record
-    result = evidence.result
+    current = _restarts(evidence, view)
+    record, result = evidence.exit_record, evidence.result
     return replace(
         evidence,
         exit_record=record if record is not None and record.restart == current else None,
@@ -367,16 +362,20 @@ def _of_current_restart(evidence: Evidence, view: JobView | None) -> Evidence:
     )
 
 
+def _restarts(evidence: Evidence, view: JobView | None) -> int:
+    """The number of the newest start of the job that anything tells of."""
+    told = view.restarts if view is not None else None
+    left = [item.restart for item in (evidence.exit_record, evidence.result) if item is not None]
+    return max(evidence.last_start, evidence.restarts_told, told or 0, *left)
+
+
 def _base_state(evidence: Evidence, view: JobView | None) -> RunState:
-    restarts = view.restarts if view is not None and view.restarts is not None else 0
-    if evidence.result is not None:
-        restarts = max(restarts, evidence.result.restart)
     return RunState(
         run_id=evidence.run_id,
         status="pending",
         final=False,
         job_id=evidence.job_id,
-        attempt=evidence.first_attempt + restarts,
+        attempt=evidence.first_attempt + _restarts(evidence, view),
         backend_state=view.state if view else "",
         reason=view.reason if view else "",
         exit_code=view.exit_code if view else _own_exit_code(evidence),

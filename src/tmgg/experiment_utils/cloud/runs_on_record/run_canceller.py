@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tmgg.errors import BackendError, QueryError
+from tmgg.errors import BackendError, QueryError, RecordError
 from tmgg.experiment_utils.cloud.backend import Backend
 from tmgg.experiment_utils.cloud.judging.job_lookup import JobOrRefusal
 from tmgg.experiment_utils.cloud.judging.judge import REPLACED, Judge
@@ -12,11 +12,11 @@ from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record.run_finder import RunFinder
 from tmgg.experiment_utils.cloud.runs_on_record.run_poller import RunPoller
 from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.files.looking import is_there
 from tmgg.experiment_utils.files.write_cures import cure_for
-from tmgg.experiment_utils.run_folder.batch_index import (
-    has_runs_left,
-    make_run_folder,
-)
+from tmgg.experiment_utils.run_folder.batch_index import make_run_folder
+from tmgg.experiment_utils.run_folder.batches import runs_of_batch
+from tmgg.experiment_utils.run_folder.exit_record import read_exit_record
 from tmgg.experiment_utils.run_folder.owners import other_owner
 from tmgg.experiment_utils.run_folder.ownership import read_job_id
 from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, BatchPaths, SubmissionPaths
@@ -47,7 +47,7 @@ class RunCanceller:
             elif job_id is not None and doubt != REPLACED:
                 unproven[job_id] = f"{submission.run_paths.run_id} (job {job_id}): {doubt}"
         # A job that others share goes on for them; it looks for such notes itself.
-        doomed = [job for job, batch in jobs.items() if batch is None or not has_runs_left(batch)]
+        doomed = [job for job, batch in jobs.items() if batch is None or not _has_runs_left(batch)]
         if doomed:
             self.backend.cancel_jobs(doomed)
         if unproven:
@@ -105,6 +105,22 @@ class RunCanceller:
                 refuse_removed(submission.run_paths)
                 raise BackendError(_why_not_noted(submission, error)) from error
             return job_id
+
+
+def _has_runs_left(batch: BatchPaths) -> bool:
+    """Whether a run of a packed batch may still begin or go on, and was not cancelled."""
+    return any(_may_go_on(paths) for paths in runs_of_batch(batch))
+
+
+def _may_go_on(paths: SubmissionPaths) -> bool:
+    if is_there(paths.cancel) or is_there(paths.verdict):
+        return False
+    try:
+        record = read_exit_record(paths)
+    except RecordError:  # nobody can tell whose it is
+        return True
+    # One that was asked to end with its job goes on when the job begins again.
+    return record is None or record.signal != ""
 
 
 def _why_not_noted(submission: SubmissionPaths, error: OSError) -> str:

@@ -14,6 +14,8 @@ from tmgg.errors import QueryError
 from tmgg.experiment_utils.cloud import SlurmRunner
 from tmgg.experiment_utils.cloud.runs_on_record import waiting
 from tmgg.experiment_utils.files.atomic_file import write_json
+from tmgg.experiment_utils.run_folder.exit_record import End, leave_exit_record
+from tmgg.experiment_utils.run_folder.ownership import claim
 
 
 def test_a_pending_run_is_cancelled_and_never_begins(
@@ -125,6 +127,44 @@ def test_waiting_survives_a_controller_that_is_away(
     (state,) = waiting.wait(runner.runs, ["run"], clock=clock)
     assert state.failure is not None
     assert state.failure.kind == "cancelled"
+
+
+def test_a_job_that_was_seen_in_the_queue_again_has_not_ended_when_slurm_falls_silent(
+    runner: SlurmRunner, slurm: FakeSlurm
+) -> None:
+    job_id = spawn(runner)
+    paths = paths_of(runner)
+    slurm.change_job(job_id, state="RUNNING")
+    claim(paths, job_id)
+    leave_exit_record(paths, End(job_id=job_id, exit_code=9))
+    _make_old(paths.ended)
+    slurm.change_job(job_id, state="PENDING", restarts=1)
+    assert runner.get_status("run") == "pending"
+    slurm.configure(controller="down", accounting="down")
+    for _look in range(2):
+        (state,) = runner.poll(["run"])
+        assert (state.final, state.answered, state.attempt) == (False, False, 2)
+
+
+def test_a_job_that_ended_by_itself_has_ended_also_when_slurm_stays_silent(
+    runner: SlurmRunner, slurm: FakeSlurm
+) -> None:
+    job_id = spawn(runner)
+    paths = paths_of(runner)
+    slurm.change_job(job_id, state="RUNNING")
+    claim(paths, job_id)
+    assert runner.get_status("run") == "running"
+    leave_exit_record(paths, End(job_id=job_id, exit_code=9))
+    _make_old(paths.ended)
+    slurm.configure(controller="down", accounting="down")
+    (state,) = runner.poll(["run"])
+    assert state.failure is not None
+    assert state.failure.kind == "user_error"
+
+
+def _make_old(path: Path) -> None:
+    long_ago = time.time() - 1000
+    os.utime(path, (long_ago, long_ago))
 
 
 @pytest.mark.parametrize("accounting", ["no command", "refuses"])

@@ -15,6 +15,7 @@ from tmgg.experiment_utils.cloud.slurm.submit.packed_nodes import fitting
 from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.run_folder.batches import runs_of_batch
+from tmgg.experiment_utils.run_folder.exit_record import End, leave_exit_record
 from tmgg.experiment_utils.run_folder.paths import BatchPaths, RunPaths
 
 PACKED = SlurmConfig(nodes=3, gpus_per_task=0, sweep_mode="packed")
@@ -57,6 +58,18 @@ def test_cancelling_some_leaves_the_job_to_the_others(slurm: FakeSlurm, folder: 
     assert states[0].failure.kind == "cancelled"
     assert runner.cancel("r2")
     assert len(slurm.calls("scancel")) == 1
+
+
+@pytest.mark.parametrize(("signal", "goes_on"), [("TERM", True), ("", False)])
+def test_a_run_that_was_interrupted_with_its_job_still_needs_it(
+    slurm: FakeSlurm, folder: Path, signal: str, goes_on: bool
+) -> None:
+    runner = SlurmRunner(PACKED)
+    runner.spawn_sweep(requests(2))
+    interrupted = RunPaths(runner.output_dir, "r1").submission(1)
+    leave_exit_record(interrupted, End(job_id="1", exit_code=143, received=signal, scope="run"))
+    assert runner.cancel("r0")
+    assert (slurm.calls("scancel") == []) is goes_on
 
 
 def test_a_refusal_is_the_end_of_all_runs(slurm: FakeSlurm, folder: Path) -> None:

@@ -33,7 +33,16 @@ tmgg_now() { # bash before 5.0 has no EPOCHREALTIME; some locales write it with 
     printf '%s' "${now/,/.}"
 }
 
+# A node that lost touch with Slurm may go on while a later start of this job runs elsewhere. Then
+# this start says nothing more in the folder, which is the later one's.
+tmgg_is_superseded() {
+    local last
+    read -r last 2> /dev/null < "$tmgg_dir/restart"
+    [ "${last:-0}" -gt "$TMGG_RESTART" ] 2> /dev/null
+}
+
 tmgg_phase() {
+    if tmgg_is_superseded; then return; fi
     printf '%s %s %s\n' "$1" "$(tmgg_now)" "$HOSTNAME" >> "$tmgg_dir/phases"
 }
 
@@ -92,6 +101,10 @@ tmgg_claim() {
 # What an earlier start of this job left must not be taken for this one's.
 tmgg_set_aside() {
     local name
+    # First of all: what an earlier start writes after this is known to be too late.
+    if ! { printf '%s\n' "$TMGG_RESTART" > "$tmgg_dir/.restart.tmp" && mv -f "$tmgg_dir/.restart.tmp" "$tmgg_dir/restart"; }; then
+        tmgg_fail "cannot write to $tmgg_dir" 74
+    fi
     for name in phases result.json entrypoint_exit_code; do
         if [ -e "$tmgg_dir/$name" ]; then
             mv -f "$tmgg_dir/$name" "$tmgg_dir/$name.before-restart-$TMGG_RESTART"
@@ -99,8 +112,6 @@ tmgg_set_aside() {
     done
     rm -f "$tmgg_ended" "$tmgg_dir/stop"
     if [ -n "$tmgg_asked" ]; then tmgg_tell; fi # this start has been signalled already
-    # A process of an earlier start, on a node that lost touch, sees by this that it is too late.
-    printf '%s\n' "$TMGG_RESTART" > "$tmgg_dir/restart" || tmgg_fail "cannot write to $tmgg_dir" 74
     # All starts of all submissions append to the same logs.
     tmgg_mark="tmgg: submission ${tmgg_dir##*/}, restart $TMGG_RESTART, job $tmgg_job on $HOSTNAME"
     echo "$tmgg_mark"
@@ -126,7 +137,7 @@ tmgg_share() { # folder that says it, mode, files
 
 tmgg_record() { # exit code
     local entrypoint=null temporary=$tmgg_ended.$SLURM_JOB_ID.tmp
-    if tmgg_is_anothers; then return; fi
+    if tmgg_is_anothers || tmgg_is_superseded; then return; fi
     if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then read -r entrypoint < "$tmgg_dir/entrypoint_exit_code"; fi
     umask 077 # whatever the site's: a record that others can write is not trusted
     printf '{"version": 1, "token": "%s", "job_id": "%s", "restart": %s, "stage": "%s", "signal": "%s", "exit_code": %s, "entrypoint_exit_code": %s, "ended_at": %s}\n' \
@@ -167,7 +178,8 @@ tmgg_is_requeued() {
 
 # Not before the claim: the folder may be another job's. tmgg_set_aside makes up for it.
 tmgg_tell() {
-    if [ "$tmgg_stage" != claim ]; then printf '%s\n' "$tmgg_asked" > "$tmgg_dir/stop"; fi
+    if [ "$tmgg_stage" = claim ] || tmgg_is_superseded; then return; fi
+    printf '%s\n' "$tmgg_asked" > "$tmgg_dir/stop"
 }
 
 # Slurm's signal ahead of the time limit; at some sites also ahead of preemption.
@@ -228,6 +240,7 @@ tmgg_wait() { # process id, nodes; the signal above only interrupts the waiting
 # The experiment saved its state because it was asked to: the job goes back into the queue. Where it
 # cannot do so by itself, whoever waits for the run submits it again.
 tmgg_go_on() {
+    if tmgg_is_superseded; then return; fi
     if [ -z "$tmgg_asked" ] && tmgg_preempted; then tmgg_asked=preemption; fi
     if [ -z "$tmgg_asked" ]; then return; fi # somebody stopped it by hand
     if [ "$TMGG_RESTART" -ge 100 ]; then

@@ -119,6 +119,17 @@ def test_a_restart_sets_aside_what_the_earlier_start_left(
     assert phases(paths)[0] == "batch_start"
 
 
+def test_a_start_that_goes_on_after_a_later_one_began_says_nothing_in_its_folder(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    later = 'echo 1 > "$last/restart"; exit 77'
+    commands = JobCommands.install(tmp_path / "bin", experiment=later)
+    done = commands.run(render(paths), base)
+    assert done.returncode == 77
+    assert not paths.ended.exists()
+    assert "batch_end" not in phases(paths)
+
+
 @pytest.mark.parametrize(("experiment", "code"), [(SUCCESS, 0), (FAILURE, 1)])
 def test_a_run_that_ended_by_itself_is_not_run_again_when_the_job_is_requeued(
     base: Path, paths: SubmissionPaths, tmp_path: Path, experiment: str, code: int

@@ -1,6 +1,7 @@
 """What a job script does when Slurm tells it of an end to come: by bash for real."""
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,33 @@ def run(
             job.send_signal(signal.SIGUSR2)
         _out, said = job.communicate(timeout=PATIENCE_S)
     return job.returncode, said
+
+
+def test_a_start_that_a_later_one_has_taken_over_from_asks_for_no_end_and_no_requeue(
+    paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    goes_on = f"""
+        echo "entrypoint_start 1 node1" >> "$last/phases"
+        echo 1 > "$last/restart"
+        for _ in $(seq 1000); do [ -s asked ] && break; sleep 0.01; done
+        echo {STOPPED} > "$last/entrypoint_exit_code"
+        exit {STOPPED}"""
+    commands = JobCommands.install(tmp_path / "bin", experiment=goes_on, requeue=REQUEUES)
+    base = paths.run_paths.output_dir.parent
+    with commands.start(render(paths), base) as job:
+        deadline = time.monotonic() + PATIENCE_S
+        while not (paths.restart.exists() and paths.restart.read_text() == "1\n"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        job.send_signal(signal.SIGUSR2)
+        for line in job.stderr or ():
+            if "asked to save its state" in line:
+                break
+        (base / "asked").write_text("1")
+        job.communicate(timeout=PATIENCE_S)
+    assert not paths.stop.exists()
+    assert not paths.ended.exists()
+    assert requeues(commands) == []
 
 
 def requeues(commands: JobCommands) -> list[list[str]]:

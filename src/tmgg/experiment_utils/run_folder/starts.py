@@ -1,0 +1,50 @@
+"""Which start of its job a process belongs to, and whether a later start has begun.
+
+A node that lost touch with the scheduler, or with Ray, may go on with a run that was begun again
+elsewhere. Both starts write into one folder. What the earlier one says there (its end, its marks,
+that the run is to stop) would be taken for the later one's, so it says nothing any more. The job
+script has the same check in bash.
+"""
+
+import os
+
+from tmgg.errors import ForeignFileError
+from tmgg.experiment_utils.files.trust import note_foreign, read_trusted
+from tmgg.experiment_utils.job.job_environment import RESTART_VARIABLE
+from tmgg.experiment_utils.run_folder.paths import JobFiles
+
+
+def own_restart() -> int:
+    """Which start of its job this process belongs to, counted from 0."""
+    return int(os.environ.get(RESTART_VARIABLE, "0"))
+
+
+def last_start(paths: JobFiles) -> int | None:
+    """The number of the last start that began; None when none did. Raises OSError."""
+    try:
+        return int(paths.restart.read_text())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+
+
+def last_start_on_record(paths: JobFiles) -> int:
+    """As `last_start`, for whoever judges the run: 0 also where the file is not to be trusted."""
+    try:
+        return int(read_trusted(paths.restart))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return 0
+    except ForeignFileError as error:
+        note_foreign(error)
+        return 0
+
+
+def is_superseded(paths: JobFiles, restart: int) -> bool:
+    """Whether a later start than `restart` has begun; False when nobody can look.
+
+    What is written then is known by its number, so readers can leave it out.
+    """
+    try:
+        last = last_start(paths)
+    except OSError:
+        return False
+    return last is not None and last > restart
