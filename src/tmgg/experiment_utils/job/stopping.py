@@ -10,6 +10,7 @@ from tmgg.experiment_utils.job.context import heeds_stop
 from tmgg.experiment_utils.job.fork_signals import replaced_in_children
 from tmgg.experiment_utils.job.stop_signal import heeds_signal, mark_own_handler
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
+from tmgg.experiment_utils.run_folder.starts import is_superseded, own_restart
 
 TERMINATED = "terminated"
 """Somebody asked for the end with SIGTERM."""
@@ -37,8 +38,10 @@ def heeding_term(paths: SubmissionPaths) -> Iterator[None]:
     owner = os.getpid()
 
     def on_term(number: int, _frame: FrameType | None) -> None:
-        # A forked child has this handler, too, and ends as any other: pools end theirs so.
-        if os.getpid() == owner and (heeds_stop() or heeds_signal()):
+        # A forked child has this handler, too, and ends as any other: pools end theirs so. So does
+        # a start that a later one has taken over from: what it would save is the later one's.
+        heeds = os.getpid() == owner and (heeds_stop() or heeds_signal())
+        if heeds and not is_superseded(paths, own_restart()):
             heeded.append(number)
             drop_stop(paths, TERMINATED)
         else:
@@ -57,7 +60,10 @@ def heeding_term(paths: SubmissionPaths) -> Iterator[None]:
 
 
 def drop_stop(paths: SubmissionPaths, reason: str) -> None:
-    """Ask the experiment to save its state and end, unless it was asked already."""
+    """Ask the experiment to save its state and end, unless it was asked already.
+
+    All starts of the run see it: one that is superseded must not ask.
+    """
     # A run that only just begins has no folder; a full disk is the experiment's trouble, too.
     with contextlib.suppress(OSError), paths.stop.open("x") as stream:
         stream.write(f"{reason}\n")

@@ -14,6 +14,7 @@ from tmgg.experiment_utils.ray_cluster import addresses, slurm_facts
 from tmgg.experiment_utils.ray_cluster.channel import Message
 from tmgg.experiment_utils.ray_cluster.loop import Loop
 from tmgg.experiment_utils.run_folder.rank_paths import hub_file
+from tmgg.experiment_utils.run_folder.starts import is_superseded
 
 NO_HUB = 75
 _TEARDOWN_S = 2.0
@@ -88,7 +89,9 @@ class Supervisor:
 
     def _terminated(self) -> None:
         """Slurm tells every task. All ranks hear of it by the file; rank 0 says if they heed it."""
-        drop_stop(self._options.paths, TERMINATED)
+        paths = self._options.paths
+        if not is_superseded(paths, self._options.restart):
+            drop_stop(paths, TERMINATED)
         if self._hub is not None:
             wait_s = kill_wait_s()
             self._hub.interrupted(finish_after_s=max(1.0, wait_s - _TEARDOWN_S))

@@ -126,6 +126,16 @@ def test_an_experiment_that_never_asks_is_ended_at_once(paths: SubmissionPaths) 
     assert not paths.result.exists()
 
 
+def test_a_start_that_a_later_one_has_taken_over_from_ends_and_asks_nobody_to_stop(
+    paths: SubmissionPaths,
+) -> None:
+    write_task(paths, "heeding")
+    paths.restart.write_text("1\n")
+    assert ask_to_end(paths) == -signal.SIGTERM
+    assert not paths.stop.exists()
+    assert not paths.result.exists()
+
+
 def test_a_noted_checkpoint_that_is_gone_is_none(paths: SubmissionPaths) -> None:
     write_task(paths, "heeding")
     paths.run_paths.checkpoint.write_text("/no/such/checkpoint\n")
