@@ -1,16 +1,11 @@
 """`tmgg-jobs report`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tmgg.cli.options import FolderOption, JsonOption, RunsArgument
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 
 OutOption = Annotated[
     Path | None,
@@ -56,6 +51,7 @@ def report(
     """Write a sweep, or any runs, as one HTML page that needs no network."""
     from tmgg.cli import report_runs
     from tmgg.cli.rankings import chosen_ranking
+    from tmgg.cli.report_names import name_report
     from tmgg.cli.selection import select
     from tmgg.console.printing import put, put_json, say
     from tmgg.errors import ConfigError
@@ -65,11 +61,10 @@ def report(
     from tmgg.report.page import figures_of, render_page
 
     selection = select(runs, folder)
-    chosen = selection.runs
     ranking = chosen_ranking(selection.meanings, sort=sort, largest=largest)
-    title = _title(runs, chosen)
-    gathered = report_runs.gather(chosen, title, ranking)
-    path = out or Path(f"report-{_file_name(title)}.html")
+    title, file_name = name_report(selection, runs)
+    gathered = report_runs.gather(selection.runs, title, ranking)
+    path = out or Path(f"report-{file_name}.html")
     page = render_page(gathered).encode()
     try:
         write_atomic(path.absolute(), page, mode=READABLE)
@@ -90,23 +85,3 @@ def report(
         put_json(report_runs.as_json(gathered) | {"files": files})
     else:
         put("\n".join(f"written: {each}" for each in written))
-
-
-def _title(texts: "Sequence[str]", runs: "Sequence[KnownRun]") -> str:
-    """The sweep's name and id where all runs are of one; else what was typed."""
-    from tmgg.cli.known_sweeps import find_sweep
-    from tmgg.experiment_utils.run_folder.paths import SweepPaths
-    from tmgg.experiment_utils.run_folder.sweeps import sweep_of
-
-    ids = {sweep_of(run.run_id) for run in runs}
-    sweep_id = ids.pop() if len(ids) == 1 else None
-    if sweep_id is None:
-        return " ".join(run.run_id for run in runs) if len(runs) <= 3 else " ".join(texts)
-    sweep = find_sweep(SweepPaths(runs[0].paths.output_dir, sweep_id))
-    name = sweep.record.name if sweep is not None else ""
-    return f"{name} {sweep_id}" if name else sweep_id
-
-
-def _file_name(title: str) -> str:
-    kept = [letter if letter.isascii() and letter.isalnum() else "-" for letter in title]
-    return "".join(kept)[:80] or "runs"

@@ -1,0 +1,62 @@
+"""What a report is called, and its file. Two selections of runs have two names."""
+
+import hashlib
+from collections.abc import Sequence
+
+from tmgg.cli.known_sweeps import KnownSweep, find_sweep
+from tmgg.cli.meanings import Meaning
+from tmgg.cli.selection import Selection
+from tmgg.experiment_utils.run_folder.paths import SweepPaths
+from tmgg.experiment_utils.run_folder.sweeps import sweep_of
+
+_RUNS_NAMED = 3
+_LETTERS_OF_NAME = 48
+_LETTERS_OF_IDS = 120
+
+
+def name_report(selection: Selection, texts: Sequence[str]) -> tuple[str, str]:
+    """The page's title, and what its file is called after `report-`.
+
+    It is the sweep's name and id where the runs are all of one; else the ids of few runs, or what
+    was typed.
+    """
+    sweep = _whole_sweep(selection)
+    if sweep is not None:
+        name, ids = sweep.record.name, sweep.paths.sweep_id
+    elif len(selection.runs) <= _RUNS_NAMED:
+        name, ids = "", " ".join(run.run_id for run in selection.runs)
+    else:
+        name, ids = "", " ".join(texts)
+    title = f"{name} {ids}" if name else ids
+    parts = [_plain(name)[:_LETTERS_OF_NAME], _short(_plain(ids), title)]
+    return title, "-".join(filter(None, parts))
+
+
+def _whole_sweep(selection: Selection) -> KnownSweep | None:
+    """The sweep whose runs these are, all of them that are on record."""
+    named = {_sweep_of(meaning) for meaning in selection.meanings}
+    paths = named.pop() if len(named) == 1 else None
+    sweep = find_sweep(paths) if paths is not None else None
+    removed = {paths for meaning in selection.meanings for paths in meaning.removed}
+    chosen = {run.paths for run in selection.runs}
+    return sweep if sweep is not None and {*sweep.runs} - removed == chosen else None
+
+
+def _sweep_of(meaning: Meaning) -> SweepPaths | None:
+    if meaning.sweep is not None:
+        return meaning.sweep
+    run = meaning.runs[0]
+    name = sweep_of(run.run_id)
+    return SweepPaths(run.output_dir, name) if name else None
+
+
+def _plain(text: str) -> str:
+    return "".join(
+        letter if letter.isascii() and letter.isalnum() else "-" for letter in text
+    ).strip("-")
+
+
+def _short(ids: str, title: str) -> str:
+    if len(ids) <= _LETTERS_OF_IDS:
+        return ids
+    return f"{ids[:_LETTERS_OF_IDS]}-{hashlib.sha256(title.encode()).hexdigest()[:8]}"
