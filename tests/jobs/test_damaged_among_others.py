@@ -33,7 +33,7 @@ def record(sweep: str) -> Path:
 
 
 def test_collect_wait_watch_cancel_and_retry_go_on(sweep: str, tmgg_jobs: Jobs) -> None:
-    expected = {"collect": 1, "wait": 1, "watch": 1, "cancel": 3, "retry --wait": 0}
+    expected = {"collect": 1, "wait": 1, "watch": 1, "cancel": 3, "retry --wait": 1}
     for command, code in expected.items():
         name, *options = command.split()
         told = tmgg_jobs(name, sweep, *options)
@@ -41,7 +41,7 @@ def test_collect_wait_watch_cancel_and_retry_go_on(sweep: str, tmgg_jobs: Jobs) 
         assert "is not JSON" in told.err
         assert f"{sweep}-2" in told.out, told
         assert "left out: " in told.err
-        assert told.code in (code, 1), (command, told)
+        assert told.code == code, (command, told)
     assert LocalRunner().get_result(f"{sweep}-2").attempts == 2
 
 
@@ -52,6 +52,19 @@ def test_in_json_it_is_named_with_its_problem(sweep: str, tmgg_jobs: Jobs) -> No
         (left_out,) = told["left_out"]
         assert (left_out["run_id"], left_out["status"]) == (f"{sweep}-0", "damaged")
         assert "is not JSON" in left_out["problem"]
+
+
+def test_a_retry_says_in_its_exit_code_and_in_json_that_it_left_one_out(
+    sweep: str, tmgg_jobs: Jobs
+) -> None:
+    again = tmgg_jobs("retry", sweep, "--json")
+    LocalRunner().get_result(f"{sweep}-2")
+    Path("work.py").write_text(EXPERIMENTS.replace('raise ValueError("boom")', "return {}"))
+    until_its_end = tmgg_jobs("retry", sweep, "--json", "--wait")
+    for told, key in ((again, "retried"), (until_its_end, "runs")):
+        assert [each["run_id"] for each in told.json[key]] == [f"{sweep}-2"]
+        assert [each["run_id"] for each in told.json["left_out"]] == [f"{sweep}-0"]
+        assert told.code == 3
 
 
 def test_alone_it_is_an_error(sweep: str, tmgg_jobs: Jobs) -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import Jobs, submit, task
-from tmgg.errors import SubmissionError
+from tmgg.errors import SubmissionError, SubmissionUnknownError, UnreadableError
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
 from tmgg.experiment_utils.cloud.runs import SweepMode, TaskRequest
+from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
 from tmgg.experiment_utils.cloud.runs_on_record.run_poller import RunPoller
 
@@ -139,3 +140,46 @@ def test_who_retries_several_runs_beside_another_goes_on_with_the_rest(
     assert [each["run_id"] for each in retried.json["left_alone"]] == ["run-1"]
     assert "run run-1 is left alone: another process" in retried.err
     assert len(slurm.calls("sbatch")) == 6
+
+
+def test_where_nobody_knows_whether_a_run_was_submitted_nothing_else_is_said(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        job = submit(f"run-{number}", name="bad")
+        slurm.run(job)
+        slurm.wait_for(job, "FAILED")
+    retry = Reattached.retry
+
+    def answer_the_other_only(self: Reattached, run_id: str, *rest: object) -> object:
+        if run_id == "run-0":
+            raise SubmissionUnknownError("sbatch did not answer")
+        return retry(self, run_id)
+
+    monkeypatch.setattr(Reattached, "retry", answer_the_other_only)
+    retried = tmgg_jobs("retry", "run-0", "run-1")
+    assert "whether run run-0 was submitted is not known: sbatch did not answer" in retried.err
+    assert "as it was" not in retried.err
+    assert "run-1 submitted again" in retried.out
+    assert retried.code == 4
+
+
+def test_a_record_that_does_not_answer_keeps_no_other_run_from_being_retried(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        job = submit(f"run-{number}", name="bad")
+        slurm.run(job)
+        slurm.wait_for(job, "FAILED")
+    retry = Reattached.retry
+
+    def answer_the_other_only(self: Reattached, run_id: str, *rest: object) -> object:
+        if run_id == "run-0":
+            raise UnreadableError("the record does not answer")
+        return retry(self, run_id)
+
+    monkeypatch.setattr(Reattached, "retry", answer_the_other_only)
+    retried = tmgg_jobs("retry", "run-0", "run-1", "--json")
+    assert [each["run_id"] for each in retried.json["retried"]] == ["run-1"]
+    assert [each["run_id"] for each in retried.json["left_out"]] == ["run-0"]
+    assert retried.code == 4

@@ -1,10 +1,14 @@
-"""Runs of `tmgg-jobs retry` that another process submits or removes at the same time."""
+"""Runs that `tmgg-jobs retry` does not submit.
+
+Another process submitted them meanwhile, or their records cannot be used.
+"""
 
 from collections.abc import Sequence
 
 from tmgg.cli.removed import Removed
+from tmgg.console import exit_codes
 from tmgg.console.printing import say
-from tmgg.errors import RemovedRunError, RunError, RunExistsError
+from tmgg.errors import RemovedRunError, RunError, RunExistsError, UnreadableError
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
@@ -19,21 +23,19 @@ class NotRetried:
         self._submitted = 0
         self._still_failed = 0
 
-    def is_removed(self, run_id: str) -> bool:
-        """Whether the command met it as removed already."""
-        return run_id in self._removed.run_ids
+    def is_left_out(self, run_id: str) -> bool:
+        """Whether the command met it already as one that cannot be used."""
+        return run_id in self._removed.errors
 
-    def note(
-        self, reattached: Reattached, run_id: str, error: RunExistsError | RemovedRunError
-    ) -> list[RunState]:
-        """Say why; how the run stands now, unless it was removed."""
+    def note(self, reattached: Reattached, run_id: str, error: RunError) -> list[RunState]:
+        """Say why; how the run stands now, unless it cannot be used."""
         found: Sequence[RunState] = []
         if isinstance(error, RunExistsError):
             try:
                 found = reattached.poll([run_id])
-            except RemovedRunError as gone:
+            except RunError as gone:
                 error = gone
-        if isinstance(error, RemovedRunError):
+        if not isinstance(error, RunExistsError):
             self._removed.tell(run_id, error)
             return []
         say(f"run {run_id} is left alone: {error}")
@@ -54,7 +56,11 @@ class NotRetried:
         sentences = [
             words.format(f"{number} of these runs") for words, number in counts.items() if number
         ]
-        kind = RunExistsError if self._submitted or self._still_failed else RemovedRunError
+        kind: type[RunError] = RemovedRunError
+        if self._submitted or self._still_failed:
+            kind = RunExistsError
+        elif self._removed.exit_code == exit_codes.NO_ANSWER:
+            kind = UnreadableError
         return kind(f"nothing was retried: {'; '.join(sentences)}")
 
 
@@ -72,7 +78,7 @@ def ask_for_each(
         if run.run_id in failed:
             try:
                 asked[run.run_id] = ask_for(run, given)
-            except RemovedRunError as error:
+            except RunError as error:
                 if len(failed) == 1:
                     raise
                 removed.tell(run.run_id, error)

@@ -33,6 +33,12 @@ class Removed:
         """What the command ends with where nothing else is wrong."""
         return max(map(exit_codes.exit_code_of, self.errors.values()), default=exit_codes.OK)
 
+    @property
+    def exit_code_but_for_removed(self) -> int:
+        """The same for a command that has nothing to do with a run that was removed."""
+        found = [each for each in self.errors.values() if not isinstance(each, RemovedRunError)]
+        return max(map(exit_codes.exit_code_of, found), default=exit_codes.OK)
+
     def tell(self, run_id: str, error: RunError) -> None:
         """Say it on standard error, once for each run."""
         if run_id not in self.errors:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tmgg.cli.not_retried import NotRetried
+from tmgg.console import exit_codes
 from tmgg.console.printing import say
-from tmgg.errors import RemovedRunError, RunExistsError, SubmissionError
+from tmgg.errors import RunError, SubmissionError, SubmissionUnknownError
 from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 from tmgg.experiment_utils.run_folder.attempts import AttemptRequest
@@ -19,6 +20,15 @@ class Retries:
     retried: list[SpawnedTask] = field(default_factory=list)
     refused: list[dict[str, str]] = field(default_factory=list)
     left_alone: list[RunState] = field(default_factory=list)
+    unknown: int = 0
+    """Of those in `refused`, how many may have been submitted all the same."""
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with where nothing else is wrong."""
+        if len(self.refused) > self.unknown:
+            return exit_codes.FAILED
+        return exit_codes.NO_ANSWER if self.unknown else exit_codes.OK
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -39,14 +49,20 @@ def retry_each(
     """Retry these runs. Raises what keeps a run that is alone from being retried."""
     done = Retries()
     for run_id in failed:
-        if not_retried.is_removed(run_id):
+        if not_retried.is_left_out(run_id):
             continue
         try:
             done.retried.append(reattached.retry(run_id, asked.get(run_id)))
-        except (RunExistsError, RemovedRunError) as error:
+        except RunError as error:
             if len(failed) == 1:
                 raise
             done.left_alone += not_retried.note(reattached, run_id, error)
+        except SubmissionUnknownError as error:
+            if len(failed) == 1:
+                raise
+            done.unknown += 1
+            done.refused.append({"run_id": run_id, "message": str(error)})
+            say(f"whether run {run_id} was submitted is not known: {error}")
         except SubmissionError as error:
             done.refused.append({"run_id": run_id, "message": str(error)})
             say(f"run {run_id} was not submitted, and is as it was: {error}")

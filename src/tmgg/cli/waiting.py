@@ -40,9 +40,14 @@ def wait_and_tell(
     limit_s: float | None,
     cancel_on_interrupt: bool,
     as_json: bool,
+    removed: Removed | None = None,
 ) -> int:
-    """Wait for all runs to end, print how they stand, and return the exit code."""
-    removed, view = Removed(), make_view(reattached, ranking)
+    """Wait for all runs to end, print how they stand, and return the exit code.
+
+    `removed` are runs that the command has left out before.
+    """
+    removed = Removed() if removed is None else removed
+    view = make_view(reattached, ranking)
     with interruptible(reattached, view.progress.seen, cancel=cancel_on_interrupt):
         timed_out = not _wait(reattached, removed, view, limit_s=limit_s)
         reattached, states = poll_present(reattached, removed)

@@ -12,10 +12,9 @@ def cancel(runs: RunsArgument, *, folder: FolderOption = None, as_json: JsonOpti
     """
     from tmgg.cli.removed import Removed, refuse_when_all
     from tmgg.cli.selection import find_several
-    from tmgg.console import exit_codes
     from tmgg.console.printing import put, put_json
     from tmgg.console.run_names import lines_of_runs
-    from tmgg.errors import RemovedRunError, RunError
+    from tmgg.errors import RunError
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
     reattached = Reattached(find_several(runs, folder))
@@ -26,9 +25,7 @@ def cancel(runs: RunsArgument, *, folder: FolderOption = None, as_json: JsonOpti
     for run_id, error in bad.items():
         removed.tell(run_id, error)
     answers = {run.run_id: answer is True for run, answer in cancelled if run.run_id not in bad}
-    # What was removed has ended; what cannot be read may go on.
-    may_go_on = [error for error in bad.values() if not isinstance(error, RemovedRunError)]
-    code = removed.exit_code if may_go_on else exit_codes.OK
+    code = removed.exit_code_but_for_removed  # what cannot be read may go on
     if as_json:
         runs_json = [{"run_id": run_id, "cancelled": done} for run_id, done in answers.items()]
         put_json({"runs": runs_json, **removed.as_json()})

@@ -36,7 +36,6 @@ def retry(
     from tmgg.cli.retrying import retry_each
     from tmgg.cli.selection import select
     from tmgg.cli.waiting import wait_and_tell
-    from tmgg.console import exit_codes
     from tmgg.console.printing import put, put_json, say
     from tmgg.console.run_names import lines_of_runs
     from tmgg.errors import RunExistsError
@@ -65,9 +64,14 @@ def retry(
         chosen = [run for run in reattached.runs if run.run_id in again]
         ranking = ranking_of_meanings(selection.meanings)
         code = wait_and_tell(
-            Reattached(chosen), ranking, limit_s=None, cancel_on_interrupt=False, as_json=as_json
+            Reattached(chosen),
+            ranking,
+            limit_s=None,
+            cancel_on_interrupt=False,
+            as_json=as_json,
+            removed=removed,
         )
-        raise typer.Exit(exit_codes.FAILED if done.refused else code)
+        raise typer.Exit(done.exit_code or code)
     if not (done.retried or done.refused):
         raise not_retried.error()
     if as_json:
@@ -81,4 +85,4 @@ def retry(
             "submitted again",
         ):
             put(line)
-    raise typer.Exit(exit_codes.FAILED if done.refused else exit_codes.OK)
+    raise typer.Exit(done.exit_code or removed.exit_code_but_for_removed)
