@@ -29,13 +29,16 @@ tmgg_enter() {
         (umask 077 && od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n' > "$tmgg_dir/ray_token")
     fi
 }
-unset SLURM_EXPORT_ENV # where a site gives jobs no variables, srun would give its tasks none
 export TMGG_JOB_ID=$tmgg_job TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
 tmgg_stage=claim
 tmgg_signal=
 tmgg_asked=
 tmgg_interrupted=
 tmgg_releaser=
+tmgg_ended_once=
+tmgg_at_exit=
+tmgg_path=$PATH
+tmgg_options=$(env -i "$BASH" -c 'set +o; shopt -p') # of a shell that has read no file
 
 tmgg_now() { # bash before 5.0 has no EPOCHREALTIME; some locales write it with a comma
     local now=${EPOCHREALTIME:-$(date +%s.%N)}
@@ -130,13 +133,16 @@ tmgg_set_aside() {
 # A setup command fails by its own exit code, not by what fails inside a file that it sources.
 # Its words stay in this script, which only its owner can read: they may hold a secret.
 tmgg_check_setup() { # exit code, line of this script, depth of sourcing
-    local number=0 last=$tmgg_setup_line lines
-    if [ "$3" -gt 1 ]; then return; fi
+    local number=0 last=$tmgg_setup_line lines line=$2
+    if [ "$3" -gt 1 ]; then
+        case $- in *e*) line=${BASH_LINENO[$3 - 1]} ;; *) return ;; esac # by `set -e` it ends the script
+    fi
+    tmgg_take_over
     for lines in ; do
         number=$((number + 1)) last=$((last + lines))
-        if [ "$2" -le "$last" ]; then break; fi
+        if [ "$line" -le "$last" ]; then break; fi
     done
-    tmgg_fail "setup command failed with exit code $1: number $number of slurm_setup_commands, line $2 of $tmgg_script" 71
+    tmgg_fail "setup command failed with exit code $1: number $number of slurm_setup_commands, line $line of $tmgg_script" 71
 }
 
 # Open to the team where the run's folder is.
@@ -158,27 +164,66 @@ tmgg_record() { # exit code
 tmgg_exit() {
     local code=$?
     # A child of this shell that is signalled right after its fork still has the traps.
-    if [ "$BASHPID" != $$ ]; then return; fi
+    if [ "$BASHPID" != $$ ] || [ -n "$tmgg_ended_once" ]; then return; fi
+    tmgg_ended_once=1
     trap - EXIT
     trap '' TERM USR2 HUP INT QUIT USR1 XCPU # the record must still be written
+    tmgg_plain_shell
+    PATH=$PATH:$tmgg_path # a setup command may have put nothing useful there
     tmgg_end_release
     if [ "$tmgg_stage" = claim ]; then return; fi
     tmgg_phase batch_end
     tmgg_record "$code"
+    (exit "$code") # as the commands of an EXIT trap find it
+    eval "$tmgg_at_exit"
+}
+
+# Setup commands, and what they source, may change how bash works: with `set -e` the script would end at
+# a `wait` that a signal interrupts, though the experiment goes on.
+tmgg_plain_shell() {
+    IFS=$' \t\n'
+    eval "$tmgg_options" 2> /dev/null
+    # shellcheck disable=SC2046
+    unset -f $(compgen -b) # `cd`, `wait`, `read`
+    # Where a site gives jobs no variables, srun would give its tasks none; the job is of this cluster.
+    unset SLURM_EXPORT_ENV SLURM_CLUSTERS
+}
+
+# The traps are the script's own. What a setup command wants done at the end is done after the record.
+tmgg_take_over() {
+    tmgg_plain_shell
+    eval "set -- $(trap -p EXIT)"
+    if [ "${3-}" != tmgg_exit ]; then tmgg_at_exit=${3-}; fi
+    trap tmgg_exit EXIT
+    trap 'tmgg_signal=TERM; exit 143' TERM
+    # What else ends a batch script: a person's scancel with a signal, a site's signal ahead of the end.
+    trap 'tmgg_signal=HUP; exit 129' HUP
+    trap 'tmgg_signal=INT; exit 130' INT
+    trap 'tmgg_signal=QUIT; exit 131' QUIT
+    trap 'tmgg_signal=USR1; exit 138' USR1
+    trap 'tmgg_signal=XCPU; exit 152' XCPU
+    trap tmgg_ask USR2
+    # Any other would interrupt a `wait`.
+    trap - ALRM CHLD CONT IO PIPE PROF TSTP TTIN TTOU URG VTALRM WINCH
+}
+
+tmgg_scontrol() { # seconds, arguments; times are written as a setup command may have them
+    timeout "$1" env SLURM_TIME_FORMAT=standard scontrol "${@:2}"
 }
 
 # Asked by tmgg_job: one element of an array has the array's own id as its SLURM_JOB_ID, which to
 # scontrol means all elements.
 tmgg_preempted() {
-    case " $(timeout 20 scontrol --oneliner show job "$tmgg_job" 2> /dev/null) " in
-        *' PreemptTime=2'*) return 0 ;;
+    case " $(tmgg_scontrol 20 --oneliner show job "$tmgg_job" 2> /dev/null) " in
+        *' PreemptTime=None '* | *' PreemptTime=N/A '* | *' PreemptTime=Unknown '*) return 1 ;;
+        *' PreemptTime='*) return 0 ;;
     esac
     return 1
 }
 
 # By the experiment itself: Lightning does that.
 tmgg_is_requeued() {
-    case " $(timeout 20 scontrol --oneliner show job "$tmgg_job" 2> /dev/null) " in
+    case " $(tmgg_scontrol 20 --oneliner show job "$tmgg_job" 2> /dev/null) " in
         *" Restarts=$TMGG_RESTART "*) return 1 ;;
         *' Restarts='*) return 0 ;;
     esac
@@ -188,7 +233,7 @@ tmgg_is_requeued() {
 # Not before the claim: the folder may be another job's. tmgg_set_aside makes up for it.
 tmgg_tell() {
     if [ "$tmgg_stage" = claim ] || tmgg_is_superseded; then return; fi
-    printf '%s\n' "$tmgg_asked" > "$tmgg_dir/stop"
+    printf '%s\n' "$tmgg_asked" >| "$tmgg_dir/stop"
 }
 
 # Slurm's signal ahead of the time limit; at some sites also ahead of preemption.
@@ -213,7 +258,7 @@ tmgg_release() { # process id of srun
     done
     while sleep 5 2> /dev/null; do
         kill -0 $$ 2> /dev/null || return
-        processes=$(timeout 20 scontrol listpids "$SLURM_JOB_ID" 2> /dev/null)
+        processes=$(tmgg_scontrol 20 listpids "$SLURM_JOB_ID" 2> /dev/null)
         case $processes in
             *" $SLURM_JOB_ID "*batch*) [[ $processes =~ " $SLURM_JOB_ID "+[0-9] ]] || break ;;
         esac
@@ -258,21 +303,12 @@ tmgg_go_on() {
     fi
     tmgg_signal=USR2 # not an end by itself: the next start of this job must run
     tmgg_record 85
-    if tmgg_is_requeued || timeout 60 scontrol requeue "$tmgg_job"; then
-        sleep 60 &
+    if tmgg_is_requeued || tmgg_scontrol 60 requeue "$tmgg_job"; then
+        sleep 60 &> /dev/null &
         wait $! # for the TERM by which Slurm ends this start
     fi
 }
-trap tmgg_exit EXIT
-trap 'tmgg_signal=TERM; exit 143' TERM
-# What else ends a batch script: a person's scancel with a signal, a site's signal ahead of the end.
-trap 'tmgg_signal=HUP; exit 129' HUP
-trap 'tmgg_signal=INT; exit 130' INT
-trap 'tmgg_signal=QUIT; exit 131' QUIT
-trap 'tmgg_signal=USR1; exit 138' USR1
-trap 'tmgg_signal=XCPU; exit 152' XCPU
-trap tmgg_ask USR2
-
+tmgg_take_over
 tmgg_claim
 tmgg_stage=restart
 tmgg_set_aside
@@ -287,7 +323,8 @@ export PATH=/home/alice/venv/bin:"$PATH"
 tmgg_setup_line=$((LINENO + 1))
 trap 'tmgg_check_setup "$?" "$LINENO" "${#BASH_SOURCE[@]}"' ERR
 
-trap - ERR
+tmgg_take_over
+trap - ERR DEBUG RETURN # a function cannot
 tmgg_stage=preflight
 python -m tmgg.experiment_utils.ray_cluster.preflight --no-ray || exit
 tmgg_phase environment_ready

@@ -243,10 +243,11 @@ def test_only_the_script_itself_notes_its_end(
 ) -> None:
     """Bash has a child run its parent's traps that is signalled right after the fork."""
     at_once = tmp_path / "at_once"
-    at_once.write_text("wait() { return 7; }\n")
+    at_once.write_text("at_once() { return 7; }\n")
+    text = render(paths).replace('wait "$1"', 'at_once "$1"')
     commands = JobCommands.install(tmp_path / "bin", experiment="exit 7")
     for _ in range(8):
-        done = commands.run(render(paths), base, BASH_ENV=str(at_once))
+        done = commands.run(text, base, BASH_ENV=str(at_once))
         assert "cannot" not in done.stderr
         assert paths.phases.read_text().count("batch_end") == 1
         record = exit_record(paths)
