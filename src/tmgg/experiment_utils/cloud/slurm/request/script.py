@@ -223,7 +223,7 @@ def _job_of_array(
             batch=shlex.quote(str(batch.folder)),
             job_token=job_token,
             output=shlex.quote(str(batch.output_dir)),
-            token=_packaged("ray_token.sh.template") if config.needs_token else "",
+            token=_fill(_packaged("ray_token.sh.template")) if config.needs_token else "",
         ),
         array=array,
     )
@@ -239,7 +239,7 @@ def _job_of_batch(
             _packaged("run_packed.sh.template"),
             folder=shlex.quote(str(batch.folder)),
             job_token=job_token,
-            token=_packaged("ray_token.sh.template"),
+            token=_fill(_packaged("ray_token.sh.template")),
         ),
         outlives_nodes=True,
         entrypoint=_packed_entrypoint(config, _Python("", interpreter.options)),

@@ -41,9 +41,10 @@ tmgg_enter() {
     ln "$log.err" "$run.err" 2> /dev/null
     if [ ! /dev/fd/1 -ef "$run.out" ]; then exec >> "$run.out"; fi
     if [ ! /dev/fd/2 -ef "$run.err" ]; then exec 2>> "$run.err"; fi
-    # Secret of this element's Ray cluster
-    if [ ! -s "$tmgg_dir/ray_token" ]; then
+    # Secret of this element's Ray cluster. A part of one, left by a full disk, would be a weak one
+    if [ "$(stat -c %s "$tmgg_dir/ray_token" 2> /dev/null)" != 64 ]; then
         (umask 077 && od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n' > "$tmgg_dir/ray_token")
+        [ "$(stat -c %s "$tmgg_dir/ray_token")" = 64 ] || tmgg_fail "cannot write to $tmgg_dir/ray_token" 74
     fi
 }
 export TMGG_JOB_ID=$tmgg_job TMGG_RESTART=${SLURM_RESTART_COUNT:-0}

@@ -24,9 +24,10 @@ tmgg_job=$SLURM_JOB_ID
 # Ray's workers yield to everybody else, and so would the runs below them
 export RAY_worker_niceness=${RAY_worker_niceness:-0}
 tmgg_enter() {
-    # Secret of this element's Ray cluster
-    if [ ! -s "$tmgg_dir/ray_token" ]; then
+    # Secret of this element's Ray cluster. A part of one, left by a full disk, would be a weak one
+    if [ "$(stat -c %s "$tmgg_dir/ray_token" 2> /dev/null)" != 64 ]; then
         (umask 077 && od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n' > "$tmgg_dir/ray_token")
+        [ "$(stat -c %s "$tmgg_dir/ray_token")" = 64 ] || tmgg_fail "cannot write to $tmgg_dir/ray_token" 74
     fi
 }
 export TMGG_JOB_ID=$tmgg_job TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
