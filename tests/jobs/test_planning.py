@@ -7,6 +7,7 @@ import pytest
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import Jobs
 
+SILENT = "sbatch: error: Unable to contact slurm controller (connect failure)"
 OPTIONS = ("slurm_nodes=1", "slurm_cpus_per_task=2", "slurm_mem_per_cpu=1GB")
 
 
@@ -48,6 +49,26 @@ def test_a_job_that_starts_nowhere_is_reported_with_the_sites_words(
     assert told.code == 1
     assert told.out.count("Name an account.") == 3
     assert "would start in none" in told.out
+
+
+def test_where_slurm_does_not_answer_nothing_is_said_of_a_start(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
+) -> None:
+    slurm.break_command("sbatch --test-only", times=None, stdout="", stderr=SILENT, exit_code=1)
+    told = tmgg_jobs("plan", *OPTIONS)
+    assert told.code == 4
+    assert "Whether the job would start is not known" in told.out
+    assert "in none of them" not in told.out
+
+
+def test_one_place_that_is_not_known_may_be_where_the_job_starts(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
+) -> None:
+    slurm.add_rule("account", "Name an account.", allowed=())
+    slurm.break_command("sbatch --test-only", stdout="", stderr=SILENT, exit_code=1)
+    told = tmgg_jobs("plan", *OPTIONS)
+    assert "Name an account." in told.out
+    assert (told.code, "is not known" in told.out) == (4, True)
 
 
 def test_without_accounting_the_share_is_not_known(

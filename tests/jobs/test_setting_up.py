@@ -159,6 +159,16 @@ def test_a_silent_controller_writes_nothing(empty: Path, tmgg_jobs: Jobs, slurm:
     assert not profile_file("my_site").exists()
 
 
+def test_trials_without_an_answer_are_no_refusals(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
+) -> None:
+    words = "sbatch: error: Unable to contact slurm controller (connect failure)"
+    slurm.break_command("sbatch --test-only", times=None, stdout="", stderr=words, exit_code=1)
+    told = tmgg_jobs("setup")
+    assert told.code == 4
+    assert "Whether Slurm takes a job with it is not known" in told.out
+
+
 def test_a_login_without_a_cluster_of_its_own_is_told_to_name_one(
     empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tmgg.cli.launcher_file import read_options, runner_of
+from tmgg.console import exit_codes
 from tmgg.console.durations import render_duration
 from tmgg.console.printing import put
 from tmgg.console.tables import Column, put_columns
@@ -40,6 +41,20 @@ class Plan:
     shares: Sequence[FairShare]
     shares_unknown: str
     """Why nothing is known of the shares; empty where it is."""
+
+    @property
+    def is_taken(self) -> bool | None:
+        """Whether Slurm takes the job somewhere; None where that is not known."""
+        if any(choice.trial.is_taken for choice in self.choices):
+            return True
+        refusals = [choice.trial.refusal for choice in self.choices]
+        return False if refusals and all(refusals) else None
+
+    @property
+    def exit_code(self) -> int:
+        if self.is_taken is None:
+            return exit_codes.NO_ANSWER
+        return exit_codes.OK if self.is_taken else exit_codes.FAILED
 
 
 def make_plan(file: Path | None, overrides: Sequence[str], *, runs: int) -> Plan:
@@ -81,14 +96,21 @@ def put_plan(plan: Plan) -> None:
     """A table, the earliest, and the fair share."""
     put(plan.usage)
     put_columns(_columns(plan.choices, now=datetime.now()))
-    if plan.best is None:
-        put("\nThe job would start in none of them.")
-    else:
-        put(f"\nearliest: {_place(plan.best)}; slurm_partition=auto takes the earliest by itself")
+    put(f"\n{_outcome(plan)}")
     for share in plan.shares:
         put(render_share(share))
     if plan.shares_unknown:
         put(f"fair share: not known ({plan.shares_unknown})")
+
+
+def _outcome(plan: Plan) -> str:
+    if plan.best is not None:
+        return f"earliest: {_place(plan.best)}; slurm_partition=auto takes the earliest by itself"
+    if plan.is_taken:
+        return "Slurm takes the job, and does not say when it would start."
+    if plan.is_taken is None:
+        return "Whether the job would start is not known: the notes say where Slurm did not answer."
+    return "The job would start in none of them."
 
 
 def render_share(share: FairShare) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tmgg.cli.launcher_file import parse_overrides, read_options, runner_of
+from tmgg.console import exit_codes
 from tmgg.console.printing import put
 from tmgg.errors import BackendError, ConfigError, QueryError
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
@@ -56,6 +57,12 @@ class Setup:
     @property
     def is_taken(self) -> bool:
         return self.last.is_taken
+
+    @property
+    def exit_code(self) -> int:
+        if self.is_taken:
+            return exit_codes.OK
+        return exit_codes.FAILED if self.last.refusal else exit_codes.NO_ANSWER
 
 
 def set_up(overrides: Sequence[str], *, name: str, output: Path | None, force: bool) -> Setup:

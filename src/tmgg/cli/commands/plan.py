@@ -17,10 +17,10 @@ def plan(
     """Say when the job would start in each partition, and what it costs.
 
     Slurm checks the job script for each partition (`sbatch --test-only`, at most 24 times);
-    nothing is submitted. Exits with 1 if every partition refuses the job.
+    nothing is submitted. Exits with 1 if every partition refuses the job, with 4 if it is not known
+    whether it would start.
     """
     from tmgg.cli.planning import make_plan, plan_as_json, put_plan
-    from tmgg.console import exit_codes
     from tmgg.console.printing import put_json
 
     found = make_plan(config, overrides or [], runs=runs)
@@ -28,4 +28,4 @@ def plan(
         put_json(plan_as_json(found))
     else:
         put_plan(found)
-    raise typer.Exit(exit_codes.FAILED if found.best is None else exit_codes.OK)
+    raise typer.Exit(found.exit_code)

@@ -32,12 +32,11 @@ def setup(
 ) -> None:
     """Ask this cluster what it wants, and write a launcher for it.
 
-    Looks at partitions, accounts, limits and nodes, and tries with `sbatch --test-only`, at most 40
+    Looks at partitions, accounts, limits and nodes, and tries with `sbatch --test-only`, at most 41
     times, in which form the site takes memory and GPUs. Nothing is submitted. The file has the
-    reason for each line. Exits with 1 where no form was taken.
+    reason for each line. Exits with 1 if Slurm refused every form, with 4 if it did not answer.
     """
     from tmgg.cli.setting_up import put_setup, set_up, setup_as_json
-    from tmgg.console import exit_codes
     from tmgg.console.printing import put_json
 
     done = set_up(overrides or [], name=name, output=output, force=force)
@@ -45,4 +44,4 @@ def setup(
         put_json(setup_as_json(done))
     else:
         put_setup(done)
-    raise typer.Exit(exit_codes.OK if done.is_taken else exit_codes.FAILED)
+    raise typer.Exit(done.exit_code)
