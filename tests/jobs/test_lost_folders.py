@@ -72,6 +72,11 @@ def test_its_status_is_removed_in_json_and_in_the_counts(sweep: str, tmgg_jobs: 
     assert sorted(run["status"] for run in listed) == ["completed", "completed", "removed"]
 
 
+def test_runs_that_were_removed_can_be_listed_alone(sweep: str, tmgg_jobs: Jobs) -> None:
+    listed = tmgg_jobs("list", "--status", "removed", "--json")
+    assert [run["run_id"] for run in listed.json["runs"]] == [f"{sweep}-0"]
+
+
 def test_a_log_alone_shows_that_it_has_begun(sweep: str, tmgg_jobs: Jobs) -> None:
     first(sweep).submission(1).ended.unlink()
     told = tmgg_jobs("show", sweep)

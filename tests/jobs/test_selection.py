@@ -219,3 +219,37 @@ def test_the_short_id_of_a_table_means_that_run(empty: Path, slurm: FakeSlurm) -
         submit(f"{SWEEP}-{number}")
     assert found("0123abcd-1") == [f"{SWEEP}-1"]
     assert len(found("0123abcd")) == 3
+
+
+@pytest.mark.parametrize(
+    "command", ["list", "show", "logs", "wait", "watch", "collect", "explain", "retry", "gc"]
+)
+def test_a_working_directory_that_was_removed_hides_no_run(
+    here: Path, tmgg_jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    remember_folder(here / "local_outputs")
+    runs = [] if command == "list" else ["--older-than", "30d"] if command == "gc" else [GOOD]
+    as_before = tmgg_jobs(command, *runs)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    told = tmgg_jobs(command, *runs)
+    assert (told.code, told.err) == (as_before.code, as_before.err)
+
+
+def test_what_needs_the_working_directory_says_that_it_was_removed(
+    here: Path, tmgg_jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember_folder(here / "local_outputs")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    chosen = tmgg_jobs("list", "--folder", "local_outputs")
+    assert (chosen.code, "give an absolute path" in chosen.err) == (3, True)
+    assert tmgg_jobs("list", "--folder", str(here / "local_outputs")).code == 0
+    assert "cannot be written" in tmgg_jobs("report", GOOD).err
+    planned = tmgg_jobs("plan")
+    assert planned.code == 2
+    assert "working directory is not there any more" in planned.err

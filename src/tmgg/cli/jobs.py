@@ -34,6 +34,7 @@ from tmgg.cli.commands.watch import watch
 from tmgg.console import exit_codes
 from tmgg.console.visible import make_logs_visible, visible
 from tmgg.errors import TmggError
+from tmgg.experiment_utils.files.looking import working_directory
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_runs,
@@ -52,6 +53,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "plan": plan,
     "setup": setup,
 }
+_NO_DIRECTORY = ". The working directory is not there any more: change to another one"
 _EPILOG = "Exit codes: as in tmgg-jobs --help."
 
 
@@ -67,7 +69,7 @@ class _Jobs(TyperGroup):
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise  # `| head` has enough; Typer ends quietly
-            _say_error(error)
+            _say_error(error, "" if working_directory() is not None else _NO_DIRECTORY)
             raise typer.Exit(exit_codes.MISUSE) from error
         except KeyboardInterrupt:
             # It did not know its runs yet, or it is none that waits.
@@ -75,9 +77,9 @@ class _Jobs(TyperGroup):
             raise typer.Exit(exit_codes.INTERRUPTED) from None
 
 
-def _say_error(error: Exception) -> None:
+def _say_error(error: Exception, more: str = "") -> None:
     sys.stdout.flush()
-    sys.stderr.write(visible(f"error: {error}\n"))
+    sys.stderr.write(visible(f"error: {error}{more}\n"))
 
 
 def make_app() -> typer.Typer:

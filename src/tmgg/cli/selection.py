@@ -9,7 +9,7 @@ from tmgg.cli.known_sweeps import KnownSweep, known_sweeps
 from tmgg.cli.meanings import Meaning, meaning_of, refuse_many
 from tmgg.errors import RecordError, UnknownRunError, UnreadableError
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun, read_known_run
-from tmgg.experiment_utils.files.looking import is_folder
+from tmgg.experiment_utils.files.looking import is_folder, working_directory
 from tmgg.experiment_utils.run_folder.known_folders import known_folders
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
 from tmgg.experiment_utils.run_folder.run_folders import look_into
@@ -26,13 +26,20 @@ def folders_to_search(chosen: Sequence[Path] | None = None) -> list[Path]:
     Raises UnknownRunError for a chosen one that is not there.
     """
     if chosen:
-        return [_existing(folder.expanduser().absolute()) for folder in chosen]
-    here = [Path.cwd() / name for name in _DEFAULT_FOLDERS]
+        return [_existing(folder.expanduser()) for folder in chosen]
+    base = working_directory()
+    here = [base / name for name in _DEFAULT_FOLDERS] if base is not None else []
     found = [*known_folders(), *(folder for folder in here if _may_be(folder))]
     return list(dict.fromkeys(found))
 
 
-def _existing(folder: Path) -> Path:
+def _existing(given: Path) -> Path:
+    base = working_directory()
+    if base is None and not given.is_absolute():
+        raise UnknownRunError(
+            f"--folder {given}: the working directory is not there any more; give an absolute path"
+        )
+    folder = given if base is None else base / given
     if not _may_be(folder):
         raise UnknownRunError(f"--folder {folder}: this folder does not exist")
     return folder

@@ -16,6 +16,7 @@ from tmgg.console.sweep_summary import (
     flat_config,
 )
 from tmgg.console.tables import NEVER_LEFT_OUT, Column
+from tmgg.experiment_utils.files.looking import working_directory
 from tmgg.experiment_utils.sampling.sizes import render_bytes
 
 METRICS_SHOWN = 8
@@ -154,8 +155,10 @@ def folder_columns(rows: Sequence[SweepRow]) -> list[Column]:
 
 
 def _nearby(folder: str) -> str:
-    here = Path.cwd()
-    return str(Path(folder).relative_to(here)) if Path(folder).is_relative_to(here) else folder
+    here = working_directory()
+    if here is None or not Path(folder).is_relative_to(here):
+        return folder
+    return str(Path(folder).relative_to(here))
 
 
 def run_column(rows: Sequence[SweepRow]) -> Column:

@@ -23,6 +23,7 @@ class Status(StrEnum):
     running = "running"
     completed = "completed"
     failed = "failed"
+    removed = "removed"
     damaged = "damaged"
     foreign = "foreign"
     unknown = "unknown"

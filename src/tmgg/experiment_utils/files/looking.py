@@ -106,3 +106,11 @@ def files_below(folder: Path) -> list[Path]:
 def _unless_absent(error: OSError) -> None:
     if says_nothing(error):
         raise error
+
+
+def working_directory() -> Path | None:
+    """None where it was removed under this process, or its file system does not answer."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None

@@ -3,6 +3,9 @@
 Runs that share a backend, a folder and the settings that matter for asking share a runner.
 """
 
+import contextlib
+import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from tmgg.experiment_utils.cloud.factory import BACKENDS, make_runner
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
 from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.files.looking import working_directory
 from tmgg.experiment_utils.run_folder.registry import RunRecord
 
 # Of our own backends; the rest of their settings concerns submitting, and a retry takes it from the
@@ -44,9 +48,28 @@ def _settings_for_asking(record: RunRecord) -> JsonDict:
     return {name: value for name, value in record.settings.items() if name in _POLL_SETTINGS}
 
 
+@contextlib.contextmanager
+def _some_directory(folder: Path) -> Iterator[None]:
+    """`folder` is the working directory meanwhile, if this process has none: it was removed.
+
+    Every runner resolves paths against it; one that is made of a record needs none of them.
+    """
+    if working_directory() is not None:
+        yield
+        return
+    gone = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.chdir(folder)
+        yield
+    finally:
+        os.fchdir(gone)
+        os.close(gone)
+
+
 def _make(run: KnownRun, backend: str, settings: JsonDict) -> RecordedRuns:
     try:
-        runner = make_runner(backend, settings)
+        with _some_directory(run.paths.output_dir):
+            runner = make_runner(backend, settings)
     except BackendNotLoadedError as error:
         raise UnreadableError(
             f"run {run.run_id!r} cannot be asked about here, and was left as it is: {error}"
