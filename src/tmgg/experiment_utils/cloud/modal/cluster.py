@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tmgg.experiment_utils.cloud.modal.bounded import within
+from tmgg.experiment_utils.cloud.modal.cancellations import hearing, held_back
 from tmgg.experiment_utils.cloud.modal.container import (
     CLAIM_WITHIN_S,
     claim,
@@ -56,7 +57,7 @@ def run_parcel_on_cluster(plain: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ContainerError.
     """
-    with as_container_errors():
+    with as_container_errors(), held_back():
         return _run_on_cluster(plain)
 
 
@@ -76,7 +77,7 @@ def _run_on_cluster(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 def _run_as_head(parcel: Parcel, head: Head, *, nodes: int) -> Envelope:
     call_id = current_call_id()
-    owner = within(CLAIM_WITHIN_S, claim(parcel.token, call_id))
+    owner = hearing(lambda: within(CLAIM_WITHIN_S, claim(parcel.token, call_id)))
     if owner != call_id:
         return Envelope(owner=owner)
     try:
@@ -115,7 +116,7 @@ def _wait_for_nodes(ray: subprocess.Popen[bytes], address: str, nodes: int) -> N
                 raise RayStartError(f"{what}: the head ended with code {ray.returncode}")
             if time.monotonic() > deadline:
                 raise RayStartError(f"{what} within {START_WITHIN_S:.0f} seconds")
-            time.sleep(LOOK_EVERY_S)
+            _pause()
     finally:
         watcher.kill()
         watcher.wait()
@@ -131,12 +132,12 @@ def work_for(head: Head) -> None:
     while not _reachable(head):
         if time.monotonic() > deadline:
             return
-        time.sleep(LOOK_EVERY_S)
+        _pause()
     worker = _start_ray(f"--address={head.address}")
     try:
         missed = 0
         while missed < GONE_AFTER and worker.poll() is None:
-            time.sleep(LOOK_EVERY_S)
+            _pause()
             missed = 0 if _reachable(head) else missed + 1
     finally:
         _stop(worker)
@@ -153,6 +154,10 @@ def _stop(ray: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         ray.kill()
         ray.wait()
+
+
+def _pause() -> None:
+    hearing(lambda: time.sleep(LOOK_EVERY_S))
 
 
 def _reachable(head: Head) -> bool:

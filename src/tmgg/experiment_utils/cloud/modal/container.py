@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from tmgg.experiment_utils.cloud.modal import parcel as formats
 from tmgg.experiment_utils.cloud.modal.bounded import within
+from tmgg.experiment_utils.cloud.modal.cancellations import hearing, held_back
 from tmgg.experiment_utils.cloud.modal.claims import Claims
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel, as_container_errors
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
@@ -43,10 +44,10 @@ def run_parcel(plain: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ContainerError.
     """
-    with as_container_errors():
+    with as_container_errors(), held_back():
         parcel = Parcel.from_plain(plain)
         call_id = current_call_id()
-        owner = within(CLAIM_WITHIN_S, claim(parcel.token, call_id))
+        owner = hearing(lambda: within(CLAIM_WITHIN_S, claim(parcel.token, call_id)))
         if owner != call_id:
             return Envelope(owner=owner).to_plain()
         return run_claimed(parcel, call_id).to_plain()
@@ -130,8 +131,8 @@ def _supervise(submission: SubmissionPaths, base_dir: str, arguments: Sequence[s
         _copying(process.stderr, run.stderr, sys.stderr),
     ):
         try:
-            process.wait()
-        finally:  # cancelled: the SDK raises in this thread
+            hearing(process.wait)
+        finally:  # also when it was cancelled
             _end(process)
 
 
