@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tmgg.report.curve_files import MOST_BYTES, attempts_of, find_curve_files
+from tmgg.report.curve_files import MOST_BYTES, find_curve_files
 from tmgg.report.curves import MOST_POINTS, join_attempts, parse_table, read_curves, thin
 from tmgg.report.model import Curve
 
@@ -55,14 +55,6 @@ def test_files_are_found_below_the_output_folder(tmp_path: Path) -> None:
     assert [curve.name for curve in read_curves(files)] == ["train_loss", "val_loss"]
 
 
-def test_a_folder_of_very_many_files_is_looked_at_in_part(tmp_path: Path) -> None:
-    for number in range(1000):
-        (tmp_path / f"{number}.csv").touch()
-    files = find_curve_files([tmp_path])
-    assert len(files.tables) < 500
-    assert not files.is_complete
-
-
 def test_a_last_line_without_an_end_is_still_being_written() -> None:
     (curve,) = parse_table("step,loss\n1000,0.51\n1001,0.49\n1002,0.")
     assert list(curve.points) == [(1000, 0.51), (1001, 0.49)]
@@ -105,11 +97,6 @@ def test_a_later_attempt_replaces_what_earlier_ones_logged_beyond_its_start() ->
     first, second = [(0.0, 9.0), (1.0, 8.0), (2.0, 7.0)], [(1.0, 4.0)]
     (curve,) = join_attempts([[Curve("loss", first)], [Curve("loss", second)]])
     assert list(curve.points) == [(0.0, 9.0), (1.0, 4.0)]
-
-
-def test_only_version_folders_of_one_folder_are_attempts() -> None:
-    a, b, other = (Path(f"/x/{name}/m.csv") for name in ("version_2", "version_10", "y"))
-    assert attempts_of([b, a, other]) == [[a, b], [other]]
 
 
 def test_a_large_table_is_read_over_its_whole_length(tmp_path: Path) -> None:
