@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from tmgg.report.curve_files import MOST_BYTES, find_curve_files
-from tmgg.report.curves import MOST_POINTS, join_attempts, parse_table, read_curves, thin
+from tmgg.report.curves import (
+    MOST_CURVES,
+    MOST_POINTS,
+    join_attempts,
+    parse_table,
+    read_curves,
+    thin,
+)
 from tmgg.report.model import Curve
 
 # As Lightning's CSVLogger writes it: what is logged once an epoch has gaps elsewhere.
@@ -64,6 +71,14 @@ def write_table(path: Path, steps: range) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = "".join(f"{step},{step / 8}\n" for step in steps)
     path.write_text(f"step,loss\n{rows}")
+
+
+def test_of_very_many_names_the_objective_is_read(tmp_path: Path) -> None:
+    names = [f"c{number}" for number in range(100)]
+    rows = "".join(f"{step}{',1' * 100}\n" for step in range(3))
+    (tmp_path / "m.csv").write_text(f"step,{','.join(names)}\n{rows}")
+    curves = read_curves(find_curve_files([tmp_path]), "c99")
+    assert [curve.name for curve in curves] == ["c99", *names[: MOST_CURVES - 1]]
 
 
 def test_one_point_alone_is_no_curve(tmp_path: Path) -> None:
@@ -123,3 +138,17 @@ def test_event_files_are_read_by_tensorboards_reader(tmp_path: Path) -> None:
     last = curve.points[-1]
     assert last[0] == 4.0
     assert last[1] == pytest.approx(0.2)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="no tensorboard")
+def test_the_event_files_of_a_runs_attempts_are_one_curve(tmp_path: Path) -> None:
+    from tensorboardX import SummaryWriter
+
+    for version, steps in enumerate((range(4), range(3, 6))):
+        with SummaryWriter(str(tmp_path / f"version_{version}")) as writer:
+            for step in steps:
+                writer.add_scalar("loss", version + step / 8, step)
+    (curve,) = read_curves(find_curve_files([tmp_path]))
+    assert list(curve.points) == [
+        (0, 0), (1, 1 / 8), (2, 2 / 8), (3, 11 / 8), (4, 12 / 8), (5, 13 / 8),
+    ]  # fmt: skip

@@ -42,4 +42,8 @@ def test_what_was_not_read_of_the_files_of_curves_is_reported() -> None:
         "1 of 2 runs have very many files: learning curves were looked for in 400 files and "
         "folders."
     ]
+    many = [Curve(f"c{n}", [(0.0, 1.0), (1.0, 2.0)]) for n in range(40)]
+    assert not_read([run(0, curves=many)], incomplete=0) == [
+        "1 of 1 runs logged under very many names: 40 of each were read."
+    ]
     assert not_read([run(0)], incomplete=0) == []

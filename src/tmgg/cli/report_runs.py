@@ -108,7 +108,7 @@ def _gather(run: KnownRun, found: Found, title: str, now_s: float) -> ReportRun:
         spans=read_spans(
             run.paths, is_alone=found.attempt == 1, has_failed=has_failed, until_s=ended_s
         ),
-        advice=() if use is None else advice_of(files, use, settings, found),
+        advice=() if use is None else advice_of(use, settings, found, is_packed=batch is not None),
     )
 
 
@@ -156,7 +156,7 @@ def _with_curves(
         files = find_curve_files(_output_folders(paths[place]))
         has_events = has_events or bool(files.events)
         incomplete += not files.is_complete
-        curves = read_curves(files)
+        curves = read_curves(files, ranking.name)
         if curves:
             found[place] = replace(runs[place], curves=curves)
     has_curves = any(run.curves for run in found)

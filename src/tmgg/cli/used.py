@@ -15,23 +15,21 @@ from tmgg.experiment_utils.sampling.used import RunUse
 
 def describe_use(last: SubmissionPaths, found: Found) -> dict[str, Any]:
     """`used`, or null; and `advice`, of a run that has ended."""
-    use = find_use(SubmissionFiles(last))
+    files = SubmissionFiles(last)
+    use = find_use(files)
     if use is None:
         return {"used": None, "advice": []}
     settings = _settings(last)
     return {
         "used": _of_its_own(use, settings).to_json(),
-        "advice": advice_of(SubmissionFiles(last), use, settings, found),
+        "advice": advice_of(use, settings, found, is_packed=find_packed_in(files) is not None),
     }
 
 
-def advice_of(
-    files: SubmissionFiles, use: RunUse, settings: dict[str, Any], found: Found
-) -> list[str]:
+def advice_of(use: RunUse, settings: dict[str, Any], found: Found, *, is_packed: bool) -> list[str]:
     """What a run that has ended could have done with; nothing of one that goes on."""
     if isinstance(found, RunError) or not found.final:
         return []
-    is_packed = find_packed_in(files) is not None
     return advise(use, settings, is_packed=is_packed, starts=found.attempt)
 
 

@@ -28,16 +28,18 @@ def has_event_reader() -> bool:
     return importlib.util.find_spec("tensorboard") is not None
 
 
-def read_curves(files: CurveFiles) -> list[Curve]:
-    """At most so many, thinned; of two copies of one name the one with more points counts."""
+def read_curves(files: CurveFiles, first: str = "") -> list[Curve]:
+    """At most MOST_CURVES, that of the name `first` before others, thinned.
+
+    Of two copies of one name the one with more points counts.
+    """
     found: dict[str, Curve] = {}
     for curve in _read_all(files):
         known = found.get(curve.name)
         if known is None or len(known.points) < len(curve.points):
             found[curve.name] = curve
-    return [
-        replace(curve, points=thin(curve.points)) for curve in list(found.values())[:MOST_CURVES]
-    ]
+    ordered = sorted(found.values(), key=lambda curve: curve.name != first)
+    return [replace(curve, points=thin(curve.points)) for curve in ordered[:MOST_CURVES]]
 
 
 def parse_table(text: str) -> list[Curve]:

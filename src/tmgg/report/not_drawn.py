@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tmgg.console.overrides import short_names, varying
 from tmgg.report.curve_files import MOST_BYTES, MOST_ENTRIES
+from tmgg.report.curves import MOST_CURVES
 from tmgg.report.figures import by_parameter, learning, parallel
 from tmgg.report.model import Report, ReportRun
 from tmgg.report.statistics import finite, is_seed
@@ -21,6 +22,11 @@ def not_read(runs: Sequence[ReportRun], incomplete: int) -> list[str]:
         found.append(
             f"{large} of {len(runs)} runs logged into files of more than {MOST_BYTES >> 20} MiB: "
             "their learning curves show lines from the whole length of these files, not all lines."
+        )
+    if many := sum(len(run.curves) >= MOST_CURVES for run in runs):
+        found.append(
+            f"{many} of {len(runs)} runs logged under very many names: {MOST_CURVES} of each were "
+            "read."
         )
     if incomplete:
         found.append(
