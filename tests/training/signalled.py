@@ -12,6 +12,17 @@ from tmgg.training.config import parse_settings
 from tmgg.training.loop import train
 
 
+class AskedAfter:
+    """Says stop from its `calls`-th call on, as a stop file that appears meanwhile."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left <= 0
+
+
 class SignalAt(Callback):
     def __init__(self, step: int, number: int) -> None:
         self.step = step

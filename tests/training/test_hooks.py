@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from tests.training.signalled import SignalAt
+from tests.training.signalled import AskedAfter, SignalAt
 from tmgg.errors import StoppedEarlyError
 from tmgg.training.checkpoint import CheckpointFiles
 from tmgg.training.config import parse_settings
@@ -22,17 +22,6 @@ from tmgg.training.hooks import Hooks
 from tmgg.training.loop import train
 
 Config = dict[str, Any]
-
-
-class AskedAfter:
-    """Says stop from its `calls`-th call on, as a stop file that appears meanwhile."""
-
-    def __init__(self, calls: int) -> None:
-        self.left = calls
-
-    def __call__(self) -> bool:
-        self.left -= 1
-        return self.left <= 0
 
 
 def test_a_training_that_is_asked_to_stop_saves_and_goes_on_as_if_it_had_not(

@@ -106,6 +106,12 @@ class BestCheckpoint(ModelCheckpoint):
             }
         )
 
+    @property
+    def own(self) -> Path | None:
+        """The file, if this training wrote it, in this attempt or an earlier one."""
+        path = Path(self.best_model_path) if self.best_model_path else None
+        return path if path is not None and path.is_file() else None
+
     def _is_best_of(self, path: Path, state: Mapping[str, Any]) -> bool:
         """Whether it is the file that the state tells of: the folder may have a later one."""
         if state["best_model_score"] is None or not path.is_file():

@@ -4,15 +4,16 @@ import math
 from pathlib import Path
 
 from tmgg.errors import DivergedError
-from tmgg.training.checkpoint import CheckpointFiles
 
 
-def require_finite(what: str, value: float, *, step: int, output_dir: Path) -> None:
-    """Raise DivergedError, with the best checkpoint from before, unless the value is a number."""
+def require_finite(what: str, value: float, *, step: int, best: Path | None) -> None:
+    """Raise DivergedError, with this training's best checkpoint from before, unless it is a number.
+
+    `best` is None as long as this training has none: its folder may have one of another training.
+    """
     if math.isfinite(value):
         return
-    best = CheckpointFiles(output_dir).best
     raise DivergedError(
         f"training diverged at step {step}: {what} is {value}",
-        checkpoint_path=str(best) if best.is_file() else None,
+        checkpoint_path=None if best is None else str(best),
     )

@@ -19,6 +19,7 @@ from tmgg.denoising.oracle import block_oracle_logits, edge_only_logits
 from tmgg.denoising.pairs import from_pairs, to_pairs
 from tmgg.errors import ConfigError
 from tmgg.models import Denoiser, EvidenceReadout, RateReadout, Readout, build_model
+from tmgg.training.checkpoint import BestCheckpoint
 from tmgg.training.config import Settings
 from tmgg.training.data import GraphSource, NoisyGraphs, Shard
 from tmgg.training.divergence import require_finite
@@ -156,7 +157,9 @@ class DenoiserModule(QuickHooks):
             parameter.grad = None
 
     def _require_finite(self, what: str, value: float, *, step: int) -> None:
-        require_finite(what, value, step=step, output_dir=self._settings.output_dir)
+        kept = self.trainer.checkpoint_callbacks
+        found = [item.own for item in kept if isinstance(item, BestCheckpoint)]
+        require_finite(what, value, step=step, best=next(iter(found), None))
 
     def on_validation_epoch_start(self) -> None:
         """Start counting."""
