@@ -243,6 +243,14 @@ def test_a_checkpoint_of_other_settings_is_refused(small: Config) -> None:
         run(longer)
 
 
+def test_the_test_set_may_change_on_resume(small: Config) -> None:
+    first = run(small)
+    other = {**small, "data": {**small["data"], "test_seed": 99}}
+    again = run({**other, "resume_from": first["checkpoint_path"]})
+    assert again["val_loss"] == first["val_loss"]
+    assert again["test_loss"] != first["test_loss"]
+
+
 def test_how_often_to_report_may_change_on_resume(small: Config) -> None:
     path = run(small)["checkpoint_path"]
     trainer = {**small["trainer"], "validate_every": 5, "checkpoint_every": 5}
@@ -364,7 +372,13 @@ def test_curves_have_the_learning_rate_and_the_speed_and_hyperparameters_beside_
     assert all(float(row["graphs_per_second"]) > 0 for row in rows)
     assert 0 < float(rows[1]["learning_rate"]) < float(rows[0]["learning_rate"]) < 0.01
     told = (folder / "hparams.yaml").read_text()
-    for line in ("name: run-7", "group: stage1_poc", "model.name: FilterBankConfig", "data.n: 12"):
+    for line in (
+        "name: run-7",
+        "group: stage1_poc",
+        "model.name: FilterBankConfig",
+        "data.n: 12",
+        "data.test_seed: 13",
+    ):
         assert f"{line}\n" in told
 
 

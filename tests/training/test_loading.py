@@ -13,6 +13,7 @@ from tmgg.training.config import parse_settings
 from tmgg.training.data import GraphSource, Shard
 from tmgg.training.experiment import run
 from tmgg.training.loading import load
+from tmgg.training.module import TEST_SET_KEY
 
 Config = dict[str, Any]
 
@@ -34,6 +35,22 @@ def test_a_loaded_model_predicts_as_it_was_validated(small: Config, name: str) -
     assert loss == pytest.approx(metrics["val_loss"], abs=1e-5)
     torch.testing.assert_close(denoise(noisy_BNN[0].numpy()), probability_BNN[0])
     assert float(probability_BNN.diagonal(dim1=1, dim2=2).abs().max()) == 0.0
+
+
+def test_a_loaded_model_knows_its_test_set(small: Config) -> None:
+    config = {**small, "data": {**small["data"], "test_seed": 99, "test_graphs": 20}}
+    trained = GraphSource(parse_settings(config))
+    denoise = load(str(run(config)["checkpoint_path"]))
+    assert denoise.settings.data == parse_settings(config).data
+    graph, same = trained.test_graph(3), GraphSource(denoise.settings).test_graph(3)
+    assert torch.equal(same.noisy_BNN, graph.noisy_BNN)
+
+
+def test_a_checkpoint_that_kept_no_test_set_loads(small: Config, tmp_path: Path) -> None:
+    saved = torch.load(str(run(small)["checkpoint_path"]), weights_only=True)
+    del saved[TEST_SET_KEY]
+    torch.save(saved, tmp_path / "earlier.ckpt")
+    assert load(tmp_path / "earlier.ckpt").settings.data == parse_settings(small).data
 
 
 def test_what_is_no_checkpoint_is_refused_in_words(tmp_path: Path) -> None:

@@ -135,13 +135,18 @@ class Settings:
             )
 
     @property
+    def test_set(self) -> dict[str, object]:
+        """The settings of `data` that decide which graphs the trained model is tested on."""
+        return {name: getattr(self.data, name) for name in ("test_graphs", "test_seed")}
+
+    @property
     def scientific(self) -> dict[str, object]:
         """The settings that results depend on, as plain values; the rest may change on resume."""
         trainer = dataclasses.asdict(self.trainer)
         data = dataclasses.asdict(self.data)
         for name in _NOT_SCIENTIFIC:
             del trainer[name]
-        for name in ("test_graphs", "test_seed"):
+        for name in self.test_set:
             del data[name]
         if type(self.data) is not DataConfig:
             data["name"] = _name_of(self.data)

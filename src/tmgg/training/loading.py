@@ -12,7 +12,7 @@ from tmgg.denoising.noise_range import FlipRangeNoise
 from tmgg.errors import ConfigError
 from tmgg.models import MODELS
 from tmgg.training.config import ALL_NOISES, DATA, Settings, parse_settings
-from tmgg.training.module import SETTINGS_KEY, seeded_model
+from tmgg.training.module import SETTINGS_KEY, TEST_SET_KEY, seeded_model
 from tmgg.training.reading import read_checkpoint
 
 
@@ -99,11 +99,15 @@ def load(checkpoint: str | Path) -> TrainedDenoiser:
             f"{path} is not a checkpoint of a built-in experiment; for a module of your own call "
             "its load_from_checkpoint"
         )
-    return TrainedDenoiser(_settings_of(saved[SETTINGS_KEY]), saved["state_dict"])
+    settings = _settings_of(saved[SETTINGS_KEY], saved.get(TEST_SET_KEY, {}))
+    return TrainedDenoiser(settings, saved["state_dict"])
 
 
-def _settings_of(then: Mapping[str, Any]) -> Settings:
-    """From what a checkpoint keeps: classes by name, as `Settings.scientific` has them."""
+def _settings_of(then: Mapping[str, Any], test_set: Mapping[str, Any]) -> Settings:
+    """From what a checkpoint keeps: classes by name, as `Settings.scientific` has them.
+
+    `test_set` is as `Settings.test_set`; checkpoints did not always keep it, so it may be empty.
+    """
     names = {entry.config.__name__: name for name, entry in MODELS.items()}
     for table in (ALL_NOISES, DATA):
         names |= {kind.__name__: name for name, kind in table.items()}
@@ -114,7 +118,7 @@ def _settings_of(then: Mapping[str, Any]) -> Settings:
 
     return parse_settings(
         {
-            "data": named("data") if "name" in then["data"] else then["data"],
+            "data": {**(named("data") if "name" in then["data"] else then["data"]), **test_set},
             "noise": named("noise"),
             "model": named("model"),
             "trainer": then["trainer"],

@@ -75,7 +75,7 @@ def describe_run(loggers: Iterable[Logger], settings: Settings) -> None:
 def hyperparameters(settings: Settings) -> dict[str, Any]:
     """All that results depend on, by dotted key, with the run's name and its group."""
     named = {"name": run_name(settings), "group": settings.stage}
-    return {**named, **_flat(settings.scientific)}
+    return {**named, **_flat(settings.scientific), **_flat(settings.test_set, "data.")}
 
 
 def run_name(settings: Settings) -> str:

@@ -28,6 +28,8 @@ from tmgg.training.own_metrics import OwnMetrics
 from tmgg.training.report import known_exactly
 
 SETTINGS_KEY = "tmgg_settings"
+TEST_SET_KEY = "tmgg_test_set"
+"""Of a checkpoint: which graphs the training was tested on; they may change when it goes on."""
 _NEW_IN_TRAINERS = {"batch_parts": 1}
 
 
@@ -238,8 +240,9 @@ class DenoiserModule(QuickHooks):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the settings that results depend on beside the weights."""
+        """Keep the settings that the weights and the tests depend on beside the weights."""
         checkpoint[SETTINGS_KEY] = self._settings.scientific
+        checkpoint[TEST_SET_KEY] = self._settings.test_set
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Refuse to go on under other settings than those the checkpoint was made with."""
