@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from tests.training.signalled import AskedAfter, SignalAt
 from tmgg.errors import StoppedEarlyError
 from tmgg.training.checkpoint import CheckpointFiles
 from tmgg.training.config import parse_settings
-from tmgg.training.hooks import Hooks
+from tmgg.training.hooks import Hooks, StopRequests
 from tmgg.training.loop import train
 
 Config = dict[str, Any]
@@ -114,3 +115,13 @@ def test_a_second_interrupt_ends_it_at_once(small: Config) -> None:
             train(parse_settings(small), callbacks=[SignalAt(7, 2), SignalAt(7, 2)])
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(
+    ("before", "step", "asked"), [(8, 9, False), (9, 10, True), (9, 11, True), (10, 11, False)]
+)
+def test_two_workers_agree_where_ten_steps_are_full(before: int, step: int, asked: bool) -> None:
+    """A batch may have several steps, so that no batch ends at the tenth."""
+    strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, **_: decision)
+    trainer: Any = SimpleNamespace(global_step=step, world_size=2, strategy=strategy)
+    assert StopRequests(lambda: True).is_asked(trainer, before=before) is asked

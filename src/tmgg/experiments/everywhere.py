@@ -71,12 +71,13 @@ def train_on_all_nodes(
     `precision`, ...), except for where to train. All of it must be picklable when there are
     several workers.
 
-    A checkpoint is written every `checkpoint_every` steps. When a worker is lost the others go on
-    from there; a run that was stopped or preempted goes on from there, too; a run that is to end
-    raises StoppedEarlyError. A run may have several trainings, each in an `output_dir` of its own:
-    when it begins again, those that have ended return at once what they came to. An error of the
-    module's own is not tried again. Outside of a run it trains here, in this process unless
-    `workers` says otherwise. Afterwards `module` has the trained weights.
+    A checkpoint is written every `checkpoint_every` optimiser steps. When a worker is lost the
+    others go on from there; a run that was stopped or preempted goes on from there, too, and makes
+    up for a validation that was left out; a run that is to end raises StoppedEarlyError. A run may
+    have several trainings, each in an `output_dir` of its own: when it begins again, those that
+    have ended return at once what they came to. An error of the module's own is not tried again.
+    Outside of a run it trains here, in this process unless `workers` says otherwise. Afterwards
+    `module` has the trained weights.
 
     `resume_from` is a checkpoint to begin with where the run has left none. A module whose steps
     do not use every parameter needs `find_unused_parameters=True` on several workers: each step
@@ -116,7 +117,7 @@ def _train(training: OwnTraining, placement: Placement, context: RunContext | No
     hooks = hooks_of(context)
     finished = load_finished(training, hooks=hooks)
     if finished is not None:
-        return Outcome(finished, [])
+        return Outcome(finished.metrics, [])
     if placement.workers == 1:
         plugins = [LightningEnvironment(), DurableCheckpointIO(hooks.open_own)]
         return Outcome(train_own(training, hooks=hooks, devices=1, plugins=plugins), [])

@@ -45,15 +45,13 @@ class Hooks:
     brings the check that nobody else can have written it."""
 
 
-class StopWhenAsked(Callback):
-    """Ends the training, at the same step on all workers, once `stop` or a signal says so."""
+class StopRequests(Callback):
+    """Whether `stop` or a signal asks the training to end."""
 
     def __init__(self, stop: Callable[[], bool]) -> None:
         self._stop = stop
         self._before = {number: signal.getsignal(number) for number in _ENDING}
         self._told: signal.Signals | None = None
-        self.stopped = False
-        """Whether it ended the training before its last step."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take SIGTERM from Lightning, which would end the training between two saves.
@@ -75,19 +73,18 @@ class StopWhenAsked(Callback):
         """As `on_validation_start`."""
         self.on_validation_start(trainer, pl_module)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
-        """Ask; what one worker is told counts for all, as files reach some nodes later."""
-        step = trainer.global_step
-        if step == trainer.max_steps or (trainer.world_size > 1 and step % AGREE_EVERY_STEPS):
-            return
+    def is_asked(self, trainer: pl.Trainer, *, before: int) -> bool:
+        """Ask, at the same step on all workers; `before` is the step at which this could be last.
+
+        What one worker is told counts for all, as files reach some nodes later.
+        """
+        now = trainer.global_step // AGREE_EVERY_STEPS
+        if trainer.world_size > 1 and now == before // AGREE_EVERY_STEPS:
+            return False
         asked = self._told is not None or self._stop()
         if trainer.world_size > 1:
             asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
-        if asked:
-            self.stopped = True
-            trainer.should_stop = True
-            # There may be no time. Whoever goes on makes up for it (see `validation`).
-            trainer.limit_val_batches = 0
+        return asked
 
     def raise_signal(self, step: int, checkpoint: Path) -> None:
         """End the process as the signal would have, if there was one, its state saved."""
@@ -111,3 +108,21 @@ class StopWhenAsked(Callback):
     def _handle(self, number: signal.Signals, handler: Any) -> None:
         if threading.current_thread() is threading.main_thread() and handler is not None:
             signal.signal(number, handler)
+
+
+class StopWhenAsked(StopRequests):
+    """Ends a built-in training after the step at which it is asked to."""
+
+    def __init__(self, stop: Callable[[], bool]) -> None:
+        super().__init__(stop)
+        self.stopped = False
+        """Whether it ended the training before its last step."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
+        """Ask."""
+        step = trainer.global_step
+        if step != trainer.max_steps and self.is_asked(trainer, before=step - 1):
+            self.stopped = True
+            trainer.should_stop = True
+            # There may be no time. Whoever goes on makes up for it (see `validation`).
+            trainer.limit_val_batches = 0

@@ -1,7 +1,7 @@
 """A Lightning training of somebody's own, in the same harness as the built-in ones."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,14 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger
 
 from tmgg.errors import ConfigError, StoppedEarlyError
-from tmgg.training.checkpoint import CheckpointFiles, LastCheckpoint, require_checkpoint
-from tmgg.training.hooks import Hooks, StopWhenAsked
+from tmgg.training.checkpoint import CheckpointFiles, require_checkpoint
+from tmgg.training.hooks import Hooks, StopRequests
+from tmgg.training.own_checkpoint import END_KEY, End, OwnLastCheckpoint
+from tmgg.training.own_loops import OwnFitLoop, Place, StepEnds
 from tmgg.training.process import quiet_lightning
 
 log = logging.getLogger(__name__)
 
-_END_KEY = "tmgg_end"
-"""Of a checkpoint: what the training came to, once it has ended."""
 _UNUSED = "parameters that were not used in producing"
 """What PyTorch and Lightning say of them."""
 _LIMITS = ("max_steps", "max_epochs", "min_steps", "min_epochs", "max_time")
@@ -61,22 +61,36 @@ def train_own(training: OwnTraining, *, hooks: Hooks, **placement: Any) -> dict[
     hooks ask for an end and `CheckpointFiles.last` is written.
     """
     require_checkpoint(training.resume_from)
-    stop = StopWhenAsked(hooks.stop)
+    stop = StopRequests(hooks.stop)
     path = CheckpointFiles(training.output_dir).last
     last = OwnLastCheckpoint(path, every_steps=training.checkpoint_every, saved=hooks.saved)
+    ends = StepEnds(last, stop)
     with quiet_lightning():
         trainer = _trainer(training, [stop, last], placement)
+        trainer.fit_loop = OwnFitLoop(trainer, ends)
         _fit(trainer, training)
-        if stop.stopped:
+        if ends.stopped:
             stop.raise_signal(trainer.global_step, path)
             raise StoppedEarlyError(
                 f"stopped at step {trainer.global_step}", checkpoint_path=str(path)
             )
+        if training.resume_from is not None and not ends.has_begun:
+            raise ConfigError(_about_nothing_left(training, trainer.global_step))
         found = {name: float(value) for name, value in trainer.callback_metrics.items()}
         found["steps"] = trainer.global_step
-        last.save_end(trainer, End(found, training.limits))
+        with trainer.fit_loop.at(Place.END):
+            last.save_end(trainer, End(found, training.limits))
         stop.raise_signal(trainer.global_step, path)
         return found
+
+
+def _about_nothing_left(training: OwnTraining, step: int) -> str:
+    limits = ", ".join(f"{name}={value}" for name, value in training.limits.items())
+    return (
+        f"checkpoint {training.resume_from} is of step {step}, after which nothing is left to "
+        f"train ({limits or 'no limits are given'}), and it does not say what the training came "
+        "to; raise the limits, or train anew in another output_dir"
+    )
 
 
 def _fit(trainer: pl.Trainer, training: OwnTraining) -> None:
@@ -108,18 +122,17 @@ def _about_unused(module: pl.LightningModule) -> str:
     )
 
 
-def load_finished(training: OwnTraining, *, hooks: Hooks) -> dict[str, float] | None:
+def load_finished(training: OwnTraining, *, hooks: Hooks) -> End | None:
     """What an earlier attempt came to, its weights in the module; None if it has not ended."""
     if training.resume_from != CheckpointFiles(training.output_dir).last:
         return None
     require_checkpoint(training.resume_from)
     saved = _load_own(training.resume_from, hooks)
-    end = saved.get(_END_KEY)
-    if end is None or end["limits"] != training.limits:
+    kept = saved.get(END_KEY)
+    if kept is None or kept["limits"] != training.limits:
         return None
     training.module.load_state_dict(saved["state_dict"])
-    metrics: dict[str, float] = end["metrics"]
-    return metrics
+    return End(**kept)
 
 
 def load_trained(training: OwnTraining, *, hooks: Hooks) -> None:
@@ -133,46 +146,6 @@ def _load_own(path: Path, hooks: Hooks) -> dict[str, Any]:
     with hooks.open_own(path) as stream:
         saved: dict[str, Any] = torch.load(stream, map_location="cpu", weights_only=False)
     return saved
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """What a training came to."""
-
-    metrics: dict[str, float]
-    limits: dict[str, Any]
-
-
-class OwnLastCheckpoint(LastCheckpoint):
-    """Saves the end of a training when all is done: callbacks may change weights until then.
-
-    Not before, at the last step: whoever went on from there would find nothing left to do, and
-    leave out what callbacks do at the end.
-    """
-
-    def __init__(self, path: Path, *, every_steps: int, saved: Callable[[Path], None]) -> None:
-        super().__init__(path, every_steps=every_steps, saved=saved)
-        self._end: End | None = None
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
-        """As `LastCheckpoint`, but for the last step."""
-        if trainer.global_step != trainer.max_steps:
-            super().on_train_batch_end(trainer)
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Nothing: a stop has saved its step, and `save_end` comes after all callbacks."""
-
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Say in the file that it is the end."""
-        if self._end is not None:
-            checkpoint[_END_KEY] = {"metrics": self._end.metrics, "limits": self._end.limits}
-
-    def save_end(self, trainer: pl.Trainer, end: End) -> None:
-        """Save what the training came to."""
-        self._end = end
-        self._save(trainer)
 
 
 def _trainer(
