@@ -1,5 +1,6 @@
 """Several trainings in one run, and what each goes on from when the run begins again."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from tests.training.trained import elsewhere
 from tmgg.errors import StoppedEarlyError
-from tmgg.experiment_utils.job.context import RunContext, set_current_run
+from tmgg.experiment_utils.job.context import RunContext, Worker, reported_workers, set_current_run
 from tmgg.experiments.denoising import run
 from tmgg.experiments.everywhere import Trained, train_on_all_nodes
 
@@ -119,6 +120,19 @@ def test_a_run_that_begins_again_repeats_no_training_and_mixes_none(
     assert [reached(module) for module in (one, two, three)] == pytest.approx(
         [1.0, 100.0, 7.0], rel=0.01
     )
+
+
+def test_a_run_that_begins_again_knows_who_trained(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin()
+    with monkeypatch.context() as there:
+        there.setattr(socket, "gethostname", lambda: "node7")
+        train_to(1.0, tmp_path / "one")
+    begin()
+    _, again = train_to(1.0, tmp_path / "one")
+    assert again.workers == [(0, "node7")]
+    assert reported_workers() == (Worker(rank=0, node="node7"),)
 
 
 def test_a_training_that_ended_goes_on_when_it_is_to_go_farther(

@@ -43,7 +43,7 @@ class Trained:
     checkpoint_path: str
     """Weights and optimiser state at the end."""
     workers: list[tuple[int, str]] = field(default_factory=list)
-    """Rank and host of each worker; empty when it was this process alone."""
+    """Rank and host of each process that trained; empty when it was this process alone."""
 
     def as_result(self) -> dict[str, float | str]:
         """What an experiment returns."""
@@ -117,7 +117,7 @@ def _train(training: OwnTraining, placement: Placement, context: RunContext | No
     hooks = hooks_of(context)
     finished = load_finished(training, hooks=hooks)
     if finished is not None:
-        return Outcome(finished.metrics, [])
+        return Outcome(finished.metrics, finished.workers)
     if placement.workers == 1:
         plugins = [LightningEnvironment(), DurableCheckpointIO(hooks.open_own)]
         return Outcome(train_own(training, hooks=hooks, devices=1, plugins=plugins), [])

@@ -11,7 +11,6 @@ import os
 import pickle
 import re
 import shutil
-import socket
 import tempfile
 import traceback
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from tmgg.training.durable import write_durably
 from tmgg.training.hooks import Hooks
 from tmgg.training.loop import train_part
 from tmgg.training.placement import Placement
+from tmgg.training.together import processes
 
 FOLDER = "ray_train"
 """The part of the output directory that Ray Train and the workers need while they train."""
@@ -245,7 +245,7 @@ def do_work(config: dict[str, Work]) -> None:
     if is_first:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        workers = _all_workers()
+        workers = processes()
         if is_first and len(workers) < work.workers:
             log.warning("training on %d workers of the %d asked for", len(workers), work.workers)
         metrics = work.train(
@@ -299,13 +299,3 @@ def as_answer(error: Exception) -> Exception:
         return RuntimeError(trace_text)
     error.add_note(f"In the worker:\n{trace_text}")
     return error
-
-
-def _all_workers() -> list[tuple[int, str]]:
-    """Rank and host of every worker, as they tell each other."""
-    import torch.distributed
-
-    own = (torch.distributed.get_rank(), socket.gethostname())
-    everyone: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(everyone, own)
-    return sorted(everyone)

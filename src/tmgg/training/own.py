@@ -17,6 +17,7 @@ from tmgg.training.hooks import Hooks, StopRequests
 from tmgg.training.own_checkpoint import END_KEY, End, OwnLastCheckpoint
 from tmgg.training.own_loops import OwnFitLoop, Place, StepEnds
 from tmgg.training.process import quiet_lightning
+from tmgg.training.together import processes
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def train_own(training: OwnTraining, *, hooks: Hooks, **placement: Any) -> dict[
         found = {name: float(value) for name, value in trainer.callback_metrics.items()}
         found["steps"] = trainer.global_step
         with trainer.fit_loop.at(Place.END):
-            last.save_end(trainer, End(found, training.limits))
+            last.save_end(trainer, End(found, training.limits, processes()))
         stop.raise_signal(trainer.global_step, path)
         return found
 

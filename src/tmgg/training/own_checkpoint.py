@@ -1,7 +1,7 @@
 """The checkpoint `last` of a Lightning training of somebody's own."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ class End:
 
     metrics: dict[str, float]
     limits: dict[str, Any]
+    workers: list[tuple[int, str]] = field(default_factory=list)
+    """Rank and host name of each process that trained; empty if an earlier TMGG wrote it."""
 
 
 class OwnLastCheckpoint(Checkpoint):
