@@ -9,8 +9,10 @@ import re
 import secrets
 import shlex
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 # One stand-in under many names. Arguments are noted between NULs, calls end with an empty one.
 _STAND_IN = """#!/bin/sh
@@ -35,6 +37,8 @@ esac
 """
 # What execute_task leaves; "$last" is the submission's folder.
 SUCCESS = 'echo "entrypoint_start 1 node1" >> "$last/phases"; echo 0 > "$last/entrypoint_exit_code"'
+Logs = tuple[int | IO[str], int | IO[str]]
+PIPES: Logs = (subprocess.PIPE, subprocess.PIPE)
 NAMES = ("srun", "scontrol", "python", "python3", "module")
 
 
@@ -99,6 +103,15 @@ class JobCommands:
 
     def start(self, script: str, cwd: Path, **variables: str) -> subprocess.Popen[str]:
         """Run a job script in the background, from a copy as slurmd does."""
+        return self._start(script, cwd, PIPES, variables)
+
+    def start_into(self, logs: Logs, script: str, cwd: Path) -> subprocess.Popen[str]:
+        """As `start`, with these two for what it prints."""
+        return self._start(script, cwd, logs, {})
+
+    def _start(
+        self, script: str, cwd: Path, logs: Logs, variables: Mapping[str, str]
+    ) -> subprocess.Popen[str]:
         copy = self.folder / f"slurm_script.{secrets.token_hex(4)}"
         copy.write_text(script)
         # As slurmd: what `nohup` lets the tests ignore, a shell could not trap any more.
@@ -108,8 +121,8 @@ class JobCommands:
             cwd=cwd,
             env=self.environment(**variables),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=logs[0],
+            stderr=logs[1],
             text=True,
             start_new_session=True,
         )

@@ -56,3 +56,11 @@ def test_a_run_that_is_asked_to_end_before_it_begins_never_does(trial: Trial) ->
 
     record = json.loads(trial.paths.ended.read_text())
     assert (record["stage"], record["signal"]) == ("cancelled", "TERM")
+
+
+def test_the_mark_of_a_start_has_a_line_of_its_own(trial: Trial) -> None:
+    (trial.folder / "printed").write_text("45%|####")
+
+    assert trial.run("good") == 0
+
+    assert trial.printed.startswith("45%|####\ntmgg: submission 1, restart 0, ")

@@ -14,7 +14,7 @@ from tmgg.experiment_utils.files.looking import is_there
 from tmgg.experiment_utils.ranks.options import RankOptions
 from tmgg.experiment_utils.ray_cluster.children import Children
 from tmgg.experiment_utils.ray_cluster.loop import Loop
-from tmgg.experiment_utils.run_folder.attempt_log import render_mark
+from tmgg.experiment_utils.run_folder.attempt_log import line_end_before, render_mark
 from tmgg.experiment_utils.supervisor import processes
 
 KILL_AFTER_S = 3.0
@@ -86,7 +86,7 @@ class RankProcess:
         mark = render_mark(
             options.paths.number, restart=options.restart, job_id=options.job_id, host=options.node
         )
-        log.write(f"{mark}\n".encode())
+        log.write(f"{line_end_before(log.fileno())}{mark}\n".encode())
         return log
 
     def _hear(self) -> None:

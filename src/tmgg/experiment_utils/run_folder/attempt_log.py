@@ -2,22 +2,42 @@
 
 All submissions and all restarts of a run append to the same two files; each begins with a mark of
 its own (see the job script), so that an old failure is not read as the reason for a new one.
+
+The start before may have left its last line open, as progress bars do. Then the mark begins a new
+line; it is found within a line, too, as older starts wrote it.
 """
 
+import os
 import re
+import stat
 from pathlib import Path
 
 from tmgg.experiment_utils.run_folder.evidence import expect_log_tail
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
 
 _MARK = re.compile(
-    r"^tmgg: submission (?P<submission>\d{1,9}), restart \d+, job \S+ on .*$", re.MULTILINE
+    r"tmgg: submission (?P<submission>\d{1,9}), restart \d+, job \S+ on .*$", re.MULTILINE
 )
 
 
 def render_mark(submission: int, *, restart: int, job_id: str, host: str) -> str:
     """The line that a start of a job writes first, to stdout and stderr."""
     return f"tmgg: submission {submission}, restart {restart}, job {job_id} on {host}"
+
+
+def line_end_before(descriptor: int) -> str:
+    """What to write first for a line of one's own: a newline, or nothing where none is needed.
+
+    `descriptor` is an open log. Nothing also for what is no file, or cannot be read.
+    """
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
+        with open(f"/proc/self/fd/{descriptor}", "rb") as log:  # noqa: PTH123 - a descriptor's own
+            log.seek(-1, os.SEEK_END)
+            return "" if log.read() == b"\n" else "\n"
+    except OSError:  # an empty one has no last byte
+        return ""
 
 
 def read_attempt_log(paths: SubmissionPaths) -> tuple[str, str]:

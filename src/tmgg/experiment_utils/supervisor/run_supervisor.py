@@ -24,7 +24,7 @@ from tmgg.experiment_utils.job.job_exit_codes import (
     TERMINATED,
     shell_code,
 )
-from tmgg.experiment_utils.run_folder.attempt_log import render_mark
+from tmgg.experiment_utils.run_folder.attempt_log import line_end_before, render_mark
 from tmgg.experiment_utils.run_folder.exit_record import End, leave_exit_record
 from tmgg.experiment_utils.run_folder.failures import failure
 from tmgg.experiment_utils.run_folder.paths import RunPaths
@@ -91,10 +91,11 @@ def _begin(start: Start) -> None:
     leave(lambda: begin_start(start), start.paths.folder)
     write_phase(start.paths, "batch_start", restart=start.restart)
     # All starts append to the same two logs; each begins with a line of its own.
-    number, host = start.paths.number, socket.gethostname()
-    mark = render_mark(number, restart=start.restart, job_id=start.job_id, host=host)
-    for stream in (sys.stdout, sys.stderr):
-        stream.write(f"{mark}\n")
+    submission, host = start.paths.number, socket.gethostname()
+    mark = render_mark(submission, restart=start.restart, job_id=start.job_id, host=host)
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        stream.flush()
+        stream.write(f"{line_end_before(number)}{mark}\n")
         stream.flush()
 
 

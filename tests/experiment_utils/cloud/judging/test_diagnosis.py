@@ -8,6 +8,8 @@ from tmgg.experiment_utils.run_folder.exit_record import ExitRecord
 from tmgg.experiment_utils.run_folder.failures import HINTS
 from tmgg.experiment_utils.run_folder.task import TaskOutput
 
+PROGRESS = "\rEpoch 1:  45%|####   | 45/100 [00:10<00:12,  4.5it/s]"
+
 
 @pytest.mark.parametrize(
     ("stage", "first"),
@@ -30,6 +32,34 @@ def test_an_error_without_words_is_its_class() -> None:
     assert diagnose_output(output).message.splitlines() == [
         "The experiment raised MemoryError", "MemoryError",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("before", ["", "\n", PROGRESS, "a line\n" + PROGRESS])
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("slurmstepd-n1: error: *** JOB 12 ON n1 CANCELLED AT x DUE TO TIME LIMIT ***", "timeout"),
+        ("[2026-11-28T13:31:31.007] error: *** JOB 1 ON n1 CANCELLED AT x DUE TO PREEMPTION ***",
+         "preempted"),
+        ("slurmstepd-n1: error: *** JOB 12 ON n1 CANCELLED AT x ***", "cancelled"),
+        ("tmgg: cannot write to /out/run/1", "environment"),
+        ("tmgg: Ray is not installed for /env/bin/python", "environment"),
+        ("tmgg: n2: Ray's raylet was killed", "node_fail"),
+    ],
+)  # fmt: skip
+def test_words_behind_a_progress_bar_tell_why_a_job_ended(
+    before: str, words: str, kind: str
+) -> None:
+    record = ExitRecord(
+        job_id="1",
+        restart=0,
+        stage="entrypoint",
+        signal="TERM",
+        exit_code=143,
+        entrypoint_exit_code=None,
+        age_s=1.0,
+    )
+    assert diagnose_exit(record, None, "", LogTails(stderr=f"{before}{words}\n")).kind == kind
 
 
 @pytest.mark.parametrize(

@@ -56,19 +56,20 @@ _MEMORY = _pattern(
     r"|Cannot allocate memory",
 )
 # "slurmstepd-node1: error: ***" up to Slurm 24.11, "[2026-11-28T13:31:31.007] error: ***" in 26.05.
-_SLURM_LINE = r"^(slurmstepd\S*: |\[[0-9T:.+-]+\] )error: \*\*\* "
+# Not at the beginning of a line only, as all below: a progress bar leaves its line open.
+_SLURM_LINE = r"(slurmstepd\S*: |\[[0-9T:.+-]+\] )error: \*\*\* "
 _MODULE = _pattern("environment", r"ModuleNotFoundError|No module named|ImportError")
 
 _DISK = _pattern(
     "environment",
-    r"No space left on device|Read-only file system|Disk quota exceeded|^tmgg: cannot write to",
+    r"No space left on device|Read-only file system|Disk quota exceeded|tmgg: cannot write to",
     "disk",
 )
 
 # The job script looks for Ray itself; the managed bootstrap says the same of one of the nodes.
 _NO_RAY_SAID = _pattern(
     "environment",
-    r"^tmgg: (?:Ray did not start: \S+: )?(Ray (?:\S+ is too old|is not installed)\b.*)$",
+    r"tmgg: (?:Ray did not start: \S+: )?(Ray (?:\S+ is too old|is not installed)\b.*)$",
     "no_ray",
 )
 _NO_RAY_UNSAID = "Ray is not installed in the job's environment, or too old."
@@ -85,12 +86,12 @@ _LOG_PATTERNS = (
         rf"{_SLURM_LINE}JOB \S+ ON \S+ CANCELLED AT \S+( DUE to SIGNAL \w+)? \*\*\*",
     ),
     _NO_RAY_SAID,
-    _pattern("environment", r"^tmgg: setup command failed"),
+    _pattern("environment", r"tmgg: setup command failed"),
     _pattern("environment", r"python\S*: (command )?not found|ray: (command )?not found"),
     _DISK,
-    _pattern("preempted", r"^tmgg: restarted \d+ times", "restarts"),
-    _pattern("node_fail", r"^tmgg: .*\bsupervisor\b.* was killed", "ray_killed"),
-    _pattern("node_fail", r"^tmgg: \S+: Ray's (raylet|gcs_server) ", "ray_killed"),
+    _pattern("preempted", r"tmgg: restarted \d+ times", "restarts"),
+    _pattern("node_fail", r"tmgg: .*\bsupervisor\b.* was killed", "ray_killed"),
+    _pattern("node_fail", r"tmgg: \S+: Ray's (raylet|gcs_server) ", "ray_killed"),
     _MEMORY,
     _CUDA,
 )

@@ -102,6 +102,11 @@ tmgg_claim() {
     fi
 }
 
+# An earlier start may have left the last line of its log open, as progress bars do.
+tmgg_end_line() { # number of an open file
+    if [ -f "/proc/$$/fd/$1" ] && [ -n "$(tail -c 1 "/proc/$$/fd/$1" 2> /dev/null)" ]; then echo >&"$1"; fi
+}
+
 # What an earlier start of this job left must not be taken for this one's.
 tmgg_set_aside() {
     local name
@@ -118,7 +123,9 @@ tmgg_set_aside() {
     if [ -n "$tmgg_asked" ]; then tmgg_tell; fi # this start has been signalled already
     # All starts of all submissions append to the same logs.
     tmgg_mark="tmgg: submission ${tmgg_dir##*/}, restart $TMGG_RESTART, job $tmgg_job on $HOSTNAME"
+    tmgg_end_line 1
     echo "$tmgg_mark"
+    tmgg_end_line 2
     echo "$tmgg_mark" >&2
 }
 

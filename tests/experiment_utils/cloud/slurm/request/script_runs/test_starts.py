@@ -60,6 +60,25 @@ def test_each_start_marks_its_part_of_both_logs(
     assert last_attempt("no mark at all", submission=2) == "no mark at all"
 
 
+@pytest.mark.parametrize(("left", "between"), [("", ""), ("a line\n", ""), ("45%|###", "\n")])
+def test_the_mark_of_a_start_has_a_line_of_its_own(
+    base: Path, paths: SubmissionPaths, tmp_path: Path, left: str, between: str
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    logs = (paths.run_paths.stdout, paths.run_paths.stderr)
+    for log in logs:
+        log.write_text(left)
+    with (
+        logs[0].open("a") as out,
+        logs[1].open("a") as error,
+        commands.start_into((out, error), render(paths), base) as job,
+    ):
+        assert job.wait(timeout=150) == 0
+    mark = render_mark(1, restart=0, job_id="77", host="node1")
+    for log in logs:
+        assert log.read_text().startswith(f"{left}{between}{mark}\n")
+
+
 def test_of_many_duplicates_at_once_exactly_one_runs(
     base: Path, paths: SubmissionPaths, tmp_path: Path
 ) -> None:
