@@ -4,7 +4,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from tmgg.experiment_utils.cloud.local.runner import view_process
 from tmgg.experiment_utils.cloud.runs import RunState, SweepMode, TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record import waiting
 from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
-from tmgg.experiment_utils.cloud.slurm.submit.batch_submission import _last_number
+from tmgg.experiment_utils.cloud.slurm.submit.batch_submission import BatchSubmitter, _last_number
+from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions
 from tmgg.experiment_utils.cloud.sweep.policy import SweepPolicy
 from tmgg.experiment_utils.files import hiccups
 from tmgg.experiment_utils.files.process_names import process_name
@@ -210,3 +211,34 @@ def test_remains_that_cannot_be_seen_are_reported(
         caplog.clear()
         set_aside_remains(some)
         assert "cannot be seen" in caplog.text
+
+
+@pytest.mark.parametrize("mode", ["array", "packed"])
+@pytest.mark.parametrize("number", ERRORS)
+def test_what_was_submitted_stays_so_when_the_next_look_fails(
+    slurm: FakeSlurm, folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, mode: SweepMode
+) -> None:
+    slurm.configure(max_array_size=2)
+    runner = SlurmRunner(SlurmConfig(nodes=1, ray_bootstrap="managed", gpus_per_task=0))
+    requests = [TaskRequest(config=config(f"r{n}"), run_id=f"r{n}") for n in range(4)]
+    plan = runner.plan_sweep(requests, SweepOptions(mode=mode, parallelism=10))
+    dispatcher = runner.runs.dispatcher(plan, gpu_type=None, resume=False)
+    runner.runs.note_sweep(plan, gpu_type=None)
+    fails = iter([False, True] if mode == "array" else [True])
+    overtaken = BatchSubmitter.overtaken
+
+    def once(submitter: BatchSubmitter, asked: Sequence[TaskRequest]) -> dict[str, str | None]:
+        if next(fails, False):
+            raise OSError(number, os.strerror(number))
+        return overtaken(submitter, asked)
+
+    monkeypatch.setattr(BatchSubmitter, "overtaken", once)
+
+    first = dispatcher.dispatch(requests, open_count=0)
+    assert list(first.launched) == (["r0", "r1"] if mode == "array" else [])
+    assert (first.refused, first.held) == ({}, f"[Errno {number}] {os.strerror(number)}")
+
+    left = [each for each in requests if str(each.run_id) not in first.launched]
+    second = dispatcher.dispatch(left, open_count=len(first.launched))
+    assert {*first.launched, *second.launched} == {"r0", "r1", "r2", "r3"}
+    assert len(slurm.submissions()) == (2 if mode == "array" else 1)

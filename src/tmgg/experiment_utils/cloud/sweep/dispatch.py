@@ -5,7 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from tmgg.errors import BackendError, RunError, SubmissionUnknownError, SubmitLimitError
+from tmgg.errors import (
+    BackendError,
+    RunError,
+    SubmissionUnknownError,
+    SubmitLimitError,
+    TmggError,
+)
 from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.files.hiccups import Hiccups
@@ -48,6 +54,42 @@ class GroupDispatcher(Dispatcher, Protocol):
     def retry(self, failed: Sequence[RunState], changes: Sequence[RetryChanges]) -> Dispatched:
         """Submit these again, which ended so; `changes` are for all of them."""
         ...
+
+
+class PatientDispatch:
+    """Calls a dispatcher, and holds the runs while the file system does not answer it.
+
+    What it noted as launched in an answer is never lost so: it answers, or it raises.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, hiccups: Hiccups | None = None) -> None:
+        self._dispatcher = dispatcher
+        self._hiccups = hiccups or Hiccups()
+
+    def dispatch(self, waiting: Sequence[TaskRequest], *, open_count: int) -> Dispatched:
+        """As the dispatcher's. Raises what it raised, once that has lasted or cannot pass."""
+        return self._asked(lambda: self._dispatcher.dispatch(waiting, open_count=open_count))
+
+    @property
+    def retries_together(self) -> bool:
+        """Whether runs are submitted again together, by `retry`."""
+        return isinstance(self._dispatcher, GroupDispatcher)
+
+    def retry(self, failed: Sequence[RunState], changes: Sequence[RetryChanges]) -> Dispatched:
+        """As that of a GroupDispatcher; raises as `dispatch`."""
+        assert isinstance(self._dispatcher, GroupDispatcher)
+        dispatcher: GroupDispatcher = self._dispatcher
+        return self._asked(lambda: dispatcher.retry(failed, changes))
+
+    def _asked(self, ask: Callable[[], Dispatched]) -> Dispatched:
+        try:
+            done = ask()
+        except (TmggError, OSError) as error:
+            if not self._hiccups.bearable("dispatch", error):
+                raise
+            return Dispatched(held=str(error))
+        self._hiccups.over("dispatch")
+        return done
 
 
 class SeparateDispatcher:

@@ -23,7 +23,7 @@ from tmgg.errors import (
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, OnUpdate, RunState, TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record import waiting
 from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
-from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatched, Dispatcher, GroupDispatcher
+from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatched, Dispatcher, PatientDispatch
 from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions, SweepPlan
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.files.hiccups import Hiccups
@@ -60,7 +60,7 @@ class Sweep:
         self._takes_over = takes_over
         self._sweep_id = plan.sweep_id
         self._requests = {str(request.run_id): request for request in plan.requests}
-        self._dispatcher = dispatcher
+        self._dispatcher = PatientDispatch(dispatcher, Hiccups(clock.monotonic))
         self._policy = plan.policy
         self._watch = watch
         self._clock = clock
@@ -219,8 +219,8 @@ class Sweep:
         self._retrying.append(run_id)
 
     def _retry_waiting(self) -> str:
-        if isinstance(self._dispatcher, GroupDispatcher):
-            return self._retry_together(self._dispatcher)
+        if self._dispatcher.retries_together:
+            return self._retry_together()
         while self._retrying:
             run_id = self._retrying[0]
             try:
@@ -248,13 +248,13 @@ class Sweep:
             self._watch.add(run_id, job_id)
         return ""
 
-    def _retry_together(self, dispatcher: GroupDispatcher) -> str:
+    def _retry_together(self) -> str:
         if not self._retrying or self._watch.open_count:
             return ""
         self._end_hopeless()
         states = [self._last_state[run_id] for run_id in self._retrying]
         changes = [self._changes[run_id] for run_id in self._retrying]
-        done = dispatcher.retry(states, changes) if states else Dispatched()
+        done = self._dispatcher.retry(states, changes) if states else Dispatched()
         for run_id, job_id in done.launched.items():
             self._begun_before[run_id] = self._begun_count
             self._watch.add(run_id, job_id)

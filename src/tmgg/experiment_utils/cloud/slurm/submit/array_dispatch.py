@@ -62,6 +62,7 @@ class ArrayDispatcher:
     def dispatch(self, waiting: Sequence[TaskRequest], *, open_count: int) -> Dispatched:
         done = Dispatched()
         if self._room is None:
+            # Raises OSError while nobody can look: whoever dispatches tries again.
             done.launched.update(self._submitter.take_up(waiting))
             self._room = self._plan(len(waiting) - len(done.launched))
         rest = [request for request in waiting if str(request.run_id) not in done.launched]
@@ -99,28 +100,16 @@ class ArrayDispatcher:
     def _try(self, requests: Sequence[TaskRequest], open_count: int, done: Dispatched) -> int:
         """One sbatch; how many runs it took. What it refuses for good is noted in `done`."""
         assert self._room is not None
-        overtaken = self._submitter.overtaken(requests)
-        if overtaken:
-            done.launched.update(overtaken)
-            return len(overtaken)
         size = len(requests)
-        lane = self._arrays % len(self._lanes)
         try:
-            batch, job_id = self._submitter.submit(
-                requests,
-                "array",
-                lambda config, batch, token: self._render(config, batch, size, lane, token=token),
-            )
+            if overtaken := self._submitter.overtaken(requests):
+                done.launched.update(overtaken)
+                return len(overtaken)
+            return self._submit(requests, open_count, done)
         except SubmitLimitError as error:
             if not self._room.refused(size, open_count):
                 done.held = str(error)
             return 0
-        except RunExistsError as error:
-            # Somebody submits some of them in this moment. What is left comes next.
-            taken = self._submitter.overtaken(requests)
-            done.launched.update(taken)
-            done.held = "" if taken else str(error)
-            return len(taken)
         except (SubmissionError, RunError, OSError) as error:
             if self._hiccups.bearable("submission", error):
                 done.held = str(error)
@@ -130,6 +119,22 @@ class ArrayDispatcher:
                 return 0
             done.refused.update({str(request.run_id): str(error) for request in requests})
             return 0
+
+    def _submit(self, requests: Sequence[TaskRequest], open_count: int, done: Dispatched) -> int:
+        assert self._room is not None
+        size, lane = len(requests), self._arrays % len(self._lanes)
+        try:
+            batch, job_id = self._submitter.submit(
+                requests,
+                "array",
+                lambda config, batch, token: self._render(config, batch, size, lane, token=token),
+            )
+        except RunExistsError as error:
+            # Somebody submits some of them in this moment. What is left comes next.
+            taken = self._submitter.overtaken(requests)
+            done.launched.update(taken)
+            done.held = "" if taken else str(error)
+            return len(taken)
         self._hiccups.over("submission")
         self._arrays += 1
         self._lanes[lane] = job_id or self._lanes[lane]

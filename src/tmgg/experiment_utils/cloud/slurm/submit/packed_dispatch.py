@@ -75,33 +75,36 @@ class PackedDispatcher:
     def _submit(
         self, requests: Sequence[TaskRequest], done: Dispatched, changes: RetryChanges
     ) -> None:
-        overtaken = self._submitter.overtaken(requests)
-        done.launched.update(overtaken)
-        requests = [request for request in requests if str(request.run_id) not in overtaken]
-        if not requests:
-            return
-
-        def render(config: SlurmConfig, batch: BatchPaths, token: str) -> str:
-            return self._render(fitting(changed(config, changes), len(requests)), batch, token)
-
         try:
-            batch, job_id = self._submitter.submit(requests, "packed", render)
+            overtaken = self._submitter.overtaken(requests)
+            done.launched.update(overtaken)
+            requests = [request for request in requests if str(request.run_id) not in overtaken]
+            if requests:
+                self._submit_rest(requests, done, changes)
         except SubmitLimitError as error:
-            done.held = str(error)
-        except RunExistsError as error:
-            # Somebody submits some of them in this moment. What is left comes next.
-            taken = self._submitter.overtaken(requests)
-            done.launched.update(taken)
             done.held = str(error)
         except (SubmissionError, RunError, ConfigError, OSError) as error:
             if self._hiccups.bearable("submission", error):
                 done.held = str(error)
                 return
             done.refused.update({str(request.run_id): str(error) for request in requests})
-        else:
-            self._hiccups.over("submission")
-            log.info("batch %s: %d runs in Slurm job %s", batch.batch_id, len(requests), job_id)
-            done.launched.update({str(request.run_id): job_id for request in requests})
+
+    def _submit_rest(
+        self, requests: Sequence[TaskRequest], done: Dispatched, changes: RetryChanges
+    ) -> None:
+        def render(config: SlurmConfig, batch: BatchPaths, token: str) -> str:
+            return self._render(fitting(changed(config, changes), len(requests)), batch, token)
+
+        try:
+            batch, job_id = self._submitter.submit(requests, "packed", render)
+        except RunExistsError as error:
+            # Somebody submits some of them in this moment. What is left comes next.
+            done.held = str(error)
+            done.launched.update(self._submitter.overtaken(requests))
+            return
+        self._hiccups.over("submission")
+        log.info("batch %s: %d runs in Slurm job %s", batch.batch_id, len(requests), job_id)
+        done.launched.update({str(request.run_id): job_id for request in requests})
 
     def _render(self, config: SlurmConfig, batch: BatchPaths, token: str = NO_TOKEN) -> str:
         return render_packed_script(
