@@ -1,17 +1,26 @@
 """One thread watches all futures of a runner, whatever becomes of their runs."""
 
 import concurrent.futures
+import errno
+import itertools
 import math
+import os
+import pickle
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_runner import Script, ScriptedRunner
 from tmgg.errors import RecordError, RunFailedError, SubmissionError, UnknownRunError
+from tmgg.experiment_utils.calls.outcome import CallOutcome
+from tmgg.experiment_utils.cloud.futures import call_watcher
 from tmgg.experiment_utils.cloud.futures.call_future import RunFuture
 from tmgg.experiment_utils.cloud.futures.call_watcher import CallWatcher
+from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatched, SeparateDispatcher
+from tmgg.experiment_utils.files.hiccups import HICCUP_GRACE_S
 
 MANY = 1000
 LIMIT_S = 60
@@ -162,3 +171,84 @@ def test_no_lease_is_left_when_submitting_fails(runner: ScriptedRunner) -> None:
     with pytest.raises(ZeroDivisionError):
         runner.map(math.sqrt, range(2))
     assert runner.leases == []
+
+
+def stale() -> OSError:
+    return OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+
+class OneScript(dict[str, Script]):
+    """The same for every run."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__()
+        self.script = script
+
+    def setdefault(self, run_id: str, _default: object = None) -> Script:
+        return super().setdefault(run_id, self.script)
+
+
+def test_a_result_that_cannot_be_read_for_a_while_is_read_again(runner: ScriptedRunner) -> None:
+    script = Script(collect_error=stale())
+    runner.scripts = OneScript(script)
+
+    def back() -> None:
+        script.collect_error = None
+
+    runner.clock.after(200, back)
+    error = why(runner.submit(math.sqrt, 4))
+    assert isinstance(error, RunFailedError)  # it ended well; nobody wrote a value
+    assert error.result is not None
+    assert error.result.status == "completed"
+
+
+def test_a_result_that_cannot_be_read_for_the_grace_is_the_futures_error(
+    runner: ScriptedRunner,
+) -> None:
+    script = Script(collect_error=stale())
+    runner.scripts = OneScript(script)
+    began_s = runner.clock.now_s
+    assert why(runner.submit(math.sqrt, 4)) is script.collect_error
+    assert runner.clock.now_s - began_s >= HICCUP_GRACE_S
+
+
+def test_a_value_that_cannot_be_read_for_a_moment_is_read_again(
+    runner: ScriptedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = iter([stale()])
+
+    def outcome_of(_result: object) -> CallOutcome:
+        for failure in failures:
+            raise failure
+        return CallOutcome("returned", pickle.dumps(42))
+
+    monkeypatch.setattr(call_watcher, "outcome_of", outcome_of)
+    assert runner.submit(math.sqrt, 4).result(LIMIT_S) == 42
+
+
+def test_an_error_of_the_call_that_looks_like_a_file_systems_is_the_calls(
+    runner: ScriptedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised = CallOutcome("raised", pickle.dumps(stale()))
+    monkeypatch.setattr(call_watcher, "outcome_of", lambda _result: raised)
+    runner.scripts = OneScript(Script(failures=["user_error"]))
+    began_s = runner.clock.now_s
+    assert isinstance(why(runner.submit(math.sqrt, 4)), OSError)
+    assert runner.clock.now_s - began_s < HICCUP_GRACE_S
+
+
+def test_calls_that_wait_for_their_turn_go_on_waiting_when_a_look_fails(
+    runner: ScriptedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = itertools.count()
+    dispatch = SeparateDispatcher.dispatch
+
+    def failing(self: SeparateDispatcher, *given: Any, **options: Any) -> Dispatched:
+        if next(asked) in (1, 2):
+            raise stale()
+        return dispatch(self, *given, **options)
+
+    monkeypatch.setattr(SeparateDispatcher, "dispatch", failing)
+    errors = [why(each) for each in runner.map(math.sqrt, range(6), parallelism=2)]
+    assert len(runner.spawned) == 6
+    assert {type(error) for error in errors} == {RunFailedError}

@@ -13,19 +13,18 @@ from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 
-def settle(future: RunFuture[Any], result: ExperimentResult) -> None:
-    """Give the future what came of its run."""
+def settle(future: RunFuture[Any], result: ExperimentResult, outcome: CallOutcome | None) -> None:
+    """Give the future what came of its run; `outcome` is what the call left."""
     try:
-        value = value_of(result)
+        value = value_of(result, outcome)
     except Exception as error:  # whatever the call raised, or its classes when they are unpickled
         future.fail(error)
     else:
         future.succeed(value)
 
 
-def value_of(result: ExperimentResult) -> Any:
+def value_of(result: ExperimentResult, outcome: CallOutcome | None) -> Any:
     """What the call returned; raises what it raised, where that could travel, or RunFailedError."""
-    outcome = _outcome_of(result)
     if result.status == "completed":
         if outcome is None or outcome.kind != "returned":
             raise RunFailedError(
@@ -74,7 +73,11 @@ def _failed(result: ExperimentResult) -> RunFailedError:
     return error
 
 
-def _outcome_of(result: ExperimentResult) -> CallOutcome | None:
+def outcome_of(result: ExperimentResult) -> CallOutcome | None:
+    """What the call left; None when it left nothing.
+
+    Raises RecordError for what is damaged or another user's, OSError when nobody could look.
+    """
     paths = _paths(result)
     return None if paths is None else load_outcome(paths.artifacts, attempt=result.attempts)
 

@@ -14,12 +14,13 @@ from typing import Any
 
 from tmgg.errors import NotEndedError, RunError, SubmissionError, TmggError
 from tmgg.experiment_utils.cloud.futures.call_future import RunFuture
-from tmgg.experiment_utils.cloud.futures.call_results import settle
+from tmgg.experiment_utils.cloud.futures.call_results import outcome_of, settle
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
 from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock, Watch
-from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatcher
+from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatcher, PatientDispatch
 from tmgg.experiment_utils.cloud.sweep.driver import FIRST_HOLD_S, LONGEST_HOLD_S
+from tmgg.experiment_utils.files.hiccups import Hiccups
 from tmgg.experiment_utils.run_folder.failures import failure
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class CallGroup:
     ) -> None:
         self._runs = runs
         self.sweep_id = sweep_id
-        self._dispatcher = dispatcher
+        self._dispatcher = PatientDispatch(dispatcher)
         self._waiting = deque(requests)
         self.futures = futures
         self._open: set[str] = set()
@@ -126,6 +127,7 @@ class CallWatcher:
         self._groups: list[CallGroup] = []
         self._held_s = 0.0
         self._hold_s = FIRST_HOLD_S
+        self._hiccups = Hiccups(self._clock.monotonic)
 
     def watch(self, futures: Futures, group: CallGroup | None = None) -> None:
         """Settle these, whose runs are under way; submit what waits in `group`, when there is room.
@@ -211,24 +213,36 @@ class CallWatcher:
             log.warning("the runs could not be asked about: %s", error)
             self._sleep(AFTER_TROUBLE_S)
             return
-        for state in ended:
-            self._collect(state)
+        unread = [state for state in ended if not self._collect(state)]
+        if unread:
+            self._sleep(AFTER_TROUBLE_S)
 
-    def _collect(self, ended: RunState) -> None:
+    def _collect(self, ended: RunState) -> bool:
+        """False when its files do not answer: then they are read again later."""
         run_id = ended.run_id
         futures = [future for future in self._futures.pop(run_id) if not future.done()]
         if not futures:
-            return
+            return True
         try:
             result = self._runs.result_of(ended)
+            outcome = outcome_of(result)
         except NotEndedError:  # somebody else submitted it again just now
-            for future in futures:
-                self._add({run_id: future})
+            self._add_again(run_id, futures)
         except (TmggError, OSError) as error:
+            if self._hiccups.bearable(run_id, error):
+                log.warning("what run %s returned cannot be read now: %s", run_id, error)
+                self._add_again(run_id, futures)
+                return False
             _fail(futures, error)
         else:
+            self._hiccups.over(run_id)
             for future in futures:
-                settle(future, result)
+                settle(future, result, outcome)
+        return True
+
+    def _add_again(self, run_id: str, futures: Sequence[RunFuture[Any]]) -> None:
+        for future in futures:
+            self._add({run_id: future})
 
     def _drop_cancelled(self) -> None:
         for run_id, futures in list(self._futures.items()):
