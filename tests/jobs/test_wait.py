@@ -178,8 +178,10 @@ def test_collecting_a_run_that_goes_on_is_misuse(slow_run: str, tmgg_jobs: Jobs)
 
 
 def _start(*arguments: str) -> subprocess.Popen[str]:
+    # Python started with -m ends by SIGINT, not with 130, if it came within an `exec` of a text (as
+    # of a dataclass that is just being imported), even though it was caught.
     return subprocess.Popen(
-        [sys.executable, "-m", "tmgg.cli.jobs", *arguments],
+        [Path(sys.executable).with_name("tmgg-jobs"), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
