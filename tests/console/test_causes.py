@@ -30,7 +30,7 @@ def test_a_cause_has_the_evidence_of_its_first_run_only() -> None:
         for name in ("a", "b")
     ]
     told = render_causes(
-        group_by_cause(states), {"a": "lr=1"}, evidence={"a": ["line a"], "b": ["line b"]}
+        group_by_cause(states), ["lr=1", "b"], evidence=lambda place: [f"line {'ab'[place]}"]
     )
     assert told.splitlines()[:4] == ["2 failed (timeout: too long)", "  lr=1", "  b", "    line a"]
     assert "line b" not in told
@@ -47,7 +47,7 @@ def test_a_cause_whose_runs_differ_in_numbers_says_that_its_words_are_an_example
             )
             for n in values
         ]
-        return render_causes(group_by_cause(states), {}).splitlines()[0]
+        return render_causes(group_by_cause(states)).splitlines()[0]
 
     assert told(1, 2) == "2 failed (user_error, for example: bad 1)"
     assert told(1, 1) == "2 failed (user_error: bad 1)"
@@ -65,4 +65,4 @@ def test_a_cause_stands_above_the_runs_that_were_not_started_because_of_it() -> 
     causes = group_by_cause([*unstarted, failed])
 
     assert [cause.run_ids for cause in causes] == [["a"], ["b", "c"]]
-    assert "Somebody" not in render_causes(causes, {})
+    assert "Somebody" not in render_causes(causes)

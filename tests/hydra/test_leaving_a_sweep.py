@@ -1,9 +1,12 @@
 """Leaving a sweep before it ends: detached from the beginning, or by Ctrl-C."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fakes.clock import FakeClock
+from tests.fakes.scripted_runner import ScriptedRunner
 from tests.hydra import stand_in
 from tests.hydra.conftest import Lab
 from tmgg.experiment_utils.cloud import LocalConfig, LocalRunner
@@ -56,6 +59,23 @@ def test_a_resumed_sweep_has_one_name_and_counts_what_it_submitted(lab: Lab) -> 
     assert "no run is submitted" in ended.err
     assert ", 3 completed before\n" in ended.err
     assert "tmgg-jobs wait" not in ended.err
+
+
+def test_a_resumed_part_of_a_sweep_is_named_without_its_other_runs(lab: Lab) -> None:
+    given = (
+        *("-m", "hydra/launcher=tmgg_slurm", "hydra.launcher.detach=true"),
+        f"+wait_for={lab.folder}/go",
+    )
+    lab.run(*given, "x=1,2,3")
+    first, second, third = (str(request.run_id) for request in lab.slurm.requests)
+    ended = lab.run(*given, "x=1,2", "hydra.launcher.resume=true")
+    lab.write("go", "")
+
+    assert f"  tmgg-jobs wait {first} {second}\n" in ended.err
+    assert f"  tmgg-jobs cancel {first} {second}\n" in ended.err
+    runner = LocalRunner(LocalConfig(output_dir="slurm_outputs"))
+    for run_id in (first, second, third):
+        runner.get_result(run_id)
 
 
 def test_a_detached_run_that_is_refused_fails_alone(
@@ -239,9 +259,10 @@ def test_hundreds_of_detached_runs_are_named_by_their_sweep(
 
 
 def test_what_is_another_clusters_is_not_offered_to_be_cancelled(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    launching._say_how_to_come_back(["a", "b"], "sweep", {"a"})
-    assert capsys.readouterr().err == "  tmgg-jobs wait sweep\n  tmgg-jobs cancel b\n"
-    launching._say_how_to_come_back(["a"], "sweep", {"a"})
+    runner = ScriptedRunner(FakeClock(), tmp_path)
+    launching._say_how_to_come_back(runner, ["a", "b"], asked=["a", "b"], elsewhere={"a"})
+    assert capsys.readouterr().err == "  tmgg-jobs wait a b\n  tmgg-jobs cancel b\n"
+    launching._say_how_to_come_back(runner, ["a"], asked=["a"], elsewhere={"a"})
     assert capsys.readouterr().err == "  tmgg-jobs wait a\n"

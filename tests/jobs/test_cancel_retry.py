@@ -81,7 +81,10 @@ def test_of_several_only_the_failed_ones_are_retried(
     retried = tmgg_jobs("retry", "run-1", "run-2", "--json")
     assert retried.code == 0
     assert [run["run_id"] for run in retried.json["retried"]] == ["run-1"]
-    assert retried.json["left_alone"] == [{"run_id": "run-2", "status": "running"}]
+    folder = str(empty / "slurm_outputs")
+    assert retried.json["left_alone"] == [
+        {"run_id": "run-2", "folder": folder, "status": "running"}
+    ]
 
 
 def test_a_retry_that_slurm_refuses_exits_with_1(

@@ -12,6 +12,7 @@ from tmgg.experiment_utils.cloud.runs import SweepMode, TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
 from tmgg.experiment_utils.cloud.runs_on_record.run_poller import RunPoller
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 REFUSAL = (
     "sbatch: error: Batch job submission failed: Requested node configuration is not available"
@@ -151,10 +152,10 @@ def test_where_nobody_knows_whether_a_run_was_submitted_nothing_else_is_said(
         slurm.wait_for(job, "FAILED")
     retry = Reattached.retry
 
-    def answer_the_other_only(self: Reattached, run_id: str, *rest: object) -> object:
-        if run_id == "run-0":
+    def answer_the_other_only(self: Reattached, paths: RunPaths, *rest: object) -> object:
+        if paths.run_id == "run-0":
             raise SubmissionUnknownError("sbatch did not answer")
-        return retry(self, run_id)
+        return retry(self, paths)
 
     monkeypatch.setattr(Reattached, "retry", answer_the_other_only)
     retried = tmgg_jobs("retry", "run-0", "run-1")
@@ -173,10 +174,10 @@ def test_a_record_that_does_not_answer_keeps_no_other_run_from_being_retried(
         slurm.wait_for(job, "FAILED")
     retry = Reattached.retry
 
-    def answer_the_other_only(self: Reattached, run_id: str, *rest: object) -> object:
-        if run_id == "run-0":
+    def answer_the_other_only(self: Reattached, paths: RunPaths, *rest: object) -> object:
+        if paths.run_id == "run-0":
             raise UnreadableError("the record does not answer")
-        return retry(self, run_id)
+        return retry(self, paths)
 
     monkeypatch.setattr(Reattached, "retry", answer_the_other_only)
     retried = tmgg_jobs("retry", "run-0", "run-1", "--json")

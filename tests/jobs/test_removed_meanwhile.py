@@ -167,12 +167,12 @@ def test_a_retry_says_what_became_of_runs_that_others_removed_or_submitted(
 ) -> None:
     retry = Reattached.retry
 
-    def after_others(reattached: Reattached, run_id: str, *rest: object) -> SpawnedTask:
-        if run_id in removed:
-            remove(run_id)
-        if run_id in submitted:
-            LocalRunner().retry(run_id)
-        return retry(reattached, run_id, *rest)  # type: ignore[arg-type]
+    def after_others(reattached: Reattached, paths: RunPaths, *rest: object) -> SpawnedTask:
+        if paths.run_id in removed:
+            remove(paths.run_id)
+        if paths.run_id in submitted:
+            LocalRunner().retry(paths.run_id)
+        return retry(reattached, paths, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Reattached, "retry", after_others)
     done = tmgg_jobs("retry", BAD, OTHER)

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
-from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, submit
+from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, submit, task
+from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 from tmgg.experiment_utils.run_folder.paths import SweepPaths
 from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, SweepRun, save_sweep
 
@@ -67,6 +69,21 @@ def test_ctrl_c_says_how_to_come_back_and_cancels_only_on_request(
         assert f"tmgg-jobs wait {slow_run}" in err
         assert f"tmgg-jobs cancel {slow_run}" in err
         assert tmgg_jobs("list", "--json").json["runs"][0]["status"] == "running"
+
+
+def test_the_advice_means_the_runs_that_were_named_and_not_their_whole_sweep(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
+) -> None:
+    sweep = SlurmRunner(SlurmConfig(nodes=1, ray_bootstrap="none")).spawn_sweep(
+        [task("good", seed=seed) for seed in range(3)], parallelism=3
+    )
+    first, second, _third = sweep.run_ids
+    left = tmgg_jobs("wait", first, second, "--timeout", "0s")
+    assert left.code == 124
+    assert f"tmgg-jobs wait {first} {second}\n" in left.err
+    assert f"tmgg-jobs cancel {first} {second}\n" in left.err
+    left = tmgg_jobs("wait", sweep.sweep_id, "--timeout", "0s")
+    assert f"tmgg-jobs cancel {sweep.sweep_id}\n" in left.err
 
 
 def test_ctrl_c_while_following_a_log_ends_nothing(slow_run: str, tmgg_jobs: Jobs) -> None:

@@ -116,9 +116,9 @@ class CopyingClock(Clock):
 
 def follow_run(reattached: Reattached, reader: LogReader) -> int:
     """Copy the log until the run has ended; the exit code tells how."""
-    run_id = reattached.runs[0].run_id
-    failed = False
-    for state in waiting.wait(reattached, [run_id], clock=CopyingClock(reader)):
+    paths = reattached.runs[0].paths
+    run_id, failed = paths.run_id, False
+    for state in waiting.wait(reattached, [paths], clock=CopyingClock(reader)):
         reader.copy()
         failed = state.status == "failed"
         why = f": {state.failure.kind}; tmgg-jobs explain {run_id}" if state.failure else ""

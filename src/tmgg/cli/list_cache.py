@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from tmgg.experiment_utils.cloud.judging.polling import Found
 
 _FORMAT = 2
-_STATE = tuple(item.name for item in fields(RunState) if item.name not in ("run_id", "failure"))
+_WHERE = ("run_id", "output_dir")
+_STATE = tuple(item.name for item in fields(RunState) if item.name not in (*_WHERE, "failure"))
 _RECORD = ("backend", "created_at", "user", "host", "tmgg_version")
 _Mark = list[int]
 """Inode and change time of the run's folder, of its verdict, and of its record, if it has one."""
@@ -160,6 +161,7 @@ def _parse(paths: RunPaths, entry: _Entry) -> "tuple[KnownRun, Found]":
     )
     found = RunState(
         run_id=paths.run_id,
+        output_dir=paths.output_dir,
         **dict(zip(_STATE, state, strict=True)),
         failure=None if why is None else Failure(**why),
     )

@@ -9,6 +9,7 @@ from tmgg.cli.sweep_listing import ListedSweep
 from tmgg.console.causes import summarize
 from tmgg.console.durations import render_age
 from tmgg.console.numbers import render_numbers
+from tmgg.console.run_names import names_apart
 from tmgg.console.sweep_table import short_ids
 from tmgg.console.tables import Column
 from tmgg.errors import RunError
@@ -74,7 +75,8 @@ def best_cells(bests: Sequence[tuple[str, float | None]]) -> list[str]:
 
 def run_columns(shown: Sequence[tuple[KnownRun, Found]]) -> list[Column]:
     """A row for each run."""
-    rows = [_row(run, state) for run, state in shown]
+    names = names_apart([run.paths for run, _state in shown])
+    rows = [[names[run.paths], *_row(run, state)] for run, state in shown]
     return [
         Column(
             name=name,
@@ -88,11 +90,11 @@ def run_columns(shown: Sequence[tuple[KnownRun, Found]]) -> list[Column]:
 
 
 def _row(run: KnownRun, found: Found) -> list[str]:
+    """All but the run's name."""
     if isinstance(run.record, RunError) or isinstance(found, RunError):
-        return [run.run_id, status_of(found), "", "", "", "", str(found)]
+        return [status_of(found), "", "", "", "", str(found)]
     owner = owner_of(run.paths.folder)
     return [
-        run.run_id,
         found.status,
         render_age(time.time() - run.record.created_at),
         run.record.backend,

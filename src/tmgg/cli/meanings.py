@@ -1,9 +1,11 @@
 """Decides which runs a user means by a text for a run or a sweep. The only place that does.
 
-From the surest to the least sure: the whole id of a sweep or a run; `last`; the beginning of run
-ids, a job id, the name of a sweep; a part of run ids. What is not sure must have one meaning.
+From the surest to the least sure: the place of a run or a sweep, as commands show it; the whole id
+of one; `last`; the beginning of run ids, a job id, the name of a sweep; a part of run ids. What is
+not sure must have one meaning.
 """
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +59,8 @@ def meaning_of(text: str, folders: Sequence[Path]) -> Meaning:
     Raises UnknownRunError when there is none, ConfigError when there are several, UnreadableError
     when there may be others where nothing can be read now.
     """
+    if (placed := _at_place(text)) is not None:
+        return placed
     problem: UnreadableError | None = None
     try:
         whole = _whole_sweep(text, folders)
@@ -87,6 +91,19 @@ def meaning_of(text: str, folders: Sequence[Path]) -> Meaning:
 def refuse_many(text: str, meaning: Meaning) -> ConfigError:
     """The error for a sweep where one run is needed."""
     return _ambiguous(text, [Meaning((paths,)) for paths in meaning.runs])
+
+
+def _at_place(text: str) -> Meaning | None:
+    """What is on record at `FOLDER/ID`; two runs of one id are told apart so."""
+    folder, slash, name = os.path.expanduser(text).rpartition("/")  # noqa: PTH111 - may be no path
+    if not (slash and name):
+        return None
+    output_dir = Path(folder or slash).absolute()
+    paths = RunPaths(output_dir, name)
+    with reading(output_dir):
+        if is_recorded(paths):
+            return Meaning((paths,))
+    return _whole_sweep(name, [output_dir])
 
 
 def _whole_sweep(text: str, folders: Iterable[Path]) -> Meaning | None:
@@ -254,6 +271,6 @@ def _ambiguous(text: str, meanings: Sequence[Meaning]) -> ConfigError:
         shown[-1] = f"and {more + 1} more"
     lines = "".join(f"\n  {line}" for line in shown)
     return ConfigError(
-        f"{text!r} means {number} runs. Give more of the id, or choose the folder with --folder "
-        "DIR:" + lines
+        f"{text!r} means {number} runs. Give one of these as it stands here, more of the id, or "
+        "the folder with --folder DIR:" + lines
     )

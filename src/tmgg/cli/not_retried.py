@@ -13,6 +13,7 @@ from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 from tmgg.experiment_utils.run_folder.attempts import AttemptRequest
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 
 class NotRetried:
@@ -23,22 +24,22 @@ class NotRetried:
         self._submitted = 0
         self._still_failed = 0
 
-    def is_left_out(self, run_id: str) -> bool:
+    def is_left_out(self, paths: RunPaths) -> bool:
         """Whether the command met it already as one that cannot be used."""
-        return run_id in self._removed.errors
+        return paths in self._removed.errors
 
-    def note(self, reattached: Reattached, run_id: str, error: RunError) -> list[RunState]:
+    def note(self, reattached: Reattached, paths: RunPaths, error: RunError) -> list[RunState]:
         """Say why; how the run stands now, unless it cannot be used."""
         found: Sequence[RunState] = []
         if isinstance(error, RunExistsError):
             try:
-                found = reattached.poll([run_id])
+                found = reattached.poll([paths])
             except RunError as gone:
                 error = gone
         if not isinstance(error, RunExistsError):
-            self._removed.tell(run_id, error)
+            self._removed.tell(paths, error)
             return []
-        say(f"run {run_id} is left alone: {error}")
+        say(f"run {paths.run_id} is left alone: {error}")
         is_failed = all(state.final and state.status == "failed" for state in found)
         self._still_failed += is_failed
         self._submitted += not is_failed
@@ -49,9 +50,8 @@ class NotRetried:
         counts = {
             "other processes submitted {}; tmgg-jobs wait waits for them": self._submitted,
             "{} cannot be submitted now, as said above": self._still_failed,
-            "{} were removed, as said above": len(self._removed.run_ids),
-            "the records of {} cannot be used": len(self._removed.errors)
-            - len(self._removed.run_ids),
+            "{} were removed, as said above": len(self._removed.runs),
+            "the records of {} cannot be used": len(self._removed.errors) - len(self._removed.runs),
         }
         sentences = [
             words.format(f"{number} of these runs") for words, number in counts.items() if number
@@ -65,21 +65,20 @@ class NotRetried:
 
 
 def ask_for_each(
-    runs: Sequence[KnownRun], failed: Sequence[str], settings: Sequence[str], removed: Removed
-) -> dict[str, AttemptRequest]:
-    """What is asked for beside the record, by run id. Raises as `retry_options.ask_for`."""
+    failed: Sequence[KnownRun], settings: Sequence[str], removed: Removed
+) -> dict[RunPaths, AttemptRequest]:
+    """What is asked for beside the record. Raises as `retry_options.ask_for`."""
     if not settings:
         return {}
     from tmgg.cli.retry_options import ask_for, parse_settings  # with Hydra's parser
 
     given = parse_settings(settings)
-    asked: dict[str, AttemptRequest] = {}
-    for run in runs:
-        if run.run_id in failed:
-            try:
-                asked[run.run_id] = ask_for(run, given)
-            except RunError as error:
-                if len(failed) == 1:
-                    raise
-                removed.tell(run.run_id, error)
+    asked: dict[RunPaths, AttemptRequest] = {}
+    for run in failed:
+        try:
+            asked[run.paths] = ask_for(run, given)
+        except RunError as error:
+            if len(failed) == 1:
+                raise
+            removed.tell(run.paths, error)
     return asked

@@ -12,19 +12,20 @@ from tmgg.console.printing import say
 from tmgg.errors import RemovedRunError, RunError
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, RunState
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 
 class Removed:
     """The runs that one command leaves out."""
 
     def __init__(self) -> None:
-        self.errors: dict[str, RunError] = {}
+        self.errors: dict[RunPaths, RunError] = {}
 
     def __bool__(self) -> bool:
         return bool(self.errors)
 
     @property
-    def run_ids(self) -> list[str]:
+    def runs(self) -> list[RunPaths]:
         """Those that were removed."""
         return [each for each, error in self.errors.items() if isinstance(error, RemovedRunError)]
 
@@ -39,20 +40,25 @@ class Removed:
         found = [each for each in self.errors.values() if not isinstance(each, RemovedRunError)]
         return max(map(exit_codes.exit_code_of, found), default=exit_codes.OK)
 
-    def tell(self, run_id: str, error: RunError) -> None:
+    def tell(self, paths: RunPaths, error: RunError) -> None:
         """Say it on standard error, once for each run."""
-        if run_id not in self.errors:
-            self.errors[run_id] = error
-            say(f"run {run_id} is left out: {error}")
+        if paths not in self.errors:
+            self.errors[paths] = error
+            say(f"run {paths.run_id} is left out: {error}")
 
     def as_json(self) -> dict[str, list[Any]]:
         """Keys beside the others, where there are any."""
         left_out = [
-            {"run_id": run_id, "status": status_of(error), "problem": str(error)}
-            for run_id, error in self.errors.items()
+            {
+                "run_id": paths.run_id,
+                "folder": str(paths.output_dir),
+                "status": status_of(error),
+                "problem": str(error),
+            }
+            for paths, error in self.errors.items()
             if not isinstance(error, RemovedRunError)
         ]
-        gone = self.run_ids
+        gone = [paths.run_id for paths in self.runs]
         return ({"removed": gone} if gone else {}) | ({"left_out": left_out} if left_out else {})
 
 
@@ -62,30 +68,30 @@ def poll_present(reattached: Reattached, removed: Removed) -> tuple[Reattached, 
     Raises RunError where there is none.
     """
     found = list(zip(reattached.runs, reattached.poll_all(), strict=True))
-    bad = {run.run_id: state for run, state in found if isinstance(state, RunError)}
+    bad = {run.paths: state for run, state in found if isinstance(state, RunError)}
     refuse_when_all(list(bad.values()), of=len(found))
-    for run_id, error in bad.items():
-        removed.tell(run_id, error)
+    for paths, error in bad.items():
+        removed.tell(paths, error)
     states = [state for _run, state in found if isinstance(state, RunState)]
-    left = [run for run, _state in found if run.run_id not in bad]
+    left = [run for run, _state in found if run.paths not in bad]
     return Reattached(left) if bad else reattached, states
 
 
 def collect_present(
     reattached: Reattached, states: Sequence[RunState], removed: Removed
-) -> dict[str, ExperimentResult]:
-    """The results of those that have ended, by run id. Raises as `poll_present`."""
-    results: dict[str, ExperimentResult] = {}
-    bad: dict[str, RunError] = {}
-    for state in states:
+) -> dict[RunPaths, ExperimentResult]:
+    """The results of those that have ended. Raises as `poll_present`."""
+    results: dict[RunPaths, ExperimentResult] = {}
+    bad: dict[RunPaths, RunError] = {}
+    for run, state in zip(reattached.runs, states, strict=True):
         if state.final:
             try:
-                results[state.run_id] = reattached.collect(state.run_id)
+                results[run.paths] = reattached.collect(run.paths)
             except RunError as error:
-                bad[state.run_id] = error
+                bad[run.paths] = error
     refuse_when_all(list(bad.values()), of=len(states))
-    for run_id, each in bad.items():
-        removed.tell(run_id, each)
+    for paths, each in bad.items():
+        removed.tell(paths, each)
     return results
 
 

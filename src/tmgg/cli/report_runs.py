@@ -13,6 +13,7 @@ from tmgg.cli.used import advice_of, find_packed_in
 from tmgg.console.causes import group_by_cause
 from tmgg.console.overrides import in_short, parse_title
 from tmgg.console.ranking import Ranking
+from tmgg.console.run_names import names_apart
 from tmgg.errors import ForeignFileError, RemovedRunError, RunError
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.judging.results import read_seconds
@@ -48,18 +49,22 @@ def gather(runs: Sequence[KnownRun], title: str, ranking: Ranking) -> Report:
         if not isinstance(found, RemovedRunError)
     ]
     members = members_of([run for run, _found in pairs])
+    names = names_apart([run.paths for run, _found in pairs])
     whole = {paths: member.title for paths, member in members.items()}
     titles = in_short(whole)
     gathered = [
         replace(
-            _gather(run, found, whole.get(run.paths, ""), now_s), title=titles.get(run.paths, "")
+            _gather(run, found, whole.get(run.paths, ""), now_s),
+            run_id=names[run.paths],
+            title=titles.get(run.paths, ""),
         )
         for run, found in pairs
     ]
     read, notes = _with_curves(gathered, [run.paths for run, _found in pairs], ranking)
     if silent := sum(isinstance(state, RunState) and not state.answered for state in states):
         notes.append(f"There was no answer about {silent} runs: what is shown is the last known.")
-    causes = group_by_cause(found for _run, found in pairs if isinstance(found, RunState))
+    known = [(run, found) for run, found in pairs if isinstance(found, RunState)]
+    causes = group_by_cause(found for _run, found in known)
     return Report(
         title=title,
         runs=read,
@@ -67,7 +72,10 @@ def gather(runs: Sequence[KnownRun], title: str, ranking: Ranking) -> Report:
         made_at=now_s,
         notes=notes,
         allocations=_allocations(read, [run for run, _found in pairs], now_s),
-        causes=[ReportCause(cause.failure, cause.run_ids) for cause in causes],
+        causes=[
+            ReportCause(cause.failure, [names[known[place][0].paths] for place in cause.places])
+            for cause in causes
+        ],
     )
 
 

@@ -11,13 +11,14 @@ from tmgg.errors import RunError, SubmissionError, SubmissionUnknownError
 from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 from tmgg.experiment_utils.run_folder.attempts import AttemptRequest
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 
 @dataclass(slots=True)
 class Retries:
     """What became of each."""
 
-    retried: list[SpawnedTask] = field(default_factory=list)
+    retried: dict[RunPaths, SpawnedTask] = field(default_factory=dict)
     refused: list[dict[str, str]] = field(default_factory=list)
     left_alone: list[RunState] = field(default_factory=list)
     unknown: int = 0
@@ -32,38 +33,50 @@ class Retries:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "retried": [{"run_id": task.run_id, "job_id": task.job_id} for task in self.retried],
+            "retried": [
+                {"run_id": task.run_id, "folder": str(paths.output_dir), "job_id": task.job_id}
+                for paths, task in self.retried.items()
+            ],
             "refused": self.refused,
             "left_alone": [
-                {"run_id": state.run_id, "status": state.status} for state in self.left_alone
+                {
+                    "run_id": state.run_id,
+                    "folder": str(state.output_dir),
+                    "status": state.status,
+                }
+                for state in self.left_alone
             ],
         }
 
 
 def retry_each(
     reattached: Reattached,
-    failed: Sequence[str],
-    asked: Mapping[str, AttemptRequest],
+    failed: Sequence[RunPaths],
+    asked: Mapping[RunPaths, AttemptRequest],
     not_retried: NotRetried,
 ) -> Retries:
     """Retry these runs. Raises what keeps a run that is alone from being retried."""
     done = Retries()
-    for run_id in failed:
-        if not_retried.is_left_out(run_id):
+    for paths in failed:
+        if not_retried.is_left_out(paths):
             continue
         try:
-            done.retried.append(reattached.retry(run_id, asked.get(run_id)))
+            done.retried[paths] = reattached.retry(paths, asked.get(paths))
         except RunError as error:
             if len(failed) == 1:
                 raise
-            done.left_alone += not_retried.note(reattached, run_id, error)
+            done.left_alone += not_retried.note(reattached, paths, error)
         except SubmissionUnknownError as error:
             if len(failed) == 1:
                 raise
             done.unknown += 1
-            done.refused.append({"run_id": run_id, "message": str(error)})
-            say(f"whether run {run_id} was submitted is not known: {error}")
+            done.refused.append(_refusal(paths, error))
+            say(f"whether run {paths.run_id} was submitted is not known: {error}")
         except SubmissionError as error:
-            done.refused.append({"run_id": run_id, "message": str(error)})
-            say(f"run {run_id} was not submitted, and is as it was: {error}")
+            done.refused.append(_refusal(paths, error))
+            say(f"run {paths.run_id} was not submitted, and is as it was: {error}")
     return done
+
+
+def _refusal(paths: RunPaths, error: SubmissionError) -> dict[str, str]:
+    return {"run_id": paths.run_id, "folder": str(paths.output_dir), "message": str(error)}

@@ -10,9 +10,10 @@ from tmgg.cli.known_sweeps import KnownSweep, find_sweep
 from tmgg.cli.meanings import Meaning
 from tmgg.cli.run_json import REMOVED, shown_status_of, status_of, to_json
 from tmgg.cli.selection import members_of
-from tmgg.console.causes import Cause, group_by_cause
+from tmgg.console.causes import Cause, group_by_cause, render_causes
 from tmgg.console.overrides import in_short
 from tmgg.console.visible import visible_line
+from tmgg.console.words import width_of_terminal
 from tmgg.errors import RunError
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.runs import RunState
@@ -21,6 +22,7 @@ from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 from tmgg.experiment_utils.cloud.slurm.site.reasons import at_cluster, explain_reason
 
 PROBLEMS_SHOWN = 4
+LINES_OF_A_MESSAGE = 10
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,22 @@ class SweepView:
             run.run_id: f"{run.run_id}  {visible_line(titles.get(run.run_id, ''))}".rstrip()
             for run in self.runs
         }
+
+    def render_causes(self, *, with_messages: bool = False) -> str:
+        """Why runs failed, a paragraph for each cause, with all of its first message if asked."""
+        return render_causes(
+            self.causes,
+            [self.names[state.run_id] for state in self.states],
+            width=width_of_terminal(),
+            evidence=self._rest_of_message if with_messages else lambda _place: (),
+        )
+
+    def _rest_of_message(self, place: int) -> list[str]:
+        why = self.states[place].failure
+        lines = why.message.splitlines()[1:] if why is not None else []
+        more = len(lines) - LINES_OF_A_MESSAGE
+        # A message ends with the evidence.
+        return ["...", *lines[more:]] if more > 0 else lines
 
     @cached_property
     def counts(self) -> Counter[str]:

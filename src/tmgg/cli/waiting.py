@@ -3,13 +3,12 @@
 import contextlib
 import functools
 import os
-import shlex
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import typer
 
-from tmgg.cli.removed import Removed, collect_present, poll_present
+from tmgg.cli.removed import Removed, collect_present, poll_present, refuse_when_all
 from tmgg.cli.result_rows import rows_of
 from tmgg.cli.run_json import to_json
 from tmgg.cli.selection import members_of
@@ -18,19 +17,19 @@ from tmgg.console.live import LiveView
 from tmgg.console.printing import put_json, say
 from tmgg.console.progress import SweepProgress
 from tmgg.console.ranking import Ranking
-from tmgg.console.run_names import names_of_runs
+from tmgg.console.run_names import command_for, names_apart
 from tmgg.console.sweep_table import columns_of_titles, short_ids
 from tmgg.console.tables import Column, put_runs
 from tmgg.console.words import width_of_terminal, wrapped
 from tmgg.errors import RunError, TmggError
-from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.runs import RunKey, RunState
 from tmgg.experiment_utils.cloud.runs_on_record import waiting
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 from tmgg.experiment_utils.cloud.runs_on_record.waiting import LimitedClock, TimeIsUpError
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
-NAMES_SHOWN = 20
-Tell = Callable[[str, RunError], None]
-"""Leaves a run out, by its id."""
+Tell = Callable[[RunPaths, RunError], None]
+"""Leaves a run out."""
 
 
 def wait_and_tell(
@@ -76,12 +75,12 @@ def _wait(
     """Whether all runs ended in the time given."""
     clock = LimitedClock(limit_s)
 
-    def told(run_id: str, error: RunError) -> None:
-        removed.tell(run_id, error)
-        view.leave_out(run_id)
+    def told(paths: RunPaths, error: RunError) -> None:
+        removed.tell(paths, error)
+        view.leave_out(paths)
 
     with view, contextlib.suppress(TimeIsUpError):
-        left = [run.run_id for run in reattached.runs]
+        left = [run.paths for run in reattached.runs]
         while left:
             left = _wait_for(reattached, left, view, told, clock)
         return True
@@ -89,26 +88,21 @@ def _wait(
 
 
 def _wait_for(
-    reattached: Reattached, run_ids: list[str], view: LiveView, told: Tell, clock: LimitedClock
-) -> list[str]:
+    reattached: Reattached, runs: list[RunPaths], view: LiveView, told: Tell, clock: LimitedClock
+) -> list[RunPaths]:
     """Wait until all of them have ended; those to wait for, when some cannot be used any more."""
     try:
-        for _ended in waiting.wait(
-            reattached,
-            run_ids,
-            on_update=view,
-            on_removed=lambda error: told(error.run_id, error),
-            clock=clock,
-        ):
+        for _ended in waiting.wait(reattached, runs, on_update=view, clock=clock):
             pass
     except RunError:
         found = zip(reattached.runs, reattached.poll_all(), strict=True)
-        bad = {run.run_id: state for run, state in found if isinstance(state, RunError)}
-        if bad.keys().isdisjoint(run_ids) or len(bad) == len(reattached.runs):
+        bad = {run.paths: state for run, state in found if isinstance(state, RunError)}
+        refuse_when_all(list(bad.values()), of=len(reattached.runs))
+        if bad.keys().isdisjoint(runs):
             raise
-        for run_id in bad.keys() & {*run_ids}:
-            told(run_id, bad[run_id])
-        return [run_id for run_id in run_ids if run_id not in bad]
+        for paths in bad.keys() & {*runs}:
+            told(paths, bad[paths])
+        return [paths for paths in runs if paths not in bad]
     return []
 
 
@@ -120,9 +114,11 @@ def make_view(reattached: Reattached, ranking: Ranking) -> LiveView:
         read_metrics=functools.partial(_metrics_of, reattached),
     )
     members = members_of(reattached.runs) if len(reattached.runs) > 1 else {}
-    return LiveView(
-        progress, titles={paths.run_id: member.title for paths, member in members.items()}
-    )
+    titles = {paths: member.title for paths, member in members.items()}
+    for paths, name in names_apart([run.paths for run in reattached.runs]).items():
+        if name != paths.run_id:
+            titles[paths] = f"{titles.get(paths, '')} {name}".lstrip()
+    return LiveView(progress, titles=titles)
 
 
 def _exit_code(states: Sequence[RunState], removed: Removed) -> int:
@@ -131,10 +127,11 @@ def _exit_code(states: Sequence[RunState], removed: Removed) -> int:
     return removed.exit_code
 
 
-def _metrics_of(reattached: Reattached, run_id: str) -> Mapping[str, float]:
+def _metrics_of(reattached: Reattached, key: RunKey) -> Mapping[str, float]:
     """For the view; another's run may be waited for, and its config is hers."""
+    assert isinstance(key, RunPaths)
     try:
-        return reattached.collect(run_id).metrics
+        return reattached.collect(key).metrics
     except (RunError, OSError):
         return {}
 
@@ -156,13 +153,14 @@ def tell(
 
 
 def _columns(reattached: Reattached, states: Sequence[RunState]) -> list[Column]:
-    run_ids = [state.run_id for state in states]
+    runs = [run.paths for run in reattached.runs]
+    names = list(names_apart(runs).values())
     members = members_of(reattached.runs) if len(states) > 1 else {}
-    titles = {paths.run_id: member.title for paths, member in members.items()}
+    titles = {paths: member.title for paths, member in members.items()}
     kinds = [state.failure.kind if state.failure else "" for state in states]
     return [
-        Column(name="run", cells=run_ids, short=short_ids(run_ids)),
-        *columns_of_titles([titles.get(run_id, "") for run_id in run_ids]),
+        Column(name="run", cells=names, short=short_ids(names)),
+        *columns_of_titles([titles.get(paths, "") for paths in runs]),
         Column(name="status", cells=[state.status for state in states]),
         Column(name="attempt", cells=[str(state.attempt) for state in states], rank=2),
         Column(name="failure", cells=kinds),
@@ -171,7 +169,7 @@ def _columns(reattached: Reattached, states: Sequence[RunState]) -> list[Column]
 
 @contextlib.contextmanager
 def interruptible(
-    reattached: Reattached, seen: Mapping[str, RunState] | None = None, *, cancel: bool = False
+    reattached: Reattached, seen: Mapping[RunKey, RunState] | None = None, *, cancel: bool = False
 ) -> Iterator[None]:
     """Ctrl-C loses nothing: it says how to come back and how to cancel. A second just leaves.
 
@@ -200,24 +198,24 @@ def _cancel(reattached: Reattached, states: Sequence[RunState]) -> None:
 
 
 def _how_to_come_back(reattached: Reattached, states: Sequence[RunState]) -> str:
-    over = {state.run_id for state in states if state.final}
-    elsewhere = {state.run_id for state in states if state.is_elsewhere}
-    left = [run.run_id for run in reattached.runs if run.run_id not in over]
-    here = [run_id for run_id in left if run_id not in elsewhere]
+    over = {state.key for state in states if state.final}
+    elsewhere = {state.key for state in states if state.is_elsewhere}
+    asked = [run.paths for run in reattached.runs]
+    left = [paths for paths in asked if paths not in over]
+    here = [paths for paths in left if paths not in elsewhere]
     # A sweep's name would ask to cancel what is not this cluster's, too.
-    names = here if elsewhere else names_of_runs(left)
+    can_be_named = [paths for paths in asked if paths not in elsewhere]
     return "\n".join(
         [
             "the runs go on",
-            f"  come back:  tmgg-jobs wait {_shown(names_of_runs(left))}",
-            *([f"  cancel:     tmgg-jobs cancel {_shown(names)}"] if names else []),
+            f"  come back:  {command_for('tmgg-jobs wait', left, asked=asked)}",
+            *(
+                [f"  cancel:     {command_for('tmgg-jobs cancel', here, asked=can_be_named)}"]
+                * bool(here)
+            ),
             *(
                 [f"  {len(elsewhere)} of them can be cancelled only where they are"]
                 * bool(elsewhere)
             ),
         ]
     )
-
-
-def _shown(names: Sequence[str]) -> str:
-    return shlex.join(names[:NAMES_SHOWN]) + (" ..." if len(names) > NAMES_SHOWN else "")

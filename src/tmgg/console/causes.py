@@ -1,7 +1,7 @@
 """The failures of several runs, grouped by what caused them."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -42,6 +42,8 @@ class Cause:
     failure: Failure
     """That of the first of them."""
     run_ids: list[str]
+    places: list[int]
+    """Where they stand among all runs that were grouped: two of them may have one id."""
     is_example: bool = False
     """The others say the same with other numbers or names."""
 
@@ -63,11 +65,12 @@ def group_by_cause(runs: Iterable[MayHaveFailed]) -> list[Cause]:
     Runs that were cancelled because of something else, as other runs that failed, come last.
     """
     found: dict[tuple[str, str], Cause] = {}
-    for run in runs:
+    for place, run in enumerate(runs):
         if run.failure is not None:
             key = (run.failure.kind, _without_names(run, run.failure))
-            cause = found.setdefault(key, Cause(run.failure, []))
+            cause = found.setdefault(key, Cause(run.failure, [], []))
             cause.run_ids.append(run.run_id)
+            cause.places.append(place)
             if summarize(cause.failure) != summarize(run.failure):
                 found[key] = replace(cause, is_example=True)
     return sorted(
@@ -77,33 +80,35 @@ def group_by_cause(runs: Iterable[MayHaveFailed]) -> list[Cause]:
 
 def render_causes(
     causes: Iterable[Cause],
-    names: Mapping[str, str],
+    names: Sequence[str] | None = None,
     *,
     shown: int = 5,
-    evidence: Mapping[str, Sequence[str]] | None = None,
+    evidence: Callable[[int], Sequence[str]] = lambda _place: (),
     width: int | None = None,
 ) -> str:
     """A paragraph for each: how many, why, which, and what to do. Pure.
 
-    `evidence` are more lines about a run, by id; those of the first of a cause are shown.
-    Sentences keep to the `width`.
+    `names` are those of all runs that were grouped, in order; None takes their ids. `evidence` has
+    more lines about a run, by its place; those of the first of a cause are shown. Sentences keep to
+    the `width`.
     """
-    return "\n\n".join(_render(cause, names, shown, evidence or {}, width) for cause in causes)
+    return "\n\n".join(_render(cause, names, shown, evidence, width) for cause in causes)
 
 
 def _render(
     cause: Cause,
-    names: Mapping[str, str],
+    names: Sequence[str] | None,
     shown: int,
-    evidence: Mapping[str, Sequence[str]],
+    evidence: Callable[[int], Sequence[str]],
     width: int | None,
 ) -> str:
-    number = len(cause.run_ids)
+    number = len(cause.places)
+    named = cause.run_ids if names is None else [names[place] for place in cause.places[:shown]]
     lines = [wrapped(f"{number} failed ({cause.summary})", width)]
-    lines += [f"  {names.get(run_id, run_id)}" for run_id in cause.run_ids[:shown]]
+    lines += [f"  {name}" for name in named[:shown]]
     if number > shown:
         lines.append(f"  and {number - shown} more")
-    lines += [f"    {line}" for line in evidence.get(cause.run_ids[0], ())]
+    lines += [f"    {line}" for line in evidence(cause.places[0])]
     lines.append(wrapped(f"HINT: {cause.failure.hint}", width, indent="  "))
     return "\n".join(lines)
 

@@ -1,7 +1,7 @@
 """Shows the progress of runs during a wait: a few lines that change, or one line per change."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -10,13 +10,14 @@ from tmgg.console.live_screen import render_screen
 from tmgg.console.overrides import in_short
 from tmgg.console.progress import (
     SweepProgress,
+    Titles,
     render_best,
     render_counts,
     render_failed,
     render_speed,
 )
 from tmgg.console.visible import visible, visible_line
-from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.runs import RunKey, RunState
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,7 +41,7 @@ class LiveView:
         self,
         progress: SweepProgress | None = None,
         *,
-        titles: Mapping[str, str] | None = None,
+        titles: Titles | None = None,
         console: "Console | None" = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,7 +57,7 @@ class LiveView:
         self._lines: list[str] = []
         self._printed: list[str] = []
         self._printed_at: float | None = None
-        self._failures_told: set[str] = set()
+        self._failures_told: set[RunKey] = set()
 
     def __enter__(self) -> "LiveView":
         # On a terminal that cannot move its cursor rich would draw nothing until the end.
@@ -92,15 +93,15 @@ class LiveView:
             if self._is_time():
                 self._print()
 
-    def leave_out(self, run_id: str) -> None:
+    def leave_out(self, run: RunKey) -> None:
         """Show no more of a run, of which nothing more can be known."""
-        self.progress.leave_out(run_id)
+        self.progress.leave_out(run)
         self._lines = render_progress(self.progress, self._titles)
 
     def _tell_failures(self) -> None:
         """Each at once: with many runs the line about all comes now and then only."""
-        new = [state for state in self.progress.failed if state.run_id not in self._failures_told]
-        self._failures_told |= {state.run_id for state in new}
+        new = [state for state in self.progress.failed if state.key not in self._failures_told]
+        self._failures_told |= {state.key for state in new}
         if self.progress.total == 1:
             return
         for state in new[:FAILURES_AT_ONCE]:
@@ -137,7 +138,7 @@ class LiveView:
         return Text(text, no_wrap=True, overflow="ellipsis")
 
 
-def render_progress(progress: SweepProgress, titles: Mapping[str, str]) -> list[str]:
+def render_progress(progress: SweepProgress, titles: Titles) -> list[str]:
     """Lines about all runs of a wait, or one about the only run. Pure."""
     states = list(progress.seen.values())
     if progress.total == 1:

@@ -9,6 +9,7 @@ from tmgg.console.durations import render_duration
 from tmgg.console.printing import STATUS_STYLES
 from tmgg.console.progress import (
     SweepProgress,
+    Titles,
     render_best,
     render_counts,
     render_failed,
@@ -29,7 +30,7 @@ _COUNTED = re.compile(r"\b\d+ (?P<status>completed|failed|running|pending)\b")
 
 def render_screen(
     progress: SweepProgress,
-    titles: Mapping[str, str],
+    titles: Titles,
     *,
     elapsed_s: float,
     width: int,
@@ -93,7 +94,7 @@ def _counts(progress: SweepProgress) -> "Text":
     return text
 
 
-def _failures(progress: SweepProgress, titles: Mapping[str, str]) -> "list[Text]":
+def _failures(progress: SweepProgress, titles: Titles) -> "list[Text]":
     from rich.text import Text  # as above
 
     failed = progress.failed
@@ -106,5 +107,5 @@ def _failures(progress: SweepProgress, titles: Mapping[str, str]) -> "list[Text]
     return [Text(line, STATUS_STYLES["failed"]) for line in lines]
 
 
-def _words(progress: SweepProgress, titles: Mapping[str, str]) -> list[str]:
+def _words(progress: SweepProgress, titles: Titles) -> list[str]:
     return [render_speed(progress), render_best(progress, titles, is_short=True)]

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tmgg.experiment_utils.cloud.runs import RunState
+from tmgg.experiment_utils.cloud.runs import RunKey, RunState
 
 LEAST_DURATIONS = 2
 LEAST_ENDS = 10
@@ -23,9 +23,9 @@ LEAST_TIME_S = 5.0
 class Pace:
     """Give it each look at the runs; the first look's ends are no measure of speed."""
 
-    _began: dict[str, float | None] = field(default_factory=dict)
+    _began: dict[RunKey, float | None] = field(default_factory=dict)
     """Of runs going on: when they were seen to begin; None for those that had begun before."""
-    _status: dict[str, str] = field(default_factory=dict)
+    _status: dict[RunKey, str] = field(default_factory=dict)
     _durations: list[float] = field(default_factory=list)
     _ended: int = 0
     _busy_since: float | None = None
@@ -37,7 +37,7 @@ class Pace:
         is_first = not self._status
         for state in states:
             self._note(state, now, is_first=is_first)
-            self._status[state.run_id] = "ended" if state.final else state.status
+            self._status[state.key] = "ended" if state.final else state.status
         if self._began:
             self._places, self._places_seen_at = len(self._began), now
 
@@ -64,21 +64,21 @@ class Pace:
         return max(longest_s, (sum(rests_s) + waiting * usual_s) / self._places)
 
     def _note(self, state: RunState, now: float, *, is_first: bool) -> None:
-        before = self._status.get(state.run_id)
+        before = self._status.get(state.key)
         if state.final:
-            since = self._began.pop(state.run_id, None)
+            since = self._began.pop(state.key, None)
             if before != "ended" and not is_first:
                 self._ended += 1
                 if since is not None and state.status == "completed":
                     self._durations.append(now - since)
             return
         if state.status != "running":
-            self._began.pop(state.run_id, None)
+            self._began.pop(state.key, None)
             return
         if self._busy_since is None:
             self._busy_since = now
-        if state.run_id not in self._began:
-            self._began[state.run_id] = None if before is None and is_first else now
+        if state.key not in self._began:
+            self._began[state.key] = None if before is None and is_first else now
 
     def _age(self, since: float | None, now: float) -> float:
         return 0.0 if since is None else now - since

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tmgg.console.causes import summarize
 from tmgg.console.durations import render_duration
@@ -11,11 +12,13 @@ from tmgg.console.numbers import render_number
 from tmgg.console.pace import Pace
 from tmgg.console.ranking import Ranking
 from tmgg.console.run_names import short_id
-from tmgg.experiment_utils.cloud.runs import RunState, is_to_submit
+from tmgg.experiment_utils.cloud.runs import RunKey, RunState, is_to_submit
 
 REASONS_SHOWN = 3
-ReadMetrics = Callable[[str], Mapping[str, float]]
-"""The metrics of a run that completed, by its id."""
+ReadMetrics = Callable[[Any], Mapping[str, float]]
+"""The metrics of a run that completed, by its `RunState.key`."""
+Titles = Mapping[Any, str]
+"""In what runs differ, by their keys (either ids or places, which a Mapping cannot say)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +27,7 @@ class Best:
 
     run_id: str
     value: float
+    key: RunKey
 
 
 @dataclass
@@ -38,36 +42,36 @@ class SweepProgress:
     read_metrics: ReadMetrics | None = None
     """None looks for no best."""
     monotonic: Callable[[], float] = time.monotonic
-    seen: dict[str, RunState] = field(default_factory=dict)
-    """Last known state by run id."""
+    seen: dict[RunKey, RunState] = field(default_factory=dict)
+    """Last known state of each run."""
     best: Best | None = None
     pace: Pace = field(default_factory=Pace)
-    left_out: set[str] = field(default_factory=set)
+    left_out: set[RunKey] = field(default_factory=set)
     """Runs of which nothing more can be known: removed, or damaged."""
-    recognised: set[str] = field(default_factory=set)
+    recognised: set[RunKey] = field(default_factory=set)
     """Runs of an earlier sweep that need not be submitted; those without a state are yet to be
     looked at again."""
-    _failed_ids: list[str] = field(default_factory=list)
+    _failed: list[RunKey] = field(default_factory=list)
 
     def observe(self, states: Sequence[RunState]) -> None:
-        ended = [state for state in states if state.final and not self._has_ended(state.run_id)]
-        self.seen.update({state.run_id: state for state in states})
+        ended = [state for state in states if state.final and not self._has_ended(state.key)]
+        self.seen.update({state.key: state for state in states})
         self.pace.observe(states, self.monotonic())
         for state in ended:
-            if state.status == "failed" and state.run_id not in self._failed_ids:
-                self._failed_ids.append(state.run_id)
+            if state.status == "failed" and state.key not in self._failed:
+                self._failed.append(state.key)
             self._rank(state)
 
-    def leave_out(self, run_id: str) -> None:
+    def leave_out(self, run: RunKey) -> None:
         """Count a run as one of which nothing more can be known."""
-        self.seen.pop(run_id, None)
-        self._failed_ids = [each for each in self._failed_ids if each != run_id]
-        self.left_out.add(run_id)
+        self.seen.pop(run, None)
+        self._failed = [each for each in self._failed if each != run]
+        self.left_out.add(run)
 
     @property
     def failed(self) -> list[RunState]:
         """The runs that failed, in the order in which that was seen."""
-        states = [self.seen[run_id] for run_id in self._failed_ids]
+        states = [self.seen[run] for run in self._failed]
         return [state for state in states if state.final and state.status == "failed"]
 
     @property
@@ -91,20 +95,20 @@ class SweepProgress:
         left = self.total - len(self.left_out) - self.ended
         return self.pace.seconds_left(left, self.monotonic())
 
-    def _has_ended(self, run_id: str) -> bool:
-        return run_id in self.seen and self.seen[run_id].final
+    def _has_ended(self, run: RunKey) -> bool:
+        return run in self.seen and self.seen[run].final
 
     def _rank(self, state: RunState) -> None:
         if state.status != "completed" or self.read_metrics is None:
             return
-        metrics = self.read_metrics(state.run_id)
+        metrics = self.read_metrics(state.key)
         value = self.ranking.value(metrics)
         if value is None:
             return
         better = {self.ranking.name: value}
         held = {} if self.best is None else {self.ranking.name: self.best.value}
         if self.ranking.key(better) < self.ranking.key(held):
-            self.best = Best(run_id=state.run_id, value=value)
+            self.best = Best(run_id=state.run_id, value=value, key=state.key)
 
 
 def render_counts(
@@ -146,33 +150,31 @@ def _whole(number: float) -> str:
     return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
-def render_failed(state: RunState, titles: Mapping[str, str], *, with_id: bool = True) -> str:
+def render_failed(state: RunState, titles: Titles, *, with_id: bool = True) -> str:
     """One line: which run failed, and why. Pure."""
     why = summarize(state.failure) if state.failure else "no reason is known"
-    return f"failed: {_named(state.run_id, titles, with_id=with_id)}: {why}"
+    return f"failed: {_named(state, titles, with_id=with_id)}: {why}"
 
 
-def render_best(
-    progress: SweepProgress, titles: Mapping[str, str], *, is_short: bool = False
-) -> str:
-    """The best so far; `titles` says by run id in what a run differs. Pure.
+def render_best(progress: SweepProgress, titles: Titles, *, is_short: bool = False) -> str:
+    """The best so far; `titles` says in what a run differs. Pure.
 
     `is_short` leaves date and time out of its id.
     """
     best = progress.best
     if best is None:
         return ""
-    title = titles.get(best.run_id, "")
+    title = titles.get(best.key, "")
     name = f"run {short_id(best.run_id) if is_short else best.run_id}"
     named = f"{title} ({name})" if title else name
     return f"best {progress.ranking.name} {render_number(best.value)}: {named}"
 
 
-def _named(run_id: str, titles: Mapping[str, str], *, with_id: bool) -> str:
-    title = titles.get(run_id)
+def _named(state: RunState, titles: Titles, *, with_id: bool) -> str:
+    title = titles.get(state.key)
     if not title:
-        return f"run {run_id}"
-    return f"{title} (run {run_id})" if with_id else title
+        return f"run {state.run_id}"
+    return f"{title} (run {state.run_id})" if with_id else title
 
 
 def _reasons(states: Sequence[RunState]) -> str:

@@ -160,10 +160,13 @@ def _print_failures(rows: Sequence[SweepRow]) -> None:
 def render_failures(rows: Sequence[SweepRow], *, width: int | None = None) -> str:
     """Failed runs by cause: each named once, with what the first of a cause left. Pure."""
     results = [row.result for row in rows]
-    names = {row.result.run_id: _named(row) for row in rows}
-    evidence = {result.run_id: _evidence(result) for result in results}
-    causes = group_by_cause(results)
-    rendered = render_causes(causes, names, shown=FAILURES_SHOWN, evidence=evidence, width=width)
+    rendered = render_causes(
+        group_by_cause(results),
+        [_named(row) for row in rows],
+        shown=FAILURES_SHOWN,
+        evidence=lambda place: _evidence(results[place]),
+        width=width,
+    )
     without = [row for row in rows if row.result.failure is None]
     others = [
         f"{_named(row)} failed: {row.result.error_message or 'no reason is known'}"
@@ -176,7 +179,7 @@ def render_failures(rows: Sequence[SweepRow], *, width: int | None = None) -> st
 
 def _named(row: SweepRow) -> str:
     title = f"{visible_line(row.title)}  " if row.title else ""
-    return f"{title}run {row.result.run_id}"
+    return f"{title}run {row.shown_name}"
 
 
 def _evidence(result: ExperimentResult) -> list[str]:

@@ -1,11 +1,19 @@
-"""What to call several runs on a command line."""
+"""What to call several runs, in a line about them and on a command line."""
 
 import re
-from collections.abc import Callable, Sequence
+import shlex
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from tmgg.experiment_utils.run_folder.sweeps import sweep_of
+from tmgg.errors import RecordError
+from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
+from tmgg.experiment_utils.run_folder.registry import is_recorded
+from tmgg.experiment_utils.run_folder.sweeps import load_sweep, sweep_of
 
 MOST_LINES = 10
+MOST_NAMES = 20
+"""Runs that a command line names each by itself."""
+WHOLE_SWEEP = "the whole sweep, also the runs that were not asked for"
 _DATED = re.compile(r"\d{8}-\d{6}-(?=[0-9a-f]{8})")
 
 
@@ -14,19 +22,92 @@ def short_id(run_id: str) -> str:
     return _DATED.sub("", run_id, count=1)
 
 
-def lines_of_runs(run_ids: Sequence[str], one: Callable[[str], str], many: str) -> list[str]:
+def names_apart(runs: Sequence[RunPaths]) -> dict[RunPaths, str]:
+    """The ids of runs; where two have one id, their folders, which find them, too. Pure."""
+    count = Counter(paths.run_id for paths in dict.fromkeys(runs))
+    return {
+        paths: paths.run_id if count[paths.run_id] == 1 else str(paths.folder) for paths in runs
+    }
+
+
+def lines_of_runs(names: Sequence[str], one: Callable[[str], str], many: str) -> list[str]:
     """A line for each run (`one`); a single line for many runs (`many`: their verb and more). Pure.
 
     A thousand lines hide what else there is to read.
     """
-    if len(run_ids) <= MOST_LINES:
-        return [one(run_id) for run_id in run_ids]
-    return [f"{len(run_ids)} runs {many}, for example {run_ids[0]}"]
+    if len(names) <= MOST_LINES:
+        return [one(name) for name in names]
+    return [f"{len(names)} runs {many}, for example {names[0]}"]
 
 
-def names_of_runs(run_ids: Sequence[str]) -> list[str]:
-    """Their sweeps, where they are several runs of some; else each by its id. Pure."""
-    sweeps = {sweep_of(run_id) for run_id in run_ids}
-    if len(run_ids) > 1 and None not in sweeps:
-        return sorted(map(str, sweeps))
-    return list(run_ids)
+def command_for(
+    command: str,
+    runs: Sequence[RunPaths],
+    *,
+    asked: Collection[RunPaths] = (),
+    remark: str = "",
+) -> str:
+    """The command with names that mean these runs, and no others but those that were `asked` for.
+
+    A sweep is named by its id if it has no other runs on record. Many runs that are a part of a
+    sweep are named by the sweep all the same; the line then says so.
+    """
+    meant = {*runs, *asked}
+    sweeps = _sweeps_of(runs)
+    whole = {
+        sweep: members
+        for sweep, members in sweeps.items()
+        if all(run in meant or not _is_there(run) for run in members)
+    }
+    is_part = len(_left(runs, whole)) > MOST_NAMES and len(whole) < len(sweeps)
+    chosen = _needed(runs, sweeps if is_part else whole)
+    names, left = names_apart([*runs, *asked]), _left(runs, chosen)
+    words = [
+        *sorted({sweep.sweep_id for sweep in chosen}),
+        *(names[run] for run in left[:MOST_NAMES]),
+    ]
+    more = " ..." if len(left) > MOST_NAMES else ""
+    remarks = "; ".join(filter(None, [remark, WHOLE_SWEEP if is_part else ""]))
+    return f"{command} {shlex.join(words)}{more}" + (f"    # {remarks}" if remarks else "")
+
+
+def _needed(
+    runs: Sequence[RunPaths], sweeps: Mapping[SweepPaths, Sequence[RunPaths]]
+) -> dict[SweepPaths, Sequence[RunPaths]]:
+    """Without sweeps whose runs others have, too: a resumed sweep has runs of earlier ones."""
+    needed: dict[SweepPaths, Sequence[RunPaths]] = {}
+    for sweep, members in sorted(sweeps.items(), key=lambda pair: -len(pair[1])):
+        if {*members} & {*_left(runs, needed)}:
+            needed[sweep] = members
+    return needed
+
+
+def _left(
+    runs: Sequence[RunPaths], sweeps: Mapping[SweepPaths, Sequence[RunPaths]]
+) -> list[RunPaths]:
+    named = {run for members in sweeps.values() for run in members}
+    return [run for run in runs if run not in named]
+
+
+def _sweeps_of(runs: Iterable[RunPaths]) -> dict[SweepPaths, list[RunPaths]]:
+    """The sweeps on record that several of the runs are of, with all their runs."""
+    named = dict.fromkeys((run.output_dir, sweep_of(run.run_id)) for run in runs)
+    places = [SweepPaths(folder, name) for folder, name in named if name is not None]
+    members = {sweep: _members(sweep) for sweep in places}
+    return {sweep: each for sweep, each in members.items() if len({*each} & {*runs}) > 1}
+
+
+def _members(sweep: SweepPaths) -> list[RunPaths]:
+    """None where the record is absent or cannot be read: the id may then mean what is not known."""
+    try:
+        record = load_sweep(sweep)
+    except (RecordError, OSError):
+        return []
+    return [RunPaths(sweep.output_dir, run.run_id) for run in record.runs] if record else []
+
+
+def _is_there(run: RunPaths) -> bool:
+    try:
+        return is_recorded(run)
+    except OSError:
+        return True

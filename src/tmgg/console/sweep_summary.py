@@ -49,6 +49,12 @@ class SweepRow:
     """By dotted key: what stands for a value of the config that comes from the environment."""
     is_elsewhere: bool = False
     """Whether its files are in the folder of another sweep than the one that is shown."""
+    name: str = ""
+    """What the run is called among the others; empty is its id."""
+
+    @property
+    def shown_name(self) -> str:
+        return self.name or self.result.run_id
 
 
 def best_of(rows: Sequence[SweepRow], ranking: Ranking) -> SweepRow | None:

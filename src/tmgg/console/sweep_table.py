@@ -163,8 +163,8 @@ def _nearby(folder: str) -> str:
 
 def run_column(rows: Sequence[SweepRow]) -> Column:
     """Ids; where they have no room, what is left of them without date and time."""
-    run_ids = [row.result.run_id for row in rows]
-    return Column(name="run", cells=run_ids, short=short_ids(run_ids))
+    names = [row.shown_name for row in rows]
+    return Column(name="run", cells=names, short=short_ids(names))
 
 
 def short_ids(run_ids: Sequence[str]) -> list[str] | None:

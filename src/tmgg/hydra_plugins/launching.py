@@ -10,18 +10,20 @@ from pathlib import Path
 
 from tmgg.console.live import LiveView
 from tmgg.console.progress import SweepProgress
-from tmgg.console.run_names import names_of_runs
+from tmgg.console.run_names import command_for
 from tmgg.console.visible import visible
 from tmgg.errors import RunError, SubmissionError, TmggError, UnknownRunError
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import (
     ExperimentResult,
+    RunKey,
     RunState,
     SpawnedTask,
     TaskRequest,
     is_to_submit,
 )
 from tmgg.experiment_utils.cloud.sweep.matching import Resumed
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.sweeps import sweep_of_all
 from tmgg.hydra_plugins import hydra_job
 from tmgg.hydra_plugins.end_signals import EndSignal, end_signals_heard, exit_code_after
@@ -104,7 +106,7 @@ def detach(runner: CloudRunner, request: TaskRequest, *, cancel: bool) -> Spawne
     with _interruptible(runner, [request.run_id], {}, cancel=cancel):
         task = runner.spawn_experiment(request)
     _say_submitted(task)
-    _say_how_to_come_back([task.run_id])
+    _say_how_to_come_back(runner, [task.run_id])
     return task
 
 
@@ -148,7 +150,7 @@ def detach_sweep(
         open_ids = [run_id for run_id in left if not _has_completed(found.states.get(run_id))]
         if open_ids:
             elsewhere = {key for key, state in found.states.items() if state.is_elsewhere}
-            _say_how_to_come_back(open_ids, sweep.sweep_id, elsewhere)
+            _say_how_to_come_back(runner, open_ids, asked=left, elsewhere=elsewhere)
     return spawned
 
 
@@ -232,7 +234,7 @@ def interrupted_in_words(words: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interruptible(
-    runner: CloudRunner, run_ids: Sequence[str], seen: Mapping[str, RunState], *, cancel: bool
+    runner: CloudRunner, run_ids: Sequence[str], seen: Mapping[RunKey, RunState], *, cancel: bool
 ) -> Iterator[None]:
     """Turn Ctrl-C into a word about what goes on and how to come back; a second one just leaves.
 
@@ -262,12 +264,12 @@ def _take_leave(
     left = _cancel(runner, found.under_way) if cancel and found.under_way else found.under_way
     if left:
         _say(f"{len(left)} of {total} runs go on without this process")
-        _say_how_to_come_back(left, elsewhere=found.elsewhere)
+        _say_how_to_come_back(runner, left, asked=run_ids, elsewhere=found.elsewhere)
     if found.unknown:
         _say(f"whether {len(found.unknown)} of {total} runs were submitted is not known now")
-        _say(f"  tmgg-jobs wait {_names(found.unknown)}    # finds out")
-    if found.waiting_count and (names := _names(run_ids)):
-        _say(f"  tmgg-jobs retry {names}    # submits the rest, and what failed")
+        _say_command(runner, "wait", found.unknown, asked=run_ids, remark="finds out")
+    if found.waiting_count:
+        _say_command(runner, "retry", run_ids, remark="submits the rest, and what failed")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -302,7 +304,7 @@ class _LookBack:
 
 
 def _look_back(
-    runner: CloudRunner, run_ids: Sequence[str], seen: Mapping[str, RunState]
+    runner: CloudRunner, run_ids: Sequence[str], seen: Mapping[RunKey, RunState]
 ) -> _LookBack:
     """Looks again at those that were not submitted when they were last looked at."""
     found = _LookBack()
@@ -362,20 +364,31 @@ def _say_submitted(task: SpawnedTask) -> None:
 
 
 def _say_how_to_come_back(
-    run_ids: Sequence[str], sweep_id: str = "", elsewhere: Collection[str] = ()
+    runner: CloudRunner,
+    run_ids: Sequence[str],
+    *,
+    asked: Collection[str] = (),
+    elsewhere: Collection[str] = (),
 ) -> None:
-    """`sweep_id` names them all, where they are several; `elsewhere` cannot be cancelled here."""
-    names = sweep_id if sweep_id and len(run_ids) > 1 else _names(run_ids)
-    _say(f"  tmgg-jobs wait {names}")
+    """`asked` are all runs of the launch; those `elsewhere` cannot be cancelled here."""
+    _say_command(runner, "wait", run_ids, asked=asked)
     here = [run_id for run_id in run_ids if run_id not in elsewhere]
-    if len(here) == len(run_ids):
-        _say(f"  tmgg-jobs cancel {names}")
-    elif here:  # the sweep's name would ask for the others, too, which is refused
-        _say(f"  tmgg-jobs cancel {' '.join(here)}")
+    if here:  # the sweep's name would ask for those elsewhere, too, which is refused
+        others = [run_id for run_id in asked if run_id not in elsewhere]
+        _say_command(runner, "cancel", here, asked=others)
 
 
-def _names(run_ids: Sequence[str]) -> str:
-    return " ".join(names_of_runs(run_ids))
+def _say_command(
+    runner: CloudRunner,
+    command: str,
+    run_ids: Sequence[str],
+    *,
+    asked: Collection[str] = (),
+    remark: str = "",
+) -> None:
+    folder = runner.runs.traits.output_dir
+    runs, others = ([RunPaths(folder, run_id) for run_id in each] for each in (run_ids, asked))
+    _say(f"  {command_for(f'tmgg-jobs {command}', runs, asked=others, remark=remark)}")
 
 
 def _say(text: str) -> None:

@@ -64,7 +64,7 @@ def collect(
     from tmgg.cli.selection import select
     from tmgg.console import exit_codes
     from tmgg.console.printing import put_json, say
-    from tmgg.console.run_names import lines_of_runs, names_of_runs
+    from tmgg.console.run_names import command_for, lines_of_runs, names_apart
     from tmgg.console.sweep_summary import save_summary, sort_rows
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
@@ -74,13 +74,14 @@ def collect(
     reattached, states = poll_present(Reattached(selection.runs), removed)
     results = collect_present(reattached, states, removed)
     rows = rows_of(reattached.runs, results)
-    open_ids = [state.run_id for state in states if not state.final]
+    pairs = zip(reattached.runs, states, strict=True)
+    open_runs = [run.paths for run, state in pairs if not state.final]
     ordered = sort_rows(rows, ranking)
     if as_json:
         put_json(
             {
                 "results": [asdict(row.result) for row in ordered],
-                "not_ended": open_ids,
+                "not_ended": [paths.run_id for paths in open_runs],
                 **removed.as_json(),
             }
         )
@@ -88,14 +89,15 @@ def collect(
         _put_results(ordered, ranking, columns)
     for path in save_summary(rows, ranking, save) if save else []:
         say(f"written: {path}")
-    names = " ".join(names_of_runs(open_ids))
+    names = names_apart([run.paths for run in reattached.runs])
+    how = command_for("tmgg-jobs wait", open_runs, asked=list(names))
     for line in lines_of_runs(
-        open_ids,
+        [names[paths] for paths in open_runs],
         "run {0} has not ended; tmgg-jobs wait {0}".format,
-        f"have not ended (tmgg-jobs wait {names})",
+        f"have not ended ({how.strip()})",
     ):
         say(line)
-    if open_ids:
+    if open_runs:
         raise typer.Exit(exit_codes.MISUSE)
     failed = any(row.result.status == "failed" for row in rows)
     raise typer.Exit(exit_codes.FAILED if failed else removed.exit_code)
@@ -138,7 +140,7 @@ def _put_results(
     best = best_of(rows, ranking)
     if best is not None and len(rows) > 1:
         value = sweep_table.render_metric(best, rows, ranking.name)
-        put(f"best {ranking.name}: {value} (run {best.result.run_id})")
+        put(f"best {ranking.name}: {value} (run {best.shown_name})")
     if line := ranking.absent_from(all_names):
         say(line)
     failed = [row.result for row in rows if row.result.failure is not None]

@@ -66,9 +66,8 @@ def _explain_sweep(meaning: "Meaning", *, as_json: bool) -> None:
     from tmgg.cli.run_json import unanswered
     from tmgg.cli.sweep_view import view_sweep
     from tmgg.console import exit_codes
-    from tmgg.console.causes import render_causes
     from tmgg.console.printing import put, put_json
-    from tmgg.console.words import put_words, width_of_terminal
+    from tmgg.console.words import put_words
 
     view = view_sweep(meaning)
     if as_json:
@@ -76,7 +75,7 @@ def _explain_sweep(meaning: "Meaning", *, as_json: bool) -> None:
     else:
         put(view.summary())
         if view.causes:
-            put(f"\n{render_causes(view.causes, view.names, width=width_of_terminal())}")
+            put(f"\n{view.render_causes()}")
         for problem in view.problems():
             put(f"\n{problem}")
         for reason in view.waiting():

@@ -120,7 +120,7 @@ def _ended(folders: "list[Path]", age_s: float, *, settle: bool) -> "list[KnownR
         if not (isinstance(state, RunState) and state.final):
             continue
         if settle and decided_at(run.paths) is None:
-            reattached.settle(run.run_id)
+            reattached.settle(run.paths)
         if _is_old(run, age_s):
             chosen.append(run)
     return chosen

@@ -37,7 +37,7 @@ def retry(
     from tmgg.cli.selection import select
     from tmgg.cli.waiting import wait_and_tell
     from tmgg.console.printing import put, put_json, say
-    from tmgg.console.run_names import lines_of_runs
+    from tmgg.console.run_names import lines_of_runs, names_apart
     from tmgg.errors import RunExistsError
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
@@ -45,23 +45,24 @@ def retry(
     removed = Removed()
     not_retried = NotRetried(removed)
     reattached, states = poll_present(Reattached(selection.runs), removed)
-    failed = [state.run_id for state in states if state.final and state.status == "failed"]
-    alone = [state for state in states if state.run_id not in failed]
-    for status in dict.fromkeys(state.status for state in alone):
-        run_ids = [state.run_id for state in alone if state.status == status]
+    names = names_apart([run.paths for run in reattached.runs])
+    pairs = list(zip(reattached.runs, states, strict=True))
+    failed = [run for run, state in pairs if state.final and state.status == "failed"]
+    others = [(run, state) for run, state in pairs if run not in failed]
+    for status in dict.fromkeys(state.status for _run, state in others):
+        left = [names[run.paths] for run, state in others if state.status == status]
         one = f"run {{}} is {status}; left alone".format
-        for line in lines_of_runs(run_ids, one, f"are {status} and left alone"):
+        for line in lines_of_runs(left, one, f"are {status} and left alone"):
             say(line)
     if not failed and removed:
         raise not_retried.error()
     if not failed:
         raise RunExistsError("nothing to retry: none of these runs has failed")
     # All are checked before the first is submitted.
-    asked = ask_for_each(reattached.runs, failed, settings or [], removed)
-    done = retry_each(reattached, failed, asked, not_retried)
+    asked = ask_for_each(failed, settings or [], removed)
+    done = retry_each(reattached, [run.paths for run in failed], asked, not_retried)
     if wait and done.retried:
-        again = {task.run_id for task in done.retried}
-        chosen = [run for run in reattached.runs if run.run_id in again]
+        chosen = [run for run in reattached.runs if run.paths in done.retried]
         ranking = ranking_of_meanings(selection.meanings)
         code = wait_and_tell(
             Reattached(chosen),
@@ -75,13 +76,16 @@ def retry(
     if not (done.retried or done.refused):
         raise not_retried.error()
     if as_json:
-        done.left_alone[:0] = alone
+        done.left_alone[:0] = [state for _run, state in others]
         put_json({**done.to_json(), **removed.as_json()})
     else:
-        jobs = {task.run_id: f"{task.backend} job {task.job_id}" for task in done.retried}
+        jobs = {
+            names[paths]: f"{task.backend} job {task.job_id}"
+            for paths, task in done.retried.items()
+        }
         for line in lines_of_runs(
             list(jobs),
-            lambda run_id: f"run {run_id} submitted again as {jobs[run_id]}",
+            lambda name: f"run {name} submitted again as {jobs[name]}",
             "submitted again",
         ):
             put(line)

@@ -60,12 +60,10 @@ def _show_sweep(meaning: "Meaning", *, as_json: bool) -> None:
 
 def _put_sweep(view: "SweepView") -> None:
     from tmgg.cli.run_json import status_of
-    from tmgg.console.causes import render_causes
     from tmgg.console.column_choice import tell_apart
     from tmgg.console.printing import put, say
     from tmgg.console.sweep_table import columns_of_titles, short_ids
     from tmgg.console.tables import Column, put_runs
-    from tmgg.console.words import width_of_terminal
     from tmgg.errors import RunError
 
     put(f"{view.summary()}\n")
@@ -87,7 +85,7 @@ def _put_sweep(view: "SweepView") -> None:
     if line := put_runs(columns, how="--json has all"):
         say(line)
     if view.causes:
-        put(f"\n{render_causes(view.causes, view.names, width=width_of_terminal())}")
+        put(f"\n{view.render_causes()}")
     if problems := view.problems():
         put(_block("removed, or not to be read", problems))
 

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from tmgg.cli.explaining import explain_run
+from tmgg.cli.selection import members_of
 from tmgg.cli.top.snapshot import ShownRun
 from tmgg.console.causes import group_by_cause, render_causes
 from tmgg.console.overrides import in_short
+from tmgg.console.run_names import names_apart
 from tmgg.errors import RemovedRunError, RunError, TmggError
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
@@ -28,21 +30,23 @@ def retry(runs: Sequence[ShownRun]) -> str:
     refused: list[str] = []
     for run in failed:
         try:
-            reattached.retry(run.run_id)
+            reattached.retry(run.known.paths)
         except TmggError as error:
             refused.append(f"run {run.run_id} was not submitted: {error}")
     done = f"{len(failed) - len(refused)} of {len(failed)} failed runs are submitted again"
     return "\n".join([done, *refused[:3], *(["..."] if len(refused) > 3 else [])])
 
 
-def explain(runs: Sequence[ShownRun], titles: dict[str, str]) -> str:
+def explain(runs: Sequence[ShownRun]) -> str:
     """Of one run all that `explain` tells, of several the causes. Asks no scheduler."""
     if len(runs) == 1:
         return _explain_one(runs[0])
-    states = [run.state for run in runs if run.state is not None]
-    told_apart = in_short(titles)
-    names = {run.run_id: f"{run.run_id}  {told_apart.get(run.run_id, '')}".rstrip() for run in runs}
-    told = render_causes(group_by_cause(states), names)
+    known = [(run.known, run.state) for run in runs if run.state is not None]
+    members = members_of([run for run, _state in known])
+    titles = in_short({paths: member.title for paths, member in members.items()})
+    apart = names_apart([run.paths for run, _state in known])
+    names = [f"{apart[run.paths]}  {titles.get(run.paths, '')}".rstrip() for run, _state in known]
+    told = render_causes(group_by_cause(state for _run, state in known), names)
     return told or "None of these runs has failed."
 
 

@@ -55,21 +55,17 @@ class TopScreen(Screen[None]):
         """The runs that a key acts on."""
         return []
 
-    def titles(self) -> dict[str, str]:
-        """In what they differ."""
-        return {}
-
     def action_back(self) -> None:
         if len(self.app.screen_stack) > 2:
             self.app.pop_screen()
 
     def action_explain(self) -> None:
-        runs, titles = self.chosen(), self.titles()
+        runs = self.chosen()
         if not runs:
             return
 
         def work() -> None:
-            told = actions.explain(runs, titles)
+            told = actions.explain(runs)
             self.app.call_from_thread(self.app.push_screen, Words(told))
 
         self.run_worker(work, thread=True, exclusive=True, group="explain", exit_on_error=False)

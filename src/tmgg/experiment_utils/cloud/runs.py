@@ -9,6 +9,7 @@ from tmgg.experiment_utils.cloud.html_table import render_facts
 from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.identity.run_identity import Identity
 from tmgg.experiment_utils.run_folder.failures import Failure
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.task import ConfigLike, Metrics, Worker
 from tmgg.experiment_utils.sampling.used import RunUse
 
@@ -158,6 +159,9 @@ class ExperimentResult:
         )
 
 
+RunKey = RunPaths | str
+"""What tells a run from others: where its files are, or its id among the runs of one folder."""
+
 NOT_SUBMITTED = "not submitted yet"
 """`RunState.reason` of a run whose turn has not come in its sweep."""
 
@@ -189,6 +193,19 @@ class RunState:
     is_elsewhere: bool = False
     """Its job is another cluster's, or writes into another folder: here nothing is known of it, and
     nothing can be done about it."""
+    output_dir: Path | None = None
+    """The folder of its files, where runs of several folders are asked about together: two of them
+    may have one id. None from a runner, whose runs are in one folder."""
+
+    @property
+    def key(self) -> RunKey:
+        """What tells it from the others that were asked about."""
+        return key_of(self.run_id, self.output_dir)
+
+
+def key_of(run_id: str, output_dir: Path | None) -> RunKey:
+    """The key of a run; the id alone where no folder is named."""
+    return run_id if output_dir is None else RunPaths(output_dir, run_id)
 
 
 def is_to_submit(state: RunState) -> bool:

@@ -175,7 +175,7 @@ def test_the_token_is_sent_and_a_wrong_one_is_named(
     with pytest.raises(QueryError, match=r"not accept the token .*ray_token_path"):
         RayJobsClient(address, "wrong").find_all()
     (known,) = [read_known_run(files(runner, "run").run_paths)]
-    assert Reattached([known]).poll(["run"])[0].answered
+    assert Reattached([known]).poll([known.paths])[0].answered
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(folder / "none"))
     assert not runner_at(address).poll(["run"])[0].answered
 
@@ -324,7 +324,7 @@ def test_runs_of_two_clusters_are_asked_about_each_at_its_own(folder: Path) -> N
             runner.spawn_experiment(CONFIG, run_id=name)
             known.append(read_known_run(files(runner, name).run_paths))
         second.end(next(iter(second.jobs)), "STOPPED")
-        states = Reattached(known).poll(["here", "there"])
+        states = Reattached(known).poll([run.paths for run in known])
     assert [(state.status, state.final) for state in states] == [
         ("pending", False),
         ("failed", True),

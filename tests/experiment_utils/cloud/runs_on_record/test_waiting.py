@@ -153,7 +153,7 @@ def test_each_run_is_yielded_as_it_ends(runner: ScriptedRunner) -> None:
 def test_a_run_that_is_watched_is_pending_until_something_is_known(runner: ScriptedRunner) -> None:
     watch = waiting.Watch(runner, clock=runner.clock)
     watch.add("a", "77")
-    assert (watch.open_count, watch.open_ids) == (1, ["a"])
+    assert (watch.open_count, watch.open_runs) == (1, ["a"])
     watch.drop("a")
     assert watch.next_ended() == []
 

@@ -254,7 +254,7 @@ class CallWatcher:
 
     def _fail_broken(self) -> None:
         """A record that cannot be read ends its own future only."""
-        run_ids = self._watch.open_ids
+        run_ids = self._watch.open_runs
         for run_id, found in zip(run_ids, self._runs.poll_each(run_ids), strict=True):
             if isinstance(found, RunError):
                 self._watch.drop(run_id)
@@ -321,13 +321,13 @@ class _WakingClock(Clock):
             raise _WokenError
 
 
-class _SharedWatch(Watch):
+class _SharedWatch(Watch[str]):
     """One to which runs are added while it listens: their ends may have been heard before."""
 
-    def add(self, run_id: str, job_id: str | None = None) -> None:
-        super().add(run_id, job_id)
+    def add(self, run: str, job_id: str | None = None) -> None:
+        super().add(run, job_id)
         self._heard = set()
 
 
-def _new_watch(watcher: CallWatcher) -> Watch:
+def _new_watch(watcher: CallWatcher) -> Watch[str]:
     return _SharedWatch(watcher._runs, on_update=watcher.seen, clock=watcher._clock)

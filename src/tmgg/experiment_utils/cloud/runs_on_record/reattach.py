@@ -2,10 +2,12 @@
 
 The record says what a run needs: its backend, where its files are, and the settings that matter
 for asking about it. Runs that share these share a runner, and all runs of a backend share one
-question, so a thousand runs cost no more calls than one.
+question, so a thousand runs cost no more calls than one. Two runs may have one id, in two folders;
+so a run is named by where it is.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tmgg.errors import RunError, UnknownRunError
@@ -15,6 +17,7 @@ from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun, read_
 from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
 from tmgg.experiment_utils.cloud.runs_on_record.runners_on_record import RunnersOnRecord
 from tmgg.experiment_utils.run_folder.attempts import AttemptRequest
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.run_folders import runs_in
 
 
@@ -28,26 +31,32 @@ def _unusable(run_ids: Iterable[str], found: Iterable[Found]) -> dict[str, RunEr
     return {run_id: state for run_id, state in pairs if isinstance(state, RunError)}
 
 
+def _placed(found: Found, paths: RunPaths) -> Found:
+    if isinstance(found, RunError):
+        return found
+    return replace(found, output_dir=paths.output_dir)
+
+
 class Reattached:
     """Any number of runs as one thing to poll, wait for (`waiting.wait`), cancel and collect."""
 
     def __init__(self, runs: Sequence[KnownRun]) -> None:
         self.runs = list(runs)
         self._runners = RunnersOnRecord()
-        self._by_id = {run.run_id: run for run in runs}
+        self._by_paths = {run.paths: run for run in runs}
 
     def poll_all(self, *, strict: bool = False) -> list[Found]:
         """The state of each run, or what is wrong with it, in order; see `poll_together`."""
         return self._poll(self.runs, strict=strict)
 
-    def poll(self, run_ids: Sequence[str]) -> list[RunState]:
-        """See `RunControl`. Run ids are those of `runs`."""
-        found = self._poll([self._run(run_id) for run_id in run_ids], strict=True)
+    def poll(self, runs: Sequence[RunPaths]) -> list[RunState]:
+        """See `RunControl`. They are some of `runs`."""
+        found = self._poll([self._run(paths) for paths in runs], strict=True)
         return [state_or_raise(state) for state in found]
 
-    def collect(self, run_id: str) -> ExperimentResult:
+    def collect(self, paths: RunPaths) -> ExperimentResult:
         """See `RunControl`."""
-        return self._control(self._run(run_id)).collect(run_id)
+        return self._control(self._run(paths)).collect(paths.run_id)
 
     def cancel(self) -> list[bool]:
         """End all runs, in order; False for one that had ended.
@@ -78,31 +87,33 @@ class Reattached:
                     break
         return [answers[index] for index in range(len(self.runs))]
 
-    def retry(self, run_id: str, asked: AttemptRequest | None = None) -> SpawnedTask:
+    def retry(self, paths: RunPaths, asked: AttemptRequest | None = None) -> SpawnedTask:
         """Submit a failed run again; see `RunControl`."""
-        return self._control(self._run(run_id)).retry(run_id, asked=asked)
+        return self._control(self._run(paths)).retry(paths.run_id, asked=asked)
 
-    def settle(self, run_id: str) -> None:
+    def settle(self, paths: RunPaths) -> None:
         """See `RunCanceller`."""
-        self._control(self._run(run_id)).canceller.settle(run_id)
+        self._control(self._run(paths)).canceller.settle(paths.run_id)
 
     def go_on(self, state: RunState) -> bool:
-        """See `RunControl`."""
-        return self._control(self._run(state.run_id)).go_on(state)
+        """See `RunControl`. The state is one that `poll` has returned."""
+        assert state.output_dir is not None
+        run = self._run(RunPaths(state.output_dir, state.run_id))
+        return self._control(run).go_on(replace(state, output_dir=None))
 
     @property
     def poll_interval_s(self) -> float:
         """The shortest of the runs' own."""
         return min((control.poll_interval_s for control in self._groups({})), default=1.0)
 
-    def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
+    def ended_folders(self, runs: Sequence[RunPaths]) -> set[Path]:
         """See `RunControl`."""
-        return {self._run(run_id).paths.ended_folder for run_id in run_ids}
+        return {paths.ended_folder for paths in runs}
 
-    def _run(self, run_id: str) -> KnownRun:
-        if run_id not in self._by_id:
-            raise UnknownRunError(f"run {run_id!r} is not one of those that were asked for")
-        return self._by_id[run_id]
+    def _run(self, paths: RunPaths) -> KnownRun:
+        if paths not in self._by_paths:
+            raise UnknownRunError(f"run {paths.folder} is not one of those that were asked for")
+        return self._by_paths[paths]
 
     def _poll(self, runs: Sequence[KnownRun], *, strict: bool) -> list[Found]:
         found: dict[int, Found] = {}
@@ -118,7 +129,8 @@ class Reattached:
         ]
         answers = poll_together(question, strict=strict)
         for members, states in zip(groups.values(), answers, strict=True):
-            found.update(zip(members, states, strict=True))
+            for index, state in zip(members, states, strict=True):
+                found[index] = _placed(state, runs[index].paths)
         return [found[index] for index in range(len(runs))]
 
     def _groups(self, unusable: dict[int, bool | RunError]) -> dict[RecordedRuns, list[int]]:

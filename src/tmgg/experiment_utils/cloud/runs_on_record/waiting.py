@@ -9,28 +9,30 @@ out.
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
-from tmgg.errors import RemovedRunError
-from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, OnUpdate, RunState
-from tmgg.experiment_utils.run_folder.paths import run_id_of_exit_record
+from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, OnUpdate, RunKey, RunState
+from tmgg.experiment_utils.run_folder.paths import RunPaths, run_id_of_exit_record
+
+Key = TypeVar("Key", bound=RunKey)
+_Asked = TypeVar("_Asked", bound=RunKey, contravariant=True)
 
 
-class Pollable(Protocol):
-    """Runs that can be waited for: those of one runner, or a mixture (see `reattach`)."""
+class Pollable(Protocol[_Asked]):
+    """Runs that can be waited for: those of one runner, by id, or a mixture (see `reattach`)."""
 
     @property
     def poll_interval_s(self) -> float:
         """As in CloudRunner."""
         ...
 
-    def poll(self, run_ids: Sequence[str]) -> list[RunState]:
+    def poll(self, runs: Sequence[_Asked], /) -> list[RunState]:
         """As in CloudRunner."""
         ...
 
-    def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
+    def ended_folders(self, runs: Sequence[_Asked], /) -> set[Path]:
         """As in CloudRunner."""
         ...
 
@@ -75,7 +77,7 @@ class LimitedClock(Clock):
         super().sleep(duration_s)
 
 
-class Watch:
+class Watch(Generic[Key]):
     """Runs on their way to an end. Asks the backend in growing intervals and listens in between.
 
     A run that leaves its exit record is polled by itself, at once: its files tell how it ended, so
@@ -83,14 +85,18 @@ class Watch:
     """
 
     def __init__(
-        self, runner: Pollable, *, on_update: OnUpdate | None = None, clock: Clock | None = None
+        self,
+        runner: Pollable[Key],
+        *,
+        on_update: OnUpdate | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._runner = runner
         self._on_update = on_update
         self._clock = clock or Clock()
-        self._states: dict[str, RunState] = {}
-        self._held: dict[str, RunState] = {}
-        self._heard: set[str] = set()
+        self._states: dict[Key, RunState] = {}
+        self._held: dict[Key, RunState] = {}
+        self._heard: set[tuple[Path, str]] = set()
         self._longest_s = runner.poll_interval_s
         self._interval_s = min(FIRST_POLL_INTERVAL_S, self._longest_s)
         self._due_s = self._clock.monotonic()
@@ -101,24 +107,19 @@ class Watch:
         return len(self._states)
 
     @property
-    def open_ids(self) -> list[str]:
+    def open_runs(self) -> list[Key]:
         """The runs that have not ended."""
         return list(self._states)
 
     @property
-    def pending_ids(self) -> list[str]:
+    def pending_runs(self) -> list[Key]:
         """The runs that have not begun, as far as is known."""
-        return [run_id for run_id, state in self._states.items() if state.status == "pending"]
+        return [run for run, state in self._states.items() if state.status == "pending"]
 
-    def show_held(self, run_ids: Sequence[str], *, note: str) -> None:
+    def show_held(self, runs: Sequence[Key], *, note: str) -> None:
         """Tell of runs that are not submitted yet, and why; they are not watched."""
         before = self._held
-        self._held = {
-            run_id: RunState(
-                run_id=run_id, status="pending", final=False, reason=NOT_SUBMITTED, note=note
-            )
-            for run_id in run_ids
-        }
+        self._held = {run: _pending(run, reason=NOT_SUBMITTED, note=note) for run in runs}
         if self._held and self._held != before:
             self._tell()
 
@@ -126,56 +127,61 @@ class Watch:
         if self._on_update is not None:
             self._on_update([*self._states.values(), *self._held.values()])
 
-    def drop(self, run_id: str) -> None:
+    def drop(self, run: Key) -> None:
         """Watch a run no more."""
-        self._states.pop(run_id, None)
+        self._states.pop(run, None)
 
-    def add(self, run_id: str, job_id: str | None = None) -> None:
+    def add(self, run: Key, job_id: str | None = None) -> None:
         """Watch one more run, pending until something else is known."""
-        self._states[run_id] = RunState(run_id=run_id, status="pending", final=False, job_id=job_id)
+        self._states[run] = _pending(run, job_id=job_id)
 
     def next_ended(self) -> list[RunState]:
         """Wait until at least one run has ended; the final states, which are watched no more."""
         while self._states:
             asked = self._listen()
-            states = self._runner.poll(asked)
-            changed = any(self._states[state.run_id] != state for state in states)
-            self._states.update({state.run_id: state for state in states})
+            states = dict(zip(asked, self._runner.poll(asked), strict=True))
+            changed = any(self._states[run] != state for run, state in states.items())
+            self._states.update(states)
             if len(asked) == len(self._states):
                 self._plan_next_question(changed=changed)
             self._tell()
-            ended = [state for state in states if state.final and not self._goes_on(state)]
-            for state in ended:
-                del self._states[state.run_id]
+            ended = {
+                run: state
+                for run, state in states.items()
+                if state.final and not self._goes_on(run, state)
+            }
+            for run in ended:
+                del self._states[run]
             if ended:
-                return ended
+                return list(ended.values())
         return []
 
-    def _listen(self) -> list[str]:
+    def _listen(self) -> list[Key]:
         """The runs to poll: those that left an exit record, or all when it is time to ask."""
         while (left_s := self._due_s - self._clock.monotonic()) > 0:
             heard = self._exit_records()
             # A job that is started again takes its record away and leaves another.
             new, self._heard = heard - self._heard, heard
-            ended = {run_id_of_exit_record(name) for name in new}
-            if ended & self._states.keys():
-                return [run_id for run_id in self._states if run_id in ended]
+            ended = {run_id_of_exit_record(name) for _folder, name in new}
+            # One more of this id in another folder is asked about in vain, which costs little.
+            if polled := [run for run, state in self._states.items() if state.run_id in ended]:
+                return polled
             self._clock.sleep(min(LISTEN_INTERVAL_S, left_s))
         return list(self._states)
 
-    def _exit_records(self) -> set[str]:
-        names: set[str] = set()
+    def _exit_records(self) -> set[tuple[Path, str]]:
+        names: set[tuple[Path, str]] = set()
         for folder in self._runner.ended_folders(list(self._states)):
             # A listing, not a stat: opening a folder makes an NFS client ask the server again.
             with contextlib.suppress(OSError), os.scandir(folder) as entries:
-                names.update(entry.name for entry in entries if entry.name.endswith(".json"))
+                names |= {(folder, each.name) for each in entries if each.name.endswith(".json")}
         return names
 
-    def _goes_on(self, state: RunState) -> bool:
+    def _goes_on(self, run: Key, state: RunState) -> bool:
         """Submit a run again that saved its state before it was interrupted, if it may be."""
         if not (state.resumable and self._runner.go_on(state)):
             return False
-        self.add(state.run_id)
+        self.add(run)
         return True
 
     def _plan_next_question(self, *, changed: bool) -> None:
@@ -185,28 +191,36 @@ class Watch:
         self._interval_s = min(self._interval_s * POLL_GROWTH, self._longest_s)
 
 
+def _pending(
+    run: RunKey, *, job_id: str | None = None, reason: str = "", note: str = ""
+) -> RunState:
+    output_dir, run_id = (
+        (run.output_dir, run.run_id) if isinstance(run, RunPaths) else (None, str(run))
+    )
+    return RunState(
+        run_id=run_id,
+        status="pending",
+        final=False,
+        reason=reason,
+        job_id=job_id,
+        note=note,
+        output_dir=output_dir,
+    )
+
+
 def wait(
-    runner: Pollable,
-    run_ids: Sequence[str],
+    runner: Pollable[Key],
+    runs: Sequence[Key],
     *,
     on_update: OnUpdate | None = None,
-    on_removed: Callable[[RemovedRunError], None] | None = None,
     clock: Clock | None = None,
 ) -> Iterator[RunState]:
     """Yield the final state of each run as it ends.
 
-    `on_removed` gets the error of each run that is removed meanwhile; without it, that is raised.
+    Raises RunError where a run cannot be asked about any more, for example because it was removed.
     """
     watch = Watch(runner, on_update=on_update, clock=clock)
-    for run_id in run_ids:
-        watch.add(run_id)
+    for run in runs:
+        watch.add(run)
     while watch.open_count:
-        try:
-            ended = watch.next_ended()
-        except RemovedRunError as error:
-            if on_removed is None or not error.run_id:
-                raise
-            on_removed(error)
-            watch.drop(error.run_id)
-        else:
-            yield from ended
+        yield from watch.next_ended()

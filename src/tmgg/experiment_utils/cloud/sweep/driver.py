@@ -51,7 +51,7 @@ class Sweep:
         plan: SweepPlan,
         dispatcher: Dispatcher,
         *,
-        watch: waiting.Watch,
+        watch: waiting.Watch[str],
         clock: waiting.Clock,
         takes_over: bool = False,
     ) -> None:
@@ -190,7 +190,7 @@ class Sweep:
         yield from ended
 
     def _broken_runs(self) -> dict[str, RunError]:
-        run_ids = self._watch.open_ids
+        run_ids = self._watch.open_runs
         found = zip(run_ids, self._runs.poll_each(run_ids), strict=True)
         return {run_id: error for run_id, error in found if isinstance(error, RunError)}
 
@@ -297,7 +297,7 @@ class Sweep:
         self._waiting.clear()
         self._retrying.clear()
         try:
-            self._runs.cancel_all(self._watch.pending_ids, why=why)
+            self._runs.cancel_all(self._watch.pending_runs, why=why)
         except (TmggError, OSError) as error:
             log.warning("%s, but the runs in the queue could not be cancelled: %s", why, error)
 
