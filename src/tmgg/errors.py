@@ -9,6 +9,7 @@ here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submis
     ├── ArtifactError                    a run's files could not be brought to where they should be
     ├── MissingExtraError (ImportError)  an optional dependency is not installed
     ├── StoppedEarlyError                an experiment ends because it was asked to, its state saved
+    ├── AnswerLostError                  standard output could not be written
     ├── UnwritableError                  a job's own files could not be written; says nothing of it
     ├── DivergedError                    a training met a loss or gradient that is no number
     ├── RunError
@@ -92,6 +93,15 @@ class StoppedEarlyError(TmggError):
         super().__init__(message)
         self.checkpoint_path = checkpoint_path
         """What to go on from, if it is a file."""
+
+
+class AnswerLostError(TmggError):
+    """Standard output could not be written, so that what was asked for did not arrive."""
+
+    def __init__(self, message: str, *, is_reader_gone: bool = False) -> None:
+        super().__init__(message)
+        self.is_reader_gone = is_reader_gone
+        """It was a pipe whose other end is closed: nobody wants the rest."""
 
 
 class UnwritableError(TmggError):

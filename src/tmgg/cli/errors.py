@@ -1,7 +1,6 @@
 """How `tmgg-experiment` ends when something is wrong: in words, with an exit code."""
 
 import re
-import sys
 import traceback
 from types import TracebackType
 from typing import NoReturn
@@ -10,8 +9,9 @@ from hydra.errors import CompactHydraException, HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from tmgg.console import exit_codes
-from tmgg.console.visible import visible
-from tmgg.errors import TmggError
+from tmgg.console.printing import say
+from tmgg.console.streams import READER_GONE_CODE
+from tmgg.errors import AnswerLostError, TmggError
 from tmgg.hydra_plugins.job_returns import is_reported
 from tmgg.hydra_plugins.launcher_options import known_keys, unknown_key
 
@@ -21,7 +21,7 @@ _ABSENT_KEY = (
     "tmgg_local); in a YAML of your own add the key, or begin it with `defaults: [tmgg_slurm, "
     "_self_]`; or write +hydra.launcher.{key}=..."
 )
-_FULL = "Set the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace.\n"
+_FULL = "Set the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace."
 CALLER = "call_experiment"
 """The function that calls the experiment; tracebacks begin below it."""
 
@@ -33,17 +33,19 @@ def exit_with(error: BaseException) -> NoReturn:
     with the traceback of the user's own code, unless the report of a sweep has shown it.
     """
     if isinstance(error, KeyboardInterrupt):
-        sys.stderr.write("\ninterrupted\n")
+        say("\ninterrupted")
         raise SystemExit(exit_codes.INTERRUPTED) from None
     if is_reported(error):
         raise SystemExit(exit_codes.FAILED) from None
     users = _users_part(error.__traceback__)
+    if isinstance(error, AnswerLostError) and error.is_reader_gone:
+        raise SystemExit(READER_GONE_CODE) from None
     composing = (CompactHydraException, OmegaConfBaseException) if users is None else ()
     if isinstance(error, (TmggError, *composing)):
-        sys.stderr.write(visible(f"error: {explain(error)}\n"))
+        say(f"error: {explain(error)}")
         raise SystemExit(exit_codes.MISUSE) from None
     told = traceback.format_exception(type(error), error, users or error.__traceback__)
-    sys.stderr.write(visible("".join(told)) + f"\n{_FULL}")
+    say("".join(told) + f"\n{_FULL}")
     raise SystemExit(exit_codes.FAILED) from None
 
 

@@ -14,6 +14,8 @@ from tmgg import __version__
 from tmgg.cli.arguments import dry_run_arguments, gather_overrides, split_dry_run
 from tmgg.cli.errors import exit_with
 from tmgg.cli.single_run import find_single_run, submit
+from tmgg.console.printing import put
+from tmgg.console.streams import finish_answers, words_may_be_lost
 from tmgg.experiment_utils.compose import SEARCH_PATH
 from tmgg.hydra_plugins.dry_run import dry_run
 from tmgg.hydra_plugins.experiment import run_experiment
@@ -28,20 +30,25 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 
 def main() -> None:
     """Console entry point."""
-    with _errors_in_words():
-        if VERSION in sys.argv[1:]:
-            sys.stdout.write(f"tmgg {__version__} (Hydra {hydra.__version__})\n")
-            return
-        given, dry = split_dry_run(sys.argv[1:])
-        arguments = gather_overrides(given)
-        with interrupted_in_words("nothing was submitted"):
-            run = find_single_run(arguments, config_name=CONFIG_NAME)
-        if run is not None:
-            with dry_run() if dry else contextlib.nullcontext():
-                submit(run)
-            return
-        with dry_run_arguments(given) if dry else contextlib.nullcontext(arguments) as own:
-            _run_hydra(own)
+    with words_may_be_lost(), _errors_in_words():
+        _run()
+        finish_answers()
+
+
+def _run() -> None:
+    if VERSION in sys.argv[1:]:
+        put(f"tmgg {__version__} (Hydra {hydra.__version__})")
+        return
+    given, dry = split_dry_run(sys.argv[1:])
+    arguments = gather_overrides(given)
+    with interrupted_in_words("nothing was submitted"):
+        run = find_single_run(arguments, config_name=CONFIG_NAME)
+    if run is not None:
+        with dry_run() if dry else contextlib.nullcontext():
+            submit(run)
+        return
+    with dry_run_arguments(given) if dry else contextlib.nullcontext(arguments) as own:
+        _run_hydra(own)
 
 
 def _run_hydra(arguments: list[str]) -> None:

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from tmgg.console import exit_codes
 from tmgg.console.printing import forgive_stdout, say
+from tmgg.console.streams import answering, finish_answers
 from tmgg.console.visible import visible_log
 from tmgg.experiment_utils.cloud.runs_on_record import waiting
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
@@ -91,16 +92,17 @@ class LogReader:
                 self._write(self._for_people.rest())
         except FileNotFoundError:
             return False
-        sys.stdout.flush()
+        finish_answers()
         return True
 
     def _write(self, chunk: bytes) -> None:
         """As it is into a pipe or a file; on a terminal, what would act on it is shown instead."""
         forgive_stdout()
-        if sys.stdout.isatty():
-            sys.stdout.write(visible_log(self._decoder.decode(chunk)))
-        else:
-            sys.stdout.buffer.write(chunk)
+        with answering():
+            if sys.stdout.isatty():
+                sys.stdout.write(visible_log(self._decoder.decode(chunk)))
+            else:
+                sys.stdout.buffer.write(chunk)
 
 
 class CopyingClock(Clock):

@@ -6,10 +6,7 @@ Typer only; what a command does is in `commands`, one file each.
 import errno
 import inspect
 import logging
-import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -32,8 +29,10 @@ from tmgg.cli.commands.top import top
 from tmgg.cli.commands.wait import wait
 from tmgg.cli.commands.watch import watch
 from tmgg.console import exit_codes
-from tmgg.console.visible import make_logs_visible, visible
-from tmgg.errors import TmggError
+from tmgg.console.printing import put, say
+from tmgg.console.streams import READER_GONE_CODE, finish_answers, words_may_be_lost
+from tmgg.console.visible import make_logs_visible
+from tmgg.errors import AnswerLostError, TmggError
 from tmgg.experiment_utils.files.looking import working_directory
 
 _COMMANDS: dict[str, Callable[..., None]] = {
@@ -62,24 +61,25 @@ class _Jobs(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                finish_answers()
         except TmggError as error:
-            _say_error(error)
+            if isinstance(error, AnswerLostError) and error.is_reader_gone:
+                raise typer.Exit(READER_GONE_CODE) from None
+            say(f"error: {error}")
             raise typer.Exit(exit_codes.exit_code_of(error)) from error
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise  # `| head` has enough; Typer ends quietly
-            _say_error(error, "" if working_directory() is not None else _NO_DIRECTORY)
+            more = "" if working_directory() is not None else _NO_DIRECTORY
+            say(f"error: {error}{more}")
             raise typer.Exit(exit_codes.MISUSE) from error
         except KeyboardInterrupt:
             # It did not know its runs yet, or it is none that waits.
-            sys.stderr.write("\ninterrupted; that alone ends no run\n")
+            say("\ninterrupted; that alone ends no run")
             raise typer.Exit(exit_codes.INTERRUPTED) from None
-
-
-def _say_error(error: Exception, more: str = "") -> None:
-    sys.stdout.flush()
-    sys.stderr.write(visible(f"error: {error}{more}\n"))
 
 
 def make_app() -> typer.Typer:
@@ -106,7 +106,7 @@ def _help(command: Callable[..., None]) -> str:
 
 def _say_version(is_asked: bool) -> None:
     if is_asked:
-        sys.stdout.write(f"tmgg {__version__}\n")
+        put(f"tmgg {__version__}")
         raise typer.Exit
 
 
@@ -124,11 +124,10 @@ def _options(
 
 def main() -> None:
     """Entry point of `tmgg-jobs`."""
-    if sys.stdout is None:  # the shell closed it (>&-): nobody wants the answer
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    make_logs_visible()
-    make_app()()
+    with words_may_be_lost():
+        logging.basicConfig(format="%(message)s", level=logging.WARNING)
+        make_logs_visible()
+        make_app()()
 
 
 if __name__ == "__main__":

@@ -29,5 +29,6 @@ def jobs() -> None:
 
 
 def _leave(words: str) -> NoReturn:
-    sys.stderr.write(f"\ninterrupted; {words}\n")
+    if sys.stderr is not None:  # the shell may have closed it
+        sys.stderr.write(f"\ninterrupted; {words}\n")
     raise SystemExit(_INTERRUPTED) from None

@@ -16,6 +16,7 @@ from tmgg.console.progress import (
     render_failed,
     render_speed,
 )
+from tmgg.console.streams import console_of_words
 from tmgg.console.visible import visible, visible_line
 from tmgg.experiment_utils.cloud.runs import RunKey, RunState
 
@@ -34,7 +35,8 @@ FAILURES_AT_ONCE = 5
 class LiveView:
     """Shows states as they come; call it with each new list of them (it is an `OnUpdate`).
 
-    Writes to standard error, so that standard output holds results only.
+    Writes to standard error, so that standard output holds results only. Once that cannot be
+    written it is silent: what it shows goes on all the same.
     """
 
     def __init__(
@@ -45,18 +47,16 @@ class LiveView:
         console: "Console | None" = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        # rich takes a tenth of a second to import; --help and the job side do without.
-        from rich.console import Console
-
         self.progress = progress or SweepProgress(total=1)
         self._titles = in_short(titles or {})
-        self._console = console or Console(stderr=True)
+        self._console = console or console_of_words()
         self._monotonic = monotonic
         self._started = monotonic()
         self._live: Live | None = None
         self._lines: list[str] = []
         self._printed: list[str] = []
         self._printed_at: float | None = None
+        self._is_silent = False
         self._failures_told: set[RunKey] = set()
 
     def __enter__(self) -> "LiveView":
@@ -120,7 +120,12 @@ class LiveView:
             self._printed, self._printed_at = self._lines, self._monotonic()
 
     def _put(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        if self._is_silent:
+            return
+        try:
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        except OSError:
+            self._is_silent = True
 
     def _render(self) -> "Text":
         from rich.text import Text

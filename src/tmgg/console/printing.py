@@ -1,6 +1,7 @@
 """Standard output is for answers, standard error for words about them."""
 
 import codecs
+import contextlib
 import io
 import json
 import math
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from tmgg.console.streams import answering
 from tmgg.console.visible import visible
 
 # Of the terminal's own palette, and none that is faint on white: yellow, white, bright ones.
@@ -38,15 +40,17 @@ def forgive_stdout() -> None:
 
 
 def say(text: str) -> None:
-    """A line on standard error."""
-    sys.stderr.write(visible(text) + "\n")
-    sys.stderr.flush()
+    """A line on standard error; where it cannot be written it is lost, and nothing ends."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(visible(text) + "\n")
+        sys.stderr.flush()
 
 
 def put(text: str = "") -> None:
-    """A line on standard output."""
+    """A line on standard output. Raises AnswerLostError."""
     forgive_stdout()
-    sys.stdout.write(visible(text) + "\n")
+    with answering():
+        sys.stdout.write(visible(text) + "\n")
 
 
 def put_json(value: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """What came of runs, for people: tables on standard output, failures on standard error."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from tmgg.console.numbers import render_number
 from tmgg.console.overrides import in_short
 from tmgg.console.printing import forgive_stdout
 from tmgg.console.ranking import Ranking
+from tmgg.console.streams import answer_console, answering, console_of_words
 from tmgg.console.sweep_summary import SweepRow, best_of, sort_rows
 from tmgg.console.tables import Column, put_runs
 from tmgg.console.visible import visible, visible_line
@@ -38,7 +40,8 @@ def print_metrics(metrics: Mapping[str, float], places: Mapping[str, str | None]
         table = _table("metric", "value")
         for name in list(metrics)[:METRICS_OF_A_RUN_SHOWN]:
             table.add_row(plain(name), render_number(metrics[name]))
-        console.print(table)
+        with answering():
+            console.print(table)
     _say_left_out(console, len(metrics) - METRICS_OF_A_RUN_SHOWN, "the result")
     for what, path in places.items():
         if path:
@@ -203,10 +206,8 @@ def _say_left_out(console: "Console", number: int, where: str) -> None:
 
 
 def _console(*, stderr: bool = False) -> "Console":
-    from rich.console import Console  # a tenth of a second; only what prints pays it
-
     forgive_stdout()
-    console = Console(stderr=stderr)
+    console = console_of_words() if stderr else answer_console()
     if not console.is_terminal:
         console.width = WIDTH_WITHOUT_TERMINAL
     return console
@@ -214,7 +215,8 @@ def _console(*, stderr: bool = False) -> "Console":
 
 def _print(console: "Console", text: str) -> None:
     # Paths and tracebacks are for copying: no markup, no colours, no added line breaks.
-    console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
+    with contextlib.suppress(OSError) if console.stderr else answering():
+        console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(*columns: str) -> "Table":

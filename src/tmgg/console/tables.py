@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tmgg.console.printing import STATUS_STYLES, forgive_stdout
+from tmgg.console.streams import answer_console, answering
 from tmgg.console.visible import visible_line
 from tmgg.console.words import width_of_terminal
 
@@ -85,10 +86,11 @@ def put_columns(columns: Sequence[Column], *, styles: dict[str, str] | None = No
     width = width_of_terminal()
     fitted = fit(columns, width, _cells)
     lines = render(fitted.columns, _cells)
-    if width is not None:
-        _put_coloured(fitted.columns, lines, styles or {})
-    else:
-        sys.stdout.write("".join(f"{_joined(line)}\n" for line in lines))
+    with answering():
+        if width is not None:
+            _put_coloured(fitted.columns, lines, styles or {})
+        else:
+            sys.stdout.write("".join(f"{_joined(line)}\n" for line in lines))
     return fitted.left_out
 
 
@@ -159,10 +161,9 @@ def _put_coloured(
     columns: Sequence[Column], lines: Sequence[Sequence[str]], styles: dict[str, str]
 ) -> None:
     # A twentieth of a second to import; pipes and scripts do without.
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console()
+    console = answer_console()
     names = [column.name for column in columns]
     has_prose = any(column.is_prose for column in columns)
     for number, line in enumerate(lines):

@@ -1,10 +1,9 @@
 """Whether this process only shows what it would do: `tmgg-experiment --dry-run`."""
 
 import contextlib
-import sys
 from collections.abc import Iterator, Sequence
 
-from tmgg.console.visible import visible
+from tmgg.console.printing import put
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request
@@ -35,8 +34,8 @@ def print_dry_run(
     for index, request in enumerate(requests):
         title = f"# {index + 1} of {len(requests)}: {titles[index]}\n" if titles else ""
         script = _render(runner, as_request(request)).rstrip()
-        sys.stdout.write(visible(f"{title}{script}\n\n"))
-    sys.stdout.write(f"# dry run: nothing was submitted, {_what_was_written()}\n")
+        put(f"{title}{script}\n")
+    put(f"# dry run: nothing was submitted, {_what_was_written()}")
 
 
 def _what_was_written() -> str:

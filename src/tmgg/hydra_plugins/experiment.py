@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from tmgg.console import report
+from tmgg.console.printing import put
 from tmgg.errors import TaskError
 from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.job.context import current_run
@@ -78,8 +79,8 @@ def plain_config(config: DictConfig) -> JsonDict:
 
 def _show(config: DictConfig) -> None:
     target = target_of(plain_config(config))
-    sys.stdout.write(f"# {target} would run here, in this process: no TMGG launcher is chosen\n")
-    sys.stdout.write("# dry run: nothing was run, nothing was written\n")
+    put(f"# {target} would run here, in this process: no TMGG launcher is chosen")
+    put("# dry run: nothing was run, nothing was written")
 
 
 def _report(returned: Mapping[str, Any]) -> None:

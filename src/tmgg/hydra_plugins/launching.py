@@ -3,15 +3,14 @@
 import contextlib
 import functools
 import logging
-import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tmgg.console.live import LiveView
+from tmgg.console.printing import say
 from tmgg.console.progress import SweepProgress
 from tmgg.console.run_names import command_for
-from tmgg.console.visible import visible
 from tmgg.errors import RunError, SubmissionError, TmggError, UnknownRunError
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import (
@@ -142,11 +141,11 @@ def detach_sweep(
             spawned.append(SpawnedTask(run_id=run_id, job_id=None, backend=runner.backend))
         else:
             error = SubmissionError(f"run {run_id} was not submitted: {refusal.error_message}")
-            _say(str(error))
+            say(str(error))
             spawned.append(error)
     left = [run_id for run_id in sweep.run_ids if run_id not in sweep.refused]
     if left:
-        _say(render_submitted(sweep.sweep_id, left, found.states))
+        say(render_submitted(sweep.sweep_id, left, found.states))
         open_ids = [run_id for run_id in left if not _has_completed(found.states.get(run_id))]
         if open_ids:
             elsewhere = {key for key, state in found.states.items() if state.is_elsewhere}
@@ -207,7 +206,7 @@ def _matched(
     if not options.resume:
         return Resumed(requests=list(requests))
     found = runner.runs.match_earlier(
-        requests, rerun_changed_code=options.rerun_changed_code, say=_say
+        requests, rerun_changed_code=options.rerun_changed_code, say=say
     )
     in_folders = [hydra_job.in_folder_of_record(request) for request in found.requests]
     return replace(found, requests=in_folders)
@@ -218,7 +217,7 @@ def _say_sweep(asked: Sequence[TaskRequest], run_ids: Sequence[str]) -> None:
     new = {str(request.run_id) for request in asked}
     sweep_id = sweep_of_all(run_ids, without=set(run_ids) - new)
     if sweep_id is not None:
-        _say(f"  sweep {sweep_id}")
+        say(f"  sweep {sweep_id}")
 
 
 @contextlib.contextmanager
@@ -228,7 +227,7 @@ def interrupted_in_words(words: str) -> Iterator[None]:
         with end_signals_heard():
             yield
     except KeyboardInterrupt as end:
-        _say(f"\ninterrupted; {words}")
+        say(f"\ninterrupted; {words}")
         raise SystemExit(exit_code_after(end)) from None
 
 
@@ -255,18 +254,18 @@ def _take_leave(
     found: "_LookBack", runner: CloudRunner, run_ids: Sequence[str], *, cancel: bool
 ) -> None:
     if not found.is_any_on_record:
-        _say("\ninterrupted; nothing was submitted")
+        say("\ninterrupted; nothing was submitted")
         return
-    _say("\ninterrupted")
+    say("\ninterrupted")
     total, unsubmitted = len(run_ids), found.waiting_count + found.unrecorded_count
     if unsubmitted:
-        _say(f"{unsubmitted} of {total} runs were not submitted yet")
+        say(f"{unsubmitted} of {total} runs were not submitted yet")
     left = _cancel(runner, found.under_way) if cancel and found.under_way else found.under_way
     if left:
-        _say(f"{len(left)} of {total} runs go on without this process")
+        say(f"{len(left)} of {total} runs go on without this process")
         _say_how_to_come_back(runner, left, asked=run_ids, elsewhere=found.elsewhere)
     if found.unknown:
-        _say(f"whether {len(found.unknown)} of {total} runs were submitted is not known now")
+        say(f"whether {len(found.unknown)} of {total} runs were submitted is not known now")
         _say_command(runner, "wait", found.unknown, asked=run_ids, remark="finds out")
     if found.waiting_count:
         _say_command(runner, "retry", run_ids, remark="submits the rest, and what failed")
@@ -350,17 +349,17 @@ def _cancel(runner: CloudRunner, run_ids: Sequence[str]) -> list[str]:
         if isinstance(error, RunError) and len(run_ids) > 1:  # of one of them
             return [left for run_id in run_ids for left in _cancel(runner, [run_id])]
         which = f"run {run_ids[0]}" if len(run_ids) == 1 else f"{len(run_ids)} runs"
-        _say(f"{which} could not be cancelled: {error}")
+        say(f"{which} could not be cancelled: {error}")
         return list(run_ids)
     for run_id, is_asked in zip(run_ids, asked, strict=True):
-        _say(f"run {run_id} {'is being cancelled' if is_asked else 'had already ended'}")
+        say(f"run {run_id} {'is being cancelled' if is_asked else 'had already ended'}")
     return []
 
 
 def _say_submitted(task: SpawnedTask) -> None:
     job = f" as {task.backend} job {task.job_id}" if task.job_id else ""
     where = f"; files in {task.output_dir}" if task.output_dir else ""
-    _say(f"run {task.run_id} submitted{job}{where}")
+    say(f"run {task.run_id} submitted{job}{where}")
 
 
 def _say_how_to_come_back(
@@ -388,9 +387,4 @@ def _say_command(
 ) -> None:
     folder = runner.runs.traits.output_dir
     runs, others = ([RunPaths(folder, run_id) for run_id in each] for each in (run_ids, asked))
-    _say(f"  {command_for(f'tmgg-jobs {command}', runs, asked=others, remark=remark)}")
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(visible(text) + "\n")
-    sys.stderr.flush()
+    say(f"  {command_for(f'tmgg-jobs {command}', runs, asked=others, remark=remark)}")

@@ -4,7 +4,7 @@ import contextlib
 import gc
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from tmgg.console import report
+from tmgg.console.streams import all_may_be_lost, words_may_be_lost
 from tmgg.console.sweep_summary import SweepRow, save_summary
 from tmgg.console.visible import make_logs_visible, visible
 from tmgg.errors import TaskError, TmggError
@@ -100,7 +101,7 @@ class TmggLauncher(Launcher):
         self._task_function = task_function
         self._config = config
         end_silently()
-        with _as_hydra_error(), self._before_submission():
+        with words_may_be_lost(), _as_hydra_error(), self._before_submission():
             self._options = parse_options(self._given)
             self._runner = self._options.make_runner()
             # Before the sweeper makes it.
@@ -122,7 +123,7 @@ class TmggLauncher(Launcher):
         assert self._config is not None
         assert self._options is not None
         assert self._runner is not None
-        with _as_hydra_error():
+        with words_may_be_lost(), _as_hydra_error():
             with self._before_submission():
                 jobs, usage = self._made_ready(job_overrides, initial_job_idx)
                 configs = [partial(self._compose, job) for job in jobs]
@@ -131,15 +132,27 @@ class TmggLauncher(Launcher):
                 folder = self._folder_of(jobs)
                 _log_launch(jobs, self._runner.backend, usage, is_new=not self._options.resume)
                 self._has_launched = True
-            requests = [job.request for job in jobs]
-            if self._options.detach:
-                spawned = detach_sweep(self._runner, requests, self._options, folder)
-                return job_returns.of_spawned(configs, spawned)
-            results = wait_for_sweep(self._runner, requests, self._options, folder)
-            # Before the table: what it warns of belongs above.
-            returns = job_returns.of_results(configs, results, metric=self._options.metric)
-            are_failures_shown = self._report(jobs, results, folder.path)
-            return silence_shown(returns, self._config) if are_failures_shown else returns
+            with all_may_be_lost():
+                return self._submit(jobs, configs, folder)
+
+    def _submit(
+        self,
+        jobs: "Sequence[_Job]",
+        configs: Sequence[Callable[[], DictConfig]],
+        folder: SweepFolder,
+    ) -> Sequence[JobReturn]:
+        assert self._config is not None
+        assert self._options is not None
+        assert self._runner is not None
+        requests = [job.request for job in jobs]
+        if self._options.detach:
+            spawned = detach_sweep(self._runner, requests, self._options, folder)
+            return job_returns.of_spawned(configs, spawned)
+        results = wait_for_sweep(self._runner, requests, self._options, folder)
+        # Before the table: what it warns of belongs above.
+        returns = job_returns.of_results(configs, results, metric=self._options.metric)
+        are_failures_shown = self._report(jobs, results, folder.path)
+        return silence_shown(returns, self._config) if are_failures_shown else returns
 
     def _made_ready(
         self, job_overrides: Sequence[Sequence[str]], first_number: int

@@ -111,12 +111,11 @@ def _why_absent(found: "Found") -> str:
 
 def _put_logs(meaning: "Meaning", *, lines: int | None, stderr: bool, rank: int | None) -> None:
     """The end of one log for each cause of failures."""
-    import sys
-
     from tmgg.cli.following import LogReader
     from tmgg.cli.rank_log import log_of_rank
     from tmgg.cli.sweep_view import view_sweep
     from tmgg.console.printing import put, say
+    from tmgg.console.streams import finish_answers
     from tmgg.errors import RemovedRunError
     from tmgg.experiment_utils.run_folder.removed_runs import is_removed
 
@@ -132,7 +131,7 @@ def _put_logs(meaning: "Meaning", *, lines: int | None, stderr: bool, rank: int 
         others = len(cause.run_ids) - 1
         more = f", and {others} more failed so" if others else ""
         put(f"==> {view.names[run_id]} ({cause.failure.kind}{more}) <==")
-        sys.stdout.flush()  # the log goes to the buffer below it
+        finish_answers()  # the log goes to the buffer below it
         log = paths.stdout if rank is None else log_of_rank(paths, rank)
         reader = LogReader(paths.stderr if stderr and not rank else log)
         if reader.start_at_last(LINES_OF_A_CAUSE if lines is None else lines):

@@ -1,5 +1,6 @@
 """What a sweep does about runs that fail."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,18 @@ def test_runs_for_which_the_queue_has_no_room_are_held_back_and_said(
     assert [result.status for result in results] == ["completed"] * 5
     assert runner.most_at_once == 2
     assert "held back: QOSMaxSubmitJobPerUserLimit" in {state.note for state in seen}
+
+
+def test_an_on_update_that_fails_keeps_no_run_from_being_submitted(
+    runner: ScriptedRunner, caplog: pytest.LogCaptureFixture
+) -> None:
+    def show(states: Sequence[RunState]) -> None:
+        raise OSError("No space left on device")
+
+    results = runner.run_sweep(requests(*"abc"), parallelism=1, on_update=show)
+    assert [result.status for result in results] == ["completed"] * 3
+    told = "on_update failed, and the sweep goes on: OSError: No space left"
+    assert caplog.text.count(told) == 1
 
 
 def test_a_retry_for_which_the_queue_has_no_room_counts_as_held_back(

@@ -309,14 +309,29 @@ def prepare_sweep(
     dispatcher = runs.dispatcher(plan, gpu_type=options.gpu_type, resume=options.resume)
     runs.note_sweep(plan, gpu_type=options.gpu_type)
     clock = waiting.Clock()
+    told: set[str] = set()
 
     def seen(states: Sequence[RunState]) -> None:
         runs.show_alive(plan.sweep_id)
         if on_update is not None:
-            on_update(states)
+            _show(on_update, states, told)
 
     watch = waiting.Watch(runs, on_update=seen, clock=clock)
     return Sweep(runs, plan, dispatcher, watch=watch, clock=clock, takes_over=options.resume)
+
+
+def _show(on_update: OnUpdate, states: Sequence[RunState], told: set[str]) -> None:
+    """What only shows the sweep may fail; the runs that wait are submitted all the same.
+
+    `told` are the failures that were told.
+    """
+    try:
+        on_update(states)
+    except Exception as error:  # of anybody's function
+        words = f"{type(error).__name__}: {error}"
+        if words not in told:
+            told.add(words)
+            log.warning("on_update failed, and the sweep goes on: %s", words)
 
 
 def _are(count: int) -> str:

@@ -1,0 +1,130 @@
+"""Standard output and standard error that cannot be written: closed, on a full disk, a pipe without
+a reader.
+
+Words on standard error may be lost; they never end a command or a launch. An answer on standard
+output that is lost is an error of a command, but not of a launch: its runs and their results count
+more than its table.
+"""
+
+import contextlib
+import errno
+import io
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from tmgg.errors import AnswerLostError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+READER_GONE_CODE = 1
+"""How a command ends, in silence, whose reader has had enough (`| head`). Typer ends so, too."""
+
+
+class _Lossy(io.FileIO):
+    """A file that takes all that it is given, written or not."""
+
+    def write(self, data: Any, /) -> int:
+        with contextlib.suppress(OSError):
+            super().write(data)
+        return memoryview(data).nbytes
+
+
+@contextlib.contextmanager
+def words_may_be_lost() -> Iterator[None]:
+    """Standard error that cannot be written ends nothing inside. Both streams are there."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), _lossy(sys.stderr)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+@contextlib.contextmanager
+def all_may_be_lost() -> Iterator[None]:
+    """As `words_may_be_lost`, for both streams."""
+    with words_may_be_lost():
+        before = sys.stdout
+        with contextlib.suppress(OSError):
+            before.flush()  # what was written before stands before
+        sys.stdout = _lossy(sys.stdout)
+        try:
+            yield
+        finally:
+            sys.stdout = before
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Raises AnswerLostError where what is inside cannot write to standard output."""
+    try:
+        yield
+    except OSError as error:
+        _turn_to_nowhere(sys.stdout)
+        raise AnswerLostError(
+            f"standard output cannot be written: {error.strerror}",
+            is_reader_gone=error.errno == errno.EPIPE,
+        ) from error
+
+
+def finish_answers() -> None:
+    """Write what is left of standard output. Raises as `answering`."""
+    with answering():
+        sys.stdout.flush()
+
+
+def answer_console() -> "Console":
+    """rich's, on standard output; it leaves a reader that is gone to `answering`."""
+    from rich.console import Console  # as below
+
+    class OfAnswers(Console):
+        def on_broken_pipe(self) -> None:
+            raise
+
+    return OfAnswers()
+
+
+def console_of_words() -> "Console":
+    """rich's, on standard error; without a reader it is silent, and does not end the process."""
+    from rich.console import Console  # a tenth of a second; only what prints pays it
+
+    class OfWords(Console):
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+
+    return OfWords(stderr=True)
+
+
+def _lossy(stream: TextIO | None) -> TextIO:
+    """The stream, if it is one of the process's own, so that it never fails."""
+    if stream is None:  # the shell closed it (2>&-)
+        return _nowhere()
+    try:
+        descriptor = stream.fileno()
+        if descriptor not in (1, 2):
+            return stream  # a notebook's, or a program's own
+        raw = _Lossy(descriptor, "w", closefd=False)
+    except (OSError, ValueError):
+        return stream
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=True,
+    )
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w")
+
+
+def _turn_to_nowhere(stream: TextIO) -> None:
+    """Python tries what is left again at its end; it would complain, and change the exit code."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
