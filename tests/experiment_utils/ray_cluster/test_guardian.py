@@ -24,7 +24,7 @@ from tmgg.experiment_utils.ray_cluster.guardian import guard
 from tmgg.experiment_utils.ray_cluster.scratch import Scratch
 
 base, ending = Path(sys.argv[1]), sys.argv[2]
-scratch = Scratch(base / "tmgg-1-abc")
+scratch = Scratch(base / "tmgg-abcd77")
 
 def note(name, pid):
     (base / f"{name}.part").write_text(str(pid))
@@ -131,7 +131,7 @@ def tree(base: Path) -> Iterator[Callable[[str], Tree]]:
 
 def nothing_stays(tree: Tree, base: Path) -> None:
     until(lambda: not tree.survivors())
-    until(lambda: not (base / "tmgg-1-abc").exists())
+    until(lambda: not (base / "tmgg-abcd77").exists())
 
 
 def test_its_own_code_is_that_of_the_supervisor(tree: Callable[[str], Tree], base: Path) -> None:
@@ -183,14 +183,14 @@ def test_folders_of_jobs_that_are_gone_are_removed_and_others_kept(
 ) -> None:
     grown = tree("waits")
     supervisor = grown.pid("supervisor")
-    abandoned = base / "tmgg-2-def"
-    abandoned.mkdir()
-    (abandoned / ".lock").touch()
-    strange = base / "tmgg-3-no-lock"
+    abandoned = base / "tmgg-abcd22"
+    abandoned.mkdir(mode=0o700)
+    (abandoned / ".tmgg-scratch-lock").touch()
+    strange = base / "tmgg-nolock"
     strange.mkdir()
     remove_abandoned(base)
     assert not abandoned.exists()
     assert strange.exists()
-    assert (base / "tmgg-1-abc").exists()
+    assert (base / "tmgg-abcd77").exists()
     os.kill(supervisor, signal.SIGKILL)
     grown.ended()

@@ -4,7 +4,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from tmgg.experiment_utils.ray_cluster.scratch import (
     ScratchError,
     remove_abandoned,
 )
-from tmgg.experiment_utils.ray_cluster.scratch_name import folder_of_start
+from tmgg.experiment_utils.ray_cluster.scratch_name import folder_of_start, is_name_of_start
 
 JOB = {"SLURM_JOB_ID": "77"}
 
@@ -62,6 +62,83 @@ def test_a_folder_that_is_just_being_made_is_not_taken_for_abandoned(
     assert scratch.path.is_dir()
     scratch.remove()
     assert not scratch.path.exists()
+
+
+def make_abandoned(folder: Path) -> None:
+    """As a job leaves it whose node lost power."""
+    scratch = Scratch(folder)
+    scratch.make()
+    (folder / "tmp" / "spilled").write_text("x")
+    os.close(scratch._lock)
+
+
+def make_abandoned_by_an_earlier_release(folder: Path) -> None:
+    for made in (folder, folder / "tmp"):
+        made.mkdir(mode=0o700)
+    os.close(os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def make_environment(folder: Path) -> None:
+    """What `uv venv` makes: its lock is empty, free and open to all."""
+    folder.mkdir(mode=0o700)
+    (folder / "tmp").mkdir(mode=0o700)
+    (folder / ".lock").touch()
+    (folder / ".lock").chmod(0o666)
+
+
+def test_what_a_dead_job_left_is_removed(parent: Path) -> None:
+    make_abandoned(parent / "tmgg-abcd23")
+    make_abandoned_by_an_earlier_release(parent / "tmgg-abcd24")
+    remove_abandoned(parent)
+    assert list(parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["tmgg-env", "tmgg-abcde", "tmgg-abcdefg", "tmgg-abcd18", "tmgg-"])
+def test_a_folder_with_another_name_is_kept(parent: Path, name: str) -> None:
+    make_abandoned_by_an_earlier_release(parent / name)
+    (parent / name / ".tmgg-scratch-lock").touch()
+    remove_abandoned(parent)
+    assert (parent / name / ".lock").exists()
+
+
+def test_an_environment_with_the_name_of_a_jobs_folder_is_kept(parent: Path) -> None:
+    make_environment(parent / "tmgg-models")
+    remove_abandoned(parent)
+    assert (parent / "tmgg-models" / ".lock").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: folder.chmod(0o755),
+        lambda folder: (folder / "tmp").rmdir(),
+        lambda folder: (folder / "tmp").chmod(0o755),
+        lambda folder: (folder / ".lock").write_text("pid 7"),
+        lambda folder: (folder / ".lock").chmod(0o644),
+        lambda folder: (folder / ".lock").rename(folder / "lock"),
+    ],
+)
+def test_a_folder_that_tmgg_would_have_made_otherwise_is_kept(
+    parent: Path, change: Callable[[Path], object]
+) -> None:
+    folder = parent / "tmgg-abcd23"
+    make_abandoned_by_an_earlier_release(folder)
+    change(folder)
+    remove_abandoned(parent)
+    assert folder.is_dir()
+
+
+def test_a_link_to_a_jobs_folder_is_kept_with_what_it_leads_to(parent: Path) -> None:
+    make_abandoned(parent / "elsewhere")
+    (parent / "tmgg-abcd23").symlink_to(parent / "elsewhere")
+    remove_abandoned(parent)
+    assert (parent / "tmgg-abcd23" / "tmp" / "spilled").exists()
+
+
+def test_the_folder_of_every_start_can_be_recognised() -> None:
+    for count in range(100):
+        start = {"SLURM_JOB_ID": "77", "SLURM_RESTART_COUNT": str(count)}
+        assert is_name_of_start(folder_of_start("/tmp", start, secret=b"s").name)
 
 
 def test_the_head_is_found_by_this_start_only(tmp_path: Path) -> None:

@@ -11,10 +11,13 @@ import shutil
 import stat
 from pathlib import Path
 
+from tmgg.experiment_utils.files.atomic_file import OWNER_ONLY
 from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
-from tmgg.experiment_utils.ray_cluster.scratch_name import PREFIX
+from tmgg.experiment_utils.ray_cluster.scratch_name import is_name_of_start
 
-_LOCK = ".lock"
+# A name that other programs do not use: the folder may be removed for it.
+_LOCK = ".tmgg-scratch-lock"
+_EARLIER_LOCK = ".lock"
 
 
 class ScratchError(Exception):
@@ -36,7 +39,7 @@ class Scratch:
             (self.path / "tmp").mkdir(mode=OWNER_ONLY_FOLDER)
             # Under its name only once it is held: another job may look for abandoned folders now.
             lock = self.path / f"{_LOCK}.new"
-            self._lock = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            self._lock = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, OWNER_ONLY)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             lock.rename(self.path / _LOCK)
         except OSError as error:
@@ -51,20 +54,34 @@ class Scratch:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Remove this user's folders that no living process holds."""
+    """Remove this user's folders that no living process holds; only what `Scratch` made."""
     for entry in os.scandir(parent):
-        if entry.name.startswith(PREFIX):
+        if is_name_of_start(entry.name):
             with contextlib.suppress(OSError):
                 _remove_if_abandoned(Path(entry.path))
 
 
 def _remove_if_abandoned(folder: Path) -> None:
-    status = folder.lstat()
-    if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
+    if not _is_own(folder.lstat(), stat.S_IFDIR, OWNER_ONLY_FOLDER):
         return
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
-    finally:
-        os.close(lock)
+    for name in (_LOCK, _EARLIER_LOCK):
+        with contextlib.suppress(FileNotFoundError):
+            lock = os.open(folder / name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if name == _LOCK or _is_of_earlier_release(folder, os.fstat(lock)):
+                    shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
+def _is_of_earlier_release(folder: Path, lock: os.stat_result) -> bool:
+    """Environments, caches and the like have a `.lock` that is free, too (uv's is open to all)."""
+    is_ours = lock.st_size == 0 and _is_own(lock, stat.S_IFREG, OWNER_ONLY)
+    return is_ours and _is_own((folder / "tmp").lstat(), stat.S_IFDIR, OWNER_ONLY_FOLDER)
+
+
+def _is_own(status: os.stat_result, kind: int, mode: int) -> bool:
+    """Whether it is this user's, of this kind, and others are given no more than `mode`."""
+    is_kind = stat.S_IFMT(status.st_mode) == kind
+    return is_kind and status.st_uid == os.getuid() and status.st_mode & 0o777 == mode

@@ -11,6 +11,7 @@ from pathlib import Path
 PREFIX = "tmgg-"
 # 30 bits: whoever would make all these folders first would need a thousand million of them.
 _DIGEST_LETTERS = 6
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"  # 5 bits each
 LONGEST_SOCKET = 107
 """Bytes in sun_path, but for the null at the end."""
 LONGEST_OF_RAY = "/ray/session_2026-01-31_12-00-00_123456_4194304/sockets/dash_TaskEventsHead"
@@ -23,6 +24,7 @@ of a `multiprocessing` manager in the folder's `tmp` is shorter: pymp-abcdefgh/l
 _OWN_FOLDER = len("/") + len(PREFIX) + _DIGEST_LETTERS
 LONGEST_SCRATCH = LONGEST_SOCKET - len(LONGEST_OF_RAY) - _OWN_FOLDER
 """Bytes that remain for `node_scratch`, with its variables replaced."""
+_OWN_NAME = re.compile(rf"{re.escape(PREFIX)}[{_LETTERS}]{{{_DIGEST_LETTERS}}}")
 _NAME = re.compile(r"(/([A-Za-z0-9_.-]|\$[A-Za-z_][A-Za-z0-9_]*)+)+")
 _VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _PLAIN = re.compile(r"(/[A-Za-z0-9_.-]+)+")
@@ -52,13 +54,17 @@ def folder_of_start(text: str, environment: Mapping[str, str], *, secret: bytes)
     return _expand(text, environment) / f"{PREFIX}{_digest(environment, secret)}"
 
 
+def is_name_of_start(name: str) -> bool:
+    """Whether `folder_of_start` may have given a folder this name."""
+    return _OWN_NAME.fullmatch(name) is not None
+
+
 def _digest(environment: Mapping[str, str], secret: bytes) -> str:
     start = f"{environment['SLURM_JOB_ID']}.{environment.get('SLURM_RESTART_COUNT', '0')}"
     number = int.from_bytes(
         hashlib.blake2b(start.encode(), key=secret[:64], digest_size=4).digest()
     )
-    letters = "abcdefghijklmnopqrstuvwxyz234567"  # 5 bits each
-    return "".join(letters[number >> 5 * place & 31] for place in range(_DIGEST_LETTERS))
+    return "".join(_LETTERS[number >> 5 * place & 31] for place in range(_DIGEST_LETTERS))
 
 
 def _expand(text: str, environment: Mapping[str, str]) -> Path:
