@@ -56,13 +56,17 @@ def _address_alone() -> str:
 
 
 def _node_address(node: str) -> str:
-    found = subprocess.run(
-        ["scontrol", "show", "node", node],
-        capture_output=True,
-        text=True,
-        timeout=QUERY_TIMEOUT_S,
-        check=False,
-    )
+    """Slurm's address of the node; its name where Slurm does not say one, or is not there."""
+    try:
+        found = subprocess.run(
+            ["scontrol", "show", "node", node],
+            capture_output=True,
+            text=True,
+            timeout=QUERY_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return node
     match = _NODE_ADDRESS.search(found.stdout)
     return match.group(1) if match else node
 
