@@ -32,6 +32,23 @@ def test_nothing_of_an_enclosing_job_reaches_slurms_commands(
     assert slurm.only_job["environment"]["SLURMISH"] == "kept"
 
 
+PROOFS = ("SLURM_JWT", "SLURM_SACK_JWKS", "SLURM_SACK_KEY", "SLURM_SACK_SOCKET")
+
+
+def test_by_what_a_site_without_munge_knows_its_users_reaches_slurms_commands(
+    client: SlurmClient, slurm: FakeSlurm, script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in PROOFS:
+        monkeypatch.setenv(name, f"my {name}")
+    job_id = client.submit(script, comment="c", cwd=script.parent)
+    client.queue([job_id])
+    assert len(slurm.calls()) > 1
+    for call in slurm.calls():
+        assert {name: call.env.get(name) for name in PROOFS} == {
+            name: f"my {name}" for name in PROOFS
+        }
+
+
 def test_an_sbatch_that_hangs_is_given_up_with_all_that_it_started(
     slurm: FakeSlurm, script: Path
 ) -> None:

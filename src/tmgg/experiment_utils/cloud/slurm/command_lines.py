@@ -7,7 +7,8 @@ from tmgg.experiment_utils.job.job_environment import for_new_job
 
 _OF_CLUSTERS = ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo", "sshare")
 _INHERITED = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SACCT_", "SCANCEL_", "SINFO_")
-_KEPT = ("SLURM_CONF",)
+# Where the cluster is, and by what a site without munge knows its users: no settings of a job.
+_KEPT = ("SLURM_CONF", "SLURM_JWT", "SLURM_SACK_JWKS", "SLURM_SACK_KEY", "SLURM_SACK_SOCKET")
 
 
 def submit_argv(script: Path, *, comment: str) -> list[str]:

@@ -21,6 +21,8 @@ tmgg_ended=/home/alice/project/slurm_outputs/.ended/run-1.1.json
 tmgg_script=$tmgg_dir/job.sh
 tmgg_job=$SLURM_JOB_ID
 tmgg_enter() { :; }
+# What the login node proved itself with; not every sbatch leaves it there.
+unset SLURM_JWT SLURM_SACK_JWKS SLURM_SACK_KEY SLURM_SACK_SOCKET
 export TMGG_JOB_ID=$tmgg_job TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
 tmgg_stage=claim
 tmgg_signal=
@@ -207,7 +209,7 @@ tmgg_take_over() {
 }
 
 tmgg_scontrol() { # seconds, arguments; times are written as a setup command may have them
-    timeout "$1" env SLURM_TIME_FORMAT=standard scontrol "${@:2}"
+    SLURM_TIME_FORMAT=standard timeout "$1" scontrol "${@:2}"
 }
 
 # Asked by tmgg_job: one element of an array has the array's own id as its SLURM_JOB_ID, which to

@@ -293,3 +293,16 @@ def test_an_exit_record_that_cannot_be_written_does_not_change_the_outcome(
     done = commands.run(render(paths), base)
     assert done.returncode == 0
     assert not paths.ended.exists()
+
+
+def test_what_proved_the_submitter_to_slurm_does_not_reach_the_experiment(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    """Some releases of sbatch hand on SLURM_JWT; the job's node has proofs of its own."""
+    says = f'env > "$last/seen"; {SUCCESS}'
+    commands = JobCommands.install(tmp_path / "bin", experiment=says)
+    names = ("SLURM_JWT", "SLURM_SACK_JWKS", "SLURM_SACK_KEY", "SLURM_SACK_SOCKET")
+    commands.run(render(paths), base, **dict.fromkeys(names, "secret"))
+    seen = (paths.folder / "seen").read_text()
+    assert "SLURM_JOB_ID=77" in seen
+    assert "secret" not in seen
