@@ -331,6 +331,13 @@ tmgg_stage=setup
 tmgg_phase batch_start
 export PATH='/opt/my env/bin':"$PATH"
 
+# A setup command that ends the script may have set an EXIT trap before: the end is noted all the same
+# shellcheck disable=SC2317,SC2329
+exit() {
+    local code=${1-$?}
+    if [ "$BASHPID" = $$ ]; then tmgg_take_over; fi # not of a subshell
+    builtin exit "$code"
+}
 # Environment setup (from slurm_setup_commands)
 tmgg_setup_line=$((LINENO + 1))
 trap 'tmgg_check_setup "$?" "$LINENO" "${#BASH_SOURCE[@]}"' ERR

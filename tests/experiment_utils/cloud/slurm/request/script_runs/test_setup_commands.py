@@ -177,6 +177,40 @@ def test_a_setup_command_that_fails_after_an_exit_trap_is_reported(
     assert "setup command failed with exit code 1: number 3 of slurm_setup_commands" in done.stderr
 
 
+@pytest.mark.parametrize(("ends", "code"), [("exit 3", 3), ("(exit 4) || exit", 4), ("exit", 0)])
+def test_a_sourced_file_that_exits_after_an_exit_trap_leaves_a_record(
+    paths: SubmissionPaths, tmp_path: Path, ends: str, code: int
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    activate = tmp_path / "activate"
+    activate.write_text(f"trap 'echo bye' EXIT\nf() {{ {ends}; }}\nf\n")
+    done = commands.run(render_after(paths, (f"source {activate}",)), base_of(paths))
+    record = exit_record(paths)
+    assert (done.returncode, done.stdout, commands.calls()) == (code, "bye\n", [])
+    assert (record.exit_code, record.stage) == (code, "setup")
+
+
+def test_a_subshell_of_the_setup_that_exits_ends_nothing(
+    paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    setup = ("( exit 3 ) || true", 'test "$(exit 4 || echo x; echo $?)" = "" || true')
+    done = commands.run(render_after(paths, setup), base_of(paths))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert exit_record(paths).stage == "entrypoint"
+
+
+def test_a_job_that_is_cancelled_during_a_setup_with_an_exit_trap_leaves_a_record(
+    paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    setup = ("trap 'echo bye' EXIT", "kill -TERM $$", "sleep 0")
+    done = commands.run(render_after(paths, setup), base_of(paths))
+    record = exit_record(paths)
+    assert (done.returncode, done.stdout) == (143, "bye\n")
+    assert (record.stage, record.signal) == ("setup", "TERM")
+
+
 def test_a_sourced_file_that_ends_the_script_by_set_e_is_named_by_its_setup_command(
     paths: SubmissionPaths, tmp_path: Path
 ) -> None:
