@@ -163,3 +163,11 @@ def test_errors_speak_of_the_launchers_key() -> None:
         parse_options({"use_slurm": True, "slurm_nodes": 0}).make_runner()
     with pytest.raises(ConfigError, match=r"^local_output_dir="):
         parse_options({"use_local": True, "local_output_dir": ""}).make_runner()
+
+
+def test_errors_name_every_option_as_the_launcher_has_it() -> None:
+    given = {"use_slurm": True, "slurm_tasks_per_node": 2, "slurm_ray_bootstrap": "symmetric-run"}
+    with pytest.raises(ConfigError, match=r"Choose slurm_ray_bootstrap=managed") as error:
+        parse_options(given).make_runner()
+    assert "slurm_tasks_per_node=2 and slurm_ray_bootstrap='symmetric-run'" in str(error.value)
+    assert "slurm_slurm" not in str(error.value)

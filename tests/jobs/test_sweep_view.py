@@ -7,6 +7,7 @@ import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import EXPERIMENTS, Jobs, task
+from tmgg.cli.sweep_view import LINES_OF_A_MESSAGE
 from tmgg.console.causes import group_by_cause
 from tmgg.experiment_utils.cloud.local.config import LocalConfig
 from tmgg.experiment_utils.cloud.local.runner import LocalRunner
@@ -95,6 +96,15 @@ def test_explain_groups_failures_by_cause_the_commonest_first(sweep: str, tmgg_j
         [f"{sweep}-{number}" for number in (0, 2, 4)],
         [f"{sweep}-3"],
     ]
+
+
+def test_explain_has_all_of_a_message_or_its_end(sweep: str, tmgg_jobs: Jobs) -> None:
+    causes = tmgg_jobs("explain", sweep, "--json").json["causes"]
+    told = tmgg_jobs("explain", sweep).out
+    for cause in causes:
+        for line in cause["message"].splitlines()[1:][-LINES_OF_A_MESSAGE:]:
+            assert f"    {line}\n" in told
+    assert any(len(cause["message"].splitlines()) > 1 for cause in causes)
 
 
 def test_logs_prints_one_log_for_each_cause(sweep: str, tmgg_jobs: Jobs) -> None:

@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import importlib
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -141,7 +142,7 @@ class LauncherOptions:
         try:
             return make_runner(self.backend, self._options_with_gpu_type())
         except ConfigError as error:
-            raise ConfigError(_with_prefix(str(error), self.backend)) from error
+            raise ConfigError(_with_prefixes(str(error), self.backend)) from error
 
     def _options_with_gpu_type(self) -> dict[str, Any]:
         if self.gpu_type is None or f"{self.backend}_gpu_type" not in option_names(self.backend):
@@ -323,6 +324,16 @@ def _default(item: "dataclasses.Field[Any]") -> Any:
     return list(item.default) if isinstance(item.default, tuple) else item.default
 
 
-def _with_prefix(message: str, backend: str) -> str:
-    word = message.partition("=")[0].split(" ")[0].split(":")[0]
-    return f"{backend}_{message}" if f"{backend}_{word}" in option_names(backend) else message
+def _with_prefixes(message: str, backend: str) -> str:
+    """The message of a backend's config, with the launcher's names for its options.
+
+    A name counts at the beginning, before `=`, and wherever it can be no other word (`no_kill`).
+    """
+    fields = {name: key for key, name in option_names(backend).items()}
+
+    def prefixed(word: re.Match[str]) -> str:
+        is_name = word.start() == 0 or word["equals"] or "_" in word["name"]
+        return f"{fields[word['name']]}{word['equals']}" if is_name else word[0]
+
+    names = "|".join(map(re.escape, fields))
+    return re.sub(rf"(?<![\w.'/-])(?P<name>{names})(?![\w.'/-])(?P<equals>=?)", prefixed, message)

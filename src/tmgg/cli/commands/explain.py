@@ -75,7 +75,7 @@ def _explain_sweep(meaning: "Meaning", *, as_json: bool) -> None:
     else:
         put(view.summary())
         if view.causes:
-            put(f"\n{view.render_causes()}")
+            put(f"\n{view.render_causes(with_messages=True)}")
         for problem in view.problems():
             put(f"\n{problem}")
         for reason in view.waiting():
