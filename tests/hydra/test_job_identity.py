@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from tmgg.experiment_utils.identity.programs import Program
+from tmgg.experiment_utils.identity.programs import Program, Programs
 from tmgg.experiment_utils.identity.run_identity import Identity
 from tmgg.hydra_plugins.hydra_job import JOB_DIR_KEY, JOB_SUBDIR_KEY
 from tmgg.hydra_plugins.job_identity import identify_job
@@ -54,7 +54,8 @@ class App:
 def identified(config: DictConfig) -> Identity:
     with as_in_job(config, JOB_DIR_KEY, JOB_SUBDIR_KEY):
         program = Program(name="app", label="app.py")
-        return identify_job(config, config_for_record(config), program, is_own_app=False)
+        record = config_for_record(config)
+        return identify_job(config, record, program, Programs(), is_own_app=False)[0]
 
 
 def keys(app: App, *overrides: str, **more: Any) -> set[str]:

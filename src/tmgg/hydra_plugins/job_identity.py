@@ -9,18 +9,22 @@ as the path that it is.
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any, cast
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, Node, OmegaConf
 
 from tmgg.experiment_utils.files.atomic_file import JsonDict
-from tmgg.experiment_utils.identity.fingerprints import fingerprint
+from tmgg.experiment_utils.identity.fingerprints import fingerprint, fingerprint_and_modules
 from tmgg.experiment_utils.identity.programs import OWN_APP, Program, Programs
+from tmgg.experiment_utils.identity.read_environment import counts
 from tmgg.experiment_utils.identity.run_identity import PLACE_KEYS, Identity, make_identity
+from tmgg.experiment_utils.identity.source_code import names_in
 from tmgg.experiment_utils.run_folder.task import escape_interpolation
 from tmgg.hydra_plugins.placeholders import OUTPUT, SWEEP, as_anywhere, has_job_id, named_text
+from tmgg.hydra_plugins.resolving import key_texts
 
 _OF_SWEEPS = ("<hydra.sweep.dir>", "<hydra.run.dir>")
 
@@ -36,6 +40,8 @@ class _Launch:
     """Whether the sweep's folder is one that others share, as the working directory."""
     given: frozenset[str]
     """The keys that the command line sets."""
+    modules: set[str] = field(default_factory=set)
+    """Those that have code of the objects in the config; noted while the config is looked at."""
 
 
 def experiment_of_own_app(target: str, programs: Programs) -> Program:
@@ -45,12 +51,18 @@ def experiment_of_own_app(target: str, programs: Programs) -> Program:
 
 
 def identify_job(
-    config: DictConfig, recorded: JsonDict, program: Program, *, is_own_app: bool
-) -> Identity:
+    config: DictConfig,
+    recorded: JsonDict,
+    program: Program,
+    programs: Programs,
+    *,
+    is_own_app: bool,
+) -> tuple[Identity, Program]:
     """The identity of a job whose config, as it will resolve there, is `recorded`.
 
-    `config` has its `hydra` node with the job's output folder. In TMGG's own app some keys say who
-    the run is and where its files go; those of another app mean nothing here.
+    Also its program, with the code that its config leads to. `config` has its `hydra` node with the
+    job's output folder. In TMGG's own app some keys say who the run is and where its files go;
+    those of another app mean nothing here.
     """
     launch = _launch(config)
     has_id = has_job_id(config, "dir")
@@ -64,7 +76,10 @@ def identify_job(
         surroundings = _surroundings(config)
     # Not resolved: the file system need not be asked for each of many jobs.
     sweep_folder = os.path.normpath(Path(launch.sweep_dir).absolute())
-    return make_identity(
+    callbacks = OmegaConf.to_container(config.hydra.callbacks, resolve=False)
+    names = names_in([recorded, callbacks])
+    program = programs.with_names(program, names, frozenset(launch.modules))
+    identity = make_identity(
         program,
         arguments=program.arguments,
         config=counted,
@@ -74,6 +89,7 @@ def identify_job(
         folder=None if has_id or has_job_id(config, "subdir") else launch.output_dir,
         sweep_folder=None if has_id else sweep_folder,
     )
+    return identity, program
 
 
 def _launch(config: DictConfig) -> _Launch:
@@ -89,9 +105,11 @@ def _launch(config: DictConfig) -> _Launch:
 def _surroundings(config: DictConfig) -> dict[str, Any]:
     """What Hydra brings to the task beside its config. Variables may be secret: by their hash."""
     job = config.hydra.job
+    copied = {str(name) for name in job.env_copy}  # Hydra adds them to `env_set`
     environment = {
         f"hydra.job.env_set.{name}": fingerprint(_resolved(job.env_set, name))
         for name in job.env_set
+        if name not in copied or counts(str(name))
     }
     choices = {
         f"hydra.runtime.choices.{group}": str(value)
@@ -156,10 +174,28 @@ def _neutral(parent: Any, key: Any, recorded: Any, launch: _Launch) -> Any:
 
 def _neutral_parts(value: Any, recorded: Any, launch: _Launch) -> Any:
     if isinstance(recorded, dict) and OmegaConf.is_dict(value):
-        return {name: _neutral(value, name, item, launch) for name, item in recorded.items()}
+        return recorded | {
+            text: _neutral(value, key, recorded[text], launch)
+            for key, text in key_texts(value).items()
+            if text in recorded
+        }
     if isinstance(recorded, list) and OmegaConf.is_list(value):
         return [_neutral(value, index, item, launch) for index, item in enumerate(recorded)]
-    return _without_folders(recorded, launch) if isinstance(recorded, str) else recorded
+    if not isinstance(recorded, str):
+        return recorded
+    return _object_text(value, launch) or _without_folders(recorded, launch)
+
+
+def _object_text(value: Any, launch: _Launch) -> str | None:
+    """What an object counts as, whose text may say too little; None for a text."""
+    if OmegaConf.is_config(value):
+        return None
+    held = value._value() if isinstance(value, Node) else value
+    if held is None or isinstance(held, str | bytes | int | float | PurePath | Enum):
+        return None
+    found, modules = fingerprint_and_modules(held)
+    launch.modules.update(modules)
+    return f"{type(held).__module__}.{type(held).__qualname__} {found}"
 
 
 def _known_place(recorded: Any, launch: _Launch, *, is_given: bool) -> Any:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,6 +52,18 @@ def config_for_record(config: DictConfig) -> dict[str, Any]:
     return {str(key): _plain(config, key) for key in config if key != "hydra"}
 
 
+def key_texts(node: Iterable[Any]) -> dict[Any, str]:
+    """The keys of a mapping as JSON has them, each another: 1 beside "1" is `1 (int)`."""
+    texts = {key: key for key in node if isinstance(key, str)}
+    for key in node:
+        if not isinstance(key, str):
+            text = str(key)
+            while text in texts.values():
+                text = f"{text} ({type(key).__name__})"
+            texts[key] = text
+    return {key: texts[key] for key in node}
+
+
 def _plain(node: Any, key: Any) -> Any:
     if OmegaConf.is_missing(node, key):
         return "<missing>"
@@ -61,7 +73,7 @@ def _plain(node: Any, key: Any) -> Any:
         # A resolver is anybody's code and may need the compute node to work.
         return escape_interpolation(str(node._get_node(key)._value()))
     if OmegaConf.is_dict(value):
-        return {str(inner): _plain(value, inner) for inner in value}
+        return {text: _plain(value, inner) for inner, text in key_texts(value).items()}
     if OmegaConf.is_list(value):
         return [_plain(value, index) for index in range(len(value))]
     if value is None or isinstance(value, bool | int | float):

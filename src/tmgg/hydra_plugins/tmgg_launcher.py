@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn, configure_log, filter_overrides, setup_g
 from hydra.errors import CompactHydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 from tmgg.console import report
 from tmgg.console.streams import all_may_be_lost, words_may_be_lost
@@ -27,7 +27,6 @@ from tmgg.experiment_utils.cloud.runs_on_record.output_folders import refuse_lon
 from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request, new_run_id
 from tmgg.experiment_utils.cloud.sweep.planning import check_target
 from tmgg.experiment_utils.identity.programs import Program, Programs, program_of
-from tmgg.experiment_utils.identity.source_code import names_in
 from tmgg.experiment_utils.run_folder.sweeps import sweep_of
 from tmgg.experiment_utils.run_folder.task import target_of
 from tmgg.hydra_plugins import hydra_job, job_returns
@@ -255,9 +254,7 @@ class TmggLauncher(Launcher):
             is_own = self._is_own_app
             if is_own:
                 program = experiment_of_own_app(target_of(record), programs)
-            callbacks = OmegaConf.to_container(config.hydra.callbacks, resolve=False)
-            program = programs.with_names(program, names_in([record, callbacks]))
-            identity = identify_job(config, record, program, is_own_app=is_own)
+            identity, program = identify_job(config, record, program, programs, is_own_app=is_own)
             self._check_folders(config, record, name=f"job #{number} ({title})")
             payload = hydra_job.pack_job(app, config)
             folder = str(Path(str(config.hydra.runtime.output_dir)).absolute())
