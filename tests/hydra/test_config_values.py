@@ -84,3 +84,12 @@ def test_a_copied_variable_counts_as_if_the_code_read_it(
     monkeypatch.setenv("STEPS", "2")
     other = project.run("a.py", *RESUME, "x=1", copied)
     assert "1 differs from an earlier run in hydra.job.env_set.STEPS" in other
+
+
+def test_another_order_of_keys_is_recognised_and_named(project: Project) -> None:
+    project.write("app.yaml", "x: 1\nsteps: {crop: {size: 2}, flip: {p: 1}}\n")
+    project.run("a.py", *LOCAL, "x=1")
+    assert "order of keys" not in project.run("a.py", *RESUME, "x=1")
+    project.write("app.yaml", "x: 1\nsteps: {flip: {p: 1}, crop: {size: 2}}\n")
+    other = project.run("a.py", *RESUME, "x=1")
+    assert "1 is recognised, but the order of keys in steps differs\n" in other

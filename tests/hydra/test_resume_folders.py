@@ -130,3 +130,38 @@ def test_a_run_again_has_the_sweep_folder_of_its_first_attempt(lab: Lab) -> None
     sweep = (config.hydra.sweep.dir, config.hydra.sweep.subdir)
     assert sweep == (f"{lab.folder}/C", "deep/raise")
     assert not (lab.folder / "D" / "deep").exists()
+
+
+def test_what_another_folder_has_by_todays_code_is_not_run_again(lab: Lab) -> None:
+    launch(lab, "D", "1")
+    module = lab.folder / "tiny_experiment.py"
+    module.write_text(module.read_text() + "\n\nMORE = 1\n")
+    launch(lab, "E", "1")
+
+    ended = resume(lab, "D", "1", "hydra.launcher.rerun_changed_code=true")
+
+    assert "resume: 1 of 1 recognised; 0 to run" in ended.err
+    assert folders(lab, "D") == ["E/0"]
+
+
+PARAMETERS = "hydra.sweep.subdir=${hydra.job.override_dirname}"
+
+
+def test_parameters_that_a_sweeper_asks_for_again_get_the_earlier_result(lab: Lab) -> None:
+    batches = ("hydra.sweeper.max_batch_size=1", PARAMETERS)
+    refused = lab.run(*SWEEP, "hydra.sweep.dir=C", "x=1,2,1", *batches)
+    assert refused.code == 2
+    assert "hydra.launcher.resume=true gives it the result of the earlier job" in refused.err
+
+    resume(lab, "D", "3,4,3", *batches)
+
+    assert len(lab.find("D/x=*/model.txt")) == 2
+    with (lab.folder / "D" / "sweep_summary.csv").open() as stream:
+        runs = [row["run_id"] for row in csv.DictReader(stream)]
+    assert runs[0] == runs[2] != runs[1]
+
+
+def test_two_jobs_of_one_batch_that_are_one_folder_are_refused_when_resumed(lab: Lab) -> None:
+    ended = lab.run(*SWEEP, "hydra.sweep.dir=C", "x=1,1", PARAMETERS, "hydra.launcher.resume=true")
+    assert ended.code == 2
+    assert "2 runs of the sweep have one output folder" in ended.err

@@ -56,6 +56,10 @@ _CURE_SHARED = (
     "Put the job's number into hydra.sweep.subdir, as in hydra.sweep.subdir='${hydra.job.num}', "
     "leave output_dir out, or set hydra.launcher.share_output_dir=true if this is meant."
 )
+_CURE_REPEATED = (
+    "If a sweeper asks again for parameters that it had, hydra.launcher.resume=true gives it the "
+    "result of the earlier job."
+)
 _CURE_LONG = (
     "Choose a shorter hydra.sweep.dir or hydra.sweep.subdir (${hydra.job.num} is short); "
     "hydra.job.config.override_dirname.exclude_keys shortens override_dirname."
@@ -84,8 +88,9 @@ class TmggLauncher(Launcher):
         self._task_function: TaskFunction | None = None
         self._config: DictConfig | None = None
         self._rows: list[SweepRow] = []
-        self._folders: list[tuple[str, str]] = []
-        """The name of each job of all launches of the sweep, and where it writes."""
+        self._writers: list[_Writer] = []
+        """The jobs of all launches of the sweep that write into a folder."""
+        self._launches = 0
         self._has_launched = False
 
     def setup(
@@ -225,6 +230,7 @@ class TmggLauncher(Launcher):
         app = hydra_job.pack_app(self._task_function, self._hydra_context)
         program, programs = program_of(self._task_function), Programs()
         sweep_id = new_run_id()
+        self._launches += 1
         jobs = [
             self._job(
                 overrides, number, app=app, program=program, programs=programs, sweep_id=sweep_id
@@ -232,8 +238,22 @@ class TmggLauncher(Launcher):
             for number, overrides in enumerate(job_overrides, first_number)
         ]
         if not self._options.share_output_dir:
-            refuse_shared(self._folders, cure=_CURE_SHARED)
+            self._refuse_shared()
         return jobs
+
+    def _refuse_shared(self) -> None:
+        """A job that an earlier launch had, too, is that run where the sweep is resumed."""
+        assert self._options is not None
+        launches: dict[tuple[str, str], int] = {}
+        for each in self._writers:
+            launches.setdefault((each.folder, each.key), each.launch)
+        writers = [
+            (each.name, each.folder)
+            for each in self._writers
+            if not self._options.resume or launches[each.folder, each.key] == each.launch
+        ]
+        cure = f"{_CURE_SHARED} {_CURE_REPEATED}" if self._launches > 1 else _CURE_SHARED
+        refuse_shared(writers, cure=cure)
 
     def _job(
         self,
@@ -255,7 +275,9 @@ class TmggLauncher(Launcher):
             if is_own:
                 program = experiment_of_own_app(target_of(record), programs)
             identity, program = identify_job(config, record, program, programs, is_own_app=is_own)
-            self._check_folders(config, record, name=f"job #{number} ({title})")
+            name = f"job #{number} ({title})"
+            folders = self._checked_folders(config, record, name=name)
+            self._writers += [_Writer(name, each, identity.key, self._launches) for each in folders]
             payload = hydra_job.pack_job(app, config)
             folder = str(Path(str(config.hydra.runtime.output_dir)).absolute())
         request = TaskRequest(
@@ -277,7 +299,10 @@ class TmggLauncher(Launcher):
         """Whether it is tmgg-experiment, whose config has keys that TMGG reads."""
         return hasattr(self._task_function, "plain_config")
 
-    def _check_folders(self, config: DictConfig, record: dict[str, Any], *, name: str) -> None:
+    def _checked_folders(
+        self, config: DictConfig, record: dict[str, Any], *, name: str
+    ) -> list[str]:
+        """Where a job writes; raises ConfigError for a name that is too long."""
         folder = Path(str(config.hydra.runtime.output_dir))
         folders = [str(folder)]
         refuse_long(str(folder / f"{config.hydra.job.name}.log"), name=name, cure=_CURE_LONG)
@@ -286,7 +311,7 @@ class TmggLauncher(Launcher):
             own = str(Path(str(record["output_dir"])).expanduser().absolute())
             refuse_long(own, name=name, cure="Choose a shorter output_dir.")
             folders += [own] if own != str(folder) else []
-        self._folders += [(name, each) for each in folders]
+        return folders
 
     def _compose(self, job: "_Job") -> DictConfig:
         config = self._load(job.overrides, job.number)
@@ -316,6 +341,16 @@ class TmggLauncher(Launcher):
             return record
         except TaskError as error:
             raise TaskError(f"job #{config.hydra.job.num}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """A job of a launch, and a folder that it writes into."""
+
+    name: str
+    folder: str
+    key: str
+    launch: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import time
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,18 +131,12 @@ def sweeps_in(output_dir: Path) -> list[str]:
 def match_runs(records: Iterable[SweepRecord], keys: Sequence[str]) -> list[str | None]:
     """The run with each content, of the newest sweep that has it; None where none has.
 
-    `records` are oldest first. Equal contents get different runs.
+    `records` are oldest first. Equal contents get different runs: where the newest sweep has too
+    few, those of the sweeps before it.
     """
-    newest: dict[str, list[str]] = {}
-    for record in records:
-        found: dict[str, list[str]] = {}
+    known: dict[str, dict[str, None]] = {}
+    for record in reversed(list(records)):
         for run in record.runs:
-            found.setdefault(run.key, []).append(run.run_id)
-        newest |= found
-    used: Counter[str] = Counter()
-    matched: list[str | None] = []
-    for key in keys:
-        runs = newest.get(key, [])
-        matched.append(runs[used[key]] if used[key] < len(runs) else None)
-        used[key] += 1
-    return matched
+            known.setdefault(run.key, {}).setdefault(run.run_id)
+    left = {key: iter(runs) for key, runs in known.items()}
+    return [next(left.get(key, iter(())), None) for key in keys]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
+from tmgg.experiment_utils.cloud.sweep.earlier_runs import EarlierRuns, StatesOf
 from tmgg.experiment_utils.cloud.sweep.same_folder import (
     InFolders,
-    StatesOf,
     match_in_folders,
     sweep_folder_of,
 )
@@ -47,7 +47,7 @@ def states(**known: dict[str, object]) -> StatesOf:
 
 def match(records: list[SweepRecord], states_of: StatesOf, *requests: TaskRequest) -> InFolders:
     existing = {run.run_id for each in records for run in each.runs}
-    return match_in_folders(Path("/nowhere"), records, requests, existing, states_of)
+    return match_in_folders(EarlierRuns(Path("/nowhere"), states_of), records, requests, existing)
 
 
 @pytest.mark.parametrize("own", [COMPLETED, RUNNING])

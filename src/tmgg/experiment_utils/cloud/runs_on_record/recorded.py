@@ -33,19 +33,18 @@ from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
 from tmgg.experiment_utils.cloud.sweep import matching
 from tmgg.experiment_utils.cloud.sweep import records as sweep_records
 from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatcher, SeparateDispatcher
+from tmgg.experiment_utils.cloud.sweep.earlier_runs import EarlierRuns, StatesOf, has_failed
 from tmgg.experiment_utils.cloud.sweep.foresight import Foresight
 from tmgg.experiment_utils.cloud.sweep.matching_report import render_matching
 from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.cloud.sweep.refusal import SweepRefusal
 from tmgg.experiment_utils.cloud.sweep.resume_lock import ResumeLock
-from tmgg.experiment_utils.cloud.sweep.same_folder import StatesOf
 from tmgg.experiment_utils.files.locks import LockLostError
 from tmgg.experiment_utils.run_folder.attempts import AttemptRequest
 from tmgg.experiment_utils.run_folder.failures import Failure, failure
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.readable import reading, recorded_runs, taken_names
-from tmgg.experiment_utils.run_folder.removed_runs import is_removed
 
 log = logging.getLogger(__name__)
 
@@ -165,23 +164,17 @@ class RecordedRuns:
         say: Callable[[str], None] = log.warning,
     ) -> matching.Resumed:
         found = wait_out(
-            lambda: _match(self.traits, requests, self.poll_each),
+            lambda: _match(self.traits, requests, self.poll_each, rerun=rerun_changed_code),
             self.traits.output_dir,
             self._clock,
         )
-        known = sorted(found.recognised)
-        states = dict(zip(known, self.poll_each(known), strict=True))
-        self._refuse_copies(states)
-        if rerun_changed_code:
-            found = matching.without_changed_code(found, requests, states)
-        for line in render_matching(found, states):
+        self._refuse_copies(found.states)
+        for line in render_matching(found):
             say(line)
         kept = {
             run_id: state
-            for run_id, state in states.items()
-            if run_id in found.recognised
-            and isinstance(state, RunState)
-            and not matching.has_failed(state)
+            for run_id, state in found.states.items()
+            if isinstance(state, RunState) and not has_failed(state)
         }
         return matching.Resumed(requests=found.requests, states=kept)
 
@@ -255,16 +248,11 @@ class RecordedRuns:
 
 
 def _match(
-    traits: BackendTraits, requests: Sequence[TaskRequest], states_of: StatesOf
+    traits: BackendTraits, requests: Sequence[TaskRequest], states_of: StatesOf, *, rerun: bool
 ) -> matching.Matching:
-    folder, base_dir = traits.output_dir, traits.base_dir
-    with reading(folder):
-        recorded = {paths.run_id for paths in recorded_runs(folder)}
-        removed: list[str] = []
-        while True:
-            found = matching.match_earlier(folder, base_dir, requests, recorded, states_of)
-            gone = [name for name in found.recognised if is_removed(RunPaths(folder, name))]
-            if not gone:
-                return replace(found, removed=sorted(removed))
-            removed += gone
-            recorded -= {*gone}
+    with reading(traits.output_dir):
+        recorded = {paths.run_id for paths in recorded_runs(traits.output_dir)}
+        runs = EarlierRuns(traits.output_dir, states_of)
+        return matching.match_earlier(
+            runs, traits.base_dir, requests, recorded, rerun_changed_code=rerun
+        )

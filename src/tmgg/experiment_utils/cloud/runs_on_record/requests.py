@@ -9,7 +9,7 @@ from pathlib import Path
 from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.output_folders import refuse_long, refuse_shared
-from tmgg.experiment_utils.cloud.sweep.matching import identity_of
+from tmgg.experiment_utils.cloud.sweep.choosing import identity_of
 from tmgg.experiment_utils.job.artifacts import check_url
 from tmgg.experiment_utils.run_folder.paths import check_run_id
 from tmgg.experiment_utils.run_folder.task import ConfigLike, TaskInput, prepare_config, target_of

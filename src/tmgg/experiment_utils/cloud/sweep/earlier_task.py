@@ -4,7 +4,6 @@ from pathlib import Path
 
 from tmgg.errors import TmggError
 from tmgg.experiment_utils.files.looking import says_nothing
-from tmgg.experiment_utils.identity.run_identity import Identity, load_identity
 from tmgg.experiment_utils.run_folder.attempts import newest_submission, task_of_attempt
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.readable import is_closed_to_us
@@ -22,12 +21,6 @@ def task_on_record(output_dir: Path, run_id: str) -> TaskInput | None:
         if may_be_seen_later(error, RunPaths(output_dir, run_id).folder):
             raise
         return None
-
-
-def identity_on_record(output_dir: Path, run_id: str) -> Identity | None:
-    """As `task_on_record`; None also where an older TMGG wrote the record."""
-    task = task_on_record(output_dir, run_id)
-    return None if task is None else load_identity(task.identity, what=run_id)
 
 
 def may_be_seen_later(error: Exception, file: Path) -> bool:

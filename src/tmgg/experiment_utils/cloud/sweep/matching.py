@@ -8,50 +8,35 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tmgg.errors import RecordError, RunError, RunExistsError, TmggError
+from tmgg.errors import RecordError, RunExistsError
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
-from tmgg.experiment_utils.cloud.sweep.earlier_task import (
-    identity_on_record,
-    may_be_seen_later,
-    task_on_record,
+from tmgg.experiment_utils.cloud.sweep.choosing import (
+    Choice,
+    choose,
+    identity_of,
+    is_certain,
+    old_key_of,
 )
+from tmgg.experiment_utils.cloud.sweep.earlier_runs import EarlierRuns, has_failed
+from tmgg.experiment_utils.cloud.sweep.earlier_task import may_be_seen_later
 from tmgg.experiment_utils.cloud.sweep.near_matches import (
     may_be_moved_inputs,
+    reordered,
     same_config_elsewhere,
 )
-from tmgg.experiment_utils.cloud.sweep.same_folder import (
-    StatesOf,
-    as_on_record,
-    match_in_folders,
-    other_folders,
-)
+from tmgg.experiment_utils.cloud.sweep.same_folder import as_on_record, other_folders
 from tmgg.experiment_utils.identity.program_code import changed_files, shown_file
 from tmgg.experiment_utils.identity.run_identity import (
     Identity,
     counted,
     differences,
-    has_same_code,
-    identity_of_task,
     load_identity,
 )
-from tmgg.experiment_utils.run_folder.attempts import (
-    newest_submission,
-    read_payload,
-    record_of,
-    task_of_attempt,
-)
-from tmgg.experiment_utils.run_folder.evidence import read_result
+from tmgg.experiment_utils.run_folder.attempts import newest_submission, task_of_attempt
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
-from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
-from tmgg.experiment_utils.run_folder.sweeps import (
-    SweepRecord,
-    load_sweep,
-    match_runs,
-    old_key,
-    sweeps_in,
-)
-from tmgg.experiment_utils.run_folder.task import TaskInput, target_of
+from tmgg.experiment_utils.run_folder.removed_runs import is_removed
+from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, load_sweep, old_key, sweeps_in
 from tmgg.experiment_utils.some_names import some_of
 
 log = logging.getLogger(__name__)
@@ -73,6 +58,8 @@ class Matching:
     other_code: Mapping[str, str] = field(default_factory=dict)
     """What has changed (files, for people) for those that another version of the code made, by run
     id."""
+    reordered: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Mappings in the config of recognised runs whose keys have another order today."""
     moved: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Values of recognised runs that are places of Hydra's, are others today, and may be inputs."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
@@ -86,6 +73,8 @@ class Matching:
     """For new runs: the other sweep folder where one of the same content did not complete."""
     without_identity: int = 0
     """Runs of an older TMGG that might be the same; their records do not tell."""
+    states: Mapping[str, Found] = field(default_factory=dict)
+    """How the recognised runs stand."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,77 +87,89 @@ class Resumed:
     """Of those that have completed or go on, by run id."""
 
 
-def identity_of(request: TaskRequest) -> Identity:
-    """The identity of a checked request."""
-    if request.identity is not None:
-        return request.identity
-    target = request.target or target_of(request.config)
-    return identity_of_task(target, dict(request.config), request.payload)
-
-
 def match_earlier(
-    output_dir: Path,
+    runs: EarlierRuns,
     base_dir: Path,
     requests: Sequence[TaskRequest],
-    existing: Collection[str],
-    states_of: StatesOf,
+    recorded: Collection[str],
+    *,
+    rerun_changed_code: bool,
 ) -> Matching:
     """The requests with the runs of a folder that they are.
 
-    `existing` are the runs that the folder has; `states_of` says how some of them stand. Raises
-    RunExistsError for a run id that is there with another content.
+    `recorded` are the runs that the folder has on record. Raises RunExistsError for a run id that
+    is there with another content, or, with `rerun_changed_code`, with another version of the code.
     """
     requests = [replace(each, identity=identity_of(each)) for each in requests]
-    named = [request for request in requests if request.run_id in existing]
-    for request in named:
-        refuse_other_content(RunPaths(output_dir, str(request.run_id)), request)
-    unnamed = [request for request in requests if request.run_id not in existing]
-    records = _readable(output_dir)
-    taken = {str(request.run_id) for request in named}
-    earlier: dict[str, str] = {}
-    with_program = [_with_runs(record, with_program=True) for record in records]
-    free = set(existing) - taken
-    in_folders = match_in_folders(output_dir, with_program, unnamed, free, states_of)
-    others = [each for each in unnamed if str(each.run_id) not in in_folders.settled]
-    for found in (
-        in_folders.matched,
-        _by_key(with_program, others),
-        _by_old_key(records, others, output_dir, base_dir),
-    ):
-        for run_id, match in found.items():
-            if run_id not in earlier and match in existing and match not in taken:
-                earlier[run_id] = match
-                taken.add(match)
-    matched = [
-        replace(each, run_id=earlier.get(str(each.run_id), each.run_id), is_matched=True)
-        for each in requests
+    asked = {str(each.run_id): each for each in requests}
+    named = {own for own in asked if own in recorded and not is_removed(runs.paths(own))}
+    gone = {own: own for own in asked if own in recorded and own not in named}
+    for own in named:
+        refuse_other_content(runs.paths(own), asked[own])
+    if rerun_changed_code:
+        _refuse_other_code(runs, [asked[own] for own in named])
+    records = _readable(runs.output_dir)
+    existing = set(recorded) - gone.keys()
+    chosen = choose(
+        runs,
+        records,
+        [each for own, each in asked.items() if own not in named],
+        existing - named,
+        base_dir=base_dir,
+        rerun_changed_code=rerun_changed_code,
+    )
+    removed = {**chosen.removed, **{own: own for own in gone if own not in chosen.earlier}}
+    existing -= {*removed.values()}
+    taken = named | {*chosen.earlier.values()}
+    matched = [_matched(runs, each, named, chosen) for each in requests]
+    known = [each for each in matched if each.run_id in taken]
+    new = [
+        each
+        for own, each in asked.items()
+        if own not in {*named, *chosen.earlier, *chosen.other_code}
     ]
-    new = [each for each in unnamed if each.run_id not in earlier]
-    on_record = _on_record(output_dir, taken)
-    matched = [as_on_record(each, on_record.get(str(each.run_id))) for each in matched]
-    other_code = {
-        run_id: _changed_code(asked, on_record[run_id])
-        for each in matched
-        if (run_id := str(each.run_id)) in on_record
-        and not _is_same_code(asked := identity_of(each), on_record[run_id])
-    }
-    unlike = [each for each in new if str(each.run_id) not in in_folders.anew]
-    near, without = _nearest(output_dir, records, unlike, taken, existing)
+    unlike = [each for each in new if str(each.run_id) not in chosen.anew]
+    near, without = _nearest(runs, records, unlike, taken, existing)
     return Matching(
         requests=matched,
         recognised=frozenset(taken),
-        other_code=other_code,
-        moved=_moved(output_dir, [each for each in matched if str(each.run_id) in on_record]),
-        elsewhere=_elsewhere(output_dir, records, new, taken, existing),
+        removed=sorted(removed.values()),
+        other_code=_other_code(runs, known) | _left_out(runs, asked, chosen),
+        reordered=_reordered(runs, known),
+        moved=_moved(runs, known),
+        elsewhere=_elsewhere(runs, records, new, taken, existing),
         near=near,
         folders=other_folders(requests, matched),
-        anew=in_folders.anew,
+        anew={own: each for own, each in chosen.anew.items() if own not in chosen.other_code},
         without_identity=without,
+        states=runs.states(sorted(taken)),
     )
 
 
-def _is_same_code(asked: Identity, known: Identity | None) -> bool:
-    return asked.source is None if known is None else has_same_code(asked, known)
+def _matched(
+    runs: EarlierRuns, request: TaskRequest, named: Collection[str], chosen: Choice
+) -> TaskRequest:
+    own = str(request.run_id)
+    run_id = chosen.earlier.get(own, own)
+    known = runs.as_run(run_id) if own in named or own in chosen.earlier else None
+    return as_on_record(replace(request, run_id=run_id, is_matched=True), known)
+
+
+def _other_code(runs: EarlierRuns, known: Sequence[TaskRequest]) -> dict[str, str]:
+    return {
+        run_id: _changed_code(today, runs.as_run(run_id))
+        for each in known
+        if not runs.has_code_of(today := identity_of(each), run_id := str(each.run_id))
+    }
+
+
+def _left_out(
+    runs: EarlierRuns, asked: Mapping[str, TaskRequest], chosen: Choice
+) -> dict[str, str]:
+    return {
+        run_id: _changed_code(identity_of(asked[own]), runs.as_run(run_id))
+        for own, run_id in chosen.other_code.items()
+    }
 
 
 def _changed_code(today: Identity, known: Identity | None) -> str:
@@ -179,12 +180,28 @@ def _changed_code(today: Identity, known: Identity | None) -> str:
     return some_of([shown_file(today.root, name) for name in changed]) or today.label
 
 
+def _refuse_other_code(runs: EarlierRuns, named: Sequence[TaskRequest]) -> None:
+    """Raises RunExistsError for a run that cannot be a new one: the caller chose its id."""
+    old = sorted(
+        str(each.run_id)
+        for each in named
+        if not runs.has_code_of(identity_of(each), str(each.run_id))
+    )
+    states = runs.states(old)
+    old = [run_id for run_id in old if not has_failed(states[run_id])]
+    if old:
+        raise RunExistsError(
+            f"these runs were made by another version of the code: {', '.join(old)}. Nothing "
+            "was submitted. Choose other run ids for them, or leave rerun_changed_code out."
+        )
+
+
 def refuse_other_content(paths: RunPaths, request: TaskRequest) -> None:
     """Raises RunExistsError when the run that is there is another one than what is asked for."""
     task = task_of_attempt(newest_submission(paths))
-    known, asked = _identity_on_record(task, paths), identity_of(request)
+    known, asked = load_identity(task.identity, what=str(paths.task)), identity_of(request)
     if known is None:
-        if _is_certain(request) and old_key(task.target, task.config) == _old_key_of(request):
+        if is_certain(request) and old_key(task.target, task.config) == old_key_of(request):
             return
         what = "another config or program: an older TMGG recorded it, and did not note which"
     elif known.key == asked.key:
@@ -198,107 +215,8 @@ def refuse_other_content(paths: RunPaths, request: TaskRequest) -> None:
     )
 
 
-def without_changed_code(
-    matching: Matching, asked: Sequence[TaskRequest], states: Mapping[str, Found]
-) -> Matching:
-    """Runs that another version of the code completed, or runs, become new runs, as asked.
-
-    One that failed is submitted again, with today's code, anyway. Raises RunExistsError for a run
-    whose id the caller chose.
-    """
-    again = {run_id for run_id in matching.other_code if not has_failed(states.get(run_id))}
-    pairs = list(zip(matching.requests, asked, strict=True))
-    chosen = sorted(str(each.run_id) for each, own in pairs if each.run_id in again & {own.run_id})
-    if chosen:
-        raise RunExistsError(
-            f"these runs were made by another version of the code: {', '.join(chosen)}. Nothing "
-            "was submitted. Choose other run ids for them, or leave rerun_changed_code out."
-        )
-    # As asked for: a new run has the folder of this launch.
-    requests = [
-        replace(own, is_matched=True) if each.run_id in again else each for each, own in pairs
-    ]
-    return replace(matching, requests=requests, recognised=matching.recognised - again)
-
-
-def _by_key(records: Sequence[SweepRecord], requests: Sequence[TaskRequest]) -> dict[str, str]:
-    keys = [identity_of(request).key for request in requests]
-    return _paired(requests, match_runs(records, keys))
-
-
-def _by_old_key(
-    records: Sequence[SweepRecord],
-    requests: Sequence[TaskRequest],
-    output_dir: Path,
-    base_dir: Path,
-) -> dict[str, str]:
-    """Runs of an older TMGG of which target and config are certain to be everything."""
-    requests = [request for request in requests if _is_certain(request)]
-    known = [_with_runs(record, with_program=False) for record in records]
-    keys = [_old_key_of(request) for request in requests]
-    found = _paired(requests, match_runs(known, keys))
-    return {
-        run_id: match
-        for run_id, match in found.items()
-        if _is_plain(RunPaths(output_dir, match), base_dir)
-    }
-
-
-def _is_certain(request: TaskRequest) -> bool:
-    return request.payload is None and not identity_of(request).surroundings
-
-
-def _is_plain(paths: RunPaths, base_dir: Path) -> bool:
-    """Whether nothing travelled beside the task, and its module was looked for where ours is."""
-    submission = newest_submission(paths)
-    try:
-        return read_payload(submission) is None and record_of(submission).base_dir == str(base_dir)
-    except (TmggError, OSError) as error:
-        if may_be_seen_later(error, paths.folder):
-            raise
-        return False
-
-
-def _old_key_of(request: TaskRequest) -> str:
-    return old_key(request.target or target_of(request.config), dict(request.config))
-
-
-def _with_runs(record: SweepRecord, *, with_program: bool) -> SweepRecord:
-    return replace(record, runs=[run for run in record.runs if bool(run.program) is with_program])
-
-
-def _paired(requests: Sequence[TaskRequest], matched: Sequence[str | None]) -> dict[str, str]:
-    pairs = zip(requests, matched, strict=True)
-    return {str(request.run_id): run_id for request, run_id in pairs if run_id is not None}
-
-
-def _on_record(output_dir: Path, run_ids: Collection[str]) -> dict[str, Identity | None]:
-    """What the newest attempt of each was; None where its record does not tell.
-
-    With the code that the job had: its files may have been edited after the submission.
-    """
-    found: dict[str, Identity | None] = {}
-    for run_id in run_ids:
-        known = identity_on_record(output_dir, run_id)
-        if known is not None and (edited := _edited(RunPaths(output_dir, run_id))):
-            known = replace(known, files=known.files | edited)
-        found[run_id] = known
-    return found
-
-
-def _edited(paths: RunPaths) -> dict[str, str]:
-    """See `TaskOutput.changed_code`; empty where there is no result of this run."""
-    try:
-        output, _problem = read_result(SubmissionFiles(newest_submission(paths)))
-    except (TmggError, OSError) as error:
-        if may_be_seen_later(error, paths.folder):
-            raise
-        return {}
-    return {} if output is None else output.changed_code
-
-
 def _nearest(
-    output_dir: Path,
+    runs: EarlierRuns,
     records: Sequence[SweepRecord],
     requests: Sequence[TaskRequest],
     taken: Collection[str],
@@ -311,16 +229,15 @@ def _nearest(
     if not requests:
         return {}, 0
     programs = {identity_of(request).program for request in requests}
-    runs = [run for record in reversed(records) for run in record.runs]
-    free = [run for run in runs if run.run_id in existing and run.run_id not in taken]
+    listed = [run for record in reversed(records) for run in record.runs]
+    free = [run for run in listed if run.run_id in existing and run.run_id not in taken]
     old = {run.run_id for run in free if not run.program}
     # Those that were recognised are as good to compare with as any.
-    there = [run for run in runs if run.run_id in existing and run.program in programs]
+    there = [run for run in listed if run.run_id in existing and run.program in programs]
     names = list(dict.fromkeys(run.run_id for run in there))
     known: dict[str, list[dict[str, str]]] = {}
     for run_id in names[:MOST_LOOKED_AT]:
-        task = task_on_record(output_dir, run_id)
-        found = None if task is None else load_identity(task.identity, what=run_id)
+        task, found = runs.task(run_id), runs.identity(run_id)
         if task is not None and found is not None:
             known.setdefault(found.program, []).append(counted(found, task.config))
     near: dict[str, list[str]] = {}
@@ -334,10 +251,19 @@ def _nearest(
     return near, len(old)
 
 
-def _moved(output_dir: Path, matched: Sequence[TaskRequest]) -> dict[str, list[str]]:
+def _reordered(runs: EarlierRuns, known: Sequence[TaskRequest]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for request in matched:
-        task = task_on_record(output_dir, str(request.run_id))
+    for request in known:
+        task = runs.task(str(request.run_id))
+        names = [] if task is None else list(reordered(request.config, task.config))
+        found |= {str(request.run_id): names} if names else {}
+    return found
+
+
+def _moved(runs: EarlierRuns, known: Sequence[TaskRequest]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for request in known:
+        task = runs.task(str(request.run_id))
         if task is not None and identity_of(request).places:
             names = may_be_moved_inputs(identity_of(request), request.config, task.config)
             found |= {str(request.run_id): names} if names else {}
@@ -345,7 +271,7 @@ def _moved(output_dir: Path, matched: Sequence[TaskRequest]) -> dict[str, list[s
 
 
 def _elsewhere(
-    output_dir: Path,
+    runs: EarlierRuns,
     records: Sequence[SweepRecord],
     requests: Sequence[TaskRequest],
     taken: Collection[str],
@@ -356,27 +282,16 @@ def _elsewhere(
     if not asked:
         return {}
     ours = {identity.program for identity in asked.values()}
-    runs = [run for record in reversed(records) for run in record.runs if run.program not in ours]
-    names = dict.fromkeys(run.run_id for run in runs if run.run_id in existing)
+    listed = [run for record in reversed(records) for run in record.runs]
+    others = [run.run_id for run in listed if run.program not in ours]
+    names = dict.fromkeys(run_id for run_id in others if run_id in existing)
     known = []
     for run_id in [name for name in names if name not in taken][:MOST_LOOKED_AT]:
-        task = task_on_record(output_dir, run_id)
-        found = None if task is None else load_identity(task.identity, what=run_id)
+        task, found = runs.task(run_id), runs.identity(run_id)
         if task is not None and found is not None:
             known.append((found, task.config))
     parts = {str(each.run_id): (asked[str(each.run_id)], each.config) for each in requests}
     return same_config_elsewhere(parts, known)
-
-
-def _identity_on_record(task: TaskInput, paths: RunPaths) -> Identity | None:
-    return load_identity(task.identity, what=str(paths.task))
-
-
-def has_failed(state: Found | None) -> bool:
-    """Whether it ended without success, as far as is known."""
-    if state is None or isinstance(state, RunError):
-        return False
-    return state.final and state.status == "failed"
 
 
 def _readable(output_dir: Path) -> list[SweepRecord]:

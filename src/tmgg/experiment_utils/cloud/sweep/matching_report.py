@@ -1,20 +1,21 @@
 """What is said of a resumed sweep before anything is submitted. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping
 
 from tmgg.errors import RunError
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED
-from tmgg.experiment_utils.cloud.sweep.matching import Matching, has_failed
+from tmgg.experiment_utils.cloud.sweep.earlier_runs import has_failed
+from tmgg.experiment_utils.cloud.sweep.matching import Matching
 from tmgg.experiment_utils.some_names import some_of
 
 FOLDERS_SHOWN = 5
 """Other sweep folders that are named, those with the most runs first."""
 
 
-def render_matching(matching: Matching, states: Mapping[str, Found]) -> list[str]:
+def render_matching(matching: Matching) -> list[str]:
     """What to say before anything is submitted."""
+    states = matching.states
     total, known = len(matching.requests), len(matching.recognised)
     failed = sum(has_failed(states.get(run_id)) for run_id in matching.recognised)
     open_count = sum(_is_open(states.get(run_id)) for run_id in matching.recognised)
@@ -45,6 +46,11 @@ def render_matching(matching: Matching, states: Mapping[str, Found]) -> list[str
         lines.append(
             f"  {count} {verb} recognised, but places of Hydra's that may be inputs have changed: "
             f"{some_of(names)}; give them on the command line if they are"
+        )
+    for names, count in Counter(tuple(each) for each in matching.reordered.values()).items():
+        verb = "is" if count == 1 else "are"
+        lines.append(
+            f"  {count} {verb} recognised, but the order of keys in {some_of(names)} differs"
         )
     for program, count in Counter(matching.elsewhere.values()).items():
         verb = "has" if count == 1 else "have"

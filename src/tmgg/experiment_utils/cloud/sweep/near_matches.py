@@ -1,6 +1,6 @@
 """What to say of runs that are nearly, or not quite certainly, the same. Nothing is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,19 @@ def _is_there(counts: str, place: object) -> bool:
         return path.is_file() or (path.is_dir() and any(path.iterdir()))
     except OSError:
         return False
+
+
+def reordered(today: object, earlier: object, name: str = "") -> Iterator[str]:
+    """The mappings in a config whose keys have another order than in the earlier one, by name."""
+    if isinstance(today, Mapping) and isinstance(earlier, Mapping):
+        common = [key for key in today if key in earlier]
+        if common != [key for key in earlier if key in today]:
+            yield name or "the config"
+        for key in common:
+            yield from reordered(today[key], earlier[key], f"{name}.{key}" if name else str(key))
+    elif isinstance(today, list) and isinstance(earlier, list):
+        for index, (one, other) in enumerate(zip(today, earlier, strict=False)):
+            yield from reordered(one, other, f"{name}[{index}]")
 
 
 def same_config_elsewhere(

@@ -10,7 +10,7 @@ from tmgg.errors import RecordError, SubmissionError
 from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.recording import other_place, recording_batch
 from tmgg.experiment_utils.cloud.sweep.batch_refusals import save_batch_refusal
-from tmgg.experiment_utils.cloud.sweep.matching import identity_of
+from tmgg.experiment_utils.cloud.sweep.choosing import identity_of
 from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
 from tmgg.experiment_utils.files import leases
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_json

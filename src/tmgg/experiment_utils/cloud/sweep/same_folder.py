@@ -6,18 +6,15 @@ nowhere is run in the folder of the launch. Nothing is written.
 """
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
-from tmgg.experiment_utils.cloud.sweep.earlier_task import identity_on_record
+from tmgg.experiment_utils.cloud.sweep.earlier_runs import EarlierRuns
 from tmgg.experiment_utils.identity.run_identity import Identity
 from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, SweepRun, match_runs
-
-StatesOf = Callable[[Sequence[str]], Sequence[Found]]
-"""How runs stand, in the order of their ids."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,11 +53,10 @@ def as_on_record(request: TaskRequest, known: Identity | None) -> TaskRequest:
 
 
 def match_in_folders(
-    output_dir: Path,
+    runs: EarlierRuns,
     records: Sequence[SweepRecord],
     requests: Sequence[TaskRequest],
     existing: Collection[str],
-    states_of: StatesOf,
 ) -> InFolders:
     """`records` are oldest first; `requests` have an identity; `existing` are runs to choose of."""
     by_folder: dict[str, list[TaskRequest]] = {}
@@ -70,7 +66,7 @@ def match_in_folders(
     found = InFolders()
     for folder, group in by_folder.items():
         left = {run_id for run_id in existing if run_id not in set(found.matched.values())}
-        search = _Search(output_dir, folder, group, left, states_of)
+        search = _Search(runs, folder, group, left)
         if more := search.found_in(records):
             found = InFolders(
                 matched={**found.matched, **more.matched},
@@ -97,17 +93,15 @@ class _Search:
 
     def __init__(
         self,
-        output_dir: Path,
+        runs: EarlierRuns,
         folder: str,
         requests: Sequence[TaskRequest],
         existing: Collection[str],
-        states_of: StatesOf,
     ) -> None:
-        self._output_dir = output_dir
+        self._runs = runs
         self._folder = folder
         self._keys = {str(each.run_id): each.identity.key for each in requests if each.identity}
         self._existing = existing
-        self._states_of = states_of
         self._folders: dict[str, str] = {}
         """Of runs whose records in their sweeps do not tell."""
 
@@ -121,7 +115,7 @@ class _Search:
         if not any(record.runs for record in own):
             return None
         mine = self._newest(own)
-        matched = self._of_these(mine, self._states(list(mine.values())))
+        matched = self._of_these(mine, self._runs.states(mine.values()))
         others = self._others(records, {self._keys[each] for each in self._keys.keys() - matched})
         matched |= self._from_others(others, without=matched)
         matched |= {each: run_id for each, run_id in mine.items() if each not in matched}
@@ -133,8 +127,12 @@ class _Search:
         return InFolders(matched=matched, anew=anew, settled=frozenset(self._keys))
 
     def _newest(self, own: Sequence[SweepRecord]) -> dict[str, str]:
-        pairs = zip(self._keys, match_runs(own, list(self._keys.values())), strict=True)
-        return {each: run_id for each, run_id in pairs if run_id and run_id in self._existing}
+        there = [
+            replace(each, runs=[run for run in each.runs if run.run_id in self._existing])
+            for each in own
+        ]
+        pairs = zip(self._keys, match_runs(there, list(self._keys.values())), strict=True)
+        return {each: run_id for each, run_id in pairs if run_id is not None}
 
     def _of_these(
         self, candidates: Mapping[str, str], states: Mapping[str, Found]
@@ -158,7 +156,7 @@ class _Search:
         self, others: Mapping[str, Sequence[SweepRun]], *, without: Collection[str]
     ) -> dict[str, str]:
         """Completed ones first, then those that go on."""
-        states = self._states([run.run_id for runs in others.values() for run in runs])
+        states = self._runs.states(run.run_id for runs in others.values() for run in runs)
         good = {
             key: sorted(
                 (run.run_id for run in runs if _rank(states[run.run_id]) is not None),
@@ -171,9 +169,6 @@ class _Search:
             if each not in without and good.get(key):
                 chosen[each] = good[key].pop(0)
         return chosen
-
-    def _states(self, run_ids: Sequence[str]) -> dict[str, Found]:
-        return dict(zip(run_ids, self._states_of(run_ids), strict=True)) if run_ids else {}
 
     def _is_own(self, run: SweepRun, asked: Collection[str]) -> bool:
         if not run.sweep_folder and run.key not in asked:
@@ -190,7 +185,7 @@ class _Search:
 
     def _folder_on_record(self, run_id: str) -> str | None:
         is_there = run_id in self._existing
-        known = identity_on_record(self._output_dir, run_id) if is_there else None
+        known = self._runs.identity(run_id) if is_there else None
         return None if known is None else sweep_folder_of(known, self._folder)
 
 
