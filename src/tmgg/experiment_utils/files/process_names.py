@@ -18,6 +18,15 @@ def process_scope() -> str:
     return f"{boot} {namespace} {os.getuid()}"
 
 
+def is_of_another_namespace(scope: str) -> bool:
+    """Whether it is of this boot of the machine, but of another PID namespace than this process.
+
+    False where either is not known, and after a reboot: no process of before it is left.
+    """
+    there, here = scope.split()[:2], process_scope().split()[:2]
+    return len(there) == len(here) == 2 and there[0] == here[0] and there[1] != here[1]
+
+
 def process_start(pid: int) -> str:
     """Start time of a living process in clock ticks since boot (proc(5), field 22), else "".
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,8 +16,9 @@ from tmgg.errors import BackendError, SubmissionError
 from tmgg.experiment_utils.cloud import LocalRunner
 from tmgg.experiment_utils.cloud.local.runner import LocalBackend
 from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.files.atomic_file import write_json
 from tmgg.experiment_utils.files.leases import LEASE_S
-from tmgg.experiment_utils.files.process_names import process_name, process_start
+from tmgg.experiment_utils.files.process_names import process_name, process_scope, process_start
 from tmgg.experiment_utils.run_folder.ownership import claim, is_forbidden
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
 
@@ -271,6 +273,40 @@ def test_a_run_of_another_machine_is_neither_cancelled_nor_retried_here(
         runner.retry("run")
     assert not paths.cancel.exists()
     assert paths.run_paths.submission_numbers() == [1]
+
+
+def not_found_here(runner: LocalRunner, *, boot: str = "", namespace: str = "") -> None:
+    """A run whose process is not found; it was started in this scope, but for what is given."""
+    begin(runner, "gated")
+    paths = paths_of(runner)
+    job_id = f"{2**22 + 1}.1@{socket.gethostname()}"
+    paths.owner.write_text(f"{job_id}\n")
+    write_json(paths.job, json.loads(paths.job.read_text()) | {"job_id": job_id})
+    own_boot, own_namespace, user = process_scope().split()
+    scope = f"{boot or own_boot} {namespace or own_namespace} {user}"
+    write_json(paths.intent, json.loads(paths.intent.read_text()) | {"scope": scope})
+    write_json(paths.missing, {"version": 1, "since": 1.0})
+
+
+def test_a_process_of_another_namespace_of_this_machine_may_run_there(
+    runner: LocalRunner,
+) -> None:
+    not_found_here(runner, namespace="pid:[1]")
+    (state,) = runner.poll(["run"])
+    assert (state.answered, state.final, state.is_elsewhere) == (False, False, True)
+    assert "another PID namespace of this machine" in state.note
+    with pytest.raises(BackendError, match=r"nothing was done: .* Look from there"):
+        runner.cancel("run")
+
+
+@pytest.mark.parametrize("boot", ["", "before-the-reboot"])
+def test_a_process_that_is_not_found_in_its_own_scope_or_after_a_reboot_has_ended(
+    runner: LocalRunner, boot: str
+) -> None:
+    not_found_here(runner, boot=boot, namespace="pid:[1]" if boot else "")
+    (state,) = runner.poll(["run"])
+    assert state.failure is not None
+    assert state.failure.kind == "lost"
 
 
 def test_a_run_that_ended_on_another_machine_is_judged_and_retried_here(

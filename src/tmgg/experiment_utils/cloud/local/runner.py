@@ -28,6 +28,7 @@ from tmgg.experiment_utils.cloud.judging.other_host import (
 from tmgg.experiment_utils.cloud.judging.verdict import JobView
 from tmgg.experiment_utils.cloud.local.config import LocalConfig
 from tmgg.experiment_utils.cloud.local.hints import LOCAL_HINTS
+from tmgg.experiment_utils.cloud.local.other_namespace import seen_across_namespaces
 from tmgg.experiment_utils.cloud.local.reservations import Wish, available_cpus, is_waiting
 from tmgg.experiment_utils.cloud.options import parse_options
 from tmgg.experiment_utils.cloud.runner import CloudRunner
@@ -115,7 +116,8 @@ class LocalBackend(Backend):
             _cancel(job_id)
 
     def whereabouts(self, submission: SubmissionPaths) -> Whereabouts:
-        return seen_from_here(submission, what=_WHAT)
+        found = seen_from_here(submission, what=_WHAT)
+        return found if found.elsewhere else seen_across_namespaces(submission)
 
 
 def _cancel(job_id: str) -> None:

@@ -1,0 +1,29 @@
+"""Runs of another PID namespace of this machine: of a container that has its name, for example.
+
+Process ids of there mean nothing here. So a process that is not found here may run there.
+"""
+
+import contextlib
+
+from tmgg.errors import RecordError
+from tmgg.experiment_utils.cloud.backend import Whereabouts
+from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.files.process_names import is_of_another_namespace
+from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
+from tmgg.experiment_utils.run_folder.sound_records import text_in
+from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
+
+_ELSEWHERE = (
+    "it was started in another PID namespace of this machine (in a container, or outside of this "
+    "one), and its processes cannot be told from here. Look from there"
+)
+
+
+def seen_across_namespaces(submission: SubmissionPaths) -> Whereabouts:
+    """Where the submission's process is. Of one that has ended its files tell."""
+    with contextlib.suppress(OSError, RecordError):
+        scope = text_in(SubmissionFiles(submission).intent, "scope") or ""
+        has_ended = is_there(submission.ended) or is_there(submission.verdict)
+        if is_of_another_namespace(scope) and not has_ended:
+            return Whereabouts(is_surely_here=False, elsewhere=_ELSEWHERE)
+    return Whereabouts()
