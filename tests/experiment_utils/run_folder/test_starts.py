@@ -1,12 +1,14 @@
 """What an earlier start writes, once a later one has begun, is not taken for the later one's."""
 
 import errno
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.hiccup import Hiccup
+from tmgg.experiment_utils.files.atomic_file import write_json
 from tmgg.experiment_utils.run_folder.evidence import read_evidence
 from tmgg.experiment_utils.run_folder.exit_record import End, leave_exit_record, read_exit_record
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
@@ -97,6 +99,15 @@ def test_a_mark_is_by_default_of_the_start_that_the_environment_names(
     assert [line.split()[0] for line in paths.phases.read_text().splitlines()] == [
         "entrypoint_start"
     ]
+
+
+@pytest.mark.parametrize("why", ["words", 1, ["kind"], {"kind": "no such"}])
+def test_a_record_whose_cause_is_none_is_no_record(paths: SubmissionPaths, why: object) -> None:
+    _end(paths)
+    record = json.loads(paths.ended.read_text())
+    assert read_exit_record(paths) is not None
+    write_json(paths.ended, record | {"failure": why})
+    assert read_exit_record(paths) is None
 
 
 def test_a_record_that_was_under_way_when_a_later_start_began_is_not_its_end(

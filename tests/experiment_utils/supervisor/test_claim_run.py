@@ -91,3 +91,12 @@ def test_the_late_record_of_an_earlier_start_does_not_keep_a_run_from_going_on(
     trial.begin(restart=2).wait(60)
 
     assert trial.record.restart == 2
+
+
+def test_what_was_missing_before_a_start_is_not_counted_on_after_it(trial: Trial) -> None:
+    trial.write("dies")
+    write_json(trial.paths.missing, {"version": 1, "since": 1.0})
+
+    trial.begin().wait(60)
+
+    assert not trial.paths.missing.exists()

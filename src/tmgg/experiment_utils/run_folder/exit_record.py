@@ -118,7 +118,7 @@ def parse_exit_record(value: JsonDict, *, age_s: float) -> ExitRecord:
             failure=Failure.from_json(cause) if (cause := value.get("failure")) else None,
             token=text_in(value, "token"),
         )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise RecordError(f"the exit record lacks something: {error!r}") from error
 
 

@@ -53,6 +53,12 @@ def set_aside_remains(runs: Iterable[RunPaths]) -> None:
             )
 
 
+def earlier_folder(run: RunPaths) -> Path:
+    """Where something of an earlier run of this name goes; a new name each time. Makes nothing."""
+    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    return run.output_dir / EARLIER_FOLDER / f"{run.run_id}.{stamp}"
+
+
 def remains_of(run: RunPaths) -> list[Path]:
     """Its exit records, by submission, and its logs. Raises OSError when nobody could look."""
     logs, ended = [run.stdout, run.stderr], [run.submission(1).ended]
@@ -85,8 +91,7 @@ def _find_in_listing(
 
 
 def _move(run: RunPaths, files: list[Path]) -> bool:
-    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    target = run.output_dir / EARLIER_FOLDER / f"{run.run_id}.{stamp}"
+    target = earlier_folder(run)
     try:
         target.mkdir(mode=OWNER_ONLY_FOLDER, parents=True)
         for path in files:

@@ -15,12 +15,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tmgg.experiment_utils.files.looking import is_plain_file, listing
+from tmgg.experiment_utils.files.looking import is_plain_file, is_there, listing
 from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
-from tmgg.experiment_utils.run_folder.batch_index import note_removed
+from tmgg.experiment_utils.run_folder.batch_index import find_member, note_removed
 from tmgg.experiment_utils.run_folder.lost_folders import has_lost_folder
 from tmgg.experiment_utils.run_folder.paths import RunPaths
-from tmgg.experiment_utils.run_folder.remains import remains_of
+from tmgg.experiment_utils.run_folder.remains import earlier_folder, remains_of
 from tmgg.experiment_utils.run_folder.removed_runs import note_removal
 
 log = logging.getLogger(__name__)
@@ -102,13 +102,22 @@ def _remove(paths: RunPaths, *, with_output: bool) -> None:
 
 def _empty(doomed: Path, paths: RunPaths, *, with_output: bool) -> None:
     if not with_output:
-        _rescue(doomed / paths.artifacts.name, paths.artifacts)
+        _rescue(doomed / paths.artifacts.name, _place_for_output(paths))
     failed: list[BaseException] = []
     shutil.rmtree(doomed, onerror=lambda _call, _path, info: failed.append(info[1]))
     # Another `gc` may remove the same.
     lasting = [error for error in failed if not isinstance(error, FileNotFoundError)]
     if lasting:
         log.warning("what is left of run %s is not removed yet: %s", paths.run_id, lasting[0])
+
+
+def _place_for_output(paths: RunPaths) -> Path:
+    """Its old place, or beside it when a new run has the name by now: that one's files are there.
+
+    Raises OSError when nobody could look.
+    """
+    has_name = is_there(paths.run) or find_member(paths.submission(1)) is not None
+    return earlier_folder(paths) / paths.artifacts.name if has_name else paths.artifacts
 
 
 def _rescue(source: Path, target: Path) -> None:
@@ -118,6 +127,6 @@ def _rescue(source: Path, target: Path) -> None:
             return
     except (FileNotFoundError, NotADirectoryError):
         return
-    target.parent.mkdir(mode=OWNER_ONLY_FOLDER, exist_ok=True)
+    target.parent.mkdir(mode=OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):  # another process did
         source.rename(target)

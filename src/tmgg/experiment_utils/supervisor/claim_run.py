@@ -90,6 +90,7 @@ def begin_start(start: Start) -> None:
     # A process of an earlier start, on a node that lost touch, sees by this that it is superseded.
     # First of all: what it writes after this is known to be too late.
     write_atomic(paths.restart, f"{start.restart}\n".encode())
+    paths.missing.unlink(missing_ok=True)  # the job is there again
     if start.restart > 0:
         for left in (paths.phases, paths.result, paths.entrypoint_exit_code):
             if is_there(left):

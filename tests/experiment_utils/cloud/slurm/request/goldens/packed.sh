@@ -130,7 +130,7 @@ tmgg_set_aside() {
             mv -f "$tmgg_dir/$name" "$tmgg_dir/$name.before-restart-$TMGG_RESTART"
         fi
     done
-    rm -f "$tmgg_ended" "$tmgg_dir/stop"
+    rm -f "$tmgg_ended" "$tmgg_dir/stop" "$tmgg_dir/missing.json"
     if [ -n "$tmgg_asked" ]; then tmgg_tell; fi # this start has been signalled already
     # All starts of all submissions append to the same logs.
     tmgg_mark="tmgg: submission ${tmgg_dir##*/}, restart $TMGG_RESTART, job $tmgg_job on $HOSTNAME"

@@ -122,8 +122,10 @@ def test_a_restart_sets_aside_what_the_earlier_start_left(
     paths.result.write_text('"first"')
     paths.entrypoint_exit_code.write_text("0\n")
     paths.stop.touch()
+    paths.missing.write_text("{}")
 
-    check = f'test ! -e "$last/result.json" -a ! -e "$last/stop" || exit 5; {SUCCESS}'
+    gone = '! -e "$last/result.json" -a ! -e "$last/stop" -a ! -e "$last/missing.json"'
+    check = f"test {gone} || exit 5; {SUCCESS}"
     commands = JobCommands.install(tmp_path / "bin", experiment=check)
     done = commands.run(render(paths), base, SLURM_RESTART_COUNT="1")
     assert (done.returncode, done.stderr) == (0, "")
