@@ -136,6 +136,18 @@ def test_an_unknown_partition_is_named_with_those_there_are(
     assert "there is no partition gpus; there are gpu, scavenge" in examined.out
 
 
+def test_a_hidden_partition_is_examined_and_not_named_to_others(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
+) -> None:
+    own = {"Hidden": "YES", "MaxTime": "00:00:10"}
+    slurm.configure(partitions=["gpu", "own"], partition_settings={"own": own})
+    answer_about_the_site(slurm)
+    others = [each for each in _faults(slurm) if each["stdout"] != site_answers.PARTITIONS]
+    slurm.configure(faults=others)  # this one the fake answers itself
+    examined = tmgg_jobs("doctor", *OPTIONS, "slurm_partition=own", "--no-job", "--json")
+    assert "gives at most 00:00:10" in by_check(examined.json)["partition own"]["text"]
+
+
 def test_a_refusal_of_the_trial_is_a_problem_in_slurms_words(
     empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
 ) -> None:

@@ -212,7 +212,7 @@ def _squeue(folder: str, arguments: list[str]) -> str:
     now = state.read(folder)
     if now["controller"] != "up":
         raise EndError(1, f"slurm_load_jobs error: {_NO_CONTROLLER}")
-    return queries.squeue(now, parse_flags(arguments, ("--array",)))
+    return queries.squeue(now, parse_flags(arguments, ("--array", "--all")))
 
 
 def _sacct(folder: str, arguments: list[str]) -> str:
@@ -247,7 +247,7 @@ def _scontrol(folder: str, arguments: list[str]) -> str:
         case ["show", "partition"]:
             if now["controller"] != "up":
                 raise EndError(1, f"slurm_load_partitions error: {_NO_CONTROLLER}")
-            return "".join(_partition(now, name) for name in now["partitions"])
+            return "".join(_partition(now, name) for name in _shown(now, arguments))
         case ["show", "node", name]:
             return f"NodeName={name} Arch=x86_64\n   NodeAddr={now.get('address', name)} \n"
         case ["show", "job", job_id]:
@@ -255,6 +255,12 @@ def _scontrol(folder: str, arguments: list[str]) -> str:
                 raise EndError(1, f"slurm_load_jobs error: {_NO_CONTROLLER}")
             return queries.scontrol_job(now, job_id)
     raise EndError(1, f"invalid keyword: {' '.join(words)}")
+
+
+def _shown(now: state.State, arguments: list[str]) -> list[str]:
+    """The partitions that a question with these arguments shows."""
+    every = "--all" in arguments
+    return [name for name in now["partitions"] if every or not queries.is_hidden(now, name)]
 
 
 def _partition(now: state.State, name: str) -> str:
@@ -284,11 +290,11 @@ def _scancel(folder: str, arguments: list[str]) -> str:
 def _sinfo(folder: str, arguments: list[str]) -> str:
     now = state.read(folder)
     if arguments == ["--noheader", "--format=%R"]:
-        return "".join(f"{name}\n" for name in now["partitions"])
+        return "".join(f"{name}\n" for name in _shown(now, arguments))
+    names = _shown(now, arguments)
     if arguments[:1] == ["--all"]:
         arguments = arguments[1:]
     if arguments == ["--noheader", "--Node", "--format=%R|%N|%c|%m|%G|%T|%f"]:
-        names = now["partitions"]
         return "".join(f"{name}|{node}\n" for name in names for node in _nodes_of(now, name))
     raise EndError(1, f"sinfo: the fake does not know {arguments}")
 

@@ -22,13 +22,14 @@ class QueryError(Exception):
 
 
 def squeue(now: State, options: dict[str, str]) -> str:
-    """`squeue --array --states=all (--jobs=|--user=) --Format=`."""
+    """`squeue [--all] --array --states=all (--jobs=|--user=) --Format=`."""
     expected = {"--array", "--states", "--Format"}
-    if set(options) - {"--jobs", "--user"} != expected or options["--states"] != "all":
+    if set(options) - {"--jobs", "--user", "--all"} != expected or options["--states"] != "all":
         raise QueryError(f"squeue: the fake does not know {sorted(options)}")
     known = [job for job in now["jobs"].values() if job["in_queue"]]
     if "--user" in options:
-        chosen = [job for job in known if str(job["uid"]) == options["--user"]]
+        own = [job for job in known if str(job["uid"]) == options["--user"]]
+        chosen = [job for job in own if "--all" in options or not _is_hidden(now, job)]
     else:
         chosen = _by_id(known, options["--jobs"])
     columns = [column.partition(":") for column in options["--Format"].split(",")]
@@ -36,6 +37,16 @@ def squeue(now: State, options: dict[str, str]) -> str:
     header = "".join(HEADERS.get(name, name.upper()) + suffix for name, _, suffix in columns)
     rows = ("".join(_cell(job, name) + suffix for name, _, suffix in columns) for job in lines)
     return "".join(f"{line}\n" for line in (header, *rows))
+
+
+def is_hidden(now: State, partition: str) -> bool:
+    """Whether only questions with --all show the partition, and what is in it."""
+    return bool(now["partition_settings"].get(partition, {}).get("Hidden") == "YES")
+
+
+def _is_hidden(now: State, job: Job) -> bool:
+    names = job["options"].get("partition", now["partitions"][0]).split(",")
+    return all(is_hidden(now, name) for name in names)
 
 
 def _elements(job: Job) -> list[Job]:

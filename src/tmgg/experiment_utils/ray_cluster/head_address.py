@@ -59,7 +59,8 @@ def _node_address(node: str) -> str:
     """Slurm's address of the node; its name where Slurm does not say one, or is not there."""
     try:
         found = subprocess.run(
-            ["scontrol", "show", "node", node],
+            # Without --all it does not show a node of hidden partitions.
+            ["scontrol", "--all", "show", "node", node],
             capture_output=True,
             text=True,
             timeout=QUERY_TIMEOUT_S,

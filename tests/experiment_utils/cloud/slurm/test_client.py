@@ -218,6 +218,17 @@ def test_a_job_is_found_by_its_script(
     assert client.find_by_script(script.with_name("another.sh")) is None
 
 
+def test_a_job_in_a_hidden_partition_is_found(
+    client: SlurmClient, slurm: FakeSlurm, script: Path
+) -> None:
+    slurm.configure(partition_settings={"own": {"Hidden": "YES"}})
+    options = {"partition": "own"}
+    job_id = slurm.add_job(comment="tmgg:abc", options=options, script=str(script))
+    assert client.find_by_comment("tmgg:abc") == job_id
+    assert client.find_by_script(script) == job_id
+    assert job_id in client.queue([job_id])
+
+
 def test_of_two_jobs_with_one_comment_the_newest_is_taken(
     client: SlurmClient, slurm: FakeSlurm
 ) -> None:

@@ -124,14 +124,14 @@ class SlurmClient:
 
     def find_by_comment(self, comment: str) -> str | None:
         """The job of this user whose comment is `comment`; the newest, should there be several."""
-        answer = self._queue_answer(f"--user={os.getuid()}")
+        answer = self._own_queue()
         entries = parsing.parse_queue(answer.checked())
         matching = [base_of(entry.array_id) for entry in entries if entry.comment == comment]
         return max(matching, key=int, default=None)
 
     def find_by_script(self, script: Path) -> str | None:
         """The newest job of this user that was submitted as this script, whatever its comment."""
-        answer = self._queue_answer(f"--user={os.getuid()}", parsing.SCRIPT_FIELDS)
+        answer = self._own_queue(parsing.SCRIPT_FIELDS)
         listed = parsing.parse_scripts(answer.checked())
         matching = [base_of(job) for job, command in listed if command == str(script)]
         return max(matching, key=int, default=None)
@@ -214,10 +214,20 @@ class SlurmClient:
         ]
         return self._commands.call([*step, *argv], timeout_s=timeout_s)
 
-    def _queue_answer(self, selection: str, fields: Sequence[str] = parsing.QUEUE_FIELDS) -> Answer:
+    def _own_queue(self, fields: Sequence[str] = parsing.QUEUE_FIELDS) -> Answer:
+        # Hidden partitions, too: only a question about named jobs (--jobs) looks there by itself.
+        return self._queue_answer(f"--user={os.getuid()}", fields, more=("--all",))
+
+    def _queue_answer(
+        self,
+        selection: str,
+        fields: Sequence[str] = parsing.QUEUE_FIELDS,
+        *,
+        more: Sequence[str] = (),
+    ) -> Answer:
         # With the header: it tells an empty answer from none.
         columns = ",".join(f"{field}:{parsing.QUEUE_SEPARATOR}" for field in fields)
-        argv = ["squeue", "--array", "--states=all", selection, f"--Format={columns}"]
+        argv = ["squeue", *more, "--array", "--states=all", selection, f"--Format={columns}"]
         return self._commands.call(argv)
 
     def _sacct(self, *selection: str) -> list[AccountingEntry]:

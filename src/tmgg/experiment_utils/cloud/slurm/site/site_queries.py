@@ -42,8 +42,9 @@ class SiteQueries:
 
     def nodes_of(self, partition: str | None) -> list[Node]:
         """The nodes of a partition; of all when None."""
-        named = () if partition is None else (f"--partition={partition}",)
-        selection = ("--noheader", "--Node", *named)
+        # Both look into hidden partitions, too.
+        which = "--all" if partition is None else f"--partition={partition}"
+        selection = ("--noheader", "--Node", which)
         answer = self._client.ask_checked("sinfo", *selection, f"--format={site.NODE_FORMAT}")
         return site.parse_nodes(answer)
 

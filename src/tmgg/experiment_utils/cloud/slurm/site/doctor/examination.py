@@ -88,11 +88,12 @@ def _asked(check: str, ask: Callable[[], list[Finding]]) -> list[Finding]:
 
 def _partitions(runner: SlurmRunner, site: Settings) -> list[Finding]:
     queries = SiteQueries(runner.client)
-    table = {row.get("PartitionName", ""): row for row in queries.partitions()}
+    table = {row.get("PartitionName", ""): row for row in queries.partitions(hidden=True)}
     found = []
     for name in _names_of_partitions(runner.config, table, site):
         if name not in table:
-            text = f"there is no partition {name}; there are {', '.join(sorted(table))}"
+            known = sorted(each for each, row in table.items() if row.get("Hidden") != "YES")
+            text = f"there is no partition {name}; there are {', '.join(known)}"
             found.append(problem(f"partition {name}", text, "Set slurm_partition to one of them."))
             continue
         found += requests.check_partition(runner.config, table[name])
