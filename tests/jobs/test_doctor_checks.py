@@ -49,7 +49,10 @@ def test_a_config_that_fits_has_no_complaint() -> None:
         ({"MinNodes": "4"}, {}, "problem", "at least 4 nodes"),
         ({"TotalNodes": "2"}, {}, "problem", "has 2 nodes"),
         ({"MaxMemPerCPU": "1000"}, {}, "warning", "at most 1000 MB per CPU"),
-        ({"AllowAccounts": "a,b"}, {}, "problem", "admits only slurm_account a, b"),
+        ({"AllowAccounts": "a,b"}, {"account": "c"}, "problem", "admits only slurm_account a, b"),
+        # The user's defaults may be among them.
+        ({"AllowAccounts": "a,b"}, {}, "warning", "admits only slurm_account a, b"),
+        ({"AllowQos": "normal,long"}, {}, "warning", "admits only slurm_qos normal, long"),
         ({"AllowAccounts": "a,b"}, {"account": "b"}, "ok", "is up"),
         ({"DenyAccounts": "b"}, {"account": "b"}, "problem", "does not admit slurm_account b"),
         ({"AllowQos": "long"}, {"qos": "short"}, "problem", "admits only slurm_qos long"),

@@ -21,6 +21,14 @@ DEFINITE = (
     "Requested reservation is invalid",
     "Requested time limit is invalid",
 )
+# What Slurm says of a request that does not fit its partition. It says some of them of other
+# things, too, so they are definite only where the partition's settings say the same.
+OF_PARTITIONS = (
+    "Access/permission denied",
+    "Node count specification invalid",
+    "Requested partition configuration not available now",
+    "User's group not permitted to use this partition",
+)
 # Also said of nodes that would do but are down or drained; sbatch itself takes that job, and it
 # waits. So it is definite only where no node there is, in whatever state, has what is asked for.
 UP_TO_NODES = "Requested node configuration is not available"
@@ -42,8 +50,8 @@ def is_definite(said: str) -> bool:
 
     That is the request, or the site.
     """
-    own = [found["words"].strip() for found in _ERROR.finditer(said)]
-    if is_silent(said) or any(_MAY_PASS.search(words) for words in own):
+    own = _own_words(said)
+    if _may_pass(said):
         return False
     code = _CODE.search(said)
     if code is None:  # it asked nobody
@@ -53,10 +61,30 @@ def is_definite(said: str) -> bool:
     return _is_listed(code["words"])
 
 
+def confirms_doubts(said: str) -> bool:
+    """Whether it refuses what does not fit the settings of its partition, and not for the moment.
+
+    While a limit on the user's jobs is reached, Slurm's words are about that limit.
+    """
+    code = _CODE.search(said)
+    if code is None or _may_pass(said):
+        return False
+    return code["words"].strip().startswith((*DEFINITE, *OF_PARTITIONS, UP_TO_NODES))
+
+
 def is_up_to_nodes(said: str) -> bool:
     """Whether the request fits no node, or only nodes that are out at present."""
     code = _CODE.search(said)
     return code is not None and UP_TO_NODES in code["words"]
+
+
+def _own_words(said: str) -> list[str]:
+    """What stands before the code: the words of the site's rules, or of sbatch."""
+    return [found["words"].strip() for found in _ERROR.finditer(said)]
+
+
+def _may_pass(said: str) -> bool:
+    return is_silent(said) or any(_MAY_PASS.search(words) for words in _own_words(said))
 
 
 def _is_listed(words: str) -> bool:

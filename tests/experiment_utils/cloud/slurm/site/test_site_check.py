@@ -64,6 +64,30 @@ def test_a_request_is_doubted_where_no_partition_fits(options: dict[str, Any], d
     assert doubt in found
 
 
+@pytest.mark.parametrize("allowed", [{"AllowQos": "normal,long"}, {"AllowAccounts": "proj1"}])
+def test_a_default_that_is_not_set_is_not_doubted(allowed: dict[str, str]) -> None:
+    assert doubts_of(SlurmConfig(), [GPU | allowed]) == []
+
+
+FULL = """\
+sbatch: error: QOSMaxSubmitJobPerUserLimit
+allocation failure: Job violates accounting/QOS policy (job submit limit, user's size and/or time \
+limits)
+"""
+
+
+@pytest.mark.parametrize("options", [{}, {"time_limit": "2-00:00:00"}])
+def test_a_full_queue_refuses_nothing_whatever_is_doubted(
+    options: dict[str, Any], slurm: FakeSlurm, folder: Path
+) -> None:
+    settings = {"AllowQos": "normal,long", "MaxTime": "1-00:00:00"}
+    slurm.configure(partition_settings={"gpu": settings})
+    slurm.break_command("sbatch --test-only", exit_code=1, stderr=FULL)
+    request = Request(SlurmConfig(partition="gpu", **options), "#!/bin/bash\n", folder)
+    refuse_what_cannot_run(SlurmClient(), request, runs=5)
+    assert submissions(slurm) == ["--test-only"]
+
+
 def test_a_partition_that_is_down_takes_jobs() -> None:
     assert doubts_of(SlurmConfig(), [{**GPU, "State": "DOWN"}]) == []
 

@@ -14,7 +14,11 @@ from pathlib import Path
 from tmgg.errors import BackendError, RefusedError
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
-from tmgg.experiment_utils.cloud.slurm.definite_refusals import is_definite, is_up_to_nodes
+from tmgg.experiment_utils.cloud.slurm.definite_refusals import (
+    confirms_doubts,
+    is_definite,
+    is_up_to_nodes,
+)
 from tmgg.experiment_utils.cloud.slurm.planning.trial import Trial, try_script
 from tmgg.experiment_utils.cloud.slurm.refusal_advice import names_that_exist, render_options
 from tmgg.experiment_utils.cloud.slurm.site.doctor.requests import check_nodes, check_partition
@@ -49,7 +53,7 @@ def refuse_what_cannot_run(client: SlurmClient, request: Request, *, runs: int) 
             doubts = _doubts_of_nodes(queries, request.config, partitions)
             is_certain = bool(doubts)
         else:
-            is_certain = is_definite(trial.said) or bool(doubts and trial.refusal)
+            is_certain = is_definite(trial.said) or bool(doubts and confirms_doubts(trial.said))
     except BackendError as error:
         log.info("whether Slurm would take such jobs is not known: %s", error)
         return

@@ -173,8 +173,12 @@ def _admission(config: SlurmConfig, check: str, partition: Settings) -> list[Fin
         ("Qos", config.qos, "slurm_qos"),
     ):
         allowed, denied = (parse_list(partition.get(f"{verb}{key}")) for verb in ("Allow", "Deny"))
-        if allowed is not None and given not in allowed:
-            text = f"admits only {option} {', '.join(allowed)}; it is {given or 'not set'}"
+        if allowed is not None and given is None:
+            text = f"admits only {option} {', '.join(allowed)}; it is not set"
+            advice = f"Your default must be one of them, or set {option} to one of them."
+            found.append(warning(check, text, advice))
+        elif allowed is not None and given not in allowed:
+            text = f"admits only {option} {', '.join(allowed)}; it is {given}"
             found.append(problem(check, text, f"Set {option} to one of them."))
         elif denied is not None and given in denied:
             found.append(problem(check, f"does not admit {option} {given}", f"Set {option}."))
