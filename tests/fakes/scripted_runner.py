@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,6 +140,7 @@ class ScriptedRunner(CloudRunner):
         *,
         rerun_changed_code: bool,
         say: Callable[[str], None],
+        launched: Collection[str] = (),
     ) -> Resumed:
         return Resumed(requests=list(requests))
 

@@ -165,3 +165,16 @@ def test_two_jobs_of_one_batch_that_are_one_folder_are_refused_when_resumed(lab:
     ended = lab.run(*SWEEP, "hydra.sweep.dir=C", "x=1,1", PARAMETERS, "hydra.launcher.resume=true")
     assert ended.code == 2
     assert "2 runs of the sweep have one output folder" in ended.err
+
+
+def test_a_failed_run_goes_on_in_its_folder_though_an_earlier_batch_made_runs_in_the_new_one(
+    lab: Lab,
+) -> None:
+    launch(lab, "C", "raise", code=1)
+
+    resume = ("hydra.launcher.resume=true", "hydra.sweeper.max_batch_size=1")
+    ended = launch(lab, "D", "1,raise", *resume, code=1)
+
+    assert "resume: 1 of 1 recognised (1 failed); 1 to run" in ended.err
+    assert (lab.folder / "D" / "0").exists()
+    assert not (lab.folder / "D" / "1").exists()

@@ -50,6 +50,8 @@ class SweepFolder:
     jobs: Sequence[str]
     name: str = ""
     """The sweep's, for people; see `sweep_name`."""
+    launched: Collection[str] = ()
+    """Runs of the same sweep that were launched before, by a sweeper that works in batches."""
 
 
 def wait_for_sweep(
@@ -69,7 +71,7 @@ def wait_for_sweep(
         _interruptible(runner, run_ids, progress.seen, cancel=options.cancel_on_interrupt),
         _looking_up(runner, options),
     ):
-        found = _matched(runner, asked, options)
+        found = _matched(runner, asked, options, folder.launched)
         requests = found.requests
         run_ids += [str(request.run_id) for request in requests]
         progress.recognised.update(found.states)
@@ -121,7 +123,7 @@ def detach_sweep(
         _interruptible(runner, run_ids, {}, cancel=options.cancel_on_interrupt),
         _looking_up(runner, options),
     ):
-        found = _matched(runner, asked, options)
+        found = _matched(runner, asked, options, folder.launched)
         requests = found.requests
         run_ids += [str(request.run_id) for request in requests]
         with _noting(folder, runner, asked, requests, options):
@@ -200,13 +202,19 @@ def _looking_up(
 
 
 def _matched(
-    runner: CloudRunner, requests: Sequence[TaskRequest], options: LauncherOptions
+    runner: CloudRunner,
+    requests: Sequence[TaskRequest],
+    options: LauncherOptions,
+    launched: Collection[str],
 ) -> Resumed:
     """With the ids of earlier runs of the same content, where the sweep is a resumed one."""
     if not options.resume:
         return Resumed(requests=list(requests))
     found = runner.runs.match_earlier(
-        requests, rerun_changed_code=options.rerun_changed_code, say=say
+        requests,
+        rerun_changed_code=options.rerun_changed_code,
+        say=say,
+        launched=launched,
     )
     in_folders = [hydra_job.in_folder_of_record(request) for request in found.requests]
     return replace(found, requests=in_folders)

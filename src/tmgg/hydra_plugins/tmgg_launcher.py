@@ -91,7 +91,8 @@ class TmggLauncher(Launcher):
         self._writers: list[_Writer] = []
         """The jobs of all launches of the sweep that write into a folder."""
         self._launches = 0
-        self._has_launched = False
+        self._launched: list[str] = []
+        """The run ids that were asked for in the launches of the sweep so far."""
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -135,7 +136,7 @@ class TmggLauncher(Launcher):
                     return [job_returns.completed(config(), None) for config in configs]
                 folder = self._folder_of(jobs)
                 _log_launch(jobs, self._runner.backend, usage, is_new=not self._options.resume)
-                self._has_launched = True
+            self._launched += [str(job.request.run_id) for job in jobs]
             with all_may_be_lost():
                 return self._submit(jobs, configs, folder)
 
@@ -190,10 +191,11 @@ class TmggLauncher(Launcher):
         path = Path(str(self._compose(jobs[0]).hydra.sweep.dir))
         path.mkdir(parents=True, exist_ok=True)
         name = sweep_name(path, str(self._config.hydra.job.name))
-        return SweepFolder(path.absolute(), [job.folder for job in jobs], name)
+        folders = [job.folder for job in jobs]
+        return SweepFolder(path.absolute(), folders, name, frozenset(self._launched))
 
     def _before_submission(self) -> contextlib.AbstractContextManager[None]:
-        more = "more of this sweep " if self._has_launched else ""
+        more = "more of this sweep " if self._launched else ""
         return interrupted_in_words(f"nothing {more}was submitted")
 
     def _report(

@@ -45,9 +45,15 @@ def states(**known: dict[str, object]) -> StatesOf:
     return lambda run_ids: [RunState(run_id=each, **known[each]) for each in run_ids]  # type: ignore[arg-type]
 
 
-def match(records: list[SweepRecord], states_of: StatesOf, *requests: TaskRequest) -> InFolders:
+def match(
+    records: list[SweepRecord],
+    states_of: StatesOf,
+    *requests: TaskRequest,
+    launched: tuple[str, ...] = (),
+) -> InFolders:
     existing = {run.run_id for each in records for run in each.runs}
-    return match_in_folders(EarlierRuns(Path("/nowhere"), states_of), records, requests, existing)
+    runs = EarlierRuns(Path("/nowhere"), states_of, launched=launched)
+    return match_in_folders(runs, records, requests, existing)
 
 
 @pytest.mark.parametrize("own", [COMPLETED, RUNNING])
@@ -94,6 +100,14 @@ def test_where_no_earlier_sweep_had_the_folder_nothing_is_decided() -> None:
     records = [record("D", 2, d0=("1", D))]
     assert match(records, states(d0=COMPLETED), asked("n", "1")) == InFolders()
     assert match(records, states(d0=COMPLETED), asked("n", "1", None)) == InFolders()
+
+
+def test_runs_of_earlier_batches_of_the_launch_are_of_no_earlier_sweep() -> None:
+    records = [record("D", 1, d0=("1", D)), record("C", 2, c0=("2", C))]
+    known = states(c0=COMPLETED, d0=FAILED)
+    assert match(records, known, asked("n", "1"), launched=("c0",)) == InFolders()
+    found = match([*records, record("E", 3, e0=("3", C))], known, asked("n", "1"), launched=("c0",))
+    assert found.settled == {"n"}
 
 
 def test_equal_contents_get_different_runs() -> None:

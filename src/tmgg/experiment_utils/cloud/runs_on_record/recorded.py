@@ -1,7 +1,7 @@
 """The runs of one backend, kept in folders on a file system (see `paths`)."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -33,7 +33,7 @@ from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
 from tmgg.experiment_utils.cloud.sweep import matching
 from tmgg.experiment_utils.cloud.sweep import records as sweep_records
 from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatcher, SeparateDispatcher
-from tmgg.experiment_utils.cloud.sweep.earlier_runs import EarlierRuns, StatesOf, has_failed
+from tmgg.experiment_utils.cloud.sweep.earlier_runs import EarlierRuns, has_failed
 from tmgg.experiment_utils.cloud.sweep.foresight import Foresight
 from tmgg.experiment_utils.cloud.sweep.matching_report import render_matching
 from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
@@ -162,12 +162,15 @@ class RecordedRuns:
         *,
         rerun_changed_code: bool = False,
         say: Callable[[str], None] = log.warning,
+        launched: Collection[str] = (),
     ) -> matching.Resumed:
-        found = wait_out(
-            lambda: _match(self.traits, requests, self.poll_each, rerun=rerun_changed_code),
-            self.traits.output_dir,
-            self._clock,
-        )
+        folder = self.traits.output_dir
+
+        def match() -> matching.Matching:
+            runs = EarlierRuns(folder, self.poll_each, launched=launched)
+            return _match(self.traits, requests, runs, rerun=rerun_changed_code)
+
+        found = wait_out(match, folder, self._clock)
         self._refuse_copies(found.states)
         for line in render_matching(found):
             say(line)
@@ -248,11 +251,10 @@ class RecordedRuns:
 
 
 def _match(
-    traits: BackendTraits, requests: Sequence[TaskRequest], states_of: StatesOf, *, rerun: bool
+    traits: BackendTraits, requests: Sequence[TaskRequest], runs: EarlierRuns, *, rerun: bool
 ) -> matching.Matching:
     with reading(traits.output_dir):
         recorded = {paths.run_id for paths in recorded_runs(traits.output_dir)}
-        runs = EarlierRuns(traits.output_dir, states_of)
         return matching.match_earlier(
             runs, traits.base_dir, requests, recorded, rerun_changed_code=rerun
         )

@@ -1,6 +1,6 @@
 """What can be done with the runs of one backend: the part of a runner that others build on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -106,11 +106,13 @@ class RunControl(Protocol):
         *,
         rerun_changed_code: bool,
         say: Callable[[str], None],
+        launched: Collection[str] = (),
     ) -> Resumed:
         """The requests, with the run ids of earlier runs that have the same content; their states.
 
-        `say` gets what was recognised and what was not. With `rerun_changed_code` runs that another
-        version of the program's code made do not count.
+        `say` gets what was recognised and what was not. `launched` are runs that the same launch
+        has made before, for other jobs of its sweep: they are of no earlier sweep. With
+        `rerun_changed_code` runs that another version of the program's code made do not count.
         """
         ...
 

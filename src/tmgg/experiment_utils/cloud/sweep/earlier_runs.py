@@ -3,7 +3,7 @@
 Each record is read once, and each state is asked for once. Nothing is written.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,8 +24,12 @@ StatesOf = Callable[[Sequence[str]], Sequence[Found]]
 class EarlierRuns:
     """The runs of one output folder, by their ids."""
 
-    def __init__(self, output_dir: Path, states_of: StatesOf) -> None:
+    def __init__(
+        self, output_dir: Path, states_of: StatesOf, *, launched: Collection[str] = ()
+    ) -> None:
         self.output_dir = output_dir
+        self.launched = launched
+        """Those that the launch itself has made before, for other jobs of its sweep."""
         self._states_of = states_of
         self._states: dict[str, Found] = {}
         self._tasks: dict[str, TaskInput | None] = {}

@@ -112,7 +112,7 @@ class _Search:
             replace(record, runs=[run for run in record.runs if self._is_own(run, asked)])
             for record in records
         ]
-        if not any(record.runs for record in own):
+        if all(run.run_id in self._runs.launched for record in own for run in record.runs):
             return None
         mine = self._newest(own)
         matched = self._of_these(mine, self._runs.states(mine.values()))
