@@ -2,7 +2,9 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
+from tmgg.console import exit_codes
 from tmgg.console.printing import put
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import TaskRequest
@@ -36,6 +38,12 @@ def print_dry_run(
         script = _render(runner, as_request(request)).rstrip()
         put(f"{title}{script}\n")
     put(f"# dry run: nothing was submitted, {_what_was_written()}")
+
+
+def end_dry_run() -> NoReturn:
+    """For a sweeper that would choose its next jobs by the values of those that were shown."""
+    put("# the sweeper may choose more jobs, by the values of these")
+    raise SystemExit(exit_codes.OK)
 
 
 def _what_was_written() -> str:

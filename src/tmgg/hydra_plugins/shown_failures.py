@@ -4,8 +4,9 @@ After a launch a sweeper asks each JobReturn for its value. That of a failed job
 prints its traceback below the table, of the first failed job only. Where TMGG's report has shown
 all failures, that says nothing new and pushes the table off the screen.
 
-Hydra's basic sweeper then has nothing else to do. Others decide by the exceptions, so they get
-them, and only what comes out of their `sweep` ends the process silently.
+Hydra's basic sweeper does nothing else with it but to end. (The launcher says which of its batches
+are left.) Others decide by the exceptions, so they get them, and only what comes out of their
+`sweep` ends the process silently.
 """
 
 import contextlib
@@ -77,12 +78,8 @@ def silence_shown(returns: Sequence[JobReturn], config: DictConfig) -> Sequence[
     return [_silent(each, silent) if _was_shown(each) else each for each in returns]
 
 
-def end_silently() -> None:
-    """Have the sweeper that sets up its launcher end without words after a failure that was shown.
-
-    Called in the launcher's `setup`.
-    """
-    sweeper = _sweeper_in_setup()
+def end_silently(sweeper: Sweeper | None) -> None:
+    """Have a sweeper end without words after a failure that was shown."""
     if sweeper is None:
         return
     sweep = sweeper.sweep
@@ -97,17 +94,6 @@ def end_silently() -> None:
             raise
 
     sweeper.sweep = ended  # type: ignore[method-assign]
-
-
-def _sweeper_in_setup() -> Sweeper | None:
-    """The outermost, which Hydra itself calls: a plugin's class may hold the one that works."""
-    found: Sweeper | None = None
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        caller = frame.f_locals.get("self") if frame.f_code.co_name == "setup" else None
-        found = caller if isinstance(caller, Sweeper) else found
-        frame = frame.f_back
-    return found
 
 
 def _is_basic(config: DictConfig) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, configure_log, filter_overrides, setup_globals
 from hydra.errors import CompactHydraException
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
@@ -30,7 +31,7 @@ from tmgg.experiment_utils.identity.programs import Program, Programs, program_o
 from tmgg.experiment_utils.run_folder.sweeps import sweep_of
 from tmgg.experiment_utils.run_folder.task import target_of
 from tmgg.hydra_plugins import hydra_job, job_returns
-from tmgg.hydra_plugins.dry_run import is_dry_run, print_dry_run
+from tmgg.hydra_plugins.dry_run import end_dry_run, is_dry_run, print_dry_run
 from tmgg.hydra_plugins.job_identity import experiment_of_own_app, identify_job
 from tmgg.hydra_plugins.launcher_options import LauncherOptions, parse_options
 from tmgg.hydra_plugins.launching import (
@@ -49,6 +50,12 @@ from tmgg.hydra_plugins.resolving import (
 from tmgg.hydra_plugins.shown_failures import end_silently, silence_shown
 from tmgg.hydra_plugins.sweep_composition import for_sweeps
 from tmgg.hydra_plugins.sweep_name import sweep_name
+from tmgg.hydra_plugins.sweepers import (
+    may_need_values,
+    refuse_detached,
+    saying_what_is_left,
+    sweeper_in_setup,
+)
 
 log = logging.getLogger(__name__)
 JOBS_LOGGED = 50
@@ -87,6 +94,7 @@ class TmggLauncher(Launcher):
         self._hydra_context: HydraContext | None = None
         self._task_function: TaskFunction | None = None
         self._config: DictConfig | None = None
+        self._sweeper: Sweeper | None = None
         self._rows: list[SweepRow] = []
         self._writers: list[_Writer] = []
         """The jobs of all launches of the sweep that write into a folder."""
@@ -105,9 +113,12 @@ class TmggLauncher(Launcher):
         self._hydra_context = hydra_context
         self._task_function = task_function
         self._config = config
-        end_silently()
+        self._sweeper = sweeper_in_setup()
+        end_silently(self._sweeper)
         with words_may_be_lost(), _as_hydra_error(), self._before_submission():
             self._options = parse_options(self._given)
+            if self._options.detach:
+                refuse_detached(self._sweeper)
             self._runner = self._options.make_runner()
             # Before the sweeper makes it.
             folder = str(Path(str(config.hydra.sweep.dir)).absolute())
@@ -125,20 +136,26 @@ class TmggLauncher(Launcher):
         The jobs are numbered from `initial_job_idx`. A job that failed is a JobReturn that says so;
         with `detach` each says COMPLETED, which then means submitted, and returns its SpawnedTask.
         """
-        assert self._config is not None
         assert self._options is not None
         assert self._runner is not None
+        if not job_overrides:
+            gc.unfreeze()  # see `setup`
+            log.warning("This sweep has no jobs: a range, a glob or a list of values is empty.")
+            return []
         with words_may_be_lost(), _as_hydra_error():
             with self._before_submission():
                 jobs, usage = self._made_ready(job_overrides, initial_job_idx)
                 configs = [partial(self._compose, job) for job in jobs]
                 if self._options.dry_run or is_dry_run():
+                    if may_need_values(self._sweeper):
+                        end_dry_run()
                     return [job_returns.completed(config(), None) for config in configs]
                 folder = self._folder_of(jobs)
                 _log_launch(jobs, self._runner.backend, usage, is_new=not self._options.resume)
             self._launched += [str(job.request.run_id) for job in jobs]
-            with all_may_be_lost():
-                return self._submit(jobs, configs, folder)
+            with all_may_be_lost(), saying_what_is_left(self._sweeper) as ended:
+                ended += self._submit(jobs, configs, folder)
+            return ended
 
     def _submit(
         self,
@@ -146,6 +163,7 @@ class TmggLauncher(Launcher):
         configs: Sequence[Callable[[], DictConfig]],
         folder: SweepFolder,
     ) -> Sequence[JobReturn]:
+        """Submit, and wait for the end unless the launch is a detached one."""
         assert self._config is not None
         assert self._options is not None
         assert self._runner is not None

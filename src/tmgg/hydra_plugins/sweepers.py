@@ -1,0 +1,85 @@
+"""What the sweeper that has a launcher does with it: it may need values, or end before all jobs.
+
+Hydra gives a launcher no sweeper, so it is looked for among those that call `setup`.
+"""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import cast
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.sweeper import Sweeper
+
+from tmgg.console.printing import say
+from tmgg.errors import ConfigError
+
+
+def sweeper_in_setup() -> Sweeper | None:
+    """The outermost, which Hydra itself calls: a plugin's class may hold the one that works.
+
+    Called in the launcher's `setup`. None where no sweeper sets it up.
+    """
+    found: Sweeper | None = None
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        caller = frame.f_locals.get("self") if frame.f_code.co_name == "setup" else None
+        found = caller if isinstance(caller, Sweeper) else found
+        frame = frame.f_back
+    return found
+
+
+def may_need_values(sweeper: Sweeper | None) -> bool:
+    """Whether it may choose jobs by the values of earlier ones; Hydra's basic one never does."""
+    return sweeper is not None and not any(map(_is_basic, type(sweeper).__mro__))
+
+
+def refuse_detached(sweeper: Sweeper | None) -> None:
+    """Raises ConfigError where a launch that waits for nothing would leave the sweeper without the
+    values that it asks for.
+    """
+    if may_need_values(sweeper):
+        raise ConfigError(
+            "hydra.launcher.detach=true returns before a run has a value, and "
+            f"{type(sweeper).__name__} may choose its jobs by the values of earlier ones. Nothing "
+            "was submitted. Leave detach out and let the command run, or use Hydra's basic sweeper."
+        )
+
+
+@contextlib.contextmanager
+def saying_what_is_left(sweeper: Sweeper | None) -> Iterator[list[JobReturn]]:
+    """Inside, a batch is launched; what it returns is put into the list.
+
+    Hydra's basic sweeper ends, and does not say so, after a batch with a failed run, and when the
+    process is interrupted. Then this says how many jobs it has in batches to come.
+    """
+    returns: list[JobReturn] = []
+    try:
+        yield returns
+    except SystemExit:
+        _say_left(sweeper, why="")
+        raise
+    if any(each.status is JobStatus.FAILED for each in returns):
+        _say_left(sweeper, why=": Hydra's basic sweeper ends after a batch with a failed run")
+
+
+def _say_left(sweeper: Sweeper | None, *, why: str) -> None:
+    if not _is_basic(type(sweeper)):
+        return
+    basic = cast(BasicSweeper, sweeper)
+    count = sum(len(batch) for batch in (basic.overrides or [])[basic.batch_index :])
+    if count:
+        jobs = "1 job of this sweep was" if count == 1 else f"{count} jobs of this sweep were"
+        say(
+            f"{jobs} not launched{why}. The same command with hydra.launcher.resume=true runs what "
+            "is missing. Without hydra.sweeper.max_batch_size all jobs are launched at once; "
+            "hydra.launcher.parallelism limits how many run at a time."
+        )
+
+
+def _is_basic(kind: type) -> bool:
+    """By its name: to find its plugins Hydra may run the module again, which makes a new class."""
+    own = BasicSweeper
+    return (kind.__module__, kind.__qualname__) == (own.__module__, own.__qualname__)
