@@ -97,6 +97,41 @@ def test_values_that_end_hang_or_interrupt_the_process_cost_only_themselves(
     assert len(caplog.records) == len(ENDINGS)
 
 
+SLOW_MODULE = """
+import time
+time.sleep({pause_s})
+
+class Model:
+    pass
+"""
+
+
+def named(module: str) -> bytes:
+    """A pickle of a class that its process has to import."""
+    return f"c{module}\nModel\n.".encode()
+
+
+def test_the_time_that_an_import_takes_is_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "slow_to_import.py").write_text(SLOW_MODULE.format(pause_s=1.3))
+    monkeypatch.syspath_prepend(tmp_path)
+    with FirstOpening(timeout_s=1.0, import_timeout_s=60.0) as opening:
+        assert opening.open(named("slow_to_import")).__name__ == "Model"
+    assert "importing slow_to_import takes long" in caplog.text
+
+
+def test_an_import_that_hangs_costs_only_its_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "never_imported.py").write_text(SLOW_MODULE.format(pause_s=10_000))
+    monkeypatch.syspath_prepend(tmp_path)
+    with FirstOpening(timeout_s=20.0, import_timeout_s=0.2) as opening:
+        with pytest.raises(OpeningError, match="importing never_imported for it took longer"):
+            opening.open(named("never_imported"))
+        assert opening.open(pickle.dumps(Mine(3))).value == 3
+
+
 def test_plain_values_start_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise AssertionError("a child was started")

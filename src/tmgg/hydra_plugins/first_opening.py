@@ -1,12 +1,14 @@
 """Pickles that run code of others are opened in a child process first.
 
 What ends, hangs or interrupts the process that opens it costs only itself. Pickles of plain values
-are opened at once, and cost no child.
+are opened at once, and cost no child. The time limit does not count what the child imports: a first
+`import torch` from a cold file system takes longer than any value does.
 """
 
 import contextlib
 import enum
 import io
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -20,7 +22,13 @@ from typing import Any, NoReturn, Self
 
 from tmgg.experiment_utils.error_text import text_of_any
 
+log = logging.getLogger(__name__)
+
 OPENING_TIMEOUT_S = 30.0
+IMPORT_TIMEOUT_S = 600.0
+"""For each module that a pickle names and its process does not have yet."""
+_DONE, _IMPORTS, _IMPORTED = b"d", b"i", b"o"
+"""How the child's messages begin: the answer, and the name of a module before and after it."""
 _PLAIN_MODULES = frozenset((
     "collections", "datetime", "decimal", "fractions", "uuid",
     "pathlib", "pathlib._local",  # the second: where a path's class says it is, in Python 3.13
@@ -50,8 +58,11 @@ class OpeningError(Exception):
 class FirstOpening:
     """Opens pickles one after the other; the child starts with the first that is not plain."""
 
-    def __init__(self, timeout_s: float = OPENING_TIMEOUT_S) -> None:
+    def __init__(
+        self, timeout_s: float = OPENING_TIMEOUT_S, import_timeout_s: float = IMPORT_TIMEOUT_S
+    ) -> None:
         self._timeout_s = timeout_s
+        self._import_timeout_s = import_timeout_s
         self._child: _Child | None = None
 
     def __enter__(self) -> Self:
@@ -71,7 +82,7 @@ class FirstOpening:
     def _try(self, pickled: bytes) -> None:
         if self._child is None:
             self._child = _Child()
-        problem = self._child.try_opening(pickled, self._timeout_s)
+        problem = self._child.try_opening(pickled, self._timeout_s, self._import_timeout_s)
         if problem is not None:
             self._end_child()
             raise OpeningError(problem)
@@ -129,15 +140,26 @@ class _Child:
             _serve(there)
         there.close()
 
-    def try_opening(self, pickled: bytes, timeout_s: float) -> str | None:
+    def try_opening(self, pickled: bytes, timeout_s: float, import_timeout_s: float) -> str | None:
         """Why it must not be opened here; None when the child did it and goes on."""
         try:
             self._here.send_bytes(pickled)
-            if not self._here.poll(timeout_s):
-                return f"opening it took longer than {timeout_s:.0f} s"
-            return self._here.recv_bytes().decode(errors="replace") or None
+            while self._here.poll(timeout_s):
+                kind, text = _message(self._here.recv_bytes())
+                if kind == _DONE:
+                    return text or None
+                if kind == _IMPORTS and not self._has_imported(text, timeout_s, import_timeout_s):
+                    return f"importing {text} for it took longer than {import_timeout_s:.0f} s"
+            return f"opening it took longer than {timeout_s:.0f} s"
         except (EOFError, OSError):
             return f"opening it ended the process that opened it ({self._how_it_ended()})"
+
+    def _has_imported(self, module: str, patience_s: float, timeout_s: float) -> bool:
+        """Wait for the next message."""
+        if self._here.poll(min(patience_s, timeout_s)):
+            return True
+        log.warning("to open what a run returned, importing %s takes long", module)
+        return self._here.poll(max(0.0, timeout_s - patience_s))
 
     def end(self) -> None:
         """Also the processes that its pickles have started; safe to call on one that has ended."""
@@ -166,17 +188,39 @@ def _serve(pipe: multiprocessing.connection.Connection) -> NoReturn:
         _calm_signals()
         _silence()
         while True:
-            pipe.send_bytes(_problem_of(pipe.recv_bytes()).encode(errors="replace"))
+            problem = _problem_of(pipe.recv_bytes(), pipe)
+            pipe.send_bytes(_DONE + problem.encode(errors="replace"))
     except BaseException:  # the end of the pipe, or of the parent
         pass
     finally:
         os._exit(0)
 
 
-def _problem_of(pickled: bytes) -> str:
+class _ReportingUnpickler(pickle.Unpickler):
+    """Says into a pipe which module it imports."""
+
+    def __init__(self, pickled: bytes, pipe: multiprocessing.connection.Connection) -> None:
+        super().__init__(io.BytesIO(pickled))
+        self._pipe = pipe
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in sys.modules:
+            return super().find_class(module, name)
+        self._pipe.send_bytes(_IMPORTS + module.encode(errors="replace"))
+        try:
+            return super().find_class(module, name)
+        finally:
+            self._pipe.send_bytes(_IMPORTED)
+
+
+def _message(sent: bytes) -> tuple[bytes, str]:
+    return sent[:1], sent[1:].decode(errors="replace")
+
+
+def _problem_of(pickled: bytes, pipe: multiprocessing.connection.Connection) -> str:
     """Ordinary exceptions are none: whoever opens the pickle later catches these."""
     try:
-        pickle.loads(pickled)
+        _ReportingUnpickler(pickled, pipe).load()
     except (Exception, SystemExit):
         return ""
     except BaseException as error:
