@@ -1,6 +1,7 @@
 """What travels to a job of a Hydra app and back."""
 
 import multiprocessing
+import os
 import pickle
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.types import HydraContext
 from omegaconf import OmegaConf
@@ -21,6 +23,7 @@ from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.identity.run_identity import Identity
 from tmgg.experiment_utils.job.context import RunContext, set_current_run
 from tmgg.hydra_plugins import hydra_job, job_returns
+from tmgg.hydra_plugins.job_process import arguments_of
 from tmgg.hydra_plugins.resolving import as_in_job
 
 CONTEXT = HydraContext(config_loader=None, callbacks=None)  # type: ignore[arg-type]
@@ -196,10 +199,39 @@ def test_a_resumed_job_has_the_output_and_sweep_folders_of_its_first_attempt(
         }
     )
 
-    hydra_job.put_into(config, folder, sweep_folder)
+    places = {"put_into": folder, "put_into_sweep": sweep_folder}
+    hydra_job.put_into_recorded(config, places)
 
     with as_in_job(config, hydra_job.JOB_DIR_KEY, hydra_job.JOB_SUBDIR_KEY):
         assert (config.hydra.runtime.output_dir, config.ck) == (folder, checkpoint)
+
+
+@pytest.mark.usefixtures("hydra_state", "resolvers_forgotten")
+def test_a_job_put_into_its_recorded_folder_has_no_cached_text_of_the_launchs() -> None:
+    setup_globals()
+    OmegaConf.register_new_resolver("logs", lambda: HydraConfig.get().sweep.dir, use_cache=True)
+    OmegaConf.register_new_resolver("token", lambda: os.urandom(8).hex(), use_cache=True)
+    hydra = {"runtime": {"cwd": "/"}, "sweep": {"dir": "/lab/NEW", "subdir": "0"}}
+    config = OmegaConf.create({"logs": "${logs:}", "token": "${token:}", "hydra": hydra})
+    with as_in_job(config, hydra_job.JOB_DIR_KEY, hydra_job.JOB_SUBDIR_KEY):
+        launched = (config.logs, config.token)
+        envelope = pickle.loads(hydra_job.pack_job(b"", config))
+
+    hydra_job.put_into_recorded(
+        config, {**envelope, "put_into": "/lab/OLD/0", "put_into_sweep": "/lab/OLD"}
+    )
+
+    assert launched[0] == "/lab/NEW"
+    with as_in_job(config, hydra_job.JOB_DIR_KEY, hydra_job.JOB_SUBDIR_KEY):
+        assert (config.logs, config.token) == ("/lab/OLD", launched[1])
+
+
+def test_overrides_of_hydra_are_the_jobs_words_as_written() -> None:
+    written = ["hydra.job.env_set.TOKEN=${oc.env:SECRET_TOKEN}", "hydra.job.name=${fails:}"]
+    overrides = {"hydra": ["hydra.sweep.dir=${fails:}", *written], "task": ["x=${fails:}"]}
+    config = OmegaConf.create({"hydra": {"overrides": overrides}})
+
+    assert arguments_of(config)[-3:] == [*written, "x=${fails:}"]
 
 
 @pytest.mark.parametrize(

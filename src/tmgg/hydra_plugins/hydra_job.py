@@ -11,7 +11,7 @@ import logging
 import os
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -126,8 +126,7 @@ def run(_config: DictConfig) -> dict[str, Any]:
     program = enter(envelope, arguments, what="a Hydra app", loading=_loading)
     app: App = pickle.loads(envelope["app"])
     config: DictConfig = pickle.loads(envelope["config"])
-    if (folder := envelope.get("put_into")) is not None:
-        put_into(config, folder, envelope.get("put_into_sweep"))
+    put_into_recorded(config, envelope)
     job_return = _run_hydra_job(app, config, context)
     if job_return.status is JobStatus.COMPLETED and not context.is_first:
         return {}  # rank 0 speaks for all
@@ -159,14 +158,26 @@ def _run_hydra_job(app: App, config: DictConfig, context: RunContext) -> JobRetu
     )
 
 
-def put_into(config: DictConfig, folder: str, sweep_folder: str | None) -> None:
-    """Make the job's output folder and the sweep's those that its run has on record."""
-    place, sweep = Path(os.path.normpath(folder)), Path(sweep_folder or Path(folder).parent)
+def put_into_recorded(config: DictConfig, envelope: Mapping[str, Any]) -> None:
+    """Make the job's output folder and the sweep's those that its run has on record, if it has."""
+    if envelope.get("put_into") is None:
+        return
+    folder = Path(os.path.normpath(envelope["put_into"]))
+    sweep = Path(envelope.get("put_into_sweep") or folder.parent)
     # Elsewhere an absolute one: joined to the sweep's folder it is itself.
-    subfolder = place.relative_to(sweep) if place.is_relative_to(sweep) else place
+    subfolder = folder.relative_to(sweep) if folder.is_relative_to(sweep) else folder
     with read_write(config.hydra.sweep), open_dict(config.hydra.sweep):
         config.hydra.sweep.dir = escape_interpolation(str(sweep))
         config.hydra.sweep.subdir = escape_interpolation(str(subfolder))
+    _forget(config, [envelope.get("folder"), envelope.get("sweep_folder")])
+
+
+def _forget(config: DictConfig, folders: Sequence[str | None]) -> None:
+    """Drop what resolvers with a cache made of these folders, which are the launch's."""
+    for found in OmegaConf.get_cache(config).values():
+        for key, value in list(found.items()):
+            if any(folder and folder in str(value) for folder in folders):
+                del found[key]
 
 
 @contextlib.contextmanager

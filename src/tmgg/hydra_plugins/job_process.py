@@ -29,10 +29,13 @@ _scanned: list[str] = []
 
 def arguments_of(config: DictConfig) -> list[str]:
     """The command line that runs the job alone: its own overrides, and where its config is."""
-    asked = map(str, OmegaConf.select(config, "hydra.overrides.hydra") or ())
+    asked = _overrides(config, "hydra")
     of_hydra = [each for each in asked if not each.lstrip("+~").startswith(_OF_THE_SWEEP)]
-    of_task = as_written(OmegaConf.select(config, "hydra.overrides.task") or OmegaConf.create([]))
-    return [*_config_flags(), *of_hydra, *of_task]
+    return [*_config_flags(), *of_hydra, *_overrides(config, "task")]
+
+
+def _overrides(config: DictConfig, kind: str) -> list[str]:
+    return as_written(OmegaConf.select(config, f"hydra.overrides.{kind}") or OmegaConf.create([]))
 
 
 def _config_flags() -> list[str]:
