@@ -23,7 +23,7 @@ from tmgg.experiment_utils.files.trust import read_trusted
 from tmgg.experiment_utils.job.metrics import (
     BARE_NAME,
     CHECKPOINT,
-    name_lost,
+    name_left_out,
     name_no_numbers,
     number_of,
     sort_returned,
@@ -134,7 +134,7 @@ def metrics_of(returned: object, *, bare_name: str = BARE_NAME) -> dict[str, Any
     """
     found = sort_returned(returned, bare_name=bare_name)
     name_no_numbers(found.no_numbers)
-    name_lost(found.lost)
+    name_left_out(found)
     checkpoint = found.checkpoint_path
     return {**found.metrics, **({CHECKPOINT: checkpoint} if checkpoint is not None else {})}
 
@@ -227,12 +227,20 @@ def _with_number(job_return: JobReturn, metric: str) -> JobReturn:
     returned = job_return._return_value
     if job_return.status is not JobStatus.COMPLETED:
         return job_return
-    if isinstance(returned, Mapping) and metric in returned:
-        job_return.return_value = returned[metric]
+    named = _value_named(metric, returned)
+    if named is not None:
+        job_return.return_value = named
     elif number_of(returned) is None:
         found = sort_returned(returned).metrics.get(metric)
         job_return.return_value = returned if found is None else found
     return job_return
+
+
+def _value_named(name: str, returned: object) -> object:
+    try:
+        return returned[name] if isinstance(returned, Mapping) and name in returned else None
+    except Exception:  # a class of anybody's
+        return None
 
 
 def _why(result: ExperimentResult) -> str:

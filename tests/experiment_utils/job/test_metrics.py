@@ -7,6 +7,7 @@ import json
 import logging
 import math
 from collections import namedtuple
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,8 @@ from omegaconf import OmegaConf
 
 from tmgg.errors import TaskError
 from tmgg.experiment_utils.job.metrics import (
+    MOST_METRICS,
+    MOST_WITHOUT_NAMES,
     check_returned,
     name_no_numbers,
     number_of,
@@ -191,3 +194,119 @@ def test_a_name_with_line_breaks_makes_one_line_in_the_log(
 ) -> None:
     name_no_numbers({"a\nb": None})
     assert caplog.messages == ["1 value is not a number: a\\nb"]
+
+
+class AttrDict(dict[str, Any]):
+    """Its values are attributes, and others raise KeyError: a common idiom."""
+
+    __getattr__ = dict.__getitem__
+
+
+class ClosedMapping(Mapping[str, float]):
+    """One of a file that is closed by now."""
+
+    def __getitem__(self, name: str) -> float:
+        raise ValueError("closed")
+
+    def __iter__(self) -> Iterator[str]:
+        raise ValueError("closed")
+
+    def __len__(self) -> int:
+        raise ValueError("closed")
+
+
+class Nameless:
+    def __str__(self) -> str:
+        raise ValueError("no name")
+
+
+class Unbound:
+    """A proxy of nothing, as werkzeug's: it raises whatever is asked of it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError("unbound")
+
+
+class OddTuple(tuple[float, ...]):
+    @property
+    def _fields(self) -> tuple[str, ...]:
+        raise RuntimeError("no fields")
+
+
+class OddFraction(fractions.Fraction):
+    def __float__(self) -> float:
+        raise RuntimeError("no float")
+
+
+@pytest.mark.parametrize(
+    "make", [ClosedMapping, Unbound, lambda: OddTuple([1.0, 2.0]), lambda: OddFraction(1, 2)]
+)
+def test_an_object_that_raises_when_it_is_looked_at_costs_only_itself(
+    make: Callable[[], object],
+) -> None:
+    odd = make()
+    found = sort_returned({"loss": 1.0, "odd": odd, "acc": AttrDict(top=0.5)})
+    assert found.metrics == {"loss": 1.0, "acc.top": 0.5}
+    assert list(found.no_numbers) == ["odd"]
+    assert sort_returned(odd).metrics in ({}, {"value_0": 1.0, "value_1": 2.0})
+    with pytest.raises(TaskError):
+        check_returned(odd)
+
+
+class OddText(str):
+    def __str__(self) -> str:
+        return self
+
+    def __hash__(self) -> int:
+        raise RuntimeError("no hash")
+
+
+class OddNames(Mapping[str, float]):
+    def __getitem__(self, name: str) -> float:
+        return 1.0
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([OddText("loss")])
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_whatever_was_returned_finding_its_numbers_never_raises(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert sort_returned(OddNames()).metrics == {}
+    assert "the numbers in a returned OddNames cannot be had: no hash" in caplog.text
+
+
+def test_a_mapping_with_an_odd_attribute_lookup_has_its_numbers() -> None:
+    assert sort_returned(AttrDict(loss=0.25)).metrics == {"loss": 0.25}
+    assert check_returned(AttrDict(loss=0.25)).metrics == {"loss": 0.25}
+
+
+def test_a_key_without_text_costs_only_its_name() -> None:
+    assert sort_returned({Nameless(): 2.0, "loss": 1.0}).metrics == {"Nameless": 2.0, "loss": 1.0}
+
+
+def test_a_checkpoint_that_raises_when_it_is_looked_at_is_none() -> None:
+    found = sort_returned({"loss": 1.0, "checkpoint_path": Unbound()})
+    assert (found.metrics, found.checkpoint_path) == ({"loss": 1.0}, None)
+    assert list(found.no_numbers) == ["checkpoint_path"]
+
+
+def test_a_long_list_without_names_is_one_value() -> None:
+    data = [0.5] * (MOST_WITHOUT_NAMES + 1)
+    found = sort_returned(data)
+    assert (found.metrics, list(found.no_numbers)) == ({}, ["value"])
+    assert len(sort_returned(data[1:]).metrics) == MOST_WITHOUT_NAMES
+
+
+def test_of_very_many_numbers_the_first_are_metrics_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    returned = {f"v{index}": 0.5 for index in range(MOST_METRICS + 7)}
+    with caplog.at_level(logging.WARNING):
+        found = check_returned(returned)
+        assert metrics_of(returned) == found.metrics
+    assert list(found.metrics) == list(returned)[:MOST_METRICS]
+    assert [str(MOST_METRICS + 7) in text for text in caplog.messages] == [True, True]

@@ -3,6 +3,9 @@
 A number is what Python, numpy, torch, torchmetrics, `decimal` or `fractions` calls one, and every
 other object whose `item()` gives one. Mappings, dataclasses and named tuples give names, joined by
 dots where one holds another. No library is imported for it.
+
+What a task returns is an object of anybody's: whatever is asked of it may raise. Such an object is
+no number, and costs only itself.
 """
 
 import dataclasses
@@ -15,12 +18,17 @@ from os import PathLike
 from typing import Any
 
 from tmgg.errors import TaskError
+from tmgg.experiment_utils.error_text import text_of
 from tmgg.experiment_utils.some_names import some_of
 
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint_path"
 BARE_NAME = "value"
+MOST_WITHOUT_NAMES = 50
+"""A longer list without names is data, and one value."""
+MOST_METRICS = 10_000
+"""Of a run: its records, its log and each table of its sweep have them all."""
 _NAMES_SHOWN = 10
 # What is nested deeper is one value: programs that read it need not go further, or cannot.
 _MOST_LEVELS = 100
@@ -38,32 +46,46 @@ class Returned:
     """What is left over, by name."""
     lost: list[str] = field(default_factory=list)
     """Names that another value had first; what comes later is not kept."""
+    count: int = 0
+    """How many numbers it has; only the first `MOST_METRICS` are kept."""
 
 
 def sort_returned(returned: object, *, bare_name: str = BARE_NAME) -> Returned:
     """Find the numbers in `returned`; None has none.
 
     A number without a name is called `bare_name`, those of a plain list or tuple `value_0`,
-    `value_1` and so on.
+    `value_1` and so on, unless it is a long one. Never raises: what a task returned after hours of
+    work is not lost for its numbers.
     """
+    try:
+        return _sorted(returned, bare_name)
+    except Exception as error:  # a class of anybody's, in a way that nobody thought of
+        kind = type(returned).__name__
+        log.warning("the numbers in a returned %s cannot be had: %s", kind, text_of(error))
+        return Returned({}, None, {bare_name: returned})
+
+
+def _sorted(returned: object, bare_name: str) -> Returned:
     metrics: dict[str, float] = {}
     no_numbers: dict[str, object] = {}
     lost: list[str] = []
     seen: set[str] = set()
-    checkpoint = None
+    checkpoint, count = None, 0
     for name, value in _named(returned, bare_name):
         if name in seen:
             lost.append(name)
             continue
         seen.add(name)
         number = number_of(value)
-        if name == CHECKPOINT and (value is None or isinstance(value, str | PathLike)):
-            checkpoint = None if value is None else str(value)
+        if name == CHECKPOINT and (value is None or is_a(value, (str, PathLike))):
+            checkpoint = None if value is None else _text_of(value)
         elif number is None or name == CHECKPOINT:
             no_numbers[name] = value
         else:
-            metrics[name] = number
-    return Returned(metrics, checkpoint, no_numbers, lost)
+            count += 1
+            if count <= MOST_METRICS:
+                metrics[name] = number
+    return Returned(metrics, checkpoint, no_numbers, lost, count)
 
 
 def check_returned(returned: object, *, bare_name: str = BARE_NAME) -> Returned:
@@ -77,7 +99,7 @@ def check_returned(returned: object, *, bare_name: str = BARE_NAME) -> Returned:
     found = sort_returned(returned, bare_name=bare_name)
     for name, value in found.no_numbers.items():
         raise _refusal(name, value)
-    name_lost(found.lost)
+    name_left_out(found)
     return found
 
 
@@ -89,10 +111,16 @@ def name_no_numbers(no_numbers: Mapping[str, object]) -> None:
         log.warning("%d values are not numbers: %s", len(no_numbers), _listed(list(no_numbers)))
 
 
-def name_lost(names: Sequence[str]) -> None:
-    """One line in the log about values that are not kept because another has the name."""
-    if names:
-        log.warning("other values have these names, and were kept instead: %s", _listed(names))
+def name_left_out(found: Returned) -> None:
+    """A line in the log for each reason why numbers are not kept."""
+    if found.lost:
+        names = _listed(found.lost)
+        log.warning("other values have these names, and were kept instead: %s", names)
+    if found.count > MOST_METRICS:
+        log.warning(
+            "%d numbers were returned; the first %d are the run's metrics",
+            *(found.count, MOST_METRICS),
+        )
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -107,13 +135,29 @@ def number_of(value: Any) -> float | None:
     plain = _plain_number(value)
     if plain is not None:
         return plain
-    item = getattr(value, "item", None)
-    if isinstance(value, type) or not callable(item):
+    item = attribute_of(value, "item")
+    if is_a(value, type) or not callable(item):
         return None
     try:
         return _plain_number(item())
     except Exception:  # an array of several, a tensor without data, a class of anybody's
         return None
+
+
+def attribute_of(value: object, name: str) -> Any:
+    """None when it has none, or raises anything: classes say how attributes are looked up."""
+    try:
+        return getattr(value, name, None)
+    except Exception:
+        return None
+
+
+def is_a(value: object, kind: type | tuple[type, ...]) -> bool:
+    """`isinstance`; False for an object that raises even when it is asked for its class."""
+    try:
+        return isinstance(value, kind)
+    except Exception:
+        return False
 
 
 def _plain_number(value: object) -> float | None:
@@ -124,7 +168,7 @@ def _plain_number(value: object) -> float | None:
             return int(value) if value.bit_length() < _MOST_BITS else None
         if isinstance(value, numbers.Real | Decimal):
             return float(value)
-    except (ValueError, OverflowError):  # a signalling NaN; a fraction beyond all floats
+    except Exception:  # a signalling NaN; a fraction beyond all floats; a class of anybody's
         return None
     return None
 
@@ -132,12 +176,23 @@ def _plain_number(value: object) -> float | None:
 def _named(returned: object, bare_name: str) -> Iterator[tuple[str, object]]:
     if returned is None:
         return
-    if _is_plain_sequence(returned):
-        assert isinstance(returned, list | tuple)
-        for index, item in enumerate(returned):
-            yield from _flat(f"{BARE_NAME}_{index}", item, ())
+    items = _unnamed(returned)
+    if items is None:
+        yield from _flat("", returned, (), bare_name)
         return
-    yield from _flat("", returned, (), bare_name)
+    for index, item in enumerate(items):
+        yield from _flat(f"{BARE_NAME}_{index}", item, ())
+
+
+def _unnamed(returned: object) -> list[object] | None:
+    """The values of a short list or tuple without names."""
+    if not _is_plain_sequence(returned):
+        return None
+    try:
+        items = list(returned)  # type: ignore[call-overload]
+    except Exception:  # a class of anybody's
+        return None
+    return items if len(items) <= MOST_WITHOUT_NAMES else None
 
 
 def _flat(
@@ -155,13 +210,16 @@ def _flat(
 
 def _parts(value: object) -> list[tuple[str, object]] | None:
     """Names and values in an object that has them."""
-    if isinstance(value, Mapping):
-        return [(str(key), _entry(value, key)) for key in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = dataclasses.fields(value)
-        return [(field.name, getattr(value, field.name, None)) for field in fields]
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return list(zip(map(str, value._fields), value, strict=True))
+    try:
+        if isinstance(value, Mapping):
+            return [(_text_of(key), _entry(value, key)) for key in value]
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            names = [field.name for field in dataclasses.fields(value)]
+            return [(name, attribute_of(value, name)) for name in names]
+        if isinstance(value, tuple) and (names := attribute_of(value, "_fields")) is not None:
+            return list(zip(map(str, names), value, strict=True))
+    except Exception:  # a class of anybody's: it is one value
+        return None
     return None
 
 
@@ -172,20 +230,28 @@ def _entry(mapping: Mapping[Any, object], key: object) -> object:
         return None
 
 
+def _text_of(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # a class of anybody's
+        return type(value).__name__
+
+
 def _computed(value: object) -> object:
     """What a metric of torchmetrics has come to; other objects are themselves."""
-    methods = (getattr(value, name, None) for name in ("compute", "update", "reset"))
-    if isinstance(value, type) or not all(map(callable, methods)):
+    methods = [attribute_of(value, name) for name in ("compute", "update", "reset")]
+    if is_a(value, type) or not all(map(callable, methods)):
         return value
     try:
-        return value.compute()  # type: ignore[attr-defined]
+        return methods[0]()
     except Exception as error:  # it has seen no data, or not enough
-        log.warning("the compute() of a returned %s failed: %s", type(value).__name__, error)
+        kind = type(value).__name__
+        log.warning("the compute() of a returned %s failed: %s", kind, text_of(error))
         return value
 
 
 def _is_plain_sequence(value: object) -> bool:
-    return isinstance(value, list | tuple) and not hasattr(value, "_fields")
+    return is_a(value, (list, tuple)) and attribute_of(value, "_fields") is None
 
 
 def _refusal(name: str, value: object) -> TaskError:

@@ -27,6 +27,12 @@ def square(x, power=2):
 def many(x):
     return {"loss": x / 4, "model": [x], "deep": {"n": x}}
 
+class AttrDict(dict):
+    __getattr__ = dict.__getitem__
+
+def attributes():
+    return AttrDict(loss=0.25)
+
 def unopenable():
     class Unopenable:
         def __reduce__(self):
@@ -102,6 +108,13 @@ def test_values_come_back_themselves_and_their_numbers_are_metrics(lab: Any) -> 
     assert LocalRunner().future(many.run_id).result(LIMIT_S)["model"] == [2]
     with pytest.raises(UnknownRunError):
         runner.future("nobody")
+
+
+def test_an_object_with_an_odd_attribute_lookup_comes_back_and_so_do_its_numbers(lab: Any) -> None:
+    runner = LocalRunner()
+    future = runner.submit(lab.attributes)
+    assert future.result(LIMIT_S) == {"loss": 0.25}
+    assert runner.collect(future.run_id).metrics == {"loss": 0.25}
 
 
 def test_exceptions_arrive_as_themselves_or_as_the_runs_failure(lab: Any) -> None:
