@@ -1,12 +1,21 @@
 """Equal values have one fingerprint in every process, whatever they are made of."""
 
+import dataclasses
+import enum
+import importlib
 import json
 import os
+import pathlib
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy
 import pytest
+import torch
+
+from tmgg.experiment_utils.identity.fingerprints import fingerprint
 
 VALUES = """
 import collections, dataclasses, datetime, decimal, random, sys
@@ -89,3 +98,157 @@ def test_other_values_have_others(found: list[list[dict[str, str]]]) -> None:
     (values, others), _ = found
     assert [name for name in values if values[name] == others[name]] == []
     assert len({*values.values()}) == len(values)
+
+
+@dataclasses.dataclass(init=False)
+class NamedDict(dict[str, int]):
+    """Has a docstring: for a class written in C a dataclass cannot make one."""
+
+    name: str = "x"
+
+
+@dataclasses.dataclass(init=False)
+class NamedList(list[int]):
+    """As above."""
+
+    name: str = "x"
+
+
+@dataclasses.dataclass(init=False)
+class NamedNumber(int):
+    """As above."""
+
+    name: str = "x"
+
+
+@dataclasses.dataclass(init=False)
+class NamedText(str):
+    """As above."""
+
+    name: str = "x"
+
+
+@dataclasses.dataclass(init=False, eq=False, repr=False)
+class NamedArray(numpy.ndarray[Any, Any]):
+    """As above."""
+
+    label: str = "x"
+
+
+@dataclasses.dataclass(init=False, eq=False, repr=False)
+class NamedTensor(torch.Tensor):
+    """As above."""
+
+    label: str = "x"
+
+
+class Hiding:
+    __slots__ = ("hidden",)
+    hidden: int
+
+
+@dataclasses.dataclass(slots=True)
+class Showing(Hiding):
+    shown: int = 0
+
+
+class Flag(enum.IntFlag):
+    ONE = 1
+
+
+class NotedPath(type(pathlib.Path())):  # type: ignore[misc]
+    note = 0
+
+
+def showing(hidden: int) -> Showing:
+    made = Showing()
+    made.hidden = hidden  # type: ignore[misc]
+    return made
+
+
+def noted(note: int) -> NotedPath:
+    made = NotedPath("a")
+    made.note = note
+    return made
+
+
+def array(*numbers: int) -> Any:
+    return numpy.array(numbers).view(NamedArray)
+
+
+def named(array: Any, name: str) -> Any:
+    array.label = name
+    return array
+
+
+@pytest.mark.parametrize(
+    ("value", "equal", "other"),
+    [
+        (NamedDict(a=1), NamedDict(a=1), NamedDict(a=2)),
+        (NamedList([1]), NamedList([1]), NamedList([2])),
+        (NamedNumber(1), NamedNumber(1), NamedNumber(2)),
+        (NamedText("a"), NamedText("a"), NamedText("b")),
+        (array(1), array(1), array(2)),
+        (array(1), array(1), named(array(1), "y")),
+        (torch.ones(1).as_subclass(NamedTensor), torch.ones(1).as_subclass(NamedTensor),
+         torch.zeros(1).as_subclass(NamedTensor)),
+        (showing(1), showing(1), showing(2)),
+        (Flag(8), Flag(8), Flag(16)),
+        (Flag(9), Flag(9), Flag(17)),
+        (noted(1), noted(1), noted(2)),
+        (noted(1), noted(1), pathlib.Path("a")),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_an_object_counts_with_all_that_it_has(value: Any, equal: Any, other: Any) -> None:
+    assert fingerprint(value) == fingerprint(equal)
+    assert fingerprint(value) != fingerprint(other)
+
+
+def test_a_dataclass_whose_field_is_not_set_has_a_fingerprint() -> None:
+    @dataclasses.dataclass
+    class Late:
+        value: int = dataclasses.field(init=False)
+
+    assert fingerprint(Late()) != fingerprint(None)
+
+
+RECORDED = """
+import dataclasses, enum, typing
+
+T = typing.TypeVar("T")
+
+class WithMethods:
+    def method(self): ...
+
+@dataclasses.dataclass
+class Base:
+    x: int = 1
+
+@dataclasses.dataclass
+class Derived(Base, WithMethods, typing.Generic[T]):
+    y: int = 2
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    x: int = 1
+
+class Flag(enum.IntFlag):
+    ONE = 1
+"""
+KEYS = [
+    "6a8fd5f3319bb7df70f5d0f02119f84a",
+    "6bd8b649b42e6071c5eaf6e73a202cc9",
+    "2557c96529fd0276541a71e6b1267e60",
+    "f09643805aa80e410a5d77003682ab9e",
+]
+
+
+def test_plain_dataclasses_and_enums_keep_what_is_on_record(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "recorded_lab.py").write_text(RECORDED)
+    monkeypatch.syspath_prepend(tmp_path)
+    lab = importlib.import_module("recorded_lab")
+
+    assert [*map(fingerprint, (lab.Base(), lab.Derived(), lab.Slotted(), lab.Flag.ONE))] == KEYS

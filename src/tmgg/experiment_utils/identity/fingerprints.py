@@ -16,6 +16,7 @@ import functools
 import hashlib
 import json
 import secrets
+import struct
 import types
 from collections.abc import Iterator
 from pathlib import PurePath
@@ -23,8 +24,10 @@ from typing import Any
 
 from tmgg.experiment_utils.identity.tensor_content import as_plain_tensor
 from tmgg.experiment_utils.job.travelling import Way, Ways, name_of
+from tmgg.experiment_utils.program.parts import slots_of, vars_of
 
 _PROTOCOL = 4
+_POINTER_BYTES = struct.calcsize("P")
 _ERRORS = (Exception,)
 """What is raised by an object that cannot be pickled: anything, for classes say how they pickle."""
 _USERS = (types.FunctionType, type, functools.partial, types.MethodType)
@@ -126,10 +129,10 @@ class Walk:
         if value is None or kind in _SIMPLE:
             return [name, repr(value)]
         if isinstance(value, enum.Enum):
-            return [name, value.name]
+            return [name, *self._member(value)]
         if kind in _BYTES:
             return [name, hashlib.sha256(value).hexdigest()]
-        if isinstance(value, PurePath) and not name_of(kind).startswith("__main__."):
+        if isinstance(value, PurePath) and kind.__module__.partition(".")[0] == "pathlib":
             return ["path", str(value)]
         if kind in _ITEMS or (isinstance(value, tuple) and _is_named_tuple(value)):
             return [name, [self.plain(item) for item in value]]
@@ -254,15 +257,24 @@ class Walk:
         return f"{module}.{name}"
 
     def _object(self, value: Any) -> Any:
-        if dataclasses.is_dataclass(value):
-            fields = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
-            more = {**getattr(value, "__dict__", {})}
-            if set(more) <= set(fields):
-                return self.plain(fields)
+        fields = _fields(value) if dataclasses.is_dataclass(value) else None
+        if fields is not None and _is_all_of(value, set(fields)):
+            return self.plain(fields)
         tensor = as_plain_tensor(value)
         if tensor is not None:
             return ["tensor", tensor, self.plain(vars(value))]
-        return self._reduced(value)
+        reduced = self._reduced(value)
+        # The pickles of a path and of an array leave such attributes out.
+        if isinstance(value, PurePath):
+            fields = vars_of(value)
+        elif not _has_content(type(value)):
+            fields = None
+        return [reduced, self.plain(fields)] if fields else reduced
+
+    def _member(self, value: enum.Enum) -> list[Any]:
+        """Its name, and the value of one that has no name of its own, as flags may have."""
+        is_named = type(value).__members__.get(value.name or "") is value
+        return [value.name] if is_named else [value.name, self.plain(value.value)]
 
     def _reduced(self, value: Any) -> Any:
         """The parts that a pickle of it would have."""
@@ -298,6 +310,31 @@ def _cell(cell: types.CellType) -> Any:
         return cell.cell_contents
     except ValueError:  # not filled yet
         return None
+
+
+def _fields(value: Any) -> dict[str, Any] | None:
+    """Of a dataclass; None if one of them is not set, or cannot be read."""
+    try:
+        return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+    except _ERRORS:
+        return None
+
+
+def _is_all_of(value: Any, fields: set[str]) -> bool:
+    """Whether an object has nothing but these attributes."""
+    slots = (each.__name__ for each in slots_of(type(value)))
+    return not _has_content(type(value)) and {*slots, *vars_of(value)} <= fields
+
+
+def _has_content(kind: type) -> bool:
+    """Whether instances have something beside their attributes, as a dict or an array has.
+
+    An instance has room for what its class holds: a pointer for each slot, and more if it has
+    something that only C code sees.
+    """
+    pointers = len(slots_of(kind)) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
+    room = kind.__basicsize__ - object.__basicsize__
+    return bool(kind.__itemsize__) or room > pointers * _POINTER_BYTES
 
 
 def _is_named_tuple(value: Any) -> bool:
