@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tmgg.errors import TmggError
+from tmgg.experiment_utils.cloud.futures.awaiting import Awaiting
 from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
 
@@ -21,7 +22,8 @@ T = TypeVar("T")
 class RunFuture(Future[T]):
     """What `submit` and `map` of a runner return.
 
-    Works with `concurrent.futures.wait` and `as_completed`, and can be awaited. Its run is on
+    Works with `concurrent.futures.wait` and `as_completed`, and can be awaited. Only `cancel` ends
+    its run, not the end of a wait (but see `asyncio.wrap_future` in docs/calls.md). Its run is on
     record: `tmgg-jobs show RUN_ID` tells of it, and it goes on when this process ends. It can be
     pickled: what opens, in whatever process, is a future of the same run.
     """
@@ -32,6 +34,7 @@ class RunFuture(Future[T]):
         self._runs = runs
         self._folder = folder if runs is None else runs.traits.output_dir
         self._last_state: RunState | None = None
+        self._awaiting = Awaiting(self)
         self.run_id = run_id
         """The run; `runner.future(run_id)` makes another future of it, in any process."""
 
@@ -79,7 +82,11 @@ class RunFuture(Future[T]):
         return reopened.open_future, (self.run_id, str(self._folder), self.cancelled())
 
     def __await__(self) -> Generator[Any, None, T]:
-        return asyncio.wrap_future(self).__await__()
+        """Wait in an event loop; a wait that is cancelled there leaves the run alone."""
+        yield from self._awaiting.until_done().__await__()
+        if self.cancelled():
+            raise asyncio.CancelledError
+        return self.result()
 
     def seen(self, state: RunState) -> None:
         """The watcher says how the run stands now."""
