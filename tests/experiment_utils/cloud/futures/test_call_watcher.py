@@ -6,7 +6,10 @@ import itertools
 import math
 import os
 import pickle
+import sys
 import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,19 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_runner import Script, ScriptedRunner
-from tmgg.errors import RecordError, RunFailedError, SubmissionError, UnknownRunError
+from tmgg.errors import (
+    BackendError,
+    ConfigError,
+    RecordError,
+    RunFailedError,
+    SubmissionError,
+    UnknownRunError,
+)
 from tmgg.experiment_utils.calls.outcome import CallOutcome
 from tmgg.experiment_utils.cloud.futures import call_watcher
 from tmgg.experiment_utils.cloud.futures.call_future import RunFuture
 from tmgg.experiment_utils.cloud.futures.call_watcher import CallWatcher
+from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatched, SeparateDispatcher
 from tmgg.experiment_utils.files.hiccups import HICCUP_GRACE_S
 
@@ -252,3 +263,98 @@ def test_calls_that_wait_for_their_turn_go_on_waiting_when_a_look_fails(
     errors = [why(each) for each in runner.map(math.sqrt, range(6), parallelism=2)]
     assert len(runner.spawned) == 6
     assert {type(error) for error in errors} == {RunFailedError}
+
+
+def test_a_callback_that_ends_its_thread_ends_neither_the_watcher_nor_other_callbacks(
+    runner: ScriptedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poll, added = runner.poll, threading.Event()
+
+    def poll_later(run_ids: Sequence[str]) -> list[RunState]:
+        added.wait(LIMIT_S)
+        return poll(run_ids)
+
+    monkeypatch.setattr(runner, "poll", poll_later)
+    futures = runner.map(math.sqrt, range(3), parallelism=1)
+    called: list[Future[Any]] = []
+    for future in futures:
+        future.add_done_callback(lambda _future: sys.exit("enough"))
+        future.add_done_callback(called.append)
+    added.set()
+    assert [type(why(future)) for future in futures] == [RunFailedError] * 3
+    until_idle()
+    assert called == futures
+
+
+def test_a_value_that_cannot_be_loaded_is_its_own_futures_error(
+    runner: ScriptedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = itertools.count()
+
+    def outcome_of(_result: object) -> CallOutcome:
+        if next(asked) == 0:
+            raise MemoryError
+        return CallOutcome("returned", pickle.dumps(42))
+
+    monkeypatch.setattr(call_watcher, "outcome_of", outcome_of)
+    huge, small = runner.map(math.sqrt, range(2), parallelism=1)
+    assert isinstance(why(huge), MemoryError)
+    assert small.result(LIMIT_S) == 42
+
+
+def test_what_ends_the_watchers_thread_ends_no_thread_that_asks(
+    runner: ScriptedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(_run_ids: object) -> list[object]:
+        raise SystemExit("enough")
+
+    monkeypatch.setattr(runner, "poll", leave)
+    futures = runner.map(math.sqrt, range(3), parallelism=1)
+    for future in futures:
+        error = why(future)
+        assert isinstance(error, BackendError)
+        assert "SystemExit: enough" in str(error)
+    until_idle()
+    assert runner.leases == []
+
+
+@pytest.mark.parametrize("error", [ConfigError("no such thing"), ZeroDivisionError()])
+def test_when_submitting_fails_later_what_is_under_way_is_watched(
+    runner: ScriptedRunner, error: Exception
+) -> None:
+    spawn = runner.spawn
+
+    def failing(request, **options):  # type: ignore[no-untyped-def]
+        if len(runner.spawned) == 2:
+            raise error
+        return spawn(request, **options)
+
+    runner.spawn = failing  # type: ignore[method-assign]
+    first, second, third, fourth = runner.map(math.sqrt, range(4))
+    for future in (first, second):
+        assert isinstance(why(future), RunFailedError)  # it ended well; nobody wrote a value
+    assert why(third) is why(fourth) is error
+    until_idle()
+    assert runner.leases == []
+
+
+def test_after_a_refusal_an_error_of_the_next_attempt_loses_nothing(
+    runner: ScriptedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = itertools.count()
+    dispatch = SeparateDispatcher.dispatch
+
+    def failing(self: SeparateDispatcher, *given: Any, **options: Any) -> Dispatched:
+        if next(asked):
+            raise ConfigError("no such thing")
+        done = dispatch(self, *given, **options)
+        last = list(done.launched)[-1]
+        del done.launched[last]
+        done.refused[last] = "the queue is closed"
+        return done
+
+    monkeypatch.setattr(SeparateDispatcher, "dispatch", failing)
+    errors = [why(each) for each in runner.map(math.sqrt, range(4), parallelism=3)]
+    assert [type(error) for error in errors] == [
+        *[RunFailedError, RunFailedError, SubmissionError, ConfigError]
+    ]

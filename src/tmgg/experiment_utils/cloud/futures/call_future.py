@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,21 @@ from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+def _harmless(callback: Callable[[Future[T]], object]) -> Callable[[Future[T]], object]:
+    def call(future: Future[T]) -> object:
+        try:
+            return callback(future)
+        except Exception:
+            raise  # the standard library logs it
+        except BaseException:
+            if threading.current_thread() is threading.main_thread():
+                raise  # of a user's own call, as Ctrl-C is
+            log.exception("a callback of a future wanted to end its thread")
+            return None
+
+    return call
 
 
 class RunFuture(Future[T]):
@@ -87,6 +103,13 @@ class RunFuture(Future[T]):
         if self.cancelled():
             raise asyncio.CancelledError
         return self.result()
+
+    def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
+        """As in the standard library; what `fn` raises ends no thread of TMGG.
+
+        There, SystemExit of one callback would keep all others from being called.
+        """
+        super().add_done_callback(_harmless(fn))
 
     def seen(self, state: RunState) -> None:
         """The watcher says how the run stands now."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from tmgg.errors import NotEndedError, RunError, SubmissionError, TmggError
+from tmgg.errors import BackendError, NotEndedError, RunError, SubmissionError, TmggError
 from tmgg.experiment_utils.cloud.futures.call_future import RunFuture
 from tmgg.experiment_utils.cloud.futures.call_results import outcome_of, settle
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
@@ -20,6 +20,7 @@ from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
 from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock, Watch
 from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatcher, PatientDispatch
 from tmgg.experiment_utils.cloud.sweep.driver import FIRST_HOLD_S, LONGEST_HOLD_S
+from tmgg.experiment_utils.error_text import text_of, text_of_any
 from tmgg.experiment_utils.files.hiccups import Hiccups
 from tmgg.experiment_utils.run_folder.failures import failure
 
@@ -72,7 +73,14 @@ class CallGroup:
         while self._waiting:
             self._open = {run_id for run_id in self._open if not self.futures[run_id].done()}
             self._drop_cancelled()
-            done = self._dispatcher.dispatch(list(self._waiting), open_count=len(self._open))
+            try:
+                done = self._dispatcher.dispatch(list(self._waiting), open_count=len(self._open))
+            except Exception as error:
+                if not launched:
+                    raise
+                # What is under way must be watched first. The error comes again, or has passed.
+                self.held = text_of(error)
+                break
             self.held = done.held
             for run_id in done.launched:
                 launched[run_id] = self.futures[run_id]
@@ -96,7 +104,7 @@ class CallGroup:
         self._end_lease()
 
     def give_up(self, error: Exception) -> None:
-        """The watcher ends; nobody is left who could submit the rest."""
+        """What still waits cannot be submitted, for this reason."""
         for request in self._waiting:
             self.futures[str(request.run_id)].fail(error)
         self._waiting.clear()
@@ -164,9 +172,9 @@ class CallWatcher:
             while self._take_in():
                 self._dispatch()
                 self._settle_ended()
-        except Exception as error:  # the thread's top level: nobody may wait for ever
+        except BaseException as error:  # the thread's top level: nobody may wait for ever
             log.exception("the futures of the %s runner are given up", self._runs.traits.name)
-            self._give_up(error)
+            self._give_up(_harmless(error))
 
     def _take_in(self) -> bool:
         """Whether there is something to do; with nothing, the thread ends."""
@@ -192,7 +200,7 @@ class CallWatcher:
             self._runs.show_alive(group.sweep_id)
             try:
                 self._add(group.dispatch())
-            except (TmggError, OSError) as error:
+            except Exception as error:  # it is of these calls only
                 group.give_up(error)
         self._groups = [group for group in self._groups if group.is_waiting]
 
@@ -233,6 +241,8 @@ class CallWatcher:
                 log.warning("what run %s returned cannot be read now: %s", run_id, error)
                 self._add_again(run_id, futures)
                 return False
+            _fail(futures, error)
+        except Exception as error:  # MemoryError of one huge value, for example
             _fail(futures, error)
         else:
             self._hiccups.over(run_id)
@@ -294,12 +304,25 @@ class CallWatcher:
         for watched in futures.values():
             _fail(watched, error)
         for group in groups:
-            group.give_up(error)
+            _fail(group.futures.values(), error)
+            with contextlib.suppress(Exception):  # its lease ends by itself
+                group.give_up(error)
 
 
 def _fail(futures: Iterable[RunFuture[Any]], error: Exception) -> None:
     for future in futures:
         future.fail(error)
+
+
+def _harmless(error: BaseException) -> Exception:
+    """What a future can raise without ending the program that asks it."""
+    if isinstance(error, Exception):
+        return error
+    words = f"{type(error).__name__}: {text_of_any(error)}"
+    return BackendError(
+        f"the thread that watches the runs ended ({words}). They go on; runner.future(run_id) "
+        "gives a new future of each."
+    )
 
 
 class _WokenError(Exception):

@@ -14,6 +14,7 @@ from tmgg.errors import (
 )
 from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
+from tmgg.experiment_utils.error_text import text_of
 from tmgg.experiment_utils.files.hiccups import Hiccups
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,12 @@ class SeparateDispatcher:
                     done.held = str(error)
                     continue
                 done.refused[str(request.run_id)] = str(error)
+            except Exception as error:
+                if not done.launched:
+                    raise
+                # What is under way must be known first. The error comes again, or has passed.
+                done.held = text_of(error)
+                break
         return done
 
     def _submit(self, request: TaskRequest, done: Dispatched) -> None:
