@@ -185,8 +185,19 @@ def _refuse(now: state.State, options: dict[str, str]) -> None:
             f"{failed}Job violates accounting/QOS policy (job submit limit, user's size and/or "
             "time limits)",
         )
+    if any(job not in now["jobs"] or not now["jobs"][job]["in_queue"] for job in _needed(options)):
+        raise EndError(1, f"{failed}Job dependency problem")
     if options.get("account", now["accounts"][0]) not in now["accounts"]:
         raise EndError(1, f"{failed}Invalid account or account/partition combination specified")
+
+
+def _needed(options: dict[str, str]) -> list[str]:
+    """The jobs that the controller must know, by a dependency (Slurm 23.02 and newer)."""
+    items = options.get("dependency", "").replace("?", ",").split(",")
+    kinds = ("afterok", "afternotok")
+    return [
+        job for kind, *jobs in (item.split(":") for item in items) if kind in kinds for job in jobs
+    ]
 
 
 def _breaks(rule: Job, options: dict[str, str]) -> bool:

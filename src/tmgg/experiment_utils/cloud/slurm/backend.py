@@ -36,6 +36,7 @@ from tmgg.experiment_utils.cloud.slurm.request.script import (
 )
 from tmgg.experiment_utils.cloud.slurm.request.usage import render_idle_nodes, render_usage
 from tmgg.experiment_utils.cloud.slurm.site.site_check import Request, refuse_what_cannot_run
+from tmgg.experiment_utils.cloud.slurm.submit.dependencies import Dependencies
 from tmgg.experiment_utils.cloud.slurm.submit.packed_nodes import fitting
 from tmgg.experiment_utils.cloud.slurm.submit.retrying import bad_nodes, changed
 from tmgg.experiment_utils.cloud.slurm.submit.submission import Submitter, adopt
@@ -77,6 +78,7 @@ class SlurmBackend(Backend):
         self.client = client
         self._clock = clock or Clock()
         self.check_config = check_config
+        self._dependencies = Dependencies(client, self._clock)
         self.traits = BackendTraits(
             name="slurm",
             # What one cluster says of a number is of its own jobs.
@@ -105,7 +107,8 @@ class SlurmBackend(Backend):
             check_ray_is_here(self.config, has_ray=is_installed("ray"))
 
     def check(self, submission: SubmissionPaths, *, gpu_type: str | None) -> WriteSubmission:
-        return self._prepare(submission, self._asked(gpu_type), base=self.traits.base_dir)
+        config = self.needed_now(self._asked(gpu_type), submission)
+        return self._prepare(submission, config, base=self.traits.base_dir)
 
     def write(
         self,
@@ -119,7 +122,11 @@ class SlurmBackend(Backend):
             self.check(final, gpu_type=gpu_type)(draft, final)
             return
         # A retry has the options on record, and may come from another directory.
+        _, first_for = options_of(draft)
+        earlier = range(first_for.number, final.number)
         config, base = _note_changes(draft, changes), Path(record_of(final).base_dir)
+        begun_before = [final.run_paths.submission(number) for number in earlier]
+        config = self._dependencies.apply(config, final, begun_before)
         options = record_of(draft).interpreter_options
         self._prepare(final, config, base=base, options=options)(draft, final)
 
@@ -132,12 +139,19 @@ class SlurmBackend(Backend):
         Raises as `Submitter.submit`.
         """
         submitter = Submitter(self.client, self.config.submit_timeout_s, self._clock)
+        self._dependencies.refuse_hopeless(folder)
         try:
-            return submitter.submit(folder, base=base)
+            job_id = submitter.submit(folder, base=base)
         except (SubmissionUnknownError, SubmitLimitError):
             raise
         except SubmissionError as error:
-            raise explain_refusal(self.client, error) from error.__cause__
+            raise explain_refusal(self.client, error, self.config) from error.__cause__
+        self._dependencies.note_sent(folder)
+        return job_id
+
+    def needed_now(self, config: SlurmConfig, folder: JobFolder) -> SlurmConfig:
+        """The config for what is submitted from `folder`, without dependencies that are met."""
+        return self._dependencies.apply(config, folder)
 
     def adopt(self, folder: JobFolder) -> str | None:
         cluster = load_intent(folder).cluster

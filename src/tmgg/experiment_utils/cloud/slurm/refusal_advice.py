@@ -11,7 +11,13 @@ from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
 
 log = logging.getLogger(__name__)
 
+DEPENDENCY = "Job dependency problem"
+_FORGOTTEN = (
+    "Slurm takes afterok and afternotok only of a job that its controller still knows; it forgets "
+    "a job some minutes after its end. If the job ended as you need it, set slurm_dependency=null."
+)
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
+    DEPENDENCY: ("dependency",),
     "Invalid account": ("account",),
     "Invalid feature": ("constraint",),
     "Invalid generic resource": ("gpu_type", "gpu_request", "gpus_per_task"),
@@ -71,7 +77,11 @@ def names_that_exist(client: SlurmClient, words: str) -> str:
     return ""
 
 
-def explain_refusal(client: SlurmClient, error: SubmissionError) -> SubmissionError:
-    """Slurm's words, with the names that exist where a name was wrong."""
+def explain_refusal(
+    client: SlurmClient, error: SubmissionError, config: SlurmConfig
+) -> SubmissionError:
+    """Slurm's words, with what to do: the names that exist where a name was wrong."""
+    if DEPENDENCY in str(error) and config.dependency is not None:
+        return RefusedError(f"{error}\n{render_options(DEPENDENCY, config)} {_FORGOTTEN}")
     names = names_that_exist(client, str(error))
     return RefusedError(f"{error}\n{names}") if names else error

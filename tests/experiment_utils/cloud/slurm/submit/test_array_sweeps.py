@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,31 @@ def test_a_long_sweep_is_as_few_arrays_as_the_limit_allows_and_keeps_its_paralle
     lines = [batch.runs.read_text().splitlines() for batch in batches(runner)]
     names = [line.split()[0] for each in lines for line in each]
     assert names == [f"r{number}/1" for number in range(25)]
+
+
+def test_a_later_array_also_waits_for_the_jobs_that_were_asked_for(
+    slurm: FakeSlurm, folder: Path, clock: FakeClock
+) -> None:
+    slurm.configure(max_array_size=5)
+    other = slurm.add_job(state="RUNNING")
+    config = replace(ARRAY, dependency=f"afterok:{other}")
+    SlurmRunner(config, clock=clock).spawn_sweep(requests(8), parallelism=1)
+    _, first, second = slurm.jobs.values()
+    assert first["options"]["dependency"] == f"afterok:{other}"
+    assert second["options"]["dependency"] == f"afterok:{other},afterany:{first['id']}"
+
+
+def test_a_choice_of_jobs_is_refused_where_arrays_wait_for_each_other(
+    slurm: FakeSlurm, folder: Path, clock: FakeClock
+) -> None:
+    one, two = (slurm.add_job(state="RUNNING") for _ in range(2))
+    config = replace(ARRAY, dependency=f"afterok:{one}?afterok:{two}")
+    runner = SlurmRunner(config, clock=clock)
+    with pytest.raises(ConfigError, match="does not mix"):
+        runner.spawn_sweep(requests(3), parallelism=2)
+    assert not runner.output_dir.exists() or not list(runner.output_dir.glob("r*"))
+    runner.spawn_sweep(requests(3), parallelism=3)
+    assert len(slurm.jobs) == 3
 
 
 def test_a_limit_that_slurm_does_not_tell_is_found_by_trying(

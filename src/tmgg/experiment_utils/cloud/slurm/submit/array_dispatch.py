@@ -16,6 +16,7 @@ from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
 from tmgg.experiment_utils.cloud.slurm.backend import SlurmBackend
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.refusal_words import NO_SUCH_ARRAY
+from tmgg.experiment_utils.cloud.slurm.request.dependency import joined
 from tmgg.experiment_utils.cloud.slurm.request.script import (
     NO_TOKEN,
     Interpreter,
@@ -56,6 +57,8 @@ class ArrayDispatcher:
         """Last array of each lane."""
         self._arrays = 0
         self._hiccups = Hiccups()
+        if plan.parallelism < len(plan.requests):
+            _after(backend.config, "1")  # later arrays may have to wait for earlier ones
         # A template that arrays cannot use is refused before anything is written.
         self._render(backend.config, BatchPaths(backend.traits.output_dir, f"{plan.sweep_id}.0"), 1)
 
@@ -157,10 +160,15 @@ class ArrayDispatcher:
         throttle = self._throttles[lane] if self._throttles else None
         before = self._lanes[lane] if self._lanes and throttle is not None else None
         return render_array_script(
-            config if before is None else replace(config, dependency=f"afterany:{before}"),
+            config if before is None else _after(config, before),
             batch,
             array=render_array(size, throttle),
             base=self._backend.traits.base_dir,
             interpreter=Interpreter.submitting(),
             token=token,
         )
+
+
+def _after(config: SlurmConfig, array: str) -> SlurmConfig:
+    """Also after the end of this array."""
+    return replace(config, dependency=joined(config.dependency, f"afterany:{array}"))

@@ -181,6 +181,7 @@ class BatchSubmitter:
     ) -> None:
         backend = self._backend
         config = backend.config if self._gpu_type is None else self._with_gpu()
+        config = backend.needed_now(config, batch)
         intent = replace(new_intent(batch), cluster=backend.client.cluster())
         script = render(config, batch, intent.token)
         intent = replace(intent, evidence_has_token=leaves_token(script))
