@@ -466,6 +466,19 @@ def test_attempts_count_submissions_and_restarts() -> None:
     assert verdict(found, None).attempt == 5
 
 
+@pytest.mark.parametrize("scope", ["job", "run"])
+@pytest.mark.parametrize("view", [None, RUNNING, replace(RUNNING, restarts=1), PENDING])
+@pytest.mark.parametrize(("status", "code"), [("completed", 0), ("failed", 1)])
+def test_a_start_of_the_job_after_the_runs_own_end_is_no_attempt(
+    status: str, code: int, view: JobView | None, scope: str
+) -> None:
+    """What a call returned or raised is found by the attempt that left it."""
+    ended = record(exit_code=code, entrypoint_exit_code=code, scope=scope)
+    found = evidence(claimed=True, restarts_told=1, result=result(status), exit_record=ended)
+    state = verdict(replace(found, shares_job=scope == "run"), view)
+    assert (state.status, state.final, state.attempt) == (status, True, 1)
+
+
 def test_the_backends_own_words_are_kept() -> None:
     view = replace(PENDING, estimated_start="2026-11-23T23:55:13", nodes="node1")
     state = verdict(evidence(), view)

@@ -96,6 +96,16 @@ def test_completed_needs_a_completed_result_of_the_start_that_counts(
 
 
 @given(evidences, answers)
+def test_a_completed_runs_attempt_is_the_one_that_wrote_its_result(
+    evidence: Evidence, view: JobView | None
+) -> None:
+    state = verdict(evidence, view)
+    if state.status == "completed":
+        assert evidence.result is not None
+        assert state.attempt == evidence.first_attempt + evidence.result.restart
+
+
+@given(evidences, answers)
 def test_a_state_is_final_exactly_when_it_is_completed_or_failed(
     evidence: Evidence, view: JobView | None
 ) -> None:

@@ -213,7 +213,8 @@ def _was_killed(view: JobView) -> bool:
 def _final(state: RunState, evidence: Evidence, view: JobView | None, logs: LogTails) -> RunState:
     result = evidence.result
     if result is not None and result.status == "completed":
-        return replace(state, status="completed", final=True)
+        attempt = evidence.first_attempt + result.restart
+        return replace(state, status="completed", final=True, attempt=attempt)
     why = _why(evidence, result, view, logs)
     record = evidence.exit_record
     # What an earlier start saved says nothing about this one.
@@ -256,7 +257,7 @@ def _why(
             f"The experiment ended with exit code {record.entrypoint_exit_code} and wrote its "
             "result, but the result is not there.",
         )
-    if _never_seen_again(evidence, view):
+    if record is None and (view is None or view.phase == "unknown"):
         return failure(
             "lost", f"Nobody knows job {evidence.job_id} any more, and it left no record."
         )
@@ -328,10 +329,6 @@ def _cancelled(evidence: Evidence, *, begun: bool) -> Failure:
     return failure("cancelled", told, hint="reason_given" if why else None)
 
 
-def _never_seen_again(evidence: Evidence, view: JobView | None) -> bool:
-    return evidence.exit_record is None and (view is None or view.phase == "unknown")
-
-
 def _from_state(view: JobView, result: TaskOutput | None) -> Failure:
     assert view.kind is not None
     words = f"The backend says {view.state}" if view.state else "The backend ended it"
@@ -363,7 +360,9 @@ def _of_current_restart(evidence: Evidence, view: JobView | None) -> Evidence:
 
 
 def _restarts(evidence: Evidence, view: JobView | None) -> int:
-    """The number of the newest start of the job that anything tells of."""
+    """The newest start of the job that anything tells of, or the one that ended by itself."""
+    if evidence.exit_record is not None and has_trusted_end(evidence):
+        return evidence.exit_record.restart
     told = view.restarts if view is not None else None
     left = [item.restart for item in (evidence.exit_record, evidence.result) if item is not None]
     return max(evidence.last_start, evidence.restarts_told, told or 0, *left)
