@@ -85,7 +85,7 @@ def _remove(
             say(f"run {run.run_id} cannot be removed now: {error}")
     for output_dir in {*folders, *(run.paths.output_dir for run in runs)}:
         try:
-            finish_removals(output_dir, with_output=with_output)
+            finish_removals(output_dir)
         except OSError as error:
             say(f"what was left of removed runs in {output_dir} cannot be seen now: {error}")
     for output_dir in {run.paths.output_dir for run in removed}:

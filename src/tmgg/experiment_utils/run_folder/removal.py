@@ -25,7 +25,9 @@ from tmgg.experiment_utils.run_folder.removed_runs import note_removal
 
 log = logging.getLogger(__name__)
 
-_DOOMED = re.compile(r"\.(?P<run_id>.+)\.[0-9a-f]{8}\.removed\.tmp")
+# The name says whether the output goes, too: another `gc` may go on, which was asked otherwise.
+_WITH_OUTPUT = ".all"
+_DOOMED = re.compile(r"\.(?P<run_id>.+)\.[0-9a-f]{8}(?P<with_output>\.all)?\.removed\.tmp")
 
 
 def remove_run(paths: RunPaths, *, with_output: bool, may_go: Callable[[], bool]) -> bool:
@@ -46,13 +48,16 @@ def remove_run(paths: RunPaths, *, with_output: bool, may_go: Callable[[], bool]
     return True
 
 
-def finish_removals(output_dir: Path, *, with_output: bool) -> None:
-    """Remove what a removal that was interrupted left. Raises OSError when nobody could look."""
+def finish_removals(output_dir: Path) -> None:
+    """Remove what a removal that was interrupted left, with or without output as it was begun.
+
+    Raises OSError when nobody could look.
+    """
     for name in listing(output_dir):
         if found := _DOOMED.fullmatch(name):
             paths = RunPaths(output_dir, found["run_id"])
             try:
-                _empty(output_dir / name, paths, with_output=with_output)
+                _empty(output_dir / name, paths, with_output=bool(found["with_output"]))
             except OSError as error:
                 log.warning("what is left of run %s cannot be removed: %s", paths.run_id, error)
 
@@ -92,7 +97,8 @@ def _remove(paths: RunPaths, *, with_output: bool) -> None:
     with contextlib.suppress(OSError):  # a full disk: whoever looks now learns less
         note_removal(paths)
     note_removed(paths)
-    doomed = paths.output_dir / f".{paths.run_id}.{secrets.token_hex(4)}.removed.tmp"
+    what = _WITH_OUTPUT if with_output else ""
+    doomed = paths.output_dir / f".{paths.run_id}.{secrets.token_hex(4)}{what}.removed.tmp"
     try:
         paths.folder.rename(doomed)
     except FileNotFoundError:
