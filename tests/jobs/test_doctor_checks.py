@@ -15,6 +15,7 @@ from tmgg.experiment_utils.cloud.slurm.site.doctor import policies, requests
 from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import Finding
 from tmgg.experiment_utils.cloud.slurm.site.doctor.node_findings import judge_nodes
 from tmgg.experiment_utils.cloud.slurm.site.doctor.node_probe import neighbours_of
+from tmgg.experiment_utils.cloud.slurm.site.doctor.survey import make_config
 
 CONFIG = SlurmConfig(nodes=3, cpus_per_task=2, mem_per_cpu="2GB", time_limit="01:00:00")
 SITE = site.parse_config(site_answers.CONFIG)
@@ -114,6 +115,37 @@ def test_accounts_and_qualities_that_are_not_ones_own_are_found() -> None:
     assert levels(policies.check_accounts(CONFIG, [], {})) == ["ok"]
 
 
+def association(**values: str) -> dict[str, str]:
+    return {"Cluster": "here", "Account": "own", "Partition": "", "QOS": "normal"} | values
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        association(Cluster="there", MaxWall="00:10:00"),
+        association(Account="debug", MaxWall="00:10:00"),
+        association(Partition="tiny", MaxWall="00:10:00"),
+    ],
+)
+def test_limits_of_other_clusters_accounts_and_partitions_do_not_count(
+    other: dict[str, str],
+) -> None:
+    here = {**SITE, "ClusterName": "here"}
+    rows = [other, association()]
+    found = policies.check_accounts(replace(CONFIG, partition="gpu"), rows, here, "own")
+    assert levels(found) == ["ok"]
+
+
+def test_the_limits_of_the_partition_and_account_of_the_job_count() -> None:
+    here = {**SITE, "ClusterName": "here"}
+    rows = [association(), association(Partition="gpu", MaxWall="00:10:00")]
+    found = policies.check_accounts(replace(CONFIG, partition="gpu"), rows, here, "own")
+    assert levels(found) == ["ok", "problem"]
+    # Which account a job has is not known.
+    rows = [association(MaxWall="00:10:00"), association(Account="debug")]
+    assert levels(policies.check_accounts(CONFIG, rows, here)) == ["ok"]
+
+
 def test_limits_of_a_quality_of_service_are_found() -> None:
     rows = site.parse_table(site_answers.QUALITIES)
     found = policies.check_qualities(replace(CONFIG, qos="tiny"), rows, None)
@@ -136,6 +168,9 @@ def test_limits_of_a_quality_of_service_are_found() -> None:
 def test_limits_of_an_account_are_found(row: dict[str, str], words: str) -> None:
     (finding,) = policies.check_limits(CONFIG, "account", row)
     assert finding.level == "problem"
+    assert finding.advice in (
+        "Lower slurm_time_limit.", "Ask for less, or set another slurm_account."
+    )  # fmt: skip
     assert words in finding.text
 
 
@@ -283,6 +318,33 @@ def test_what_is_wrong_with_a_node_is_found(
     assert (complaint.check, complaint.level) == (check, level)
     assert words in complaint.text
     assert complaint.advice
+
+
+@pytest.mark.parametrize(
+    ("options", "head_port", "ports", "needs_ray"),
+    [
+        ({}, 6379, [10002, 15000, 19999], True),
+        ({"exclusive": False}, None, [20000, 25999, 31999], True),
+        ({"exclusive": False, "ray_port": 7000}, 7000, [20000, 25999, 31999], True),
+        ({"tasks_per_node": 2}, None, [20000, 25999, 31999], False),
+        ({"nodes": 1, "ray_bootstrap": "none"}, None, [], False),
+        ({"sweep_mode": "packed"}, None, [20000, 25999, 31999], True),
+    ],
+)
+def test_the_ports_are_tried_that_the_jobs_use(
+    options: dict[str, Any], head_port: int | None, ports: list[int], needs_ray: bool
+) -> None:
+    plan = make_config(replace(CONFIG, **options), "nonce")["survey"]
+    assert (plan["head_port"], plan["worker_ports"]) == (head_port, ports)
+    assert plan["needs_ray"] is needs_ray
+
+
+@pytest.mark.parametrize("options", [{"exclusive": False}, {"tasks_per_node": 2}])
+def test_a_port_that_is_taken_is_no_problem_where_jobs_take_others(options: dict[str, Any]) -> None:
+    busy = note(2, ports={"20000": "in use"})
+    found = judge_nodes(replace(CONFIG, **options), [note(0), note(1), busy], LINKS, step_words="")
+    (complaint,) = [finding for finding in found if finding.level != "ok"]
+    assert (complaint.check, complaint.level) == ("ports", "warning")
 
 
 def test_a_node_without_a_report_is_found_with_what_srun_said() -> None:

@@ -20,6 +20,7 @@ from tmgg.experiment_utils.cloud.slurm.site.doctor.start_job import is_needed, t
 from tmgg.experiment_utils.cloud.slurm.site.doctor.survey_job import survey_nodes
 from tmgg.experiment_utils.cloud.slurm.site.site import Settings
 from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
+from tmgg.experiment_utils.files.accounts import user_name
 from tmgg.experiment_utils.files.atomic_file import write_atomic
 
 SMALL_DISK_MB = 1024
@@ -120,11 +121,15 @@ def _names_of_partitions(
 def _accounts(runner: SlurmRunner, site: Settings) -> list[Finding]:
     queries = SiteQueries(runner.client)
     try:
-        rows = queries.associations()
-        default = next((row.get("Def QOS") or None for row in rows), None)
+        rows, qualities = queries.associations(), queries.qualities()
+        accounts = {row.get("Account") for row in policies.here_only(rows, site)}
+        is_open = runner.config.account is None and len(accounts) > 1
+        account = queries.default_account(user_name(os.getuid())) if is_open else ""
+        own = policies.own_associations(runner.config, rows, site, account)
+        default = next((row.get("Def QOS") or None for row in own), None)
         return [
-            *policies.check_accounts(runner.config, rows, site),
-            *policies.check_qualities(runner.config, queries.qualities(), default),
+            *policies.check_accounts(runner.config, rows, site, account),
+            *policies.check_qualities(runner.config, qualities, default),
         ]
     except AccountingAbsentError:
         return []  # check_site says so

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import Finding, ok, problem, warning
+from tmgg.experiment_utils.cloud.slurm.site.doctor.survey import needs_ray_port
 from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.some_names import some_of
 
@@ -123,7 +124,8 @@ def _addresses(notes: Sequence[JsonDict]) -> list[Finding]:
 
 
 def _ports(config: SlurmConfig, notes: Sequence[JsonDict]) -> list[Finding]:
-    head_port = str(config.ray_port)
+    if not any(note["ports"] for note in notes):
+        return [ok("ports", "these jobs use none")]
     busy = [
         (note["host"], port, trouble)
         for note in notes
@@ -131,12 +133,13 @@ def _ports(config: SlurmConfig, notes: Sequence[JsonDict]) -> list[Finding]:
         if trouble is not None
     ]
     if not busy:
-        return [ok("ports", f"{head_port} and samples of {_range(config)} are free")]
+        return [ok("ports", f"{_ports_used(config)} are free")]
     examples = "; ".join(f"{host}: {port} ({trouble})" for host, port, trouble in busy[:EXAMPLES])
-    if any(port == head_port for _host, port, _trouble in busy):
+    is_head = any(port == str(config.ray_port) for _host, port, _trouble in busy)
+    if is_head and needs_ray_port(config):
         advice = "Set slurm_ray_port to another port; each job on shared nodes needs its own."
         return [problem("ports", f"in use: {examples}", advice)]
-    advice = "Ray takes other ports of the range; a range of your own avoids clashes."
+    advice = "The job takes other ports of the range; a range of your own avoids clashes."
     return [warning("ports", f"in use: {examples}", advice)]
 
 
@@ -150,9 +153,14 @@ def _links(config: SlurmConfig, links: Sequence[JsonDict]) -> list[Finding]:
         f"{host} to {link['to']} ({link['address']}) port {link['port']}: {link['error']}"
         for host, link in failed[:EXAMPLES]
     )
+    options = (
+        "slurm_ray_port, slurm_min_worker_port and slurm_max_worker_port"
+        if needs_ray_port(config)
+        else "slurm_min_job_port and slurm_max_job_port"
+    )
     advice = (
-        f"A firewall may block {config.ray_port} or {_range(config)}. Ask which ports are open "
-        "between nodes; set slurm_ray_port, slurm_min_worker_port and slurm_max_worker_port."
+        f"A firewall may block {_ports_used(config)}. Ask which ports are open between nodes; set "
+        f"{options}."
     )
     return [problem("connections", f"{len(failed)} of {tried} failed: {examples}", advice)]
 
@@ -175,8 +183,11 @@ def _temporary_folder(notes: Sequence[JsonDict]) -> list[Finding]:
     return [warning("/tmp", f"less than {SMALL_TMP_MB} MB free on {_some(small)}", advice)]
 
 
-def _range(config: SlurmConfig) -> str:
-    return f"ports {config.min_worker_port} to {config.max_worker_port}"
+def _ports_used(config: SlurmConfig) -> str:
+    if needs_ray_port(config):
+        workers = f"{config.min_worker_port} to {config.max_worker_port}"
+        return f"{config.ray_port} and samples of ports {workers}"
+    return f"samples of ports {config.min_job_port} to {config.max_job_port}"
 
 
 def _some(hosts: Sequence[str]) -> str:

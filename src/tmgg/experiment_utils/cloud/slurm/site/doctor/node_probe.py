@@ -65,7 +65,8 @@ class NodeProbe:
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Listen on the ports Ray would; a free port that cannot be had is noted."""
-        head_ports = [self._plan["head_port"]] if self._number == 0 else []
+        head_port = self._plan["head_port"]
+        head_ports = [head_port] if self._number == 0 and head_port is not None else []
         with contextlib.ExitStack() as stack:
             for port in [*head_ports, *self._plan["worker_ports"]]:
                 try:

@@ -17,11 +17,34 @@ from tmgg.experiment_utils.cloud.slurm.site.site import (
 SHORT_JOB_AGE_S = 30
 
 
+def own_associations(
+    config: SlurmConfig, associations: Sequence[Settings], site: Settings, default_account: str = ""
+) -> list[Settings]:
+    """Those that count for a job of the config; none where it is not known which account it has.
+
+    Slurm takes an association with the job's partition before one without a partition.
+    """
+    here = here_only(associations, site)
+    names = {row.get("Account", "") for row in here}
+    account = config.account or default_account or (names.pop() if len(names) == 1 else None)
+    rows = [row for row in here if row.get("Account") == account]
+    named = [row for row in rows if row.get("Partition") in config.partitions]
+    return named or [row for row in rows if not row.get("Partition")]
+
+
+def here_only(associations: Sequence[Settings], site: Settings) -> list[Settings]:
+    """Those of the cluster that answers; all where it does not say its name."""
+    cluster = site.get("ClusterName", "")
+    return [row for row in associations if not cluster or row.get("Cluster") in ("", None, cluster)]
+
+
 def check_accounts(
-    config: SlurmConfig, associations: Sequence[Settings], site: Settings
+    config: SlurmConfig, associations: Sequence[Settings], site: Settings, default_account: str = ""
 ) -> list[Finding]:
     """The account and quality of service that the config names, among the user's own."""
     check = "account"
+    own = own_associations(config, associations, site, default_account)
+    associations = here_only(associations, site)
     enforced = "associations" in site.get("AccountingStorageEnforce", "")
     names = sorted({row.get("Account", "") for row in associations})
     if not names:
@@ -35,7 +58,7 @@ def check_accounts(
     rows = [row for row in associations if config.account in (None, row.get("Account"))]
     return [
         *(_check_qos(config, rows) or [ok(check, f"{config.account or ', '.join(names)}")]),
-        *(finding for row in rows for finding in check_limits(config, "account", row)),
+        *(finding for row in own for finding in check_limits(config, "account", row)),
     ]
 
 
@@ -61,9 +84,8 @@ def check_limits(config: SlurmConfig, check: str, row: Settings) -> list[Finding
             limit = parse_limit(most)
             if asked is not None and limit is not None and asked > limit:
                 text = f"gives at most {most} {resource} ({column}); the job asks for {asked}"
-                found.append(
-                    problem(check, text, f"Ask for less, or set another slurm_{check[:3]}.")
-                )
+                option = "slurm_account" if check == "account" else "slurm_qos"
+                found.append(problem(check, text, f"Ask for less, or set another {option}."))
     for column in ("MaxSubmit", "MaxSubmitPU", "GrpSubmit", "MaxJobs", "MaxJobsPU"):
         if is_limit(row.get(column)):
             what = "in the queue" if "Submit" in column else "running"

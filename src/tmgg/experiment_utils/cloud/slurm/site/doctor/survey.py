@@ -12,7 +12,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
-from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
+from tmgg.experiment_utils.cloud.slurm.config import (
+    RAY_MAX_WORKER_PORT,
+    RAY_MIN_WORKER_PORT,
+    RAY_PORT,
+    SlurmConfig,
+)
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_json
 from tmgg.experiment_utils.job.context import current_run
 
@@ -23,17 +28,47 @@ STEP_LIMIT_S = 300.0
 
 def make_config(config: SlurmConfig, nonce: str) -> JsonDict:
     """What the job is told; `nonce` also travels as the task's payload."""
-    first, last = config.min_worker_port, config.max_worker_port
+    head_port, other_ports = ports_to_try(config)
     return {
         "experiment": {"_target_": TARGET},
         "survey": {
             "nonce": nonce,
-            "head_port": config.ray_port,
-            "worker_ports": sorted({first, (first + last) // 2, last}),
-            "needs_ray": config.ray_bootstrap != "none",
+            "head_port": head_port,
+            "worker_ports": other_ports,
+            "needs_ray": starts_ray(config),
             "needs_gpus": config.gpus_per_task > 0,
         },
     }
+
+
+def starts_ray(config: SlurmConfig) -> bool:
+    """Whether the jobs of these options start Ray."""
+    return config.resolved_ray_bootstrap != "none" or config.sweep_mode == "packed"
+
+
+def needs_ray_port(config: SlurmConfig) -> bool:
+    """Whether Ray's head takes `ray_port` and no other: with Ray's own command only."""
+    return config.resolved_ray_bootstrap == "symmetric-run" and config.sweep_mode != "packed"
+
+
+def ports_to_try(config: SlurmConfig) -> tuple[int | None, list[int]]:
+    """The head's own port, and samples of those of which each node takes what is free."""
+    workers = (config.min_worker_port, config.max_worker_port)
+    if needs_ray_port(config):
+        return config.ray_port, _samples(workers)
+    if not starts_ray(config) and config.tasks_per_node is None:
+        return None, []
+    job_ports = _samples((config.min_job_port, config.max_job_port))
+    if not starts_ray(config):
+        return None, job_ports
+    wished = workers != (RAY_MIN_WORKER_PORT, RAY_MAX_WORKER_PORT)
+    head_port = config.ray_port if config.ray_port != RAY_PORT else None
+    return head_port, sorted({*job_ports, *(_samples(workers) if wished else ())})
+
+
+def _samples(ports: tuple[int, int]) -> list[int]:
+    first, last = ports
+    return sorted({first, (first + last) // 2, last})
 
 
 def run(config: DictConfig) -> dict[str, float]:
