@@ -88,6 +88,26 @@ def test_a_retry_that_no_config_can_express_is_refused(slurm: FakeSlurm, folder:
     assert "exclude=" in done.refused["r0"]
 
 
+def test_a_retry_that_is_refused_without_the_bad_node_is_tried_with_it(
+    slurm: FakeSlurm, folder: Path
+) -> None:
+    runner = SlurmRunner(PACKED)
+    run_ids = runner.spawn_sweep(requests(2)).run_ids
+    runner.cancel_all(run_ids)
+    plan = runner.plan_sweep(requests(2), SweepOptions(resume=True))
+    dispatcher = runner.runs.dispatcher(plan, gpu_type=None, resume=False)
+    assert isinstance(dispatcher, PackedDispatcher)
+    slurm.add_rule("exclude", "Too few nodes are left")
+    changes = RetryChanges(exclude_nodes=("node1",), memory_factor=2)
+    done = dispatcher.retry(runner.poll(run_ids), [changes] * 2)
+    job_id = max(slurm.jobs)
+    assert done.launched == dict.fromkeys(run_ids, job_id)
+    assert not done.refused
+    options = slurm.jobs[job_id]["options"]
+    assert "exclude" not in options
+    assert options["mem-per-cpu"] == "8192MB"
+
+
 @pytest.mark.parametrize("bootstrap", ["none", "symmetric-run"])
 def test_another_bootstrap_is_refused_before_anything_is_written(
     slurm: FakeSlurm, folder: Path, bootstrap: Any

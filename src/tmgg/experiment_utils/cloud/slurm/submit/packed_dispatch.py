@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tmgg.errors import (
     ConfigError,
@@ -86,6 +87,11 @@ class PackedDispatcher:
         except (SubmissionError, RunError, ConfigError, OSError) as error:
             if self._hiccups.bearable("submission", error):
                 done.held = str(error)
+                return
+            if isinstance(error, SubmissionError) and changes.exclude_nodes:
+                # Without the bad nodes there may be too few.
+                log.warning("%d runs could not be submitted again: %s", len(requests), error)
+                self._submit(requests, done, replace(changes, exclude_nodes=()))
                 return
             done.refused.update({str(request.run_id): str(error) for request in requests})
 
