@@ -247,6 +247,19 @@ def test_gpus_are_counted_by_model(gres: str, gpus: dict[str, int]) -> None:
     assert site.parse_gpus(gres) == gpus
 
 
+@pytest.mark.parametrize(
+    ("cpus", "count"), [("128", 128), ("1K", 1024), ("1.50K", 1536), ("64+", 64), ("2K+", 2048)]
+)
+def test_a_node_with_many_cpus_is_read(cpus: str, count: int) -> None:
+    (node,) = site.parse_nodes(f"big|{cpus}|6000000+|gpu:8|idle|(null)\n")
+    assert (node.cpus, node.memory_mb) == (count, 6000000)
+
+
+def test_a_node_that_cannot_be_read_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    assert site.parse_nodes("odd|many|64000|gpu:2|idle|(null)\n") == []
+    assert "odd|many" in caplog.text
+
+
 @given(st.text())
 def test_any_answer_of_the_site_is_read_without_a_traceback(text: str) -> None:
     site.parse_records(text)

@@ -1,5 +1,6 @@
 """What a Slurm site is like, as values: partitions, nodes, limits, accounts. Pure parsers."""
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,10 +10,14 @@ from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud.slurm.parsing import parse_key_values
 from tmgg.experiment_utils.cloud.slurm.request import fields
 
+log = logging.getLogger(__name__)
+
 Settings = Mapping[str, str]
 """`Key=Value` pairs in Slurm's own words."""
 _NO_LIMIT = ("", "UNLIMITED", "INFINITE", "N/A", "(null)", "NONE")
 _GPU = re.compile(r"gpu(?::(?P<kind>[A-Za-z0-9_.-]+))??(?::(?P<count>\d+))?(?:\(.*\))?")
+_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
+_COUNT = re.compile(r"(?P<amount>[0-9]{1,15}(?:\.[0-9]{1,9})?)(?P<unit>[KMG]?)\+?")
 _OUT_STATES = ("down", "drain", "drng", "fail", "maint", "unk", "inval", "boot", "perfctrs")
 
 
@@ -68,18 +73,30 @@ def parse_nodes(text: str) -> list[Node]:
     nodes: dict[str, Node] = {}
     for line in text.splitlines():
         cells = line.split("|")
-        if len(cells) != 6 or not (cells[1].isdigit() and cells[2].rstrip("+").isdigit()):
+        if len(cells) != 6:
             continue
-        name, cpus, memory, gres, state, features = cells
+        name, cpus_text, memory_text, gres, state, features = cells
+        cpus, memory_mb = _parse_count(cpus_text), _parse_count(memory_text)
+        if cpus is None or memory_mb is None:
+            log.warning("a node in sinfo's answer cannot be read; it is left out: %.200r", line)
+            continue
         nodes[name] = Node(
             name=name,
-            cpus=int(cpus),
-            memory_mb=int(memory.rstrip("+")),
+            cpus=cpus,
+            memory_mb=memory_mb,
             gpus=parse_gpus(gres),
             state=state,
             features=frozenset(features.split(",")) - {"(null)"},
         )
     return list(nodes.values())
+
+
+def _parse_count(text: str) -> int | None:
+    """A number as sinfo prints it: `64`, `1K` and `1.50K` for 1024 and 1536, `64+` for at least."""
+    found = _COUNT.fullmatch(text.strip())
+    if found is None:
+        return None
+    return round(float(found["amount"]) * _UNITS[found["unit"]])
 
 
 def parse_nodes_by_partition(text: str) -> dict[str, list[Node]]:
