@@ -129,6 +129,18 @@ def test_scontrols_answer() -> None:
     assert parse_key_values("") == {}
 
 
+def test_a_path_that_looks_like_a_setting_is_read_whole() -> None:
+    script, log = "/home/u/exp lr=0.1/r/job.sh", "/home/u/exp lr=0.1 A=b/r.out"
+    answer = (
+        f"JobId=1 Account=own Command={script} WorkDir=/home/u/exp lr=0.1 Comment=mine "
+        f"StdErr=/dev/null StdIn=/dev/null StdOut={log} MailUser=u MailType=END\n"
+    )
+    found = parse_key_values(answer)
+    assert (found["Command"], found["StdOut"]) == (script, log)
+    assert found["WorkDir"] == "/home/u/exp lr=0.1"
+    assert (found["Account"], found["Comment"], found["MailType"]) == ("own", "mine", "END")
+
+
 def test_binary_noise_is_no_answer() -> None:
     with pytest.raises(QueryError, match="squeue answered with binary data"):
         check_answer("1|\0|", command="squeue")

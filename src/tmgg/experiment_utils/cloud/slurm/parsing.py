@@ -22,6 +22,18 @@ _LARGEST_INDEX = 4_000_000
 JOB_ID = re.compile(r"[0-9]+(_[0-9]+)?")
 """A job, or one element of an array: what TMGG asks about."""
 
+_PATHS = ("Command", "WorkDir", "StdErr", "StdIn", "StdOut")
+# What `scontrol show job` prints after its Command, in Slurm 21.08 to 26.05.
+_AFTER_PATHS = frozenset((
+    "SubmitLine", "WorkDir", "AdminComment", "SystemComment", "Comment", "Extra", "StdErr", "StdIn",
+    "StdOut", "SegmentSize", "SpreadSegments", "ConsolidateSegments", "Switches", "BurstBuffer",
+    "BurstBufferState", "GresAllowTaskSharing", "GresEnforceBind", "GresOneTaskPerSharing",
+    "KillOInInvalidDependent", "KillOnInvalidDependent", "SpreadJob", "ExpeditedRequeue",
+    "OOMKillStep", "CpusPerTres", "MemPerTres", "TresBind", "TresFreq", "TresPerJob", "TresPerNode",
+    "TresPerSocket", "TresPerTask", "MailUser", "MailType", "NtasksPerTRES", "Container",
+    "ContainerID", "ContainerType", "SELinuxContext", "ResvPorts", "Power",
+))  # fmt: skip
+
 QUEUE_SEPARATOR = "|"
 QUEUE_FIELDS = (
     "JobID", "JobArrayID", "State", "Reason", "RestartCnt", "exit_code", "StartTime", "NodeList",
@@ -190,9 +202,16 @@ def parse_cluster(text: str) -> str | None:
 
 
 def parse_key_values(text: str) -> dict[str, str]:
-    """The first record of `scontrol --oneliner show ...`: `Key=Value Key=Value with spaces ...`."""
+    """The first record of `scontrol --oneliner show ...`: `Key=Value Key=Value with spaces ...`.
+
+    A path may hold what looks like a key (` lr=0.1/`), so it ends only at a key of Slurm's.
+    """
     line = next((line for line in text.splitlines() if "=" in line), "")
-    starts = list(re.finditer(r"(?:^|\s)([A-Za-z][A-Za-z0-9_:/]*)=", line))
+    starts: list[re.Match[str]] = []
+    for found in re.finditer(r"(?:^|\s)([A-Za-z][A-Za-z0-9_:/]*)=", line):
+        in_path = bool(starts) and starts[-1].group(1) in _PATHS
+        if not in_path or found.group(1) in _AFTER_PATHS:
+            starts.append(found)
     ends = [*(match.start() for match in starts[1:]), len(line)]
     return {
         match.group(1): line[match.end() : end].strip()
