@@ -194,7 +194,7 @@ def _dump_globals(task_function: TaskFunction, program: Program) -> dict[str, by
         return {}  # they travel with the functions that use them
     names = Names(program)
     dumped: dict[str, bytes] = {}
-    for name, value in globals_for(task_function, program).items():
+    for name, value in globals_for([task_function], program).items():
         try:
             dumped[name] = _dump(value, program, what=f"{name}, which the task function uses,")
         except TaskError:

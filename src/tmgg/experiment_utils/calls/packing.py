@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tmgg.errors import TaskError
-from tmgg.experiment_utils.calls.process import Submitter, users_in
+from tmgg.experiment_utils.calls.process import Submitter
 from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.identity.fingerprints import fingerprint_and_modules
 from tmgg.experiment_utils.identity.programs import Programs, program_of
 from tmgg.experiment_utils.identity.run_identity import Identity, make_identity
+from tmgg.experiment_utils.program.parts import attribute_of
 from tmgg.experiment_utils.run_folder.task import escape_interpolation
 
 PICKLING_ERRORS = (Exception,)
@@ -62,7 +63,7 @@ class CallPacker:
         payload = self._submitter.envelope(
             function=self._function,
             arguments=self._dump_arguments((args, dict(kwargs))),
-            globals={**self._globals, **self._submitter.dump_globals(users_in(values))},
+            globals={**self._globals, **self._submitter.dump_globals(values)},
         )
         title = f"{self._name}({_shown(args, kwargs)})"[:_LONGEST_TITLE]
         return PackedCall(payload, title, self._identify(title, (args, dict(kwargs))))
@@ -106,12 +107,19 @@ def name_of(function: Callable[..., object]) -> str:
     """The function, for people."""
     if isinstance(function, functools.partial):
         return name_of(function.func)
-    named = function if hasattr(function, "__qualname__") else type(function)
+    named = function if attribute_of(function, "__qualname__") else type(function)
     return f"{named.__module__}.{named.__qualname__}"
 
 
 def _shown(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
     short = reprlib.Repr()
     short.maxother = short.maxstring = short.maxlong = _LONGEST_ARGUMENT
-    shown = [*map(short.repr, args), *(f"{key}={short.repr(kwargs[key])}" for key in kwargs)]
-    return ", ".join(shown)
+    named = (f"{key}={_text(short, kwargs[key])}" for key in kwargs)
+    return ", ".join([*(_text(short, each) for each in args), *named])
+
+
+def _text(short: reprlib.Repr, value: object) -> str:
+    try:
+        return short.repr(value)
+    except Exception:  # classes say how they are shown; a number may have too many digits
+        return f"<{type(value).__name__}>"

@@ -4,12 +4,10 @@ A script's function runs in a job whose `__main__` is the script, loaded as Pyth
 What loading the script gives goes by its name; the rest travels by value.
 """
 
-import functools
 import pickle
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from types import FunctionType, MethodType
 from typing import Any
 
 from tmgg.errors import TaskError
@@ -18,9 +16,6 @@ from tmgg.experiment_utils.program import again
 from tmgg.experiment_utils.program.captured import Program, capture_program
 from tmgg.experiment_utils.program.entering import enter as become_submitter
 from tmgg.experiment_utils.program.entering import place_of
-from tmgg.experiment_utils.program.script import MAIN
-
-_NAMED = (type, FunctionType, MethodType, functools.partial)
 
 
 class Submitter:
@@ -60,25 +55,16 @@ class Submitter:
 
         names = Names(self._program)
         dumped: dict[str, bytes] = {}
-        for user in used:
-            for name, value in globals_for(user, self._program).items():
-                try:
-                    dumped[name] = dumped.get(name) or self.dumps(value)
-                except PICKLING_ERRORS as error:
-                    if not names.is_loaded(name):
-                        raise TaskError(
-                            f"{name}, which the function uses, cannot be sent to a job: {error}. "
-                            "Open files, locks and connections inside the function."
-                        ) from error
+        for name, value in globals_for(used, self._program).items():
+            try:
+                dumped[name] = self.dumps(value)
+            except PICKLING_ERRORS as error:
+                if not names.is_loaded(name):
+                    raise TaskError(
+                        f"{name}, which the function uses, cannot be sent to a job: {error}. "
+                        "Open files, locks and connections inside the function."
+                    ) from error
         return dumped
-
-
-def users_in(values: Iterable[object]) -> Iterator[object]:
-    """The functions and classes of the script among the values, and the classes of its objects."""
-    for value in values:
-        user = value if isinstance(value, _NAMED) else type(value)
-        if isinstance(user, functools.partial) or user.__module__ == MAIN:
-            yield user
 
 
 def enter(envelope: dict[str, Any], folder: Path) -> Program | None:

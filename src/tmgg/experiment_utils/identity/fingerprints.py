@@ -17,6 +17,7 @@ import hashlib
 import json
 import secrets
 import struct
+import sys
 import types
 from collections.abc import Iterator
 from pathlib import PurePath
@@ -24,7 +25,8 @@ from typing import Any
 
 from tmgg.experiment_utils.identity.tensor_content import as_plain_tensor
 from tmgg.experiment_utils.job.travelling import Way, Ways, name_of
-from tmgg.experiment_utils.program.parts import slots_of, vars_of
+from tmgg.experiment_utils.program.parts import attribute_of, slots_of, vars_of
+from tmgg.experiment_utils.program.users import functions_in
 
 _PROTOCOL = 4
 _POINTER_BYTES = struct.calcsize("P")
@@ -127,7 +129,7 @@ class Walk:
         kind = type(value)
         name = self._class(kind)
         if value is None or kind in _SIMPLE:
-            return [name, repr(value)]
+            return [name, _text(value)]
         if isinstance(value, enum.Enum):
             return [name, *self._member(value)]
         if kind in _BYTES:
@@ -197,7 +199,7 @@ class Walk:
         again = self._once(kind)
         if way.is_reference:
             if again is None:
-                for method in _methods(kind):
+                for method in dict.fromkeys([*_methods(kind), *_of_script([kind])]):
                     self._walk_globals(method, self._ways.of(method))
             return name
         return again or [name, self.plain(list(kind.__bases__)), self._held(kind)]
@@ -232,8 +234,11 @@ class Walk:
             if label in self.globals:
                 continue
             if self._ways.stays(value, name, used, way):
-                if isinstance(value, _USERS) or hasattr(value, "__wrapped__"):
+                if isinstance(value, _USERS) or attribute_of(value, "__wrapped__"):
                     self._apart(value)  # for what it uses itself
+                elif used is vars(sys.modules["__main__"]):
+                    for each in _of_script([value]):
+                        self._apart(each)
                 continue
             self.globals[label] = None  # it may use itself
             self.globals[label], is_stable = self._apart(value)
@@ -284,7 +289,7 @@ class Walk:
             if isinstance(parts, str):
                 self._note_module(value)
                 # A cache around a function of the script goes by name, what that uses does not.
-                wrapped = getattr(value, "__wrapped__", None)
+                wrapped = attribute_of(value, "__wrapped__")
                 return ["global", parts, self.plain(wrapped)]
             made, arguments, state, items, pairs, *more = (*parts, None, None, None, None)[:6]
             lists = [None if each is None else list(each) for each in (items, pairs)]
@@ -303,6 +308,13 @@ class Walk:
     def _unlike_any(self) -> str:
         self._is_unstable = True
         return secrets.token_hex(16)
+
+
+def _text(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # a number with more digits than Python writes
+        return hex(value)
 
 
 def _cell(cell: types.CellType) -> Any:
@@ -338,12 +350,18 @@ def _has_content(kind: type) -> bool:
 
 
 def _is_named_tuple(value: Any) -> bool:
-    return hasattr(value, "_fields") and not hasattr(value, "__dict__")
+    return hasattr(type(value), "_fields") and not type(value).__dictoffset__
+
+
+def _of_script(values: list[Any]) -> list[types.FunctionType]:
+    """The script's functions in the values, in an order that is the same in every process."""
+    main = sys.modules["__main__"]
+    return sorted(functions_in(values, main), key=lambda each: (each.__qualname__, each.__module__))
 
 
 def _methods(kind: type) -> Iterator[types.FunctionType]:
     for each in vars(kind).values():
-        function = getattr(each, "__func__", getattr(each, "fget", each))
+        function = attribute_of(each, "__func__") or attribute_of(each, "fget") or each
         if isinstance(function, types.FunctionType):
             yield function
 

@@ -31,6 +31,7 @@ from tmgg.experiment_utils.identity.main_script import (
 from tmgg.experiment_utils.identity.program_code import Code, ProgramCode
 from tmgg.experiment_utils.identity.project_modules import is_installed
 from tmgg.experiment_utils.identity.read_environment import what_is_read
+from tmgg.experiment_utils.program.parts import attribute_of
 from tmgg.experiment_utils.run_folder.task import module_of
 
 OWN_APP = "tmgg-experiment: "
@@ -91,8 +92,8 @@ def gone_file(name: str) -> str | None:
 def program_of(function: Any) -> Program:
     """The program of a callable of this process."""
     bare, bound = unbound(function)
-    module = getattr(bare, "__module__", None) or MAIN
-    qualified_name = getattr(bare, "__qualname__", type(bare).__qualname__)
+    module = attribute_of(bare, "__module__") or MAIN
+    qualified_name = attribute_of(bare, "__qualname__") or type(bare).__qualname__
     beside = travelling(bare, bound)
     file = file_of(module)
     if module == MAIN:

@@ -7,7 +7,10 @@ the script defines. All else is copied, with the globals it uses.
 import sys
 from dataclasses import dataclass
 from functools import cached_property
+from types import MethodType
 from typing import TYPE_CHECKING, Any
+
+from tmgg.experiment_utils.program.parts import HEAP_TYPE, attribute_of, vars_of
 
 if TYPE_CHECKING:
     from tmgg.experiment_utils.program.captured import Program
@@ -43,7 +46,7 @@ class Ways:
             is_loaded = self._names.is_loaded(value.__qualname__.partition(".")[0])
             return Way(is_loaded, is_named=True, is_script=True, depth=len(layers) - 1 - at)
         if at is None:
-            is_builtin = isinstance(value, type) and not value.__flags__ & _HEAP_TYPE
+            is_builtin = isinstance(value, type) and not value.__flags__ & HEAP_TYPE
             return Way(is_reference=is_builtin, is_named=is_builtin)
         is_reference = at == 0 and not self._is_registered(module)
         return Way(is_reference, is_named=True, depth=0 if is_reference else len(layers) - 1 - at)
@@ -52,10 +55,8 @@ class Ways:
         """Whether a global that is used need not travel: the job has it already."""
         if way.is_reference and not way.is_script:
             return True
-        is_own = (getattr(value, "__module__", None), getattr(value, "__qualname__", None)) == (
-            namespace.get("__name__"),
-            name,
-        )
+        named = attribute_of(value, "__module__"), attribute_of(value, "__qualname__")
+        is_own = named == (namespace.get("__name__"), name)
         if is_own and callable(value) and self.of(value).is_reference:
             return True
         is_main = namespace is vars(sys.modules[_MAIN])
@@ -97,10 +98,6 @@ class Ways:
         return Names(self._program)
 
 
-_HEAP_TYPE = 1 << 9
-"""Py_TPFLAGS_HEAPTYPE: made at run time, and not part of the interpreter or an extension."""
-
-
 def name_of(value: Any) -> str:
     """Its module and qualified name."""
     module = getattr(value, "__module__", None)
@@ -111,10 +108,11 @@ def _layers(module: str | None, name: str) -> list[object]:
     """What `name` leads to, then what that wraps, and so on."""
     found: Any = sys.modules.get(module or "")
     for part in name.split("."):
-        found = vars(found).get(part) if hasattr(found, "__dict__") else None
-        found = getattr(found, "__func__", found)  # a class or static method
+        found = vars_of(found).get(part) if not isinstance(found, type) else vars(found).get(part)
+        if isinstance(found, staticmethod | classmethod | MethodType):
+            found = found.__func__
     layers: list[object] = []
     while found is not None and not any(found is each for each in layers):
         layers.append(found)
-        found = getattr(found, "__wrapped__", None)
+        found = attribute_of(found, "__wrapped__")
     return layers

@@ -1,7 +1,14 @@
 """What is in an object, without running code of its class: no `__getattr__`, no `__iter__`."""
 
+import inspect
 from types import MemberDescriptorType
 from typing import Any
+from weakref import WeakKeyDictionary
+
+HEAP_TYPE = 1 << 9
+"""Py_TPFLAGS_HEAPTYPE: made at run time, and not part of the interpreter or an extension."""
+_slots: WeakKeyDictionary[type, list[MemberDescriptorType]] = WeakKeyDictionary()
+"""Those of classes that were asked for; many objects have the same class."""
 
 
 def vars_of(value: object) -> dict[str, Any]:
@@ -14,6 +21,30 @@ def vars_of(value: object) -> dict[str, Any]:
 
 
 def slots_of(kind: type) -> list[MemberDescriptorType]:
-    """The slots of its instances, also those of base classes."""
-    held = [each for base in kind.__mro__ for each in vars(base).values()]
-    return [each for each in held if isinstance(each, MemberDescriptorType)]
+    """The slots of its instances, also those of base classes; not what C code shows of its own."""
+    if kind not in _slots:
+        bases = [base for base in kind.__mro__ if base.__flags__ & HEAP_TYPE]
+        held = [each for base in bases for each in vars(base).values()]
+        _slots[kind] = [each for each in held if isinstance(each, MemberDescriptorType)]
+    return _slots[kind]
+
+
+def attributes_of(value: object) -> list[Any]:
+    """The values of its attributes, from its `__dict__` and its slots."""
+    found = list(vars_of(value).values())
+    for slot in slots_of(type(value)):
+        try:
+            found.append(slot.__get__(value))
+        except AttributeError:  # not set
+            continue
+    return found
+
+
+def attribute_of(value: object, name: str) -> Any:
+    """An attribute that is there; None for one that `__getattr__` would make, or that fails."""
+    if inspect.getattr_static(value, name, None) is None:
+        return None
+    try:
+        return getattr(value, name, None)
+    except Exception:  # a property is anybody's code
+        return None

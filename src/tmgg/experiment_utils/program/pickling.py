@@ -9,7 +9,7 @@ globals of the job's `__main__`.
 import functools
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -17,7 +17,9 @@ import cloudpickle
 
 from tmgg.errors import TaskError
 from tmgg.experiment_utils.program.captured import Program
+from tmgg.experiment_utils.program.parts import attribute_of
 from tmgg.experiment_utils.program.script import MAIN, Script
+from tmgg.experiment_utils.program.users import used_names
 
 PICKLING_ERRORS = (Exception,)
 """What is raised for an object that cannot travel: anything, for classes say how they pickle."""
@@ -51,14 +53,14 @@ def dumps(value: object, program: Program) -> bytes:
     return buffer.getvalue()
 
 
-def globals_for(function: object, program: Program) -> dict[str, Any]:
-    """Values that loading the script would not give and that `function` may use, by name.
+def globals_for(users: Iterable[object], program: Program) -> dict[str, Any]:
+    """Values that loading the script may not give, and that functions in the `users` use, by name.
 
     Functions and classes that loading gives are not among them.
     """
     names = Names(program)
     main = sys.modules[MAIN]
-    used = set(_used_names(function, main, set()))
+    used = sorted(used_names(users, main))
     found = {name: main.__dict__[name] for name in used if names.must_travel(name)}
     return {
         name: value
@@ -136,14 +138,12 @@ def _layers(name: str, main: ModuleType) -> Iterator[object]:
     """What `name` leads to, then what that wraps, and so on."""
     found: Any = main
     for part in name.split("."):
-        if not hasattr(found, part):
-            return
-        found = getattr(found, part)
+        found = attribute_of(found, part)
     seen: list[object] = []
     while found is not None and not any(found is each for each in seen):
         seen.append(found)
         yield found
-        found = getattr(found, "__wrapped__", None)
+        found = attribute_of(found, "__wrapped__")
 
 
 def _is_definition(value: object, name: str) -> bool:
@@ -153,34 +153,3 @@ def _is_definition(value: object, name: str) -> bool:
     if not isinstance(value, FunctionType | type):
         return False
     return value.__module__ == MAIN and value.__qualname__ == name
-
-
-def _used_names(value: object, main: ModuleType, seen: set[int]) -> Iterator[str]:
-    """Names in `main` that a function, or what it calls there, mentions."""
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    for part in _parts(value, main):
-        for name in _mentioned(part.__code__):
-            if name in main.__dict__:
-                yield name
-                yield from _used_names(main.__dict__[name], main, seen)
-
-
-def _parts(value: Any, main: ModuleType) -> Iterator[FunctionType]:
-    """The script's functions in a value: itself, those it wraps or closes over, its methods."""
-    if isinstance(value, type) and value.__module__ == MAIN:
-        inside = [getattr(item, "__func__", item) for item in vars(value).values()]
-        yield from (item for item in inside if isinstance(item, FunctionType))
-    while value is not None:
-        value = getattr(value, "__func__", getattr(value, "func", value))
-        if isinstance(value, FunctionType) and value.__globals__ is main.__dict__:
-            yield value
-        value = getattr(value, "__wrapped__", None)
-
-
-def _mentioned(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _mentioned(constant)

@@ -173,3 +173,105 @@ def test_what_the_guarded_part_has_set_counts(folder: Path, monkeypatch: Any) ->
         made.append({run_id for run_id, _ in calls})
     assert made[0] == made[2]
     assert not made[0] & made[1]
+
+
+WAYS = """
+import collections, json, os
+from tmgg.experiment_utils.cloud import LocalRunner
+
+K = 1
+
+def scaled(x):
+    return K * x
+
+class Base:
+    def method(self, x):
+        return K * x
+
+class Child(Base):
+    pass
+
+class Holder:
+    __slots__ = ("function",)
+    def __init__(self, function):
+        self.function = function
+
+FUNCTIONS = {"scaled": scaled}
+CHILD = Child()
+HOLDER = Holder([scaled])
+
+def by_name(x):
+    return FUNCTIONS["scaled"](x)
+
+def by_object(x):
+    return CHILD.method(x)
+
+def by_slot(x):
+    return HOLDER.function[0](x)
+
+def by_argument(child, x):
+    return child.method(x)
+
+def by_item(items, x):
+    return items[0]["child"].method(x)
+
+def by_call(function, x):
+    return function(x)
+
+if __name__ == "__main__":
+    K = int(os.environ["K"])
+    calls = [
+        (by_name, 8), (by_object, 8), (by_slot, 8), (by_argument, Child(), 8),
+        (by_item, [{"child": Child()}], 8), (by_call, CHILD.method, 8),
+        (by_call, FUNCTIONS.get("scaled"), 8),
+    ]
+    runner = LocalRunner()
+    futures = [runner.map(function, *([each] for each in arguments), resume=True)[0]
+               for function, *arguments in calls]
+    print(json.dumps([[each.run_id, each.result(60)] for each in futures]))
+"""
+
+
+def test_what_the_guarded_part_has_set_counts_by_whatever_way_it_is_used(
+    folder: Path, monkeypatch: Any
+) -> None:
+    (folder / "script.py").write_text(WAYS)
+    made = []
+    for number in (2, 3, 2):
+        monkeypatch.setenv("K", str(number))
+        calls, _ = said(folder)
+        assert [value for _, value in calls] == [8 * number] * 7
+        made.append([run_id for run_id, _ in calls])
+    assert made[0] == made[2]
+    assert not {*made[0]} & {*made[1]}
+
+
+ODD = """
+import json, xmlrpc.client
+from tmgg.experiment_utils.cloud import LocalRunner
+
+class Attributes(dict):
+    __getattr__ = dict.__getitem__
+
+class Odd:
+    odd = Attributes(x=1)
+
+    def x(self):
+        return self.odd.x
+
+config = Attributes(x=1)
+proxy = xmlrpc.client.ServerProxy("http://localhost:1")
+
+def taken(odd, number):
+    return [config.x, type(proxy).__name__, odd.x(), number % 7]
+
+if __name__ == "__main__":
+    config = Attributes(x=2)
+    print(json.dumps(LocalRunner().submit(taken, Odd(), 10**5000).result(60)))
+"""
+
+
+def test_objects_that_make_up_attributes_and_long_numbers_travel(folder: Path) -> None:
+    (folder / "script.py").write_text(ODD)
+    found, _ = said(folder)
+    assert found == [2, "ServerProxy", 1, 10**5000 % 7]
