@@ -244,6 +244,28 @@ def test_what_the_scripts_guarded_part_has_set_counts(
     assert "resume: 1 of 1 recognised" in printed[2]
 
 
+def test_what_a_function_of_the_guarded_part_has_changed_in_place_counts(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = 'if __name__ == "__main__":\n'
+    prepared = """
+OPTIONS = {"number": 1}
+
+def prepare():
+    OPTIONS.update(number=int(os.environ["K"]))
+
+"""
+    app = APP.replace(started, f"{prepared}{started}    prepare()\n")
+    project.write("a.py", app.replace("* NUMBER", '* OPTIONS["number"]'))
+    printed = []
+    for number in (2, 3, 2):
+        monkeypatch.setenv("K", str(number))
+        printed.append(project.run("a.py", *RESUME, "x=1"))
+        assert project.values(printed[-1]) == [number]
+    assert "__main__.OPTIONS" in printed[1]
+    assert "resume: 1 of 1 recognised" in printed[2]
+
+
 def test_what_an_override_stands_for_is_resolved_in_the_job_and_nowhere_reported(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

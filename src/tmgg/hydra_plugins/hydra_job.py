@@ -32,8 +32,9 @@ from tmgg.experiment_utils.program.again import announce
 from tmgg.experiment_utils.program.captured import Program, capture_program
 from tmgg.experiment_utils.program.entering import enter, place_of
 from tmgg.experiment_utils.program.left_behind import set_in_modules
-from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, Names, dumps, globals_for
+from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, dumps, globals_for
 from tmgg.experiment_utils.program.search_path import own_search_path
+from tmgg.experiment_utils.program.sent_globals import dump_globals
 from tmgg.experiment_utils.run_folder.task import escape_interpolation
 from tmgg.hydra_plugins.job_logging import configure_as_launched, keeping_own_lines_apart
 from tmgg.hydra_plugins.job_process import arguments_of, know_plugins, no_app_starts, set_state
@@ -188,20 +189,12 @@ def _loading() -> Iterator[None]:
         yield
 
 
-def _dump_globals(task_function: TaskFunction, program: Program) -> dict[str, bytes]:
-    """Values of the script that only its guarded part, or a call, has set."""
+def _dump_globals(task_function: TaskFunction, program: Program) -> bytes:
+    """Values of the script that a job may not have by loading it."""
     if not program.is_loadable:
-        return {}  # they travel with the functions that use them
-    names = Names(program)
-    dumped: dict[str, bytes] = {}
-    for name, value in globals_for([task_function], program).items():
-        try:
-            dumped[name] = _dump(value, program, what=f"{name}, which the task function uses,")
-        except TaskError:
-            if not names.is_loaded(name):
-                raise
-            # The job has the one that loading the script makes, as with Python's own spawn.
-    return dumped
+        return b""  # they travel with the functions that use them
+    used = globals_for([task_function], program)
+    return dump_globals(used, program, user="the task function")
 
 
 def _dump_config(config: DictConfig) -> bytes:

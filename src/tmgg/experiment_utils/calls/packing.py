@@ -55,15 +55,15 @@ class CallPacker:
         self._submitter = Submitter()
         self._identified, self._programs = program_of(function), Programs()
         self._function = self._dump(function, what=f"the function {self._name}")
-        self._globals = self._submitter.dump_globals([function])
+        self._used = self._submitter.globals_for([function])
+        self._globals = self._submitter.dump_globals(self._used, user=self._name)
 
     def pack(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> PackedCall:
         """One call; raises TaskError for arguments that cannot travel."""
-        values = [*args, *kwargs.values()]
         payload = self._submitter.envelope(
             function=self._function,
             arguments=self._dump_arguments((args, dict(kwargs))),
-            globals={**self._globals, **self._submitter.dump_globals(values)},
+            globals=self._dump_globals([*args, *kwargs.values()]),
         )
         title = f"{self._name}({_shown(args, kwargs)})"[:_LONGEST_TITLE]
         return PackedCall(payload, title, self._identify(title, (args, dict(kwargs))))
@@ -77,6 +77,13 @@ class CallPacker:
             config={},  # the title is for people
             recorded=_config(title),
         )
+
+    def _dump_globals(self, arguments: list[object]) -> bytes:
+        """Those that the function uses, and those that functions in the arguments use."""
+        used = self._used | self._submitter.globals_for(arguments)
+        if used.keys() == self._used.keys():
+            return self._globals
+        return self._submitter.dump_globals(used, user=self._name)
 
     def _dump_arguments(self, arguments: object) -> bytes:
         """As `_dump`; several times as fast, and the same, where nothing has to travel by value."""

@@ -6,7 +6,7 @@ What loading the script gives goes by its name; the rest travels by value.
 
 import pickle
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,26 +45,21 @@ class Submitter:
 
         return dumps(value, self._program)
 
-    def dump_globals(self, used: Iterable[object]) -> dict[str, bytes]:
-        """Values of the script that only its guarded part, or a call, has set, and that may be
-        used. One that loading the script makes, too, may stay behind, as with Python's own spawn.
+    def globals_for(self, users: Iterable[object]) -> dict[str, Any]:
+        """Values of the script that a job may not have by loading it, and that functions in the
+        `users` use.
         """
         if not self._program.is_loadable:
             return {}  # they travel with the functions that use them
-        from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, Names, globals_for
+        from tmgg.experiment_utils.program.pickling import globals_for
 
-        names = Names(self._program)
-        dumped: dict[str, bytes] = {}
-        for name, value in globals_for(used, self._program).items():
-            try:
-                dumped[name] = self.dumps(value)
-            except PICKLING_ERRORS as error:
-                if not names.is_loaded(name):
-                    raise TaskError(
-                        f"{name}, which the function uses, cannot be sent to a job: {error}. "
-                        "Open files, locks and connections inside the function."
-                    ) from error
-        return dumped
+        return globals_for(users, self._program)
+
+    def dump_globals(self, values: Mapping[str, Any], *, user: str) -> bytes:
+        """Pickle what `globals_for` gave; raises TaskError for what cannot travel, and must."""
+        from tmgg.experiment_utils.program.sent_globals import dump_globals
+
+        return dump_globals(values, self._program, user=user)
 
 
 def enter(envelope: dict[str, Any], folder: Path) -> Program | None:

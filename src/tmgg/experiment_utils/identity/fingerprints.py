@@ -16,7 +16,6 @@ import functools
 import hashlib
 import json
 import secrets
-import struct
 import sys
 import types
 from collections.abc import Iterator
@@ -25,11 +24,10 @@ from typing import Any
 
 from tmgg.experiment_utils.identity.tensor_content import as_plain_tensor
 from tmgg.experiment_utils.job.travelling import Way, Ways, name_of
-from tmgg.experiment_utils.program.parts import attribute_of, slots_of, vars_of
+from tmgg.experiment_utils.program.parts import attribute_of, has_content, slots_of, vars_of
 from tmgg.experiment_utils.program.users import functions_in
 
 _PROTOCOL = 4
-_POINTER_BYTES = struct.calcsize("P")
 _ERRORS = (Exception,)
 """What is raised by an object that cannot be pickled: anything, for classes say how they pickle."""
 _USERS = (types.FunctionType, type, functools.partial, types.MethodType)
@@ -272,7 +270,7 @@ class Walk:
         # The pickles of a path and of an array leave such attributes out.
         if isinstance(value, PurePath):
             fields = vars_of(value)
-        elif not _has_content(type(value)):
+        elif not has_content(type(value)):
             fields = None
         return [reduced, self.plain(fields)] if fields else reduced
 
@@ -335,18 +333,7 @@ def _fields(value: Any) -> dict[str, Any] | None:
 def _is_all_of(value: Any, fields: set[str]) -> bool:
     """Whether an object has nothing but these attributes."""
     slots = (each.__name__ for each in slots_of(type(value)))
-    return not _has_content(type(value)) and {*slots, *vars_of(value)} <= fields
-
-
-def _has_content(kind: type) -> bool:
-    """Whether instances have something beside their attributes, as a dict or an array has.
-
-    An instance has room for what its class holds: a pointer for each slot, and more if it has
-    something that only C code sees.
-    """
-    pointers = len(slots_of(kind)) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
-    room = kind.__basicsize__ - object.__basicsize__
-    return bool(kind.__itemsize__) or room > pointers * _POINTER_BYTES
+    return not has_content(type(value)) and {*slots, *vars_of(value)} <= fields
 
 
 def _is_named_tuple(value: Any) -> bool:

@@ -60,7 +60,7 @@ class Ways:
         if is_own and callable(value) and self.of(value).is_reference:
             return True
         is_main = namespace is vars(sys.modules[_MAIN])
-        return is_main and self._program.is_loadable and not self._names.must_travel(name)
+        return is_main and self._program.is_loadable and not self._names.may_differ(name, value)
 
     def is_left_behind(self, value: Any, name: str, way: Way) -> bool:
         """Whether a value that cannot travel is the one that loading the script makes."""

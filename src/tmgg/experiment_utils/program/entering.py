@@ -43,9 +43,15 @@ def enter(
     prepare_process(program, arguments, envelope["cwd"])
     with loading():
         load_main(program)
-    main = sys.modules[MAIN].__dict__
-    main.update({name: pickle.loads(value) for name, value in envelope["globals"].items()})
+    vars(sys.modules[MAIN]).update(_opened(envelope["globals"]))
     return program
+
+
+def _opened(sent: bytes | dict[str, bytes]) -> dict[str, Any]:
+    if isinstance(sent, dict):  # of an earlier TMGG
+        return {name: pickle.loads(value) for name, value in sent.items()}
+    opened: dict[str, Any] = pickle.loads(sent) if sent else {}
+    return opened
 
 
 def _check_version(submitted: Sequence[int], what: str) -> None:

@@ -1,10 +1,12 @@
 """What is in an object, without running code of its class: no `__getattr__`, no `__iter__`."""
 
 import inspect
+import struct
 from types import MemberDescriptorType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+_POINTER_BYTES = struct.calcsize("P")
 HEAP_TYPE = 1 << 9
 """Py_TPFLAGS_HEAPTYPE: made at run time, and not part of the interpreter or an extension."""
 _slots: WeakKeyDictionary[type, list[MemberDescriptorType]] = WeakKeyDictionary()
@@ -38,6 +40,17 @@ def attributes_of(value: object) -> list[Any]:
         except AttributeError:  # not set
             continue
     return found
+
+
+def has_content(kind: type) -> bool:
+    """Whether instances have something beside their attributes, as a dict or an array has.
+
+    An instance has room for what its class holds: a pointer for each slot, and more if it has
+    something that only C code sees.
+    """
+    pointers = len(slots_of(kind)) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
+    room = kind.__basicsize__ - object.__basicsize__
+    return bool(kind.__itemsize__) or room > pointers * _POINTER_BYTES
 
 
 def attribute_of(value: object, name: str) -> Any:

@@ -17,6 +17,7 @@ import cloudpickle
 
 from tmgg.errors import TaskError
 from tmgg.experiment_utils.program.captured import Program
+from tmgg.experiment_utils.program.changeable import is_changeable, is_same
 from tmgg.experiment_utils.program.parts import attribute_of
 from tmgg.experiment_utils.program.script import MAIN, Script
 from tmgg.experiment_utils.program.users import used_names
@@ -33,6 +34,7 @@ class Names:
     """What a process knows of the names in its `__main__`."""
 
     def __init__(self, program: Program) -> None:
+        self.program = program
         self._script: Script | None = None
         if program.is_loadable:
             self._script = script_of(program.source_when_submitted(), str(program.script))
@@ -42,15 +44,31 @@ class Names:
         return self._script is not None and name in self._script.defined
 
     def must_travel(self, name: str) -> bool:
-        """Whether its value may differ from what loading the script gives."""
+        """Whether it may be bound to another value than loading the script gives."""
         return not self.is_loaded(name) or name in self._script.changed  # type: ignore[union-attr]
+
+    def may_differ(self, name: str, value: object) -> bool:
+        """Whether its value may not be what loading the script gives: it was bound anew, or changed
+        in place.
+        """
+        if self._script is None or self.must_travel(name):
+            return True
+        touched, literals = self._script.touched, self._script.literals
+        if name not in touched.names or (name in literals and is_same(value, literals[name])):
+            return False
+        return touched.is_any_bound or is_changeable(value)
 
 
 def dumps(value: object, program: Program) -> bytes:
     """Pickle `value` for a process that has loaded, or will load, the program."""
     buffer = io.BytesIO()
-    _Pickler(buffer, Names(program)).dump(value)
+    dump(value, buffer, program)
     return buffer.getvalue()
+
+
+def dump(value: object, file: io.BytesIO, program: Program) -> None:
+    """As `dumps`, into a file."""
+    _Pickler(file, Names(program)).dump(value)
 
 
 def globals_for(users: Iterable[object], program: Program) -> dict[str, Any]:
@@ -61,7 +79,9 @@ def globals_for(users: Iterable[object], program: Program) -> dict[str, Any]:
     names = Names(program)
     main = sys.modules[MAIN]
     used = sorted(used_names(users, main))
-    found = {name: main.__dict__[name] for name in used if names.must_travel(name)}
+    found = {
+        name: main.__dict__[name] for name in used if names.may_differ(name, main.__dict__[name])
+    }
     return {
         name: value
         for name, value in found.items()

@@ -10,6 +10,9 @@ import symtable
 from dataclasses import dataclass
 from functools import cached_property
 from types import CodeType
+from typing import Any
+
+from tmgg.experiment_utils.program.touched import Touched, literals, touched
 
 MAIN = "__main__"
 
@@ -45,6 +48,17 @@ class Script:
             {name for node in inside for name in _names_in(node)}
             | {name for node in declared for name in node.names}
         )
+
+    @cached_property
+    def touched(self) -> Touched:
+        """What the guarded part, and the functions that it leads to, may have changed in place."""
+        rest = [node for node in self._tree.body if node not in self._guards]
+        return touched(rest, self.guarded)
+
+    @cached_property
+    def literals(self) -> dict[str, Any]:
+        """Values that loading gives to names, as far as the text shows them."""
+        return literals([node for node in self._tree.body if node not in self._guards])
 
     @property
     def guarded(self) -> list[ast.stmt]:

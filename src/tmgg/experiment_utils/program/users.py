@@ -37,7 +37,7 @@ def functions_in(
         if type(value) in _LEAVES or id(value) in seen:
             continue
         seen[id(value)] = value
-        if isinstance(value, FunctionType) and value.__globals__ is vars(main):
+        if type(value) is FunctionType and value.__globals__ is vars(main):
             yield value
         waiting.extend(_inside(value))
 

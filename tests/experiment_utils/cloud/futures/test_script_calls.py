@@ -176,7 +176,7 @@ def test_what_the_guarded_part_has_set_counts(folder: Path, monkeypatch: Any) ->
 
 
 WAYS = """
-import collections, json, os
+import json, sys
 from tmgg.experiment_utils.cloud import LocalRunner
 
 K = 1
@@ -219,7 +219,7 @@ def by_call(function, x):
     return function(x)
 
 if __name__ == "__main__":
-    K = int(os.environ["K"])
+    K = int(sys.argv[1])
     calls = [
         (by_name, 8), (by_object, 8), (by_slot, 8), (by_argument, Child(), 8),
         (by_item, [{"child": Child()}], 8), (by_call, CHILD.method, 8),
@@ -232,18 +232,93 @@ if __name__ == "__main__":
 """
 
 
-def test_what_the_guarded_part_has_set_counts_by_whatever_way_it_is_used(
-    folder: Path, monkeypatch: Any
-) -> None:
+def test_what_the_guarded_part_has_set_counts_by_whatever_way_it_is_used(folder: Path) -> None:
     (folder / "script.py").write_text(WAYS)
     made = []
     for number in (2, 3, 2):
-        monkeypatch.setenv("K", str(number))
-        calls, _ = said(folder)
+        calls, _ = said(folder, str(number))
         assert [value for _, value in calls] == [8 * number] * 7
         made.append([run_id for run_id, _ in calls])
     assert made[0] == made[2]
     assert not {*made[0]} & {*made[1]}
+
+
+CHANGED = """
+import argparse, json, sys, threading
+from tmgg.experiment_utils.cloud import LocalRunner
+from settings import cfg
+
+class Missing:
+    pass
+
+class Model:
+    def __init__(self):
+        self.weights = [1]
+
+class Optimizer:
+    def __init__(self, weights):
+        self.weights = weights
+
+    def step(self):
+        self.weights[0] += 1
+
+CFG = {"rate": 1}
+SAME = {"rate": 1}
+OPTIONS = argparse.Namespace(rate=1)
+MISSING = Missing()
+NOT_MADE_HERE = [0]
+MODEL = Model()
+OPTIMIZER = Optimizer(MODEL.weights)
+lock = threading.Lock()
+
+def rates(x):
+    with lock:
+        return [CFG["rate"], cfg["rate"], OPTIONS.rate]
+
+def plain(x, given=MISSING):
+    return [SAME["rate"], given is MISSING, NOT_MADE_HERE]
+
+def stepped(x):
+    OPTIMIZER.step()
+    return MODEL.weights
+
+def train(x):
+    return NOT_MADE_HERE.append(x)
+
+def prepare(number):
+    with lock:
+        CFG["rate"] = number
+    cfg.update(rate=number)
+    vars(OPTIONS).update(rate=number)
+    print(SAME, MISSING)
+    MODEL.weights[0] = number
+    OPTIMIZER.weights[0] = number
+
+def main():
+    prepare(int(sys.argv[1]))
+    runner = LocalRunner()
+    calls = [runner.map(each, [8], resume=True)[0] for each in (rates, plain, stepped)]
+    runner.submit(train, 1)
+    print(json.dumps([[each.run_id, each.result(60)] for each in calls]))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_what_functions_of_the_main_program_have_changed_in_place_counts(
+    folder: Path,
+) -> None:
+    (folder / "settings.py").write_text("cfg = {'rate': 1}\n")
+    (folder / "script.py").write_text(CHANGED)
+    made = []
+    for number in (2, 3, 2):
+        calls, _ = said(folder, str(number))
+        assert [value for _, value in calls] == [[number] * 3, [1, True, [0]], [number + 1]]
+        made.append([run_id for run_id, _ in calls])
+    assert made[0] == made[2]
+    one, other = made[:2]
+    assert [mine == yours for mine, yours in zip(one, other, strict=True)] == [False, True, False]
 
 
 ODD = """

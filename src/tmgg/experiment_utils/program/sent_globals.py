@@ -1,0 +1,87 @@
+"""The script's globals that are sent with its functions, in one pickle.
+
+What two of them share (an optimizer and the parameters of its model) they share in the job, too.
+"""
+
+import functools
+import io
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from tmgg.errors import TaskError
+from tmgg.experiment_utils.program.captured import Program
+from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, Names, dump, dumps
+
+LARGEST_TOUCHED_BYTES = 64 * 2**20
+"""Of a value that loading the script makes, too, and that was perhaps not changed since: a data
+set should not travel with each of a thousand calls."""
+
+log = logging.getLogger(__name__)
+
+
+def dump_globals(values: Mapping[str, Any], program: Program, *, user: str) -> bytes:
+    """The values that `globals_for` gave, for `entering.enter`; raises TaskError.
+
+    One that loading the script makes, too, stays behind if it cannot be pickled, as with Python's
+    own spawn. `user` names what uses them, for people.
+    """
+    if not values:
+        return b""
+    try:
+        return _dump_bounded(dict(values), program)
+    except PICKLING_ERRORS:  # find out which of them
+        names = Names(program)
+        sent = {name: each for name, each in values.items() if _can_travel(name, each, names, user)}
+        return dumps(sent, program)
+
+
+def _can_travel(name: str, value: object, names: Names, user: str) -> bool:
+    try:
+        if names.must_travel(name):
+            dumps(value, names.program)
+        else:
+            _dump_bounded(value, names.program)
+    except _TooLargeError:
+        _warn(name, user)
+        return False
+    except PICKLING_ERRORS as error:
+        if names.is_loaded(name):
+            return False
+        raise TaskError(
+            f"{name}, which {user} uses, cannot be sent to a job: {error}. Open files, locks and "
+            f"connections inside {user}."
+        ) from error
+    return True
+
+
+@functools.cache
+def _warn(name: str, user: str) -> None:
+    log.warning(
+        "%s, which %s uses, has more than %d MiB and is not sent: a job has it as loading the "
+        "script makes it. If the script changes it after that, give it to the function as an "
+        "argument, or make the change where the script is loaded.",
+        name,
+        user,
+        LARGEST_TOUCHED_BYTES // 2**20,
+    )
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+class _Bounded(io.BytesIO):
+    """A buffer that ends a pickle early."""
+
+    def write(self, data: Any) -> int:
+        written = super().write(data)
+        if self.tell() > LARGEST_TOUCHED_BYTES:
+            raise _TooLargeError
+        return written
+
+
+def _dump_bounded(value: object, program: Program) -> bytes:
+    buffer = _Bounded()
+    dump(value, buffer, program)
+    return buffer.getvalue()

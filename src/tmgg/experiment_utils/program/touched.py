@@ -1,0 +1,195 @@
+"""Which values of a script its main program may have changed in place after loading it.
+
+`CFG.update(vars(args))`, in a function that the guarded part calls, binds no name, and yet a job
+that loads the script has another value. The script's text tells which functions the guarded part
+leads to, and which names these mention. A function that is only submitted does not run here.
+"""
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_SUBMITS = frozenset(("submit", "map", "add"))
+_COMPUTES = frozenset(("globals", "exec", "__main__"))
+"""With these a function may bind any name of the script anew."""
+_OF_WRITES = frozenset(
+    "add append clear extend insert merge pop remove set setdefault update".split()  # noqa: SIM905
+)
+"""First words of methods that change an object: `update`, `merge_from_file`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """See the module."""
+
+    names: frozenset[str]
+    is_any_bound: bool
+    """Whether also a number or a text may be another, as names are computed."""
+
+
+def touched(body: Sequence[ast.stmt], guarded: Sequence[ast.stmt]) -> Touched:
+    """What the guarded part may touch of what the statements of `body` bind."""
+    binders = _binders(_flat(body))
+    names, written = set[str](), set[str]()
+    waiting: list[ast.AST] = list(guarded)
+    seen = {id(each) for each in guarded}
+    while waiting:
+        node = waiting.pop()
+        mentioned = set(_mentions(node, frozenset()))
+        if not isinstance(node, ast.Assign | ast.AnnAssign):  # that ran when it was loaded
+            names |= mentioned
+            written |= set(_written(node))
+        for name in mentioned:
+            new = [each for each in binders.get(name, ()) if id(each) not in seen]
+            seen |= {id(each) for each in new}
+            waiting += new
+    assigned = {name for name, nodes in binders.items() if not all(map(_is_named, nodes))}
+    imported = {name for name, nodes in binders.items() if _is_imported(nodes)}
+    is_open = not _COMPUTES.isdisjoint(names)
+    found = assigned if is_open else assigned & names
+    return Touched(frozenset(found | imported & written), is_open)
+
+
+def literals(body: Sequence[ast.stmt]) -> dict[str, Any]:
+    """Values of names that are bound once, to a literal: what loading makes of them is known."""
+    return {
+        name: ast.literal_eval(nodes[0].value)
+        for name, nodes in _binders(_flat(body)).items()
+        if len(nodes) == 1 and _is_literal(nodes[0])
+    }
+
+
+def _is_literal(node: ast.stmt) -> bool:
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+        return False
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    try:
+        ast.literal_eval(node.value)
+    except (ValueError, TypeError, MemoryError, RecursionError):
+        return False
+    return all(isinstance(target, ast.Name) for target in targets)
+
+
+def _flat(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Also the statements within `if`, `try` and so on, but not those of functions."""
+    for node in body:
+        yield node
+        if isinstance(node, _DEFINITIONS):
+            continue
+        for inner in ast.iter_child_nodes(node):
+            if isinstance(inner, ast.stmt):
+                yield from _flat([inner])
+            elif isinstance(inner, ast.ExceptHandler | ast.match_case):
+                yield from _flat(inner.body)
+
+
+def _binders(statements: Iterator[ast.stmt]) -> dict[str, list[Any]]:
+    """The statements that bind each name; those of a command line program's parts lead to it."""
+    found: dict[str, list[Any]] = {}
+    for node in statements:
+        for name in _bound(node):
+            found.setdefault(name, []).append(node)
+    for node in [each for nodes in found.values() for each in nodes]:
+        for decorator in getattr(node, "decorator_list", ()):  # @app.command()
+            root = _root(decorator)
+            if root in found and not all(map(_is_named, found[root])):
+                found[root].append(node)
+    return found
+
+
+def _bound(node: ast.stmt) -> Iterator[str]:
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            yield from (each.asname or each.name.partition(".")[0] for each in aliases)
+        case _:
+            heads = [each for each in ast.iter_child_nodes(node) if not isinstance(each, ast.stmt)]
+            for inner in (inner for head in heads for inner in ast.walk(head)):
+                if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+                    yield inner.id
+
+
+def _is_named(node: ast.stmt) -> bool:
+    return isinstance(node, (*_DEFINITIONS, *_IMPORTS))
+
+
+def _is_imported(nodes: list[Any]) -> bool:
+    return any(isinstance(node, _IMPORTS) for node in nodes)
+
+
+def _mentions(node: ast.AST, hidden: frozenset[str]) -> Iterator[str]:
+    """Names in code that may run here, without a function's own variables and comparisons."""
+    if isinstance(node, ast.Name) and node.id not in hidden:
+        yield node.id
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        yield from (each.name for each in node.names)
+    if isinstance(node, _FUNCTIONS):
+        if _is_task(node):
+            return
+        hidden |= _own_names(node)
+    for child in ast.iter_child_nodes(node):
+        is_compared = isinstance(node, ast.Compare) and isinstance(child, ast.Name)
+        if not is_compared and child not in _handed_over(node):
+            yield from _mentions(child, hidden)
+
+
+def _handed_over(node: ast.AST) -> list[ast.AST]:
+    """A function that a call gives to a runner, or makes the task of a Hydra app."""
+    if not (isinstance(node, ast.Call) and node.args):
+        return []
+    if _is_of_hydra(node.func):
+        return [node.args[0]]
+    is_submitting = isinstance(node.func, ast.Attribute) and node.func.attr in _SUBMITS
+    first = node.args[0]
+    is_partial = isinstance(first, ast.Call) and ast.unparse(first.func).endswith("partial")
+    is_function = is_partial or isinstance(first, ast.Name | ast.Attribute | ast.Lambda)
+    return [first] if is_submitting and is_function else []
+
+
+def _is_task(node: ast.AST) -> bool:
+    return any(map(_is_of_hydra, getattr(node, "decorator_list", ())))
+
+
+def _is_of_hydra(node: ast.expr) -> bool:
+    """`hydra.main(...)`, whose task function runs in the jobs."""
+    return isinstance(node, ast.Call) and ast.unparse(node.func) in ("hydra.main", "main")
+
+
+def _own_names(node: Any) -> frozenset[str]:
+    """Parameters and variables of a function, without those of functions in it."""
+    of = node.args
+    names = [*of.posonlyargs, *of.args, *of.kwonlyargs, *filter(None, (of.vararg, of.kwarg))]
+    own = {each.arg for each in names}
+    shared: set[str] = set()
+    waiting = node.body[:] if isinstance(node.body, list) else [node.body]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+            own.add(inner.id)
+        if isinstance(inner, ast.Global):
+            shared |= {*inner.names}
+        if not isinstance(inner, (*_FUNCTIONS, ast.ClassDef)):
+            waiting += ast.iter_child_nodes(inner)
+    return frozenset(own - shared)
+
+
+def _written(node: ast.AST) -> Iterator[str]:
+    """Roots of what is assigned to (`cfg.a["b"] = 1`), and of calls such as `cfg.update`."""
+    for inner in ast.walk(node):
+        is_target = isinstance(getattr(inner, "ctx", None), ast.Store | ast.Del)
+        called = inner.func if isinstance(inner, ast.Call) else None
+        if isinstance(called, ast.Attribute) and called.attr.partition("_")[0] in _OF_WRITES:
+            yield _root(called)
+        elif is_target and isinstance(inner, ast.Attribute | ast.Subscript):
+            yield _root(inner)
+
+
+def _root(node: ast.AST) -> str:
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""

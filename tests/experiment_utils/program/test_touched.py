@@ -1,0 +1,101 @@
+"""What the main program of a script may have changed in place, told from its source."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tmgg.experiment_utils.program.script import Script
+from tmgg.experiment_utils.program.touched import Touched
+
+SOURCE = """
+from settings import cfg
+from lib import registry, helper
+import hydra, typer
+A = {}; B = []; C = dict(a=1); D = Net(); E = {}; F = {}; G = {}; H = {}; I = {}
+app = typer.Typer()
+COMMANDS = {"set": set_up}
+
+def set_up(E):
+    A["lr"] = 1
+    cfg.a.b = 2
+    E["own"] = 1
+    helper(registry)
+    if F is None:
+        inner()
+
+def inner():
+    G = 1
+    def innermost():
+        B.append(G)
+    return innermost
+
+def train(x):
+    return D(x) + H["x"]
+
+@app.command()
+def command():
+    C.update(a=2)
+
+class Model:
+    def fit(self):
+        I["x"] = 1
+"""
+
+
+def found(guarded: str, more: str = "") -> Touched:
+    source = f"{SOURCE}{more}\nif __name__ == '__main__':\n    {guarded}\n"
+    return Script(source.encode(), "app.py").touched
+
+
+@pytest.mark.parametrize(
+    ("guarded", "names"),
+    [
+        ("set_up({})", "A B cfg"),
+        ("COMMANDS[name]({})", "A B COMMANDS cfg"),
+        ("app()", "C app"),
+        ("Model().fit()", "I"),
+        ("train(1)", "D H"),
+        ("runner.submit(train, 1)", ""),
+        ("runner.map(functools.partial(train, 1), [1])", ""),
+        ("runner.map(lambda x: D(x), xs)", ""),
+        ("executor_of(train)", "D H"),
+        ("hydra.main(version_base=None)(train)()", ""),
+        ("pass", ""),
+    ],
+)
+def test_it_is_what_functions_mention_to_which_the_guarded_part_leads(
+    guarded: str, names: str
+) -> None:
+    assert found(guarded) == Touched(frozenset(names.split()), is_any_bound=False)
+
+
+def test_the_task_function_of_a_hydra_app_runs_in_its_jobs() -> None:
+    task = "@hydra.main(version_base=None)\ndef main(cfg):\n    A['x'] = train(cfg)\n"
+
+    assert found("main()", task).names == frozenset()
+    assert found("set_up({}); main()", task).names == {"A", "B", "cfg"}
+
+
+def test_names_may_be_computed() -> None:
+    computing = "def configure(name):\n    globals()[name] = 1\n"
+
+    touched = found("configure('A')", computing)
+
+    assert touched.is_any_bound
+    assert {*"ABCDEFGHI"} <= touched.names
+
+
+def test_literals_are_values_of_names_that_are_bound_once() -> None:
+    source = (
+        "A = {'x': [1]}\nB = 1\nB = 2\nC = f()\nD: int = 3\nE = 1\nif x:\n    E = 2\nF, G = 1, 2"
+    )
+
+    assert Script(source.encode(), "app.py").literals == {"A": {"x": [1]}, "D": 3}
+
+
+def test_every_statement_of_python_can_be_looked_at() -> None:
+    for module in (ast, pytest):
+        source = Path(module.__file__ or "").read_bytes()
+        source += b"\nif __name__ == '__main__':\n    main()\n"
+        assert not Script(source, "app.py").touched.is_any_bound
