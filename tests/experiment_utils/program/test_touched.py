@@ -37,6 +37,9 @@ def train(x):
 def command():
     C.update(a=2)
 
+def inspect(x):
+    print(A, len(B), A == B)
+
 class Model:
     def fit(self):
         I["x"] = 1
@@ -55,6 +58,7 @@ def found(guarded: str, more: str = "") -> Touched:
         ("COMMANDS[name]({})", "A B COMMANDS cfg"),
         ("app()", "C app"),
         ("Model().fit()", "I"),
+        ("inspect(1)", ""),
         ("train(1)", "D H"),
         ("runner.submit(train, 1)", ""),
         ("runner.map(functools.partial(train, 1), [1])", ""),
@@ -75,6 +79,27 @@ def test_the_task_function_of_a_hydra_app_runs_in_its_jobs() -> None:
 
     assert found("main()", task).names == frozenset()
     assert found("set_up({}); main()", task).names == {"A", "B", "cfg"}
+
+
+@pytest.mark.parametrize(
+    ("function", "attributes"),
+    [
+        ("Model.rate = 1", "Model.rate"),
+        ("Model.table['a'].b = 1", "Model.table"),
+        ("Model.names.append(1)", "Model.names"),
+        ("setattr(Model, 'rate', 1)", "Model.*"),
+        ("Model.rate", ""),
+        ("Other.rate = 1", ""),
+    ],
+)
+def test_attributes_of_classes_may_be_assigned_to(function: str, attributes: str) -> None:
+    touched = found("configure()", f"def configure():\n    {function}\n")
+    assert touched.attributes == {*attributes.split()}
+
+
+def test_a_class_method_may_assign_to_its_class() -> None:
+    loading = "class Config:\n    @classmethod\n    def load(cls): cls.rate = 1\n"
+    assert found("Config.load()", loading).attributes == {"Config.rate"}
 
 
 def test_names_may_be_computed() -> None:

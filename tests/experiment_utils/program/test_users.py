@@ -1,5 +1,6 @@
 """Which functions of a script a value leads to, and which names these use."""
 
+import logging
 import types
 import xmlrpc.client
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tmgg.experiment_utils.program.users import functions_in, used_names
+from tmgg.experiment_utils.program.users import changeable_in, functions_in, used_names
 
 SOURCE = """
 import collections, functools
@@ -86,3 +87,12 @@ def test_a_value_that_holds_itself_is_looked_into_once(script: Any) -> None:
     around.append(around)
 
     assert list(functions_in([around, around], script)) == [script.f]
+
+
+def test_values_share_what_copies_of_them_would_have_twice() -> None:
+    weights = [1.0]
+    model, optimizer = types.SimpleNamespace(weights=weights), {"groups": [(weights, "a")]}
+    log = logging.getLogger("shared")
+
+    assert changeable_in(model) & changeable_in(optimizer) == {id(weights)}
+    assert not changeable_in([log, "a", 1, list]) & changeable_in([log, "a", 1, list])

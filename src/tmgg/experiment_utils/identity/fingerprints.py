@@ -197,6 +197,8 @@ class Walk:
         again = self._once(kind)
         if way.is_reference:
             if again is None:
+                for attribute, each in self._ways.changed_attributes(kind).items():
+                    self.globals[f"{kind.__module__}.{attribute}"] = self._apart(each)[0]
                 for method in dict.fromkeys([*_methods(kind), *_of_script([kind])]):
                     self._walk_globals(method, self._ways.of(method))
             return name

@@ -62,6 +62,10 @@ class Ways:
         is_main = namespace is vars(sys.modules[_MAIN])
         return is_main and self._program.is_loadable and not self._names.may_differ(name, value)
 
+    def changed_attributes(self, kind: type) -> dict[str, Any]:
+        """Attributes of a class of the script that travel, as `Config.rate`."""
+        return self._names.changed_attributes(kind) if self._program.is_loadable else {}
+
     def is_left_behind(self, value: Any, name: str, way: Way) -> bool:
         """Whether a value that cannot travel is the one that loading the script makes."""
         from tmgg.experiment_utils.program.pickling import dumps

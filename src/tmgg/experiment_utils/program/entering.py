@@ -1,6 +1,7 @@
 """A job's process becomes the submitting one: what calls and Hydra's jobs have in common."""
 
 import contextlib
+import functools
 import os
 import pickle
 import sys
@@ -43,7 +44,9 @@ def enter(
     prepare_process(program, arguments, envelope["cwd"])
     with loading():
         load_main(program)
-    vars(sys.modules[MAIN]).update(_opened(envelope["globals"]))
+    for name, value in _opened(envelope["globals"]).items():
+        *path, last = name.split(".")  # `Config.rate`: an attribute of a class
+        setattr(functools.reduce(getattr, path, sys.modules[MAIN]), last, value)
     return program
 
 

@@ -8,6 +8,7 @@ globals of the job's `__main__`.
 
 import functools
 import io
+import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
@@ -20,7 +21,7 @@ from tmgg.experiment_utils.program.captured import Program
 from tmgg.experiment_utils.program.changeable import is_changeable, is_same
 from tmgg.experiment_utils.program.parts import attribute_of
 from tmgg.experiment_utils.program.script import MAIN, Script
-from tmgg.experiment_utils.program.users import used_names
+from tmgg.experiment_utils.program.users import changeable_in, used_names
 
 PICKLING_ERRORS = (Exception,)
 """What is raised for an object that cannot travel: anything, for classes say how they pickle."""
@@ -41,7 +42,8 @@ class Names:
 
     def is_loaded(self, name: str) -> bool:
         """Whether a job has it by loading the script."""
-        return self._script is not None and name in self._script.defined
+        first = name.partition(".")[0]  # of an attribute of a class: the class
+        return self._script is not None and first in self._script.defined
 
     def must_travel(self, name: str) -> bool:
         """Whether it may be bound to another value than loading the script gives."""
@@ -57,6 +59,19 @@ class Names:
         if name not in touched.names or (name in literals and is_same(value, literals[name])):
             return False
         return touched.is_any_bound or is_changeable(value)
+
+    def changed_attributes(self, kind: type) -> dict[str, Any]:
+        """Attributes of a class of the script, and of its base classes, that may have been
+        assigned to after loading, as `Config.rate`.
+        """
+        touched = self._script.touched.attributes if self._script is not None else frozenset()
+        found: dict[str, Any] = {}
+        bases = [base for base in kind.__mro__ if base.__module__ == MAIN] if touched else []
+        for base in bases:
+            is_any = f"{base.__qualname__}.*" in touched
+            named = {f"{base.__qualname__}.{name}": each for name, each in _data(base)}
+            found |= {name: each for name, each in named.items() if is_any or name in touched}
+        return found
 
 
 def dumps(value: object, program: Program) -> bytes:
@@ -78,15 +93,35 @@ def globals_for(users: Iterable[object], program: Program) -> dict[str, Any]:
     """
     names = Names(program)
     main = sys.modules[MAIN]
-    used = sorted(used_names(users, main))
+    seen: dict[int, object] = {}
+    used = sorted(used_names(users, main, seen))
+    classes = [each for each in seen.values() if isinstance(each, type)]
+    of_classes = [names.changed_attributes(each) for each in classes if each.__module__ == MAIN]
     found = {
         name: main.__dict__[name] for name in used if names.may_differ(name, main.__dict__[name])
     }
-    return {
+    own = {
         name: value
         for name, value in found.items()
         if not (names.is_loaded(name) and _is_definition(value, name))
     }
+    rest = {name: main.__dict__[name] for name in used if name not in found}
+    return functools.reduce(operator.or_, of_classes, _with_sharing(own, rest))
+
+
+def _with_sharing(sent: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
+    """Also those of the rest that share an object with one that is sent: an optimizer that stays
+    behind would have other parameters than its model.
+    """
+    waiting = [*sent.values()]
+    inside = {name: changeable_in(each) for name, each in rest.items() if is_changeable(each)}
+    while waiting and inside:
+        there = changeable_in(waiting.pop())
+        for name in [name for name, ids in inside.items() if not ids.isdisjoint(there)]:
+            del inside[name]
+            sent = {**sent, name: rest[name]}
+            waiting.append(rest[name])
+    return sent
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -164,6 +199,14 @@ def _layers(name: str, main: ModuleType) -> Iterator[object]:
         seen.append(found)
         yield found
         found = attribute_of(found, "__wrapped__")
+
+
+def _data(kind: type) -> Iterator[tuple[str, Any]]:
+    """A class's attributes without methods, properties and what Python puts there."""
+    for name, value in vars(kind).items():
+        is_own = name.startswith("__") and name.endswith("__")
+        if not is_own and not hasattr(type(value), "__get__") and not isinstance(value, type):
+            yield name, value
 
 
 def _is_definition(value: object, name: str) -> bool:

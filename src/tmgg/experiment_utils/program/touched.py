@@ -14,6 +14,22 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _SUBMITS = frozenset(("submit", "map", "add"))
+_READERS = frozenset(
+    [
+        "len",
+        "print",
+        "str",
+        "repr",
+        "format",
+        "isinstance",
+        "type",
+        "id",
+        "bool",
+        "int",
+        "float",
+        "hash",
+    ]
+)
 _COMPUTES = frozenset(("globals", "exec", "__main__"))
 """With these a function may bind any name of the script anew."""
 _OF_WRITES = frozenset(
@@ -29,6 +45,8 @@ class Touched:
     names: frozenset[str]
     is_any_bound: bool
     """Whether also a number or a text may be another, as names are computed."""
+    attributes: frozenset[str] = frozenset()
+    """Attributes of classes that are assigned to, as `Config.rate`; `Config.*` if any may be."""
 
 
 def touched(body: Sequence[ast.stmt], guarded: Sequence[ast.stmt]) -> Touched:
@@ -42,7 +60,7 @@ def touched(body: Sequence[ast.stmt], guarded: Sequence[ast.stmt]) -> Touched:
         mentioned = set(_mentions(node, frozenset()))
         if not isinstance(node, ast.Assign | ast.AnnAssign):  # that ran when it was loaded
             names |= mentioned
-            written |= set(_written(node))
+            written |= set() if _is_task(node) else set(_written(node))
         for name in mentioned:
             new = [each for each in binders.get(name, ()) if id(each) not in seen]
             seen |= {id(each) for each in new}
@@ -51,7 +69,10 @@ def touched(body: Sequence[ast.stmt], guarded: Sequence[ast.stmt]) -> Touched:
     imported = {name for name, nodes in binders.items() if _is_imported(nodes)}
     is_open = not _COMPUTES.isdisjoint(names)
     found = assigned if is_open else assigned & names
-    return Touched(frozenset(found | imported & written), is_open)
+    of_imported = {each.partition(".")[0] for each in written} & imported
+    classes = {name for name, nodes in binders.items() if _is_class(nodes)}
+    of_classes = {each for each in written if each.partition(".")[0] in classes}
+    return Touched(frozenset(found | of_imported), is_open, frozenset(of_classes))
 
 
 def literals(body: Sequence[ast.stmt]) -> dict[str, Any]:
@@ -118,12 +139,16 @@ def _is_named(node: ast.stmt) -> bool:
     return isinstance(node, (*_DEFINITIONS, *_IMPORTS))
 
 
+def _is_class(nodes: list[Any]) -> bool:
+    return all(isinstance(node, ast.ClassDef) for node in nodes)
+
+
 def _is_imported(nodes: list[Any]) -> bool:
     return any(isinstance(node, _IMPORTS) for node in nodes)
 
 
 def _mentions(node: ast.AST, hidden: frozenset[str]) -> Iterator[str]:
-    """Names in code that may run here, without a function's own variables and comparisons."""
+    """Names in code that may run here, without a function's own variables and what is only read."""
     if isinstance(node, ast.Name) and node.id not in hidden:
         yield node.id
     if isinstance(node, ast.Import | ast.ImportFrom):
@@ -133,9 +158,15 @@ def _mentions(node: ast.AST, hidden: frozenset[str]) -> Iterator[str]:
             return
         hidden |= _own_names(node)
     for child in ast.iter_child_nodes(node):
-        is_compared = isinstance(node, ast.Compare) and isinstance(child, ast.Name)
-        if not is_compared and child not in _handed_over(node):
+        is_read = _only_reads(node) and isinstance(child, ast.Name)
+        if not is_read and child not in _handed_over(node):
             yield from _mentions(child, hidden)
+
+
+def _only_reads(node: ast.AST) -> bool:
+    """A comparison, or a call of a function such as `len`."""
+    is_reader = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    return isinstance(node, ast.Compare) or (is_reader and node.func.id in _READERS)  # type: ignore[attr-defined]
 
 
 def _handed_over(node: ast.AST) -> list[ast.AST]:
@@ -179,17 +210,36 @@ def _own_names(node: Any) -> frozenset[str]:
 
 
 def _written(node: ast.AST) -> Iterator[str]:
-    """Roots of what is assigned to (`cfg.a["b"] = 1`), and of calls such as `cfg.update`."""
+    """What is assigned to (`cfg.a["b"] = 1`), or has a call such as `cfg.a.update`: its name and
+    first attribute (`cfg.a`), and `cfg.*` for `setattr(cfg, name, value)`.
+    """
+    own = {"cls": node.name} if isinstance(node, ast.ClassDef) else {}
     for inner in ast.walk(node):
         is_target = isinstance(getattr(inner, "ctx", None), ast.Store | ast.Del)
         called = inner.func if isinstance(inner, ast.Call) else None
         if isinstance(called, ast.Attribute) and called.attr.partition("_")[0] in _OF_WRITES:
-            yield _root(called)
+            root, first = _path(called)
         elif is_target and isinstance(inner, ast.Attribute | ast.Subscript):
-            yield _root(inner)
+            root, first = _path(inner)
+        elif isinstance(inner, ast.Call) and _is_setattr(inner):
+            root, first = _root(inner.args[0]), "*"
+        else:
+            continue
+        yield f"{own.get(root, root)}.{first}"
+
+
+def _is_setattr(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Name) and node.func.id == "setattr" and bool(node.args)
+
+
+def _path(node: ast.AST) -> tuple[str, str]:
+    """The name that it begins with, and the first attribute; `a.b["c"].d` gives a and b."""
+    first = ""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        first = node.attr if isinstance(node, ast.Attribute) else first
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return (node.id if isinstance(node, ast.Name) else ""), first
 
 
 def _root(node: ast.AST) -> str:
-    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else ""
+    return _path(node)[0]

@@ -6,6 +6,7 @@ list or a dict, what a partial or a closure holds.
 
 import collections
 import functools
+import logging
 from collections.abc import Iterable, Iterator
 from types import (
     BuiltinFunctionType,
@@ -17,12 +18,14 @@ from types import (
 )
 from typing import Any
 
+from tmgg.experiment_utils.program.changeable import is_changeable
 from tmgg.experiment_utils.program.parts import attributes_of
 from tmgg.experiment_utils.program.script import MAIN
 
 _LEAVES = frozenset(
     (str, bytes, bytearray, int, float, complex, bool, type(None), ModuleType, CodeType)
 )
+_BY_NAME = (type, FunctionType, logging.Logger)
 _ITEMS = (list, tuple, set, frozenset, collections.deque)
 
 
@@ -42,11 +45,16 @@ def functions_in(
         waiting.extend(_inside(value))
 
 
-def used_names(values: Iterable[object], main: ModuleType) -> set[str]:
-    """Names in `main` that functions in the values, or what these use there, mention."""
+def used_names(
+    values: Iterable[object], main: ModuleType, seen: dict[int, object] | None = None
+) -> set[str]:
+    """Names in `main` that functions in the values, or what these use there, mention.
+
+    `seen` gets all that was looked into, by id.
+    """
     known = vars(main)
     names: set[str] = set()
-    seen: dict[int, object] = {}
+    seen = {} if seen is None else seen
     waiting = list(values)
     while waiting:
         codes = [each.__code__ for each in functions_in(waiting, main, seen)]
@@ -54,6 +62,21 @@ def used_names(values: Iterable[object], main: ModuleType) -> set[str]:
         names |= new
         waiting = [known[name] for name in new]
     return names
+
+
+def changeable_in(value: object) -> set[int]:
+    """Ids of the objects that a copy of the value would have copies of, and that may change."""
+    found: set[int] = set()
+    waiting, seen = [value], dict[int, object]()
+    while waiting:
+        each = waiting.pop()
+        if type(each) in _LEAVES or id(each) in seen or issubclass(type(each), _BY_NAME):
+            continue
+        seen[id(each)] = each
+        if is_changeable(each):
+            found.add(id(each))
+        waiting.extend(_inside(each))
+    return found
 
 
 def mentioned(code: CodeType) -> Iterator[str]:

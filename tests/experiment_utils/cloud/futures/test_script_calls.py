@@ -262,6 +262,12 @@ class Optimizer:
     def step(self):
         self.weights[0] += 1
 
+class Config:
+    rate = 1
+
+class Derived(Config):
+    pass
+
 CFG = {"rate": 1}
 SAME = {"rate": 1}
 OPTIONS = argparse.Namespace(rate=1)
@@ -273,7 +279,7 @@ lock = threading.Lock()
 
 def rates(x):
     with lock:
-        return [CFG["rate"], cfg["rate"], OPTIONS.rate]
+        return [CFG["rate"], cfg["rate"], OPTIONS.rate, Derived.rate, Derived().rate]
 
 def plain(x, given=MISSING):
     return [SAME["rate"], given is MISSING, NOT_MADE_HERE]
@@ -289,10 +295,10 @@ def prepare(number):
     with lock:
         CFG["rate"] = number
     cfg.update(rate=number)
+    Config.rate = number
     vars(OPTIONS).update(rate=number)
     print(SAME, MISSING)
     MODEL.weights[0] = number
-    OPTIMIZER.weights[0] = number
 
 def main():
     prepare(int(sys.argv[1]))
@@ -314,7 +320,7 @@ def test_what_functions_of_the_main_program_have_changed_in_place_counts(
     made = []
     for number in (2, 3, 2):
         calls, _ = said(folder, str(number))
-        assert [value for _, value in calls] == [[number] * 3, [1, True, [0]], [number + 1]]
+        assert [value for _, value in calls] == [[number] * 5, [1, True, [0]], [number + 1]]
         made.append([run_id for run_id, _ in calls])
     assert made[0] == made[2]
     one, other = made[:2]
