@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ LIMIT_S = 60
 # A rank that fails says so at once; the other waits for it, as in a collective operation.
 LAB = """
 import os, pathlib, signal, sys, threading, time
+import tmgg.errors
 
 def train(config):
     rank = int(os.environ["RANK"])
@@ -34,6 +35,12 @@ def train(config):
         time.sleep(0.01)
     if config.how == "options":
         return {"optimize": sys.flags.optimize, "is_strict": sys.warnoptions == ["error"]}
+    if config.how in ("linger", "save"):
+        if rank == config.who:
+            threading.Thread(target=time.sleep, args=(600,)).start()
+        if config.how == "save":
+            raise tmgg.errors.StoppedEarlyError("saved")
+        return {"rank": rank}
     if rank != config.who:
         if config.how == "nothing":
             return {"rank": rank}
@@ -56,6 +63,14 @@ def train(config):
 """
 
 
+SUPERVISOR = ("-m", "tmgg.experiment_utils.ranks")
+IMPATIENT = (
+    "-c",
+    "import tmgg.experiment_utils.ranks.returned as returned; returned.EXIT_GRACE_S = 0.2\n"
+    "from tmgg.experiment_utils.ranks.__main__ import main; raise SystemExit(main())",
+)
+
+
 @dataclass
 class Job:
     """What the job script and srun would start."""
@@ -64,7 +79,7 @@ class Job:
     environment: dict[str, str]
     tasks: list[subprocess.Popen[bytes]]
 
-    def start(self, *options: str, nodes: int = 1) -> None:
+    def start(self, *options: str, nodes: int = 1, supervisor: Sequence[str] = SUPERVISOR) -> None:
         for rank in (0, 1):
             step = {
                 "SLURM_PROCID": str(rank), "SLURM_STEP_NUM_TASKS": "2",
@@ -73,7 +88,7 @@ class Job:
                 "SLURMD_NODENAME": f"node{rank + 1 if nodes == 2 else 1}",
             }  # fmt: skip
             argv = [
-                sys.executable, "-m", "tmgg.experiment_utils.ranks",
+                sys.executable, *supervisor,
                 str(self.paths.folder), f"--tasks-per-node={2 // nodes}", "--ports=40000-49999",
                 *options,
             ]  # fmt: skip
@@ -93,6 +108,12 @@ class Job:
     def wait_for_words(self, words: str) -> None:
         deadline = time.monotonic() + LIMIT_S
         while words not in self.said():
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.05)
+
+    def wait_for_returns(self) -> None:
+        deadline = time.monotonic() + LIMIT_S
+        while len(list(self.paths.ranks.glob("*/result.json"))) < 2:
             assert time.monotonic() < deadline, self.said()
             time.sleep(0.05)
 
@@ -205,3 +226,32 @@ def test_a_node_that_does_not_answer_is_left_to_slurm_which_begins_the_job_again
     else:
         assert job.end() == 1, job.said()
         assert diagnose_output(job.result()).kind == "node_fail"
+
+
+@pytest.mark.parametrize("who", [0, 1])
+def test_a_process_that_does_not_end_once_all_have_returned_is_killed_and_the_result_counts(
+    job: Job, who: int
+) -> None:
+    ask(job, "linger", who=who)
+    job.start(supervisor=IMPATIENT)
+    assert job.end() == 0, job.said()
+    assert (job.result().status, job.result().metrics) == ("completed", {"rank": 0})
+    assert f"rank {who} returned, and its process has not ended" in job.said()
+    assert job.tasks[1].wait(LIMIT_S) == 0
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "code"), [("linger", "completed", 0), ("save", "stopped", 85)]
+)
+def test_the_end_of_a_job_whose_ranks_have_returned_loses_no_result(
+    job: Job, folder: Path, how: str, status: str, code: int
+) -> None:
+    pretend(folder / "bin", "scontrol", "echo 'KillWait = 2 sec'")
+    job.environment["PATH"] = f"{folder / 'bin'}:{job.environment['PATH']}"
+    ask(job, how)
+    job.start()
+    job.wait_for_returns()
+    for task in job.tasks:
+        task.send_signal(signal.SIGTERM)  # as Slurm at the time limit
+    assert job.end() == code, job.said()
+    assert job.result().status == status

@@ -11,6 +11,7 @@ from typing import IO
 
 from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.job import job_exit_codes
 from tmgg.experiment_utils.ranks.options import RankOptions
 from tmgg.experiment_utils.ray_cluster.children import Children
 from tmgg.experiment_utils.ray_cluster.loop import Loop
@@ -23,19 +24,24 @@ _LEAVE_WITHIN_S = 3.0
 """How long a rank that failed may take to leave; libraries wait for others at their exit."""
 _SWEEP_TIMEOUT_S = 3.0
 _MODULE = "tmgg.experiment_utils.ranks.process"
-# Codes that mean neither success nor "stopped with its state saved".
-_GOOD = (0, 85)
+_GOOD = (job_exit_codes.COMPLETED, job_exit_codes.STOPPED)
 
 OnEnd = Callable[[int, bool], None]
 
 
 class RankProcess:
-    """Calls `on_end(exit code, whether it left a result)`, once."""
+    """Calls `on_end(exit code, whether it left a result)`, once.
 
-    def __init__(self, options: RankOptions, loop: Loop, on_end: OnEnd) -> None:
+    Before it, `on_return(exit code)` where the result is written and is no failure.
+    """
+
+    def __init__(
+        self, options: RankOptions, loop: Loop, *, on_return: Callable[[int], None], on_end: OnEnd
+    ) -> None:
         self._options = options
         self._loop = loop
         self._children = Children(loop)
+        self._on_return = on_return
         self._on_end = on_end
         self._process: subprocess.Popen[bytes] | None = None
         self._reading = -1
@@ -90,12 +96,16 @@ class RankProcess:
         return log
 
     def _hear(self) -> None:
-        """Its result is written; only now may the others learn of a failure."""
+        """Its result is written; only now may the others learn of it."""
         said = os.read(self._reading, 64).decode().strip()
         self._loop.unwatch(self._reading)
-        if said and int(said) not in _GOOD:
-            self._tell(int(said))
-            self._loop.after(_LEAVE_WITHIN_S, self._kill)
+        if not said:
+            return
+        if int(said) in _GOOD:
+            self._on_return(int(said))
+            return
+        self._tell(int(said))
+        self._loop.after(_LEAVE_WITHIN_S, self._kill)
 
     def _ended(self, code: int) -> None:
         self._loop.unwatch(self._reading)

@@ -10,10 +10,12 @@ from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.files.leaving import leave
 from tmgg.experiment_utils.files.looking import listing
 from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER, read_json
+from tmgg.experiment_utils.job import job_exit_codes
 from tmgg.experiment_utils.job.execute import publish
 from tmgg.experiment_utils.ranks import decision, lost_node
 from tmgg.experiment_utils.ranks.lobby import Guest, Lobby
 from tmgg.experiment_utils.ranks.options import RankOptions
+from tmgg.experiment_utils.ranks.returned import ReturnedRanks
 from tmgg.experiment_utils.ray_cluster import addresses, head_address_file, ports, slurm_facts
 from tmgg.experiment_utils.ray_cluster.channel import Message
 from tmgg.experiment_utils.ray_cluster.head_address import head_address
@@ -51,6 +53,9 @@ class Hub:
         self._guests: dict[int, Guest] = {}
         self._ends: list[decision.RankEnd] = []
         self._heard: set[int] = set()
+        self._returned = ReturnedRanks(
+            loop, world_size=options.rank.world_size, on_over=self._finish
+        )
         self._block: ports.Block | None = None
         self._address = ""
         self._started = False
@@ -157,8 +162,15 @@ class Hub:
         return [{"hostname": name, "address": "", **part} for name in names]
 
     def _on_message(self, guest: Guest, message: Message) -> None:
-        if message.get("event") == "ended" and guest.rank is not None:
+        if guest.rank is None:
+            return
+        if message.get("event") == "ended":
             self._ended(guest, int(message["code"]), spoke=bool(message.get("spoke")), look=0)
+        elif message.get("event") == "returned":
+            self._returned.add(guest.rank, guest.node)
+            self._returned.bound_exits(self._heard)
+            if guest.rank == 0 and message["code"] == job_exit_codes.STOPPED:
+                self._loop.after(STOP_GRACE_S, self._end_others)
 
     def _ended(self, guest: Guest, code: int, *, spoke: bool, look: int) -> None:
         """Its result can take a moment to be seen on this node."""
@@ -181,7 +193,8 @@ class Hub:
 
     def _left(self, guest: Guest) -> None:
         if guest.rank is not None and guest.rank not in self._heard:
-            self._end_of(guest.rank, guest.node, code=None)
+            output = self._read(guest.rank) if guest.rank in self._returned else None
+            self._end_of(guest.rank, guest.node, code=None, output=output)
 
     def _end_of(
         self, rank: int, node: str, *, code: int | None, output: TaskOutput | None = None
@@ -190,7 +203,11 @@ class Hub:
             return
         self._heard.add(rank)
         end = decision.RankEnd(
-            rank=rank, node=node, code=code, output=output, told_to_end=self._ending
+            rank=rank,
+            node=node,
+            code=code,
+            output=output,
+            told_to_end=self._ending and rank not in self._returned,
         )
         self._ends.append(end)
         if self._all_heard:
@@ -199,6 +216,7 @@ class Hub:
             self._loop.after(SETTLE_S, self._end_others)
         elif rank == 0 and end.status == "stopped":
             self._loop.after(STOP_GRACE_S, self._end_others)
+        self._returned.bound_exits(self._heard)
 
     def _end_others(self) -> None:
         if not self._ending and not self._over:
@@ -207,7 +225,11 @@ class Hub:
             self._loop.after(GIVE_UP_S, self._finish)
 
     def _finish(self) -> None:
-        if self._over or (not self._interrupted and self._is_slurms_turn()):
+        if self._over:
+            return
+        self._ends += (ends := self._returned.ends(self._heard, self._read))
+        self._heard.update(end.rank for end in ends)
+        if not self._interrupted and self._is_slurms_turn():
             return
         self._over = True
         code = self._publish()

@@ -29,7 +29,9 @@ class Supervisor:
         self._options = options
         self._environment = environment
         self._loop = Loop()
-        self._process = RankProcess(options, self._loop, self._process_ended)
+        self._process = RankProcess(
+            options, self._loop, on_return=self._returned, on_end=self._process_ended
+        )
         self._line = Line(
             self._loop,
             secret,
@@ -83,6 +85,9 @@ class Supervisor:
             return None
         own = point.address if rank.node_rank == 0 else addresses.address_towards(point.address)
         return addresses.interface_of_address(own)
+
+    def _returned(self, code: int) -> None:
+        self._line.tell({"event": "returned", "code": code})
 
     def _process_ended(self, code: int, spoke: bool) -> None:
         self._line.tell({"event": "ended", "code": code, "spoke": spoke})

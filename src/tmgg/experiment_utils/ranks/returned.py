@@ -1,0 +1,57 @@
+"""Ranks that have returned, and whose processes have not ended: libraries may hang at their exit.
+
+Their results count. While a rank is still at work the others may take any time, for they may wait
+for it; once all have returned, their exits may take `EXIT_GRACE_S`.
+"""
+
+import sys
+from collections.abc import Callable, Collection
+
+from tmgg.experiment_utils.ranks.decision import RankEnd
+from tmgg.experiment_utils.ray_cluster.loop import Loop
+from tmgg.experiment_utils.run_folder.task import TaskOutput
+
+EXIT_GRACE_S = 120.0
+"""Enough for threads that bring a last file somewhere, while GPUs are idle."""
+_SHOWN = 10
+
+
+class ReturnedRanks:
+    """`on_over` is called once, when all ranks returned that long ago."""
+
+    def __init__(self, loop: Loop, *, world_size: int, on_over: Callable[[], None]) -> None:
+        self._loop = loop
+        self._world_size = world_size
+        self._on_over = on_over
+        self._nodes: dict[int, str] = {}
+        self._counts_down = False
+
+    def __contains__(self, rank: int) -> bool:
+        return rank in self._nodes
+
+    def add(self, rank: int, node: str) -> None:
+        """The rank has said that its result is written, and that it has not failed."""
+        self._nodes[rank] = node
+
+    def bound_exits(self, ended: Collection[int]) -> None:
+        """Give the exits their time if all ranks have returned; the processes of `ended` ended."""
+        if not self._counts_down and len(self._nodes.keys() | ended) == self._world_size:
+            self._counts_down = True
+            self._loop.after(EXIT_GRACE_S, self._on_over)
+
+    def ends(
+        self, ended: Collection[int], read: Callable[[int], TaskOutput | None]
+    ) -> list[RankEnd]:
+        """What the ranks came to whose processes go on; without those whose result is not seen."""
+        outputs = {rank: read(rank) for rank in sorted(self._nodes.keys() - ended)}
+        found = [
+            RankEnd(rank=rank, node=self._nodes[rank], code=0, output=output)
+            for rank, output in outputs.items()
+            if output is not None
+        ]
+        if found:
+            names = ", ".join(str(end.rank) for end in found[:_SHOWN])
+            sys.stderr.write(
+                f"tmgg: rank {names} returned, and its process has not ended; it is killed\n"
+            )
+        return found
