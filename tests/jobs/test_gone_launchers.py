@@ -79,7 +79,8 @@ def test_cancel_ends_what_a_gone_launcher_left_and_nobody_begins_it_any_more(
     runner: SlurmRunner, slurm: FakeSlurm, waiting: list[str], tmgg_jobs: Jobs
 ) -> None:
     cancelled = tmgg_jobs("cancel", waiting[0], "--json")
-    assert cancelled.json["runs"] == [{"run_id": waiting[0], "cancelled": True}]
+    (noted,) = cancelled.json["runs"]
+    assert (noted["run_id"], noted["cancelled"]) == (waiting[0], True)
     shown = status_of(tmgg_jobs, waiting[0])
     failure = shown["failure"]
     assert isinstance(failure, dict)
