@@ -58,7 +58,6 @@ def test_a_rank_before_or_after_the_words_is_the_job_again(
     [
         ("y=2",),
         ("x=5", "hydra.run.dir=eval"),
-        ("hydra.run.dir=eval",),
         ("-m", "x=5,6"),
         ("x=5,6",),
         ("--epochs=3",),
@@ -71,6 +70,16 @@ def test_any_other_word_makes_it_a_command_of_its_own(
     announce("/folder", script, own)
 
     assert found(monkeypatch, "app.py", *own, *more) is None
+
+
+def test_a_folder_alone_makes_a_command_of_its_own_only_where_the_job_has_no_words(
+    script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announce("/folder", script, [])
+    assert found(monkeypatch, "app.py", "hydra.run.dir=eval") is None
+
+    announce("/folder", script, ["x=1"])
+    assert found(monkeypatch, "app.py", "x=1", "hydra.run.dir=again") == "/folder"
 
 
 def test_other_words_and_other_scripts_are_not_the_job(

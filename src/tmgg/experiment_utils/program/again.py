@@ -30,7 +30,8 @@ def job_folder() -> str | None:
     """The job's folder when this process was started with the job's command line.
 
     Launchers of distributed training add words: Lightning's some of `hydra`, others the rank. With
-    any other word more, and with a `hydra.run.dir` that somebody chose, it is a command of its own.
+    any other word more it is a command of its own. A job without words of its own is not known by
+    them, so a `hydra.run.dir` that is not Lightning's makes a command of its own there, too.
     """
     try:
         command = json.loads(os.environ.get(COMMAND_VARIABLE, "null"))
@@ -49,8 +50,9 @@ def _is_again(given: Sequence[str], arguments: Sequence[str]) -> bool:
     more = [word.lstrip("+") for word in given[len(own) :]]
     if given[: len(own)] != own or not all(word.startswith("hydra.") for word in more):
         return False
-    chooses_folder = any(word.startswith(_FOLDER_OVERRIDE) for word in more)
-    return not chooses_folder or any(word.startswith(_NAME_OVERRIDE) for word in more)
+    if own or not any(word.startswith(_FOLDER_OVERRIDE) for word in more):
+        return True
+    return any(word.startswith(_NAME_OVERRIDE) for word in more)
 
 
 def _without_rank(words: Sequence[str]) -> list[str]:
