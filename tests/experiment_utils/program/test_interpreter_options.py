@@ -75,6 +75,8 @@ def flags_that_count(flags: dict[str, Any]) -> dict[str, Any]:
 @given(words, st.sets(st.sampled_from(sorted(VARIABLES))), st.booleans())
 @example(["-OO", "-bb", "-Wdefault", "-Werror::BytesWarning", "-Xdev"], set(), False)
 @example(["-b", "-Xdev", "-Werror"], set(VARIABLES), False)
+@example(["-b", "-Wdefault::BytesWarning", "-Werror"], set(), False)
+@example(["-Xutf8", "-Xutf8=0"], set(), False)
 @example([], set(VARIABLES), True)
 def test_a_python_with_these_options_is_like_the_one_that_told_them(
     given_words: list[str], names: set[str], travel: bool

@@ -41,8 +41,9 @@ def _warnings() -> list[str]:
     if sys.flags.dev_mode and "default" in given:
         given.remove("default")
     of_bytes = _BYTES_WARNINGS.get(min(sys.flags.bytes_warning, 2))
-    if of_bytes in given:
-        given.remove(of_bytes)
+    # Python adds it at the end, unless it was given; the last of two that differ counts.
+    if given and given[-1] == of_bytes:
+        given.pop()
     return given
 
 
@@ -50,5 +51,8 @@ def _x_options() -> Iterator[str]:
     given = dict(sys._xoptions)
     if sys.flags.dev_mode:
         given.setdefault("dev", True)  # from PYTHONDEVMODE
+    # Of `-X utf8 -X utf8=0` Python obeys the first, and remembers the last.
+    if "utf8" in given and (given["utf8"] in (True, "1")) != bool(sys.flags.utf8_mode):
+        yield f"-Xutf8={sys.flags.utf8_mode}"
     for name, value in given.items():
         yield f"-X{name}" if value is True else f"-X{name}={value}"
