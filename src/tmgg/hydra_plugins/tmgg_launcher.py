@@ -24,7 +24,7 @@ from tmgg.console.visible import make_logs_visible, visible
 from tmgg.errors import TaskError, TmggError
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, TaskRequest
-from tmgg.experiment_utils.cloud.runs_on_record.output_folders import refuse_long, refuse_shared
+from tmgg.experiment_utils.cloud.runs_on_record.output_folders import refuse_long
 from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request, new_run_id
 from tmgg.experiment_utils.cloud.sweep.planning import check_target
 from tmgg.experiment_utils.identity.programs import Program, Programs, program_of
@@ -47,6 +47,7 @@ from tmgg.hydra_plugins.resolving import (
     config_for_record,
     written_of_environment,
 )
+from tmgg.hydra_plugins.shared_folders import Writers
 from tmgg.hydra_plugins.shown_failures import end_silently, silence_shown
 from tmgg.hydra_plugins.sweep_composition import for_sweeps
 from tmgg.hydra_plugins.sweep_name import sweep_name
@@ -59,14 +60,6 @@ from tmgg.hydra_plugins.sweepers import (
 
 log = logging.getLogger(__name__)
 JOBS_LOGGED = 50
-_CURE_SHARED = (
-    "Put the job's number into hydra.sweep.subdir, as in hydra.sweep.subdir='${hydra.job.num}', "
-    "leave output_dir out, or set hydra.launcher.share_output_dir=true if this is meant."
-)
-_CURE_REPEATED = (
-    "If a sweeper asks again for parameters that it had, hydra.launcher.resume=true gives it the "
-    "result of the earlier job."
-)
 _CURE_LONG = (
     "Choose a shorter hydra.sweep.dir or hydra.sweep.subdir (${hydra.job.num} is short); "
     "hydra.job.config.override_dirname.exclude_keys shortens override_dirname."
@@ -96,9 +89,7 @@ class TmggLauncher(Launcher):
         self._config: DictConfig | None = None
         self._sweeper: Sweeper | None = None
         self._rows: list[SweepRow] = []
-        self._writers: list[_Writer] = []
-        """The jobs of all launches of the sweep that write into a folder."""
-        self._launches = 0
+        self._writers = Writers()
         self._launched: list[str] = []
         """The run ids that were asked for in the launches of the sweep so far."""
 
@@ -250,7 +241,7 @@ class TmggLauncher(Launcher):
         app = hydra_job.pack_app(self._task_function, self._hydra_context)
         program, programs = program_of(self._task_function), Programs()
         sweep_id = new_run_id()
-        self._launches += 1
+        self._writers.begin_launch()
         jobs = [
             self._job(
                 overrides, number, app=app, program=program, programs=programs, sweep_id=sweep_id
@@ -258,22 +249,8 @@ class TmggLauncher(Launcher):
             for number, overrides in enumerate(job_overrides, first_number)
         ]
         if not self._options.share_output_dir:
-            self._refuse_shared()
+            self._writers.refuse_shared(resume=self._options.resume)
         return jobs
-
-    def _refuse_shared(self) -> None:
-        """A job that an earlier launch had, too, is that run where the sweep is resumed."""
-        assert self._options is not None
-        launches: dict[tuple[str, str], int] = {}
-        for each in self._writers:
-            launches.setdefault((each.folder, each.key), each.launch)
-        writers = [
-            (each.name, each.folder)
-            for each in self._writers
-            if not self._options.resume or launches[each.folder, each.key] == each.launch
-        ]
-        cure = f"{_CURE_SHARED} {_CURE_REPEATED}" if self._launches > 1 else _CURE_SHARED
-        refuse_shared(writers, cure=cure)
 
     def _job(
         self,
@@ -297,7 +274,7 @@ class TmggLauncher(Launcher):
             identity, program = identify_job(config, record, program, programs, is_own_app=is_own)
             name = f"job #{number} ({title})"
             folders = self._checked_folders(config, record, name=name)
-            self._writers += [_Writer(name, each, identity.key, self._launches) for each in folders]
+            self._writers.add(name, folders, key=identity.key)
             payload = hydra_job.pack_job(app, config)
             folder = str(Path(str(config.hydra.runtime.output_dir)).absolute())
         request = TaskRequest(
@@ -361,16 +338,6 @@ class TmggLauncher(Launcher):
             return record
         except TaskError as error:
             raise TaskError(f"job #{config.hydra.job.num}: {error}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Writer:
-    """A job of a launch, and a folder that it writes into."""
-
-    name: str
-    folder: str
-    key: str
-    launch: int
 
 
 @dataclass(frozen=True, slots=True)
