@@ -27,8 +27,6 @@ CHECKPOINT = "checkpoint_path"
 BARE_NAME = "value"
 MOST_WITHOUT_NAMES = 50
 """A longer list without names is data, and one value."""
-MOST_METRICS = 10_000
-"""Of a run: its records, its log and each table of its sweep have them all."""
 _NAMES_SHOWN = 10
 # What is nested deeper is one value: programs that read it need not go further, or cannot.
 _MOST_LEVELS = 100
@@ -46,8 +44,6 @@ class Returned:
     """What is left over, by name."""
     lost: list[str] = field(default_factory=list)
     """Names that another value had first; what comes later is not kept."""
-    count: int = 0
-    """How many numbers it has; only the first `MOST_METRICS` are kept."""
 
 
 def sort_returned(returned: object, *, bare_name: str = BARE_NAME) -> Returned:
@@ -70,7 +66,7 @@ def _sorted(returned: object, bare_name: str) -> Returned:
     no_numbers: dict[str, object] = {}
     lost: list[str] = []
     seen: set[str] = set()
-    checkpoint, count = None, 0
+    checkpoint = None
     for name, value in _named(returned, bare_name):
         if name in seen:
             lost.append(name)
@@ -82,10 +78,8 @@ def _sorted(returned: object, bare_name: str) -> Returned:
         elif number is None or name == CHECKPOINT:
             no_numbers[name] = value
         else:
-            count += 1
-            if count <= MOST_METRICS:
-                metrics[name] = number
-    return Returned(metrics, checkpoint, no_numbers, lost, count)
+            metrics[name] = number
+    return Returned(metrics, checkpoint, no_numbers, lost)
 
 
 def check_returned(returned: object, *, bare_name: str = BARE_NAME) -> Returned:
@@ -116,11 +110,6 @@ def name_left_out(found: Returned) -> None:
     if found.lost:
         names = _listed(found.lost)
         log.warning("other values have these names, and were kept instead: %s", names)
-    if found.count > MOST_METRICS:
-        log.warning(
-            "%d numbers were returned; the first %d are the run's metrics",
-            *(found.count, MOST_METRICS),
-        )
 
 
 def _listed(names: Sequence[str]) -> str:
