@@ -164,8 +164,8 @@ def test_a_limit_that_slurm_does_not_tell_is_found_by_trying(
     assert {state.status for state in told} == {"pending"}
 
 
-class EnoughSeenError(Exception):
-    """Ends the wait."""
+class EnoughSeenError(BaseException):
+    """Ends the wait; an Exception of `on_update` does not."""
 
 
 def test_runs_beyond_the_queues_limit_are_known_as_not_submitted(
