@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime
@@ -124,7 +125,7 @@ def hydra_state() -> Iterator[None]:
     yield from _hydra_state()
 
 
-_MUTABLE = (JobRuntime, VersionBase)
+_MUTABLE = (GlobalHydra, JobRuntime, VersionBase)
 
 
 def _hydra_state() -> Iterator[None]:
