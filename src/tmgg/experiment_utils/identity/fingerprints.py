@@ -24,8 +24,14 @@ from typing import Any
 
 from tmgg.experiment_utils.identity.tensor_content import as_plain_tensor
 from tmgg.experiment_utils.job.travelling import Way, Ways, name_of
-from tmgg.experiment_utils.program.parts import attribute_of, has_content, slots_of, vars_of
-from tmgg.experiment_utils.program.users import functions_in
+from tmgg.experiment_utils.program.parts import (
+    attribute_of,
+    content_of,
+    has_content,
+    slots_of,
+    vars_of,
+)
+from tmgg.experiment_utils.program.users import functions_in, mentioned
 
 _PROTOCOL = 4
 _ERRORS = (Exception,)
@@ -104,7 +110,7 @@ class Walk:
             held = {
                 "defaults": function.__defaults__,
                 "keyword defaults": function.__kwdefaults__,
-                "closed over": [_cell(cell) for cell in function.__closure__ or ()],
+                "closed over": [content_of(cell) for cell in function.__closure__ or ()],
                 "attributes": vars(function),
             }
             parts += [[name, self.plain(each)] for name, each in held.items() if each]
@@ -228,7 +234,7 @@ class Walk:
     def _walk_globals(self, function: types.FunctionType, way: Way) -> None:
         """Note what travels with a function because it uses it, directly or not."""
         used = function.__globals__
-        for name in sorted(_names_in(function.__code__) & set(used)):
+        for name in sorted(set(mentioned(function.__code__)) & set(used)):
             value = used[name]
             label = self._label(used, name)
             if label in self.globals:
@@ -317,13 +323,6 @@ def _text(value: Any) -> str:
         return hex(value)
 
 
-def _cell(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not filled yet
-        return None
-
-
 def _fields(value: Any) -> dict[str, Any] | None:
     """Of a dataclass; None if one of them is not set, or cannot be read."""
     try:
@@ -353,11 +352,3 @@ def _methods(kind: type) -> Iterator[types.FunctionType]:
         function = attribute_of(each, "__func__") or attribute_of(each, "fget") or each
         if isinstance(function, types.FunctionType):
             yield function
-
-
-def _names_in(code: types.CodeType) -> set[str]:
-    names = set(code.co_names)
-    for each in code.co_consts:
-        if isinstance(each, types.CodeType):
-            names |= _names_in(each)
-    return names

@@ -2,7 +2,7 @@
 
 import inspect
 import struct
-from types import MemberDescriptorType
+from types import CellType, MemberDescriptorType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -51,6 +51,14 @@ def has_content(kind: type) -> bool:
     pointers = len(slots_of(kind)) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
     room = kind.__basicsize__ - object.__basicsize__
     return bool(kind.__itemsize__) or room > pointers * _POINTER_BYTES
+
+
+def content_of(cell: CellType) -> Any:
+    """What a closure's variable holds; None while it has no value."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
 
 
 def attribute_of(value: object, name: str) -> Any:

@@ -19,7 +19,7 @@ from types import (
 from typing import Any
 
 from tmgg.experiment_utils.program.changeable import is_changeable
-from tmgg.experiment_utils.program.parts import attributes_of
+from tmgg.experiment_utils.program.parts import attributes_of, content_of
 from tmgg.experiment_utils.program.script import MAIN
 
 _LEAVES = frozenset(
@@ -33,16 +33,9 @@ def functions_in(
     values: Iterable[object], main: ModuleType, seen: dict[int, object] | None = None
 ) -> Iterator[FunctionType]:
     """The script's functions in the values. `seen` has what was looked into before, by id."""
-    seen = {} if seen is None else seen
-    waiting = list(values)
-    while waiting:
-        value = waiting.pop()
-        if type(value) in _LEAVES or id(value) in seen:
-            continue
-        seen[id(value)] = value
+    for value in _all_in(values, {} if seen is None else seen):
         if type(value) is FunctionType and value.__globals__ is vars(main):
             yield value
-        waiting.extend(_inside(value))
 
 
 def used_names(
@@ -66,17 +59,7 @@ def used_names(
 
 def changeable_in(value: object) -> set[int]:
     """Ids of the objects that a copy of the value would have copies of, and that may change."""
-    found: set[int] = set()
-    waiting, seen = [value], dict[int, object]()
-    while waiting:
-        each = waiting.pop()
-        if type(each) in _LEAVES or id(each) in seen or issubclass(type(each), _BY_NAME):
-            continue
-        seen[id(each)] = each
-        if is_changeable(each):
-            found.add(id(each))
-        waiting.extend(_inside(each))
-    return found
+    return {id(each) for each in _all_in([value], {}, without=_BY_NAME) if is_changeable(each)}
 
 
 def mentioned(code: CodeType) -> Iterator[str]:
@@ -87,6 +70,24 @@ def mentioned(code: CodeType) -> Iterator[str]:
             yield from mentioned(constant)
 
 
+def _all_in(
+    values: Iterable[object], seen: dict[int, object], *, without: tuple[type, ...] = ()
+) -> Iterator[object]:
+    """The values and what is in them, each once; nothing of the types `without`, nor what is in it.
+
+    What `seen` has is left out, and it gets the rest.
+    """
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        kind = type(value)
+        if kind in _LEAVES or id(value) in seen or issubclass(kind, without):
+            continue
+        seen[id(value)] = value
+        yield value
+        waiting.extend(_inside(value))
+
+
 def _inside(value: Any) -> list[Any]:
     # By the type: `isinstance` would ask an object for its `__class__`, which may be computed.
     kind = type(value)
@@ -94,7 +95,7 @@ def _inside(value: Any) -> list[Any]:
         bases = [base for base in value.__mro__ if vars(base).get("__module__") == MAIN]
         return [each for base in bases for each in vars(base).values()]
     if issubclass(kind, CellType):
-        return _content(value)
+        return [content_of(value)]
     found = [kind, *attributes_of(value)]
     if issubclass(kind, FunctionType):
         found += [value.__defaults__, value.__kwdefaults__, *(value.__closure__ or ())]
@@ -114,10 +115,3 @@ def _inside(value: Any) -> list[Any]:
         if issubclass(kind, items):
             found += items.__iter__(value)
     return found
-
-
-def _content(cell: CellType) -> list[Any]:
-    try:
-        return [cell.cell_contents]
-    except ValueError:  # not filled yet
-        return []
