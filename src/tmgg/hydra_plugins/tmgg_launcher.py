@@ -239,7 +239,8 @@ class TmggLauncher(Launcher):
         assert self._hydra_context is not None
         assert self._options is not None
         app = hydra_job.pack_app(self._task_function, self._hydra_context)
-        program, programs = program_of(self._task_function), Programs()
+        programs = Programs()
+        program = program_of(self._task_function, programs)
         sweep_id = new_run_id()
         self._writers.begin_launch()
         jobs = [

@@ -89,8 +89,8 @@ def gone_file(name: str) -> str | None:
     return f"{name.partition(' in ')[0]} in {place}" if from_folder else str(place)
 
 
-def program_of(function: Any) -> Program:
-    """The program of a callable of this process."""
+def program_of(function: Any, programs: "Programs | None" = None) -> Program:
+    """The program of a callable of this process; `programs` are those of the launch."""
     bare, bound = unbound(function)
     module = attribute_of(bare, "__module__") or MAIN
     qualified_name = attribute_of(bare, "__qualname__") or type(bare).__qualname__
@@ -109,7 +109,8 @@ def program_of(function: Any) -> Program:
         surroundings=beside.surroundings,
         modules=beside.modules,
     )
-    return Programs().with_names(_in_script(found) if file is None else found, ())
+    programs = programs or Programs()
+    return programs.with_names(_in_script(found) if file is None else found, ())
 
 
 class Programs:
