@@ -25,10 +25,14 @@ def seen_from_here(submission: SubmissionPaths, *, what: str) -> Whereabouts:
     """
     with contextlib.suppress(OSError):
         host = host_of(read_job_id(submission) or "")
-        has_ended = is_there(submission.ended) or is_there(submission.verdict)
-        if host and host != socket.gethostname() and not has_ended:
+        if host and host != socket.gethostname() and not has_ended(submission):
             return Whereabouts(is_surely_here=False, elsewhere=where_it_is(host, what))
     return Whereabouts()
+
+
+def has_ended(submission: SubmissionPaths) -> bool:
+    """Whether its files tell of its end. Raises OSError."""
+    return is_there(submission.ended) or is_there(submission.verdict)
 
 
 def where_it_is(host: str, what: str) -> str:

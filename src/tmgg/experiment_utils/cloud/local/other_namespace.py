@@ -7,7 +7,7 @@ import contextlib
 
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.cloud.backend import Whereabouts
-from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.cloud.judging.other_host import has_ended
 from tmgg.experiment_utils.files.process_names import is_of_another_namespace
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
 from tmgg.experiment_utils.run_folder.sound_records import text_in
@@ -23,7 +23,6 @@ def seen_across_namespaces(submission: SubmissionPaths) -> Whereabouts:
     """Where the submission's process is. Of one that has ended its files tell."""
     with contextlib.suppress(OSError, RecordError):
         scope = text_in(SubmissionFiles(submission).intent, "scope") or ""
-        has_ended = is_there(submission.ended) or is_there(submission.verdict)
-        if is_of_another_namespace(scope) and not has_ended:
+        if is_of_another_namespace(scope) and not has_ended(submission):
             return Whereabouts(is_surely_here=False, elsewhere=_ELSEWHERE)
     return Whereabouts()
