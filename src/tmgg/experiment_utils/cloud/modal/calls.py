@@ -7,11 +7,11 @@ import asyncio
 import builtins
 import contextlib
 import logging
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from tmgg.errors import QueryError, SubmissionUnknownError
+from tmgg.errors import BackendError, QueryError, SubmissionUnknownError
 from tmgg.experiment_utils.cloud.judging.verdict import JobView
 from tmgg.experiment_utils.cloud.modal.app import AppPlan, build_app, plan_app
 from tmgg.experiment_utils.cloud.modal.bounded import within
@@ -19,10 +19,9 @@ from tmgg.experiment_utils.cloud.modal.claims import Claims
 from tmgg.experiment_utils.cloud.modal.config import LONGEST_TIMEOUT_S, MARGIN_S, ModalConfig
 from tmgg.experiment_utils.cloud.modal.outcomes import (
     answer_of,
-    is_lost_stream,
     is_not_found,
+    is_of_the_sdk,
     refusal,
-    sdk_errors,
     unanswered,
     why_silent,
 )
@@ -66,7 +65,7 @@ class ModalCalls:
         plan = self._plan(config)
         key = (plan.app_name, plan.function_name)
         if key not in self._functions:
-            with _refused(f"the app {plan.app_name} could not be deployed"):
+            with _raised_as(refusal, f"the app {plan.app_name} could not be deployed"):
                 self._functions[key] = within(DEPLOY_WITHIN_S, self._deployed(plan))
         return plan
 
@@ -84,7 +83,7 @@ class ModalCalls:
         plan = self.deploy(config)
         function = self._functions[plan.app_name, plan.function_name]
         bound = function.with_options(**_options(config, timeout_s, self._environment))
-        with _refused("Modal did not take the options of the run"):
+        with _raised_as(refusal, "Modal did not take the options of the run"):
             within(config.submit_timeout_s, bound.hydrate.aio())
         plain = parcel.to_plain()
         try:
@@ -137,12 +136,8 @@ class ModalCalls:
         return self._ask(Claims(self._environment).forbid(token), "whether the run has begun")
 
     def _ask(self, question: Coroutine[Any, Any, _Answer], what: str) -> _Answer:
-        try:
+        with _raised_as(unanswered, f"Modal does not tell {what}"):
             return within(ASK_WITHIN_S, question)
-        except Exception as error:
-            if not _is_of_the_sdk(error):
-                raise
-            raise unanswered(f"Modal does not tell {what}", error) from error
 
     async def _deployed(self, plan: AppPlan) -> Any:
         function = _sdk().Function.from_name(
@@ -226,18 +221,14 @@ def _warn_of_silence(answers: Mapping[str, JobView | _Silence]) -> None:
 
 
 @contextlib.contextmanager
-def _refused(what: str) -> Iterator[None]:
-    """Raise the SDK's errors as ours."""
+def _raised_as(ours: Callable[[str, Exception], BackendError], what: str) -> Iterator[None]:
+    """Raise an error of the SDK as what `ours` makes of it."""
     try:
         yield
     except Exception as error:
-        if not _is_of_the_sdk(error):
+        if not is_of_the_sdk(error):
             raise
-        raise refusal(what, error) from error
-
-
-def _is_of_the_sdk(error: Exception) -> bool:
-    return isinstance(error, sdk_errors()) or is_lost_stream(error)
+        raise ours(what, error) from error
 
 
 def _sdk() -> Any:

@@ -27,8 +27,12 @@ _NOT_READ = "Could not deserialize"
 _LOST_STREAM = "_write_appdata"
 
 
-def sdk_errors() -> tuple[type[Exception], ...]:
-    """What a question to Modal may raise; Python's TimeoutError is of our own limit."""
+def is_of_the_sdk(error: Exception) -> bool:
+    """Whether a question to Modal may raise it; Python's TimeoutError is of our own limit."""
+    return isinstance(error, _sdk_errors()) or _is_lost_stream(error)
+
+
+def _sdk_errors() -> tuple[type[Exception], ...]:
     import aiohttp  # the SDK brings them
     import grpclib.exceptions
     import h2.exceptions
@@ -40,7 +44,7 @@ def sdk_errors() -> tuple[type[Exception], ...]:
     )  # fmt: skip
 
 
-def is_lost_stream(error: Exception) -> bool:
+def _is_lost_stream(error: Exception) -> bool:
     """Whether it is the form that a connection's end has in grpclib up to 0.4.7."""
     return isinstance(error, AttributeError) and _LOST_STREAM in str(error)
 
@@ -103,7 +107,7 @@ def answer_of(error: Exception) -> JobView | None:
     shown = f"{type(error).__name__}: {words}"
     if _is_unreadable(error):
         return _init_failure(f"what the call left cannot be read here: {shown}")
-    if isinstance(error, sdk_errors()) or is_lost_stream(error):
+    if is_of_the_sdk(error):
         return None
     return _init_failure(f"the container could not start: {shown}")
 
