@@ -52,6 +52,16 @@ def kind_of(result: ExperimentResult) -> str | None:
     return None if result.failure is None else result.failure.kind
 
 
+def submit_unanswered(runner: ModalRunner, modal_server: "StandIn", *, run_id: str) -> None:
+    """Submit a run that Modal takes, without an answer; its call waits in Modal's queue."""
+    runner.deploy()
+    modal_server.scheduler.hold = True
+    modal_server.unanswered.add("FunctionMap")
+    with pytest.raises(SubmissionUnknownError):
+        runner.spawn_experiment(config("train", size_bytes=1), run_id=run_id)
+    modal_server.unanswered.clear()
+
+
 def test_options_of_the_launching_python_reach_the_containers(
     make: Callable[..., ModalRunner], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,15 +260,10 @@ def test_a_refused_question_says_nothing_about_a_run(
 
 
 def test_a_refused_question_about_an_unanswered_submission_ends_nothing(
-    make: Callable[..., ModalRunner], modal_server: "StandIn", monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., ModalRunner], modal_server: "StandIn"
 ) -> None:
     runner = make(submit_timeout_s=3.0)
-    runner.deploy()
-    modal_server.scheduler.hold = True
-    modal_server.unanswered.add("FunctionMap")
-    with pytest.raises(SubmissionUnknownError):
-        runner.spawn_experiment(config("train", size_bytes=1), run_id="asked")
-    modal_server.unanswered.clear()
+    submit_unanswered(runner, modal_server, run_id="asked")
     modal_server.refused["DictGet"] = Status.PERMISSION_DENIED
 
     assert not runner.poll(["asked"])[0].final
@@ -298,13 +303,7 @@ def test_a_run_of_another_workspace_is_left_as_it_is(
 def test_an_unanswered_submission_is_not_looked_up_in_another_workspace(
     make: Callable[..., ModalRunner], modal_server: "StandIn", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runner = make(submit_timeout_s=3.0)
-    runner.deploy()
-    modal_server.scheduler.hold = True
-    modal_server.unanswered.add("FunctionMap")
-    with pytest.raises(SubmissionUnknownError):
-        runner.spawn_experiment(config("train", size_bytes=1), run_id="late")
-    modal_server.unanswered.clear()
+    submit_unanswered(make(submit_timeout_s=3.0), modal_server, run_id="late")
     monkeypatch.setattr(runner_module, "SHOWS_ITSELF_WITHIN_S", 0.0)
     monkeypatch.setattr(modal_server.world, "workspace", "another")
     (state,) = make().poll(["late"])

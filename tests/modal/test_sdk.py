@@ -43,9 +43,8 @@ USED = {
 ERRORS = {
     "AuthError", "ClientClosed", "ConnectionError", "DataLossError", "DeserializationError",
     "Error", "ExecutionError", "FunctionTimeoutError", "InternalError", "InternalFailure",
-    "NotFoundError",
-    "OutputExpiredError", "PermissionDeniedError", "RemoteError", "ResourceExhaustedError",
-    "ServiceError",
+    "NotFoundError", "OutputExpiredError", "PermissionDeniedError", "RemoteError",
+    "ResourceExhaustedError", "ServiceError",
 }  # fmt: skip
 
 

@@ -129,15 +129,24 @@ def test_waiting_survives_a_controller_that_is_away(
     assert state.failure.kind == "cancelled"
 
 
+def begin(runner: SlurmRunner, slurm: FakeSlurm, job_id: str) -> None:
+    slurm.change_job(job_id, state="RUNNING")
+    claim(paths_of(runner), job_id)
+
+
+def leave_old_end(runner: SlurmRunner, job_id: str) -> None:
+    """The job script's own record of its end, older than any grace."""
+    leave_exit_record(paths_of(runner), End(job_id=job_id, exit_code=9))
+    long_ago = time.time() - 1000
+    os.utime(paths_of(runner).ended, (long_ago, long_ago))
+
+
 def test_a_job_that_was_seen_in_the_queue_again_has_not_ended_when_slurm_falls_silent(
     runner: SlurmRunner, slurm: FakeSlurm
 ) -> None:
     job_id = spawn(runner)
-    paths = paths_of(runner)
-    slurm.change_job(job_id, state="RUNNING")
-    claim(paths, job_id)
-    leave_exit_record(paths, End(job_id=job_id, exit_code=9))
-    _make_old(paths.ended)
+    begin(runner, slurm, job_id)
+    leave_old_end(runner, job_id)
     slurm.change_job(job_id, state="PENDING", restarts=1)
     assert runner.get_status("run") == "pending"
     slurm.configure(controller="down", accounting="down")
@@ -150,21 +159,13 @@ def test_a_job_that_ended_by_itself_has_ended_also_when_slurm_stays_silent(
     runner: SlurmRunner, slurm: FakeSlurm
 ) -> None:
     job_id = spawn(runner)
-    paths = paths_of(runner)
-    slurm.change_job(job_id, state="RUNNING")
-    claim(paths, job_id)
+    begin(runner, slurm, job_id)
     assert runner.get_status("run") == "running"
-    leave_exit_record(paths, End(job_id=job_id, exit_code=9))
-    _make_old(paths.ended)
+    leave_old_end(runner, job_id)
     slurm.configure(controller="down", accounting="down")
     (state,) = runner.poll(["run"])
     assert state.failure is not None
     assert state.failure.kind == "user_error"
-
-
-def _make_old(path: Path) -> None:
-    long_ago = time.time() - 1000
-    os.utime(path, (long_ago, long_ago))
 
 
 @pytest.mark.parametrize("accounting", ["no command", "refuses"])

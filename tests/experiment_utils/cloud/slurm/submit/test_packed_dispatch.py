@@ -78,6 +78,16 @@ def test_a_refusal_is_the_end_of_all_runs(slurm: FakeSlurm, folder: Path) -> Non
     assert [result.failure and result.failure.kind for result in results] == ["submission"] * 3
 
 
+def ended_sweep(runner: SlurmRunner, count: int) -> tuple[PackedDispatcher, list[RunState]]:
+    """A sweep whose runs have failed: the dispatcher by which it goes on, and how they stand."""
+    run_ids = runner.spawn_sweep(requests(count)).run_ids
+    runner.cancel_all(run_ids)
+    plan = runner.plan_sweep(requests(count), SweepOptions(resume=True))
+    dispatcher = runner.runs.dispatcher(plan, gpu_type=None, resume=False)
+    assert isinstance(dispatcher, PackedDispatcher)
+    return dispatcher, runner.poll(run_ids)
+
+
 def test_a_retry_that_no_config_can_express_is_refused(slurm: FakeSlurm, folder: Path) -> None:
     runner = SlurmRunner(PACKED)
     plan = runner.plan_sweep(requests(1), SweepOptions(parallelism=1))
@@ -92,14 +102,11 @@ def test_a_retry_that_is_refused_without_the_bad_node_is_tried_with_it(
     slurm: FakeSlurm, folder: Path
 ) -> None:
     runner = SlurmRunner(PACKED)
-    run_ids = runner.spawn_sweep(requests(2)).run_ids
-    runner.cancel_all(run_ids)
-    plan = runner.plan_sweep(requests(2), SweepOptions(resume=True))
-    dispatcher = runner.runs.dispatcher(plan, gpu_type=None, resume=False)
-    assert isinstance(dispatcher, PackedDispatcher)
+    run_ids = [str(each.run_id) for each in requests(2)]
+    dispatcher, failed = ended_sweep(runner, 2)
     slurm.add_rule("exclude", "Too few nodes are left")
     changes = RetryChanges(exclude_nodes=("node1",), memory_factor=2)
-    done = dispatcher.retry(runner.poll(run_ids), [changes] * 2)
+    done = dispatcher.retry(failed, [changes] * 2)
     job_id = max(slurm.jobs)
     assert done.launched == dict.fromkeys(run_ids, job_id)
     assert not done.refused
@@ -145,12 +152,8 @@ def test_a_run_that_was_retried_by_itself_is_not_in_the_next_job(
     slurm: FakeSlurm, folder: Path
 ) -> None:
     runner = SlurmRunner(PACKED)
-    run_ids = runner.spawn_sweep(requests(3)).run_ids
-    runner.cancel_all(run_ids)
-    plan = runner.plan_sweep(requests(3), SweepOptions(resume=True))
-    dispatcher = runner.runs.dispatcher(plan, gpu_type=None, resume=False)
-    assert isinstance(dispatcher, PackedDispatcher)
-    failed = runner.poll(run_ids)
+    run_ids = [str(each.run_id) for each in requests(3)]
+    dispatcher, failed = ended_sweep(runner, 3)
     alone = SlurmRunner(PACKED).retry("r1").job_id
     done = dispatcher.retry(failed, [RetryChanges()] * 3)
     together = max(slurm.jobs)

@@ -9,10 +9,15 @@ import pytest
 
 from tests.experiment_utils.cloud.slurm.request.script_runs.conftest import (
     FAILURE,
+    HEEDS,
     PLAIN,
+    base_of,
     exit_record,
+    make_submission,
     phases,
     render,
+    requeues,
+    run_to_time_limit,
     wait_for_phase,
 )
 from tests.fakes.job_commands import SUCCESS, JobCommands
@@ -48,37 +53,10 @@ KINDS = {
     "symmetric-run": SlurmConfig(nodes=2, ray_bootstrap="symmetric-run"),
 }
 kinds = pytest.mark.parametrize("kind", KINDS)
-# Waits for the stop file, then ends as an experiment that saved its state; "$last" is the folder.
-HEEDS = f"""
-    echo "entrypoint_start 1 node1" >> "$last/phases"
-    for _ in $(seq 1000); do [ -s "$last/stop" ] && break; sleep 0.01; done
-    cp "$last/stop" "$last/seen"
-    echo {STOPPED} > "$last/entrypoint_exit_code"
-    exit {STOPPED}"""
 
 
 def render_after(paths: SubmissionPaths, setup: tuple[str, ...], *, kind: str = "plain") -> str:
     return render(paths, replace(KINDS[kind], setup_commands=setup, max_restarts=3))
-
-
-def base_of(paths: SubmissionPaths) -> Path:
-    return paths.run_paths.output_dir.parent
-
-
-def run_to_time_limit(
-    paths: SubmissionPaths, commands: JobCommands, script: str, **variables: str
-) -> tuple[int, str]:
-    """Run the script and send it Slurm's early signal; its exit code and what it said on stderr."""
-    with commands.start(script, base_of(paths), **variables) as job:
-        (base_of(paths) / "batch.pid").write_text(str(job.pid))
-        wait_for_phase(paths, "entrypoint_start")
-        job.send_signal(signal.SIGUSR2)
-        _out, said = job.communicate(timeout=45)
-    return job.returncode, said
-
-
-def requeues(commands: JobCommands) -> list[list[str]]:
-    return [call[1:] for call in commands.calls() if "requeue" in call]
 
 
 def install_requeuing(tmp_path: Path, paths: SubmissionPaths) -> JobCommands:
@@ -89,12 +67,9 @@ def install_requeuing(tmp_path: Path, paths: SubmissionPaths) -> JobCommands:
 
 
 @pytest.fixture
-def paths(tmp_path: Path, paths: SubmissionPaths) -> SubmissionPaths:
+def paths(tmp_path: Path) -> SubmissionPaths:
     """In a folder with a plain name, which the stand-in for Slurm can have in its shell."""
-    plain = replace(paths.run_paths, output_dir=tmp_path / "work" / "slurm_outputs").submission(1)
-    plain.folder.mkdir(parents=True)
-    plain.run_paths.ended_folder.mkdir()
-    return plain
+    return make_submission(tmp_path / "work")
 
 
 @kinds

@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.experiment_utils.cloud.slurm.request.script_runs.conftest import (
+    HEEDS,
+    PATIENCE_S,
     exit_record,
+    make_submission,
     render,
+    requeues,
+    run_to_time_limit,
     wait_for_phase,
 )
 from tests.fakes.job_commands import JobCommands
@@ -17,31 +22,19 @@ from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.request.script import Interpreter, render_array_script
 from tmgg.experiment_utils.job.job_exit_codes import STOPPED
 from tmgg.experiment_utils.run_folder.failures import HINTS
-from tmgg.experiment_utils.run_folder.paths import BatchPaths, RunPaths, SubmissionPaths
+from tmgg.experiment_utils.run_folder.paths import BatchPaths, SubmissionPaths
 
 CONFIGS = {
     "plain": SlurmConfig(nodes=1, ray_bootstrap="none", max_restarts=3),
     "symmetric-run": SlurmConfig(nodes=2, max_restarts=3),
 }
-# Waits for the stop file, then ends as an experiment that saved its state; "$last" is the folder.
-HEEDS = f"""
-    echo "entrypoint_start 1 node1" >> "$last/phases"
-    for _ in $(seq 1000); do [ -s "$last/stop" ] && break; sleep 0.01; done
-    cp "$last/stop" "$last/seen"
-    echo {STOPPED} > "$last/entrypoint_exit_code"
-    exit {STOPPED}"""
 # As Slurm does: the job that is put back into the queue gets SIGTERM.
 REQUEUES = "until [ -s batch.pid ]; do sleep 0.01; done; kill -TERM $(cat batch.pid)"
-# Less than the minute for which a job waits for that.
-PATIENCE_S = 45
 
 
 @pytest.fixture
 def paths(tmp_path: Path) -> SubmissionPaths:
-    paths = RunPaths(tmp_path / "work" / "slurm_outputs", "run").submission(1)
-    paths.folder.mkdir(parents=True)
-    paths.run_paths.ended_folder.mkdir()
-    return paths
+    return make_submission(tmp_path / "work")
 
 
 def run(
@@ -52,16 +45,11 @@ def run(
     signalled: bool = True,
     restart: str = "0",
 ) -> tuple[int, str]:
-    """Run the script, send it Slurm's early signal; its exit code and what it said on stderr."""
-    base = paths.run_paths.output_dir.parent
+    """See `run_to_time_limit`, of the script of CONFIGS[kind]."""
     script = render(paths, CONFIGS[kind])
-    with commands.start(script, base, SLURM_RESTART_COUNT=restart) as job:
-        (base / "batch.pid").write_text(str(job.pid))
-        wait_for_phase(paths, "entrypoint_start")
-        if signalled:
-            job.send_signal(signal.SIGUSR2)
-        _out, said = job.communicate(timeout=PATIENCE_S)
-    return job.returncode, said
+    return run_to_time_limit(
+        paths, commands, script, signalled=signalled, SLURM_RESTART_COUNT=restart
+    )
 
 
 def test_a_start_that_a_later_one_has_taken_over_from_asks_for_no_end_and_no_requeue(
@@ -89,10 +77,6 @@ def test_a_start_that_a_later_one_has_taken_over_from_asks_for_no_end_and_no_req
     assert not paths.stop.exists()
     assert not paths.ended.exists()
     assert requeues(commands) == []
-
-
-def requeues(commands: JobCommands) -> list[list[str]]:
-    return [call[1:] for call in commands.calls() if "requeue" in call]
 
 
 @pytest.mark.parametrize("kind", list(CONFIGS))
