@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tmgg.errors import RecordError
+from tmgg.errors import RecordError, UnreadableError
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
 from tmgg.experiment_utils.run_folder.readable import is_closed_to_us, reading
 from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, load_sweep, sweeps_in
@@ -45,9 +45,23 @@ def find_sweep(paths: SweepPaths) -> KnownSweep | None:
     return None if record is None else KnownSweep(paths, record)
 
 
+def find_record(paths: SweepPaths) -> SweepRecord | None:
+    """The record of what `find_sweep` finds."""
+    found = find_sweep(paths)
+    return None if found is None else found.record
+
+
 def known_sweeps(folders: Iterable[Path]) -> list[KnownSweep]:
     """All sweeps whose records can be used. Raises UnreadableError when a folder may have more."""
     return [sweep for folder in folders for sweep in _sweeps_in(folder)]
+
+
+def readable_sweeps(folder: Path) -> list[KnownSweep]:
+    """As `known_sweeps`, of one folder; none where it cannot be read now."""
+    try:
+        return _sweeps_in(folder)
+    except UnreadableError:
+        return []
 
 
 def _sweeps_in(folder: Path) -> list[KnownSweep]:

@@ -21,7 +21,7 @@ from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
 from tmgg.experiment_utils.run_folder.readable import reading
 from tmgg.experiment_utils.run_folder.registry import is_recorded
 from tmgg.experiment_utils.run_folder.run_folders import FolderLook, look_into
-from tmgg.experiment_utils.run_folder.sweeps import sweep_of
+from tmgg.experiment_utils.run_folder.sweeps import sweep_of, sweep_paths_of
 
 LAST = "last"
 LEAST_PART = 3
@@ -208,8 +208,7 @@ def _grouped(runs: Iterable[RunPaths], sweeps: Iterable[KnownSweep]) -> list[Mea
     member_of = {paths: sweep.paths for sweep in sweeps for paths in sweep.runs}
     groups: dict[SweepPaths | RunPaths, list[RunPaths]] = {}
     for paths in runs:
-        name = sweep_of(paths.run_id)
-        by_id = SweepPaths(paths.output_dir, name) if name else paths
+        by_id = sweep_paths_of(paths) or paths
         groups.setdefault(member_of.get(paths, by_id), []).append(paths)
     return [
         Meaning(tuple(group), key if isinstance(key, SweepPaths) and len(group) > 1 else None)

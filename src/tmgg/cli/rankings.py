@@ -3,18 +3,17 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tmgg.cli.known_sweeps import find_sweep, known_sweeps
+from tmgg.cli.known_sweeps import find_record, readable_sweeps
 from tmgg.cli.meanings import Meaning
 from tmgg.cli.sweep_listing import ranking_of
 from tmgg.console.ranking import Ranking
-from tmgg.errors import UnreadableError
-from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
-from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, sweep_of
+from tmgg.experiment_utils.run_folder.paths import RunPaths
+from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, sweep_paths_of
 
 
 def ranking_of_meanings(meanings: Sequence[Meaning]) -> Ranking:
     """That of the launches; the default where they differ."""
-    found = {ranking_of(_record(meaning.sweep)) for meaning in meanings if meaning.sweep}
+    found = {ranking_of(find_record(meaning.sweep)) for meaning in meanings if meaning.sweep}
     found |= _of_single_runs([run for each in meanings if each.sweep is None for run in each.runs])
     return found.pop() if len(found) == 1 else Ranking()
 
@@ -31,26 +30,19 @@ def chosen_ranking(meanings: Sequence[Meaning], *, sort: str | None, largest: bo
 
 
 def _of_single_runs(runs: Sequence[RunPaths]) -> set[Ranking]:
-    """Of runs that were meant by themselves: those of the sweeps that have them."""
-    by_name = {run: _record(SweepPaths(run.output_dir, sweep_of(run.run_id) or "")) for run in runs}
-    unnamed = [run for run, record in by_name.items() if record is None]
-    by_content = _records_by_run({run.output_dir for run in unnamed})
-    return {ranking_of(record or by_content.get(run)) for run, record in by_name.items()}
+    """The rankings of the sweeps that have these runs; the user named the runs one by one."""
+    sweeps = {run: sweep_paths_of(run) for run in runs}
+    records = {sweep: find_record(sweep) for sweep in filter(None, {*sweeps.values()})}
+    by_id = {run: None if sweep is None else records[sweep] for run, sweep in sweeps.items()}
+    folders = {run.output_dir for run, record in by_id.items() if record is None}
+    listed = _records_by_run(folders)
+    return {ranking_of(record or listed.get(run)) for run, record in by_id.items()}
 
 
 def _records_by_run(folders: Iterable[Path]) -> dict[RunPaths, SweepRecord]:
-    """Of runs with names of their own, for which only the sweeps' records say where they belong."""
+    """The record that lists a run, by run: it finds the sweeps of runs with names of their own."""
     found: dict[RunPaths, SweepRecord] = {}
     for folder in folders:
-        try:
-            sweeps = known_sweeps([folder])
-        except UnreadableError:
-            continue
-        for sweep in sweeps:
+        for sweep in readable_sweeps(folder):
             found |= dict.fromkeys(sweep.runs, sweep.record)
     return found
-
-
-def _record(paths: SweepPaths) -> SweepRecord | None:
-    found = find_sweep(paths) if paths.sweep_id else None
-    return None if found is None else found.record

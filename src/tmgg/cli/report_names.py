@@ -1,4 +1,4 @@
-"""What a report is called, and its file. Two selections of runs have two names."""
+"""Names a report and its file; reports of different runs get different names."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from tmgg.cli.known_sweeps import KnownSweep, find_sweep
 from tmgg.cli.meanings import Meaning
 from tmgg.cli.selection import Selection
 from tmgg.experiment_utils.run_folder.paths import SweepPaths
-from tmgg.experiment_utils.run_folder.sweeps import sweep_of
+from tmgg.experiment_utils.run_folder.sweeps import sweep_paths_of
 
 _RUNS_NAMED = 3
 _LETTERS_OF_NAME = 48
@@ -17,8 +17,8 @@ _LETTERS_OF_IDS = 120
 def name_report(selection: Selection, texts: Sequence[str]) -> tuple[str, str]:
     """The page's title, and what its file is called after `report-`.
 
-    It is the sweep's name and id where the runs are all of one; else the ids of few runs, or what
-    was typed.
+    If the runs are all that a sweep has, both have its name and id. Else they have the ids of the
+    runs; of many runs, what the user typed.
     """
     sweep = _whole_sweep(selection)
     if sweep is not None:
@@ -45,9 +45,7 @@ def _whole_sweep(selection: Selection) -> KnownSweep | None:
 def _sweep_of(meaning: Meaning) -> SweepPaths | None:
     if meaning.sweep is not None:
         return meaning.sweep
-    run = meaning.runs[0]
-    name = sweep_of(run.run_id)
-    return SweepPaths(run.output_dir, name) if name else None
+    return sweep_paths_of(meaning.runs[0])
 
 
 def _plain(text: str) -> str:

@@ -5,15 +5,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tmgg.cli.known_sweeps import KnownSweep, known_sweeps
+from tmgg.cli.known_sweeps import KnownSweep, readable_sweeps
 from tmgg.cli.meanings import Meaning, meaning_of, refuse_many
-from tmgg.errors import RecordError, UnknownRunError, UnreadableError
+from tmgg.errors import RecordError, UnknownRunError
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun, read_known_run
 from tmgg.experiment_utils.files.looking import is_folder, working_directory
 from tmgg.experiment_utils.run_folder.known_folders import known_folders
-from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.run_folders import look_into
-from tmgg.experiment_utils.run_folder.sweeps import SweepRun, load_sweep, sweep_of
+from tmgg.experiment_utils.run_folder.sweeps import SweepRun, load_sweep, sweep_paths_of
 
 COMPLETIONS_SHOWN = 200
 # Where runs land by default: found even when the list of folders could not be written.
@@ -89,19 +89,18 @@ def find_several(texts: Iterable[str], chosen: Sequence[Path] | None) -> list[Kn
 
 def members_of(runs: Sequence[KnownRun]) -> dict[RunPaths, SweepRun]:
     """What the records of their sweeps say of runs, as far as there are any that can be read."""
-    names = {SweepPaths(run.paths.output_dir, sweep_of(run.run_id) or "") for run in runs}
+    sweeps = {sweep_paths_of(run.paths) for run in runs}
     found: dict[RunPaths, SweepRun] = {}
-    for paths in names:
+    for paths in filter(None, sweeps):
         with contextlib.suppress(RecordError, OSError):
-            record = load_sweep(paths) if paths.sweep_id else None
+            record = load_sweep(paths)
             found |= {} if record is None else _by_paths(KnownSweep(paths, record))
     if all(run.paths in found for run in runs):
         return found
     # Some have names of their own.
     for folder in {run.paths.output_dir for run in runs}:
-        with contextlib.suppress(UnreadableError):
-            for sweep in known_sweeps([folder]):
-                found |= _by_paths(sweep)
+        for sweep in readable_sweeps(folder):
+            found |= _by_paths(sweep)
     return found
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tmgg.cli.best_values import BestValues
-from tmgg.cli.known_sweeps import KnownSweep, find_sweep, known_sweeps
+from tmgg.cli.known_sweeps import find_record, readable_sweeps
 from tmgg.console.overrides import parse_title, short_names, varying
 from tmgg.console.ranking import Ranking
-from tmgg.errors import ConfigError, UnreadableError
+from tmgg.errors import ConfigError
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
 from tmgg.experiment_utils.run_folder.registry import is_recorded
-from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, sweep_of
+from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, sweep_paths_of
 
 Statuses = dict[RunPaths, str]
 """How each run stands, in a word."""
@@ -94,8 +94,9 @@ def group_by_sweep(
             else:
                 sweep.removed += _is_gone(paths)
     for paths, status in statuses.items():
-        name = sweep_of(paths.run_id)
-        if paths not in members and name and (key := SweepPaths(paths.output_dir, name)) in sweeps:
+        if paths in members:
+            continue
+        if (key := sweep_paths_of(paths)) in sweeps:
             sweeps[key].runs[paths] = status
             members.add(paths)
     is_wanted = {*wanted}
@@ -107,13 +108,14 @@ def _sweeps_of(runs: Sequence[RunPaths]) -> list[ListedSweep]:
     found: dict[SweepPaths, ListedSweep] = {}
     unnamed: set[Path] = set()
     for paths in runs:
-        name = sweep_of(paths.run_id)
-        if name is None:
+        key = sweep_paths_of(paths)
+        if key is None:
             unnamed.add(paths.output_dir)
-        elif (key := SweepPaths(paths.output_dir, name)) not in found:
-            found[key] = ListedSweep(key, _record(key))
+        elif key not in found:
+            found[key] = ListedSweep(key, find_record(key))
     for folder in unnamed:
-        for sweep in _all_in(folder):
+        # If the folder cannot be read, the command has said so where it looked for runs.
+        for sweep in readable_sweeps(folder):
             found.setdefault(sweep.paths, ListedSweep(sweep.paths, sweep.record))
     return list(found.values())
 
@@ -123,15 +125,3 @@ def _is_gone(paths: RunPaths) -> bool:
         return not is_recorded(paths)
     except OSError:
         return False  # whoever looked into the folder says it
-
-
-def _record(paths: SweepPaths) -> SweepRecord | None:
-    found = find_sweep(paths)
-    return None if found is None else found.record
-
-
-def _all_in(folder: Path) -> list[KnownSweep]:
-    try:
-        return known_sweeps([folder])
-    except UnreadableError:
-        return []  # whoever looked into the folder says it

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tmgg.cli.known_sweeps import find_sweep
+from tmgg.cli.known_sweeps import find_record
 from tmgg.cli.listing import look_at_runs
 from tmgg.cli.meanings import LAST
 from tmgg.cli.selection import Selection, folders_to_search, select
 from tmgg.errors import RunError
-from tmgg.experiment_utils.run_folder.paths import SweepPaths
+from tmgg.experiment_utils.run_folder.sweeps import sweep_paths_of
 
 
 def find_watched(texts: Sequence[str], chosen: Sequence[Path] | None) -> Selection:
@@ -20,20 +20,16 @@ def find_watched(texts: Sequence[str], chosen: Sequence[Path] | None) -> Selecti
 
 
 def _going_on(chosen: Sequence[Path] | None) -> list[str]:
-    """By where they are: an id may be that of a run in another folder, too."""
-    from tmgg.experiment_utils.run_folder.sweeps import sweep_of
-
+    """The places of sweeps and runs: a run in another folder may have the same id."""
     looked = look_at_runs(folders_to_search(chosen), prefix="", is_shown=lambda _ended_at: False)
-    open_runs = [
-        run.paths
+    sweep_of = {
+        run.paths: sweep_paths_of(run.paths)
         for run, state in looked.found
         if not isinstance(state, RunError) and not state.final
+    }
+    on_record = {sweep for sweep in filter(None, {*sweep_of.values()}) if find_record(sweep)}
+    found = [
+        f"{run.output_dir}/{sweep.sweep_id if sweep in on_record else run.run_id}"
+        for run, sweep in sweep_of.items()
     ]
-    sweep_ids = {run: sweep_of(run.run_id) for run in open_runs}
-    places = {(run.output_dir, name) for run, name in sweep_ids.items() if name is not None}
-    on_record = {place for place in places if find_sweep(SweepPaths(*place)) is not None}
-    found = []
-    for run, sweep_id in sweep_ids.items():
-        is_known = (run.output_dir, sweep_id) in on_record
-        found.append(f"{run.output_dir}/{sweep_id if is_known else run.run_id}")
     return list(dict.fromkeys(found))

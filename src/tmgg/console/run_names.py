@@ -3,12 +3,12 @@
 import re
 import shlex
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
 from tmgg.experiment_utils.run_folder.registry import is_recorded
-from tmgg.experiment_utils.run_folder.sweeps import load_sweep, sweep_of
+from tmgg.experiment_utils.run_folder.sweeps import load_sweep, sweep_paths_of
 
 MOST_LINES = 10
 MOST_NAMES = 20
@@ -89,16 +89,16 @@ def _left(
     return [run for run in runs if run not in named]
 
 
-def _sweeps_of(runs: Iterable[RunPaths]) -> dict[SweepPaths, list[RunPaths]]:
+def _sweeps_of(runs: Sequence[RunPaths]) -> dict[SweepPaths, list[RunPaths]]:
     """The sweeps on record that several of the runs are of, with all their runs."""
-    named = dict.fromkeys((run.output_dir, sweep_of(run.run_id)) for run in runs)
-    places = [SweepPaths(folder, name) for folder, name in named if name is not None]
-    members = {sweep: _members(sweep) for sweep in places}
-    return {sweep: each for sweep, each in members.items() if len({*each} & {*runs}) > 1}
+    chosen = {*runs}
+    sweeps = dict.fromkeys(filter(None, map(sweep_paths_of, runs)))
+    members = {sweep: _members(sweep) for sweep in sweeps}
+    return {sweep: each for sweep, each in members.items() if len(chosen.intersection(each)) > 1}
 
 
 def _members(sweep: SweepPaths) -> list[RunPaths]:
-    """None where the record is absent or cannot be read: the id may then mean what is not known."""
+    """All runs of a sweep by its record; none if there is no record that can be read."""
     try:
         record = load_sweep(sweep)
     except (RecordError, OSError):

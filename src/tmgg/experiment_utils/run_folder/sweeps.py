@@ -18,7 +18,7 @@ from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic
 from tmgg.experiment_utils.files.trust import read_json
 from tmgg.experiment_utils.identity.run_identity import PLACE_KEYS
 from tmgg.experiment_utils.run_folder.output_folder import prepare_output_dir
-from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, SweepPaths
+from tmgg.experiment_utils.run_folder.paths import LAYOUT_VERSION, RunPaths, SweepPaths
 from tmgg.experiment_utils.run_folder.records import parse_fields, parse_record, shallow
 from tmgg.experiment_utils.run_folder.sharing import mode_for_team
 
@@ -71,6 +71,12 @@ def sweep_of(run_id: str) -> str | None:
     """The sweep a run belongs to, by its id: the launcher names a sweep's runs SWEEP-0, SWEEP-1."""
     found = _SWEEP_RUN.fullmatch(run_id)
     return found["sweep"] if found else None
+
+
+def sweep_paths_of(run: RunPaths) -> SweepPaths | None:
+    """Where the sweep of a run is, by the run's id as in `sweep_of`. Pure."""
+    sweep_id = sweep_of(run.run_id)
+    return None if sweep_id is None else SweepPaths(run.output_dir, sweep_id)
 
 
 def sweep_of_all(run_ids: Sequence[str], *, without: Collection[str] = ()) -> str | None:
