@@ -44,8 +44,8 @@ def exit_with(error: BaseException) -> NoReturn:
     if isinstance(error, (TmggError, *composing)):
         say(f"error: {explain(error)}")
         raise SystemExit(exit_codes.MISUSE) from None
-    told = traceback.format_exception(type(error), error, users or error.__traceback__)
-    say("".join(told) + f"\n{_FULL}")
+    lines = traceback.format_exception(type(error), error, users or error.__traceback__)
+    say("".join(lines) + f"\n{_FULL}")
     raise SystemExit(exit_codes.FAILED) from None
 
 

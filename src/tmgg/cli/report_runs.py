@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tmgg.cli.run_json import status_of
-from tmgg.cli.selection import members_of
+from tmgg.cli.selection import titles_of
 from tmgg.cli.used import advice_of, find_packed_in
 from tmgg.console.causes import group_by_cause
 from tmgg.console.overrides import in_short, parse_title
@@ -48,9 +48,8 @@ def gather(runs: Sequence[KnownRun], title: str, ranking: Ranking) -> Report:
         for run, found in zip(runs, states, strict=True)
         if not isinstance(found, RemovedRunError)
     ]
-    members = members_of([run for run, _found in pairs])
     names = names_apart([run.paths for run, _found in pairs])
-    whole = {paths: member.title for paths, member in members.items()}
+    whole = titles_of([run for run, _found in pairs])
     titles = in_short(whole)
     gathered = [
         replace(

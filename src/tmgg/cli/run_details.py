@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tmgg.cli.run_json import to_json
-from tmgg.cli.selection import members_of
+from tmgg.cli.selection import titles_of
 from tmgg.cli.shell_commands import render_commands
 from tmgg.cli.used import describe_use
 from tmgg.errors import RecordError, RunError
@@ -57,8 +57,7 @@ def describe(run: KnownRun, found: Found) -> dict[str, Any]:
 
 def _title(run: KnownRun) -> str:
     """What it was asked for, as its sweep's record has it."""
-    member = members_of([run]).get(run.paths)
-    return member.title if member else ""
+    return titles_of([run]).get(run.paths, "")
 
 
 def _refused_retry(paths: RunPaths) -> dict[str, Any] | None:

@@ -104,6 +104,11 @@ def members_of(runs: Sequence[KnownRun]) -> dict[RunPaths, SweepRun]:
     return found
 
 
+def titles_of(runs: Sequence[KnownRun]) -> dict[RunPaths, str]:
+    """The titles of the runs that `members_of` finds."""
+    return {paths: member.title for paths, member in members_of(runs).items()}
+
+
 def _by_paths(sweep: KnownSweep) -> dict[RunPaths, SweepRun]:
     return dict(zip(sweep.runs, sweep.record.runs, strict=True))
 

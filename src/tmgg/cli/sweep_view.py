@@ -9,7 +9,7 @@ from typing import Any
 from tmgg.cli.known_sweeps import KnownSweep, find_sweep
 from tmgg.cli.meanings import Meaning
 from tmgg.cli.run_json import REMOVED, shown_status_of, status_of, to_json
-from tmgg.cli.selection import members_of
+from tmgg.cli.selection import titles_of
 from tmgg.console.causes import Cause, group_by_cause, render_causes
 from tmgg.console.overrides import in_short
 from tmgg.console.visible import visible_line
@@ -46,7 +46,7 @@ class SweepView:
     @cached_property
     def titles(self) -> dict[str, str]:
         """What each run was asked for."""
-        return {paths.run_id: member.title for paths, member in members_of(self.runs).items()}
+        return {paths.run_id: title for paths, title in titles_of(self.runs).items()}
 
     @cached_property
     def names(self) -> dict[str, str]:

@@ -11,7 +11,7 @@ import typer
 from tmgg.cli.removed import Removed, collect_present, poll_present, refuse_when_all
 from tmgg.cli.result_rows import rows_of
 from tmgg.cli.run_json import to_json
-from tmgg.cli.selection import members_of
+from tmgg.cli.selection import titles_of
 from tmgg.console import exit_codes, report
 from tmgg.console.live import LiveView
 from tmgg.console.printing import put_json, say
@@ -28,8 +28,8 @@ from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 from tmgg.experiment_utils.cloud.runs_on_record.waiting import LimitedClock, TimeIsUpError
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 
-Tell = Callable[[RunPaths, RunError], None]
-"""Leaves a run out."""
+LeaveOut = Callable[[RunPaths, RunError], None]
+"""Goes on without a run whose record cannot be used, and says why."""
 
 
 def wait_and_tell(
@@ -75,20 +75,24 @@ def _wait(
     """Whether all runs ended in the time given."""
     clock = LimitedClock(limit_s)
 
-    def told(paths: RunPaths, error: RunError) -> None:
+    def leave_out(paths: RunPaths, error: RunError) -> None:
         removed.tell(paths, error)
         view.leave_out(paths)
 
     with view, contextlib.suppress(TimeIsUpError):
         left = [run.paths for run in reattached.runs]
         while left:
-            left = _wait_for(reattached, left, view, told, clock)
+            left = _wait_for(reattached, left, view, leave_out, clock)
         return True
     return False
 
 
 def _wait_for(
-    reattached: Reattached, runs: list[RunPaths], view: LiveView, told: Tell, clock: LimitedClock
+    reattached: Reattached,
+    runs: list[RunPaths],
+    view: LiveView,
+    leave_out: LeaveOut,
+    clock: LimitedClock,
 ) -> list[RunPaths]:
     """Wait until all of them have ended; those to wait for, when some cannot be used any more."""
     try:
@@ -101,7 +105,7 @@ def _wait_for(
         if bad.keys().isdisjoint(runs):
             raise
         for paths in bad.keys() & {*runs}:
-            told(paths, bad[paths])
+            leave_out(paths, bad[paths])
         return [paths for paths in runs if paths not in bad]
     return []
 
@@ -113,8 +117,7 @@ def make_view(reattached: Reattached, ranking: Ranking) -> LiveView:
         ranking=ranking,
         read_metrics=functools.partial(_metrics_of, reattached),
     )
-    members = members_of(reattached.runs) if len(reattached.runs) > 1 else {}
-    titles = {paths: member.title for paths, member in members.items()}
+    titles = titles_of(reattached.runs) if len(reattached.runs) > 1 else {}
     for paths, name in names_apart([run.paths for run in reattached.runs]).items():
         if name != paths.run_id:
             titles[paths] = f"{titles.get(paths, '')} {name}".lstrip()
@@ -155,8 +158,7 @@ def tell(
 def _columns(reattached: Reattached, states: Sequence[RunState]) -> list[Column]:
     runs = [run.paths for run in reattached.runs]
     names = list(names_apart(runs).values())
-    members = members_of(reattached.runs) if len(states) > 1 else {}
-    titles = {paths: member.title for paths, member in members.items()}
+    titles = titles_of(reattached.runs) if len(states) > 1 else {}
     kinds = [state.failure.kind if state.failure else "" for state in states]
     return [
         Column(name="run", cells=names, short=short_ids(names)),
@@ -205,17 +207,11 @@ def _how_to_come_back(reattached: Reattached, states: Sequence[RunState]) -> str
     here = [paths for paths in left if paths not in elsewhere]
     # A sweep's name would ask to cancel what is not this cluster's, too.
     can_be_named = [paths for paths in asked if paths not in elsewhere]
-    return "\n".join(
-        [
-            "the runs go on",
-            f"  come back:  {command_for('tmgg-jobs wait', left, asked=asked)}",
-            *(
-                [f"  cancel:     {command_for('tmgg-jobs cancel', here, asked=can_be_named)}"]
-                * bool(here)
-            ),
-            *(
-                [f"  {len(elsewhere)} of them can be cancelled only where they are"]
-                * bool(elsewhere)
-            ),
-        ]
-    )
+    come_back = command_for("tmgg-jobs wait", left, asked=asked)
+    lines = ["the runs go on", f"  come back:  {come_back}"]
+    if here:
+        cancel = command_for("tmgg-jobs cancel", here, asked=can_be_named)
+        lines.append(f"  cancel:     {cancel}")
+    if elsewhere:
+        lines.append(f"  {len(elsewhere)} of them can be cancelled only where they are")
+    return "\n".join(lines)

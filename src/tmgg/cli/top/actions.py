@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tmgg.cli.explaining import explain_run
-from tmgg.cli.selection import members_of
+from tmgg.cli.selection import titles_of
 from tmgg.cli.top.snapshot import ShownRun
 from tmgg.console.causes import group_by_cause, render_causes
 from tmgg.console.overrides import in_short
@@ -42,12 +42,11 @@ def explain(runs: Sequence[ShownRun]) -> str:
     if len(runs) == 1:
         return _explain_one(runs[0])
     known = [(run.known, run.state) for run in runs if run.state is not None]
-    members = members_of([run for run, _state in known])
-    titles = in_short({paths: member.title for paths, member in members.items()})
+    titles = in_short(titles_of([run for run, _state in known]))
     apart = names_apart([run.paths for run, _state in known])
     names = [f"{apart[run.paths]}  {titles.get(run.paths, '')}".rstrip() for run, _state in known]
-    told = render_causes(group_by_cause(state for _run, state in known), names)
-    return told or "None of these runs has failed."
+    causes = render_causes(group_by_cause(state for _run, state in known), names)
+    return causes or "None of these runs has failed."
 
 
 def _explain_one(run: ShownRun) -> str:

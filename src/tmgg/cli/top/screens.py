@@ -65,8 +65,8 @@ class TopScreen(Screen[None]):
             return
 
         def work() -> None:
-            told = actions.explain(runs)
-            self.app.call_from_thread(self.app.push_screen, Words(told))
+            words = Words(actions.explain(runs))
+            self.app.call_from_thread(self.app.push_screen, words)
 
         self.run_worker(work, thread=True, exclusive=True, group="explain", exit_on_error=False)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tmgg.cli.listing import look_at_runs
 from tmgg.cli.run_json import created_at, status_of
-from tmgg.cli.selection import folders_to_search, members_of
+from tmgg.cli.selection import folders_to_search, titles_of
 from tmgg.cli.sweep_listing import ListedSweep, group_by_sweep
 from tmgg.cli.unseen import render_unseen
 from tmgg.errors import RunError
@@ -63,7 +63,7 @@ class ShownGroup:
         """In what its runs differ."""
         if self.listed is None:
             return {}
-        return {paths: each.title for paths, each in members_of(self._known).items()}
+        return titles_of(self._known)
 
     @property
     def _known(self) -> list[KnownRun]:
