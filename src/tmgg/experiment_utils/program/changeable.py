@@ -28,9 +28,10 @@ def is_changeable(value: object) -> bool:
         return False  # a mark such as `MISSING = Missing()`, which is compared by identity
     if issubclass(kind, tuple | frozenset):
         return any(map(is_changeable, value))  # type: ignore[call-overload]
-    is_hashed = kind.__hash__ not in (None, object.__hash__)
-    if not is_hashed or hasattr(kind, "__setitem__"):
-        return hasattr(kind, "__setitem__") or not _is_pickled_by_name(value)
+    if hasattr(kind, "__setitem__"):
+        return True
+    if kind.__hash__ in (None, object.__hash__):  # not by its content
+        return not _is_pickled_by_name(value)
     return kind.__module__ == MAIN and not _is_frozen(kind)
 
 
