@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 
 from tmgg.experiment_utils.files.atomic_file import JsonDict
-from tmgg.experiment_utils.program.script import MAIN, Script
+from tmgg.experiment_utils.program.script import MAIN, Script, script_with
 from tmgg.experiment_utils.program.search_path import is_of_interpreter
 from tmgg.experiment_utils.run_folder.records import parse_fields
 
@@ -80,7 +80,7 @@ def digest_of(source: bytes) -> str:
 def _with_source(program: Program, path: Path, main: ModuleType) -> Program:
     try:
         source = path.read_bytes()
-        is_loadable = _is_started_guarded(Script(source, str(path)), main)
+        is_loadable = _is_started_guarded(script_with(source, str(path)), main)
     except (OSError, SyntaxError, ValueError):  # not readable; not Python, for example a .pyc
         return program
     facts = asdict(program) | {

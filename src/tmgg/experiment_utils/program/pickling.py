@@ -20,15 +20,11 @@ from tmgg.errors import TaskError
 from tmgg.experiment_utils.program.captured import Program
 from tmgg.experiment_utils.program.changeable import is_changeable, is_same
 from tmgg.experiment_utils.program.parts import attribute_of
-from tmgg.experiment_utils.program.script import MAIN, Script
+from tmgg.experiment_utils.program.script import MAIN, Script, script_with
 from tmgg.experiment_utils.program.users import changeable_in, used_names
 
 PICKLING_ERRORS = (Exception,)
 """What is raised for an object that cannot travel: anything, for classes say how they pickle."""
-
-
-script_of = functools.lru_cache(maxsize=4)(Script)
-"""A sweep asks for each of its jobs."""
 
 
 class Names:
@@ -38,7 +34,7 @@ class Names:
         self.program = program
         self._script: Script | None = None
         if program.is_loadable:
-            self._script = script_of(program.source_when_submitted(), str(program.script))
+            self._script = script_with(program.source_when_submitted(), str(program.script))
 
     def is_loaded(self, name: str) -> bool:
         """Whether a job has it by loading the script."""

@@ -8,7 +8,7 @@ show, and the guarded part is left out of it instead.
 import ast
 import symtable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import CodeType
 from typing import Any
 
@@ -84,6 +84,12 @@ class Script:
     def _unguarded(self) -> ast.Module:
         body = [_emptied(node) if node in self._guards else node for node in self._tree.body]
         return ast.Module(body=body, type_ignores=[])
+
+
+@lru_cache(maxsize=4)
+def script_with(source: bytes, path: str) -> Script:
+    """The script of this source, taken apart once: each call and each job of a sweep asks."""
+    return Script(source, path)
 
 
 def _emptied(guard: ast.stmt) -> ast.stmt:
