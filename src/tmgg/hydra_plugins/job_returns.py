@@ -23,7 +23,7 @@ from tmgg.experiment_utils.files.trust import read_trusted
 from tmgg.experiment_utils.job.metrics import (
     BARE_NAME,
     CHECKPOINT,
-    name_left_out,
+    name_lost,
     name_no_numbers,
     number_of,
     sort_returned,
@@ -134,7 +134,7 @@ def metrics_of(returned: object, *, bare_name: str = BARE_NAME) -> dict[str, Any
     """
     found = sort_returned(returned, bare_name=bare_name)
     name_no_numbers(found.no_numbers)
-    name_left_out(found)
+    name_lost(found.lost)
     checkpoint = found.checkpoint_path
     return {**found.metrics, **({CHECKPOINT: checkpoint} if checkpoint is not None else {})}
 

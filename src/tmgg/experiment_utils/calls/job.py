@@ -11,7 +11,7 @@ from tmgg.experiment_utils.calls.process import enter
 from tmgg.experiment_utils.files.trust import read_trusted
 from tmgg.experiment_utils.job.context import current_run
 from tmgg.experiment_utils.job.ends import ending_well
-from tmgg.experiment_utils.job.metrics import CHECKPOINT, name_left_out, sort_returned
+from tmgg.experiment_utils.job.metrics import CHECKPOINT, name_lost, sort_returned
 from tmgg.experiment_utils.program.captured import Program
 from tmgg.experiment_utils.run_folder.task import IGNORES_CONFIG
 
@@ -38,7 +38,7 @@ def run(_config: object) -> dict[str, Any]:
         return {}  # rank 0 speaks for all
     leave_returned(context.returns_dir, returned, attempt=context.attempt, program=program)
     found = sort_returned(returned)
-    name_left_out(found)
+    name_lost(found.lost)
     checkpoint = {} if found.checkpoint_path is None else {CHECKPOINT: found.checkpoint_path}
     return {**found.metrics, **checkpoint}
 

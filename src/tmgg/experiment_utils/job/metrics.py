@@ -73,7 +73,7 @@ def _sorted(returned: object, bare_name: str) -> Returned:
             continue
         seen.add(name)
         number = number_of(value)
-        if name == CHECKPOINT and (value is None or is_a(value, (str, PathLike))):
+        if name == CHECKPOINT and (value is None or _is_a(value, (str, PathLike))):
             checkpoint = None if value is None else _text_of(value)
         elif number is None or name == CHECKPOINT:
             no_numbers[name] = value
@@ -93,7 +93,7 @@ def check_returned(returned: object, *, bare_name: str = BARE_NAME) -> Returned:
     found = sort_returned(returned, bare_name=bare_name)
     for name, value in found.no_numbers.items():
         raise _refusal(name, value)
-    name_left_out(found)
+    name_lost(found.lost)
     return found
 
 
@@ -105,11 +105,10 @@ def name_no_numbers(no_numbers: Mapping[str, object]) -> None:
         log.warning("%d values are not numbers: %s", len(no_numbers), _listed(list(no_numbers)))
 
 
-def name_left_out(found: Returned) -> None:
-    """A line in the log for each reason why numbers are not kept."""
-    if found.lost:
-        names = _listed(found.lost)
-        log.warning("other values have these names, and were kept instead: %s", names)
+def name_lost(names: Sequence[str]) -> None:
+    """One line in the log about values that are not kept because another has the name."""
+    if names:
+        log.warning("other values have these names, and were kept instead: %s", _listed(names))
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -124,8 +123,8 @@ def number_of(value: Any) -> float | None:
     plain = _plain_number(value)
     if plain is not None:
         return plain
-    item = attribute_of(value, "item")
-    if is_a(value, type) or not callable(item):
+    item = _asked_for(value, "item")
+    if _is_a(value, type) or not callable(item):
         return None
     try:
         return _plain_number(item())
@@ -133,15 +132,18 @@ def number_of(value: Any) -> float | None:
         return None
 
 
-def attribute_of(value: object, name: str) -> Any:
-    """None when it has none, or raises anything: classes say how attributes are looked up."""
+def _asked_for(value: object, name: str) -> Any:
+    """Its attribute, also one that `__getattr__` makes; None if it has none, or raises anything.
+
+    `program.parts.attribute_of` does not run `__getattr__`.
+    """
     try:
         return getattr(value, name, None)
     except Exception:
         return None
 
 
-def is_a(value: object, kind: type | tuple[type, ...]) -> bool:
+def _is_a(value: object, kind: type | tuple[type, ...]) -> bool:
     """`isinstance`; False for an object that raises even when it is asked for its class."""
     try:
         return isinstance(value, kind)
@@ -204,8 +206,8 @@ def _parts(value: object) -> list[tuple[str, object]] | None:
             return [(_text_of(key), _entry(value, key)) for key in value]
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             names = [field.name for field in dataclasses.fields(value)]
-            return [(name, attribute_of(value, name)) for name in names]
-        if isinstance(value, tuple) and (names := attribute_of(value, "_fields")) is not None:
+            return [(name, _asked_for(value, name)) for name in names]
+        if isinstance(value, tuple) and (names := _asked_for(value, "_fields")) is not None:
             return list(zip(map(str, names), value, strict=True))
     except Exception:  # a class of anybody's: it is one value
         return None
@@ -228,8 +230,8 @@ def _text_of(value: object) -> str:
 
 def _computed(value: object) -> object:
     """What a metric of torchmetrics has come to; other objects are themselves."""
-    methods = [attribute_of(value, name) for name in ("compute", "update", "reset")]
-    if is_a(value, type) or not all(map(callable, methods)):
+    methods = [_asked_for(value, name) for name in ("compute", "update", "reset")]
+    if _is_a(value, type) or not all(map(callable, methods)):
         return value
     try:
         return methods[0]()
@@ -240,7 +242,7 @@ def _computed(value: object) -> object:
 
 
 def _is_plain_sequence(value: object) -> bool:
-    return is_a(value, (list, tuple)) and attribute_of(value, "_fields") is None
+    return _is_a(value, (list, tuple)) and _asked_for(value, "_fields") is None
 
 
 def _refusal(name: str, value: object) -> TaskError:
