@@ -18,14 +18,13 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import run_and_report
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
-from omegaconf import DictConfig, OmegaConf
 
 from tmgg.console import exit_codes
 from tmgg.hydra_plugins.job_returns import is_reported
+from tmgg.hydra_plugins.sweepers import is_basic
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _SHOWN = "_tmgg_shown"
@@ -66,7 +65,7 @@ def words_instead() -> Iterator[None]:
         _in_words.reset(token)
 
 
-def silence_shown(returns: Sequence[JobReturn], config: DictConfig) -> Sequence[JobReturn]:
+def silence_shown(returns: Sequence[JobReturn], sweeper: Sweeper | None) -> Sequence[JobReturn]:
     """The same JobReturns; reported failures say nothing where Hydra would repeat them.
 
     Only below Hydra's own command line: other programs get the exceptions, and so does whoever
@@ -74,7 +73,7 @@ def silence_shown(returns: Sequence[JobReturn], config: DictConfig) -> Sequence[
     """
     if not _hydra_would_print():
         return returns
-    silent = ShownReturn if _is_basic(config) else RaisingReturn
+    silent = ShownReturn if is_basic(sweeper) else RaisingReturn
     return [_silent(each, silent) if _was_shown(each) else each for each in returns]
 
 
@@ -94,11 +93,6 @@ def end_silently(sweeper: Sweeper | None) -> None:
             raise
 
     sweeper.sweep = ended  # type: ignore[method-assign]
-
-
-def _is_basic(config: DictConfig) -> bool:
-    sweeper = str(OmegaConf.select(config, "hydra.sweeper._target_"))
-    return sweeper == f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
 
 
 def _hydra_would_print() -> bool:

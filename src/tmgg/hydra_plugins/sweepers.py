@@ -33,7 +33,12 @@ def sweeper_in_setup() -> Sweeper | None:
 
 def may_need_values(sweeper: Sweeper | None) -> bool:
     """Whether it may choose jobs by the values of earlier ones; Hydra's basic one never does."""
-    return sweeper is not None and not any(map(_is_basic, type(sweeper).__mro__))
+    return sweeper is not None and not any(map(_is_basic_class, type(sweeper).__mro__))
+
+
+def is_basic(sweeper: Sweeper | None) -> bool:
+    """Whether it is Hydra's basic one itself."""
+    return _is_basic_class(type(sweeper))
 
 
 def refuse_detached(sweeper: Sweeper | None) -> None:
@@ -66,7 +71,7 @@ def saying_what_is_left(sweeper: Sweeper | None) -> Iterator[list[JobReturn]]:
 
 
 def _say_left(sweeper: Sweeper | None, *, why: str) -> None:
-    if not _is_basic(type(sweeper)):
+    if not is_basic(sweeper):
         return
     basic = cast(BasicSweeper, sweeper)
     count = sum(len(batch) for batch in (basic.overrides or [])[basic.batch_index :])
@@ -79,7 +84,7 @@ def _say_left(sweeper: Sweeper | None, *, why: str) -> None:
         )
 
 
-def _is_basic(kind: type) -> bool:
+def _is_basic_class(kind: type) -> bool:
     """By its name: to find its plugins Hydra may run the module again, which makes a new class."""
     own = BasicSweeper
     return (kind.__module__, kind.__qualname__) == (own.__module__, own.__qualname__)

@@ -155,7 +155,6 @@ class TmggLauncher(Launcher):
         folder: SweepFolder,
     ) -> Sequence[JobReturn]:
         """Submit, and wait for the end unless the launch is a detached one."""
-        assert self._config is not None
         assert self._options is not None
         assert self._runner is not None
         requests = [job.request for job in jobs]
@@ -166,7 +165,7 @@ class TmggLauncher(Launcher):
         # Before the table: what it warns of belongs above.
         returns = job_returns.of_results(configs, results, metric=self._options.metric)
         are_failures_shown = self._report(jobs, results, folder.path)
-        return silence_shown(returns, self._config) if are_failures_shown else returns
+        return silence_shown(returns, self._sweeper) if are_failures_shown else returns
 
     def _made_ready(
         self, job_overrides: Sequence[Sequence[str]], first_number: int
