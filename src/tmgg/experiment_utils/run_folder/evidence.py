@@ -47,7 +47,7 @@ class Evidence:
     exit_record: ExitRecord | None = None
     last_start: int = 0
     """The number of the last start that began, where there is a result or an exit record."""
-    restarts_told: int = 0
+    backend_restarts: int = 0
     """How often the backend had started the job again when it last answered."""
     cancel_requested: bool = False
     cancel_why: str = ""

@@ -128,7 +128,7 @@ OPEN: dict[str, tuple[Evidence, JobView | None, str]] = {
     "no answer, it ended by itself, and was put back into the queue when there was an answer": (
         evidence(
             claimed=True,
-            restarts_told=1,
+            backend_restarts=1,
             exit_record=record(exit_code=9, entrypoint_exit_code=None, age_s=LATE),
         ),
         None,
@@ -197,7 +197,7 @@ COMPLETE: dict[str, tuple[Evidence, JobView | None]] = {
         None,
     ),
     "it had ended by itself, then was put back into the queue": (
-        evidence(claimed=True, restarts_told=1, result=result(), exit_record=record()),
+        evidence(claimed=True, backend_restarts=1, result=result(), exit_record=record()),
         None,
     ),
     "result of the second start": (
@@ -474,7 +474,7 @@ def test_a_start_of_the_job_after_the_runs_own_end_is_no_attempt(
 ) -> None:
     """What a call returned or raised is found by the attempt that left it."""
     ended = record(exit_code=code, entrypoint_exit_code=code, scope=scope)
-    found = evidence(claimed=True, restarts_told=1, result=result(status), exit_record=ended)
+    found = evidence(claimed=True, backend_restarts=1, result=result(status), exit_record=ended)
     state = verdict(replace(found, shares_job=scope == "run"), view)
     assert (state.status, state.final, state.attempt) == (status, True, 1)
 

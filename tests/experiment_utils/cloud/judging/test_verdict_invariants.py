@@ -45,7 +45,7 @@ evidences = st.builds(
     result_problem=st.sampled_from([None, "it is cut"]),
     exit_record=st.none() | records,
     last_start=restarts,
-    restarts_told=restarts,
+    backend_restarts=restarts,
     cancel_requested=st.booleans(),
     forbidden=st.booleans(),
     shares_job=st.booleans(),
@@ -65,7 +65,7 @@ answers = st.none() | views
 
 
 def current_restart(evidence: Evidence, view: JobView | None) -> int:
-    known = [evidence.last_start, evidence.restarts_told]
+    known = [evidence.last_start, evidence.backend_restarts]
     known += [view.restarts] if view is not None and view.restarts is not None else []
     known += [item.restart for item in (evidence.result, evidence.exit_record) if item]
     return max(known)

@@ -225,7 +225,7 @@ class Judge:
             remembered.restarts = max(remembered.restarts, view.restarts or 0)
         evidence = replace(
             evidence,
-            restarts_told=remembered.restarts,
+            backend_restarts=remembered.restarts,
             shares_job=packed is not None,
             job_record=read_exit_record(packed) if packed and _is_over(view) else None,
             missing_since_s=missing_since_s(remembered, evidence),

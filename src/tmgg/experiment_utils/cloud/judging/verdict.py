@@ -360,12 +360,12 @@ def _of_current_restart(evidence: Evidence, view: JobView | None) -> Evidence:
 
 
 def _restarts(evidence: Evidence, view: JobView | None) -> int:
-    """The newest start of the job that anything tells of, or the one that ended by itself."""
+    """The newest start of the job that anything shows, or the one that ended by itself."""
     if evidence.exit_record is not None and has_trusted_end(evidence):
         return evidence.exit_record.restart
-    told = view.restarts if view is not None else None
+    said = 0 if view is None else view.restarts or 0
     left = [item.restart for item in (evidence.exit_record, evidence.result) if item is not None]
-    return max(evidence.last_start, evidence.restarts_told, told or 0, *left)
+    return max(evidence.last_start, evidence.backend_restarts, said, *left)
 
 
 def _base_state(evidence: Evidence, view: JobView | None) -> RunState:
