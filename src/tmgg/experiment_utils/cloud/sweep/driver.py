@@ -26,6 +26,7 @@ from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
 from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatched, Dispatcher, PatientDispatch
 from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions, SweepPlan
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
+from tmgg.experiment_utils.error_text import text_of
 from tmgg.experiment_utils.files.hiccups import Hiccups
 from tmgg.experiment_utils.run_folder.failures import (
     Failure,
@@ -309,28 +310,28 @@ def prepare_sweep(
     dispatcher = runs.dispatcher(plan, gpu_type=options.gpu_type, resume=options.resume)
     runs.note_sweep(plan, gpu_type=options.gpu_type)
     clock = waiting.Clock()
-    told: set[str] = set()
+    warned: set[str] = set()
 
     def seen(states: Sequence[RunState]) -> None:
         runs.show_alive(plan.sweep_id)
         if on_update is not None:
-            _show(on_update, states, told)
+            _show(on_update, states, warned)
 
     watch = waiting.Watch(runs, on_update=seen, clock=clock)
     return Sweep(runs, plan, dispatcher, watch=watch, clock=clock, takes_over=options.resume)
 
 
-def _show(on_update: OnUpdate, states: Sequence[RunState], told: set[str]) -> None:
-    """What only shows the sweep may fail; the runs that wait are submitted all the same.
+def _show(on_update: OnUpdate, states: Sequence[RunState], warned: set[str]) -> None:
+    """Call what only shows the sweep. If it fails, the runs that wait are submitted all the same.
 
-    `told` are the failures that were told.
+    `warned` holds the words of the failures so far; each is logged once.
     """
     try:
         on_update(states)
     except Exception as error:  # of anybody's function
-        words = f"{type(error).__name__}: {error}"
-        if words not in told:
-            told.add(words)
+        words = f"{type(error).__name__}: {text_of(error)}"
+        if words not in warned:
+            warned.add(words)
             log.warning("on_update failed, and the sweep goes on: %s", words)
 
 
