@@ -103,13 +103,13 @@ def match_earlier(
     requests = [replace(each, identity=identity_of(each)) for each in requests]
     asked = {str(each.run_id): each for each in requests}
     named = {own for own in asked if own in recorded and not is_removed(runs.paths(own))}
-    gone = {own: own for own in asked if own in recorded and own not in named}
+    gone = {own for own in asked if own in recorded and own not in named}
     for own in named:
         refuse_other_content(runs.paths(own), asked[own])
     if rerun_changed_code:
         _refuse_other_code(runs, [asked[own] for own in named])
     records = _readable(runs.output_dir)
-    existing = set(recorded) - gone.keys()
+    existing = set(recorded) - gone
     chosen = choose(
         runs,
         records,
