@@ -17,7 +17,7 @@ _SHOWN = 10
 
 
 class ReturnedRanks:
-    """`on_over` is called once, when all ranks returned that long ago."""
+    """Calls `on_over` once, `EXIT_GRACE_S` after the last rank has returned."""
 
     def __init__(self, loop: Loop, *, world_size: int, on_over: Callable[[], None]) -> None:
         self._loop = loop
@@ -34,7 +34,7 @@ class ReturnedRanks:
         self._nodes[rank] = node
 
     def bound_exits(self, ended: Collection[int]) -> None:
-        """Give the exits their time if all ranks have returned; the processes of `ended` ended."""
+        """Begin to limit the time of the exits, if each rank has returned or is one of `ended`."""
         if not self._counts_down and len(self._nodes.keys() | ended) == self._world_size:
             self._counts_down = True
             self._loop.after(EXIT_GRACE_S, self._on_over)
@@ -42,7 +42,7 @@ class ReturnedRanks:
     def ends(
         self, ended: Collection[int], read: Callable[[int], TaskOutput | None]
     ) -> list[RankEnd]:
-        """What the ranks came to whose processes go on; without those whose result is not seen."""
+        """The ends of those ranks whose processes go on, and whose results can be read."""
         outputs = {rank: read(rank) for rank in sorted(self._nodes.keys() - ended)}
         found = [
             RankEnd(rank=rank, node=self._nodes[rank], code=0, output=output)

@@ -25,7 +25,8 @@ from tmgg.experiment_utils.run_folder.removed_runs import note_removal
 
 log = logging.getLogger(__name__)
 
-# The name says whether the output goes, too: another `gc` may go on, which was asked otherwise.
+# The name says whether the output is removed, too: the `gc` that goes on with it may have been
+# called with other options.
 _WITH_OUTPUT = ".all"
 _DOOMED = re.compile(r"\.(?P<run_id>.+)\.[0-9a-f]{8}(?P<with_output>\.all)?\.removed\.tmp")
 
@@ -118,7 +119,7 @@ def _empty(doomed: Path, paths: RunPaths, *, with_output: bool) -> None:
 
 
 def _place_for_output(paths: RunPaths) -> Path:
-    """Its old place, or beside it when a new run has the name by now: that one's files are there.
+    """Its old place, or one beside it when a new run has the name, and so the place, by now.
 
     Raises OSError when nobody could look.
     """

@@ -28,7 +28,7 @@ def last_start(paths: JobFiles) -> int | None:
 
 
 def last_start_on_record(paths: JobFiles) -> int:
-    """As `last_start`, for whoever judges the run: 0 also where the file is not to be trusted."""
+    """As `last_start`, for a verdict on the run: 0 also where others may have written it."""
     try:
         return int(read_trusted(paths.restart))
     except (FileNotFoundError, NotADirectoryError, ValueError):

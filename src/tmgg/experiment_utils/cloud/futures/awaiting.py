@@ -1,4 +1,4 @@
-"""Waiting for a future in event loops of asyncio. Who ends such a wait ends nothing but the wait.
+"""Waiting for a future in event loops of asyncio. The end of such a wait leaves the future alone.
 
 asyncio cancels what it waits for: at the limit of `wait_for`, at Ctrl-C, when another task of a
 group has failed. `asyncio.wrap_future` passes that on to the future, which would end its job.
@@ -25,7 +25,7 @@ class Awaiting:
         wait: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._add(wait)
         try:
-            # Asked after the wait is known: its end in this moment would wake no one.
+            # Not before `_add`: nothing would wake a wait if the future ended in between.
             if not self._future.done():
                 await wait
         finally:
@@ -36,7 +36,7 @@ class Awaiting:
         with self._lock:
             self._waits.add(wait)
             is_first, self._listens = not self._listens, True
-        if is_first:  # one callback for all: a future forgets none, and a program may wait often
+        if is_first:  # one callback for all waits: a future keeps each callback for ever
             self._future.add_done_callback(self._wake)
 
     def _wake(self, _future: Future[Any]) -> None:

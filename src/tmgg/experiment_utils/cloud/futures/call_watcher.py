@@ -78,7 +78,7 @@ class CallGroup:
             except Exception as error:
                 if not launched:
                     raise
-                # What is under way must be watched first. The error comes again, or has passed.
+                # What is under way must be watched first. An error that lasts is raised next time.
                 self.held = text_of(error)
                 break
             self.held = done.held
@@ -104,7 +104,7 @@ class CallGroup:
         self._end_lease()
 
     def give_up(self, error: Exception) -> None:
-        """What still waits cannot be submitted, for this reason."""
+        """Fail the futures of what still waits, with the reason why it cannot be submitted."""
         for request in self._waiting:
             self.futures[str(request.run_id)].fail(error)
         self._waiting.clear()
@@ -200,7 +200,7 @@ class CallWatcher:
             self._runs.show_alive(group.sweep_id)
             try:
                 self._add(group.dispatch())
-            except Exception as error:  # it is of these calls only
+            except Exception as error:  # it concerns these calls only
                 group.give_up(error)
         self._groups = [group for group in self._groups if group.is_waiting]
 
@@ -226,7 +226,7 @@ class CallWatcher:
             self._sleep(AFTER_TROUBLE_S)
 
     def _collect(self, ended: RunState) -> bool:
-        """False when its files do not answer: then they are read again later."""
+        """Settle its futures. False when its files do not answer; then it is watched again."""
         run_id = ended.run_id
         futures = [future for future in self._futures.pop(run_id) if not future.done()]
         if not futures:

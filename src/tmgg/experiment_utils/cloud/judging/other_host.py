@@ -19,9 +19,9 @@ def host_of(job_id: str) -> str:
 
 
 def seen_from_here(submission: SubmissionPaths, *, what: str) -> Whereabouts:
-    """Where the submission's job is; `what` it is, in words.
+    """Where the submission's job is; `what` are the words before the machine's name.
 
-    Of a job that has ended its files tell, on every machine.
+    A job that has ended is at no place: every machine reads its end from its files.
     """
     with contextlib.suppress(OSError):
         host = host_of(read_job_id(submission) or "")

@@ -15,12 +15,12 @@ from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 _ELSEWHERE = (
     "it was started in another PID namespace of this machine (in a container, or outside of this "
-    "one), and its processes cannot be told from here. Look from there"
+    "one), and its processes cannot be seen from here. Look from there"
 )
 
 
 def seen_across_namespaces(submission: SubmissionPaths) -> Whereabouts:
-    """Where the submission's process is. Of one that has ended its files tell."""
+    """Where the submission's process is; one that has ended is at no place (see `other_host`)."""
     with contextlib.suppress(OSError, RecordError):
         scope = text_in(SubmissionFiles(submission).intent, "scope") or ""
         if is_of_another_namespace(scope) and not has_ended(submission):

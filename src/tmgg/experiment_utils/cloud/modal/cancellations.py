@@ -1,8 +1,8 @@
 """When a container hears that its call was cancelled.
 
 Modal's SDK cancels by a signal to its own process, whose handler raises in the main thread, between
-any two steps. Just after a fork nobody has the new process's handle yet, and it would go on. So
-a cancellation is held back, but for the waits at which whatever was started is also ended.
+any two steps. Just after a fork the caller has no handle of the new process yet, and that process
+would go on. So a cancellation is held back until a wait whose caller ends what it has started.
 """
 
 import signal

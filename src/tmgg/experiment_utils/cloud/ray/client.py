@@ -162,7 +162,7 @@ class RayJobsClient:
             raise self._no_answer(str(refused)) from refused
 
     def _question(self, method: str, path: str, body: JsonDict | None = None) -> Any:
-        """As `_ask` where a question that was turned away is only one without an answer."""
+        """As `_ask`, but raises QueryError for a question that was turned away."""
         try:
             return self._ask(method, path, body)
         except _TurnedAwayError as error:
@@ -201,10 +201,10 @@ class RayJobsClient:
 
     def _redirected(self, path: str, error: urllib.error.HTTPError) -> str:
         target = _address_in(str(error.headers.get("Location", "")), self.address + path)
-        told = f"The address {self.address} redirects to {target or 'another one'}"
+        where = f"The address {self.address} redirects to {target or 'another one'}"
         if not target.endswith(path):
-            return f"{told}, not to a list of Ray's jobs. Set ray_address to the dashboard."
-        return f"{told}. TMGG does not follow. Set ray_address={target.removesuffix(path)}."
+            return f"{where}, not to a list of Ray's jobs. Set ray_address to the dashboard."
+        return f"{where}. TMGG does not follow. Set ray_address={target.removesuffix(path)}."
 
     def _words_of(self, error: urllib.error.HTTPError) -> str:
         try:

@@ -117,7 +117,7 @@ def _may_go_on(paths: SubmissionPaths) -> bool:
         return False
     try:
         record = read_exit_record(paths)
-    except RecordError:  # nobody can tell whose it is
+    except RecordError:  # it is not known whose record this is
         return True
     # One that was asked to end with its job goes on when the job begins again.
     return record is None or record.signal != ""

@@ -50,7 +50,7 @@ def _settings_for_asking(record: RunRecord) -> JsonDict:
 
 @contextlib.contextmanager
 def _some_directory(folder: Path) -> Iterator[None]:
-    """`folder` is the working directory meanwhile, if this process has none: it was removed.
+    """Make `folder` the working directory meanwhile, where this process's own was removed.
 
     Every runner resolves paths against it; one that is made of a record needs none of them.
     """

@@ -163,7 +163,7 @@ class Watch(Generic[Key]):
             # A job that is started again takes its record away and leaves another.
             new, self._heard = heard - self._heard, heard
             ended = {run_id_of_exit_record(name) for _folder, name in new}
-            # One more of this id in another folder is asked about in vain, which costs little.
+            # A run of the same id in another folder is polled, too; that costs little.
             if polled := [run for run, state in self._states.items() if state.run_id in ended]:
                 return polled
             self._clock.sleep(min(LISTEN_INTERVAL_S, left_s))

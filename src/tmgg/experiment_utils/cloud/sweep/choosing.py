@@ -1,8 +1,8 @@
 """Which earlier run each request of a resumed sweep is, by what it computes. Nothing is written.
 
 Runs that do not count are left out before one is chosen: those that somebody removed, and, with
-`rerun_changed_code`, those that another version of the code completed, or runs. Runs that failed
-count in any case: they are submitted again, with today's code.
+`rerun_changed_code`, those by another version of the code that have completed or go on. Runs that
+failed count in any case: they are submitted again, with today's code.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -97,7 +97,7 @@ def _choose_of(
 def _of_other_code(
     runs: EarlierRuns, asked: Mapping[str, Identity], earlier: Mapping[str, str]
 ) -> dict[str, str]:
-    """Those that another version of the code completed, or runs."""
+    """Those by another version of the code that have completed or go on."""
     old = {own: each for own, each in earlier.items() if not runs.has_code_of(asked[own], each)}
     states = runs.states(old.values())
     return {own: each for own, each in old.items() if not has_failed(states[each])}

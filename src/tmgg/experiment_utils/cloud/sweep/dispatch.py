@@ -60,7 +60,7 @@ class GroupDispatcher(Dispatcher, Protocol):
 class PatientDispatch:
     """Calls a dispatcher, and holds the runs while the file system does not answer it.
 
-    What it noted as launched in an answer is never lost so: it answers, or it raises.
+    No run is lost by that: a dispatcher answers with what it launched, or finds it again later.
     """
 
     def __init__(self, dispatcher: Dispatcher, hiccups: Hiccups | None = None) -> None:
@@ -120,7 +120,7 @@ class SeparateDispatcher:
             except Exception as error:
                 if not done.launched:
                     raise
-                # What is under way must be known first. The error comes again, or has passed.
+                # What is under way must be known first. An error that lasts is raised next time.
                 done.held = text_of(error)
                 break
         return done

@@ -50,7 +50,7 @@ class EarlierRuns:
         return None if task is None else load_identity(task.identity, what=run_id)
 
     def as_run(self, run_id: str) -> Identity | None:
-        """With the code that the job had: its files may have been edited after the submission."""
+        """As `identity`, with the code that the job had: files may change after a submission."""
         if run_id not in self._as_run:
             known = self.identity(run_id)
             if known is not None and (edited := _edited(self.paths(run_id))):
@@ -64,7 +64,7 @@ class EarlierRuns:
         return today.source is None if known is None else has_same_code(today, known)
 
     def states(self, run_ids: Iterable[str]) -> Mapping[str, Found]:
-        """Of these; all that are new are asked about at once."""
+        """How these stand; one question is asked about all that were not asked about before."""
         asked = list(dict.fromkeys(run_ids))
         new = [run_id for run_id in asked if run_id not in self._states]
         if new:

@@ -65,7 +65,7 @@ class ArrayDispatcher:
     def dispatch(self, waiting: Sequence[TaskRequest], *, open_count: int) -> Dispatched:
         done = Dispatched()
         if self._room is None:
-            # Raises OSError while nobody can look: whoever dispatches tries again.
+            # Raises OSError while the file system does not answer; `PatientDispatch` asks again.
             done.launched.update(self._submitter.take_up(waiting))
             self._room = self._plan(len(waiting) - len(done.launched))
         rest = [request for request in waiting if str(request.run_id) not in done.launched]
