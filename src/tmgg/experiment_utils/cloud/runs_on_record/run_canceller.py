@@ -109,10 +109,10 @@ class RunCanceller:
 
 def _has_runs_left(batch: BatchPaths) -> bool:
     """Whether a run of a packed batch may still begin or go on, and was not cancelled."""
-    return any(_may_go_on(paths) for paths in runs_of_batch(batch))
+    return any(_needs_its_job(paths) for paths in runs_of_batch(batch))
 
 
-def _may_go_on(paths: SubmissionPaths) -> bool:
+def _needs_its_job(paths: SubmissionPaths) -> bool:
     if is_there(paths.cancel) or is_there(paths.verdict):
         return False
     try:
