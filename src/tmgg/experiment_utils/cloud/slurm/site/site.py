@@ -47,6 +47,11 @@ def parse_records(text: str) -> list[Settings]:
     return [record for record in records if record]
 
 
+def names_shown(table: Mapping[str, Settings]) -> list[str]:
+    """The partitions of a table by name, without those that the site hides."""
+    return [name for name, row in table.items() if row.get("Hidden") != "YES"]
+
+
 def parse_config(text: str) -> Settings:
     """`scontrol show config`: lines of `Key = Value`."""
     pairs = (line.partition("=") for line in text.splitlines())

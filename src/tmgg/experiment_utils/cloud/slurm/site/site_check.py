@@ -22,7 +22,7 @@ from tmgg.experiment_utils.cloud.slurm.definite_refusals import (
 from tmgg.experiment_utils.cloud.slurm.planning.trial import Trial, try_script
 from tmgg.experiment_utils.cloud.slurm.refusal_advice import names_that_exist, render_options
 from tmgg.experiment_utils.cloud.slurm.site.doctor.requests import check_nodes, check_partition
-from tmgg.experiment_utils.cloud.slurm.site.site import Settings
+from tmgg.experiment_utils.cloud.slurm.site.site import Settings, names_shown
 from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def doubts_of(config: SlurmConfig, partitions: Sequence[Settings]) -> list[str]:
 
 def _doubts_of_one(config: SlurmConfig, name: str, table: Mapping[str, Settings]) -> list[str]:
     if name not in table:
-        known = ", ".join(row for row, each in table.items() if each.get("Hidden") != "YES")
+        known = ", ".join(names_shown(table))
         return [f"There is no partition {name!r}; there are {known}. Set slurm_partition."]
     # One that is down takes jobs; they wait.
     findings = check_partition(config, {**table[name], "State": "UP"})

@@ -18,7 +18,7 @@ from tmgg.experiment_utils.cloud.slurm.site.doctor.findings import Finding, ok, 
 from tmgg.experiment_utils.cloud.slurm.site.doctor.short_job import Say
 from tmgg.experiment_utils.cloud.slurm.site.doctor.start_job import is_needed, try_start
 from tmgg.experiment_utils.cloud.slurm.site.doctor.survey_job import survey_nodes
-from tmgg.experiment_utils.cloud.slurm.site.site import Settings
+from tmgg.experiment_utils.cloud.slurm.site.site import Settings, names_shown
 from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
 from tmgg.experiment_utils.files.accounts import user_name
 from tmgg.experiment_utils.files.atomic_file import write_atomic
@@ -93,8 +93,8 @@ def _partitions(runner: SlurmRunner, site: Settings) -> list[Finding]:
     found = []
     for name in _names_of_partitions(runner.config, table, site):
         if name not in table:
-            known = sorted(each for each, row in table.items() if row.get("Hidden") != "YES")
-            text = f"there is no partition {name}; there are {', '.join(known)}"
+            known = ", ".join(sorted(names_shown(table)))
+            text = f"there is no partition {name}; there are {known}"
             found.append(problem(f"partition {name}", text, "Set slurm_partition to one of them."))
             continue
         found += requests.check_partition(runner.config, table[name])
