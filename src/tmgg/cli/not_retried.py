@@ -25,7 +25,7 @@ class NotRetried:
         self._still_failed = 0
 
     def is_left_out(self, paths: RunPaths) -> bool:
-        """Whether the command met it already as one that cannot be used."""
+        """Whether the command has found before that the run cannot be used."""
         return paths in self._removed.errors
 
     def note(self, reattached: Reattached, paths: RunPaths, error: RunError) -> list[RunState]:
@@ -67,7 +67,10 @@ class NotRetried:
 def ask_for_each(
     failed: Sequence[KnownRun], settings: Sequence[str], removed: Removed
 ) -> dict[RunPaths, AttemptRequest]:
-    """What is asked for beside the record. Raises as `retry_options.ask_for`."""
+    """The settings that replace those on record, for each run that failed.
+
+    Raises ConfigError as `retry_options.ask_for`, and RunError if the only run cannot be used.
+    """
     if not settings:
         return {}
     from tmgg.cli.retry_options import ask_for, parse_settings  # with Hydra's parser

@@ -3,7 +3,7 @@
 The command names them and goes on with the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tmgg.cli.run_json import status_of
@@ -32,19 +32,25 @@ class Removed:
     @property
     def exit_code(self) -> int:
         """What the command ends with where nothing else is wrong."""
-        return max(map(exit_codes.exit_code_of, self.errors.values()), default=exit_codes.OK)
+        return _worst_code(self.errors.values())
 
     @property
     def exit_code_but_for_removed(self) -> int:
         """The same for a command that has nothing to do with a run that was removed."""
         found = [each for each in self.errors.values() if not isinstance(each, RemovedRunError)]
-        return max(map(exit_codes.exit_code_of, found), default=exit_codes.OK)
+        return _worst_code(found)
 
     def tell(self, paths: RunPaths, error: RunError) -> None:
         """Say it on standard error, once for each run."""
         if paths not in self.errors:
             self.errors[paths] = error
             say(f"run {paths.run_id} is left out: {error}")
+
+    def leave_out(self, bad: Mapping[RunPaths, RunError], *, of: int) -> None:
+        """Say it of each of these. Raises RunError as `refuse_when_all`."""
+        refuse_when_all(list(bad.values()), of=of)
+        for paths, error in bad.items():
+            self.tell(paths, error)
 
     def as_json(self) -> dict[str, list[Any]]:
         """Keys beside the others, where there are any."""
@@ -69,9 +75,7 @@ def poll_present(reattached: Reattached, removed: Removed) -> tuple[Reattached, 
     """
     found = list(zip(reattached.runs, reattached.poll_all(), strict=True))
     bad = {run.paths: state for run, state in found if isinstance(state, RunError)}
-    refuse_when_all(list(bad.values()), of=len(found))
-    for paths, error in bad.items():
-        removed.tell(paths, error)
+    removed.leave_out(bad, of=len(found))
     states = [state for _run, state in found if isinstance(state, RunState)]
     left = [run for run, _state in found if run.paths not in bad]
     return Reattached(left) if bad else reattached, states
@@ -89,10 +93,12 @@ def collect_present(
                 results[run.paths] = reattached.collect(run.paths)
             except RunError as error:
                 bad[run.paths] = error
-    refuse_when_all(list(bad.values()), of=len(states))
-    for paths, each in bad.items():
-        removed.tell(paths, each)
+    removed.leave_out(bad, of=len(states))
     return results
+
+
+def _worst_code(errors: Iterable[RunError]) -> int:
+    return max(map(exit_codes.exit_code_of, errors), default=exit_codes.OK)
 
 
 def refuse_when_all(bad: Sequence[RunError], *, of: int) -> None:

@@ -22,7 +22,7 @@ class Retries:
     refused: list[dict[str, str]] = field(default_factory=list)
     left_alone: list[RunState] = field(default_factory=list)
     unknown: int = 0
-    """Of those in `refused`, how many may have been submitted all the same."""
+    """How many runs in `refused` may have a job: the backend did not answer."""
 
     @property
     def exit_code(self) -> int:

@@ -10,7 +10,7 @@ def cancel(runs: RunsArgument, *, folder: FolderOption = None, as_json: JsonOpti
 
     All of them with one scancel. A run that is still being submitted will not begin.
     """
-    from tmgg.cli.removed import Removed, refuse_when_all
+    from tmgg.cli.removed import Removed
     from tmgg.cli.selection import find_several
     from tmgg.console.printing import put, put_json
     from tmgg.console.run_names import lines_of_runs, names_apart
@@ -20,10 +20,8 @@ def cancel(runs: RunsArgument, *, folder: FolderOption = None, as_json: JsonOpti
     reattached = Reattached(find_several(runs, folder))
     cancelled = list(zip(reattached.runs, reattached.cancel_each(), strict=True))
     bad = {run.paths: answer for run, answer in cancelled if isinstance(answer, RunError)}
-    refuse_when_all(list(bad.values()), of=len(cancelled))
     removed = Removed()
-    for paths, error in bad.items():
-        removed.tell(paths, error)
+    removed.leave_out(bad, of=len(cancelled))
     answers = {run.paths: answer is True for run, answer in cancelled if run.paths not in bad}
     code = removed.exit_code_but_for_removed  # what cannot be read may go on
     if as_json:
