@@ -48,6 +48,13 @@ FolderOption = Annotated[
         help="Only runs in this folder, for example ./slurm_outputs; may be repeated.",
     ),
 ]
+MaxOption = Annotated[
+    bool,
+    typer.Option(
+        "--max",
+        help="The greatest value is the best; without it, as the launch chose, or the least.",
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="One JSON document on stdout, and nothing else.")
 ]

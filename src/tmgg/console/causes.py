@@ -103,7 +103,7 @@ def _render(
     width: int | None,
 ) -> str:
     number = len(cause.places)
-    named = cause.run_ids if names is None else [names[place] for place in cause.places[:shown]]
+    named = cause.run_ids if names is None else [names[place] for place in cause.places]
     lines = [wrapped(f"{number} failed ({cause.summary})", width)]
     lines += [f"  {name}" for name in named[:shown]]
     if number > shown:

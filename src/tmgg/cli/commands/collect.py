@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tmgg.cli.options import FolderOption, JsonOption, RunsArgument
+from tmgg.cli.options import FolderOption, JsonOption, MaxOption, RunsArgument
 
 if TYPE_CHECKING:
     from tmgg.console.ranking import Ranking
@@ -15,13 +15,6 @@ if TYPE_CHECKING:
 SortOption = Annotated[
     str | None,
     typer.Option("--sort", metavar="METRIC", help="Show the run with the best METRIC first."),
-]
-MaxOption = Annotated[
-    bool,
-    typer.Option(
-        "--max",
-        help="The greatest value is the best; without it, as the launch chose, or the least.",
-    ),
 ]
 SaveOption = Annotated[
     Path | None,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tmgg.cli.options import FolderOption, JsonOption, RunsArgument
+from tmgg.cli.options import FolderOption, JsonOption, MaxOption, RunsArgument
 
 OutOption = Annotated[
     Path | None,
@@ -27,13 +27,6 @@ SortOption = Annotated[
         "--sort",
         metavar="METRIC",
         help="The objective; the default is the launch's metric, else val_loss.",
-    ),
-]
-MaxOption = Annotated[
-    bool,
-    typer.Option(
-        "--max",
-        help="The greatest value is the best; without it, as the launch chose, or the least.",
     ),
 ]
 
