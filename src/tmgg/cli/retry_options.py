@@ -66,7 +66,7 @@ def _changes(given: Mapping[str, Any], backend: str) -> Changes:
         raise ConfigError(
             f"--set {others[0]}: this is an option of a launch, not of one run. You can set "
             f"options of the {backend} backend ({backend}_...), gpu_type, "
-            f"{' and '.join(_OF_THE_TASK)} can be set."
+            f"{' and '.join(_OF_THE_TASK)}."
         )
     return Changes(backend=backend, settings=settings, of_task=general)
 
