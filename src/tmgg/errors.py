@@ -101,7 +101,7 @@ class AnswerLostError(TmggError):
     def __init__(self, message: str, *, is_reader_gone: bool = False) -> None:
         super().__init__(message)
         self.is_reader_gone = is_reader_gone
-        """It was a pipe whose other end is closed: nobody wants the rest."""
+        """Whether it was a pipe whose reader has ended, as `head` does: the rest is not wanted."""
 
 
 class UnwritableError(TmggError):

@@ -1,7 +1,7 @@
 """The best value of each sweep, cached so that results need not be read each time.
 
 For display only, as `list_cache`, and as closed. An entry counts while the same runs
-have completed. There is none where a result could not be read: next time it may be.
+have completed. If a result could not be read, nothing is kept, so that it is read again.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ class BestValues:
         self._kept: dict[str, float | None] = {}
 
     def best(self, completed: Sequence[RunPaths], ranking: Ranking) -> float | None:
-        """None where no run that completed has the metric, or a result does not answer now."""
+        """None if no run that completed has the metric, or if a result cannot be read now."""
         key = _key(completed, ranking)
         found = self._kept.get(key, self._known.get(key, ""))
         if found is None or isinstance(found, float | int):
@@ -58,7 +58,7 @@ def _key(completed: Sequence[RunPaths], ranking: Ranking) -> str:
 
 
 def _read_best(completed: Sequence[RunPaths], ranking: Ranking) -> tuple[float | None, bool]:
-    """The best value, and whether all results could be read."""
+    """The best value, and whether it is sure: all results could be read."""
     try:
         outputs = [_read(paths) for paths in completed]
     except OSError:

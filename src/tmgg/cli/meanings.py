@@ -94,7 +94,7 @@ def refuse_many(text: str, meaning: Meaning) -> ConfigError:
 
 
 def _at_place(text: str) -> Meaning | None:
-    """What is on record at `FOLDER/ID`; two runs of one id are told apart so."""
+    """What is on record at `FOLDER/ID`: a name for each of two runs that have one id."""
     folder, slash, name = os.path.expanduser(text).rpartition("/")  # noqa: PTH111 - may be no path
     if not (slash and name):
         return None

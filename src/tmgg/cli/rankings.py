@@ -1,4 +1,4 @@
-"""By which metric runs are ranked that a user names on the command line."""
+"""Decides which metric ranks the runs that a user names on the command line."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,14 +12,14 @@ from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, sweep_paths_of
 
 
 def ranking_of_meanings(meanings: Sequence[Meaning]) -> Ranking:
-    """That of the launches; the default where they differ."""
+    """The ranking that the launches chose; the default if they differ."""
     found = {ranking_of(find_record(meaning.sweep)) for meaning in meanings if meaning.sweep}
     found |= _of_single_runs([run for each in meanings if each.sweep is None for run in each.runs])
     return found.pop() if len(found) == 1 else Ranking()
 
 
 def chosen_ranking(meanings: Sequence[Meaning], *, sort: str | None, largest: bool) -> Ranking:
-    """As `--sort` and `--max` say; what they leave open is as the launch chose it.
+    """The ranking by `--sort` and `--max`; what they leave open is as the launch chose it.
 
     Raises ConfigError for a name that is not valid.
     """

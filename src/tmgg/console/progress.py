@@ -18,7 +18,7 @@ REASONS_SHOWN = 3
 ReadMetrics = Callable[[Any], Mapping[str, float]]
 """The metrics of a run that completed, by its `RunState.key`."""
 Titles = Mapping[Any, str]
-"""In what runs differ, by their keys (either ids or places, which a Mapping cannot say)."""
+"""In what runs differ, by `RunState.key`. Any: a Mapping[RunKey, str] would take no ids alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ class _Lossy(io.FileIO):
 
 @contextlib.contextmanager
 def words_may_be_lost() -> Iterator[None]:
-    """Standard error that cannot be written ends nothing inside. Both streams are there."""
+    """Inside, a write to standard error never fails, and neither stream is None."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = sys.stdout or _nowhere(), _lossy(sys.stderr)
     try:
@@ -46,7 +46,7 @@ def words_may_be_lost() -> Iterator[None]:
 
 @contextlib.contextmanager
 def all_may_be_lost() -> Iterator[None]:
-    """As `words_may_be_lost`, for both streams."""
+    """Inside, a write to standard output or standard error never fails, and neither is None."""
     with words_may_be_lost():
         before = sys.stdout
         with contextlib.suppress(OSError):
@@ -78,8 +78,8 @@ def finish_answers() -> None:
 
 
 def answer_console() -> "Console":
-    """rich's, on standard output; it leaves a reader that is gone to `answering`."""
-    from rich.console import Console  # as below
+    """A rich console on standard output. If the reader is gone, `answering` gets the OSError."""
+    from rich.console import Console  # a tenth of a second; only what prints pays it
 
     class OfAnswers(Console):
         def on_broken_pipe(self) -> None:
@@ -89,7 +89,7 @@ def answer_console() -> "Console":
 
 
 def console_of_words() -> "Console":
-    """rich's, on standard error; without a reader it is silent, and does not end the process."""
+    """A rich console on standard error. If the reader is gone, it is silent and ends nothing."""
     from rich.console import Console  # a tenth of a second; only what prints pays it
 
     class OfWords(Console):
@@ -100,7 +100,7 @@ def console_of_words() -> "Console":
 
 
 def _lossy(stream: TextIO | None) -> TextIO:
-    """The stream, if it is one of the process's own, so that it never fails."""
+    """A stream to the same file whose writes never fail, or the stream if it is a program's own."""
     if stream is None:  # the shell closed it (2>&-)
         return _nowhere()
     try:

@@ -65,12 +65,12 @@ def _used(use: RunUse | None) -> float:
 
 
 def _cpus_on_a_node(use: RunUse | None) -> float | None:
-    """CPUs that Slurm gave, on average over the nodes that were seen; None where nobody says."""
+    """CPUs that Slurm gave, on average over the measured nodes; None if that is not on record."""
     return use.cpus_allotted / len(use.hosts) if use is not None and use.cpus_allotted else None
 
 
 def _of_slurm(settings: Mapping[str, Any], given: float | None, *, is_packed: bool) -> Unit:
-    """`given` is how many CPUs each node gave; without it what was asked for counts."""
+    """`given` is how many CPUs the run has on a node; if None, what it asked for counts."""
     nodes = _number(settings, "nodes") or 1.0
     gpus_per_node, cpus_per_node = _on_a_node(settings)
     if not is_packed:
