@@ -40,28 +40,28 @@ def project(tmp_path: Path) -> Project:
     return project
 
 
+def check_counts(project: Project, name: str, before: str, after: str, *, key: str) -> None:
+    """With another content of a file the job is another one, for what it has at `key`."""
+    project.write(name, before)
+    project.run("a.py", *LOCAL, "x=1")
+    assert ONE in project.run("a.py", *RESUME, "x=1")
+    project.write(name, after)
+    other = project.run("a.py", *RESUME, "x=1")
+    assert NONE in other
+    assert f"1 differs from an earlier run in {key}" in other
+
+
 @pytest.mark.parametrize("value", ["array: ${array:3000}", "grid: {at: [0, '${grid:}']}"])
 def test_objects_that_resolvers_make_count_by_all_that_is_in_them(
     project: Project, value: str
 ) -> None:
     project.write("app.yaml", f"x: 1\n{value}\n")
-    project.write("middle", "2")
-    project.run("a.py", *LOCAL, "x=1")
-    assert ONE in project.run("a.py", *RESUME, "x=1")
-    project.write("middle", "3")
-    other = project.run("a.py", *RESUME, "x=1")
-    assert NONE in other
-    assert f"1 differs from an earlier run in {value.partition(':')[0]}" in other
+    check_counts(project, "middle", "2", "3", key=value.partition(":")[0])
 
 
 def test_keys_of_one_text_are_two_keys(project: Project) -> None:
-    project.write("app.yaml", 'x: 1\ntable: {1: 5, "1": 7}\n')
-    project.run("a.py", *LOCAL, "x=1")
-    assert ONE in project.run("a.py", *RESUME, "x=1")
-    project.write("app.yaml", 'x: 1\ntable: {1: 6, "1": 7}\n')
-    other = project.run("a.py", *RESUME, "x=1")
-    assert NONE in other
-    assert "1 differs from an earlier run in table.1 (int)" in other
+    before, after = (f'x: 1\ntable: {{1: {number}, "1": 7}}\n' for number in (5, 6))
+    check_counts(project, "app.yaml", before, after, key="table.1 (int)")
 
 
 def test_places_below_keys_that_are_numbers_do_not_count(project: Project) -> None:
