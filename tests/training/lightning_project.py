@@ -38,6 +38,15 @@ class Line(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
+def step_by_hand(module: pl.LightningModule, loss: Tensor) -> None:
+    """Of a module with manual optimisation."""
+    optimizer = module.optimizers()
+    assert isinstance(optimizer, LightningOptimizer)
+    optimizer.zero_grad()
+    module.manual_backward(loss)
+    optimizer.step()
+
+
 class TwoHeads(Line):
     """Its steps leave one head unused, as those of a GAN do."""
 
@@ -49,11 +58,7 @@ class TwoHeads(Line):
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         loss = super().training_step(batch, batch_idx)
         if not self.automatic_optimization:
-            optimizer = self.optimizers()
-            assert isinstance(optimizer, LightningOptimizer)
-            optimizer.zero_grad()
-            self.manual_backward(loss)
-            optimizer.step()
+            step_by_hand(self, loss)
         return loss
 
 

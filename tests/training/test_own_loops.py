@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
-from pytorch_lightning.core.optimizer import LightningOptimizer
 
 from tests.training.journal import BATCHES, Attempt, Journal, KilledError, Noted
+from tests.training.lightning_project import step_by_hand
 from tests.training.signalled import AskedAfter
+from tests.training.workers import free_port
 from tmgg.errors import ConfigError, StoppedEarlyError
 from tmgg.training import own_loops
 from tmgg.training.hooks import Hooks
@@ -174,11 +174,7 @@ class TwoStepsEach(Noted):
     def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> torch.Tensor:
         for _ in range(1 if self.global_step == 0 else 2):
             loss = super().training_step(batch, batch_idx)
-            optimizer = self.optimizers()
-            assert isinstance(optimizer, LightningOptimizer)
-            optimizer.zero_grad()
-            self.manual_backward(loss)
-            optimizer.step()
+            step_by_hand(self, loss)
         return loss
 
 
@@ -216,9 +212,7 @@ def test_a_step_is_saved_once(options: dict[str, int], steps: list[int], tmp_pat
 
 def by_two_workers(folder: Path, *, asked_to_stop: bool) -> Any:
     """What worker 0 came to, and its journal."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-W", "ignore", "-m", "tests.training.two_workers", str(folder)]
     workers = [
         subprocess.Popen(

@@ -16,14 +16,14 @@ from pytorch_lightning.strategies import DDPStrategy
 
 from tests.training.journal import Attempt
 from tests.training.signalled import AskedAfter
+from tests.training.workers import variables_of
 from tmgg.errors import StoppedEarlyError
 from tmgg.training.hooks import Hooks
 
 
 def main(folder: str, rank: str, port: str, call: str) -> None:
-    place = {"RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "one"}
-    sizes = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    os.environ.update(place | sizes | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port})
+    os.environ |= variables_of(int(rank), 2, int(port))
+    os.environ |= {"GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "one"}
     hooks = Hooks(stop=AskedAfter(int(call))) if rank == "1" and int(call) else Hooks()
     attempt = Attempt(Path(folder))
     try:

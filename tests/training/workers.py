@@ -24,7 +24,7 @@ def train_on_workers(
     settings: Settings, world_size: int, *, left: Path
 ) -> tuple[dict[str, torch.Tensor], float]:
     """The weights and the validation loss that the workers came to, which rank 0 leaves."""
-    arguments = (settings, world_size, _free_port(), left)
+    arguments = (settings, world_size, free_port(), left)
     context = multiprocessing.get_context("spawn")
     workers = [
         context.Process(target=_work, args=(rank, *arguments), name=f"rank {rank}")
@@ -46,14 +46,7 @@ def train_on_workers(
 
 
 def _work(rank: int, settings: Settings, world_size: int, port: int, left: Path) -> None:
-    os.environ |= {
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(world_size),
-        "LOCAL_WORLD_SIZE": str(world_size),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-    }
+    os.environ |= variables_of(rank, world_size, port)
     module = DenoiserModule(settings, score_references(settings))
     with quiet_lightning():
         trainer = build_trainer(
@@ -67,7 +60,20 @@ def _work(rank: int, settings: Settings, world_size: int, port: int, left: Path)
     os._exit(0)
 
 
-def _free_port() -> int:
+def variables_of(rank: int, world_size: int, port: int) -> dict[str, str]:
+    """What PyTorch's launcher sets for a worker on a single machine."""
+    return {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(world_size),
+        "LOCAL_WORLD_SIZE": str(world_size),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+
+
+def free_port() -> int:
+    """At this moment no process listens on it."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
