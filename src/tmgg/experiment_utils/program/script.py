@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from types import CodeType
 from typing import Any
 
-from tmgg.experiment_utils.program.touched import Touched, literals, touched
+from tmgg.experiment_utils.program.touched import Touched, literals, named_by, touched
 
 MAIN = "__main__"
 
@@ -124,10 +124,6 @@ def _names_in(node: ast.AST) -> list[str]:
     match node:
         case ast.Name(id=name):
             return [name]
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return [name]
-        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-            return [alias.asname or alias.name.partition(".")[0] for alias in aliases]
         case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
             return [name]
-    return []
+    return named_by(node)

@@ -15,21 +15,9 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _SUBMITS = frozenset(("submit", "map", "add"))
 _READERS = frozenset(
-    [
-        "len",
-        "print",
-        "str",
-        "repr",
-        "format",
-        "isinstance",
-        "type",
-        "id",
-        "bool",
-        "int",
-        "float",
-        "hash",
-    ]
+    "len print str repr format isinstance type id bool int float hash".split()  # noqa: SIM905
 )
+"""Functions that change none of their arguments."""
 _COMPUTES = frozenset(("globals", "exec", "__main__"))
 """With these a function may bind any name of the script anew."""
 _OF_WRITES = frozenset(
@@ -123,16 +111,23 @@ def _binders(statements: Iterator[ast.stmt]) -> dict[str, list[Any]]:
 
 
 def _bound(node: ast.stmt) -> Iterator[str]:
+    if _is_named(node):
+        yield from named_by(node)
+        return
+    heads = [each for each in ast.iter_child_nodes(node) if not isinstance(each, ast.stmt)]
+    for inner in (inner for head in heads for inner in ast.walk(head)):
+        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+            yield inner.id
+
+
+def named_by(node: ast.AST) -> list[str]:
+    """The names that a definition or an import binds; none for other code."""
     match node:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
+            return [name]
         case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-            yield from (each.asname or each.name.partition(".")[0] for each in aliases)
-        case _:
-            heads = [each for each in ast.iter_child_nodes(node) if not isinstance(each, ast.stmt)]
-            for inner in (inner for head in heads for inner in ast.walk(head)):
-                if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
-                    yield inner.id
+            return [each.asname or each.name.partition(".")[0] for each in aliases]
+    return []
 
 
 def _is_named(node: ast.stmt) -> bool:
