@@ -1,8 +1,8 @@
 """Names in place of what Hydra sets anew in each launch, while a config is resolved once more.
 
-Resolvers get these names, too, and a resolver is anybody's code. So no file can have such a name:
-what a resolver would write under it is not written, and the resolver's error says that it needs the
-real place.
+Resolvers get these names, too, and a resolver may do anything, for example make a folder. So the
+names are such that the operating system makes no file of them. A resolver that tries raises an
+error, which shows that it needs the real place.
 """
 
 import contextlib
@@ -16,32 +16,33 @@ from omegaconf.basecontainer import BaseContainer
 
 OUTPUT, SWEEP = "/<hydra.runtime.output_dir>", "/<hydra.sweep.dir>"
 _RUN = "/<hydra.run.dir>"
-_NO_NAME = "\0"
-"""In texts that may become part of a path: the operating system takes no path with it."""
+_IN_NO_PATH = "\0"
+"""In texts that may become part of a path: the operating system refuses a path that has it."""
 _NOWHERE = "/dev/null/nowhere"
-"""Above places: nothing can be below /dev/null. Unlike with `_NO_NAME`, a path can be resolved."""
-_JOB_ID = f"{_NO_NAME}<hydra.job.id>"
+"""Above places, as no file is below /dev/null. A path below it can be resolved, unlike one with
+`_IN_NO_PATH`."""
+_JOB_ID = f"{_IN_NO_PATH}<hydra.job.id>"
 _NAMES: dict[str, dict[str, Any]] = {
     "runtime": {"output_dir": _NOWHERE + OUTPUT},
     "run": {"dir": _NOWHERE + _RUN},
-    "sweep": {"dir": _NOWHERE + SWEEP, "subdir": f"{_NO_NAME}<hydra.sweep.subdir>"},
+    "sweep": {"dir": _NOWHERE + SWEEP, "subdir": f"{_IN_NO_PATH}<hydra.sweep.subdir>"},
     "job": {"id": _JOB_ID},
 }
 _OF_LAUNCHES = ("<hydra.", "<now:")
 
 
 class _NoNumber(int):
-    """In place of a job's number, which has to stay a number; no path can have it, either."""
+    """In place of a job's number, which has to stay a number; its text is in no path, either."""
 
     def __repr__(self) -> str:
-        return _NO_NAME + super().__repr__()
+        return _IN_NO_PATH + super().__repr__()
 
     def __format__(self, specification: str) -> str:
-        return _NO_NAME + super().__format__(specification)
+        return _IN_NO_PATH + super().__format__(specification)
 
 
 _JOB_NUMBER = _NoNumber(-8640086400)
-"""Nobody means this one."""
+"""One that no job has."""
 
 
 @contextlib.contextmanager
@@ -56,7 +57,7 @@ def as_anywhere(config: DictConfig) -> Iterator[None]:
         stack.enter_context(_cache_kept(config))
         HydraConfig.instance().cfg = config  # type: ignore[assignment]
         # Without a cache: the real ones are kept in the config's.
-        _register("now", lambda pattern: f"{_NO_NAME}<now:{pattern}>")
+        _register("now", lambda pattern: f"{_IN_NO_PATH}<now:{pattern}>")
         try:
             yield
         finally:
@@ -77,7 +78,7 @@ def named_text(text: str, parent: Any, key: Any) -> str:
         # A resolver may need a real number, as an index; then it has this one.
         with _standing_in(job, "num", _JOB_NUMBER), contextlib.suppress(Exception):
             text = str(parent[key])
-    return text.replace(_NO_NAME, "").replace(f"{_NOWHERE}/", "/")
+    return text.replace(_IN_NO_PATH, "").replace(f"{_NOWHERE}/", "/")
 
 
 def has_job_id(config: DictConfig, key: str) -> bool:
