@@ -112,7 +112,8 @@ def _layers(module: str | None, name: str) -> list[object]:
     """What `name` leads to, then what that wraps, and so on."""
     found: Any = sys.modules.get(module or "")
     for part in name.split("."):
-        found = vars_of(found).get(part) if not isinstance(found, type) else vars(found).get(part)
+        held = vars(found) if isinstance(found, type) else vars_of(found)
+        found = held.get(part)
         if isinstance(found, staticmethod | classmethod | MethodType):
             found = found.__func__
     layers: list[object] = []

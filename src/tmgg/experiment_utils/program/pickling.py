@@ -90,18 +90,16 @@ def globals_for(users: Iterable[object], program: Program) -> dict[str, Any]:
     names = Names(program)
     main = sys.modules[MAIN]
     seen: dict[int, object] = {}
-    used = sorted(used_names(users, main, seen))
+    used = {name: main.__dict__[name] for name in sorted(used_names(users, main, seen))}
     classes = [each for each in seen.values() if isinstance(each, type)]
     of_classes = [names.changed_attributes(each) for each in classes if each.__module__ == MAIN]
-    found = {
-        name: main.__dict__[name] for name in used if names.may_differ(name, main.__dict__[name])
-    }
+    found = {name: value for name, value in used.items() if names.may_differ(name, value)}
     own = {
         name: value
         for name, value in found.items()
         if not (names.is_loaded(name) and _is_definition(value, name))
     }
-    rest = {name: main.__dict__[name] for name in used if name not in found}
+    rest = {name: value for name, value in used.items() if name not in found}
     return functools.reduce(operator.or_, of_classes, _with_sharing(own, rest))
 
 
