@@ -4,9 +4,9 @@ After a launch a sweeper asks each JobReturn for its value. That of a failed job
 prints its traceback below the table, of the first failed job only. Where TMGG's report has shown
 all failures, that says nothing new and pushes the table off the screen.
 
-Hydra's basic sweeper does nothing else with it but to end. (The launcher says which of its batches
-are left.) Others decide by the exceptions, so they get them, and only what comes out of their
-`sweep` ends the process silently.
+Hydra's basic sweeper ends on every such exception, so its process ends silently at once. (The
+launcher says how many of its jobs are left.) Others decide by the exceptions, so they get them, and
+only what comes out of their `sweep` ends the process silently.
 """
 
 import contextlib

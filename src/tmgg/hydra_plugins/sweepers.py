@@ -1,4 +1,4 @@
-"""What the sweeper that has a launcher does with it: it may need values, or end before all jobs.
+"""How a sweeper uses its launcher: it may need the jobs' values, or end before its last job.
 
 Hydra gives a launcher no sweeper, so it is looked for among those that call `setup`.
 """

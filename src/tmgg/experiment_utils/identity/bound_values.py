@@ -11,7 +11,7 @@ from tmgg.experiment_utils.job.travelling import Ways
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Travelling:
-    """Fingerprints of it."""
+    """Fingerprints of what travels beside a callable's name."""
 
     arguments: str | None
     """See `programs.Program`."""

@@ -47,7 +47,7 @@ def counts(name: str) -> bool:
 
 
 def may_be_secret(name: str) -> bool:
-    """Whether what has this name may be a password or the like; rather one too many."""
+    """Whether what has this name may be a password or the like; in doubt it may."""
     return _MAY_BE_SECRET.fullmatch(name) is not None
 
 

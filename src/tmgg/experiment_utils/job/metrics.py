@@ -4,8 +4,8 @@ A number is what Python, numpy, torch, torchmetrics, `decimal` or `fractions` ca
 other object whose `item()` gives one. Mappings, dataclasses and named tuples give names, joined by
 dots where one holds another. No library is imported for it.
 
-What a task returns is an object of anybody's: whatever is asked of it may raise. Such an object is
-no number, and costs only itself.
+A task may return an object of any class, and whatever is asked of it may raise. Such an object
+counts as no number; the values beside it are kept.
 """
 
 import dataclasses
@@ -55,7 +55,7 @@ def sort_returned(returned: object, *, bare_name: str = BARE_NAME) -> Returned:
     """
     try:
         return _sorted(returned, bare_name)
-    except Exception as error:  # a class of anybody's, in a way that nobody thought of
+    except Exception as error:  # a class that raises in a way that was not foreseen
         kind = type(returned).__name__
         log.warning("the numbers in a returned %s cannot be had: %s", kind, text_of(error))
         return Returned({}, None, {bare_name: returned})
