@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from tmgg.experiment_utils.cloud.local.config import LocalConfig
 from tmgg.experiment_utils.cloud.local.runner import LocalRunner
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
+from tmgg.experiment_utils.run_folder.paths import SweepPaths
+from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, SweepRun, save_sweep
 
 EXPERIMENTS = """
 import sys, time
@@ -149,3 +151,15 @@ def submit(run_id: str, name: str = "good", **settings: Any) -> str:
     spawned = SlurmRunner(config).spawn_experiment(task(name), run_id=run_id)
     assert spawned.job_id is not None
     return spawned.job_id
+
+
+def record_sweep(folder: Path, sweep_id: str, run_ids: Iterable[str], **more: Any) -> SweepPaths:
+    """Put a sweep of these runs on record; `more` are other fields of the record."""
+    paths = SweepPaths(folder, sweep_id)
+    runs = [SweepRun(run_id=run_id, key=run_id) for run_id in run_ids]
+    record = SweepRecord(
+        sweep_id=sweep_id, backend="local", mode="separate", parallelism=1, policy={}, runs=runs,
+        **more,
+    )  # fmt: skip
+    save_sweep(paths, record)
+    return paths

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs
+from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, record_sweep
 from tmgg.cli.meanings import Meaning
 from tmgg.cli.rankings import chosen_ranking, ranking_of_meanings
 from tmgg.console.ranking import Ranking
-from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
-from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, SweepRun, save_sweep
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 FIRST, RESUMED = "20261123-091502-aaaaaaaa", "20261124-091502-bbbbbbbb"
 ACCURACY = Ranking("accuracy", "max")
@@ -17,13 +16,8 @@ ACCURACY = Ranking("accuracy", "max")
 
 def record(folder: Path, sweep_id: str, run_ids: list[str], ranking: Ranking) -> Meaning:
     """A sweep with its record; what it means."""
-    saved = SweepRecord(
-        sweep_id=sweep_id, backend="local", mode="separate", parallelism=1, policy={},
-        runs=[SweepRun(run_id=run_id, key=run_id) for run_id in run_ids],
-        metric=ranking.metric or "", metric_mode=ranking.mode,
-    )  # fmt: skip
-    paths = SweepPaths(folder, sweep_id)
-    save_sweep(paths, saved)
+    metric = {"metric": ranking.metric or "", "metric_mode": ranking.mode}
+    paths = record_sweep(folder, sweep_id, run_ids, **metric)
     return Meaning(tuple(RunPaths(folder, run_id) for run_id in run_ids), paths)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import Jobs, submit, task
-from tmgg.errors import SubmissionError, SubmissionUnknownError, UnreadableError
+from tmgg.errors import SubmissionError, SubmissionUnknownError, TmggError, UnreadableError
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
 from tmgg.experiment_utils.cloud.runs import SweepMode, TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
@@ -117,13 +117,18 @@ def test_a_first_submission_that_is_refused_is_a_failed_run(
     assert tmgg_jobs("show", "run-1", "--json").json["failure"]["kind"] == "submission"
 
 
+def fail_runs(slurm: FakeSlurm, number: int) -> None:
+    """Submit runs run-0, run-1, ... that fail, one after the other."""
+    for place in range(number):
+        job = submit(f"run-{place}", name="bad")
+        slurm.run(job)
+        slurm.wait_for(job, "FAILED")
+
+
 def test_who_retries_several_runs_beside_another_goes_on_with_the_rest(
     empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(3):
-        job = submit(f"run-{number}", name="bad")
-        slurm.run(job)
-        slurm.wait_for(job, "FAILED")
+    fail_runs(slurm, 3)
     look = RunPoller.poll
     other = SlurmRunner(SlurmConfig())
 
@@ -143,21 +148,23 @@ def test_who_retries_several_runs_beside_another_goes_on_with_the_rest(
     assert len(slurm.calls("sbatch")) == 6
 
 
-def test_where_nobody_knows_whether_a_run_was_submitted_nothing_else_is_said(
-    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(2):
-        job = submit(f"run-{number}", name="bad")
-        slurm.run(job)
-        slurm.wait_for(job, "FAILED")
+def break_first_retry(monkeypatch: pytest.MonkeyPatch, error: TmggError) -> None:
+    """Retrying run-0 raises this error."""
     retry = Reattached.retry
 
     def answer_the_other_only(self: Reattached, paths: RunPaths, *rest: object) -> object:
         if paths.run_id == "run-0":
-            raise SubmissionUnknownError("sbatch did not answer")
+            raise error
         return retry(self, paths)
 
     monkeypatch.setattr(Reattached, "retry", answer_the_other_only)
+
+
+def test_where_nobody_knows_whether_a_run_was_submitted_nothing_else_is_said(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_runs(slurm, 2)
+    break_first_retry(monkeypatch, SubmissionUnknownError("sbatch did not answer"))
     retried = tmgg_jobs("retry", "run-0", "run-1")
     assert "whether run run-0 was submitted is not known: sbatch did not answer" in retried.err
     assert "as it was" not in retried.err
@@ -168,18 +175,8 @@ def test_where_nobody_knows_whether_a_run_was_submitted_nothing_else_is_said(
 def test_a_record_that_does_not_answer_keeps_no_other_run_from_being_retried(
     empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(2):
-        job = submit(f"run-{number}", name="bad")
-        slurm.run(job)
-        slurm.wait_for(job, "FAILED")
-    retry = Reattached.retry
-
-    def answer_the_other_only(self: Reattached, paths: RunPaths, *rest: object) -> object:
-        if paths.run_id == "run-0":
-            raise UnreadableError("the record does not answer")
-        return retry(self, paths)
-
-    monkeypatch.setattr(Reattached, "retry", answer_the_other_only)
+    fail_runs(slurm, 2)
+    break_first_retry(monkeypatch, UnreadableError("the record does not answer"))
     retried = tmgg_jobs("retry", "run-0", "run-1", "--json")
     assert [each["run_id"] for each in retried.json["retried"]] == ["run-1"]
     assert [each["run_id"] for each in retried.json["left_out"]] == ["run-0"]

@@ -4,25 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.jobs.conftest import record_sweep
 from tmgg.cli.meanings import Meaning
 from tmgg.cli.report_names import name_report
 from tmgg.cli.selection import Selection
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import read_known_run
-from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
-from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, SweepRun, save_sweep
+from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 SWEEP = "20261123-091502-aaaaaaaa"
-
-
-def sweep(folder: Path, run_ids: list[str], name: str) -> SweepPaths:
-    paths = SweepPaths(folder, SWEEP)
-    runs = [SweepRun(run_id=run_id, key=run_id) for run_id in run_ids]
-    saved = SweepRecord(
-        sweep_id=SWEEP, backend="local", mode="separate", parallelism=1, policy={}, runs=runs,
-        name=name,
-    )  # fmt: skip
-    save_sweep(paths, saved)
-    return paths
 
 
 def selected(*meanings: Meaning) -> Selection:
@@ -35,7 +24,8 @@ def runs(folder: Path, *numbers: int) -> tuple[RunPaths, ...]:
 
 
 def test_a_whole_sweep_has_its_name_and_id_however_it_was_meant(tmp_path: Path) -> None:
-    paths = sweep(tmp_path, [f"{SWEEP}-{n}" for n in range(3)], "lr and width")
+    ids = [f"{SWEEP}-{n}" for n in range(3)]
+    paths = record_sweep(tmp_path, SWEEP, ids, name="lr and width")
     zero, one, two = runs(tmp_path, 0, 1, 2)
     whole = Meaning((zero, one, two), paths)
     rest = Meaning((zero, two), paths, removed=(one,))
@@ -46,7 +36,7 @@ def test_a_whole_sweep_has_its_name_and_id_however_it_was_meant(tmp_path: Path) 
 
 
 def test_a_part_of_a_sweep_does_not_take_the_page_of_the_whole(tmp_path: Path) -> None:
-    paths = sweep(tmp_path, [f"{SWEEP}-{n}" for n in range(20)], "lr")
+    paths = record_sweep(tmp_path, SWEEP, [f"{SWEEP}-{n}" for n in range(20)], name="lr")
     (three,) = runs(tmp_path, 3)
     assert name_report(selected(Meaning((three,))), ["x"]) == (f"{SWEEP}-3", f"{SWEEP}-3")
     part = Meaning(runs(tmp_path, 1, *range(10, 20)), paths)
@@ -55,7 +45,7 @@ def test_a_part_of_a_sweep_does_not_take_the_page_of_the_whole(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["a" * 300, "\u6a21\u578b", "../../x"])
 def test_a_long_or_odd_name_leaves_the_id_whole(tmp_path: Path, name: str) -> None:
-    paths = sweep(tmp_path, [f"{SWEEP}-0", f"{SWEEP}-1"], name)
+    paths = record_sweep(tmp_path, SWEEP, [f"{SWEEP}-0", f"{SWEEP}-1"], name=name)
     title, file_name = name_report(selected(Meaning(runs(tmp_path, 0, 1), paths)), ["x"])
     assert title == f"{name} {SWEEP}"
     assert file_name.endswith(SWEEP)

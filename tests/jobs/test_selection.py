@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.slurm.fake import FakeSlurm
-from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, submit, task
+from tests.jobs.conftest import BAD, DIVERGING, GOOD, Jobs, record_sweep, submit, task
 from tmgg.cli.selection import complete_run, find_one, find_several
 from tmgg.errors import ConfigError, UnknownRunError
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
@@ -14,7 +14,6 @@ from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 from tmgg.experiment_utils.run_folder.doctor_runs import new_doctor_run_id
 from tmgg.experiment_utils.run_folder.known_folders import known_folders, remember_folder
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
-from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, SweepRun, save_sweep
 from tmgg.hydra_plugins.sweep_name import sweep_name
 
 SWEEP = "20261123-120000-0123abcd"
@@ -97,14 +96,7 @@ def test_folders_that_are_gone_are_passed_over(here: Path, tmp_path: Path) -> No
 
 def sweep(*run_ids: str, sweep_id: str = SWEEP, name: str = "") -> SweepPaths:
     """Put a sweep of these runs on record."""
-    paths = SweepPaths(Path.cwd() / "local_outputs", sweep_id)
-    runs = [SweepRun(run_id=run_id, key=run_id) for run_id in run_ids]
-    record = SweepRecord(
-        sweep_id=sweep_id, backend="local", mode="separate", parallelism=1, policy={}, runs=runs,
-        name=name,
-    )  # fmt: skip
-    save_sweep(paths, record)
-    return paths
+    return record_sweep(Path.cwd() / "local_outputs", sweep_id, run_ids, name=name)
 
 
 def found(text: str) -> list[str]:
