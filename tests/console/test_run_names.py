@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tmgg.console.run_names import MOST_NAMES, WHOLE_SWEEP, command_for, names_apart
+from tmgg.console.run_names import MOST_NAMES, WHOLE_SWEEP, command_for, names_of_runs
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SweepPaths
 from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, SweepRun, save_sweep
 
@@ -92,9 +92,9 @@ def test_very_many_runs_of_no_sweep_are_shortened(tmp_path: Path) -> None:
 def test_runs_of_one_id_are_named_by_where_they_are(tmp_path: Path) -> None:
     one, two, other = (RunPaths(tmp_path / name, "x") for name in ("one", "two", "one"))
     third = RunPaths(tmp_path / "one", "y")
-    assert names_apart([one, two, third]) == {
+    assert names_of_runs([one, two, third]) == {
         one: str(one.folder),
         two: str(two.folder),
         third: "y",
     }
-    assert names_apart([one, other]) == {one: "x"}
+    assert names_of_runs([one, other]) == {one: "x"}

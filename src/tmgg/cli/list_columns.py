@@ -9,7 +9,7 @@ from tmgg.cli.sweep_listing import ListedSweep
 from tmgg.console.causes import summarize
 from tmgg.console.durations import render_age
 from tmgg.console.numbers import render_numbers
-from tmgg.console.run_names import names_apart
+from tmgg.console.run_names import names_of_runs
 from tmgg.console.sweep_table import short_ids
 from tmgg.console.tables import Column
 from tmgg.errors import RunError
@@ -75,7 +75,7 @@ def best_cells(bests: Sequence[tuple[str, float | None]]) -> list[str]:
 
 def run_columns(shown: Sequence[tuple[KnownRun, Found]]) -> list[Column]:
     """A row for each run."""
-    names = names_apart([run.paths for run, _state in shown])
+    names = names_of_runs([run.paths for run, _state in shown])
     rows = [[names[run.paths], *_row(run, state)] for run, state in shown]
     return [
         Column(

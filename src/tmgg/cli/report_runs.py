@@ -13,7 +13,7 @@ from tmgg.cli.used import advice_of, find_packed_in
 from tmgg.console.causes import group_by_cause
 from tmgg.console.overrides import in_short, parse_title
 from tmgg.console.ranking import Ranking
-from tmgg.console.run_names import names_apart
+from tmgg.console.run_names import names_of_runs
 from tmgg.errors import ForeignFileError, RemovedRunError, RunError
 from tmgg.experiment_utils.cloud.judging.polling import Found
 from tmgg.experiment_utils.cloud.judging.results import read_seconds
@@ -48,7 +48,7 @@ def gather(runs: Sequence[KnownRun], title: str, ranking: Ranking) -> Report:
         for run, found in zip(runs, states, strict=True)
         if not isinstance(found, RemovedRunError)
     ]
-    names = names_apart([run.paths for run, _found in pairs])
+    names = names_of_runs([run.paths for run, _found in pairs])
     whole = titles_of([run for run, _found in pairs])
     titles = in_short(whole)
     gathered = [

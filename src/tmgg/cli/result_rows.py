@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tmgg.cli.selection import members_of
-from tmgg.console.run_names import names_apart
+from tmgg.console.run_names import names_of_runs
 from tmgg.console.sweep_summary import SweepRow
 from tmgg.experiment_utils.cloud.runs import ExperimentResult
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
@@ -15,7 +15,7 @@ def rows_of(
 ) -> list[SweepRow]:
     """The runs that have a result, with their numbers among all."""
     members = members_of(runs)
-    names = names_apart([run.paths for run in runs])
+    names = names_of_runs([run.paths for run in runs])
     return [
         SweepRow(
             number=number,

@@ -17,7 +17,7 @@ from tmgg.console.live import LiveView
 from tmgg.console.printing import put_json, say
 from tmgg.console.progress import SweepProgress
 from tmgg.console.ranking import Ranking
-from tmgg.console.run_names import command_for, names_apart
+from tmgg.console.run_names import command_for, names_of_runs
 from tmgg.console.sweep_table import columns_of_titles, short_ids
 from tmgg.console.tables import Column, put_runs
 from tmgg.console.words import width_of_terminal, wrapped
@@ -118,7 +118,7 @@ def make_view(reattached: Reattached, ranking: Ranking) -> LiveView:
         read_metrics=functools.partial(_metrics_of, reattached),
     )
     titles = titles_of(reattached.runs) if len(reattached.runs) > 1 else {}
-    for paths, name in names_apart([run.paths for run in reattached.runs]).items():
+    for paths, name in names_of_runs([run.paths for run in reattached.runs]).items():
         if name != paths.run_id:
             titles[paths] = f"{titles.get(paths, '')} {name}".lstrip()
     return LiveView(progress, titles=titles)
@@ -157,7 +157,7 @@ def tell(
 
 def _columns(reattached: Reattached, states: Sequence[RunState]) -> list[Column]:
     runs = [run.paths for run in reattached.runs]
-    names = list(names_apart(runs).values())
+    names = list(names_of_runs(runs).values())
     titles = titles_of(reattached.runs) if len(states) > 1 else {}
     kinds = [state.failure.kind if state.failure else "" for state in states]
     return [

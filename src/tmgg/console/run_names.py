@@ -22,8 +22,11 @@ def short_id(run_id: str) -> str:
     return _DATED.sub("", run_id, count=1)
 
 
-def names_apart(runs: Sequence[RunPaths]) -> dict[RunPaths, str]:
-    """The ids of runs; where two have one id, their folders, which find them, too. Pure."""
+def names_of_runs(runs: Sequence[RunPaths]) -> dict[RunPaths, str]:
+    """The id of each run; if another run has the same id, the path of its folder. Pure.
+
+    A command finds the run by either.
+    """
     count = Counter(paths.run_id for paths in dict.fromkeys(runs))
     return {
         paths: paths.run_id if count[paths.run_id] == 1 else str(paths.folder) for paths in runs
@@ -61,7 +64,7 @@ def command_for(
     }
     is_part = len(_left(runs, whole)) > MOST_NAMES and len(whole) < len(sweeps)
     chosen = _needed(runs, sweeps if is_part else whole)
-    names, left = names_apart([*runs, *asked]), _left(runs, chosen)
+    names, left = names_of_runs([*runs, *asked]), _left(runs, chosen)
     words = [
         *sorted({sweep.sweep_id for sweep in chosen}),
         *(names[run] for run in left[:MOST_NAMES]),

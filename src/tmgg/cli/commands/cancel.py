@@ -13,7 +13,7 @@ def cancel(runs: RunsArgument, *, folder: FolderOption = None, as_json: JsonOpti
     from tmgg.cli.removed import Removed
     from tmgg.cli.selection import find_several
     from tmgg.console.printing import put, put_json
-    from tmgg.console.run_names import lines_of_runs, names_apart
+    from tmgg.console.run_names import lines_of_runs, names_of_runs
     from tmgg.errors import RunError
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
@@ -31,7 +31,7 @@ def cancel(runs: RunsArgument, *, folder: FolderOption = None, as_json: JsonOpti
         ]
         put_json({"runs": runs_json, **removed.as_json()})
         raise typer.Exit(code)
-    names = names_apart(list(answers))
+    names = names_of_runs(list(answers))
     done = [names[paths] for paths, is_done in answers.items() if is_done]
     rest = [names[paths] for paths, is_done in answers.items() if not is_done]
     for line in (

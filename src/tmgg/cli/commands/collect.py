@@ -57,7 +57,7 @@ def collect(
     from tmgg.cli.selection import select
     from tmgg.console import exit_codes
     from tmgg.console.printing import put_json, say
-    from tmgg.console.run_names import command_for, lines_of_runs, names_apart
+    from tmgg.console.run_names import command_for, lines_of_runs, names_of_runs
     from tmgg.console.sweep_summary import save_summary, sort_rows
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
@@ -82,7 +82,7 @@ def collect(
         _put_results(ordered, ranking, columns)
     for path in save_summary(rows, ranking, save) if save else []:
         say(f"written: {path}")
-    names = names_apart([run.paths for run in reattached.runs])
+    names = names_of_runs([run.paths for run in reattached.runs])
     how = command_for("tmgg-jobs wait", open_runs, asked=list(names))
     for line in lines_of_runs(
         [names[paths] for paths in open_runs],

@@ -37,7 +37,7 @@ def retry(
     from tmgg.cli.selection import select
     from tmgg.cli.waiting import wait_and_tell
     from tmgg.console.printing import put, put_json, say
-    from tmgg.console.run_names import lines_of_runs, names_apart
+    from tmgg.console.run_names import lines_of_runs, names_of_runs
     from tmgg.errors import RunExistsError
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
@@ -45,7 +45,7 @@ def retry(
     removed = Removed()
     not_retried = NotRetried(removed)
     reattached, states = poll_present(Reattached(selection.runs), removed)
-    names = names_apart([run.paths for run in reattached.runs])
+    names = names_of_runs([run.paths for run in reattached.runs])
     pairs = list(zip(reattached.runs, states, strict=True))
     failed = [run for run, state in pairs if state.final and state.status == "failed"]
     others = [(run, state) for run, state in pairs if run not in failed]

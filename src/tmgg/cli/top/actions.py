@@ -7,7 +7,7 @@ from tmgg.cli.selection import titles_of
 from tmgg.cli.top.snapshot import ShownRun
 from tmgg.console.causes import group_by_cause, render_causes
 from tmgg.console.overrides import in_short
-from tmgg.console.run_names import names_apart
+from tmgg.console.run_names import names_of_runs
 from tmgg.errors import RemovedRunError, RunError, TmggError
 from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
@@ -43,7 +43,7 @@ def explain(runs: Sequence[ShownRun]) -> str:
         return _explain_one(runs[0])
     known = [(run.known, run.state) for run in runs if run.state is not None]
     titles = in_short(titles_of([run for run, _state in known]))
-    apart = names_apart([run.paths for run, _state in known])
+    apart = names_of_runs([run.paths for run, _state in known])
     names = [f"{apart[run.paths]}  {titles.get(run.paths, '')}".rstrip() for run, _state in known]
     causes = render_causes(group_by_cause(state for _run, state in known), names)
     return causes or "None of these runs has failed."
