@@ -90,7 +90,7 @@ def run_columns(shown: Sequence[tuple[KnownRun, Found]]) -> list[Column]:
 
 
 def _row(run: KnownRun, found: Found) -> list[str]:
-    """All but the run's name."""
+    """The cells of a run's row, without its name."""
     if isinstance(run.record, RunError) or isinstance(found, RunError):
         return [status_of(found), "", "", "", "", str(found)]
     owner = owner_of(run.paths.folder)

@@ -27,7 +27,7 @@ def describe_use(last: SubmissionPaths, found: Found) -> dict[str, Any]:
 
 
 def advice_of(use: RunUse, settings: dict[str, Any], found: Found, *, is_packed: bool) -> list[str]:
-    """What a run that has ended could have done with; nothing of one that goes on."""
+    """Advice about the resources of a run that has ended; none for a run that goes on."""
     if isinstance(found, RunError) or not found.final:
         return []
     return advise(use, settings, is_packed=is_packed, starts=found.attempt)

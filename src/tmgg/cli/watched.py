@@ -12,7 +12,7 @@ from tmgg.experiment_utils.run_folder.sweeps import sweep_paths_of
 
 
 def find_watched(texts: Sequence[str], chosen: Sequence[Path] | None) -> Selection:
-    """The runs that `texts` mean; without any those that go on, else those submitted last.
+    """The runs that `texts` mean. Without texts, the runs that go on, or else those submitted last.
 
     Of a sweep that goes on all runs count, the ended ones, too. Raises as `select`.
     """

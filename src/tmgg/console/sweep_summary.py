@@ -50,7 +50,7 @@ class SweepRow:
     is_elsewhere: bool = False
     """Whether its files are in the folder of another sweep than the one that is shown."""
     name: str = ""
-    """What the run is called among the others; empty is its id."""
+    """What the run is called among the others; empty if that is its id."""
 
     @property
     def shown_name(self) -> str:

@@ -63,9 +63,9 @@ def read_table(path: Path) -> tuple[str, bool]:
 
 
 def attempts_of(paths: Sequence[Path]) -> list[list[Path]]:
-    """Those in `version_<n>` of one folder are of one run's starts, in order. Others are alone.
+    """The paths in groups: a group for each folder that has `version_<n>`, in order of the starts.
 
-    Pure.
+    Every other path is a group of its own. Pure.
     """
     families: dict[Path, list[tuple[list[int], Path]]] = {}
     for path in paths:
@@ -91,7 +91,7 @@ def _read_parts(stream: BinaryIO, size: int) -> bytes:
 
 
 def _files_below(folder: Path) -> Iterator[Path | None]:
-    """None, at last, where there are more than are looked at."""
+    """The files, then None if there are more files and folders than are looked at."""
     left = MOST_ENTRIES
     frontier = [(folder, 0)]
     while frontier:

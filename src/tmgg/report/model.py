@@ -55,7 +55,7 @@ class ReportRun:
     attempts: int = 1
     nodes: str = ""
     node_count: int = 1
-    """How many nodes it had; of a packed run the one that it was on."""
+    """How many nodes it had; 1 for a packed run."""
     used: RunUse | None = None
     unit: Unit = field(default_factory=Unit)
     allocation: str = ""

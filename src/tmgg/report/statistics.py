@@ -29,7 +29,7 @@ class Group:
     """Runs that differ in nothing but their seed, or one run."""
 
     overrides: Overrides
-    """Of several runs without the seed."""
+    """Those that its runs have in common; of one run also its seed."""
     interval: Interval
 
 
