@@ -127,7 +127,22 @@ class BestCheckpoint(ModelCheckpoint):
         """Nothing."""
 
 
-class LastCheckpoint(Checkpoint):
+class LastFile(Checkpoint):
+    """Writes one file, every few steps; the classes below it say when."""
+
+    def __init__(self, path: Path, *, every_steps: int, saved: Callable[[Path], None]) -> None:
+        self._path = path
+        self._every_steps = every_steps
+        self._saved = saved
+
+    def save(self, trainer: pl.Trainer) -> None:
+        """Write the file, on all workers together."""
+        trainer.save_checkpoint(self._path)
+        if trainer.is_global_zero:
+            self._saved(self._path)
+
+
+class LastCheckpoint(LastFile):
     """Writes one file every few steps, and at the step that turns out to be the last.
 
     Lightning runs checkpoint callbacks after all others, so that a callback which ends the
@@ -136,9 +151,7 @@ class LastCheckpoint(Checkpoint):
     """
 
     def __init__(self, path: Path, *, every_steps: int, saved: Callable[[Path], None]) -> None:
-        self._path = path
-        self._every_steps = every_steps
-        self._saved = saved
+        super().__init__(path, every_steps=every_steps, saved=saved)
         self._saved_step = -1
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
@@ -146,18 +159,17 @@ class LastCheckpoint(Checkpoint):
         step = trainer.global_step
         ends = trainer.should_stop or step == trainer.max_steps
         if ends or step % self._every_steps == 0:
-            self._save(trainer)
+            self.save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save what a stop outside of a step left unsaved."""
         if self._saved_step != trainer.global_step:
-            self._save(trainer)
+            self.save(trainer)
 
-    def _save(self, trainer: pl.Trainer) -> None:
-        trainer.save_checkpoint(self._path)
+    def save(self, trainer: pl.Trainer) -> None:
+        """As `LastFile`, and note of which step the file is."""
         self._saved_step = trainer.global_step
-        if trainer.is_global_zero:
-            self._saved(self._path)
+        super().save(trainer)
 
 
 class DurableCheckpointIO(TorchCheckpointIO):

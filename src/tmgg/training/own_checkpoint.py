@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint
+
+from tmgg.training.checkpoint import LastFile
 
 END_KEY = "tmgg_end"
 """Of a checkpoint: what the training came to, once it has ended."""
@@ -22,27 +23,18 @@ class End:
     """Rank and host name of each process that trained; empty if an earlier TMGG wrote it."""
 
 
-class OwnLastCheckpoint(Checkpoint):
-    """Writes one file; `own_loops` says when. The end is saved when all is done.
-
-    Not before, at the last step: callbacks may change weights until then.
+class OwnLastCheckpoint(LastFile):
+    """`own_loops` says when to save. The end is not saved at the last step, but when all is done:
+    callbacks may change weights until then.
     """
 
     def __init__(self, path: Path, *, every_steps: int, saved: Callable[[Path], None]) -> None:
-        self._path = path
-        self._every_steps = every_steps
-        self._saved = saved
+        super().__init__(path, every_steps=every_steps, saved=saved)
         self._end: End | None = None
 
     def is_due(self, before: int, step: int) -> bool:
         """Whether to save, when the steps until `before` have become those until `step`."""
         return before // self._every_steps != step // self._every_steps
-
-    def save(self, trainer: pl.Trainer) -> None:
-        """Write the file, on all workers together."""
-        trainer.save_checkpoint(self._path)
-        if trainer.is_global_zero:
-            self._saved(self._path)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
