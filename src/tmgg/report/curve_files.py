@@ -63,9 +63,10 @@ def read_table(path: Path) -> tuple[str, bool]:
 
 
 def attempts_of(paths: Sequence[Path]) -> list[list[Path]]:
-    """The paths in groups: a group for each folder that has `version_<n>`, in order of the starts.
+    """The paths in groups, one for each file that the starts of a run wrote anew. Pure.
 
-    Every other path is a group of its own. Pure.
+    Paths that differ only in the numbers of `version_<n>` are one group, in order of the starts.
+    Every other path is a group of its own.
     """
     families: dict[Path, list[tuple[list[int], Path]]] = {}
     for path in paths:
