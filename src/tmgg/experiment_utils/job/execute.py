@@ -45,6 +45,7 @@ from tmgg.experiment_utils.job.context import (
 from tmgg.experiment_utils.job.ends import ending_well, telling_of_silent_exit, words_of_exit
 from tmgg.experiment_utils.job.job_environment import RAY_VARIABLE
 from tmgg.experiment_utils.job.metrics import check_returned
+from tmgg.experiment_utils.job.nesting import noting_job
 from tmgg.experiment_utils.job.own_log import kept_apart_afterwards, own_lines_on_stderr
 from tmgg.experiment_utils.job.ray_connection import connect_ray
 from tmgg.experiment_utils.job.stop_signal import telling_by_signal
@@ -110,7 +111,7 @@ def execute_task(
     # Ray's job agent and TMGG's supervisors block signals; children would inherit that.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     write_phase(paths, "entrypoint_start")
-    with own_lines_on_stderr():
+    with noting_job(), own_lines_on_stderr():
         output = _attempt(paths, started)
         exit_code = publish(paths, output)
     write_phase(paths, "entrypoint_end")

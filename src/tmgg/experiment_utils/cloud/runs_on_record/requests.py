@@ -11,6 +11,7 @@ from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.output_folders import refuse_long, refuse_shared
 from tmgg.experiment_utils.cloud.sweep.choosing import identity_of
 from tmgg.experiment_utils.job.artifacts import check_url
+from tmgg.experiment_utils.job.nesting import refuse_endless
 from tmgg.experiment_utils.run_folder.paths import check_run_id
 from tmgg.experiment_utils.run_folder.task import ConfigLike, TaskInput, prepare_config, target_of
 
@@ -26,6 +27,7 @@ def as_request(
 
     Raises TaskError or ConfigError.
     """
+    refuse_endless()
     given = config if isinstance(config, TaskRequest) else TaskRequest(config=config)
     plain = prepare_config(given.config)
     target = target_of(plain) if given.target is None else given.target
