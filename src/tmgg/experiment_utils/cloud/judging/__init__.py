@@ -1,1 +1,1 @@
-"""How a run stands, from its files and the backend's word."""
+"""Decides the state of a run from its files and from the backend's answer."""

@@ -1,7 +1,7 @@
-"""A submission whose job is not on record: is its submitter on the way, or did it end too soon?
+"""A submission without a job on record: its submitter is still at work, or it ended too soon.
 
-Reading ends nothing: that a submission is abandoned is only said, unless the submitter's end is
-proven. Whoever submits it again sees to it first that the old submission never begins.
+Looking at a submission forbids it only if the end of the submitter is proven. Otherwise TMGG only
+reports that the submission seems abandoned. A retry forbids the old submission first.
 """
 
 from tmgg.errors import AbandonedError
@@ -10,14 +10,15 @@ from tmgg.experiment_utils.run_folder.ownership import forbid, is_forbidden
 from tmgg.experiment_utils.run_folder.paths import JobFolder, SubmissionPaths
 from tmgg.experiment_utils.run_folder.registry import Intent, launcher_is_over, load_intent
 
-# The job of a submitter that died is on its way until it has claimed the submission.
+# A submitter that died may have started a job that has not claimed the submission yet.
 SETTLE_S = 10.0
 
 
 def adopt_or_close(submission: SubmissionPaths) -> str | None:
-    """The job that began the submission; None while one still may, else none ever will.
+    """The id of the job that began the submission; None while a job may still be submitted.
 
-    Raises AbandonedError once it is certain that there is no job and that nobody submits one.
+    Raises AbandonedError if there is no job and the submitter seems to have ended. The error is
+    final only if no job can begin the submission any more.
     """
     intent = load_intent(submission)
     if is_forbidden(submission):
@@ -31,15 +32,15 @@ def adopt_or_close(submission: SubmissionPaths) -> str | None:
 
 
 def may_still_submit(paths: JobFolder, intent: Intent, *, settle_s: float = SETTLE_S) -> bool:
-    """Whether its submitter may be at work, or what it started last be under way."""
+    """Whether the submitter may be at work, or a job that it started may be about to begin."""
     age_s = leases.age_s(paths.intent)
     return age_s is None or age_s < settle_s or not launcher_is_over(paths, intent)
 
 
 def close_if_proven(paths: JobFolder, intent: Intent) -> str | None:
-    """Let nothing begin a submission whose submitter has ended, where that is more than likely.
+    """Forbid the submission if it is proven that its submitter has ended.
 
-    The job that had begun it before, if one had.
+    Returns the id of the job that had begun it before; None if no job had, or without proof.
     """
     return forbid(paths) if intent.submitter_has_ended else None
 

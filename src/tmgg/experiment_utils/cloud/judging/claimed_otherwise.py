@@ -1,8 +1,8 @@
 """A job that claimed its submission by a name that its backend does not know.
 
-The job of a backend gets its id and claims with it (`supervisor/entry.py`). One that claims
-otherwise, as a process for example, goes on although nobody knows a job of that name: the backend
-is then asked about the id that it gave itself, before anything is concluded.
+A job gets the backend's id and claims its submission with it (`supervisor/entry.py`). A job may
+also claim under another name, for example as a process. It may still run although the backend does
+not know that name. TMGG then asks the backend about the backend's own id of the job first.
 """
 
 from tmgg.experiment_utils.cloud.backend import Backend
@@ -13,12 +13,13 @@ from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 
 def id_if_claimed_otherwise(files: SubmissionFiles, view: JobView | None) -> str | None:
-    """The backend's own id of a job that it seems not to have, where another name claimed it.
+    """The backend's own id of a job that claimed its submission under another name.
 
-    `view` is its word on that name. None where there is nothing more to ask. Raises OSError.
+    `view` is the backend's answer about that name. None if there is no other id to ask about.
+    Raises OSError.
     """
     if view is None or view.phase not in ("ended", "unknown") or view.identity is not None:
-        return None  # a view with an identity is of this very submission's job
+        return None  # a view with an identity is about this submission's own job
     if files.owner is None:
         return None
     noted = text_in(read_sound(files.paths.job) or {}, "job_id")
@@ -26,14 +27,14 @@ def id_if_claimed_otherwise(files: SubmissionFiles, view: JobView | None) -> str
 
 
 def view_by_id(backend: Backend, files: SubmissionFiles, job_id: str) -> JobView | None:
-    """The backend's word on one job; None where it did not answer."""
+    """The backend's answer about one job; None if the backend did not answer."""
     view = ask(backend.view_jobs, [job_id], source=backend.traits.name)[job_id]
     return None if view is None else backend.refine(files.paths, job_id, view)
 
 
 def is_no_help(view: JobView | None) -> bool:
-    """Whether the answer about that id leaves the first one as it is."""
+    """Whether the answer about the backend's own id adds nothing to the first answer."""
     if view is None or view.phase not in ("ended", "unknown"):
         return False
-    # Of two jobs of one submission, the one that did not claim it says nothing by its end.
+    # A submission may have two jobs. The end of the one that did not claim it proves nothing.
     return view.phase == "unknown" or view.identity is not None

@@ -1,4 +1,4 @@
-"""From a result, an exit code and the ends of the logs to the kind of a failure. Pure."""
+"""Finds the kind of a failure from a result, an exit code and the ends of the logs. Pure."""
 
 import re
 import signal
@@ -15,9 +15,9 @@ EVIDENCE_LINES = 8
 _DIVERGED = "tmgg.errors.DivergedError"
 _IDLE_GPU = "tmgg.errors.IdleGpuError"
 LOST_RANK = "RankLost"
-"""The error type of a rank whose supervisor is gone, too."""
+"""The error type of a rank that was lost together with its supervisor."""
 _SIGNALS = {member.value: member.name for member in signal.Signals}
-# How the job script and the experiment's process end when their files cannot be written.
+# The exit code of the job script and of the experiment's process if they cannot write their files.
 _CANNOT_WRITE = f"{CANNOT_WRITE}:0"
 # slurmd's "signal" for a job whose output file it could not open (seen on 22.05 as 0:53 and 15:53).
 _LOG_NOT_OPENED = ":53"
@@ -25,7 +25,7 @@ _LOG_NOT_OPENED = ":53"
 
 @dataclass(frozen=True, slots=True)
 class LogTails:
-    """The ends of what the job printed; empty when not read or not there."""
+    """The last parts of a job's logs; empty if a log was not read or does not exist."""
 
     stdout: str = ""
     stderr: str = ""
@@ -56,7 +56,7 @@ _MEMORY = _pattern(
     r"|Cannot allocate memory",
 )
 # "slurmstepd-node1: error: ***" up to Slurm 24.11, "[2026-11-28T13:31:31.007] error: ***" in 26.05.
-# Not at the beginning of a line only, as all below: a progress bar leaves its line open.
+# The patterns also match within a line, because a progress bar does not end its line.
 _SLURM_LINE = r"(slurmstepd\S*: |\[[0-9T:.+-]+\] )error: \*\*\* "
 _MODULE = _pattern("environment", r"ModuleNotFoundError|No module named|ImportError")
 
@@ -66,7 +66,7 @@ _DISK = _pattern(
     "disk",
 )
 
-# The job script looks for Ray itself; the managed bootstrap says the same of one of the nodes.
+# The job script itself looks for Ray; the managed bootstrap prints the same about one node.
 _NO_RAY_SAID = _pattern(
     "environment",
     r"tmgg: (?:Ray did not start: \S+: )?(Ray (?:\S+ is too old|is not installed)\b.*)$",
@@ -74,13 +74,13 @@ _NO_RAY_SAID = _pattern(
 )
 _NO_RAY_UNSAID = "Ray is not installed in the job's environment, or too old."
 
-# In order of trust: what Slurm's own daemons write first, guesses from tracebacks last.
+# The most reliable first: lines of Slurm's own daemons come first, guesses from tracebacks last.
 _LOG_PATTERNS = (
     _pattern("out_of_memory", r"Detected \d+ oom.kill event|exceeded (job )?memory limit"),
     _pattern("timeout", rf"{_SLURM_LINE}.*DUE TO TIME LIMIT"),
     _pattern("preempted", rf"{_SLURM_LINE}.*DUE TO PREEMPTION"),
     _pattern("node_fail", rf"{_SLURM_LINE}.*DUE TO NODE FAILURE"),
-    # Of the job: a single step is also cancelled by srun itself, when one of its tasks has died.
+    # Only if the whole job is cancelled: srun cancels a step if one of its tasks has died.
     _pattern(
         "cancelled",
         rf"{_SLURM_LINE}JOB \S+ ON \S+ CANCELLED AT \S+( DUE to SIGNAL \w+)? \*\*\*",
@@ -105,19 +105,19 @@ _RAY = _pattern(
 
 
 def diagnose_output(output: TaskOutput) -> Failure:
-    """Why an experiment failed that could still say so itself."""
+    """Why an experiment failed, from the result that it left."""
     found = _diagnose_output(output)
     if changed := changed_words(output.changed_script, output.changed_code):
         found = replace(found, hint=f"{found.hint} {changed}")
     if not output.rank:
         return found
-    # What the others print is not in the run's logs.
+    # The run's logs do not hold the output of the other ranks.
     log = f"Its log: tmgg-jobs logs {output.run_id} --rank {output.rank}"
     return replace(found, message=f"{found.message}\n{log}")
 
 
 def changed_words(script: str | None, code: Mapping[str, str]) -> str:
-    """What to say of a run that had other code than what was submitted; empty for one that had not.
+    """A sentence about files that were edited after the submission; empty if there are none.
 
     `script` and `code` are `changed_script` and `changed_code` of its result.
     """
@@ -179,7 +179,7 @@ def _words_of_own_limit(output: TaskOutput) -> str:
 
 
 def _of_dead_rank(output: TaskOutput) -> Failure:
-    """One that left no words of its own; its log's last lines stand in."""
+    """The failure of a rank that left no error itself; the last lines of its log are shown."""
     said = (output.traceback or "").splitlines()[-EVIDENCE_LINES:]
     words = "\n".join([f"{output.error_message}.", *said])
     if output.error_type == LOST_RANK:
@@ -206,7 +206,7 @@ _STOP_WORDS = {
 
 
 def diagnose_stop(output: TaskOutput) -> Failure:
-    """Why an experiment that stopped with its state saved has not gone on."""
+    """Why an experiment saved its state and stopped."""
     reason = output.stop_reason or ""
     kind = _STOP_KINDS.get(reason, "cancelled")
     why = _STOP_WORDS.get(reason, "somebody asked it to end")
@@ -220,7 +220,7 @@ def diagnose_stop(output: TaskOutput) -> Failure:
 def diagnose_exit(
     record: ExitRecord | None, exit_code: str | None, state: str, logs: LogTails
 ) -> Failure:
-    """Why a job failed that left no result: by where it stopped, its logs and its exit code."""
+    """Why a job without a result failed, from its stage, its logs and its exit code."""
     text = f"{logs.stderr}\n{logs.stdout}"
     stage = record.stage if record is not None else ""
     words = _words(record, exit_code, state, logs)
@@ -245,7 +245,7 @@ def diagnose_exit(
 
 
 def _with_cause_first(cause: str, words: str) -> str:
-    """Where one line is shown, it is the cause; not how the job ended."""
+    """The cause is the first line, because some displays show only the first line."""
     return "\n".join([cause, *(line for line in words.splitlines() if cause not in line)])
 
 
@@ -255,7 +255,7 @@ def _message(what: str, output: TaskOutput) -> str:
 
 
 def _error_of(output: TaskOutput) -> str:
-    """As Python writes it: the class alone where there are no words."""
+    """The error as Python writes it: only the class if there is no message."""
     return f"{output.error_type}: {output.error_message}".removesuffix(": ")
 
 
@@ -297,7 +297,7 @@ def _exit_words(code: int) -> str:
 
 
 def find_evidence(logs: LogTails) -> list[str]:
-    """Lines of the logs that tell why a job failed, each once, the last `EVIDENCE_LINES`."""
+    """The last `EVIDENCE_LINES` different log lines that tell why a job failed."""
     lines = [*logs.stdout.splitlines(), *logs.stderr.splitlines()]
     telling = [
         line

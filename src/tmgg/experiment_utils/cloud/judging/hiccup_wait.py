@@ -1,4 +1,4 @@
-"""Looking at a folder that does not answer: again, until it does or the grace is over."""
+"""Tries again while a folder's file system does not answer, for `HICCUP_GRACE_S` at most."""
 
 import errno
 import logging
@@ -21,10 +21,10 @@ _Result = TypeVar("_Result")
 
 
 def wait_out(action: Callable[[], _Result], output_dir: Path, clock: Clock) -> _Result:
-    """What the action returns; again, for as long as it fails because the file system is away.
+    """Call the action until it does not fail for want of the file system; returns its result.
 
-    For a folder that never had runs an error is no hiccup. In the end it raises what
-    the action raised.
+    Does not wait for a folder that never had runs. Raises the error of the action if it is another
+    error, or if it lasts longer than `HICCUP_GRACE_S`.
     """
     hiccups = Hiccups(clock.monotonic)
     is_told = False
@@ -47,6 +47,6 @@ def wait_out(action: Callable[[], _Result], output_dir: Path, clock: Clock) -> _
 
 
 def _is_hiccup(error: BaseException) -> bool:
-    """Whether the file system may be away; a file in the place of a folder is no sign of that."""
+    """Whether the file system may be away. A file in place of a folder does not count as that."""
     cause = file_system_error(error)
     return cause is not None and (cause.errno == errno.ENOENT or says_nothing(cause))

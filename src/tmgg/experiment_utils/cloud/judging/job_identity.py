@@ -1,9 +1,9 @@
-"""Whether a job that the backend speaks of is the one that was submitted. Pure.
+"""Whether a job that the backend reports is the job that was submitted. Pure.
 
-A job's number is not enough: a controller that lost its state gives the same numbers out again, and
-two clusters that share a home have each a job 12. A job carries the token of its submission as its
-comment; where a site writes the comment anew, its script and its log decide, beside its owner and
-the time of its submission. Owner and time alone prove nothing: a user has many jobs.
+A job's number is not enough: a controller that lost its state gives out the same numbers again, and
+two clusters that share a home may both have a job 12. A job carries the token of its submission as
+its comment. If a site replaces the comment, the paths of the script and the log decide, together
+with the owner and the time of submission. Owner and time alone prove nothing: a user has many jobs.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-# Clocks of one cluster differ by less; beyond 300 s munge refuses its machines to each other.
+# Clocks of one cluster differ by less: munge rejects messages if two clocks differ by over 300 s.
 CLOCK_SKEW_S = 900.0
 _TOKEN = re.compile(r"\btmgg:(?P<token>[0-9a-f]{32})\b")
 
@@ -20,52 +20,53 @@ Whose = Literal["ours", "foreign", "unclear"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Places:
-    """Where a job runs and writes, in the backend's words; None where it does not say."""
+    """A job's script and log as the backend reports them; None if it does not report them."""
 
     script: str | None = None
     log: str | None = None
-    """The file of its standard output; a pattern as in `%a.out`, or what became of it."""
+    """The file of its standard output: a pattern such as `%a.out`, or the path made from it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobIdentity:
-    """What a backend says of whose a job is."""
+    """What a backend reports about the origin of a job."""
 
     token: str | None = None
     """A submission's token; None when the job carries none, or the site rewrote the comment."""
     user_id: int | None = None
     submitted_at: tuple[float, ...] = ()
-    """Unix time; two for an hour that the clock had twice, none where it was not told."""
+    """Unix time. Two values if the local time is ambiguous (the hour that occurs twice when clocks
+    are set back), empty if the backend did not report it."""
     restarts: int | None = None
-    """A job that is requeued counts as submitted in that moment."""
+    """How often it was restarted. The time of a requeue counts as a new `submitted_at`."""
     places: Places | None = None
-    """None where it was not asked for them, or did not answer."""
+    """None if the backend was not asked for them or did not answer."""
     submit_line: str | None = None
-    """The command line that submitted it; None where the backend has none on record."""
+    """The command line that submitted it; None if the backend has none on record."""
     is_by_account: bool = False
-    """Only the accounts tell."""
+    """Whether these facts come only from the accounts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """What is on record of a submission's job."""
+    """What TMGG has on record about a submission's job."""
 
     token: str
     user_id: int | None
     not_before: float
-    """Unix time at which it was written down, before it was submitted."""
+    """Unix time at which the intent was written, before the submission."""
     not_after: float | None
-    """When its number was noted; None while it was not."""
+    """Unix time at which the job's number was noted; None if it has not been noted."""
     cluster: str | None = None
-    """Where it was submitted."""
+    """The cluster to which it was submitted."""
     script: str = ""
-    """Its job script; empty where that is not known."""
+    """The path of its job script; empty if it is not known."""
     log: str = ""
-    """How the path of its standard output begins."""
+    """The beginning of the path of its standard output."""
 
 
 def whose_job(claim: Claim, identity: JobIdentity) -> Whose:
-    """Whether the job is the claim's."""
+    """Whether the job with this identity is the job of the claim."""
     if None not in (claim.user_id, identity.user_id) and claim.user_id != identity.user_id:
         return "foreign"
     if identity.token is not None:
@@ -79,7 +80,7 @@ def whose_job(claim: Claim, identity: JobIdentity) -> Whose:
 
 
 def _by_time(claim: Claim, identity: JobIdentity) -> Whose:
-    """`ours` means only that it was submitted when the claim's job was."""
+    """`ours` means only that it was submitted at the same time as the claim's job."""
     if not identity.submitted_at:
         return "unclear"
     if max(identity.submitted_at) < claim.not_before - CLOCK_SKEW_S:
@@ -90,8 +91,9 @@ def _by_time(claim: Claim, identity: JobIdentity) -> Whose:
 
 
 def _by_submit_line(claim: Claim, identity: JobIdentity, by_time: Whose) -> Whose:
-    """The command line of the claim's job holds its token and its script, whatever became of the
-    comment. Releases that keep no command line tell no more than the time.
+    """The command line of the claim's job contains its script, even if a site changed the comment.
+
+    For Slurm releases that keep no command line only the time decides.
     """
     if identity.submit_line is None:
         return by_time
@@ -105,17 +107,17 @@ def _by_places(claim: Claim, places: Places | None) -> Whose:
     has_log = None if places.log is None or not claim.log else _begins(places.log, claim.log)
     if has_script or has_log:
         return "ours"
-    # One of them alone may be a site's doing: a wrapper of sbatch that submits a copy.
+    # A site may change one of the two: a wrapper of sbatch may submit a copy of the script.
     return "foreign" if has_script is False and has_log is False else "unclear"
 
 
 def _begins(log: str, beginning: str) -> bool:
-    # Slurm shows a percent sign as it was written, doubled, or alone.
+    # Slurm shows a percent sign either doubled, as it was written, or single.
     return log.replace("%%", "%").startswith(beginning)
 
 
 def are_same(one: JobIdentity | None, other: JobIdentity | None) -> bool:
-    """Whether two answers can be about one job; what is not known differs from nothing."""
+    """Whether two answers can be about one job; an unknown value counts as equal to any."""
     if one is None or other is None:
         return True
     if one.token is not None and other.token is not None:
@@ -128,13 +130,16 @@ def are_same(one: JobIdentity | None, other: JobIdentity | None) -> bool:
 
 
 def token_in(text: str) -> str | None:
-    """The token in a comment or a command line; None when there is not exactly one."""
+    """The token in a comment or a command line; None unless there is exactly one."""
     found = {match["token"] for match in _TOKEN.finditer(text)}
     return found.pop() if len(found) == 1 else None
 
 
 def local_times(text: str) -> tuple[float, ...]:
-    """`2026-11-28T15:10:09` in this machine's time zone as Unix time; empty when it is no time."""
+    """`2026-11-28T15:10:09` in this machine's time zone as Unix time; empty if it is not a time.
+
+    Two values if the local time is ambiguous.
+    """
     try:
         first = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S")
         return tuple(sorted({first.timestamp(), first.replace(fold=1).timestamp()}))

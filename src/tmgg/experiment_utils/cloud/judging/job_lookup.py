@@ -20,26 +20,26 @@ _Folder = TypeVar("_Folder")
 
 @dataclass(frozen=True, slots=True)
 class Abandoned:
-    """Nobody will submit it, as it looks; whoever submits it again makes sure."""
+    """The submission seems abandoned, without proof. A retry forbids it before it goes on."""
 
     why: Failure
 
 
 JobOrRefusal = str | Failure | Abandoned | None
-"""The job; or why there is none and never will be; None while that is open."""
+"""The job's id, or why there is no job; None while a job may still come."""
 
 
 class JobLookup:
-    """Finds the jobs of one runner's runs, and remembers those of batches."""
+    """Finds the jobs of one runner's runs, and remembers the jobs of batches."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._batch_jobs: dict[BatchPaths, str] = {}
 
     def find(self, files: SubmissionFiles, adopted: dict[BatchPaths, JobOrRefusal]) -> JobOrRefusal:
-        """The job that runs the submission, or will.
+        """The job that runs the submission or will run it.
 
-        `adopted` lets the runs of one batch share one look for its job.
+        `adopted` holds the answers for batches, so TMGG looks for the job of each batch once.
         """
         if files.has_folder:
             if files.job_id is not None:
@@ -74,8 +74,8 @@ class JobLookup:
             if is_there(batch.folder):
                 raise
             expect_folder(batch.output_dir)
-            # Its launcher took it back, for want of room in the queue: its runs wait, or are in
-            # another.
+            # Its launcher withdrew the batch because the queue was full. Its runs wait again, or
+            # they are in another batch.
             forget_batch(batch)
             return None
 
@@ -91,7 +91,7 @@ def _or_refusal(adopt: Callable[[_Folder], str | None], folder: _Folder) -> JobO
 
 
 def why_not_started(files: SubmissionFiles) -> Failure | None:
-    """Why a run was cancelled before it began; None where no reason is on record."""
+    """Why a run was cancelled before it began; None if no reason is on record."""
     why = files.cancel_reason
     if not why:
         return None

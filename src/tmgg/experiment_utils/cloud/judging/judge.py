@@ -1,7 +1,7 @@
-"""How a submission stands, from its files and the backend's word; the end is kept once it is final.
+"""Finds a submission's state from its files and the backend's answer, and saves a final verdict.
 
-The decision itself is `verdict.py`'s; here is what it takes to reach it: whose job it is, what the
-logs say, since when something is missing.
+`verdict.py` makes the decision itself. This module collects what the decision needs: whether the
+job is the submission's own, what the logs say, since when something is missing.
 """
 
 import contextlib
@@ -67,7 +67,7 @@ REPLACED = "its number is another job's"
 
 
 class Judge:
-    """Judges the runs of one runner. It remembers what is final, and what is missing since when."""
+    """Judges one runner's runs. Remembers final states, and since when something is missing."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -82,9 +82,9 @@ class Judge:
         return JobLookup(self._backend)
 
     def begin(self, submission: SubmissionPaths, adopted: dict[BatchPaths, JobOrRefusal]) -> Begun:
-        """What the files alone tell: the end, or the job to ask about.
+        """What the files alone tell: the run's state, an error, or the job to ask about.
 
-        `adopted` lets the runs of one batch share one look for its job.
+        `adopted` holds the answers for batches, so TMGG looks for the job of each batch once.
         """
         try:
             files = SubmissionFiles(submission)
@@ -118,11 +118,11 @@ class Judge:
         return Question(submission, job_id)
 
     def is_abandoned(self, submission: SubmissionPaths) -> bool:
-        """Whether, when it was last looked at, it only seemed that nobody would submit it."""
+        """Whether the submission seemed abandoned, without proof, at the last look."""
         return self._memory.at(submission).is_abandoned
 
     def end(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
-        """The state of a submission about whose job the backend was asked."""
+        """The state of a submission, with the backend's answers about jobs."""
         try:
             told = _view(question, views)
             if _is_over(told):
@@ -130,7 +130,7 @@ class Judge:
             files = SubmissionFiles(question.submission)
             view = self.own_view(files, told)
             remembered = self._memory.of(files)
-            # What this cluster says of a number is of its own jobs, and so is its silence.
+            # This cluster's answers, and missing answers, concern only its own jobs.
             if not _has_token(view) and (where := self._elsewhere(question.submission)):
                 remembered.unproven = where
                 return _open_elsewhere(files, where)
@@ -145,7 +145,7 @@ class Judge:
     def _by_backend_id(
         self, files: SubmissionFiles, view: JobView | None
     ) -> tuple[str | None, JobView | None]:
-        """See `claimed_otherwise`: that id and the backend's word on it; else None and `view`."""
+        """The backend's id and its answer about it (see `claimed_otherwise`); else None, `view`."""
         job_id = id_if_claimed_otherwise(files, view)
         if job_id is None:
             return None, view
@@ -156,15 +156,18 @@ class Judge:
         return self._backend.whereabouts(submission).elsewhere
 
     def elsewhere(self, submission: SubmissionPaths) -> str:
-        """Why nothing can be done here about a run that goes on; empty when it can."""
+        """Why nothing can be done here about a run that goes on; empty if something can be done."""
         return self.copied(submission) or self._elsewhere(submission)
 
     def copied(self, submission: SubmissionPaths) -> str:
-        """Whose copy its folder is, in words; empty when it is none."""
+        """A sentence about the folder of which its folder is a copy; empty if it is no copy."""
         return _why_copied(SubmissionFiles(submission))
 
     def unread(self, submission: SubmissionPaths, error: RunError | OSError) -> Found:
-        """What is to be said of a run that could not be read: first of all, that this may pass."""
+        """The state of a run that could not be read, or the error if it does not pass.
+
+        While the error may pass, this is the last known state, with a note.
+        """
         if is_removed(submission.run_paths):
             return removed_error(submission.run_paths)
         cause = _hiccup(submission, error)
@@ -176,41 +179,44 @@ class Judge:
         return replace(known, answered=False, note=note)
 
     def forget(self, submission: SubmissionPaths) -> None:
-        """What was known of an earlier run that had this one's name."""
+        """Forget what is remembered about the submission at this place."""
         self._memory.forget(submission)
 
     def end_of(self, submission: SubmissionPaths) -> RunState | None:
-        """How it ended, if this judge has said so; None once its place is another submission's."""
+        """The final state that this judge reached; None if there is none.
+
+        Also None if another submission is in its place now.
+        """
         return self._memory.of(SubmissionFiles(submission)).end
 
     def take_result(self, submission: SubmissionPaths) -> TaskOutput | None:
-        """What a submission left whose end is known, from the files that showed its end."""
+        """The result of a submission whose end is known, from the files that showed the end."""
         remembered = self._memory.at(submission)
         read, remembered.read_result = remembered.read_result, None
         return read_result(SubmissionFiles(submission))[0] if read is None else read()
 
     def why_unproven(self, submission: SubmissionPaths) -> str:
-        """Why the job of the last answer may be another's; empty when it is this one's."""
+        """Why the last answer may be about another submission's job; empty if it is not."""
         return self._memory.at(submission).unproven
 
     def own_view(self, files: SubmissionFiles, view: JobView | None) -> JobView | None:
-        """The backend's word, as far as it is about this submission's own job."""
+        """The backend's answer, as far as it is about this submission's own job."""
         if view is None or (view.identity is None and view.phase != "unknown"):
             return view
         found = own_view(view, read_claim(files))
         is_gone = found is not None and found.phase == "unknown"
-        # Another cluster's "no such job" says nothing.
+        # "No such job" from another cluster proves nothing.
         return (
             None if is_gone and not self._backend.whereabouts(files.paths).is_surely_here else found
         )
 
     def job_id(self, submission: SubmissionPaths) -> JobOrRefusal:
-        """The job that runs the submission, or will."""
+        """The job that runs the submission or will run it."""
         known = self._memory.at(submission).backend_id
         return known or self._jobs.find(SubmissionFiles(submission), {})
 
     def save_refusal(self, submission: SubmissionPaths, why: Failure) -> RunState:
-        """Note that the backend did not take a submission; its state."""
+        """Note that the backend did not take a submission; returns the submission's state."""
         return self._save_refusal(SubmissionFiles(submission), why)
 
     def _save_refusal(self, files: SubmissionFiles, why: Failure) -> RunState:
@@ -231,12 +237,12 @@ class Judge:
             missing_since_s=missing_since_s(remembered, evidence),
         )
         state = reach_verdict(evidence, view, LogTails(), grace_s=self._backend.traits.grace_s)
-        refuse_removed(submission.run_paths)  # what is missing says nothing then
+        refuse_removed(submission.run_paths)  # missing files of a removed run prove nothing
         self._hiccups.over(submission.run_paths)
         if state.final:
             remembered.read_result = lambda: evidence.result
             return self._keep(files, remembered, self._with_logs(files, evidence, view, state))
-        if view is not None:  # no answer says neither that it is missing nor that it is there
+        if view is not None:  # without an answer it is not known whether anything is missing
             note_missing(remembered, submission, missing=is_missing(evidence, view))
         remembered.last_known = state
         return state
@@ -248,7 +254,7 @@ class Judge:
             return state
         packed = files.packed_in
         if packed is not None and not evidence.claimed:
-            # It has no logs; why its turn did not come is in those of the job.
+            # The run has no logs. The logs of its job say why its turn did not come.
             logs = LogTails(expect_log_tail(packed.job_stdout), expect_log_tail(packed.job_stderr))
         else:
             logs = LogTails(*read_attempt_log(files.paths))
@@ -266,7 +272,7 @@ class Judge:
         return state
 
     def _known_end(self, files: SubmissionFiles) -> RunState | None:
-        """How it ended, if that is known: from before, or from the file that all share."""
+        """The final state, if it is known: remembered, or from `verdict.json`."""
         remembered = self._memory.of(files)
         if remembered.end is None and (kept := _kept_verdict(files)) is not None:
             remembered.end = kept
@@ -274,7 +280,7 @@ class Judge:
         return remembered.end
 
     def _with_hint(self, state: RunState) -> RunState:
-        """The hint in the words of this backend's options."""
+        """The state, with the hint that names this backend's own options."""
         if state.failure is None:
             return state
         return replace(state, failure=in_words_of(state.failure, self._backend.traits.hints))
@@ -283,7 +289,7 @@ class Judge:
 def _warn_of_unnoted(submission: SubmissionPaths, error: OSError | RecordError) -> None:
     with contextlib.suppress(OSError):
         if isinstance(error, PermissionError) and other_owner(submission) is not None:
-            return  # a run of the team's, whose owner notes its end herself
+            return  # a run of another member of the team, whose processes note its end
     cure = cure_for(error, submission.folder) if isinstance(error, OSError) else ""
     log.warning(
         "could not note the end of run %s, which is looked up again each time: %s%s",
@@ -332,27 +338,27 @@ def _why_copied(files: SubmissionFiles) -> str:
 
 
 def cancelled_while_waiting(submission: SubmissionPaths) -> bool:
-    """Whether somebody cancelled a run of a sweep before its turn came."""
+    """Whether a run of a sweep was cancelled before its turn came."""
     return is_there(submission.cancel) and not is_there(submission.intent)
 
 
 def _folders_of(submission: SubmissionPaths) -> tuple[Path, ...]:
-    """Where the names are that a job leaves, from the top."""
+    """The folders in which a job makes its files, from the top."""
     run = submission.run_paths
     return run.output_dir, run.folder, submission.folder, submission.ended.parent
 
 
 def _is_over(view: JobView | None) -> bool:
-    """Whether the backend believes the job to be over, or knows none."""
+    """Whether the backend reports that the job has ended, or does not know it."""
     return view is not None and view.phase in ("ended", "unknown")
 
 
 def _hiccup(submission: SubmissionPaths, error: RunError | OSError) -> BaseException | None:
-    """What kept a run's files from being read, if it was the file system and may pass."""
+    """The error that kept a run's files from being read; None if it will not pass."""
     if may_pass(error):
         return error
     try:
-        # What is missing in a folder that is there says something; in one that is not, nothing.
+        # A missing file proves something only if its folder is there.
         folder = submission.run_paths.folder
         expect_folder(submission.run_paths.output_dir)
         if isinstance(error, RecordError) and find_member(submission) is None:
@@ -380,6 +386,6 @@ def _kept_verdict(files: SubmissionFiles) -> RunState | None:
     try:
         return load_verdict(files)
     except RecordError as error:
-        # What the verdict was reached from is still there.
+        # The evidence for the verdict is still there.
         log.warning("%s; judging run %s again", error, files.paths.run_paths.run_id)
         return None

@@ -1,7 +1,7 @@
 """What a runner remembers of submissions between two looks at them.
 
-A run can be removed and another made under its name while a runner lives, in a notebook say. What
-is remembered is therefore kept with the submission's token, and forgotten when another is there.
+While a runner lives, for example in a notebook, a run can be removed and another run made under its
+name. So the memory is kept with the submission's token, and forgotten if the token has changed.
 """
 
 from collections.abc import Callable
@@ -18,24 +18,24 @@ class Remembered:
     """What is remembered of one submission."""
 
     token: str | None = None
-    """None before it was submitted, and for those of an older TMGG."""
+    """None before the submission, and for submissions of an older TMGG."""
     end: RunState | None = None
-    """How it ended; final."""
+    """The final state; None if it has not ended."""
     read_result: Callable[[], TaskOutput | None] | None = None
-    """Reads what it left, from the files that showed its end; kept until somebody takes it."""
+    """Returns its result, from the files that showed its end; kept until a caller takes it."""
     last_known: RunState | None = None
-    """How it stood when it could last be read, while it went on."""
+    """The last state that was read before it ended."""
     restarts: int = 0
-    """How often the backend has said that it started the job again."""
+    """How often the backend restarted the job: the largest number that it has reported."""
     unproven: str = ""
-    """Why the job of the last answer may be another's."""
+    """Why the last answer may be about another submission's job; empty if it is not."""
     backend_id: str | None = None
-    """The backend's id of its job, where the job claimed it by a name that the backend does not
+    """The backend's id of its job, if the job claimed it under a name that the backend does not
     know."""
     is_abandoned: bool = False
-    """Whether it only seems that nobody will submit it."""
+    """Whether the submission seems abandoned, without proof."""
     missing_since_s: float | None = None
-    """Since when something is missing, by the monotonic clock."""
+    """Monotonic time since which something is missing; None if nothing is."""
 
     def is_of(self, token: str | None) -> bool:
         """Whether the submission with this token may be the one remembered."""
@@ -51,7 +51,7 @@ class Memory:
         self._remembered: dict[SubmissionPaths, Remembered] = {}
 
     def of(self, files: SubmissionFiles) -> Remembered:
-        """What is remembered of the very submission that these files belong to."""
+        """What is remembered of the submission that these files belong to, and of no other."""
         token = files.token
         found = self.at(files.paths)
         if not found.is_of(token):
@@ -61,9 +61,9 @@ class Memory:
         return found
 
     def at(self, submission: SubmissionPaths) -> Remembered:
-        """What is remembered of the submission that was there last. Looks at nothing."""
+        """What is remembered of the last submission at this place. Reads no files."""
         return self._remembered.setdefault(submission, Remembered())
 
     def forget(self, submission: SubmissionPaths) -> None:
-        """Its place is another's now."""
+        """Forget the submission, because another one is in its place."""
         self._remembered.pop(submission, None)

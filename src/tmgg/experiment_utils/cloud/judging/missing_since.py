@@ -1,7 +1,8 @@
-"""How long something that should be there has been missing, which bounds every wait for it.
+"""How long an expected file or job has been missing; this limits every wait for it.
 
-The first who notices says so in a file, so that short-lived processes add up to one wait; each
-process also counts by itself, for when the file cannot be written or another machine's clock errs.
+The first process that notices writes the time to a file, so short-lived processes share one wait.
+Each process also counts by itself, in case the file cannot be written or another machine's clock is
+wrong.
 """
 
 import logging
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def missing_since_s(remembered: Remembered, evidence: Evidence) -> float | None:
-    """The longer of what the file says and what this process saw; None when nothing misses."""
+    """The longer of the times in the file and in this process; None if nothing is missing."""
     since = remembered.missing_since_s
     own = [] if since is None else [time.monotonic() - since]
     noted = [] if evidence.missing_since_s is None else [evidence.missing_since_s]
@@ -28,7 +29,7 @@ def missing_since_s(remembered: Remembered, evidence: Evidence) -> float | None:
 
 
 def note_missing(remembered: Remembered, paths: SubmissionPaths, *, missing: bool) -> None:
-    """Remember since when, or forget it."""
+    """Note since when something is missing, or remove the note if nothing is."""
     try:
         if not missing:
             remembered.missing_since_s = None

@@ -1,4 +1,4 @@
-"""Jobs of one machine, whose records other machines may see, too: their ids end in `@<host>`."""
+"""Jobs of one machine whose records other machines may also see: their ids end in `@<host>`."""
 
 import contextlib
 import socket
@@ -14,14 +14,15 @@ def is_of_this_host(job_id: str) -> bool:
 
 
 def host_of(job_id: str) -> str:
-    """The machine's name; empty where a job is of no certain machine."""
+    """The name of the job's machine; empty if the id names none."""
     return job_id.partition("@")[2]
 
 
 def seen_from_here(submission: SubmissionPaths, *, what: str) -> Whereabouts:
-    """Where the submission's job is; `what` are the words before the machine's name.
+    """Whether the submission's job is on this machine.
 
-    A job that has ended is at no place: every machine reads its end from its files.
+    `what` is the text before the machine's name in the message. A job that has ended counts as
+    being here, because every machine can read its end from its files.
     """
     with contextlib.suppress(OSError):
         host = host_of(read_job_id(submission) or "")
@@ -31,10 +32,10 @@ def seen_from_here(submission: SubmissionPaths, *, what: str) -> Whereabouts:
 
 
 def has_ended(submission: SubmissionPaths) -> bool:
-    """Whether its files tell of its end. Raises OSError."""
+    """Whether its files show that it has ended. Raises OSError."""
     return is_there(submission.ended) or is_there(submission.verdict)
 
 
 def where_it_is(host: str, what: str) -> str:
-    """In words, for a message or a note."""
+    """A sentence for a message or a note."""
     return f"{what} {host}, and this machine is {socket.gethostname()}. Log in to {host} for it"

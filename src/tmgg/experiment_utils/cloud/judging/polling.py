@@ -1,4 +1,4 @@
-"""One question per backend for any number of runs, whoever's runners they belong to."""
+"""One question per backend for any number of runs, also if they belong to several runners."""
 
 import functools
 import logging
@@ -20,7 +20,7 @@ class Question:
 
     submission: SubmissionPaths
     job_id: str | None
-    """None while the submission is under way."""
+    """None while the run is being submitted."""
 
 
 Found = RunState | RunError
@@ -29,11 +29,11 @@ Begun = Question | Found
 
 
 class Inquirer(Protocol):
-    """What is needed of a runner: a poll in two halves, and the question between them."""
+    """The part of a runner that polling needs: a poll in two halves, and the question between."""
 
     @property
     def source(self) -> str:
-        """Whom it asks: runners that share it share a question."""
+        """What it asks. Runners with the same source share one question."""
         ...
 
     def begin_poll(self, run_ids: Sequence[str]) -> list[Begun]:
@@ -41,7 +41,7 @@ class Inquirer(Protocol):
         ...
 
     def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
-        """What the backend says of each job, in one question; None where it did not answer."""
+        """The backend's answer about each job, from one question; None if it did not answer."""
         ...
 
     def end_poll(self, question: Question, views: Mapping[str, JobView | None]) -> Found:
@@ -54,9 +54,9 @@ def poll_together(
 ) -> list[list[Found]]:
     """Poll runs of several runners, with one question for all runners of a source.
 
-    The answer has the shape of the question. A run that cannot be read is its RunError there and
-    hinders no other. A backend whose commands are not on this machine leaves the states the files
-    tell; `strict` raises its BackendUnavailableError instead.
+    Returns one list for each group, in order. A run that cannot be read has its RunError there and
+    does not affect the other runs. If a backend's commands are not on this machine, the states come
+    from the files alone; `strict` raises BackendUnavailableError instead.
     """
     begun = [(runner, runner.begin_poll(run_ids)) for runner, run_ids in groups]
     asked: dict[str, tuple[Inquirer, list[str]]] = {}
@@ -92,7 +92,7 @@ def ask(
 ) -> Mapping[str, JobView | None]:
     """Ask about the jobs. If the backend raises anything, the answer for each is None.
 
-    `strict` raises the BackendUnavailableError of one whose commands are not on this machine.
+    `strict` raises BackendUnavailableError if the backend's commands are not on this machine.
     """
     try:
         answers = view_jobs(job_ids)
@@ -101,14 +101,14 @@ def ask(
         if strict:
             raise
         log.warning("%s", error)
-    except Exception as error:  # of anybody's backend; it says nothing about any job
+    except Exception as error:  # a backend may be another package's; the error says nothing of jobs
         _warn_once(source, f"{type(error).__name__}: {error}")
     return dict.fromkeys(job_ids)
 
 
 @functools.lru_cache(maxsize=100)
 def _warn_once(source: str, words: str) -> None:
-    """A backend that fails is asked again every second."""
+    """Log once: a backend that fails is asked again every second."""
     log.warning(
         "the backend %s did not say how its jobs stand: %s. What its runs' files say still counts.",
         source, words,
@@ -116,14 +116,14 @@ def _warn_once(source: str, words: str) -> None:
 
 
 def as_run_error(run_id: str, error: RunError | OSError) -> RunError:
-    """`error` as a word about this run's record."""
+    """`error` as a RunError about this run's record."""
     if isinstance(error, RunError):
         return error
     return UnreadableError(f"the record of run {run_id!r} cannot be read: {error}")
 
 
 def state_or_raise(found: Found) -> RunState:
-    """The state; raises the RunError that stands in its place."""
+    """The state; raises the RunError if `found` is one."""
     if isinstance(found, RunError):
         raise found
     return found

@@ -1,4 +1,4 @@
-"""From a run's record and final state to the result that callers get."""
+"""Makes the result that callers get from a run's record and its final state."""
 
 from dataclasses import dataclass, fields
 from typing import Literal
@@ -23,7 +23,7 @@ from tmgg.experiment_utils.sampling.reading import find_use
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Verdict:
-    """The content of `verdict.json`: a final state, as far as it is worth keeping."""
+    """The content of `verdict.json`: the parts of a final state that are kept."""
 
     status: Literal["completed", "failed"]
     backend_state: str
@@ -35,14 +35,14 @@ class _Verdict:
     failure: JsonDict | None = None
     resumable: bool = False
     token: str | None = None
-    """The submission's; None where there was none yet, or an older TMGG reached the verdict."""
+    """The submission's token; None if it had none yet, or if an older TMGG wrote the verdict."""
 
 
 def save_verdict(paths: SubmissionPaths, state: RunState, token: str | None = None) -> None:
-    """Keep a final state: it must not change when the backend forgets the job.
+    """Save a final state, so that it does not change when the backend forgets the job.
 
-    `token` is the submission's whose evidence was weighed; another's that has taken the run's name
-    since is not given this end.
+    `token` belongs to the submission that was judged. Raises RecordError if another submission has
+    taken the run's name since.
     """
     assert state.final
     if _is_anothers(SubmissionFiles(paths), token):
@@ -54,9 +54,9 @@ def save_verdict(paths: SubmissionPaths, state: RunState, token: str | None = No
 
 
 def load_verdict(files: SubmissionFiles) -> RunState | None:
-    """The final state kept earlier; None when there is none, or when it is another submission's.
+    """The saved final state; None if there is none, or if it is another submission's.
 
-    Raises RecordError when it is damaged.
+    Raises RecordError if the file is damaged.
     """
     paths = files.paths
     value = read_json(paths.verdict)
@@ -92,7 +92,10 @@ def _is_anothers(files: SubmissionFiles, token: str | None) -> bool:
 
 
 def read_seconds(submission: SubmissionPaths) -> float | None:
-    """How long an experiment that left no result went on, from the marks of its job."""
+    """How many seconds an experiment without a result ran, from its job's phase marks.
+
+    None if they do not tell, or if they cannot be read.
+    """
     try:
         marks = parse_phases(read_beginning(submission.phases))
         ended_at = (read_sound(submission.ended) or {}).get("ended_at")
@@ -118,10 +121,10 @@ def _task_of(submission: SubmissionPaths) -> TaskInput:
 def make_result(
     submission: SubmissionPaths, state: RunState, output: TaskOutput | None
 ) -> ExperimentResult:
-    """The result of a final run: its state's verdict with what the experiment wrote."""
+    """The result of a run that has ended: the final state, with what the experiment wrote."""
     assert state.final
     paths = submission.run_paths
-    # A completed result beside a failure is of an earlier start of the job.
+    # If the run failed, a completed result is from an earlier start of the job.
     if output is not None and (output.status, state.status) == ("completed", "failed"):
         output = None
     why, task = state.failure, _task_of(submission)

@@ -9,9 +9,9 @@ from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 
 def read_claim(files: SubmissionFiles) -> Claim | None:
-    """The claim of the submission, or of its batch; None where there is no intent.
+    """The claim of the submission, or of its batch; None if there is no sound intent.
 
-    Raises OSError when nobody could look: then nobody can tell whose a job is.
+    Raises OSError if the files cannot be read: then it is not known whose job it is.
     """
     folder = files.submitted
     if folder is None:

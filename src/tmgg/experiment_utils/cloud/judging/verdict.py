@@ -1,9 +1,9 @@
-"""The one place where it is decided how a run stands. Pure: evidence in, a `RunState` out.
+"""The only place that decides the state of a run. Pure: evidence in, a `RunState` out.
 
-Order of trust: the run's result, written by this very restart; the job's own exit record; the
-backend's word. A backend that did not answer proves nothing. A job that ended without a result
-failed, whatever the backend says (COMPLETED, exit 0: Ray's symmetric-run ends so when Ray never
-started). Waiting for something that should be there is bounded by `grace_s`.
+Order of trust: the run's result, if this restart wrote it; the job's own exit record; the backend's
+answer. A backend that did not answer proves nothing. A job that ended without a result failed, even
+if the backend reports COMPLETED with exit code 0 (Ray's symmetric-run ends like that if Ray never
+started). `grace_s` limits how long TMGG waits for a missing file or job.
 """
 
 from dataclasses import dataclass, replace
@@ -23,9 +23,10 @@ from tmgg.experiment_utils.run_folder.failures import (
 )
 from tmgg.experiment_utils.run_folder.task import TaskOutput, nodes_of
 
-# What ends a run that has done nothing wrong, and that nobody meant to end.
+# Exit codes with which a result line in the log can be trusted.
 _ENDS_OF_A_LINE = (0, CANNOT_WRITE)
 _CODES_OF_A_LINE = tuple(f"{code}:0" for code in _ENDS_OF_A_LINE)
+# Failures that are neither the run's fault nor intended by a user.
 _INTERRUPTIONS = ("timeout", "preempted", "node_fail")
 JobPhase = Literal["pending", "running", "ended", "unknown", "replaced"]
 
@@ -35,29 +36,29 @@ class JobView:
     """What the backend said about a job."""
 
     phase: JobPhase
-    """`unknown`: the backend answered and does not know the job. `replaced`: it gave the job's
-    number to another, so it has lost this one."""
+    """`unknown`: the backend answered that it does not know the job. `replaced`: it gave the job's
+    number to another job, so it has lost this one."""
     state: str = ""
-    """In the backend's own words."""
+    """The backend's own name of the state."""
     reason: str = ""
     kind: FailureKind | None = None
-    """Why it failed, where the state alone tells."""
+    """Why it failed; None if the state alone does not tell."""
     exit_code: str | None = None
     """`code:signal`."""
     restarts: int | None = None
-    """How often the backend restarted the job; None when it does not say."""
+    """How often the backend restarted the job; None if it does not report that."""
     nodes: str = ""
     estimated_start: str | None = None
     never_began: bool = False
-    """No source has this unknown job, though each has the others that were submitted with it."""
+    """No source knows this job, although each knows the jobs that were submitted with it."""
     settled: bool = True
-    """False when the backend is known to correct such an answer later."""
+    """False if the backend is known to correct such an answer later."""
     identity: JobIdentity | None = None
-    """Whose job it is, in the backend's words; None where a job's name is never given twice."""
+    """What the backend reports about the job's origin; None if it never uses a job id twice."""
     is_from_accounts: bool = False
-    """Only the accounts tell, and they may have a number several times."""
+    """Whether the answer comes only from the accounts, which may have one number several times."""
     otherwise: "JobView | None" = None
-    """What is to be believed if the accounts speak of another job."""
+    """The answer that counts if the accounts' answer is about another job."""
 
 
 REPLACED = JobView(phase="replaced")
@@ -68,7 +69,7 @@ REPLACED_NOTE = (
 
 
 def own_view(view: JobView | None, claim: Claim | None) -> JobView | None:
-    """`view` as far as it is about the job of the claim; None says nothing, as no answer does."""
+    """`view` if it is about the claim's job; None, as for no answer, if that is not clear."""
     if view is None or view.identity is None or claim is None:
         return view
     whose = whose_job(claim, view.identity)
@@ -82,13 +83,13 @@ def own_view(view: JobView | None, claim: Claim | None) -> JobView | None:
 def reach_verdict(
     evidence: Evidence, view: JobView | None, logs: LogTails, *, grace_s: float
 ) -> RunState:
-    """How the run stands; `view` is None when the backend did not answer.
+    """The state of the run; `view` is None if the backend did not answer.
 
-    When the state is not final, a caller that wants the bound to hold notes when `missing` first
-    was true (see `is_missing`).
+    If the state is not final, the caller has to note since when `is_missing` is true; `grace_s`
+    counts from then.
     """
     current = _of_current_restart(_weighed(evidence, view), view)
-    # Of a run that ended within its job, which goes on with others, the backend knows nothing.
+    # If a run ended while its job goes on with other runs, the backend knows nothing of that.
     told = None if _ended_within_its_job(current) else view
     state = _base_state(current, told)
     if _cancelled_before_it_began(current):
@@ -118,22 +119,22 @@ def _cancelled_before_it_began(evidence: Evidence) -> bool:
     record = evidence.exit_record
     if record is not None:
         return record.stage == "cancelled"
-    # A job of its own would be asked about first: it may have begun before it was forbidden.
+    # If the run has its own job, the backend is asked first: it may have begun before the cancel.
     return evidence.shares_job and evidence.forbidden and evidence.cancel_requested
 
 
 def is_missing(evidence: Evidence, view: JobView | None) -> bool:
-    """Whether something that should be there is not: the job itself, or its result."""
+    """Whether the job itself or its result is missing."""
     if view is None or view.phase in ("pending", "running", "replaced"):
         return False
     return not has_trusted_end(_of_current_restart(_weighed(evidence, view), view))
 
 
 def _weighed(evidence: Evidence, view: JobView | None) -> Evidence:
-    """Without a line in the log that says `completed` where the end says otherwise.
+    """The evidence without a result line `completed` that the job's end contradicts.
 
-    A result file is published by the last thing that an experiment's process does; the line stands
-    in for it only where the file could not be written (exit code 74), or was lost afterwards.
+    Publishing the result file is the last action of an experiment's process. The line in the log
+    counts instead only if the file could not be written (exit code 74) or was lost later.
     """
     result, record = evidence.result, evidence.exit_record
     if result is None or result.status != "completed" or not evidence.result_is_line:
@@ -144,7 +145,7 @@ def _weighed(evidence: Evidence, view: JobView | None) -> Evidence:
     elif view is None or view.phase in ("pending", "running", "unknown"):
         return evidence
     else:
-        # Slurm has 0:0 for a job that it cancelled or that ran out of time, too.
+        # Slurm also reports 0:0 for a job that was cancelled or ran out of time.
         ended_well = view.phase == "ended" and view.kind is None
         agrees = ended_well and view.exit_code in _CODES_OF_A_LINE
     return evidence if agrees else replace(evidence, result=None, result_is_line=False)
@@ -155,14 +156,14 @@ def _over(evidence: Evidence, view: JobView | None, *, grace_s: float) -> bool:
         return True
     waited = evidence.missing_since_s is not None and evidence.missing_since_s >= grace_s
     if view is None or _ended_within_its_job(evidence):
-        # The own last words will do if the backend stays silent, or does not know of this run.
+        # If the backend does not answer or does not know of this run, the exit record is enough.
         record = evidence.exit_record
         if record is not None and not record.signal and record.age_s >= grace_s:
             return True
     if view is None:
         return False
     if view.phase == "replaced":
-        # Nothing starts it again, so its last words are an end; else only the user gives it up.
+        # Nothing starts it again, so an exit record is its end; else only the user can give it up.
         record = evidence.exit_record
         told = record is not None and (record.entrypoint_exit_code is None or waited)
         return told or (record is not None and record.age_s >= grace_s) or evidence.cancel_requested
@@ -174,7 +175,7 @@ def _over(evidence: Evidence, view: JobView | None, *, grace_s: float) -> bool:
 
 
 def has_trusted_end(evidence: Evidence) -> bool:
-    """It ended by itself and what it leaves is there: the backend need not be asked."""
+    """Whether it ended by itself and left all its files: then the backend need not be asked."""
     record, result = evidence.exit_record, evidence.result
     if record is None or record.signal or record.restart < evidence.last_start:
         return False
@@ -189,23 +190,23 @@ def _ended_within_its_job(evidence: Evidence) -> bool:
 
 
 def _nothing_to_wait_for(evidence: Evidence, view: JobView) -> bool:
-    """The job is over, and no file of it can still be on its way."""
+    """Whether the job is over and none of its files can still arrive."""
     if not view.settled or evidence.result_problem is not None:
-        return False  # a cut line in the log may be one that is still arriving
+        return False  # a cut line in the log may still be completed
     if evidence.result is not None:
         return True
     record = evidence.exit_record
     if record is not None:
         return record.entrypoint_exit_code is None
-    # Ended from outside, before it could write: nothing is to be expected.
+    # It was ended from outside before it could write anything, so no file will come.
     if view.kind is not None or _was_killed(view):
         return True
-    # The end of a job says of each of its runs only that it must have left something.
+    # If it was claimed, its files must come; if it was not, a shared job's own record must come.
     return not evidence.claimed and (not evidence.shares_job or evidence.job_record is not None)
 
 
 def _was_killed(view: JobView) -> bool:
-    """The job script died of a signal, so it has written all that it ever will."""
+    """Whether a signal killed the job script, so that it writes nothing more."""
     code, _, number = (view.exit_code or "").partition(":")
     return number.isdigit() and int(number) > 0 and code.isdigit()
 
@@ -217,7 +218,7 @@ def _final(state: RunState, evidence: Evidence, view: JobView | None, logs: LogT
         return replace(state, status="completed", final=True, attempt=attempt)
     why = _why(evidence, result, view, logs)
     record = evidence.exit_record
-    # What an earlier start saved says nothing about this one.
+    # A state that an earlier start saved says nothing about this start.
     is_current = result is not None and (record is None or record.restart == result.restart)
     saved = is_current and result is not None and result.status == "stopped"
     return replace(_failed(state, why), resumable=saved and why.kind in _INTERRUPTIONS)
@@ -242,7 +243,7 @@ def _why(
         by_signal = _by_signal(evidence.exit_record, view, logs)
         if by_signal is not None:
             return by_signal
-    # An unknown job's kind is only a guess at why it never began.
+    # If the backend does not know the job, `kind` is only a guess why it never began.
     guess = view is not None and view.phase == "unknown" and evidence.claimed
     if view is not None and view.kind is not None and not guess:
         return _from_state(view, result)
@@ -266,11 +267,11 @@ def _why(
 
 
 def _by_signal(record: ExitRecord, view: JobView | None, logs: LogTails) -> Failure | None:
-    """The failure of a job whose script was sent a signal that nothing else explains."""
+    """The failure of a job whose script got a signal that nothing else explains; else None."""
     if not record.signal or (view is not None and view.kind is not None):
         return None
     told = diagnose_exit(record, None, "", logs)
-    # Slurm sends TERM itself, and its words in the log tell why; a job asked by USR2 goes on.
+    # Slurm itself sends TERM and says why in the log. A job that gets USR2 goes on later.
     if record.signal == "USR2" or (record.signal == "TERM" and told.kind != "user_error"):
         return None
     return failure(
@@ -282,8 +283,8 @@ def _by_signal(record: ExitRecord, view: JobView | None, logs: LogTails) -> Fail
 
 
 def _was_told_to_end(result: TaskOutput) -> bool:
-    """Whether the experiment's last words are only that a signal ended it."""
-    # ray.init has SIGTERM end the process so (ray/_private/worker.py, sigterm_handler).
+    """Whether the experiment's error says only that a signal ended it."""
+    # ray.init installs a SIGTERM handler that does this (ray/_private/worker.py, sigterm_handler).
     by_term = (result.error_type, result.error_message) == ("SystemExit", "15")
     return by_term or result.error_type == "KeyboardInterrupt"
 
@@ -291,7 +292,7 @@ def _was_told_to_end(result: TaskOutput) -> bool:
 def _with_its_script(
     evidence: Evidence, result: TaskOutput, view: JobView | None
 ) -> Failure | None:
-    """The failure of an experiment that SIGTERM ended because its job script had been killed."""
+    """The failure of an experiment that SIGTERM ended after its job script was killed, or None."""
     if view is None or evidence.exit_record is not None:
         return None
     if not _was_told_to_end(result) or not _was_killed(view):
@@ -309,7 +310,7 @@ def _never_began(evidence: Evidence) -> bool:
 
 
 def _why_unbegun(evidence: Evidence, view: JobView | None, logs: LogTails) -> Failure:
-    """Why a run's turn had not come when its job ended; the logs are the job's."""
+    """Why a run had not begun when its job ended; `logs` are those of the job."""
     if view is not None and view.kind in ("cancelled", "node_fail", "preempted"):
         return _from_state(view, None)
     exit_code = view.exit_code if view is not None else None
@@ -343,10 +344,10 @@ def _from_state(view: JobView, result: TaskOutput | None) -> Failure:
 
 
 def _of_current_restart(evidence: Evidence, view: JobView | None) -> Evidence:
-    """Without what an earlier restart of the job left: it says nothing about this one.
+    """The evidence without files of earlier restarts, which say nothing about the current one.
 
-    Unless that one ended by itself and none has begun since: then the job script does nothing when
-    it is started again.
+    An earlier restart's files count if it ended by itself and none has begun since: the job script
+    does nothing if it is started again then.
     """
     if has_trusted_end(evidence):
         return evidence
@@ -360,7 +361,7 @@ def _of_current_restart(evidence: Evidence, view: JobView | None) -> Evidence:
 
 
 def _restarts(evidence: Evidence, view: JobView | None) -> int:
-    """The newest start of the job that anything shows, or the one that ended by itself."""
+    """The number of the job's newest known restart, or of the restart that ended by itself."""
     if evidence.exit_record is not None and has_trusted_end(evidence):
         return evidence.exit_record.restart
     said = 0 if view is None else view.restarts or 0
