@@ -11,7 +11,7 @@ _OVERRIDE = "hydra.launcher.dry_run=true"
 
 
 def split_dry_run(arguments: Sequence[str]) -> tuple[list[str], bool]:
-    """`arguments` without `--dry-run` and whether it was there; the override counts as well."""
+    """Return `arguments` without `--dry-run`, and whether it or the override for it was there."""
     kept = [item for item in arguments if item != OPTION]
     override = any(item.lstrip("+").lower() == _OVERRIDE for item in kept)
     return kept, override or len(kept) < len(arguments)
@@ -20,7 +20,7 @@ def split_dry_run(arguments: Sequence[str]) -> tuple[list[str], bool]:
 def gather_overrides(arguments: Sequence[str], more: Sequence[str] = ()) -> list[str]:
     """The same command line with all overrides, and `more`, at its end.
 
-    Hydra's parser (argparse) takes them from one place only, so that `a=1 -m b=2,3` would fail.
+    Hydra's parser (argparse) takes overrides from one place only: `a=1 -m b=2,3` would fail.
     """
     from hydra._internal.utils import get_args_parser
 
@@ -34,9 +34,9 @@ def gather_overrides(arguments: Sequence[str], more: Sequence[str] = ()) -> list
 
 @contextlib.contextmanager
 def dry_run_arguments(arguments: Sequence[str]) -> Iterator[list[str]]:
-    """The command line with which Hydra leaves nothing on disk, while `dry_run` holds.
+    """Yield a command line with which Hydra leaves nothing on disk; `dry_run` holds meanwhile.
 
-    Hydra makes its output folders before anybody can stop it: they go to a temporary folder.
+    Hydra makes its output folders before TMGG can stop it, so they go to a temporary folder.
     """
     with tempfile.TemporaryDirectory(prefix="tmgg-dry-run-") as folder, dry_run():
         quoted = folder.replace("\\", "\\\\").replace("'", "\\'")

@@ -1,7 +1,8 @@
 """The best value of each sweep, cached so that results need not be read each time.
 
-For display only, as `list_cache`, and as closed. An entry counts while the same runs
-have completed. If a result could not be read, nothing is kept, so that it is read again.
+Like `list_cache`, it is only for display and closed to other users. An entry counts while the
+same runs have completed. If a result could not be read, no value is kept, and the next call
+reads the results again.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ class BestValues:
         self._kept: dict[str, float | None] = {}
 
     def best(self, completed: Sequence[RunPaths], ranking: Ranking) -> float | None:
-        """None if no run that completed has the metric, or if a result cannot be read now."""
+        """The best value. None if no completed run has the metric, or a result cannot be read."""
         key = _key(completed, ranking)
         found = self._kept.get(key, self._known.get(key, ""))
         if found is None or isinstance(found, float | int):
@@ -41,7 +42,7 @@ class BestValues:
         return best
 
     def save(self) -> None:
-        """Keep what was asked for. Failing only costs time."""
+        """Write the values that were asked for. If this fails, it only costs time later."""
         if self._kept != self._known:
             remember(self._file, self._kept)
 
@@ -58,11 +59,11 @@ def _key(completed: Sequence[RunPaths], ranking: Ranking) -> str:
 
 
 def _read_best(completed: Sequence[RunPaths], ranking: Ranking) -> tuple[float | None, bool]:
-    """The best value, and whether it is sure: all results could be read."""
+    """The best value, and whether all results could be read."""
     try:
         outputs = [_read(paths) for paths in completed]
     except OSError:
-        return None, False  # what does not answer now may have the best
+        return None, False  # a result that cannot be read now may be the best one
     values = [ranking.value(output.metrics) for output in outputs if output is not None]
     known = [value for value in values if value is not None]
     best = min(known, key=lambda value: ranking.key({ranking.name: value}), default=None)

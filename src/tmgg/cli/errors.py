@@ -29,8 +29,9 @@ CALLER = "call_experiment"
 def exit_with(error: BaseException) -> NoReturn:
     """Say what is wrong on standard error and end the process.
 
-    2 for what was asked wrongly, 130 for Ctrl-C, 1 for an experiment that raised; that one comes
-    with the traceback of the user's own code, unless the report of a sweep has shown it.
+    The exit code is 2 for a wrong request, 130 for Ctrl-C, and 1 for an experiment that raised. An
+    experiment's error is printed with the traceback of the user's code, unless the report of a
+    sweep has shown it.
     """
     if isinstance(error, KeyboardInterrupt):
         say("\ninterrupted")
@@ -50,10 +51,10 @@ def exit_with(error: BaseException) -> NoReturn:
 
 
 def explain(error: BaseException) -> str:
-    """The error's words, with what it takes to understand it."""
+    """The error's message, with its cause, and with a hint if a launcher's key is missing."""
     cause = error.__cause__
     if isinstance(error, TmggError):
-        # A TmggError that went through Hydra, or Hydra's that went through TMGG: tell the first.
+        # Hydra wrapped a TmggError, or TMGG wrapped an error of Hydra: explain the original one.
         told_by_cause = isinstance(error, CompactHydraException) or isinstance(
             cause, HydraException
         )
@@ -67,7 +68,7 @@ def explain(error: BaseException) -> str:
 
 
 def _users_part(trace: TracebackType | None) -> TracebackType | None:
-    """What lies below the call of the experiment; None when it was not called."""
+    """The traceback below the call of the experiment; None if it was not called."""
     found, step = None, trace
     while step is not None:
         if step.tb_frame.f_code.co_name == CALLER:

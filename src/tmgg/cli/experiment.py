@@ -1,6 +1,7 @@
 """`tmgg-experiment`: one config, run here or wherever the chosen launcher says.
 
-A Hydra app, but for one thing: a TMGG launcher is obeyed with and without `-m` (see `single_run`).
+It is a Hydra app with one difference: a TMGG launcher works with and without `-m` (see
+`single_run`).
 """
 
 import contextlib
@@ -53,7 +54,7 @@ def _run() -> None:
 
 def _run_hydra(arguments: list[str]) -> None:
     withdraw_tables()  # this app's search path has the YAML files
-    # Not a decorator: that would set Hydra's version base for whoever imports this module.
+    # Not a decorator: that would set Hydra's version base when this module is imported.
     as_app = hydra.main(version_base="1.3", config_path=SEARCH_PATH, config_name=CONFIG_NAME)
     before = sys.argv
     sys.argv = [before[0], *arguments]
@@ -68,7 +69,7 @@ def _errors_in_words() -> Iterator[None]:
     if os.environ.get(FULL_ERROR) == "1":
         yield
         return
-    # Makes Hydra pass errors on instead of printing them its way and ending the process.
+    # With this, Hydra raises its errors. Without it, Hydra prints them and ends the process.
     os.environ[FULL_ERROR] = "1"
     try:
         with words_instead():

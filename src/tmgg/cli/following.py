@@ -22,16 +22,16 @@ _FOR_PROGRAMS = RESULT_PREFIX.encode()
 
 
 class ForPeople:
-    """A log without the lines that the job left for programs, whole results in JSON."""
+    """Removes from a log the lines that the job wrote for programs: whole results as JSON."""
 
     def __init__(self) -> None:
         self._held = b""
-        """The beginning of a line that may be such a line, and an empty one before it."""
+        """Bytes held back: the start of a possible line for programs, and an empty line before."""
         self._is_inside = False
-        """Whether the line has begun, and is for people."""
+        """Whether the current line has begun and is for people."""
 
     def take(self, chunk: bytes) -> bytes:
-        """What is to be shown of the chunk, and of what was held back before."""
+        """Return what is to be shown of the bytes held back before and of this chunk."""
         lines = (self._held + chunk).splitlines(keepends=True)
         self._held = b""
         shown: list[bytes] = []
@@ -51,7 +51,7 @@ class ForPeople:
         return b"".join(shown)
 
     def rest(self) -> bytes:
-        """What was held back, at the end of the file, unless it is for programs."""
+        """At the end of the file: return the bytes held back, unless they are for programs."""
         held = self._held
         if held.lstrip(b"\n").startswith(_FOR_PROGRAMS):
             return b""
@@ -84,7 +84,7 @@ class LogReader:
         try:
             with open_plain(self.path) as stream:
                 if stream.seek(0, 2) < self._position:
-                    self._position = 0  # begun anew: a site's Slurm may truncate at a restart
+                    self._position = 0  # some sites' Slurm truncates the file at a restart
                 stream.seek(self._position)
                 while chunk := stream.read(CHUNK_BYTES):
                     self._write(self._for_people.take(chunk))
@@ -96,7 +96,7 @@ class LogReader:
         return True
 
     def _write(self, chunk: bytes) -> None:
-        """As it is into a pipe or a file; on a terminal, what would act on it is shown instead."""
+        """Write it unchanged to a pipe or a file; on a terminal, show control characters."""
         forgive_stdout()
         with answering():
             if sys.stdout.isatty():
@@ -117,7 +117,7 @@ class CopyingClock(Clock):
 
 
 def follow_run(reattached: Reattached, reader: LogReader) -> int:
-    """Copy the log until the run has ended; the exit code tells how."""
+    """Copy the log until the run has ended. Returns FAILED or OK of `exit_codes`."""
     paths = reattached.runs[0].paths
     run_id, failed = paths.run_id, False
     for state in waiting.wait(reattached, [paths], clock=CopyingClock(reader)):
@@ -129,7 +129,7 @@ def follow_run(reattached: Reattached, reader: LogReader) -> int:
 
 
 def _start_of_last_shown(stream: BinaryIO, lines: int, path: Path) -> int:
-    """Where to begin so that as many lines are shown."""
+    """The position from which at least `lines` lines are shown."""
     size = stream.seek(0, 2)
     asked = lines
     while True:
@@ -154,7 +154,7 @@ def _start_of_last(size: int, lines: int, path: Path) -> int:
             stream.seek(start)
             chunk = stream.read(position - start)
             for index in range(len(chunk) - 1, -1, -1):
-                # The newline that ends the file ends its last line; it begins none.
+                # No line begins after the newline at the end of the file.
                 if chunk[index] == 0x0A and start + index != size - 1:
                     found += 1
                     if found == lines:

@@ -1,4 +1,4 @@
-"""The runs that a backend's job is or was about."""
+"""Finds the runs of a backend's job."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,14 +11,14 @@ from tmgg.experiment_utils.run_folder.paths import BatchPaths, RunPaths, Submiss
 def runs_of_job(job: str, runs: Iterable[RunPaths]) -> list[RunPaths]:
     """The runs that were submitted as this job. The id of a job array means all of its elements.
 
-    Raises OSError when the file system does not say.
+    Raises OSError if the file system does not answer.
     """
     batches: dict[BatchPaths, str | None] = {}
     return [run for run in runs if any(_names(job, each) for each in _job_ids(run, batches))]
 
 
 def _names(job: str, found: str) -> bool:
-    """Whether `found` is this job, an element of this array, or this process of any machine."""
+    """Whether `found` is this job, an element of this array, or a job `JOB@HOST` on any host."""
     return job in (found, found.partition("@")[0], found.rpartition("_")[0])
 
 
@@ -39,5 +39,5 @@ def _job_id(paths: SubmissionPaths, batches: dict[BatchPaths, str | None]) -> st
     of_batch = batches[member.batch]
     try:
         return None if of_batch is None else member.job_id(of_batch)
-    except RecordError:  # a damaged batch: its runs are found by their names
+    except RecordError:  # a damaged batch; its runs can still be found by their ids
         return None

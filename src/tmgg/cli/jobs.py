@@ -1,6 +1,6 @@
-"""`tmgg-jobs`: look after runs from any directory, whoever or whatever submitted them.
+"""`tmgg-jobs`: look after runs from any directory, also runs that other programs submitted.
 
-Typer only; what a command does is in `commands`, one file each.
+This module makes the Typer app; each command is a file in `commands`.
 """
 
 import errno
@@ -77,7 +77,7 @@ class _Jobs(TyperGroup):
             say(f"error: {error}{more}")
             raise typer.Exit(exit_codes.MISUSE) from error
         except KeyboardInterrupt:
-            # It did not know its runs yet, or it is none that waits.
+            # The command did not know its runs yet, or is not one that waits.
             say("\ninterrupted; that alone ends no run")
             raise typer.Exit(exit_codes.INTERRUPTED) from None
 
@@ -99,7 +99,7 @@ def make_app() -> typer.Typer:
 
 
 def _help(command: Callable[..., None]) -> str:
-    """Its docstring, whose lines are for an editor: those of the help are as wide as a terminal."""
+    """The command's docstring with one line per paragraph: the terminal's width wraps them."""
     paragraphs = (inspect.getdoc(command) or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 

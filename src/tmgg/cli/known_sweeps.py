@@ -23,21 +23,21 @@ class KnownSweep:
 
     @property
     def runs(self) -> list[RunPaths]:
-        """In the order of its configs; some may have been removed."""
+        """Its runs, in the order of its configs; some may have been removed."""
         return [RunPaths(self.paths.output_dir, run.run_id) for run in self.record.runs]
 
 
 def read_sweep(paths: SweepPaths) -> SweepRecord | None:
-    """None where there is none, or its owner keeps the record closed.
+    """Read a sweep's record. None if there is none, or its owner does not share it.
 
-    Raises RecordError for a damaged one, UnreadableError when nobody can tell now.
+    Raises RecordError for a damaged record, UnreadableError if it cannot be read now.
     """
     with reading(paths.output_dir):
         return _unless_closed(paths, lambda: load_sweep(paths))
 
 
 def find_sweep(paths: SweepPaths) -> KnownSweep | None:
-    """As `read_sweep`; None, too, for what cannot be used, or not be read now."""
+    """Like `read_sweep`, but also None for a record that cannot be used, or not be read now."""
     try:
         record = read_sweep(paths)
     except RecordError:
@@ -46,18 +46,18 @@ def find_sweep(paths: SweepPaths) -> KnownSweep | None:
 
 
 def find_record(paths: SweepPaths) -> SweepRecord | None:
-    """The record of what `find_sweep` finds."""
+    """The record of the sweep that `find_sweep` finds, or None."""
     found = find_sweep(paths)
     return None if found is None else found.record
 
 
 def known_sweeps(folders: Iterable[Path]) -> list[KnownSweep]:
-    """All sweeps whose records can be used. Raises UnreadableError when a folder may have more."""
+    """All sweeps whose records can be used. Raises UnreadableError if a folder cannot be read."""
     return [sweep for folder in folders for sweep in _sweeps_in(folder)]
 
 
 def readable_sweeps(folder: Path) -> list[KnownSweep]:
-    """As `known_sweeps`, of one folder; none where it cannot be read now."""
+    """Like `known_sweeps`, for one folder. Empty if the folder cannot be read now."""
     try:
         return _sweeps_in(folder)
     except UnreadableError:
@@ -73,14 +73,14 @@ def _sweeps_in(folder: Path) -> list[KnownSweep]:
         try:
             record = read_sweep(paths)
         except RecordError:
-            continue  # damaged, or another's: its runs are found by their names
+            continue  # damaged, or another user's; its runs can still be found by their ids
         if record is not None:
             found.append(KnownSweep(paths, record))
     return found
 
 
 def _unless_closed(paths: SweepPaths, read: Callable[[], _Read]) -> _Read | None:
-    """What was read; None where another user has not shared it."""
+    """What `read` returns; None if another user does not share the folder."""
     try:
         return read()
     except OSError as error:
@@ -91,7 +91,7 @@ def _unless_closed(paths: SweepPaths, read: Callable[[], _Read]) -> _Read | None
 
 
 def noted_at(path: Path) -> float | None:
-    """When this user last wrote a record; None for another's, or where it cannot be seen."""
+    """When this user last wrote the file (Unix time). None if it is another's, or not readable."""
     try:
         found = os.stat(path)  # noqa: PTH116 - thousands of runs make a Path's price felt
     except OSError:

@@ -21,7 +21,9 @@ _NODE = "hydra.launcher."
 
 
 def make_slurm_runner(file: Path | None, overrides: Sequence[str]) -> SlurmRunner:
-    """The runner of a launcher YAML (the defaults without one) with overrides on top.
+    """The runner for the options of a launcher YAML and the overrides, which count more.
+
+    Without a file, the options are the defaults.
 
     Raises as `read_options`, and ConfigError for another backend's YAML.
     """
@@ -29,16 +31,16 @@ def make_slurm_runner(file: Path | None, overrides: Sequence[str]) -> SlurmRunne
 
 
 def read_options(file: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
-    """The launcher's keys in a YAML (the switch of Slurm without one), and the overrides.
+    """The launcher's keys in a YAML (without a file: `use_slurm` only), and the overrides.
 
-    Raises ConfigError for a file that cannot be read, or what is no override.
+    Raises ConfigError for a file that cannot be read, or a text that is not an override.
     """
     options: dict[str, Any] = {"use_slurm": True} if file is None else _read(_found(file))
     return options | parse_overrides(overrides)
 
 
 def runner_of(options: Mapping[str, Any], file: Path | None = None) -> SlurmRunner:
-    """Raises ConfigError for an unknown key, or where the options are another backend's."""
+    """Raises ConfigError for an unknown key, or if the options are for another backend."""
     runner = parse_options(options).make_runner()
     if not isinstance(runner, SlurmRunner):
         raise ConfigError(f"{file} is for the {runner.backend} backend; this command asks Slurm")
@@ -46,7 +48,7 @@ def runner_of(options: Mapping[str, Any], file: Path | None = None) -> SlurmRunn
 
 
 def _found(file: Path) -> Path:
-    """The file, or that of the profile with this name."""
+    """The file, or the file of the profile with this name."""
     is_name = file.name == str(file) and not file.suffix
     profile = profile_file(file.name)
     return profile if is_name and not is_there(file) and is_there(profile) else file
@@ -61,7 +63,7 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"the launcher file {file} holds no keys; write lines `key: value`")
     if "defaults" not in found:
         return {str(key): value for key, value in found.items()}
-    from tmgg.hydra_plugins.composed_launcher import compose_launcher  # the whole of Hydra
+    from tmgg.hydra_plugins.composed_launcher import compose_launcher  # imports all of Hydra
 
     return compose_launcher(file)
 

@@ -1,9 +1,10 @@
 """Caches what `tmgg-jobs list` read of runs that ended, so that it need not read them each time.
 
-For display only: nothing is decided by it. An entry counts while the run's folder, its record and
-its verdict are the very files that were read (inode and change time), so a retry, a `gc` or an edit
-is seen.
-The cache is the user's own, closed to others, and is passed over when it is not, or is damaged.
+It is only for display: no decision depends on it. An entry counts while the run's folder, record
+and verdict are still the files that were read (same inode and change time), so a retry, a `gc` or
+an edit is noticed.
+The cache belongs to the user and is closed to others. If it is not, or if it is damaged, it is
+ignored.
 """
 
 import contextlib
@@ -33,11 +34,11 @@ _RECORD = ("backend", "created_at", "user", "host", "tmgg_version")
 _Mark = list[int]
 """Inode and change time of the run's folder, of its verdict, and of its record, if it has one."""
 _Entry = list[Any]
-"""Number of the submission, mark, when it ended, what the record and the state say."""
+"""Submission number, mark, time of the end, fields of the record and the state, the failure."""
 
 
 class ListCache:
-    """Of one folder of runs."""
+    """The cache for one folder of runs."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -51,11 +52,11 @@ class ListCache:
 
     @property
     def names(self) -> list[str]:
-        """The runs it knows of."""
+        """The ids of the runs in the cache."""
         return list(self._entries)
 
     def ended_at(self, run_id: str) -> float | None:
-        """When a run ended that is still as it was when last read; None for any other."""
+        """When the run ended (Unix time). None if it is not in the cache, or has changed since."""
         entry = self._entries.get(run_id)
         try:
             if entry is None:
@@ -70,7 +71,7 @@ class ListCache:
         return ended_at
 
     def shown(self, run_id: str) -> "tuple[KnownRun, Found] | None":
-        """The run and its state, once `ended_at` has told that they hold."""
+        """The run and its state. Ask `ended_at` first: it says whether the entry still holds."""
         try:
             return _parse(RunPaths(self._folder, run_id), self._kept[run_id])
         except (LookupError, TypeError, ValueError):
@@ -84,12 +85,12 @@ class ListCache:
             return ""
 
     def expect(self, run_id: str) -> None:
-        """Note what there is before a run is looked at, for `learn`."""
+        """Note the run's folder and newest submission before it is read; `learn` compares them."""
         with contextlib.suppress(OSError):
             self._before[run_id] = _identity(RunPaths(self._folder, run_id))
 
     def learn(self, run: KnownRun, found: "Found") -> None:
-        """Remember a run whose end is on record, and is of what there was before."""
+        """Keep a run whose end is on record, if it has not changed since `expect`."""
         if isinstance(run.record, RunError) or isinstance(found, RunError) or not found.final:
             return
         with contextlib.suppress(OSError):
@@ -101,9 +102,9 @@ class ListCache:
                 self._changed = True
 
     def save(self, *, all_asked: bool) -> None:
-        """Keep what was learned. Failing (a full disk, a read-only home) only costs time.
+        """Write the cache. If this fails (a full disk, a read-only home), it only costs time later.
 
-        `all_asked` says that what was not asked for is there no more.
+        `all_asked`: `ended_at` was called for every entry, so entries that changed are dropped.
         """
         runs = self._kept if all_asked else self._entries | self._kept
         if runs.keys() == self._names and not self._changed:
@@ -123,16 +124,16 @@ class ListCache:
 
 
 def _identity(paths: RunPaths) -> tuple[int, int]:
-    """The run's folder and the number of its newest submission."""
+    """The inode of the run's folder, and the number of its newest submission."""
     return paths.folder.stat().st_ino, max(paths.submission_numbers(), default=1)
 
 
 def _mark(folder: Path, run_id: str, number: int) -> _Mark:
-    # Plain strings: ten thousand runs make a Path's price felt.
+    # Strings, not Path objects, which are slow for ten thousand runs.
     run = os.stat(f"{folder}/{run_id}")  # noqa: PTH116
     verdict = os.stat(f"{folder}/{run_id}/{number}/verdict.json")  # noqa: PTH116
     mark = [run.st_ino, run.st_ctime_ns, verdict.st_ino, verdict.st_ctime_ns]
-    with contextlib.suppress(FileNotFoundError):  # that of a run of a batch is the batch's
+    with contextlib.suppress(FileNotFoundError):  # the record may be in the run's batch
         record = os.stat(f"{folder}/{run_id}/{RunPaths.RECORD_NAME}")  # noqa: PTH116
         mark += [record.st_ino, record.st_ctime_ns]
     return mark

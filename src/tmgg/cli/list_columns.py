@@ -1,4 +1,7 @@
-"""The columns of sweeps and of runs, for `tmgg-jobs list` and `top`. Pure, but for best values."""
+"""The columns of sweeps and of runs, for `tmgg-jobs list` and `top`.
+
+Only the best values are read from files.
+"""
 
 import time
 from collections.abc import Sequence
@@ -31,7 +34,7 @@ _RANKS = {"age": 1, "job": 2, "attempt": 3, "backend": 4}
 
 
 def sweep_columns(sweeps: Sequence[ListedSweep]) -> list[Column]:
-    """A row for each sweep, in this order; reads results whose best value is not known yet."""
+    """A row for each sweep, in this order. Reads results where no best value is cached."""
     values = BestValues()
     ids = [sweep.paths.sweep_id for sweep in sweeps]
     bests = [(sweep.ranking.name, sweep.best(values)) for sweep in sweeps]
@@ -63,7 +66,7 @@ def sweep_columns(sweeps: Sequence[ListedSweep]) -> list[Column]:
 
 
 def best_cells(bests: Sequence[tuple[str, float | None]]) -> list[str]:
-    """Metric and value of each sweep; values of one metric are told apart."""
+    """Metric and value of each sweep. Values of one metric have enough digits to differ."""
     cells = ["" for _each in bests]
     for metric in {name for name, _at in bests}:
         places = [place for place, (name, _at) in enumerate(bests) if name == metric]

@@ -22,9 +22,9 @@ class Listed:
 
     found: "list[tuple[KnownRun, Found]]"
     settled: dict[RunPaths, str]
-    """More, which ended at a time that is not to be shown, with their status."""
+    """More runs, with their status: they ended at a time for which `is_shown` was false."""
     looks: dict[Path, FolderLook]
-    """What each folder showed, and what it did not."""
+    """For each folder: the runs in it, and what could not be read."""
 
 
 def look_at_runs(
@@ -32,7 +32,7 @@ def look_at_runs(
 ) -> Listed:
     """The runs with their states.
 
-    Those whose end was seen before, and that nobody touched since, are not read again.
+    Runs whose end is in the cache, and that have not changed since, are not read again.
     """
     with _no_collection():
         return _look(folders, prefix=prefix, is_shown=is_shown)
@@ -40,7 +40,7 @@ def look_at_runs(
 
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
-    """Thousands of entries are made and none dies: looking for garbage is a fifth of the time."""
+    """Switch the garbage collector off: it takes a fifth of the time, and finds no garbage."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -59,7 +59,7 @@ def _look(folders: Iterable[Path], *, prefix: str, is_shown: Callable[[float], b
     for folder, cache in caches.items():
         settled = set()
         for name in cache.names:
-            # What is not there has no files that could be as they were.
+            # `ended_at` is None also for a run that was removed: its files cannot be compared.
             ended_at = cache.ended_at(name) if name.startswith(prefix) else None
             if ended_at is None:
                 continue
@@ -85,7 +85,7 @@ def _look(folders: Iterable[Path], *, prefix: str, is_shown: Callable[[float], b
 def _judge(new: list[RunPaths]) -> "list[tuple[KnownRun, Found]]":
     if not new:
         return []
-    # All runners: a fifth of a second, which thousands of runs that have ended can do without.
+    # This imports all runners (a fifth of a second). A list of ended runs does not need them.
     from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
     known = [read_known_run(paths) for paths in new]

@@ -1,8 +1,8 @@
 """Decides which runs a user means by a text for a run or a sweep. The only place that does.
 
-From the surest to the least sure: the place of a run or a sweep, as commands show it; the whole id
-of one; `last`; the beginning of run ids, a job id, the name of a sweep; a part of run ids. What is
-not sure must have one meaning.
+The possible meanings, the surest first: the place of a run or a sweep, as commands show it; a
+whole id; `last`; the beginning of run ids, a job id, or the name of a sweep; a part of run ids. If
+several meanings are equally sure, the text is refused.
 """
 
 import os
@@ -25,9 +25,9 @@ from tmgg.experiment_utils.run_folder.sweeps import sweep_of, sweep_paths_of
 
 LAST = "last"
 LEAST_PART = 3
-"""Letters of a part of an id: fewer are rather a slip."""
+"""The least length of a part of an id; a shorter text is probably a typing error."""
 _CANDIDATES_SHOWN = 4
-# Slurm's jobs, and elements of its job arrays.
+# The ids of Slurm's jobs, and of elements of its job arrays.
 _NUMBER = re.compile(r"\d+(_\d+)?")
 
 
@@ -37,7 +37,7 @@ class Meaning:
 
     runs: tuple[RunPaths, ...]
     sweep: SweepPaths | None = None
-    """None for a run that was meant by itself."""
+    """None if the text means a single run."""
     removed: tuple[RunPaths, ...] = ()
     """Runs of the sweep that are not on record any more."""
 
@@ -56,8 +56,8 @@ class Meaning:
 def meaning_of(text: str, folders: Sequence[Path]) -> Meaning:
     """The run or the sweep that is meant.
 
-    Raises UnknownRunError when there is none, ConfigError when there are several, UnreadableError
-    when there may be others where nothing can be read now.
+    Raises UnknownRunError if there is none, ConfigError if there are several, UnreadableError if
+    a folder that cannot be read now may have others.
     """
     if (placed := _at_place(text)) is not None:
         return placed
@@ -74,8 +74,8 @@ def meaning_of(text: str, folders: Sequence[Path]) -> Meaning:
     if exact:
         return _only(text, [Meaning((paths,)) for paths in exact])
     if problem is not None:
-        raise problem  # it may be a sweep some of whose runs have names of their own
-    # What is not seen in a folder that does not answer may be there all the same.
+        raise problem  # `text` may be a sweep's id, and not all its runs' ids begin with that
+    # A folder that does not answer may have the run.
     _expect_whole(looks)
     meanings = _unsure(text, folders, beginning) if text else []
     if not meanings:
@@ -94,7 +94,7 @@ def refuse_many(text: str, meaning: Meaning) -> ConfigError:
 
 
 def _at_place(text: str) -> Meaning | None:
-    """What is on record at `FOLDER/ID`: a name for each of two runs that have one id."""
+    """The run or sweep at `FOLDER/ID`; this form distinguishes two runs with the same id."""
     folder, slash, name = os.path.expanduser(text).rpartition("/")  # noqa: PTH111 - may be no path
     if not (slash and name):
         return None
@@ -107,9 +107,9 @@ def _at_place(text: str) -> Meaning | None:
 
 
 def _whole_sweep(text: str, folders: Iterable[Path]) -> Meaning | None:
-    """The sweep of this id with its runs, in the order of its configs, but for those removed.
+    """The sweep with this id and its runs on record, in the order of its configs, or None.
 
-    Raises UnreadableError when it may be where nothing can be read now.
+    Raises UnreadableError if it may be in a folder that cannot be read now.
     """
     if sweep_of(f"{text}-0") != text:
         return None
@@ -122,7 +122,7 @@ def _whole_sweep(text: str, folders: Iterable[Path]) -> Meaning | None:
             problem = error
             continue
         except RecordError:
-            continue  # damaged, or another's: the runs are found by their names
+            continue  # damaged, or another user's; the runs can still be found by their ids
         if record is not None and (runs := _recorded(KnownSweep(paths, record))):
             return _sweep_of(KnownSweep(paths, record), runs)
     if problem is not None:
@@ -148,7 +148,7 @@ def _unsure(text: str, folders: Sequence[Path], beginning: Sequence[RunPaths]) -
     found = [*beginning]
     is_number = _NUMBER.fullmatch(text) is not None
     if is_number:
-        # It may be the beginning of a date as well: no guessing.
+        # The number may also be the beginning of run ids (a date), so both meanings count.
         found += _of_job(text, folders)
     if not (found or named):
         found = ([] if is_number else _of_job(text, folders)) or _with_part(text, folders)
@@ -159,7 +159,7 @@ def _unsure(text: str, folders: Sequence[Path], beginning: Sequence[RunPaths]) -
 
 
 def _newest(folders: Sequence[Path], sweeps: Sequence[KnownSweep]) -> list[Meaning]:
-    """This user's sweep or run that was launched last; the doctor's are nobody's launch."""
+    """The sweep or run that this user launched last; runs of `tmgg-jobs doctor` do not count."""
     members = {paths for sweep in sweeps for paths in sweep.runs}
     others = [paths for paths in _all_runs(folders) if paths not in members]
     alone = [paths for paths in others if not is_doctors(paths.run_id)]
@@ -189,7 +189,8 @@ def _with_part(text: str, folders: Sequence[Path]) -> list[RunPaths]:
     if len(text) < LEAST_PART:
         return []
     found = [paths for paths in _all_runs(folders) if text in paths.run_id]
-    # A table that has no room for whole ids shows their ends: 9f2c01ab-1 is not 9f2c01ab-10.
+    # A narrow table shows only the ends of ids, so they count first: 9f2c01ab-1 is an end of one
+    # id, and only a part of another one, which ends in 9f2c01ab-10.
     return [paths for paths in found if paths.run_id.endswith(f"-{text}")] or found
 
 
@@ -204,7 +205,7 @@ def _whole_looks(folders: Sequence[Path]) -> dict[Path, FolderLook]:
 
 
 def _grouped(runs: Iterable[RunPaths], sweeps: Iterable[KnownSweep]) -> list[Meaning]:
-    """Several runs of one sweep are one meaning, and one that is alone is itself."""
+    """Several runs of one sweep are one meaning; a single run is a meaning of its own."""
     member_of = {paths: sweep.paths for sweep in sweeps for paths in sweep.runs}
     groups: dict[SweepPaths | RunPaths, list[RunPaths]] = {}
     for paths in runs:
@@ -228,7 +229,7 @@ def _expect_whole(looks: Mapping[Path, FolderLook]) -> None:
 
 
 def _refuse_closed(text: str, looks: Mapping[Path, FolderLook]) -> None:
-    """Raises ForeignFileError when what was meant may be a run that its owner keeps closed."""
+    """Raise ForeignFileError if the text may mean a run that its owner does not share."""
     closed = {folder: look for folder, look in looks.items() if look.closed or look.closed_by}
     if closed:
         raise ForeignFileError(

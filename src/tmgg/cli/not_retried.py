@@ -17,7 +17,7 @@ from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 
 class NotRetried:
-    """Why each was left alone, for the words when nothing was retried."""
+    """Counts why runs were not submitted, for the message if nothing was retried."""
 
     def __init__(self, removed: Removed) -> None:
         self._removed = removed
@@ -29,7 +29,7 @@ class NotRetried:
         return paths in self._removed.errors
 
     def note(self, reattached: Reattached, paths: RunPaths, error: RunError) -> list[RunState]:
-        """Say why; how the run stands now, unless it cannot be used."""
+        """Say why a run is not submitted. Returns its state; nothing if it cannot be used."""
         found: Sequence[RunState] = []
         if isinstance(error, RunExistsError):
             try:
@@ -46,7 +46,7 @@ class NotRetried:
         return list(found)
 
     def error(self) -> RunError:
-        """Why nothing was retried."""
+        """The error that says why nothing was retried."""
         counts = {
             "other processes submitted {}; tmgg-jobs wait waits for them": self._submitted,
             "{} cannot be submitted now, as said above": self._still_failed,

@@ -40,11 +40,11 @@ class Plan:
     best: Choice | None
     shares: Sequence[FairShare]
     shares_unknown: str
-    """Why nothing is known of the shares; empty where it is."""
+    """Why the shares are not known; empty if they are known."""
 
     @property
     def is_taken(self) -> bool | None:
-        """Whether Slurm takes the job somewhere; None where that is not known."""
+        """Whether Slurm takes the job in some partition; None if that is not known."""
         if any(choice.trial.is_taken for choice in self.choices):
             return True
         refusals = [choice.trial.refusal for choice in self.choices]
@@ -61,7 +61,7 @@ def make_plan(file: Path | None, overrides: Sequence[str], *, runs: int) -> Plan
     """Ask Slurm. Raises ConfigError as `read_options`, BackendError where Slurm does not answer."""
     options = read_options(file, overrides)
     if options.get("slurm_partition") == AUTOMATIC:
-        options["slurm_partition"] = None  # every one is tried
+        options["slurm_partition"] = None  # every partition is tried
     runner = runner_of(options, file)
     queries = SiteQueries(runner.client)
     render = partial(render_trial, base=runner.base_dir)

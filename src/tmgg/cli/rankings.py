@@ -40,7 +40,7 @@ def _of_single_runs(runs: Sequence[RunPaths]) -> set[Ranking]:
 
 
 def _records_by_run(folders: Iterable[Path]) -> dict[RunPaths, SweepRecord]:
-    """The record that lists a run, by run: it finds the sweeps of runs with names of their own."""
+    """For each run, the sweep's record that lists it: not every run's id names its sweep."""
     found: dict[RunPaths, SweepRecord] = {}
     for folder in folders:
         for sweep in readable_sweeps(folder):

@@ -1,4 +1,4 @@
-"""Small files in this user's home that spare a command work. Losing one only costs time.
+"""Small cache files in this user's home. If one is lost, it only costs time.
 
 A file counts only while it is this user's own and closed to all others.
 """
@@ -15,7 +15,7 @@ from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
 
 
 def read_remembered(file: Path) -> Any:
-    """The JSON value in the file; None where there is none that counts."""
+    """The JSON value in the file; None if the file is absent, damaged or open to others."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:

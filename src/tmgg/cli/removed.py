@@ -26,34 +26,34 @@ class Removed:
 
     @property
     def runs(self) -> list[RunPaths]:
-        """Those that were removed."""
+        """The runs that were removed."""
         return [each for each, error in self.errors.items() if isinstance(error, RemovedRunError)]
 
     @property
     def exit_code(self) -> int:
-        """What the command ends with where nothing else is wrong."""
+        """The command's exit code if nothing else is wrong."""
         return _worst_code(self.errors.values())
 
     @property
     def exit_code_but_for_removed(self) -> int:
-        """The same for a command that has nothing to do with a run that was removed."""
+        """The same without removed runs, for a command that has nothing to do for them."""
         found = [each for each in self.errors.values() if not isinstance(each, RemovedRunError)]
         return _worst_code(found)
 
     def tell(self, paths: RunPaths, error: RunError) -> None:
-        """Say it on standard error, once for each run."""
+        """Say on standard error that a run is left out, once for each run."""
         if paths not in self.errors:
             self.errors[paths] = error
             say(f"run {paths.run_id} is left out: {error}")
 
     def leave_out(self, bad: Mapping[RunPaths, RunError], *, of: int) -> None:
-        """Say it of each of these. Raises RunError as `refuse_when_all`."""
+        """Call `tell` for each of these runs. Raises RunError as `refuse_when_all`."""
         refuse_when_all(list(bad.values()), of=of)
         for paths, error in bad.items():
             self.tell(paths, error)
 
     def as_json(self) -> dict[str, list[Any]]:
-        """Keys beside the others, where there are any."""
+        """Additional keys of the command's JSON document; none if no run is left out."""
         left_out = [
             {
                 "run_id": paths.run_id,
@@ -71,7 +71,7 @@ class Removed:
 def poll_present(reattached: Reattached, removed: Removed) -> tuple[Reattached, list[RunState]]:
     """The runs whose records can be used, and how they stand.
 
-    Raises RunError where there is none.
+    Raises RunError if there is no such run.
     """
     found = list(zip(reattached.runs, reattached.poll_all(), strict=True))
     bad = {run.paths: state for run, state in found if isinstance(state, RunError)}
@@ -84,7 +84,7 @@ def poll_present(reattached: Reattached, removed: Removed) -> tuple[Reattached, 
 def collect_present(
     reattached: Reattached, states: Sequence[RunState], removed: Removed
 ) -> dict[RunPaths, ExperimentResult]:
-    """The results of those that have ended. Raises as `poll_present`."""
+    """The results of the runs that have ended. Raises as `poll_present`."""
     results: dict[RunPaths, ExperimentResult] = {}
     bad: dict[RunPaths, RunError] = {}
     for run, state in zip(reattached.runs, states, strict=True):
@@ -102,7 +102,7 @@ def _worst_code(errors: Iterable[RunError]) -> int:
 
 
 def refuse_when_all(bad: Sequence[RunError], *, of: int) -> None:
-    """Raises RunError when that is what became of all runs that were asked for."""
+    """Raise RunError if there is an error for each of the `of` runs that were asked for."""
     if not bad or len(bad) < of:
         return
     gone = [error for error in bad if isinstance(error, RemovedRunError)]

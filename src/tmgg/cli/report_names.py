@@ -15,10 +15,10 @@ _LETTERS_OF_IDS = 120
 
 
 def name_report(selection: Selection, texts: Sequence[str]) -> tuple[str, str]:
-    """The page's title, and what its file is called after `report-`.
+    """The page's title, and the name of its file after `report-`.
 
-    If the runs are all that a sweep has, both have its name and id. Else they have the ids of the
-    runs; of many runs, what the user typed.
+    For all runs of a sweep, both contain the sweep's name and id. Otherwise they contain the ids of
+    the runs or, for more than three runs, what the user typed.
     """
     sweep = _whole_sweep(selection)
     if sweep is not None:
@@ -33,7 +33,7 @@ def name_report(selection: Selection, texts: Sequence[str]) -> tuple[str, str]:
 
 
 def _whole_sweep(selection: Selection) -> KnownSweep | None:
-    """The sweep whose runs these are, all of them that are on record."""
+    """The sweep, if the selection is all of its runs that are on record; otherwise None."""
     named = {_sweep_of(meaning) for meaning in selection.meanings}
     paths = named.pop() if len(named) == 1 else None
     sweep = find_sweep(paths) if paths is not None else None

@@ -1,4 +1,4 @@
-"""From runs on record to what a report shows of them."""
+"""Gathers what a report shows from the records and files of runs."""
 
 import contextlib
 import time
@@ -36,7 +36,7 @@ from tmgg.report.not_drawn import not_read
 from tmgg.report.timeline import read_spans
 
 MOST_WITH_CURVES = 100
-"""More lines than this nobody can read, and files of thousands of runs take long."""
+"""A figure with more curves cannot be read, and reading files of thousands of runs takes long."""
 
 
 def gather(runs: Sequence[KnownRun], title: str, ranking: Ranking) -> Report:
@@ -85,7 +85,7 @@ def _gather(run: KnownRun, found: Found, title: str, now_s: float) -> ReportRun:
         return ReportRun(
             run_id=run.run_id, status=status_of(found), title=title, overrides=overrides
         )
-    # A run with one attempt has one submission: nothing else need be looked for.
+    # A run with one attempt has one submission, so there is no other one to look for.
     last = run.paths.submission(1) if found.attempt == 1 else _newest(run.paths)
     files = SubmissionFiles(last)
     output = None
@@ -135,7 +135,7 @@ def _settings(last: SubmissionPaths, own: dict[str, Any]) -> dict[str, Any]:
 def _allocations(
     read: Sequence[ReportRun], runs: Sequence[KnownRun], now_s: float
 ) -> dict[str, Allocation]:
-    """The packed jobs of runs, by name."""
+    """The packed jobs of the runs, by batch id."""
     found: dict[str, Allocation] = {}
     for shown, run in zip(read, runs, strict=True):
         if shown.allocation and shown.allocation not in found:
@@ -153,7 +153,7 @@ def _allocations(
 def _with_curves(
     runs: Sequence[ReportRun], paths: Sequence[RunPaths], ranking: Ranking
 ) -> tuple[list[ReportRun], list[str]]:
-    """The best of them with their curves, and what is to be said about it."""
+    """The runs, the best of them with their curves, and notes for the reader."""
     order = sorted(range(len(runs)), key=lambda place: ranking.key(runs[place].metrics))
     found = list(runs)
     notes: list[str] = []
@@ -178,7 +178,7 @@ def _with_curves(
 
 
 def _output_folders(paths: RunPaths) -> list[Path]:
-    """The run's own output folder, and that which Hydra gave it."""
+    """The run's own output folder, and the folder that Hydra gave it, if any."""
     folders = [paths.artifacts]
     with contextlib.suppress(RunError, ForeignFileError, OSError):
         task = task_of_attempt(paths.submission(1))

@@ -13,7 +13,7 @@ from tmgg.experiment_utils.run_folder.paths import RunPaths
 def rows_of(
     runs: Sequence[KnownRun], results: Mapping[RunPaths, ExperimentResult]
 ) -> list[SweepRow]:
-    """The runs that have a result, with their numbers among all."""
+    """Rows for the runs that have a result, numbered by their place among all runs."""
     members = members_of(runs)
     names = names_of_runs([run.paths for run in runs])
     return [

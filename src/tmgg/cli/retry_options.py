@@ -29,7 +29,7 @@ _ELSEWHERE = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Changes:
-    """What was given, for runs of one backend."""
+    """The options that were given with --set, for runs of one backend."""
 
     backend: str
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Changes:
 
 
 def ask_for(run: KnownRun, given: Mapping[str, Any]) -> AttemptRequest:
-    """The next attempt of a run with the launcher keys that were given; checked.
+    """Make the next attempt of a run with the launcher keys that were given, and check them.
 
     Raises ConfigError for an option that is not valid, RunError for a record that cannot be used.
     """
@@ -84,7 +84,7 @@ def _runner(record: RunRecord, settings: Mapping[str, Any]) -> CloudRunner:
 def _task_changes(
     task: TaskInput, record: RunRecord, changed: RunRecord, changes: Changes
 ) -> dict[str, Any]:
-    """A limit that was only the backend's own grows with it."""
+    """Changes of the task. A time limit that was the backend's default follows the new default."""
     found = dict(changes.of_task)
     if found.get("artifact_url") is not None:
         check_url("artifact_url", found["artifact_url"])
@@ -96,7 +96,7 @@ def _task_changes(
 
 
 def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
-    """`key=value` as on a launcher's command line; raises ConfigError."""
+    """Parse `key=value` texts as on a launcher's command line. Raises ConfigError."""
     from tmgg.cli.launcher_file import parse_overrides
 
     return parse_overrides(texts)

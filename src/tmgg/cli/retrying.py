@@ -16,7 +16,7 @@ from tmgg.experiment_utils.run_folder.paths import RunPaths
 
 @dataclass(slots=True)
 class Retries:
-    """What became of each."""
+    """What happened to each run."""
 
     retried: dict[RunPaths, SpawnedTask] = field(default_factory=dict)
     refused: list[dict[str, str]] = field(default_factory=list)
@@ -26,7 +26,7 @@ class Retries:
 
     @property
     def exit_code(self) -> int:
-        """What the command ends with where nothing else is wrong."""
+        """The command's exit code if nothing else is wrong."""
         if len(self.refused) > self.unknown:
             return exit_codes.FAILED
         return exit_codes.NO_ANSWER if self.unknown else exit_codes.OK
@@ -55,7 +55,7 @@ def retry_each(
     asked: Mapping[RunPaths, AttemptRequest],
     not_retried: NotRetried,
 ) -> Retries:
-    """Retry these runs. Raises what keeps a run that is alone from being retried."""
+    """Retry these runs. If it is only one, raises RunError and SubmissionUnknownError."""
     done = Retries()
     for paths in failed:
         if not_retried.is_left_out(paths):

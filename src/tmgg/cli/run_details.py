@@ -56,7 +56,7 @@ def describe(run: KnownRun, found: Found) -> dict[str, Any]:
 
 
 def _title(run: KnownRun) -> str:
-    """What it was asked for, as its sweep's record has it."""
+    """The run's title in its sweep's record; empty if there is none."""
     return titles_of([run]).get(run.paths, "")
 
 
@@ -85,7 +85,7 @@ def _result(last: SubmissionPaths, found: Found) -> dict[str, Any] | None:
 
 
 def _settings(last: SubmissionPaths, record: RunRecord | None) -> dict[str, Any] | None:
-    """Those of the last attempt."""
+    """The settings of the last attempt; if they cannot be read, those in the run's record."""
     try:
         return record_of(last).settings if record else None
     except (RunError, OSError):
@@ -120,7 +120,7 @@ def _set_aside(paths: SubmissionPaths) -> list[Path]:
 
 
 def _timeline(run: KnownRun, last: SubmissionPaths) -> list[dict[str, Any]]:
-    """What is known to have happened to the last submission, in the order of the clocks."""
+    """The known events of the last submission, sorted by time."""
     marks: list[tuple[float, str, str, str]] = []
     try:
         intent = load_intent(last)
@@ -161,7 +161,7 @@ def _is_seen(path: Path) -> bool:
     try:
         return is_there(path)
     except OSError:
-        return True  # where it would be; whoever opens it sees why it cannot be read
+        return True  # show the path: opening it shows why the file cannot be read
 
 
 def _read(path: Path) -> str:

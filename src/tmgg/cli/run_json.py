@@ -43,13 +43,13 @@ def to_json(run: KnownRun, found: "Found") -> dict[str, Any]:
 
 
 def shown_status_of(found: "Found") -> str:
-    """As `status_of`, with a status of its own for a pending run that has no job yet."""
+    """Like `status_of`, but `to submit` for a pending run that has no job yet."""
     is_held = isinstance(found, RunState) and is_to_submit(found)
     return TO_SUBMIT if is_held else status_of(found)
 
 
 def status_of(found: "Found") -> str:
-    """The run's status; `damaged`, `foreign`, `removed` meanwhile, or `unknown` for now."""
+    """The run's status, or `removed`, `foreign`, `damaged`, or `unknown` (not readable now)."""
     if isinstance(found, UnreadableError):
         return UNKNOWN
     if isinstance(found, RemovedRunError):
@@ -65,7 +65,7 @@ def created_at(run: KnownRun) -> float:
 
 
 def unanswered(states: "Sequence[Found]") -> bool:
-    """Whether some state is only the last known; says so on standard error, and why."""
+    """Whether some states are only the last known ones. Says how many, and why, on stderr."""
     silent = [
         state
         for state in states

@@ -16,14 +16,14 @@ from tmgg.experiment_utils.run_folder.run_folders import look_into
 from tmgg.experiment_utils.run_folder.sweeps import SweepRun, load_sweep, sweep_paths_of
 
 COMPLETIONS_SHOWN = 200
-# Where runs land by default: found even when the list of folders could not be written.
+# The default output folders: searched even if the list of known folders could not be written.
 _DEFAULT_FOLDERS = ("slurm_outputs", "local_outputs")
 
 
 def folders_to_search(chosen: Sequence[Path] | None = None) -> list[Path]:
     """The chosen folders, else every folder runs were ever submitted to, newest first.
 
-    Raises UnknownRunError for a chosen one that is not there.
+    Raises UnknownRunError for a chosen folder that does not exist.
     """
     if chosen:
         return [_existing(folder.expanduser()) for folder in chosen]
@@ -49,7 +49,7 @@ def _may_be(folder: Path) -> bool:
     try:
         return is_folder(folder)
     except OSError:
-        return True  # whoever looks into it says why it cannot be seen
+        return True  # the search in the folder says why it cannot be read
 
 
 def find_meant(text: str, chosen: Sequence[Path] | None) -> Meaning:
@@ -71,7 +71,7 @@ class Selection:
 
     meanings: list[Meaning]
     runs: list[KnownRun]
-    """Each once; a sweep means all of its runs."""
+    """Each run once; a sweep means all of its runs."""
 
 
 def select(texts: Iterable[str], chosen: Sequence[Path] | None) -> Selection:
@@ -88,7 +88,7 @@ def find_several(texts: Iterable[str], chosen: Sequence[Path] | None) -> list[Kn
 
 
 def members_of(runs: Sequence[KnownRun]) -> dict[RunPaths, SweepRun]:
-    """What the records of their sweeps say of runs, as far as there are any that can be read."""
+    """What the sweeps' records say about each run; a run without a readable record is absent."""
     sweeps = {sweep_paths_of(run.paths) for run in runs}
     found: dict[RunPaths, SweepRun] = {}
     for paths in filter(None, sweeps):
@@ -97,7 +97,7 @@ def members_of(runs: Sequence[KnownRun]) -> dict[RunPaths, SweepRun]:
             found |= {} if record is None else _by_paths(KnownSweep(paths, record))
     if all(run.paths in found for run in runs):
         return found
-    # Some have names of their own.
+    # The ids of some runs do not name their sweep.
     for folder in {run.paths.output_dir for run in runs}:
         for sweep in readable_sweeps(folder):
             found |= _by_paths(sweep)

@@ -46,12 +46,12 @@ class Setup:
     file: Path
     name: str
     is_by_name: bool
-    """Whether every Hydra app of this environment finds it by its name."""
+    """Whether every Hydra app of this environment finds the file by its name."""
     facts: Facts
     lines: Sequence[Line]
     found: Found
     last: Trial
-    """Of the file as it was read back."""
+    """The trial of the file as it was read back."""
     questions: int
 
     @property
@@ -68,8 +68,8 @@ class Setup:
 def set_up(overrides: Sequence[str], *, name: str, output: Path | None, force: bool) -> Setup:
     """Ask, try, write, and read back.
 
-    Raises ConfigError for options that cannot be and a file that is there, BackendError where Slurm
-    does not answer.
+    Raises ConfigError for options that are not valid and for a file that exists already,
+    BackendError if Slurm does not answer.
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(f"--name {name}: a launcher's name has letters, digits, _ and - only")
@@ -101,7 +101,7 @@ def set_up(overrides: Sequence[str], *, name: str, output: Path | None, force: b
             f"the launcher file {file} cannot be written: {error.strerror}. "
             f"{cure + '. ' if cure else ''}Or write it elsewhere: --output FILE."
         ) from error
-    # Read back as every launch will: what was written is what is tried.
+    # Read the file back as a launch does, so that the trial is of what was written.
     written = runner_of(read_options(file, []), file)
     last = attempt(written.config)
     return Setup(
@@ -117,7 +117,7 @@ def set_up(overrides: Sequence[str], *, name: str, output: Path | None, force: b
 
 
 def _gathered(queries: SiteQueries, given: Mapping[str, Any]) -> Facts:
-    """Raises BackendError, with what to do where a login may have no cluster of its own."""
+    """Gather the facts. The BackendError says what to do if this login may have no cluster."""
     try:
         return gather(queries)
     except QueryError as error:
@@ -160,7 +160,7 @@ def _write(file: Path, text: str, *, force: bool) -> None:
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     write_atomic(draft, text.encode(), mode=READABLE)
     try:
-        os.link(draft, file)  # only one can make the name
+        os.link(draft, file)  # only one process can make the name
     except FileExistsError as error:
         raise ConfigError(
             f"{file} was made by another process in the meantime; it was not changed"
@@ -201,12 +201,12 @@ def _verdict(done: Setup) -> str:
 
 
 def next_commands(done: Setup) -> list[str]:
-    """With which the first job is run."""
+    """The commands that run the first job."""
     where = str(done.file)
     if not done.is_taken:
         return [f"edit {where}", f"tmgg-jobs doctor --no-job --config {where}"]
     if not done.is_by_name:
-        # hydra/launcher/NAME.yaml below the folder that Hydra is told.
+        # The file is hydra/launcher/NAME.yaml below the folder for --config-dir.
         folder = done.file.parents[2]
         named = f"--config-dir {folder} hydra/launcher={done.file.stem}"
         return [
@@ -222,7 +222,7 @@ def next_commands(done: Setup) -> list[str]:
 
 
 def _built_in(arguments: str) -> list[str]:
-    """A built-in experiment, where its packages are installed."""
+    """A command for a built-in experiment, if the packages for it are installed."""
     return [f"tmgg-experiment {arguments}"] if missing_for_built_in() is None else []
 
 

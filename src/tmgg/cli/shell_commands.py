@@ -19,7 +19,7 @@ def render_commands(
     final: bool,
     cluster: str | None = None,
 ) -> list[str]:
-    """Lines to paste into a shell, the questions first; `cluster` is Slurm's, of several."""
+    """Lines to paste into a shell, queries first. `cluster`: the Slurm cluster, if one is named."""
     commands = [["tail", "-n", "50", str(stderr)]]
     commands.append(["tail", *([] if final else ["-f"]), str(stdout)])
     if job_id is not None:

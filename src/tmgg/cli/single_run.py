@@ -36,7 +36,7 @@ class SingleRun:
     config: JsonDict
     options: LauncherOptions
     process: JsonDict | None = None
-    """What the job's process is made like."""
+    """What the job's process takes over from this one: see `capture_process`."""
 
 
 def find_single_run(arguments: Sequence[str], *, config_name: str) -> SingleRun | None:
@@ -71,7 +71,7 @@ def find_single_run(arguments: Sequence[str], *, config_name: str) -> SingleRun 
 
 
 def is_tmgg_launcher(config: DictConfig) -> bool:
-    """Whether `hydra.launcher` is one of ours, under whatever name it was chosen."""
+    """Whether `hydra.launcher` is a TMGG launcher, under any name."""
     from tmgg.hydra_plugins.tmgg_launcher import TmggLauncher
 
     target = str(OmegaConf.select(config, "hydra.launcher._target_"))
@@ -85,7 +85,7 @@ def is_tmgg_launcher(config: DictConfig) -> bool:
 
 
 def submit(run: SingleRun) -> None:
-    """Show it, leave it alone, or wait for its result; ends the process with 1 when it failed."""
+    """Show the run, detach from it, or wait for its result. If it failed, exit with 1."""
     from tmgg.hydra_plugins.launching import detach, wait_for_run
 
     options = run.options

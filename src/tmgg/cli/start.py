@@ -1,6 +1,6 @@
-"""Where both commands begin: what they load takes a moment, in which Ctrl-C may come, too.
+"""The entry points of both commands. They also handle a Ctrl-C while the commands are imported.
 
-So this module loads nothing at its own import.
+So this module imports nothing that is slow.
 """
 
 import sys

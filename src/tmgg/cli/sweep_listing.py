@@ -1,4 +1,4 @@
-"""The sweeps that `tmgg-jobs list` shows: a line for each, made of all of its runs."""
+"""The sweeps that `tmgg-jobs list` shows: one line each, computed from all its runs."""
 
 import contextlib
 import time
@@ -17,7 +17,7 @@ from tmgg.experiment_utils.run_folder.registry import is_recorded
 from tmgg.experiment_utils.run_folder.sweeps import SweepRecord, sweep_paths_of
 
 Statuses = dict[RunPaths, str]
-"""How each run stands, in a word."""
+"""The status of each run, in a word."""
 
 
 @dataclass(slots=True)
@@ -26,10 +26,10 @@ class ListedSweep:
 
     paths: SweepPaths
     record: SweepRecord | None
-    """None where there is none, or it cannot be read."""
+    """None if there is no record, or it cannot be read."""
     runs: Statuses = field(default_factory=dict)
     removed: int = 0
-    """How many are not on record any more."""
+    """How many runs are not on record any more."""
 
     @property
     def name(self) -> str:
@@ -37,13 +37,13 @@ class ListedSweep:
 
     @property
     def created_at(self) -> float:
-        """The record says when; without one the id does, in this machine's time zone."""
+        """Unix time from the record; without one from the id, in this machine's time zone."""
         if self.record is not None:
             return self.record.created_at
         date_and_time = self.paths.sweep_id[: len("20261123-141503")]
         try:
             return time.mktime(time.strptime(date_and_time, "%Y%m%d-%H%M%S"))
-        except (ValueError, OverflowError):  # only looks like one
+        except (ValueError, OverflowError):  # it only looks like a date
             return time.time()
 
     @property
@@ -52,7 +52,7 @@ class ListedSweep:
 
     @property
     def overrides(self) -> list[str]:
-        """What varies, by short names."""
+        """The short names of the overrides that vary in the sweep."""
         titles = [] if self.record is None else [run.title for run in self.record.runs]
         parsed = [each for title in titles if (each := parse_title(title)) is not None]
         keys = varying(parsed) if len(parsed) == len(titles) else []
@@ -61,7 +61,7 @@ class ListedSweep:
 
     @property
     def ranking(self) -> Ranking:
-        """It decides which run is the best."""
+        """The metric that decides which run is the best."""
         return ranking_of(self.record)
 
     def best(self, values: BestValues) -> float | None:
@@ -70,7 +70,7 @@ class ListedSweep:
 
 
 def ranking_of(record: SweepRecord | None) -> Ranking:
-    """What was chosen for a sweep, or the default."""
+    """The ranking that was chosen for a sweep, or the default."""
     if record is None:
         return Ranking()
     with contextlib.suppress(ConfigError):
@@ -124,4 +124,4 @@ def _is_gone(paths: RunPaths) -> bool:
     try:
         return not is_recorded(paths)
     except OSError:
-        return False  # whoever looked into the folder says it
+        return False  # the search in the folder has reported the problem

@@ -40,17 +40,17 @@ class SweepView:
 
     @cached_property
     def sweep(self) -> KnownSweep | None:
-        """Its record, if that can be read."""
+        """The sweep with its record; None for runs without a sweep, or if it cannot be read."""
         return None if self.meaning.sweep is None else find_sweep(self.meaning.sweep)
 
     @cached_property
     def titles(self) -> dict[str, str]:
-        """What each run was asked for."""
+        """The title of each run, by run id."""
         return {paths.run_id: title for paths, title in titles_of(self.runs).items()}
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """The ids of runs with that in which they differ, for a line."""
+        """For each run id a text for one line: the id, and what distinguishes the run."""
         titles = in_short(self.titles)
         return {
             run.run_id: f"{run.run_id}  {visible_line(titles.get(run.run_id, ''))}".rstrip()
@@ -58,7 +58,7 @@ class SweepView:
         }
 
     def render_causes(self, *, with_messages: bool = False) -> str:
-        """Why runs failed, a paragraph for each cause, with all of its first message if asked."""
+        """A paragraph for each cause of failures, with the whole first message if asked for."""
         return render_causes(
             self.causes,
             [self.names[state.run_id] for state in self.states],
@@ -70,7 +70,7 @@ class SweepView:
         why = self.states[place].failure
         lines = why.message.splitlines()[1:] if why is not None else []
         more = len(lines) - LINES_OF_A_MESSAGE
-        # A message ends with the evidence.
+        # The evidence is at the end of a message, so its last lines are kept.
         return ["...", *lines[more:]] if more > 0 else lines
 
     @cached_property
@@ -80,11 +80,11 @@ class SweepView:
 
     @property
     def total(self) -> int:
-        """With those that are not on record any more."""
+        """The number of runs, with those that are not on record any more."""
         return len(self.runs) + len(self.meaning.removed)
 
     def problems(self) -> list[str]:
-        """What is to be said of runs whose records cannot be used."""
+        """Messages about runs whose records cannot be used."""
         errors = [str(found) for found in self.found if isinstance(found, RunError)]
         more = len(errors) - PROBLEMS_SHOWN
         return errors[:PROBLEMS_SHOWN] + [f"and of {more} more runs (--json)"] * (more > 0)
@@ -94,7 +94,7 @@ class SweepView:
         return group_by_cause(self.states)
 
     def summary(self) -> str:
-        """One line; of the pending runs those that are not submitted yet stand apart."""
+        """One line. Pending runs that are not submitted yet are counted separately."""
         name = self.meaning.sweep.sweep_id if self.meaning.sweep else ""
         label = self.sweep.record.name if self.sweep else ""
         called = f" ({visible_line(label)})" if label else ""
@@ -118,7 +118,7 @@ class SweepView:
 
     @property
     def _clusters(self) -> dict[str, str]:
-        """By run: the cluster that has it, where one is named on record."""
+        """The cluster of each run, by run id, if the record names one."""
         named = {
             run.run_id: run.record.settings.get("clusters")
             for run in self.runs
@@ -127,7 +127,7 @@ class SweepView:
         return {run_id: str(cluster) for run_id, cluster in named.items() if cluster}
 
     def to_json(self) -> dict[str, Any]:
-        """What the commands that take a sweep have in common."""
+        """The JSON keys that all commands for a sweep have in common."""
         record = self.sweep.record if self.sweep else None
         return {
             "sweep_id": self.meaning.sweep.sweep_id if self.meaning.sweep else None,
@@ -145,6 +145,6 @@ class SweepView:
 
 
 def view_sweep(meaning: Meaning) -> SweepView:
-    """Ask about all the runs: one question."""
+    """Ask about all the runs at once."""
     runs: Sequence[KnownRun] = [read_known_run(paths) for paths in meaning.runs]
     return SweepView(meaning, list(runs), Reattached(runs).poll_all())

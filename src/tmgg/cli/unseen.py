@@ -39,5 +39,5 @@ def unseen_as_json(looks: Mapping[Path, FolderLook]) -> list[dict[str, Any]]:
 
 
 def is_unanswered(looks: Mapping[Path, FolderLook]) -> bool:
-    """Whether a file system did not answer; what others keep closed does not pass by waiting."""
+    """Whether a file system did not answer. Closed runs do not count: waiting does not help."""
     return any(look.problem is not None for look in looks.values())

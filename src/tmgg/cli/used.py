@@ -14,7 +14,7 @@ from tmgg.experiment_utils.sampling.used import RunUse
 
 
 def describe_use(last: SubmissionPaths, found: Found) -> dict[str, Any]:
-    """`used`, or null; and `advice`, of a run that has ended."""
+    """`used` (null if it is not known), and `advice` about a run that has ended."""
     files = SubmissionFiles(last)
     use = find_use(files)
     if use is None:
@@ -34,7 +34,7 @@ def advice_of(use: RunUse, settings: dict[str, Any], found: Found, *, is_packed:
 
 
 def find_packed_in(files: SubmissionFiles) -> BatchPaths | None:
-    """The packed job that runs it among others; None also where no record of it can be read."""
+    """The packed job that has the run; None if there is none, or its record cannot be read."""
     try:
         return files.packed_in
     except (RecordError, OSError):
@@ -42,7 +42,7 @@ def find_packed_in(files: SubmissionFiles) -> BatchPaths | None:
 
 
 def _of_its_own(use: RunUse, settings: dict[str, Any]) -> RunUse:
-    """What a run saw may be the whole machine, where it was given a part (cpus_per_run)."""
+    """A run may see all CPUs of its machine but have only a part of them (cpus_per_run)."""
     given = settings.get("cpus_per_run")
     if not isinstance(given, int) or use.cpus_allotted is None:
         return use

@@ -1,4 +1,4 @@
-"""Waiting for runs at a terminal: the live view, the time limit, Ctrl-C, and the last words."""
+"""Waiting for runs at a terminal: live view, time limit, Ctrl-C, and the final message."""
 
 import contextlib
 import functools
@@ -94,7 +94,7 @@ def _wait_for(
     leave_out: LeaveOut,
     clock: LimitedClock,
 ) -> list[RunPaths]:
-    """Wait until all of them have ended; those to wait for, when some cannot be used any more."""
+    """Wait until all have ended. If some cannot be used any more, return the others."""
     try:
         for _ended in waiting.wait(reattached, runs, on_update=view, clock=clock):
             pass
@@ -131,7 +131,7 @@ def _exit_code(states: Sequence[RunState], removed: Removed) -> int:
 
 
 def _metrics_of(reattached: Reattached, key: RunKey) -> Mapping[str, float]:
-    """For the view; another's run may be waited for, and its config is hers."""
+    """A run's metrics for the view. Empty if they cannot be read, as with another user's run."""
     assert isinstance(key, RunPaths)
     try:
         return reattached.collect(key).metrics
@@ -142,7 +142,7 @@ def _metrics_of(reattached: Reattached, key: RunKey) -> Mapping[str, float]:
 def tell(
     reattached: Reattached, states: Sequence[RunState], removed: Removed, *, as_json: bool
 ) -> None:
-    """How the runs stand, on standard output; what to do about failures on standard error."""
+    """Print the states on standard output, and what to do about a failure on standard error."""
     if as_json:
         runs = zip(reattached.runs, states, strict=True)
         put_json({"runs": [to_json(run, state) for run, state in runs], **removed.as_json()})
@@ -173,9 +173,9 @@ def _columns(reattached: Reattached, states: Sequence[RunState]) -> list[Column]
 def interruptible(
     reattached: Reattached, seen: Mapping[RunKey, RunState] | None = None, *, cancel: bool = False
 ) -> Iterator[None]:
-    """Ctrl-C loses nothing: it says how to come back and how to cancel. A second just leaves.
+    """On Ctrl-C, say how to come back and how to cancel, or cancel. A second one exits at once.
 
-    `seen` are the states that are known by then.
+    `seen` are the states that are known so far.
     """
     try:
         yield
@@ -205,7 +205,7 @@ def _how_to_come_back(reattached: Reattached, states: Sequence[RunState]) -> str
     asked = [run.paths for run in reattached.runs]
     left = [paths for paths in asked if paths not in over]
     here = [paths for paths in left if paths not in elsewhere]
-    # A sweep's name would ask to cancel what is not this cluster's, too.
+    # The name of a whole sweep would also cancel runs that only another cluster can cancel.
     can_be_named = [paths for paths in asked if paths not in elsewhere]
     come_back = command_for("tmgg-jobs wait", left, asked=asked)
     lines = ["the runs go on", f"  come back:  {come_back}"]

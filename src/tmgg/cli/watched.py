@@ -14,13 +14,13 @@ from tmgg.experiment_utils.run_folder.sweeps import sweep_paths_of
 def find_watched(texts: Sequence[str], chosen: Sequence[Path] | None) -> Selection:
     """The runs that `texts` mean. Without texts, the runs that go on, or else those submitted last.
 
-    Of a sweep that goes on all runs count, the ended ones, too. Raises as `select`.
+    For a sweep that goes on, its ended runs count, too. Raises as `select`.
     """
     return select(texts or _going_on(chosen) or [LAST], chosen)
 
 
 def _going_on(chosen: Sequence[Path] | None) -> list[str]:
-    """The places of sweeps and runs: a run in another folder may have the same id."""
+    """`FOLDER/ID` of each sweep and run: a run in another folder may have the same id."""
     looked = look_at_runs(folders_to_search(chosen), prefix="", is_shown=lambda _ended_at: False)
     sweep_of = {
         run.paths: sweep_paths_of(run.paths)

@@ -23,7 +23,7 @@ def cancel(runs: RunsArgument, *, folder: FolderOption = None, as_json: JsonOpti
     removed = Removed()
     removed.leave_out(bad, of=len(cancelled))
     answers = {run.paths: answer is True for run, answer in cancelled if run.paths not in bad}
-    code = removed.exit_code_but_for_removed  # what cannot be read may go on
+    code = removed.exit_code_but_for_removed  # a run whose record cannot be read may go on
     if as_json:
         runs_json = [
             {"run_id": paths.run_id, "folder": str(paths.output_dir), "cancelled": done}

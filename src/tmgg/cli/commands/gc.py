@@ -66,7 +66,7 @@ def gc(
 def _remove(
     runs: "list[KnownRun]", age_s: float, folders: "list[Path]", *, with_output: bool
 ) -> "list[KnownRun]":
-    """Remove the runs; those that are gone. One that somebody submits again meanwhile stays."""
+    """Remove the runs and return those removed. A run submitted again meanwhile stays."""
     import functools
 
     from tmgg.console.printing import say
@@ -94,7 +94,7 @@ def _remove(
 
 
 def _is_old(run: "KnownRun", age_s: float) -> bool:
-    """Whether the newest submission of a run has ended, as is on record, longer ago than that."""
+    """Whether the record or the remains of a run show that it ended over `age_s` seconds ago."""
     import time
 
     from tmgg.experiment_utils.run_folder.lost_folders import lost_since
@@ -116,7 +116,7 @@ def _ended(folders: "list[Path]", age_s: float, *, settle: bool) -> "list[KnownR
     chosen = []
     for run, state in zip(runs, reattached.poll_all(), strict=True):
         if isinstance(state, RemovedRunError) and _is_old(run, age_s):
-            chosen.append(run)  # its folder only was removed
+            chosen.append(run)  # the user removed its folder, but not its exit record and logs
         if not (isinstance(state, RunState) and state.final):
             continue
         if settle and decided_at(run.paths) is None:

@@ -109,7 +109,7 @@ def _statuses(found: "list[tuple[KnownRun, Found]]") -> "Statuses":
 
 
 def _put(shown: "list[tuple[KnownRun, Found]]", statuses: "Statuses", *, is_by_run: bool) -> int:
-    """Print the sweeps, then the runs of none; or all runs. How many runs that was about."""
+    """Print the sweeps and then the runs without one, or all runs. Return the number of runs."""
     from tmgg.console.printing import put
 
     if is_by_run:
@@ -125,7 +125,7 @@ def _put(shown: "list[tuple[KnownRun, Found]]", statuses: "Statuses", *, is_by_r
     if sweeps and rest:
         put()
     _put_runs(rest)
-    # A resumed sweep has runs of earlier ones.
+    # A set counts a run once: a resumed sweep has runs of earlier sweeps.
     return len({paths for sweep in sweeps for paths in sweep.runs}) + len(rest)
 
 

@@ -80,7 +80,10 @@ def logs(
 
 
 def _put_end_of_stderr(run_id: str, paths: "RunPaths", found: "Found") -> None:
-    """Where the traceback of a run that failed is. Raises RemovedRunError: removed meanwhile."""
+    """Print the end of a failed run's stderr, where its traceback is.
+
+    Raises RemovedRunError if the run was removed meanwhile.
+    """
     from tmgg.cli.following import LogReader
     from tmgg.console.printing import say
     from tmgg.errors import RemovedRunError, RunError
@@ -110,7 +113,7 @@ def _why_absent(found: "Found") -> str:
 
 
 def _put_logs(meaning: "Meaning", *, lines: int | None, stderr: bool, rank: int | None) -> None:
-    """The end of one log for each cause of failures."""
+    """Print the end of one log for each cause of failures."""
     from tmgg.cli.following import LogReader
     from tmgg.cli.rank_log import log_of_rank
     from tmgg.cli.sweep_view import view_sweep
@@ -131,7 +134,7 @@ def _put_logs(meaning: "Meaning", *, lines: int | None, stderr: bool, rank: int 
         others = len(cause.run_ids) - 1
         more = f", and {others} more failed so" if others else ""
         put(f"==> {view.names[run_id]} ({cause.failure.kind}{more}) <==")
-        finish_answers()  # the log goes to the buffer below it
+        finish_answers()  # flush it: the log is written to the binary buffer below
         log = paths.stdout if rank is None else log_of_rank(paths, rank)
         reader = LogReader(paths.stderr if stderr and not rank else log)
         if reader.start_at_last(LINES_OF_A_CAUSE if lines is None else lines):

@@ -1,4 +1,4 @@
-"""What the keys do to runs; each blocks, so it is called in a thread, and says what came of it."""
+"""What the keys do to runs. Each function blocks, so it is called in a thread; returns a text."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from tmgg.experiment_utils.cloud.runs_on_record.reattach import Reattached
 
 
 def cancel(runs: Sequence[ShownRun]) -> str:
-    """End those that go on. Raises BackendError when it cannot."""
+    """Cancel the runs that go on. Raises BackendError if that fails."""
     answers = Reattached([run.known for run in runs if run.is_open]).cancel_each()
     cancelled = sum(answer is True for answer in answers)
     gone = sum(isinstance(answer, RemovedRunError) for answer in answers)
@@ -24,7 +24,7 @@ def cancel(runs: Sequence[ShownRun]) -> str:
 
 
 def retry(runs: Sequence[ShownRun]) -> str:
-    """Submit those again that failed; one that is refused does not stop the others."""
+    """Submit the failed runs again. A run that is refused does not stop the others."""
     failed = [run for run in runs if run.has_failed]
     reattached = Reattached([run.known for run in failed])
     refused: list[str] = []
@@ -38,7 +38,7 @@ def retry(runs: Sequence[ShownRun]) -> str:
 
 
 def explain(runs: Sequence[ShownRun]) -> str:
-    """Of one run all that `explain` tells, of several the causes. Asks no scheduler."""
+    """For one run, what `explain` says; for several runs, the causes. Asks no scheduler."""
     if len(runs) == 1:
         return _explain_one(runs[0])
     known = [(run.known, run.state) for run in runs if run.state is not None]

@@ -1,4 +1,4 @@
-"""The program: looks now and then, and lets the screens draw what was seen."""
+"""The program: it looks at the runs at intervals, and the screens draw what it saw."""
 
 import logging
 import threading
@@ -58,7 +58,7 @@ class TopApp(App[None]):
         self.action_look_now()
 
     def action_look_now(self) -> None:
-        """Not more often than the interval, whoever asks."""
+        """Look, but not more often than the interval."""
         now = self._clock()
         if self._looked_at is not None and now - self._looked_at < LOOK_INTERVAL_S * 0.95:
             return
@@ -73,7 +73,7 @@ class TopApp(App[None]):
             self.push_screen(RunScreen(run))
 
     def act(self, doing: Callable[[], str]) -> None:
-        """Do it in a thread and say what came of it."""
+        """Call `doing` in a thread and show the text that it returns."""
 
         def work() -> None:
             try:
@@ -85,7 +85,7 @@ class TopApp(App[None]):
         self.run_worker(work, thread=True, group="act", exit_on_error=False)
 
     def say(self, text: str, severity: Severity = "information") -> None:
-        """A note in a corner; what others wrote is text, and no markup."""
+        """Show a note in a corner. Others may have written the text, so it is not markup."""
         self.notify(visible(text), severity=severity, timeout=NOTE_S, markup=False)
 
     def _look(self) -> None:
@@ -109,7 +109,7 @@ class TopApp(App[None]):
 
 
 class _Notes(logging.Handler):
-    """Warnings as notes. Made in the thread of the app."""
+    """Shows warnings as notes. Must be made in the thread of the app."""
 
     def __init__(self, app: TopApp) -> None:
         super().__init__(logging.WARNING)

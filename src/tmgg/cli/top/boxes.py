@@ -12,7 +12,7 @@ from tmgg.console.visible import visible
 
 
 class Words(ModalScreen[None]):
-    """Read, then go back with any of the usual keys."""
+    """A text to read; any of the usual keys goes back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q,e", "dismiss", "back")]
 

@@ -23,7 +23,7 @@ class Host(Protocol):
         ...
 
     def act(self, doing: Callable[[], str]) -> None:
-        """Do something that may take its time, and say what came of it."""
+        """Do something that may take long, and show the text that it returns."""
         ...
 
     def say(self, text: str, severity: Severity = "information") -> None:

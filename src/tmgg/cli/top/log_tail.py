@@ -10,12 +10,12 @@ from tmgg.experiment_utils.files.plain_files import open_plain
 START_BYTES = 200_000
 """How much of a long log is shown at first."""
 MOST_BYTES = 1 << 20
-"""How much is read at once; what a log grows faster than that is passed over."""
+"""The most that is read at once. If a log grows by more, its older part is skipped."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class LogTail:
-    """Reads on where it stopped. Raises OSError when the file cannot be read now."""
+    """Each read continues where the last one stopped."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -23,7 +23,10 @@ class LogTail:
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
 
     def read_new(self) -> str:
-        """What was added; empty where there is nothing, and no file yet."""
+        """The text added since the last read; empty if there is none, or no file yet.
+
+        Raises OSError if the file cannot be read now.
+        """
         try:
             with open_plain(self.path) as stream:
                 size = stream.seek(0, 2)
@@ -39,11 +42,11 @@ class LogTail:
         if self._position is None:
             return max(0, size - START_BYTES)
         if size < self._position:
-            return 0  # begun anew
+            return 0  # the file was truncated
         return max(self._position, size - MOST_BYTES)
 
 
 def readable(text: str) -> str:
-    """Without colours; of a progress bar the last state; what acts on a terminal written out."""
+    """`text` without colours, with the last state of a progress bar, and `visible`."""
     lines = _COLOUR.sub("", text).replace("\r\n", "\n").split("\n")
     return visible("\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines))

@@ -1,4 +1,4 @@
-"""The tables and the page of a run, as columns and lines. Pure, but for the run's own files."""
+"""The tables and the page of a run, as columns and lines. Reads only the run's own files."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ METRICS_SHOWN = 200
 
 
 def group_columns(groups: Sequence[ShownGroup]) -> list[Column]:
-    """A row for each sweep, and one for all runs of none."""
+    """A row for each sweep, and one row for all runs without a sweep."""
     columns = sweep_columns([group.listed for group in groups if group.listed is not None])
     if not any(group.listed is None for group in groups):
         return columns
@@ -37,7 +37,7 @@ def group_columns(groups: Sequence[ShownGroup]) -> list[Column]:
 
 
 def runs_columns(group: ShownGroup) -> list[Column]:
-    """A row for each run, with what tells it apart."""
+    """A row for each run, with what distinguishes it."""
     run, *others = run_columns([(each.known, each.found) for each in group.runs])
     titles = [group.titles.get(each.known.paths, "") for each in group.runs]
     own = columns_of_titles(titles) if any(titles) else []

@@ -19,7 +19,7 @@ LINES_KEPT = 10_000
 
 
 class RunScreen(TopScreen):
-    """Files are read in threads: a file system may let its readers wait."""
+    """Files are read in threads, because a file system may be slow to answer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("s", "other_log", "stdout/stderr")]
 
@@ -86,7 +86,7 @@ class RunScreen(TopScreen):
 
     def _read_log(self) -> None:
         if any(worker.group == "log" and worker.is_running for worker in self.workers):
-            return  # a file system that does not answer
+            return  # the file system has not answered the last read yet
         tail = self._tail
 
         def work() -> None:
@@ -100,5 +100,5 @@ class RunScreen(TopScreen):
         self.run_worker(work, thread=True, group="log", exit_on_error=False)
 
     def _put_log(self, tail: LogTail, text: str) -> None:
-        if tail is self._tail:  # not the other log's
+        if tail is self._tail:  # the user has not changed to the other log meanwhile
             self.query_one(Log).write(text)

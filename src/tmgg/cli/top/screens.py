@@ -20,18 +20,18 @@ from tmgg.console.tables import Column, Fitted, fit, render, render_left_out
 
 Act = Callable[[Sequence[ShownRun]], str]
 SIDES = 2
-"""What a table's own edges take of a line."""
+"""The width of a table's two edges, in characters."""
 
 
 class Table(DataTable[Text]):
-    """Its columns' widths are given: to measure every cell takes as long as all the rest."""
+    """The widths of its columns are given: measuring every cell would double the time."""
 
     def _update_column_widths(self, updated_cells: object) -> None:
         pass
 
 
 class TopScreen(Screen[None]):
-    """What all have in common: keys that act on the runs that are chosen."""
+    """What all screens have in common: keys that act on the chosen runs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back"),
@@ -112,7 +112,7 @@ class TableScreen(TopScreen):
             self.show(self.host.snapshot)
 
     def draw(self, columns: Sequence[Column], keys: Sequence[str], notes: Sequence[str]) -> None:
-        """All rows anew where anything changed; the chosen one stays chosen."""
+        """Draw all rows again if anything changed. The chosen row stays chosen."""
         if self.size.width == 0:
             return  # not laid out yet; on_resize comes
         fitted = fit(columns, self.size.width - SIDES, cell_len)
@@ -132,7 +132,7 @@ class TableScreen(TopScreen):
         table.clear(columns=True)
         names = [column.name for column in fitted.columns]
         for name, label in zip(names, lines[0], strict=True):
-            # Text, for a str would be read as markup.
+            # Text, because a str would be read as markup.
             table.add_column(
                 Text(label), width=max(1, *(len(row[names.index(name)]) for row in lines))
             )

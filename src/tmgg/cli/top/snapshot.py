@@ -60,7 +60,7 @@ class ShownGroup:
 
     @cached_property
     def titles(self) -> dict[RunPaths, str]:
-        """In what its runs differ."""
+        """The titles of its runs; empty for runs without a sweep."""
         if self.listed is None:
             return {}
         return titles_of(self._known)
@@ -94,7 +94,7 @@ class Looker:
     show_old: bool = False
 
     def look(self) -> Snapshot:
-        """Raises TmggError or OSError where nothing can be seen."""
+        """Raises TmggError or OSError if nothing can be read."""
         found = look_at_runs(
             folders_to_search(self.folders), prefix="", is_shown=lambda _ended_at: True
         )
