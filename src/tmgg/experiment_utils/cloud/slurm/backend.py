@@ -1,4 +1,4 @@
-"""Runs as Slurm jobs: one sbatch each, found again by any process on the shared file system."""
+"""Runs as Slurm jobs: one sbatch for each; any process on the shared file system can find them."""
 
 import logging
 import secrets
@@ -56,7 +56,8 @@ from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 log = logging.getLogger(__name__)
 
-# Submissions are looked up once this much time has passed, so that a live submitter is not hurried.
+# A submission without a job is given up only this long after the end, or the last sign of life, of
+# its submitter: the job may still appear.
 SETTLE_S = 10.0
 CheckConfig = Callable[[SlurmConfig], None]
 
@@ -72,7 +73,7 @@ class SlurmBackend(Backend):
         *,
         check_config: CheckConfig = check_nodes_are_used,
     ) -> None:
-        """`check_config` raises ConfigError for what makes no sense to submit."""
+        """`check_config` raises ConfigError for a config that makes no sense to submit."""
         base_dir = Path.cwd()
         self.config = config
         self.client = client
@@ -81,7 +82,7 @@ class SlurmBackend(Backend):
         self._dependencies = Dependencies(client, self._clock)
         self.traits = BackendTraits(
             name="slurm",
-            # What one cluster says of a number is of its own jobs.
+            # Two clusters may have jobs with the same number.
             source="" if config.clusters is None else f"slurm {config.clusters}",
             output_dir=resolve_output_dir(config.output_dir, base_dir),
             base_dir=base_dir,
@@ -100,7 +101,7 @@ class SlurmBackend(Backend):
         )
 
     def _check_target(self, target: str) -> None:
-        if self.config.sweep_mode != "packed":  # it uses all nodes, in its own way
+        if self.config.sweep_mode != "packed":  # a packed sweep uses all nodes in its own way
             self.check_config(self.config)
         check_takes_ranks(target, self.config)
         if self.traits.shares_environment:
@@ -121,7 +122,7 @@ class SlurmBackend(Backend):
         if changes is None:
             self.check(final, gpu_type=gpu_type)(draft, final)
             return
-        # A retry has the options on record, and may come from another directory.
+        # A retry uses the options on record; it may be made in another working directory.
         _, first_for = options_of(draft)
         earlier = range(first_for.number, final.number)
         config, base = _note_changes(draft, changes), Path(record_of(final).base_dir)
@@ -134,7 +135,7 @@ class SlurmBackend(Backend):
         return self.submit_folder(submission, base=Path(record.base_dir))
 
     def submit_folder(self, folder: JobFolder, *, base: Path) -> str:
-        """The job of what was written down in `folder`, submitted from `base`.
+        """Submit the script in `folder`; `base` is the working directory. Returns the job's id.
 
         Raises as `Submitter.submit`.
         """
@@ -150,13 +151,13 @@ class SlurmBackend(Backend):
         return job_id
 
     def needed_now(self, config: SlurmConfig, folder: JobFolder) -> SlurmConfig:
-        """The config for what is submitted from `folder`, without dependencies that are met."""
+        """The config for the submission in `folder`, without the dependencies that are met."""
         return self._dependencies.apply(config, folder)
 
     def adopt(self, folder: JobFolder) -> str | None:
         cluster = load_intent(folder).cluster
         if cluster is not None and cluster != self.client.cluster():
-            return None  # only there can it be looked up
+            return None  # the job can be looked up on that cluster only
         return adopt(self.client, folder, settle_s=SETTLE_S)
 
     def view_jobs(self, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
@@ -217,7 +218,7 @@ class SlurmBackend(Backend):
         base: Path,
         options: Sequence[str] | None = None,
     ) -> WriteSubmission:
-        """Render the script; the function returned writes the submission. Raises as `check`."""
+        """Render the script. Returns a function that writes the submission. Raises as `check`."""
         require_commands()
         intent = new_intent(final)
         script = self._render(config, final, base=base, token=intent.token, options=options)
@@ -243,7 +244,7 @@ class SlurmBackend(Backend):
         token: str = NO_TOKEN,
         options: Sequence[str] | None = None,
     ) -> str:
-        """`options` are the interpreter's that are on record; None for those of this process."""
+        """`options` are the interpreter's options on record; None means those of this process."""
         self.check_config(config)
         interpreter = Interpreter.submitting()
         if options is not None:
@@ -252,13 +253,13 @@ class SlurmBackend(Backend):
 
 
 def _note_changes(draft: SubmissionPaths, changes: RetryChanges) -> SlurmConfig:
-    """The options of a retry; what is new in them is put down in `draft`."""
+    """The options of a retry. Options that differ from those on record are written to `draft`."""
     record, first_for = options_of(draft)
     if changes == RetryChanges():
         config = _config_on_record(record.settings, first_for)
         begun_with = record.unchanged_settings
     else:
-        # They are all that the policy changed so far, not only what it did since then.
+        # `changes` holds all changes by the policy so far, so they apply to the first options.
         begun_with = record.unchanged_settings or record.settings
         config = changed(_config_on_record(begun_with, first_for), changes)
     if config != SlurmConfig.from_mapping(record.settings):
@@ -268,9 +269,12 @@ def _note_changes(draft: SubmissionPaths, changes: RetryChanges) -> SlurmConfig:
 
 
 def _config_on_record(settings: JsonDict, first_for: SubmissionPaths) -> SlurmConfig:
-    """Options of a run that is submitted by itself now; they were first for that submission."""
+    """The options on record, for a run that is now submitted by itself.
+
+    `first_for` is the submission that had these options first.
+    """
     config = SlurmConfig.from_mapping(settings)
     if SubmissionFiles(first_for).packed_in is None:
         return config
-    # It never needed more than a part of a node.
+    # A run of a packed sweep needs only a part of one node.
     return replace(config, nodes=1, nodelist=None, ray_bootstrap="none")

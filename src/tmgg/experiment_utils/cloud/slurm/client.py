@@ -1,6 +1,6 @@
-"""Slurm as questions and orders about jobs: which command line each is, and what it says.
+"""Questions and orders to Slurm about jobs: the command line of each, and what its answer means.
 
-A question that got no answer is a QueryError and says nothing about any job.
+A question without an answer raises QueryError; nothing about any job follows from that.
 """
 
 import logging
@@ -22,13 +22,14 @@ from tmgg.experiment_utils.files.accounts import user_name
 
 log = logging.getLogger(__name__)
 
-# The name of the cluster is asked for before each first sbatch, which has its own patience.
+# Limit of the question for the cluster's name, which a process asks before its first sbatch. The
+# sbatch has its own limit.
 CLUSTER_TIMEOUT_S = 10.0
 SUBMIT_TIMEOUT_S = 90.0
 
 
 class SlurmClient:
-    """Asks and tells Slurm. Counts its calls, because operators ask."""
+    """Sends questions and orders to Slurm. Counts the calls, because operators want the numbers."""
 
     def __init__(
         self,
@@ -37,21 +38,24 @@ class SlurmClient:
         query_timeout_s: float = QUERY_TIMEOUT_S,
         submit_timeout_s: float = SUBMIT_TIMEOUT_S,
     ) -> None:
-        """`cluster` is the one to ask and tell, of several; None is the one of this machine."""
+        """Questions and orders go to `cluster`; None is the cluster of this machine."""
         self._cluster = cluster
         self._submit_timeout_s = submit_timeout_s
         self._commands = SlurmCommands(cluster, timeout_s=query_timeout_s)
         self.calls = self._commands.calls
         self.submitted_to: dict[str, str] = {}
-        """By job: the cluster, where sbatch named one."""
+        """Cluster by job id, for jobs for which sbatch named a cluster."""
         self.places: dict[str, Places] = {}
-        """Where the jobs write that were asked about; see `job_places`."""
+        """Script and log of jobs that were looked up, by job and submit time; see `job_places`."""
         self.silent: dict[str, str] = {}
-        """What each source that does not answer said last; see `view`."""
+        """The last error of each source that does not answer now; see `view`."""
         self._accounting_fields = list(parsing.ACCOUNTING_FIELDS)
 
     def cluster(self) -> str | None:
-        """The name of the cluster that answers here, asked for once in a process; or None."""
+        """The name of the cluster that answers here; None if Slurm did not say it.
+
+        Once the name is known, the process keeps it and does not ask again.
+        """
         if cluster_names.may_ask(self._cluster):
             try:
                 self.configuration(timeout_s=CLUSTER_TIMEOUT_S)
@@ -68,12 +72,12 @@ class SlurmClient:
         return text
 
     def submit(self, script: Path, *, comment: str, cwd: Path) -> str:
-        """One sbatch; the job's id.
+        """Call sbatch once. Returns the job's id.
 
-        Raises RefusedError when Slurm refused, SubmissionError for a limit that may pass,
-        SubmitLimitError when it has no room for more jobs of this user now. The job may be in with
-        ControllerSilentError (no answer) and SubmissionUnknownError (an answer that is none of
-        Slurm's: a site's wrapper may fail after the real sbatch succeeded).
+        Raises RefusedError if Slurm refused the job, SubmissionError for a limit that may pass, and
+        SubmitLimitError if Slurm takes no more jobs of this user now. Slurm may have the job after
+        ControllerSilentError (no answer) and SubmissionUnknownError (an answer that is not Slurm's:
+        a site's wrapper may fail after the real sbatch succeeded).
         """
         argv = submit_argv(script, comment=comment)
         try:
@@ -86,10 +90,10 @@ class SlurmClient:
         return job_id
 
     def queue(self, job_ids: Sequence[str]) -> dict[str, QueueEntry]:
-        """What the controller knows of these jobs, finished ones included.
+        """What the controller knows about these jobs, finished jobs included.
 
-        An element of an array is found by its place in the array, and by the number that Slurm gave
-        it when it began.
+        An element of an array has two keys: its place in the array (`77_3`), and the number that
+        Slurm gave it when it began.
         """
         found: dict[str, QueueEntry] = {}
         for chunk in chunks(whole_arrays(job_ids)):
@@ -99,10 +103,11 @@ class SlurmClient:
         return found
 
     def knows(self, job_id: str) -> bool:
-        """Whether the controller knows a job at all; for an element, its array.
+        """Whether the controller knows a job; for an element, whether it knows the element's array.
 
-        An answer about several jobs leaves those out that it does not know, and what is left out
-        may also have been cut off. About a single one the controller says that its id is invalid.
+        An answer about several jobs omits unknown jobs, but a job can also be missing because the
+        answer was cut. For a single unknown job, the controller says that its id is invalid. Raises
+        QueryError if the answer neither says so nor lists the job.
         """
         answer = self._queue_answer(f"--jobs={base_of(job_id)}")
         if answer.exit_code != 0 and any(phrase in answer.stderr for phrase in NO_SUCH_JOB):
@@ -117,40 +122,49 @@ class SlurmClient:
         if answer.exit_code != 0 and any(phrase in answer.stderr for phrase in NO_SUCH_JOB):
             if len(job_ids) == 1:
                 return []
-            # A release that refuses the whole question because of one of them.
+            # Some releases refuse the whole question because of one unknown job.
             middle = len(job_ids) // 2
             return self._ask_about(job_ids[:middle]) + self._ask_about(job_ids[middle:])
         return parsing.parse_queue(answer.checked())
 
     def find_by_comment(self, comment: str) -> str | None:
-        """The job of this user whose comment is `comment`; the newest, should there be several."""
+        """The newest job of this user whose comment is `comment`; None if there is none."""
         answer = self._own_queue()
         entries = parsing.parse_queue(answer.checked())
         matching = [base_of(entry.array_id) for entry in entries if entry.comment == comment]
         return max(matching, key=int, default=None)
 
     def find_by_script(self, script: Path) -> str | None:
-        """The newest job of this user that was submitted as this script, whatever its comment."""
+        """The newest job of this user that was submitted with this script, or None.
+
+        The job's comment does not matter.
+        """
         answer = self._own_queue(parsing.SCRIPT_FIELDS)
         listed = parsing.parse_scripts(answer.checked())
         matching = [base_of(job) for job, command in listed if command == str(script)]
         return max(matching, key=int, default=None)
 
     def accounting(self, job_ids: Sequence[str]) -> dict[str, AccountingEntry]:
-        """What the database knows of these jobs; AccountingAbsentError where there is none."""
+        """What the accounting database knows about these jobs.
+
+        Raises AccountingAbsentError if there is no such database.
+        """
         found: dict[str, AccountingEntry] = {}
         for chunk in chunks(whole_arrays(job_ids)):
             for entry in self._sacct(f"--jobs={','.join(chunk)}"):
                 elements = parsing.parse_elements(entry.job_id)
                 if elements == [entry.job_id]:
                     found[entry.job_id] = entry
-                # The line about those that have not begun is old: their own lines count.
+                # A line about a list is from before its elements began: an element's own line wins.
                 for name in elements:
                     found.setdefault(name, entry)
         return found
 
     def find_by_submit_line(self, text: str, *, since: float) -> str | None:
-        """The job of this user whose sbatch command line holds `text`, submitted after `since`."""
+        """The newest job of this user that has `text` in its sbatch command line; None if none has.
+
+        Only jobs submitted after `since` (Unix time) count.
+        """
         start = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(since))
         entries = self._sacct(f"--user={os.getuid()}", f"--starttime={start}")
         matching = [base_of(entry.job_id) for entry in entries if text in entry.submit_line]
@@ -164,7 +178,10 @@ class SlurmClient:
         return parsing.parse_key_values(answer.checked())
 
     def cancel(self, job_ids: Sequence[str]) -> None:
-        """Ask Slurm to end jobs; ones that have ended are no error. Raises QueryError otherwise."""
+        """Ask Slurm to end jobs. Raises QueryError if scancel fails.
+
+        It is no error if a job has ended already.
+        """
         for chunk in chunks(parsing.render_elements(job_ids)):
             answer = self._commands.call(["scancel", *chunk])
             complaints = [
@@ -181,11 +198,11 @@ class SlurmClient:
         return sorted(set(answer.checked().split()))
 
     def accounts(self) -> list[str]:
-        """Accounts this user may charge; raises QueryError where accounting is absent."""
+        """Accounts that this user may charge. Raises QueryError if the site has no accounting."""
         return self._of_associations("account")
 
     def qualities(self) -> list[str]:
-        """QOS that this user may name; raises as `accounts`."""
+        """QOS that this user may name. Raises as `accounts`."""
         lists = self._of_associations("qos")
         return sorted({name for each in lists for name in each.split(",")})
 
@@ -196,7 +213,7 @@ class SlurmClient:
         return sorted(set(self._commands.call(argv).checked().split()))
 
     def hostnames(self, expression: str) -> list[str]:
-        """The nodes that `node[1-3]` stands for."""
+        """The names of the nodes in a Slurm host list such as `node[1-3]`."""
         return self._commands.call(["scontrol", "show", "hostnames", expression]).checked().split()
 
     def run_on_nodes(
@@ -215,7 +232,7 @@ class SlurmClient:
         return self._commands.call([*step, *argv], timeout_s=timeout_s)
 
     def _own_queue(self, fields: Sequence[str] = parsing.QUEUE_FIELDS) -> Answer:
-        # Hidden partitions, too: only a question about named jobs (--jobs) looks there by itself.
+        # --all includes hidden partitions; only a question with --jobs includes them by default.
         return self._queue_answer(f"--user={os.getuid()}", fields, more=("--all",))
 
     def _queue_answer(
@@ -225,7 +242,7 @@ class SlurmClient:
         *,
         more: Sequence[str] = (),
     ) -> Answer:
-        # With the header: it tells an empty answer from none.
+        # With the header, which shows that an answer without jobs is an answer.
         columns = ",".join(f"{field}:{parsing.QUEUE_SEPARATOR}" for field in fields)
         argv = ["squeue", *more, "--array", "--states=all", selection, f"--Format={columns}"]
         return self._commands.call(argv)
@@ -246,7 +263,7 @@ class SlurmClient:
                 return parsing.parse_accounting(answer.checked(), fields)
 
     def _leave_out_unknown(self, answer: Answer) -> bool:
-        """Whether sacct refused for a field that it lacks, which is not asked for again."""
+        """Whether sacct refused because it lacks a field. Such a field is not asked for again."""
         name = None if answer.exit_code == 0 else parsing.unknown_field(answer.stderr)
         if name not in self._accounting_fields or name in parsing.NEEDED_ACCOUNTING_FIELDS:
             return False
@@ -255,13 +272,14 @@ class SlurmClient:
         return True
 
     def ask(self, *argv: str, cwd: Path | None = None, timeout_s: float | None = None) -> Answer:
-        """Any question, whatever its exit code; AccountingAbsentError where there are no accounts.
+        """The answer to any question, whatever its exit code.
 
-        Raises QueryError when there is no answer in time, or no such command;
-        BackendUnavailableError where Slurm is not on this machine at all.
+        Raises QueryError if there is no answer in time or the command is missing,
+        AccountingAbsentError if the answer says that there is no accounting, and
+        BackendUnavailableError if this machine has none of Slurm's commands.
         """
         return self._commands.call(argv, cwd=cwd, timeout_s=timeout_s).with_accounting()
 
     def ask_checked(self, *argv: str) -> str:
-        """The stdout of a question that was answered; raises as `ask`, and for an exit code."""
+        """The stdout of the answer. Raises as `ask`, and QueryError if the exit code is not 0."""
         return self.ask(*argv).checked()

@@ -3,22 +3,28 @@
 import os
 import time
 
-# A controller that does not say its name is not asked again before.
+# Seconds before a controller that did not say its name is asked again.
 ASK_AGAIN_S = 20.0
 
 _Which = tuple[str, str, str]
 _names: dict[_Which, str] = {}
-"""By what decides which cluster the commands ask."""
+"""Name by PATH, SLURM_CONF and `--clusters`, which decide the cluster that the commands ask."""
 _silent_until: dict[_Which, float] = {}
 
 
 def known(cluster: str | None) -> str | None:
-    """The name on record of the cluster that answers here; `cluster` is the one to ask, if any."""
+    """The name of the cluster that answers here; None if it is not known yet.
+
+    `cluster` is the value of `--clusters`, or None.
+    """
     return _names.get(_who_answers(cluster))
 
 
 def may_ask(cluster: str | None) -> bool:
-    """Whether its name is unknown and the last question some time ago; counts as a question."""
+    """Whether to ask for the name now: it is not known, and the last question was some time ago.
+
+    A call that returns True counts as a question.
+    """
     which = _who_answers(cluster)
     if which in _names or time.monotonic() < _silent_until.get(which, 0.0):
         return False
@@ -27,7 +33,7 @@ def may_ask(cluster: str | None) -> bool:
 
 
 def note(cluster: str | None, name: str) -> None:
-    """What its controller said."""
+    """Keep the name that the controller said."""
     _names[_who_answers(cluster)] = name
     _silent_until.pop(_who_answers(cluster), None)
 

@@ -1,8 +1,9 @@
 """The only file of the submit side that starts Slurm commands.
 
-Argument lists, never shell strings; a timeout on each; a scrubbed environment, so that a submission
-from inside a job does not inherit that job's SLURM_* settings (SLURM_CPU_BIND pins, SBATCH_* adds
-options). A question that got no answer is a QueryError and says nothing about any job.
+Each command is an argument list, never a shell string, and has a timeout. Its environment is
+scrubbed, so that a submission from inside a job does not inherit that job's SLURM_* settings
+(SLURM_CPU_BIND pins processes to CPUs, SBATCH_* adds options). A question without an answer raises
+QueryError; nothing about any job follows from that.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ QUERY_TIMEOUT_S = 30.0
 
 
 class AccountingAbsentError(QueryError):
-    """This cluster keeps no accounts, or has no sacct here; it will never answer."""
+    """The cluster has no accounting, or this machine has no sacct: asking again does not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +39,35 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """All that it said where it failed; what it answered where it did not."""
+        """Its stderr; its stdout if stderr is empty."""
         return (self.stderr or self.stdout).strip()
 
     @property
     def words(self) -> str:
-        """Slurm's own words, in short."""
+        """The text without lines that are not Slurm's errors, if there are many; see `telling`."""
         return "\n".join(telling(self.text.splitlines()))
 
     def checked(self) -> str:
-        """The stdout; QueryError where the command failed or said what nobody can read."""
+        """The stdout. Raises QueryError if the command failed or its stdout is binary data."""
         if self.exit_code != 0:
             raise QueryError(f"{self.argv[0]} ended with {self.exit_code}: {self.words}")
         return parsing.check_answer(self.stdout, command=self.argv[0])
 
     def with_accounting(self) -> "Answer":
-        """Itself; AccountingAbsentError where it says that there are no accounts."""
+        """The answer itself. Raises AccountingAbsentError if it says there is no accounting."""
         if any(phrase in self.stderr for phrase in NO_ACCOUNTING):
             raise AccountingAbsentError(self.words)
         return self
 
 
 class SlurmCommands:
-    """Starts the commands of one cluster. Counts its calls, because operators ask.
+    """Starts the commands of one cluster. Counts the calls, because operators want the numbers.
 
-    `sbatch --test-only`, which submits nothing, has a count of its own.
+    `sbatch --test-only`, which submits nothing, is counted separately.
     """
 
     def __init__(self, cluster: str | None, *, timeout_s: float) -> None:
-        """`timeout_s` is for a call that gives none."""
+        """`timeout_s` is the limit of a call that has no limit of its own."""
         self._cluster = cluster
         self._timeout_s = timeout_s
         self.calls: dict[str, int] = {}
@@ -74,10 +75,10 @@ class SlurmCommands:
     def call(
         self, argv: Sequence[str], *, timeout_s: float | None = None, cwd: Path | None = None
     ) -> Answer:
-        """What the command said, whatever its exit code.
+        """What the command answered, whatever its exit code.
 
-        Raises QueryError when there is no answer in time, or no such command;
-        BackendUnavailableError where Slurm is not on this machine at all.
+        Raises QueryError if there is no answer in time or the command is missing, and
+        BackendUnavailableError if this machine has none of Slurm's commands.
         """
         command = argv[0]
         argv = for_cluster(argv, self._cluster)
@@ -103,7 +104,10 @@ def _said_so_far(error: subprocess.TimeoutExpired) -> str:
 
 
 def _missing(command: str) -> BackendError:
-    """A login node may have some commands only; one that lacks ends no launch."""
+    """The error for a missing command.
+
+    It is BackendUnavailableError, which ends a launch, only if all of Slurm's commands are missing.
+    """
     if not is_installed():
         return BackendUnavailableError(no_command(command))
     kind = AccountingAbsentError if command == "sacct" else QueryError
@@ -111,7 +115,7 @@ def _missing(command: str) -> BackendError:
 
 
 def _run(argv: Sequence[str], *, timeout_s: float, cwd: Path | None) -> Answer:
-    """Run to the end; on a timeout or Ctrl-C the command ends with all that it started."""
+    """Run to the end. On a timeout or Ctrl-C, kill the command and all that it started."""
     with subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -121,7 +125,7 @@ def _run(argv: Sequence[str], *, timeout_s: float, cwd: Path | None) -> Answer:
         errors="replace",
         env=scrubbed_environment(os.environ),
         cwd=cwd,
-        # A group of its own: sites wrap these commands in scripts, whose children would live on.
+        # A new process group: a site may wrap the command in a script, whose children would go on.
         start_new_session=True,
     ) as process:
         try:

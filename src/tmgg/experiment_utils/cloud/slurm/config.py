@@ -29,7 +29,7 @@ GpuBinding = Literal["auto", "node", "task"]
 Requeue = bool | Literal["expedite"]
 
 AUTOMATIC = "auto"
-"""In the place of a partition: the one in which the job starts first."""
+"""As `partition`: the partition in which the job would start first."""
 RAY_MIN_WORKER_PORT = 10002
 RAY_MAX_WORKER_PORT = 19999
 RAY_PORT = 6379
@@ -278,7 +278,7 @@ class SlurmConfig:
             )
 
     def _given(self, *names: str) -> list[str]:
-        """The fields to check, without those that may be None and are; any other None is wrong."""
+        """The names of the fields to check: a field that is None and may be None is left out."""
         return [
             name for name in names if getattr(self, name) is not None or name not in _MAY_BE_NONE
         ]
@@ -305,7 +305,7 @@ class SlurmConfig:
 
     @property
     def resolved_ray_bootstrap(self) -> Literal["symmetric-run", "managed", "none"]:
-        """How Ray starts, `auto` decided."""
+        """How Ray starts, with `auto` resolved."""
         if self.ray_bootstrap == "auto" and self.tasks_per_node is not None:
             return "none"
         if self.ray_bootstrap == "auto":
@@ -326,12 +326,12 @@ class SlurmConfig:
 
     @property
     def partitions(self) -> list[str]:
-        """Names of the partitions asked for; empty where the site chooses."""
+        """Names of the partitions asked for; empty if the site chooses."""
         return self.partition.split(",") if self.partition is not None else []
 
     @property
     def extra_options(self) -> tuple[str, ...]:
-        """What the site needs besides, as arguments of sbatch."""
+        """`extra_args` and `sbatch_options` as arguments of sbatch."""
         return (*self.extra_args, *option_list("sbatch_options", self.sbatch_options))
 
     @property
@@ -349,14 +349,14 @@ class SlurmConfig:
 
     @property
     def sees_all_gpus_of_node(self) -> bool:
-        """Whether a rank sees the other ranks' GPUs on its node, `auto` decided."""
+        """Whether a rank sees the other ranks' GPUs on its node, with `auto` resolved."""
         if self.gpu_binding == "auto":
             return self.gpus_per_task == 1 or self.gpu_request == "none"
         return self.gpu_binding == "node"
 
     @property
     def resolved_signal_lead_s(self) -> int:
-        """How long before the time limit the job is told, the default decided; 0 is never."""
+        """How many seconds before its time limit the job is asked to stop; 0 means never."""
         if self.signal_lead_s is not None:
             return self.signal_lead_s
         limit_s = self.time_limit_s
@@ -385,7 +385,7 @@ class SlurmConfig:
 
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any]) -> "SlurmConfig":
-        """From plain options; an unknown key is a ConfigError that lists the known ones."""
+        """From plain options. An unknown key raises ConfigError, which lists the known keys."""
         return parse_options(cls, options, what="Slurm")
 
     def to_json(self) -> dict[str, Any]:

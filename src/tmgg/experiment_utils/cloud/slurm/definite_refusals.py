@@ -1,8 +1,8 @@
-"""Which refusals of `sbatch --test-only` will not pass by themselves. Pure.
+"""Which refusals of `sbatch --test-only` are definite: they do not pass by themselves. Pure.
 
-The words are the same in Slurm 22.05.8, 24.11.5 and 26.05.5; with each of DEFINITE the real sbatch
-refused the job as well. What is not listed may pass, or is not known: then only the real sbatch
-can tell.
+The words are the same in Slurm 22.05.8, 24.11.5 and 26.05.5; for each phrase in DEFINITE the real
+sbatch refused the job as well. A refusal that is not listed may pass, or its meaning is not known:
+then only the real sbatch shows whether Slurm takes the job.
 """
 
 import re
@@ -21,23 +21,23 @@ DEFINITE = (
     "Requested reservation is invalid",
     "Requested time limit is invalid",
 )
-# What Slurm says of a request that does not fit its partition. It says some of them of other
-# things, too, so they are definite only where the partition's settings say the same.
+# Slurm prints these for a request that does not fit its partition, but some of them for other
+# causes, too. So they are definite only if the partition's settings show that it does not fit.
 OF_PARTITIONS = (
     "Access/permission denied",
     "Node count specification invalid",
     "Requested partition configuration not available now",
     "User's group not permitted to use this partition",
 )
-# Also said of nodes that would do but are down or drained; sbatch itself takes that job, and it
-# waits. So it is definite only where no node there is, in whatever state, has what is asked for.
+# Slurm prints this also if suitable nodes exist but are down or drained; the real sbatch takes such
+# a job, which then waits. So it is definite only if too few nodes, in any state, are suitable.
 UP_TO_NODES = "Requested node configuration is not available"
-# The code of a refusal by the site's own rules (job_submit.lua), whose words stand before it.
+# The code if the site's own rules (job_submit.lua) refuse the job; their words come before it.
 NO_CODE = "Unspecified error"
 
 _ERROR = re.compile(r"^sbatch: error: (?P<words>.*)$", re.MULTILINE)
 _CODE = re.compile(rf"{re.escape(WOULD_REFUSE)}\s*(?P<words>.*)")
-# Rules of a site may look at the hour, too, or at what else the user has in the queue.
+# A site's rules may depend on the hour, or on the user's other jobs: such a refusal may pass.
 _MAY_PASS = re.compile(
     r"\b(down|drain\w*|busy|maintenance|later|again|temporar\w*|current\w*|at present|quota"
     r"|budget|balance|reached|exceeded|too many jobs|unavailable|not available)\b",
@@ -46,15 +46,15 @@ _MAY_PASS = re.compile(
 
 
 def is_definite(said: str) -> bool:
-    """Whether a failed `sbatch --test-only` that said so refuses until somebody changes something.
+    """Whether Slurm refuses the job until the request or the site changes.
 
-    That is the request, or the site.
+    `said` is what a failed `sbatch --test-only` printed.
     """
     own = _own_words(said)
     if _may_pass(said):
         return False
     code = _CODE.search(said)
-    if code is None:  # it asked nobody
+    if code is None:  # sbatch did not ask the controller
         return USAGE.search(said) is not None or any(_is_listed(words) for words in own)
     if code["words"].strip() == NO_CODE:
         return any(own)
@@ -62,9 +62,9 @@ def is_definite(said: str) -> bool:
 
 
 def confirms_doubts(said: str) -> bool:
-    """Whether it refuses what does not fit the settings of its partition, and not for the moment.
+    """Whether Slurm refuses the job because of its partition, and not only for the moment.
 
-    While a limit on the user's jobs is reached, Slurm's words are about that limit.
+    While the user has reached a limit on jobs, Slurm names that limit instead.
     """
     code = _CODE.search(said)
     if code is None or _may_pass(said):
@@ -79,7 +79,7 @@ def is_up_to_nodes(said: str) -> bool:
 
 
 def _own_words(said: str) -> list[str]:
-    """What stands before the code: the words of the site's rules, or of sbatch."""
+    """The lines before the code: the words of the site's rules, or of sbatch."""
     return [found["words"].strip() for found in _ERROR.finditer(said)]
 
 

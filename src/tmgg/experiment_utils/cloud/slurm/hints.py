@@ -1,4 +1,4 @@
-"""What to do about a failure of a run on Slurm, in the words of its options."""
+"""What to do about a failure of a run on Slurm, and which `slurm_` options to change."""
 
 from tmgg.experiment_utils.run_folder.failures import HintName
 

@@ -5,7 +5,7 @@ import shutil
 from tmgg.errors import BackendUnavailableError
 
 _COMMANDS = ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo", "sacctmgr", "srun")
-# What they tell is also in the files of a job, or only for the user to read.
+# TMGG can do without them: their answers are also in a job's files, or are only shown to the user.
 HELPFUL_COMMANDS = frozenset({"sacct", "sacctmgr"})
 ELSEWHERE = (
     "Log in to a cluster's login node, or run here with hydra/launcher=tmgg_local (LocalRunner in "
@@ -19,7 +19,7 @@ def missing_commands() -> list[str]:
 
 
 def require_commands() -> None:
-    """Raises BackendUnavailableError where no job could be submitted, or none watched."""
+    """Raises BackendUnavailableError without sbatch, which submits, or squeue, which lists jobs."""
     for command in ("sbatch", "squeue"):
         if shutil.which(command) is None:
             raise BackendUnavailableError(no_command(command))
@@ -31,7 +31,7 @@ def is_installed() -> bool:
 
 
 def no_command(command: str) -> str:
-    """What is said where a command is missing."""
+    """The message for a missing command."""
     if is_installed():
         return f"{command} is not on PATH, though other commands of Slurm are. Add its folder."
     return f"{command} is not on PATH: this machine has no Slurm commands. {ELSEWHERE}"

@@ -7,16 +7,16 @@ IDS_PER_QUERY = 5_000
 
 
 def chunks(job_ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    """As many as one command line takes."""
+    """The ids in parts, each small enough for one command line."""
     for start in range(0, len(job_ids), IDS_PER_QUERY):
         yield job_ids[start : start + IDS_PER_QUERY]
 
 
 def base_of(job_id: str) -> str:
-    """The job as sbatch named it: the array, for one of its elements."""
+    """The id that sbatch gave: for an element of an array, the id of the array."""
     return job_id.partition("_")[0]
 
 
 def whole_arrays(job_ids: Sequence[str]) -> list[str]:
-    """The arrays of these jobs, so that a question is short, however many elements are meant."""
+    """The ids, each element replaced by its array, without repeats, to keep a question short."""
     return list(dict.fromkeys(base_of(job_id) for job_id in job_ids))

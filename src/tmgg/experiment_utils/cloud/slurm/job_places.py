@@ -1,7 +1,8 @@
-"""Where a job was submitted from, for jobs whose comment does not say whose they are.
+"""Script and log of a job whose comment has no token of TMGG, to see whose job it is.
 
-Some sites write the comment anew, and a controller that lost its state gives numbers out again to
-jobs that have none. The script and the log of a job tell it from all others of its user.
+Some sites replace the comment. A controller that lost its state gives the same job numbers again,
+also to jobs without a comment. Its script and its log distinguish a job from all other jobs of its
+user.
 """
 
 import logging
@@ -14,17 +15,20 @@ from tmgg.experiment_utils.cloud.slurm.parsing import QueueEntry
 
 log = logging.getLogger(__name__)
 
-# Each costs a question; the others are unknown until the next time.
+# Each job costs a question to Slurm; further jobs are looked up in the next calls.
 ASKED_AT_ONCE = 25
 
 
 def find_places(client: SlurmClient, entries: Iterable[QueueEntry]) -> dict[str, Places]:
-    """Where these jobs write, by their number in Slurm; none for a job nobody could ask about."""
+    """Script and log of these jobs, by job number.
+
+    A job is left out if Slurm did not answer about it, or if ASKED_AT_ONCE jobs came before it.
+    """
     found: dict[str, Places] = {}
     asked = 0
     for entry in entries:
         base = entry.array_id.partition("_")[0]
-        name = f"{base} {entry.submit_time}"  # a number that came again is another job's
+        name = f"{base} {entry.submit_time}"  # a later job may have the same number
         if name not in client.places and asked < ASKED_AT_ONCE:
             asked += 1
             places = _ask(client, base)

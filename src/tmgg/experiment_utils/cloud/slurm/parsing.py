@@ -1,4 +1,4 @@
-"""Slurm's answers as values. Pure; whatever the text, the outcome is a value or a QueryError."""
+"""Parsers of Slurm's answers. Pure: for any text, they return a value or raise QueryError."""
 
 import logging
 import re
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 # sbatch --parsable prints "id" or "id;cluster"; banners of login scripts may surround it.
 _SUBMITTED = re.compile(r"(?P<id>[1-9][0-9]{0,9})(;(?P<cluster>[A-Za-z0-9_.-]+))?")
 
-# The elements of an array that one line is about: 1302_[1,3,6-99%4], steps as in 6-98:2.
+# The elements of an array that one line is about: 1302_[1,3,6-99%4]. 6-98:2 is a range with a step.
 _ELEMENTS = re.compile(
     r"(?P<array>[1-9][0-9]{0,9})_(\[(?P<list>[0-9,:-]+)(%[0-9]+)?\]|(?P<one>[0-9]+))"
 )
@@ -44,7 +44,7 @@ _QUEUE_HEADER = "JOBID"
 ACCOUNTING_FIELDS = (
     "JobID", "JobIDRaw", "State", "ExitCode", "DerivedExitCode", "NodeList", "Submit", "SubmitLine",
 )  # fmt: skip
-# Those without which an account says nothing; a release may lack the others.
+# TMGG cannot do without these fields; a release of sacct may lack the others.
 NEEDED_ACCOUNTING_FIELDS = ("JobID", "JobIDRaw", "State", "ExitCode")
 _UNKNOWN_FIELD = re.compile(r"Invalid field requested: \"(?P<name>\w+)\"")
 ACCOUNTING_SEPARATOR = "\x1f"
@@ -60,9 +60,9 @@ class QueueEntry:
     state: str
     reason: str
     restarts: int | None
-    """None where the text is no number."""
+    """None if Slurm's text is not a number."""
     exit_code: str | None
-    """`code:signal`; None where the text is neither that nor a wait status."""
+    """`code:signal`; None if Slurm's text is neither that nor a wait status."""
     start_time: str
     nodes: str
     submit_time: str
@@ -72,7 +72,7 @@ class QueueEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccountingEntry:
-    """One job of sacct, with what its steps add."""
+    """One job in sacct's answer, with what its steps say."""
 
     job_id: str
     state: str
@@ -83,13 +83,13 @@ class AccountingEntry:
     submit_time: str = ""
     step_states: tuple[str, ...] = ()
     out_of_memory: bool = False
-    """A step was killed for memory, whatever the job's own state says."""
+    """Whether a step was killed for memory; the job's own state may not say so."""
 
 
 def parse_submitted(stdout: str) -> str | None:
-    """The job id in sbatch's answer; None when there is not exactly one.
+    """The job id in sbatch's answer; None if there is not exactly one.
 
-    A banner may hold a number of its own (a year, a ticket): then the job must be looked up.
+    A banner may have another number (a year, a ticket); then the caller must look the job up.
     """
     lines = [line.strip() for line in stdout.splitlines()]
     found = {match["id"] for line in lines if (match := _SUBMITTED.fullmatch(line))}
@@ -97,17 +97,17 @@ def parse_submitted(stdout: str) -> str | None:
 
 
 def parse_cluster_of_submitted(stdout: str) -> str | None:
-    """The cluster that sbatch's answer names, as it does where there are several."""
+    """The cluster that sbatch's answer names; None if it names none. A site may have several."""
     lines = [line.strip() for line in stdout.splitlines()]
     found = {match["cluster"] for line in lines if (match := _SUBMITTED.fullmatch(line))}
     return found.pop() if len(found) == 1 else None
 
 
 def parse_queue(stdout: str) -> list[QueueEntry]:
-    """The jobs in squeue's answer; lines that are no job (banners) are skipped.
+    """The jobs in squeue's answer; lines that are not about a job (banners) are skipped.
 
-    Raises QueryError for an answer that is not whole, since what is missing in it proves nothing:
-    it has no header, ends within a line, or has a row that is cut.
+    Raises QueryError for an incomplete answer: it has no header, ends within a line, or has a row
+    that is cut. A job that is missing in such an answer may still exist.
     """
     before, header, rows = _split_at_header(stdout)
     if not header or not stdout.endswith("\n"):
@@ -117,9 +117,9 @@ def parse_queue(stdout: str) -> list[QueueEntry]:
 
 
 def parse_scripts(stdout: str) -> list[tuple[str, str]]:
-    """Job and script of each line of squeue's answer to SCRIPT_FIELDS; a QueryError without header.
+    """Job and script of each line in squeue's answer with SCRIPT_FIELDS.
 
-    The header tells that no job is there from no answer.
+    Raises QueryError if there is no header: only the header shows that squeue answered.
     """
     separator = QUEUE_SEPARATOR
     lines = [line.removesuffix(separator).partition(separator) for line in stdout.splitlines()]
@@ -130,7 +130,7 @@ def parse_scripts(stdout: str) -> list[tuple[str, str]]:
 
 
 def _split_at_header(stdout: str) -> tuple[str, str, str]:
-    """What comes before the header, the header, what comes after; banners may be on both sides."""
+    """The text before the header, the header, the text after it; both texts may have banners."""
     lines = stdout.splitlines(keepends=True)
     for number, line in enumerate(lines):
         cells = [cell.strip() for cell in line.split(QUEUE_SEPARATOR)]
@@ -140,7 +140,7 @@ def _split_at_header(stdout: str) -> tuple[str, str, str]:
 
 
 def unknown_field(words: str) -> str | None:
-    """The accounting field that this release of sacct does not know, by its complaint."""
+    """The field of which sacct says that it does not know it; None if it says so of none."""
     found = _UNKNOWN_FIELD.search(words)
     return found["name"] if found else None
 
@@ -148,9 +148,9 @@ def unknown_field(words: str) -> str | None:
 def parse_accounting(
     stdout: str, fields: Sequence[str] = ACCOUNTING_FIELDS
 ) -> list[AccountingEntry]:
-    """The jobs in sacct's answer, in order, each with its steps folded in.
+    """The jobs in sacct's answer, in its order, each with what its steps say.
 
-    `fields` are those that were asked for; the others of ACCOUNTING_FIELDS are empty.
+    `fields` are the columns of the answer; other columns of ACCOUNTING_FIELDS are empty.
     """
     jobs: dict[str, AccountingEntry] = {}
     steps: dict[str, list[list[str]]] = {}
@@ -164,8 +164,8 @@ def parse_accounting(
         number, dot, _step = raw.partition(".")
         if not number.isascii() or not number.isdigit():
             continue
-        # An element is known by its place in the array; what it is part of else, by its number.
-        # A list that was cut has dots, too.
+        # An element has its place in the array (`77_3`) as its key, any other job its number. In a
+        # list of elements that was cut (`77_[1,...]`) the dots do not mark a step.
         name = shown if "[" in shown else shown.partition(".")[0]
         job = name if "[" in name or _ELEMENTS.match(name) else number
         steps.setdefault(job, []).append(cells)
@@ -204,7 +204,8 @@ def parse_cluster(text: str) -> str | None:
 def parse_key_values(text: str) -> dict[str, str]:
     """The first record of `scontrol --oneliner show ...`: `Key=Value Key=Value with spaces ...`.
 
-    A path may hold what looks like a key (` lr=0.1/`), so it ends only at a key of Slurm's.
+    A path may contain text that looks like a key (` lr=0.1/`), so a path ends only at a key that
+    Slurm prints after it.
     """
     line = next((line for line in text.splitlines() if "=" in line), "")
     starts: list[re.Match[str]] = []
@@ -220,9 +221,9 @@ def parse_key_values(text: str) -> dict[str, str]:
 
 
 def parse_elements(array_id: str) -> list[str]:
-    """The jobs that `123`, `123_4` or `123_[5-7,9%2]` stands for, one by one.
+    """The ids of all jobs that `123`, `123_4` or `123_[5-7,9%2]` stands for.
 
-    A list that Slurm cut short (`123_[1,3,...]`) stands for those that it still names.
+    A list that Slurm cut (`123_[1,3,...]`) stands for the elements that it still names.
     """
     text = re.sub(r",?\.\.\.", "", array_id)
     found = _ELEMENTS.fullmatch(text)
@@ -242,7 +243,7 @@ def _indices(item: str) -> range:
 
 
 def render_elements(job_ids: Iterable[str]) -> list[str]:
-    """The jobs in as few words as Slurm takes: the elements of an array are one, `123_[0-4,7]`."""
+    """The jobs as few arguments for Slurm: an array's elements are one argument, `123_[0-4,7]`."""
     arrays: dict[str, list[int]] = {}
     words = []
     for job_id in job_ids:
@@ -255,7 +256,7 @@ def render_elements(job_ids: Iterable[str]) -> list[str]:
 
 
 def render_indices(indices: Iterable[int]) -> str:
-    """`[0-4,7]`; a single one as it is."""
+    """The indices as `[0-4,7]`; a single index has no brackets."""
     runs: list[list[int]] = []
     for index in sorted(set(indices)):
         if runs and runs[-1][1] == index - 1:
@@ -267,7 +268,7 @@ def render_indices(indices: Iterable[int]) -> str:
 
 
 def check_answer(stdout: str, *, command: str) -> str:
-    """`stdout` itself unless it holds what no table holds (binary noise); then a QueryError."""
+    """`stdout` itself. Raises QueryError if it is binary data (has a NUL byte)."""
     if "\0" in stdout:
         raise QueryError(f"{command} answered with binary data; TMGG concludes nothing from it")
     return stdout
@@ -278,7 +279,7 @@ def _queue_entry(line: str) -> QueueEntry | None:
     if len(cells) != len(QUEUE_FIELDS):
         if len(cells) > 1 and re.fullmatch(r"[0-9]+", cells[0].strip()):
             raise QueryError(f"squeue's answer has a row that is cut: {line[:200]!r}")
-        return None  # a banner, or the second line of somebody's comment
+        return None  # a banner, or the second line of a job's comment
     job_id, array_id, state, reason, restarts, status, start, nodes, submitted, user, comment = (
         cell.strip() for cell in cells
     )

@@ -1,4 +1,4 @@
-"""What to look at when Slurm refuses a job: the option that its words are about, and its value."""
+"""Advice for a job that Slurm refuses: the options that the refusal is about, and valid names."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -56,7 +56,7 @@ _NAMES: Mapping[str, tuple[str, Callable[[SlurmClient], list[str]]]] = {
 
 
 def render_options(words: str, config: SlurmConfig) -> str:
-    """The options that a refusal is about, as they are set; empty where it names none of them."""
+    """The options that a refusal is about, with their values; empty if it is about none of them."""
     fields = [name for phrase, names in _OPTIONS.items() if phrase in words for name in names]
     given = {name: getattr(config, name) for name in fields}
     named = [f"slurm_{name} is {value}" for name, value in given.items() if value is not None]
@@ -66,7 +66,10 @@ def render_options(words: str, config: SlurmConfig) -> str:
 
 
 def names_that_exist(client: SlurmClient, words: str) -> str:
-    """The names that would do where a refusal is about one; empty where nobody says them."""
+    """The valid names, if a refusal is about a name that does not exist.
+
+    Empty if it is about something else, or if Slurm does not list the names.
+    """
     try:
         for phrase, (what, ask) in _NAMES.items():
             if phrase in words:
@@ -80,7 +83,10 @@ def names_that_exist(client: SlurmClient, words: str) -> str:
 def explain_refusal(
     client: SlurmClient, error: SubmissionError, config: SlurmConfig
 ) -> SubmissionError:
-    """Slurm's words, with what to do: the names that exist where a name was wrong."""
+    """The error with advice: an option to change, or the valid names if a name was wrong.
+
+    Returns `error` itself if there is no advice.
+    """
     if DEPENDENCY in str(error) and config.dependency is not None:
         return RefusedError(f"{error}\n{render_options(DEPENDENCY, config)} {_FORGOTTEN}")
     names = names_that_exist(client, str(error))

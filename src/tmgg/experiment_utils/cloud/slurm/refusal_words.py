@@ -1,4 +1,4 @@
-"""The words of Slurm's commands when they refuse, or got no answer."""
+"""What Slurm's commands print when they refuse a job or get no answer."""
 
 import re
 from collections.abc import Sequence
@@ -6,23 +6,23 @@ from collections.abc import Sequence
 LONGEST_LINE = 200
 SHOWN_AT_AN_END = 3
 
-# sbatch's words before the reason for which the controller refused a job.
+# sbatch prints this before the controller's reason for refusing a job.
 REFUSED = "Batch job submission failed:"
-# Its words for options that it does not understand; it ends before it asks anybody.
+# sbatch prints this for options that it does not understand; it does not ask the controller then.
 USAGE = re.compile(
     r"^sbatch: (error: |fatal: )?(unrecognized option|invalid option|option .+ an argument"
     r"|option .+ is ambiguous|Invalid --\S+ specification|Invalid numeric value"
     r"|.*only permitted by root)",
     re.MULTILINE,
 )
-# What it says before the reason when it only tries (--test-only).
+# sbatch --test-only prints this before the reason.
 WOULD_REFUSE = "allocation failure:"
-# Its words for limits on the jobs that a user may have in the queue: there is room again later.
+# Limits on the number of jobs that a user may have in the queue: there is room again later.
 SUBMIT_LIMIT = re.compile(r"\b(QOS|Assoc)\w*Submit\w*Limit\w*")
-# For any other limit, also for one that other jobs use up at present.
+# Any other limit, including one that other jobs use up at present.
 POLICY = "accounting/QOS policy"
 NO_SUCH_ARRAY = "Invalid job array specification"
-# The controller did not answer, or its answer was lost: the job may or may not be in.
+# The controller did not answer, or its answer was lost: Slurm may or may not have the job.
 UNCERTAIN = (
     "Unable to contact slurm controller",
     "Socket timed out",
@@ -43,9 +43,9 @@ UNCERTAIN = (
     "Protocol authentication error",
     "in standby mode",
 )
-# The cluster that was named is not known, or not to be reached.
+# The cluster that was named is not known, or cannot be reached.
 NO_SUCH_CLUSTER = ("invalid entry for --cluster",)
-# The command ended before it asked anybody: no controller is known here.
+# The command asked no controller: it knows none on this machine.
 NOT_CONFIGURED = ("Could not establish a configuration source", "Unable to process configuration")
 NO_SUCH_JOB = ("Invalid job id specified", "Invalid job array specified")
 _ERROR = re.compile(r"^(\w+: (error|fatal): |allocation failure: )")
@@ -53,7 +53,7 @@ NO_ACCOUNTING = ("accounting storage is disabled", "not running a supported acco
 
 
 def shortened(lines: Sequence[str]) -> list[str]:
-    """The first and the last of many lines, none too long, with a mark where something is cut."""
+    """The first and last of many lines, long lines shortened; marks show where something is cut."""
     cut = [each if len(each) <= LONGEST_LINE else f"{each[:LONGEST_LINE]} ..." for each in lines]
     if len(cut) <= 2 * SHOWN_AT_AN_END:
         return cut
@@ -62,9 +62,10 @@ def shortened(lines: Sequence[str]) -> list[str]:
 
 
 def telling(lines: Sequence[str]) -> list[str]:
-    """Of many lines those in which Slurm says an error, which are the site's rules' words, too.
+    """Of many lines, only the errors of Slurm; the site's own rules print theirs as such errors.
 
-    A site's wrapper may print a page around them, or nothing else.
+    A site's wrapper may print a page around the errors, or a page without any. Few lines, and lines
+    without an error, are all kept; see `shortened`.
     """
     errors = [each for each in lines if _ERROR.match(each)]
     others = len(lines) - len(errors)

@@ -29,8 +29,8 @@ from tmgg.experiment_utils.run_folder.task import target_of
 class SlurmRunner(CloudRunner):
     """Runs experiments as Slurm jobs.
 
-    Relative paths are resolved against the working directory at construction; then, too, the
-    partition is chosen where it is `auto`. `client` and `clock` are for tests.
+    Relative paths are resolved against the working directory at construction. If the partition is
+    `auto`, it is chosen then, too. `client` and `clock` are for tests.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class SlurmRunner(CloudRunner):
         client: SlurmClient | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Raises BackendError where the partition is `auto` and none can be chosen."""
+        """Raises BackendError if the partition is `auto` and none can be chosen."""
         given = slurm_config or SlurmConfig()
         self.client = client or SlurmClient(cluster=given.clusters)
         base = Path.cwd()

@@ -1,4 +1,4 @@
-"""What sbatch's answer means: a job, a refusal, or that nobody knows. Pure."""
+"""What sbatch's answer means: a job, a refusal, or an unknown outcome. Pure."""
 
 from tmgg.errors import RefusedError, SubmissionError, SubmissionUnknownError, SubmitLimitError
 from tmgg.experiment_utils.cloud.slurm import parsing
@@ -20,7 +20,7 @@ class ControllerSilentError(SubmissionUnknownError):
 
 
 def parse_job(answer: Answer) -> tuple[str, str | None]:
-    """The job's id, and its cluster where sbatch named one; raises as `SlurmClient.submit`."""
+    """The job's id, and its cluster (None if sbatch named none). Raises as `SlurmClient.submit`."""
     job_id = parsing.parse_submitted(answer.stdout)
     if answer.exit_code == 0 and job_id is not None:
         return job_id, parsing.parse_cluster_of_submitted(answer.stdout)
@@ -46,7 +46,7 @@ def _no_job(answer: Answer, *, has_id: bool) -> SubmissionError:
 
 
 def _asked_nobody(answer: Answer, *, has_id: bool) -> bool:
-    """Whether sbatch ended over what it was given, before it asked a controller."""
+    """Whether sbatch rejected its options, or the cluster's name, without asking a controller."""
     if any(phrase in answer.stderr for phrase in NO_SUCH_CLUSTER):
         return True
     return answer.exit_code > 0 and not has_id and USAGE.search(answer.stderr) is not None

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 class StateMeaning:
     phase: JobPhase
     kind: FailureKind | None = None
-    """Why a job in this state failed, where the state alone tells."""
+    """Why a job in this state failed; None if it has not, or if the state alone does not say it."""
 
 
 _PENDING = StateMeaning("pending")
@@ -28,7 +28,7 @@ STATES: dict[str, StateMeaning] = {
     "BOOT_FAIL": StateMeaning("ended", "node_fail"),
     "CANCELLED": StateMeaning("ended", "cancelled"),
     "COMPLETED": StateMeaning("ended"),
-    "COMPLETING": _RUNNING,  # also on the way back to the queue
+    "COMPLETING": _RUNNING,  # also the state of a job that goes back into the queue
     "CONFIGURING": _PENDING,
     "DEADLINE": StateMeaning("ended", "timeout"),
     "EXPEDITING": _PENDING,
@@ -60,7 +60,7 @@ _told: set[str] = set()
 
 
 def parse_state(text: str) -> str:
-    """The state's name out of `CANCELLED by 1000`, `CANCELLED+`, `REQUEUE_H+` and the like."""
+    """The name of the state in `CANCELLED by 1000`, `CANCELLED+`, `REQUEUE_H+` and the like."""
     found = re.match(r"(?P<name>[A-Za-z_0-9]*)(?P<cut>\+?)", text.strip())
     name = found["name"].upper() if found else ""
     if name in STATES or not (name and found and found["cut"]):
@@ -70,9 +70,9 @@ def parse_state(text: str) -> str:
 
 
 def meaning_of(state: str) -> StateMeaning:
-    """What a state says; one nobody has heard of counts as running, with one warning.
+    """What a state means. A state that TMGG does not know counts as running, with one warning.
 
-    An unknown state must never end a run: the run's own records still can.
+    An unknown state must never end a run; the run's own records still can end it.
     """
     found = STATES.get(parse_state(state))
     if found is not None:

@@ -1,4 +1,7 @@
-"""What Slurm says about many jobs, in at most two questions: the controller, then the accounts."""
+"""What Slurm says about many jobs: first the controller is asked, then the accounting database.
+
+Questions about single jobs follow only if these answers leave something open.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -27,20 +30,20 @@ from tmgg.experiment_utils.cloud.slurm.states import meaning_of, parse_state
 log = logging.getLogger(__name__)
 
 TAKEN_OUT = "taken out of its array before it began"
-# Each costs a question; the others are unknown until the next time.
+# Each job costs a question to Slurm; what further jobs do is not known in this call.
 CONFIRMED_AT_ONCE = 25
 
 
 def view_jobs(client: SlurmClient, job_ids: Sequence[str]) -> Mapping[str, JobView | None]:
-    """The view of each job; None for one about which nobody could be asked.
+    """The view of each job; None for a job about which Slurm did not answer.
 
-    A job the controller no longer knows is looked up in the accounts; so is one that failed, for
-    what only its steps tell (an out-of-memory kill leaves the job itself FAILED).
+    A job that the controller no longer knows is looked up in the accounting database. So is a job
+    that failed: an out-of-memory kill leaves the job itself FAILED, and only its steps show it.
     """
     unknown = JobView(phase="unknown")
-    # Slurm forgets at once an element that is cancelled before it begins; the others it knows.
+    # If an element is cancelled before it begins, Slurm forgets it at once, but not its array.
     taken_out = replace(unknown, state="CANCELLED", reason=TAKEN_OUT, kind="cancelled")
-    # A damaged record's id would make Slurm refuse the question about all the others, too.
+    # A malformed id from a damaged record would make Slurm refuse the question about all jobs.
     numbers = [job_id for job_id in job_ids if JOB_ID.fullmatch(job_id)]
     views: dict[str, JobView | None] = dict.fromkeys(job_ids, unknown)
     queue = _ask_queue(client, numbers) if numbers else {}
@@ -67,7 +70,7 @@ def view_jobs(client: SlurmClient, job_ids: Sequence[str]) -> Mapping[str, JobVi
     accounts = _ask_accounts(client, unclear) if unclear else {}
     is_alone = accounts is None
     accounts = accounts or {}
-    # The accounts alone never say "no such job": a job reaches them with a delay.
+    # The accounting database alone never proves "no such job": a job reaches it with a delay.
     for job_id in accounts.keys() & views.keys():
         views[job_id] = merge(views[job_id], view_of_account(accounts[job_id]))
     arrays_told = _arrays_told(accounts)
@@ -81,23 +84,26 @@ def view_jobs(client: SlurmClient, job_ids: Sequence[str]) -> Mapping[str, JobVi
 
 
 def _arrays_told(accounts: Mapping[str, AccountingEntry]) -> set[str]:
-    """The arrays of which the accounts have every element that waits or has begun."""
+    """The arrays of which the accounting database lists every element that waits or has begun."""
     cut = {base_of(entry.job_id) for entry in accounts.values() if "..." in entry.job_id}
     return {base_of(job_id) for job_id in accounts} - cut
 
 
 def _is_absent(view: JobView | None) -> bool:
-    """Whether all that speaks for the end of a job is that it was not in squeue's answer."""
+    """Whether the only sign of a job's end is that squeue's answer did not have it."""
     return view is not None and view.phase == "unknown"
 
 
 def _not_confirmed(client: SlurmClient, job_ids: Sequence[str], *, is_alone: bool) -> list[str]:
-    """The jobs of which the controller, asked about each alone, does not say that it has none.
+    """The jobs for which the controller does not confirm that it has no such job.
 
-    `is_alone`: the accounts did not answer; then scontrol must say it, too. A squeue may ask
-    another cluster, and what only one command says of one number is no proof of an end.
+    It is asked about each job alone.
 
-    For an element of an array, its array: that an array has lost an element needs no more proof.
+    `is_alone`: the accounting database did not answer. Then scontrol must confirm it as well as
+    squeue: squeue may ask another cluster, so one command alone does not prove that a job ended.
+
+    For an element of an array, the question is about the array. (An element that is missing while
+    its array is known needs no such question.)
     """
     bases = list(dict.fromkeys(job_id.partition("_")[0] for job_id in job_ids))
     open_bases = set(bases[CONFIRMED_AT_ONCE:])
@@ -113,7 +119,7 @@ def _not_confirmed(client: SlurmClient, job_ids: Sequence[str], *, is_alone: boo
 
 
 def view_of_queue(entry: QueueEntry, places: Places | None = None) -> JobView:
-    """What squeue knows, and where the job was submitted from, if that was asked for."""
+    """The view from squeue's entry; `places` are the job's script and log, if they are known."""
     meaning = meaning_of(entry.state)
     ended = meaning.phase == "ended"
     return JobView(
@@ -136,7 +142,10 @@ def view_of_queue(entry: QueueEntry, places: Places | None = None) -> JobView:
 
 
 def view_of_account(entry: AccountingEntry) -> JobView:
-    """What sacct knows; its first answer after an outage can be FAILED 0:0 (corrected later)."""
+    """The view from sacct's entry. It is not settled if the entry is FAILED 0:0.
+
+    After an outage sacct can say this first, and correct it later.
+    """
     meaning = meaning_of(entry.state)
     kind = "out_of_memory" if entry.out_of_memory and meaning.kind is None else meaning.kind
     state = parse_state(entry.state)
@@ -147,7 +156,7 @@ def view_of_account(entry: AccountingEntry) -> JobView:
         kind=kind if meaning.phase == "ended" and state != "COMPLETED" else None,
         exit_code=entry.exit_code,
         nodes=entry.nodes,
-        # Not the user: sacct has 0 for one that it cannot look up.
+        # Without the user: sacct prints 0 for a user that it cannot look up.
         identity=JobIdentity(
             token=token_in(entry.submit_line),
             submitted_at=local_times(entry.submit_time),
@@ -160,16 +169,16 @@ def view_of_account(entry: AccountingEntry) -> JobView:
 
 
 def merge(queue: JobView | None, account: JobView) -> JobView | None:
-    """The controller is believed on how the job stands, the accounts on why it failed.
+    """The controller decides how the job stands, the accounting database why it failed.
 
-    What the accounts have under its number may be an older job's, or a younger one's.
+    The database's entry with this number may be of an older or a younger job; it is ignored then.
     """
     if queue is None:
         return account if _is_over(account) else None
     if not are_same(queue.identity, account.identity):
         return queue
     if queue.phase == "unknown":
-        # Accounts can hold a job as running for ever when its end was lost ("runaway jobs").
+        # The database can list a job as running for ever if its end was lost ("runaway jobs").
         if account.phase == "ended":
             return account
         known = account if queue.kind is None else queue
@@ -180,9 +189,10 @@ def merge(queue: JobView | None, account: JobView) -> JobView | None:
 
 
 def _is_over(account: JobView) -> bool:
-    """Whether the accounts alone prove the end; while the controller is silent they may be old.
+    """Whether the accounting database alone proves that the job has ended.
 
-    What Slurm puts back into the queue by itself has an end there before it begins again.
+    While the controller does not answer, the entry may be old: a job that Slurm requeued by itself
+    has an end in the database until it begins again.
     """
     return account.phase == "ended" and account.kind not in ("node_fail", "preempted")
 
@@ -204,7 +214,7 @@ def _ask_queue(client: SlurmClient, job_ids: Sequence[str]) -> dict[str, QueueEn
 
 
 def _ask_accounts(client: SlurmClient, job_ids: Sequence[str]) -> dict[str, AccountingEntry] | None:
-    """None where there are accounts that did not answer."""
+    """None if the accounting database did not answer; empty if there is no such database."""
     try:
         found = client.accounting(job_ids)
     except AccountingAbsentError:
@@ -217,7 +227,7 @@ def _ask_accounts(client: SlurmClient, job_ids: Sequence[str]) -> dict[str, Acco
 
 
 def _warn_once(client: SlurmClient, source: str, error: QueryError) -> None:
-    """The same words, poll after poll, are a warning the first time only."""
+    """Log the error as a warning; if the source said the same in the last poll, only as info."""
     words = str(error)
     log.log(logging.INFO if client.silent.get(source) == words else logging.WARNING, "%s", words)
     client.silent[source] = words
