@@ -1,1 +1,1 @@
-"""The folders in which runs are on record: where each file is, and what it says."""
+"""The folders in which runs are on record: where each file is, and what is in it."""

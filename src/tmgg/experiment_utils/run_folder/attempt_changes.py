@@ -1,4 +1,4 @@
-"""In what an attempt of a run was asked for something else than the one before."""
+"""The differences between what a submission of a run asked for and what the one before did."""
 
 import json
 from typing import Any
@@ -11,11 +11,14 @@ from tmgg.experiment_utils.run_folder.task import TaskInput
 
 NO_VALUE = "(none)"
 SHORT = 8
-"""Letters of a fingerprint that tell versions of a program apart."""
+"""The first letters of a fingerprint, as many as tell versions of a program apart."""
 
 
 def changes_of(paths: SubmissionPaths) -> list[dict[str, str]]:
-    """`what` changed, from what (`before`) to what (`after`); none for the first attempt."""
+    """For each difference its name (`what`) and both values (`before`, `after`).
+
+    Empty for the first submission, and if the records cannot be read.
+    """
     if paths.number == 1:
         return []
     earlier = paths.run_paths.submission(paths.number - 1)
@@ -40,7 +43,7 @@ def _asked_for(paths: SubmissionPaths) -> dict[str, str]:
         "TMGG": record.tmgg_version,
         "code": _version_of(task),
     }
-    # The config is the same but for places and times, or it would be another run.
+    # The config is left out: with other values than places and times it would be another run.
     return {name: _shown(value) for name, value in (options | beside).items()}
 
 

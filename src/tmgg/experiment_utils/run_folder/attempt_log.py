@@ -1,10 +1,10 @@
 """The part of a run's logs that one submission wrote.
 
-All submissions and all restarts of a run append to the same two files; each begins with a mark of
-its own (see the job script), so that an old failure is not read as the reason for a new one.
+All submissions and restarts of a run append to the same two files. Each start writes a mark first
+(see the job script), so that an old failure is not read as the reason of a new one.
 
-The start before may have left its last line open, as progress bars do. Then the mark begins a new
-line; it is found within a line, too, as older starts wrote it.
+The previous start may not have ended its last line (progress bars do not). Then a newline is
+written before the mark. A mark is also found within a line, where an older TMGG wrote it.
 """
 
 import os
@@ -26,9 +26,9 @@ def render_mark(submission: int, *, restart: int, job_id: str, host: str) -> str
 
 
 def line_end_before(descriptor: int) -> str:
-    """What to write first for a line of one's own: a newline, or nothing where none is needed.
+    """What to write before a new line in an open log: a newline if its last line is not ended.
 
-    `descriptor` is an open log. Nothing also for what is no file, or cannot be read.
+    Empty otherwise, and if `descriptor` is no plain file or cannot be read.
     """
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -36,7 +36,7 @@ def line_end_before(descriptor: int) -> str:
         with open(f"/proc/self/fd/{descriptor}", "rb") as log:  # noqa: PTH123 - a descriptor's own
             log.seek(-1, os.SEEK_END)
             return "" if log.read() == b"\n" else "\n"
-    except OSError:  # an empty one has no last byte
+    except OSError:  # an empty file has no last byte
         return ""
 
 
@@ -51,9 +51,10 @@ def _read(log: Path, submission: int) -> str:
 
 
 def last_attempt(text: str, *, submission: int) -> str:
-    """What follows the last mark; nothing when that is another submission's.
+    """The text after the last mark; empty if that mark is of another submission.
 
-    Without any mark the whole text: a start that wrote a lot, or a job script of a site's own.
+    Without any mark it is the whole text: the start wrote so much that its mark is not in `text`,
+    or a site's own job script writes no marks.
     """
     marks = list(_MARK.finditer(text))
     if not marks:

@@ -1,8 +1,8 @@
 """What each submission of a run was asked for.
 
-The run's own `run.json`, `task.json` and `payload.pkl` are those of its first submission. A later
-one that runs another version of the code, or with other options, has its own; what it does not have
-is as in the submission before.
+The files `run.json`, `task.json` and `payload.pkl` in the run's folder are those of its first
+submission. A later submission with another version of the code or with other options has such files
+in its own folder. For a file that it does not have, the file of the submission before counts.
 """
 
 from collections.abc import Iterator
@@ -22,12 +22,12 @@ from tmgg.experiment_utils.run_folder.task import TaskInput
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttemptRequest:
-    """What a new submission of a run is asked for, where that is not as before."""
+    """The differences between a new submission of a run and the one before."""
 
     record: RunRecord | None = None
-    """The options; None leaves them."""
+    """The options; None for those of the submission before."""
     task: TaskInput | None = None
-    """What to run; None leaves it and what travels beside it."""
+    """What to run; None for the task and payload of the submission before."""
     payload: bytes | None = None
 
 
@@ -40,7 +40,7 @@ def write_attempt(draft: SubmissionPaths, asked: AttemptRequest) -> None:
 
 
 def fill_attempt(paths: SubmissionPaths) -> None:
-    """Make the folder of a submission in a batch hold what it would hold by itself."""
+    """Write a batch member's task and payload into its folder, as a single submission has them."""
     if paths.number == 1 or is_there(paths.task):
         return
     member = _member(paths)
@@ -49,7 +49,7 @@ def fill_attempt(paths: SubmissionPaths) -> None:
 
 
 def newest_submission(paths: RunPaths) -> SubmissionPaths:
-    """The first where none was made yet."""
+    """The submission with the highest number; the first if none was made yet."""
     return paths.submission(max(paths.submission_numbers(), default=1))
 
 
@@ -59,7 +59,7 @@ def record_of(paths: SubmissionPaths) -> RunRecord:
 
 
 def options_of(paths: SubmissionPaths) -> tuple[RunRecord, SubmissionPaths]:
-    """As `record_of`, and the submission that these options were first for."""
+    """As `record_of`, and the earliest submission with these options."""
     for each in _later(paths):
         value = read_json(each.run)
         member = _member(each) if value is None else None
@@ -82,7 +82,7 @@ def task_of_attempt(paths: SubmissionPaths) -> TaskInput:
 
 
 def read_payload(paths: SubmissionPaths) -> bytes | None:
-    """What travels beside the task of this submission."""
+    """The payload beside the task of this submission; None if it has none."""
     for each in _later(paths):
         if is_there(each.task):
             return read_trusted(each.payload, own=True) if is_there(each.payload) else None
@@ -97,7 +97,7 @@ def read_payload(paths: SubmissionPaths) -> bytes | None:
 
 
 def payload_path(paths: SubmissionPaths) -> Path | None:
-    """Its file, in a job: once the folders are filled."""
+    """The payload's file; None if there is none. For a job, in which `fill_attempt` has run."""
     for each in _later(paths):
         if is_there(each.task):
             return each.payload if is_there(each.payload) else None
@@ -105,7 +105,7 @@ def payload_path(paths: SubmissionPaths) -> Path | None:
 
 
 def _later(paths: SubmissionPaths) -> Iterator[SubmissionPaths]:
-    """This submission and those before it, but for the first, whose files are the run's."""
+    """This submission and those before it, without the first, whose files are the run's."""
     for number in range(paths.number, 1, -1):
         yield paths if number == paths.number else paths.run_paths.submission(number)
 
@@ -117,14 +117,14 @@ def _own_task(paths: SubmissionPaths) -> JsonDict | None:
 
 
 def _member(paths: SubmissionPaths) -> Member | None:
-    """The batch it was submitted with; None for one that was submitted by itself."""
+    """Its place in the batch that it was submitted with; None if it was submitted alone."""
     if paths.folder_name is not None or is_there(paths.intent):
         return None
     return find_member(paths)
 
 
 def _write_task(paths: SubmissionPaths, task: JsonDict, payload: bytes | None) -> None:
-    # The task comes last: it says that what travels beside it is whole.
+    # The task comes last: once it is there, the payload is known to be complete.
     if payload is not None:
         write_atomic(paths.payload, payload)
     write_json(paths.task, task)

@@ -1,8 +1,8 @@
-"""Which run is in which batch, and what a run has there until it has a folder of its own.
+"""Which run is in which batch, and the records of a run that has no folder of its own yet.
 
-A run of a batch has no folder before its job begins. Until then what a run's folder would hold is
-read from the batch: `find_member` finds it by the run's name, and `make_run_folder` makes the
-folder when somebody has something to write in it: its job, who cancels it, who keeps its verdict.
+A run of a batch has no folder before its job begins. Until then its records are read from the
+batch: `find_member` finds its place there by the run's id. `make_run_folder` makes the folder when
+a process has to write in it: the job, or a process that cancels the run or keeps its verdict.
 """
 
 import contextlib
@@ -37,9 +37,9 @@ log = logging.getLogger(__name__)
 
 
 def find_member(paths: SubmissionPaths) -> Member | None:
-    """The batch a submission belongs to; None when it was submitted by itself.
+    """The place of a submission in its batch; None if it was submitted alone.
 
-    Raises OSError when it may be in one that cannot be seen now.
+    Raises OSError if it may be in a batch that cannot be read now.
     """
     index = _index(paths.run_paths.output_dir)
     name = (paths.run_paths.run_id, paths.number)
@@ -53,7 +53,7 @@ def find_member(paths: SubmissionPaths) -> Member | None:
 
 
 def _noted(paths: SubmissionPaths) -> Member | None:
-    """What the job wrote down, so that it need not read all batches there are."""
+    """The place that the job noted in the submission's folder, so that no batch is read for it."""
     try:
         batch_id, index = read_trusted(paths.batch).decode().split()
         return Member(BatchPaths(paths.run_paths.output_dir, batch_id), int(index))
@@ -61,7 +61,7 @@ def _noted(paths: SubmissionPaths) -> Member | None:
         if says_nothing(error):
             raise
         return None
-    except ValueError:  # damaged, or another's: the batches tell
+    except ValueError:  # damaged, or a stranger's file: the batches themselves are read
         return None
 
 
@@ -71,7 +71,7 @@ def batched_runs(output_dir: Path) -> list[str]:
 
 
 def expect_batched_runs(output_dir: Path) -> list[str]:
-    """As `batched_runs`; raises OSError when there may be batches that cannot be seen now."""
+    """As `batched_runs`, but raises OSError if there may be batches that cannot be read now."""
     index = _index(output_dir)
     run_ids = index.run_ids()
     if index.unread is not None:
@@ -80,7 +80,7 @@ def expect_batched_runs(output_dir: Path) -> list[str]:
 
 
 def read_batched_run(paths: RunPaths) -> JsonDict | None:
-    """What `run.json` would say of a run that is in a batch; None when it is in none."""
+    """The content that `run.json` of a run in a batch would have; None if it is in no batch."""
     member = find_member(paths.submission(1))
     if member is None:
         return None
@@ -88,13 +88,13 @@ def read_batched_run(paths: RunPaths) -> JsonDict | None:
 
 
 def read_batched_task(paths: RunPaths) -> JsonDict | None:
-    """What `task.json` would say of a run that is in a batch; None when it is in none."""
+    """The content that `task.json` of a run in a batch would have; None if it is in no batch."""
     member = find_member(paths.submission(1))
     return None if member is None else member.task()
 
 
 def make_run_folder(paths: SubmissionPaths) -> None:
-    """The folders of a run in a batch. Does nothing for a run that has them. Raises OSError."""
+    """Make the folders of a run in a batch, if they are not there. Raises OSError."""
     member = None if is_there(paths.folder) else find_member(paths)
     if member is None:
         return
@@ -103,9 +103,9 @@ def make_run_folder(paths: SubmissionPaths) -> None:
 
 
 def fill_run_folder(paths: SubmissionPaths) -> None:
-    """Make the folder of a run in a batch hold what that of any other run holds.
+    """Write the records of a run in a batch into its folder, as any other run has them there.
 
-    What several write at the same time is the same. Raises OSError.
+    Several processes may do so at once: they write the same content. Raises OSError.
     """
     run = paths.run_paths
     member = None if is_there(run.run) else find_member(paths)
@@ -121,14 +121,14 @@ def fill_run_folder(paths: SubmissionPaths) -> None:
 
 
 def note_removed(paths: RunPaths) -> None:
-    """Let a run that was removed not come back from its batch; the last one takes the batch."""
+    """Note in its batches that a run was removed. A batch without runs is removed, too."""
     index = _index(paths.output_dir)
     for batch in index.batches_of(paths):
         with batch.removed.open("a") as stream:
             stream.write(f"{paths.run_id}\n")
             size = stream.tell()
         index.forget_run(batch, paths)
-        # Of thousands only the last need look at all the others.
+        # Only when the file is long enough are all names compared: a batch has thousands of runs.
         if size >= index.size_when_all_are_removed(batch) and _all_are_removed(batch):
             shutil.rmtree(batch.folder, ignore_errors=True)
             index.drop(batch.batch_id)
@@ -142,14 +142,14 @@ def withdraw_batch(paths: BatchPaths) -> None:
     """Remove a batch that the backend certainly did not take, as if it had never been written."""
     doomed = replace(paths, folder_name=f".{paths.batch_id}.{secrets.token_hex(4)}.tmp").folder
     with contextlib.suppress(OSError):
-        paths.folder.rename(doomed)  # so that nobody sees half of it
+        paths.folder.rename(doomed)  # so that no process sees a part of it
     for folder in (doomed, paths.folder):
         shutil.rmtree(folder, ignore_errors=True)
     forget_batch(paths)
 
 
 def expect_batches(output_dir: Path) -> None:
-    """Raises OSError when a folder may have batches that cannot be seen now."""
+    """Raise OSError if a folder may have batches that cannot be read now."""
     index = _index(output_dir)
     index.refresh()
     if index.unread is not None:
@@ -157,7 +157,7 @@ def expect_batches(output_dir: Path) -> None:
 
 
 def forget_batch(paths: BatchPaths) -> None:
-    """See again where its runs are."""
+    """Read again, at the next question, where its runs are."""
     _index(paths.output_dir).drop(paths.batch_id)
 
 
@@ -165,15 +165,15 @@ _Members = dict[tuple[str, int], Member]
 
 
 class _Index:
-    """Which run is in which batch, of one folder. Batches do not change; new ones are added."""
+    """Which run is in which batch of an output folder. Batches never change; new ones are added."""
 
     def __init__(self, output_dir: Path) -> None:
         self.submitted: _Members = {}
         self.waiting: _Members = {}
-        """In batches that hold what is to be submitted; may be in the others meanwhile."""
+        """Runs of the batches 0, which are to be submitted. They may be in `submitted` by now."""
         self._output_dir = output_dir
         self.unread: OSError | None = None
-        """Why the last look did not see all batches there may be."""
+        """Why the last look may not have seen all batches; None if it has."""
         self._known: set[str] = set()
         self._sizes: dict[str, int] = {}
         """By batch: see `size_when_all_are_removed`."""
@@ -188,7 +188,7 @@ class _Index:
         return list(dict.fromkeys(run_id for run_id, _number in names))
 
     def refresh(self) -> None:
-        """See which batches there are. A listing: it makes an NFS client ask the server again."""
+        """List the batches. A listing makes an NFS client ask its server again."""
         with self._lock:
             self._refresh()
 
@@ -196,7 +196,7 @@ class _Index:
         try:
             names = set(os.listdir(self._output_dir / BatchPaths.FOLDER_NAME))  # noqa: PTH208
         except OSError as error:
-            # Nobody removes this folder: what was in it will be seen again.
+            # TMGG never removes this folder, so its known batches will be seen again.
             self.unread = error if self._known or says_nothing(error) else None
             return
         self.unread = None
@@ -214,7 +214,7 @@ class _Index:
         return list(dict.fromkeys(member.batch for member in found))
 
     def forget_run(self, batch: BatchPaths, run: RunPaths) -> None:
-        """It is in the batch no more."""
+        """Note that the run is not in the batch any more."""
         with self._lock:
             for members in self._both:
                 for name in self._names_of(run):
@@ -222,7 +222,7 @@ class _Index:
                         del members[name]
 
     def size_when_all_are_removed(self, batch: BatchPaths) -> int:
-        """The least size of its file `removed` then."""
+        """The least size in bytes of the batch's file `removed` when it names all runs."""
         return self._sizes.get(batch.batch_id, 0)
 
     @property
@@ -230,11 +230,11 @@ class _Index:
         return self.submitted, self.waiting
 
     def _names_of(self, run: RunPaths) -> list[tuple[str, int]]:
-        # The first has no folder before its job begins; the later ones are made with theirs.
+        # The first submission has no folder before its job begins; each later one has a folder.
         return [(run.run_id, number) for number in {1, *run.submission_numbers()}]
 
     def drop(self, batch_id: str) -> None:
-        """Forget a batch; it is read again if it is still there."""
+        """Forget a batch; the next refresh reads it again if it still exists."""
         with self._lock:
             self._known.discard(batch_id)
             for members in self._both:
@@ -247,13 +247,13 @@ class _Index:
             removed = removed_from(batch)
             names = names_in(batch)
         except RecordError as error:
-            # Damaged, or another user's: neither passes, and it is read once.
+            # It is damaged, or another user's. Neither will change, so it is not read again.
             self._known.add(batch.batch_id)
             if not isinstance(error, ForeignFileError):
                 log.warning("%s", error)
             return
         except OSError as error:
-            # Being removed, or closed to this user: neither passes.
+            # Not for a batch that is being removed, or that another user keeps closed.
             if says_nothing(error) and not _is_foreign(batch):
                 self.unread = error
             return
@@ -261,7 +261,7 @@ class _Index:
         self._sizes[batch.batch_id] = sum(len(run_id) + 1 for run_id in {name for name, _ in names})
         members = self.waiting if batch.is_waiting else self.submitted
         for number, name in enumerate(names):
-            # Of two submitters of one run the first counts; the job of the other ends unused.
+            # If two batches have one run, the first counts; the job of the other ends unused.
             if name[0] not in removed:
                 members.setdefault(name, Member(batch, number))
 

@@ -1,9 +1,10 @@
-"""Many runs in a handful of files, not in a thousand: those of a sweep, and of one sbatch.
+"""The files of a batch: many runs of a sweep in a few files, not in thousands.
 
-Batch 0 of a sweep is written before anything is submitted and holds all of its runs; as they are
-submitted they become runs of their own, or members of the batches 1, 2, ..., one for each sbatch.
+Batch 0 of a sweep is written before anything is submitted and holds all runs of the sweep. When a
+run is submitted, it gets a folder of its own, or becomes a member of one of the batches 1, 2, ...;
+there is one of these for each sbatch.
 
-Here is what is in a batch's files; `batch_index` tells which run is in which batch.
+This module reads and writes a batch's files; `batch_index` knows which run is in which batch.
 """
 
 import contextlib
@@ -31,10 +32,10 @@ from tmgg.experiment_utils.run_folder.records import parse_record
 from tmgg.experiment_utils.run_folder.sharing import make_folder_as, make_new_folder
 
 BatchKind = Literal["waiting", "array", "packed"]
-"""`waiting`: not submitted yet. `array`: each run is an element of one job array. `packed`: all are
-parts of one job."""
+"""`waiting`: not submitted yet. `array`: each run is an element of one job array. `packed`: one job
+runs them all."""
 WriteScript = Callable[[BatchPaths, BatchPaths], None]
-"""Writes a batch's script and intent into the first; they will be read at the second."""
+"""Writes a batch's script and intent into the first folder, which is renamed to the second."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +44,7 @@ class BatchRecord:
 
     kind: BatchKind
     run: JsonDict
-    """`run.json` of each, without its `run_id`."""
+    """The content of each run's `run.json`, without `run_id`."""
 
     def to_json(self) -> JsonDict:
         return {"version": LAYOUT_VERSION, **asdict(self)}
@@ -66,15 +67,15 @@ class Member:
 
     batch: BatchPaths
     index: int
-    """Line of the file `runs`, counted from 0; index of the array's element."""
+    """The line in the file `runs`, counted from 0; also the index of the array's element."""
 
     def job_id(self, batch_job_id: str) -> str:
-        """The run's job, given that of the batch."""
+        """The run's job id, from the batch's job id."""
         kind = load_batch(self.batch).kind
         return f"{batch_job_id}_{self.index}" if kind == "array" else batch_job_id
 
     def task(self) -> JsonDict:
-        """The content of the run's `task.json`; raises RecordError when it cannot be had."""
+        """The content of the run's `task.json`; raises RecordError when it is damaged."""
         where = self._place()
         with open_trusted(self.batch.tasks) as stream:
             stream.seek(where.offset)
@@ -82,7 +83,7 @@ class Member:
         return parse_json(text, what=f"line {self.index + 1} of {self.batch.tasks}")
 
     def payload(self) -> bytes | None:
-        """What travels beside the task."""
+        """The payload beside the task; None if it has none."""
         where = self._place()
         if where.payload_offset is None:
             return None
@@ -112,7 +113,7 @@ class _Place:
 
     @classmethod
     def parse(cls, line: str) -> "_Place":
-        """Raises ValueError or TypeError."""
+        """Parse one line. Raises ValueError or TypeError."""
         name, *texts = line.split()
         numbers = [int(text) for text in texts]
         if any(number < 0 for number in numbers):
@@ -123,7 +124,7 @@ class _Place:
 def create_batch(
     paths: BatchPaths, record: BatchRecord, tasks: Iterable[BatchedTask], write_script: WriteScript
 ) -> None:
-    """Write all of a batch, or nothing; raises OSError when the folder cannot be written."""
+    """Write all files of a batch, or none; raises OSError when the folder cannot be written."""
     with _draft(paths) as draft:
         _write_tasks(draft, tasks)
         write_json(draft.record, record.to_json())
@@ -137,9 +138,9 @@ def create_part(
     submissions: Iterable[SubmissionPaths],
     write_script: WriteScript,
 ) -> bool:
-    """As `create_batch`, of runs that another batch has: its tasks are not written again.
+    """As `create_batch`, for runs that the batch `whole` has: their tasks are not written again.
 
-    False, and nothing is written, when it does not have them all.
+    Returns False, and writes nothing, if `whole` does not have all these runs.
     """
     places = _by_name(whole)
     names = [f"{each.run_paths.run_id}/{each.number}" for each in submissions]
@@ -169,7 +170,7 @@ def _draft(paths: BatchPaths) -> Iterator[BatchPaths]:
 
 
 def runs_of_batch(paths: BatchPaths) -> list[SubmissionPaths]:
-    """The submissions that are in a batch, by index."""
+    """The submissions in a batch, in the order of their indices."""
     return [
         RunPaths(paths.output_dir, run_id).submission(number) for run_id, number in names_in(paths)
     ]
@@ -177,7 +178,7 @@ def runs_of_batch(paths: BatchPaths) -> list[SubmissionPaths]:
 
 @functools.lru_cache(maxsize=64)
 def load_batch(paths: BatchPaths) -> BatchRecord:
-    """Raises RecordError when the record is missing or damaged."""
+    """The batch's record. Raises RecordError when it is missing or damaged."""
     value = read_json(paths.record)
     if value is None:
         raise RecordError(f"batch {paths.batch_id} has no {paths.record}")
@@ -199,7 +200,7 @@ def _by_name(paths: BatchPaths) -> dict[str, _Place]:
 
 
 def names_in(paths: BatchPaths) -> list[tuple[str, int]]:
-    """Run and submission of each line of `runs`; raises RecordError for a damaged one."""
+    """Run id and submission number of each line of `runs`; raises RecordError if one is damaged."""
     lines = read_trusted(paths.runs).decode(errors="replace").splitlines()
     try:
         return [_split(line.partition(" ")[0]) for line in lines]
@@ -219,7 +220,7 @@ def removed_from(paths: BatchPaths) -> set[str]:
 
 
 def _write_tasks(draft: BatchPaths, tasks: Iterable[BatchedTask]) -> None:
-    # One file after the other, each synced once: the folder's rename makes them whole together.
+    # Each file is synced once. They appear together, complete, when the folder is renamed.
     places: list[_Place] = []
     with _new_file(draft.tasks) as stream, _new_file(draft.payloads) as payloads:
         for item in tasks:

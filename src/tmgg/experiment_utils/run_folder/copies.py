@@ -1,4 +1,4 @@
-"""Folders of runs that were copied while the runs went on: their jobs write into the original."""
+"""Output folders that were copied while runs went on: the jobs write into the original."""
 
 import contextlib
 import secrets
@@ -11,10 +11,10 @@ from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 
 def original_of(files: SubmissionFiles) -> Path | None:
-    """The folder that the submission's job writes into, if this is only a copy of it.
+    """The folder that the submission's job writes into, if `files` are only a copy of it.
 
-    None for the original itself, whatever path leads to it, and for a folder that was moved. None,
-    too, where nobody can tell, as on a host that does not see the original.
+    None for the original itself, under any path, and for a folder that was moved. None also if it
+    is not known, for example on a host that does not see the original.
     """
     folder = files.intent_folder
     try:
@@ -34,7 +34,10 @@ def original_of(files: SubmissionFiles) -> Path | None:
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Whether what is made in one folder is seen in the other: mounts may number files anew."""
+    """Whether a file made in one folder appears in the other.
+
+    Inode numbers do not suffice: two mounts of one file system may number its files differently.
+    """
     mark = f".same.{secrets.token_hex(4)}"
     (one / mark).touch()
     try:

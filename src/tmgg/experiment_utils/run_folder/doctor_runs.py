@@ -1,4 +1,4 @@
-"""How the runs of `tmgg-jobs doctor` are named: they are on record, but nobody launched them."""
+"""Names of the runs that `tmgg-jobs doctor` submits: they are on record, but are no user's runs."""
 
 import re
 import secrets
@@ -8,7 +8,7 @@ _DOCTORS = re.compile(r"doctor-\d{8}-\d{6}-[0-9a-f]{8}")
 
 
 def new_doctor_run_id() -> str:
-    """Sorts by time, as other run ids do."""
+    """A new run id; such ids sort by time, as those of other runs do."""
     return f"doctor-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
 
 

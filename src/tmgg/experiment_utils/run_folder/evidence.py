@@ -1,7 +1,7 @@
-"""What a submission's own files say. What is damaged is itself evidence.
+"""What a submission's own files say. A damaged file is evidence, too.
 
-A file system that does not answer is none: then reading raises OSError (see `hiccups`), and nothing
-is known for now.
+A file system that does not answer is no evidence: reading raises OSError (see `hiccups`), and
+nothing is concluded for now.
 """
 
 import socket
@@ -22,7 +22,8 @@ from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 from tmgg.experiment_utils.run_folder.task import RESULT_PREFIX, TaskOutput, parse_result_line
 
 LOG_TAIL_BYTES = 256 * 1024
-# Clocks of one cluster differ by less: beyond that munge refuses its machines to each other.
+# The clocks of a cluster differ by less: with a larger difference munge (the authentication that
+# Slurm uses) refuses messages between the machines.
 CLOCK_SKEW_S = 300.0
 
 
@@ -32,40 +33,40 @@ class Evidence:
 
     run_id: str
     first_attempt: int
-    """Which attempt of the run the submission's first start is; see `first_attempt`."""
+    """The attempt with which the submission begins; see `first_attempt`."""
     job_id: str | None = None
-    """The job that owns the submission: the one that claimed it, else the one sbatch named."""
+    """The job that claimed the submission, else the one noted when it was submitted."""
     claimed: bool = False
     """A job has begun this submission."""
     forbidden: bool = False
-    """It was given up before a job began it, and none can begin it any more."""
+    """It was given up before a job began it, and no job can begin it any more."""
     result: TaskOutput | None = None
     result_problem: str | None = None
-    """Why there is no result although there should be: the file is damaged, the line is cut."""
+    """Why a result is unusable: the file is damaged, or the line in the log is cut."""
     result_is_line: bool = False
-    """The result is a line in the log: it was written, but perhaps not published."""
+    """The result is from the line in the log; `result.json` was perhaps not written."""
     exit_record: ExitRecord | None = None
     last_start: int = 0
-    """The number of the last start that began, where there is a result or an exit record."""
+    """The number of the last start that began; 0 without a result and an exit record."""
     backend_restarts: int = 0
     """How often the backend had started the job again when it last answered."""
     cancel_requested: bool = False
     cancel_why: str = ""
-    """What is said about the reason; empty for a plain cancel."""
+    """The reason of the cancellation; empty if none is on record."""
     shares_job: bool = False
     """Its job runs many such submissions, one after the other and several at once."""
     job_record: ExitRecord | None = None
-    """The last words of the job that it shares."""
+    """The exit record of the job that it shares with others."""
     missing_since_s: float | None = None
-    """How long something that should be there has been missing, by the first who noticed."""
+    """For how many seconds something has been missing, since a process first noticed it."""
 
 
 def read_evidence(files: SubmissionFiles, *, ended: bool) -> Evidence:
-    """What one look at the files says.
+    """Read the files once.
 
-    `ended` says that the backend believes the job to be over or knows none; only then, or when the
-    job left its exit record, is the log searched for a result line (a thousand running jobs have
-    long logs). Raises OSError when the file system does not answer.
+    `ended` says that, for the backend, the job is over or unknown. Only then, or if the job wrote
+    its exit record, is the log searched for a result line: a thousand running jobs have long logs.
+    Raises OSError when the file system does not answer.
     """
     files.pin()
     run_id, first_attempt = files.paths.run_paths.run_id, files.first_attempt
@@ -95,7 +96,7 @@ def read_evidence(files: SubmissionFiles, *, ended: bool) -> Evidence:
 
 
 def read_result(files: SubmissionFiles) -> tuple[TaskOutput | None, str | None]:
-    """The result and what is wrong with it: the file first, the line in the log second."""
+    """The result and what is wrong with it, from `result.json`, else from the line in the log."""
     output, problem = files.result
     if output is not None:
         return output, problem
@@ -104,7 +105,7 @@ def read_result(files: SubmissionFiles) -> tuple[TaskOutput | None, str | None]:
 
 
 def log_tail(path: Path, *, size: int = LOG_TAIL_BYTES) -> str:
-    """The end of a log, empty when there is none or when it cannot be read."""
+    """The end of a log; empty if there is none or if it cannot be read."""
     try:
         return _tail(path, size)
     except OSError:
@@ -112,9 +113,9 @@ def log_tail(path: Path, *, size: int = LOG_TAIL_BYTES) -> str:
 
 
 def expect_log_tail(path: Path) -> str:
-    """As `log_tail`, for what is kept: raises OSError when a log cannot be read for now.
+    """As `log_tail`, but raises OSError if the log cannot be read for now.
 
-    One that its owner closes to this user is as none.
+    It is for verdicts, which are kept. A log that another user keeps closed counts as empty.
     """
     try:
         return _tail(path, LOG_TAIL_BYTES)

@@ -1,11 +1,11 @@
-"""Whose evidence something is: the token of the submission that it belongs to.
+"""The token that marks to which submission a piece of evidence belongs.
 
-A submission's token is made when it is written down (`intent.json`; for a run of a batch, the
-batch's). Its job puts the token into the exit record, the result and the result line. Files of an
-earlier run of the same name, and a job of such a run that still writes, carry another one.
+A submission's token is made with its intent (`intent.json`; for a run of a batch, the batch's). Its
+job puts the token into the exit record, the result and the result line. Files of an earlier run of
+the same name have another token, also if a job of that run still writes them.
 
-Evidence without a token counts only where the intent says that the job writes none: it was written
-before there were tokens, or the job script is a site's own.
+Evidence without a token counts only if the intent says that the job writes none: the intent is from
+a TMGG without tokens, or the site has a job script of its own.
 """
 
 import os
@@ -21,7 +21,7 @@ from tmgg.experiment_utils.run_folder.paths import BatchPaths, JobFolder, Submis
 def carries_token(paths: SubmissionPaths | BatchPaths, found: str | None) -> bool:
     """Whether evidence with this token is of this submission.
 
-    Raises RecordError when the intent cannot be read: then nobody can tell.
+    Raises RecordError when the intent is damaged, so that this is not known.
     """
     return is_of_intent(intent_of(paths), found)
 
@@ -34,15 +34,15 @@ def is_of_intent(intent: JsonDict, found: str | None) -> bool:
 
 
 def token_to_leave(paths: SubmissionPaths | BatchPaths) -> str | None:
-    """What a job writes into its evidence; None where there is no intent to take it from.
+    """The token that a job writes into its evidence; None if there is none.
 
-    The environment counts more than the folder, which may be a later run's by now.
+    The environment comes before the folder, which may be a later run's by now.
     """
     return os.environ.get(TOKEN_VARIABLE) or read_token(paths)
 
 
 def read_token(paths: SubmissionPaths | BatchPaths) -> str | None:
-    """The token of the submission whose files are there now; None where none can be read."""
+    """The token of the submission whose files are there now; None if it cannot be read."""
     try:
         return expect_token(paths)
     except OSError:
@@ -50,7 +50,7 @@ def read_token(paths: SubmissionPaths | BatchPaths) -> str | None:
 
 
 def expect_token(paths: SubmissionPaths | BatchPaths) -> str | None:
-    """As `read_token`, but raises OSError when nobody could look."""
+    """As `read_token`, but raises OSError when the file system does not answer."""
     try:
         token = intent_of(paths).get("token")
     except RecordError:
@@ -59,13 +59,13 @@ def expect_token(paths: SubmissionPaths | BatchPaths) -> str | None:
 
 
 def is_anothers(paths: SubmissionPaths | BatchPaths) -> bool:
-    """Whether the folder is a later submission's than the one this process was started for."""
+    """Whether the folder is of another submission than the one this process was started for."""
     mine, there = os.environ.get(TOKEN_VARIABLE), read_token(paths)
     return mine is not None and there is not None and mine != there
 
 
 def intent_of(paths: SubmissionPaths | BatchPaths) -> JsonDict:
-    """The content of the intent; empty for a record that has none."""
+    """The content of the intent, its own or its batch's; empty if there is none."""
     folder: JobFolder = paths
     value = read_json(folder.intent)
     if value is None and isinstance(paths, SubmissionPaths):

@@ -1,6 +1,7 @@
-"""The exit record: the last words of whatever ran a submission, in the shared folder `.ended/`.
+"""The exit record, which a job or supervisor writes last, in the shared folder `.ended/`.
 
-The job script writes its own by hand (see `job.sh.template`).
+Here are the reader and the supervisors' writer; the job script has its own code to write it (see
+`job.sh.template`).
 """
 
 import time
@@ -31,28 +32,28 @@ Scope = Literal["job", "run"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExitRecord:
-    """The job's own last words, from `.ended/`."""
+    """How a submission ended, as its job or supervisor wrote it in `.ended/`."""
 
     job_id: str
     restart: int
     stage: str
     """How far it came: `setup`, `preflight`, `ray`, `entrypoint`, or `cancelled`."""
     signal: str
-    """`TERM` when it was asked to end, or another signal that ended it; empty when it ended by
-    itself."""
+    """`TERM` if it was asked to end, or another signal that ended it; empty if it ended by itself.
+    """
     exit_code: int
     entrypoint_exit_code: int | None
-    """None when the experiment left no result."""
+    """None if the experiment's process left no such code."""
     age_s: float
-    """How long ago it was written."""
+    """How many seconds ago it was written."""
     scope: str = "job"
-    """`run`: of one run of a job that goes on with others."""
+    """`job`: the job ended. `run`: only this run ended; the job goes on with other runs."""
     host: str = ""
-    """Where it ran, when the job's first node is not meant."""
+    """The host it ran on; empty for the job's first node."""
     failure: Failure | None = None
-    """Why it failed, where its supervisor knew."""
+    """Why it failed, if its supervisor knew; None otherwise."""
     token: str | None = None
-    """The submission's; None in records written before evidence had tokens."""
+    """The submission's token; None in records written before evidence had tokens."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,30 +65,32 @@ class End:
     stage: str = "entrypoint"
     exit_code: int = 0
     received: str = ""
-    """The signal that asked for the end; empty when it ended by itself."""
+    """The signal that asked for the end; empty if it ended by itself."""
     scope: Scope = "job"
-    """`run`: it shared its job with other runs, and the job goes on."""
+    """`job`: the job ended. `run`: only this run ended; the job goes on with other runs."""
     host: str = ""
-    """Where it ran, when that is not the first node of the job."""
+    """The host it ran on; empty for the job's first node."""
     failure: Failure | None = None
-    """Why it failed, where its supervisor knows."""
+    """Why it failed, if its supervisor knows; None otherwise."""
 
 
 def read_exit_record(paths: SubmissionPaths | BatchPaths) -> ExitRecord | None:
-    """None when there is none, when it is damaged, another submission's or of an earlier start.
+    """The exit record of the submission's last start.
 
-    Then other evidence has to do. Raises RecordError when nothing tells whose it must be, OSError
-    when the file system does not answer.
+    None if there is none, or if it is damaged or of another submission or an earlier start; then
+    the caller has to use other evidence. Raises RecordError when the intent, which has the token,
+    is damaged; OSError when the file system does not answer.
     """
     record = exit_record_at(paths.ended)
     if record is None or not carries_token(paths, record.token):
         return None
-    # Read after the record: of two starts, the later one's number was there before a late record.
+    # Read after the record: a later start notes its number first, so if the record was written
+    # after that by the earlier start, the number is seen here.
     return record if record.restart >= last_start_on_record(paths) else None
 
 
 def exit_record_at(path: Path) -> ExitRecord | None:
-    """The sound record there, whosever it is. Raises OSError."""
+    """The record in this file, of any submission; None if missing or damaged. Raises OSError."""
     value = read_sound(path)
     if value is None:
         return None
@@ -102,7 +105,7 @@ def exit_record_at(path: Path) -> ExitRecord | None:
 
 
 def parse_exit_record(value: JsonDict, *, age_s: float) -> ExitRecord:
-    """Raises RecordError for what is no exit record."""
+    """Raises RecordError if `value` is no exit record."""
     try:
         entrypoint = value["entrypoint_exit_code"]
         return ExitRecord(
@@ -123,10 +126,10 @@ def parse_exit_record(value: JsonDict, *, age_s: float) -> ExitRecord:
 
 
 def leave_exit_record(paths: SubmissionPaths, end: End) -> None:
-    """Write the record, with patience; raises OSError when the folder cannot be written.
+    """Write the record, and try again for a while; raises OSError if it cannot be written.
 
-    Does nothing where the run was removed meanwhile, and another has its name now; nor where a
-    later start has begun, whose end this is not.
+    Does nothing if the run was removed meanwhile and another run has its name now, or if a later
+    start of the run has begun.
     """
     if is_anothers(paths) or is_superseded(paths, end.restart):
         return
@@ -154,7 +157,7 @@ def leave_exit_record(paths: SubmissionPaths, end: End) -> None:
 
 
 def read_entrypoint_exit_code(paths: SubmissionPaths) -> int | None:
-    """None when the experiment left no result. Raises OSError when nobody could look."""
+    """None if the experiment's process left none. Raises OSError if this cannot be read now."""
     try:
         return int(paths.entrypoint_exit_code.read_text())
     except (FileNotFoundError, NotADirectoryError, ValueError):

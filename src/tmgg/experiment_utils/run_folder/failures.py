@@ -1,4 +1,4 @@
-"""Why a run failed, in one word, in a sentence, and what to do about it."""
+"""Why a run failed: a kind, a message, and a hint about what to do."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -43,7 +43,7 @@ CloserHint = Literal[
     "no_ray",
 ]
 HintName = FailureKind | CloserHint
-"""A kind of failures, or what is known more closely."""
+"""A kind of failures, or a more specific cause."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +52,7 @@ class Failure:
 
     kind: FailureKind
     message: str
-    """What happened, in one or a few lines; ends with the evidence."""
+    """What happened, in one or a few lines; the evidence comes last."""
     hint: str
     """What to do about it."""
 
@@ -122,11 +122,11 @@ HINTS: dict[HintName, str] = {
     "tmgg-jobs retry.",
     "cuda": "CUDA was not found. Ask for a GPU.",
 }
-"""What to do, in words that fit every backend; a backend may have closer ones of its own."""
+"""What to do, in words that fit every backend; a backend may have more specific hints."""
 
 
 def failure(kind: FailureKind, message: str, *, hint: HintName | None = None) -> Failure:
-    """A failure with its kind's hint unless a closer one is named."""
+    """A failure with the hint that is named, else with its kind's hint."""
     return Failure(kind=kind, message=bounded(message), hint=HINTS[hint or kind])
 
 
@@ -136,14 +136,14 @@ def not_started(why: str) -> Failure:
 
 
 def has_reason_elsewhere(why: Failure) -> bool:
-    """Whether the run was cancelled because of something else, as other runs that failed."""
+    """Whether the run was cancelled for a reason outside of it, such as failures of other runs."""
     return why.hint == HINTS["reason_given"]
 
 
 def in_words_of(why: Failure, hints: Mapping[HintName, str]) -> Failure:
-    """The failure with a backend's own hint, where the backend has one for it.
+    """The failure with the backend's hint in place of the general one, if the backend has one.
 
-    Failures are also read from records, which hold the words of the hint only.
+    Failures are also read from records, which contain the hint's text and not its name.
     """
     for name, words in hints.items():
         if why.hint.startswith(HINTS[name]):
@@ -152,5 +152,5 @@ def in_words_of(why: Failure, hints: Mapping[HintName, str]) -> Failure:
 
 
 def is_outage(why: Failure | None) -> bool:
-    """Whether only the file system failed, which says nothing about this run or the others."""
+    """Whether only the file system failed, so nothing is known against this run or the others."""
     return why is not None and why.hint == HINTS["outage"]

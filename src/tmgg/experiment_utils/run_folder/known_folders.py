@@ -1,4 +1,7 @@
-"""The folders in which this user has runs: a list in her home, for convenience and for caution."""
+"""The folders in which this user has runs: a list in the user's home.
+
+With it commands find runs from any directory, and TMGG knows that a missing folder had runs.
+"""
 
 import contextlib
 import fcntl
@@ -17,7 +20,7 @@ log = logging.getLogger(__name__)
 _LOCK_PATIENCE_S = 2.0
 _LOOK_AGAIN_S = 0.05
 _MOUNT = b"mount "
-"""Begins a line with a folder and where its file system was mounted. Such lines are no folders."""
+"""Begins a line with a folder and the place where its file system was mounted."""
 _warned: set[Path] = set()
 
 
@@ -32,7 +35,7 @@ def known_folders() -> list[Path]:
 
 
 def remember_folder(folder: Path) -> None:
-    """Add a folder to the list. Where that fails it costs the convenience, and says so once."""
+    """Add a folder to the list. If this fails, only a warning is logged, once."""
     known = _list()
     if folder in _folders_in(known):
         return
@@ -45,7 +48,7 @@ def remember_folder(folder: Path) -> None:
 
 
 def noted_mount(folder: Path) -> Path | None:
-    """Where the file system was mounted on which the folder was; None when that is not known."""
+    """Where the folder's file system was mounted when the folder was noted; None if not known."""
     try:
         lines = _list().read_bytes().split(b"\n")
     except OSError:
@@ -58,7 +61,7 @@ def noted_mount(folder: Path) -> Path | None:
 
 
 def mount_of(folder: Path) -> Path:
-    """Where the file system is mounted on which the folder is. Raises OSError."""
+    """Where the folder's file system is mounted. Raises OSError."""
     place = folder.resolve()
     while not os.path.ismount(place):
         place = place.parent
@@ -66,7 +69,7 @@ def mount_of(folder: Path) -> Path:
 
 
 def _add(known: Path, folder: Path) -> None:
-    """The whole list anew: what is appended to a disk that is full may be half a line."""
+    """Write the whole list anew: a line appended to a full disk may be cut."""
     try:
         before = known.read_bytes()
     except FileNotFoundError:
@@ -80,7 +83,11 @@ def _add(known: Path, folder: Path) -> None:
 
 @contextlib.contextmanager
 def _alone(known: Path) -> Iterator[None]:
-    """Of two processes that add, one waits; not for long, where the file system has no locks."""
+    """Let one process at a time change the list.
+
+    The others wait for at most `_LOCK_PATIENCE_S`, and go on without the lock then. If the file
+    system has no locks, nobody waits.
+    """
     lock = os.open(known.with_name(f".{known.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         until = time.monotonic() + _LOCK_PATIENCE_S
@@ -97,7 +104,7 @@ def _is_locked(lock: int) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        return True  # there are no locks here; it does without
+        return True  # this file system has no locks; go on without
     return True
 
 
@@ -114,7 +121,7 @@ def _warn_once(known: Path, folder: Path, error: OSError) -> None:
 
 
 def had_runs(output_dir: Path) -> bool:
-    """Whether runs were ever recorded there, or that is not known now."""
+    """Whether runs were ever recorded there; True also if the list cannot be read now."""
     try:
         known = _list().read_bytes()
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Runs of a sweep whose folders somebody removed by hand.
+"""Runs of a sweep whose folders a user removed by hand.
 
-Such a run is still among those that its sweep has yet to submit (batch 0), as if it had never
-begun. Its exit record and its logs lie elsewhere, and show that it has.
+Such a run is still in the sweep's batch 0, among the runs that are not submitted yet, as if it had
+never begun. Its exit record and its logs lie outside of its folder, and show that it began.
 """
 
 import contextlib
@@ -20,34 +20,37 @@ def has_lost_folder(paths: RunPaths) -> bool:
 
 
 def left_of_lost_run(paths: RunPaths) -> list[Path]:
-    """Exit records and logs of a run of a sweep that has begun, and whose folder is gone.
+    """Exit records and logs of a sweep's run that has begun, and whose folder is gone.
 
-    Nothing for any other run. Raises OSError when nobody could look.
+    Empty for any other run. Raises OSError when the file system does not answer.
     """
     member = None if paths.submission_numbers() else find_member(paths.submission(1))
     if member is None or not member.batch.is_waiting:
         return []
     left = [path for path in remains_of(paths) if _is_newer(path, member.batch.runs)]
     if left:
-        look_anew(paths.output_dir)  # a network file system may show its log before its folder
+        look_anew(paths.output_dir)  # a network file system may show the log before the folder
         left = [] if paths.submission_numbers() else left
     return left
 
 
 def lost_since(paths: RunPaths) -> float | None:
-    """When a run whose folder is lost last left something (Unix time); None for any other run."""
+    """When a run whose folder is lost last wrote a file (Unix time); None for any other run."""
     with contextlib.suppress(OSError):
         return max((path.stat().st_mtime for path in left_of_lost_run(paths)), default=None)
     return None
 
 
 def _is_newer(path: Path, than: Path) -> bool:
-    """What is older is of an earlier run of that name. One file server's clock made both times."""
+    """Whether `path` is not older than `than`; an older file is of an earlier run of that name.
+
+    Both times come from the clock of one file server, so they can be compared.
+    """
     return path.stat().st_mtime_ns >= than.stat().st_mtime_ns
 
 
 def words_of_lost_run(paths: RunPaths, left: list[Path]) -> str:
-    """What is so about a run of which this is left."""
+    """Describes a run whose folder is lost; `left` are its remaining files."""
     begun = f"run {paths.run_id} was removed: it has begun, and its folder {paths.folder} is gone"
     ended = [path for path in left if path.parent == paths.ended_folder]
     if not ended:

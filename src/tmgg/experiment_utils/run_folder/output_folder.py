@@ -1,4 +1,4 @@
-"""The folder in which runs are kept, made ready before anything is submitted to it."""
+"""Makes the output folder, in which runs are kept, before anything is submitted to it."""
 
 import contextlib
 import os
@@ -20,14 +20,14 @@ from tmgg.experiment_utils.run_folder.paths import BatchPaths, RunPaths, SweepPa
 from tmgg.experiment_utils.run_folder.sharing import check_can_share
 
 SHARED = (RunPaths.ENDED_NAME, BatchPaths.FOLDER_NAME, SweepPaths.FOLDER_NAME)
-"""Folders in it that all runs share, whoever's they are."""
+"""Folders in it that all runs share, also those of different users."""
 
 
 def prepare_output_dir(output_dir: Path, names: Sequence[str] = SHARED) -> None:
-    """Make it and these of the folders that all of its runs share, as far as they are not there.
+    """Make the output folder and, in it, those folders `names` that all of its runs share.
 
-    Raises ConfigError when strangers could replace what is in it, or when this user cannot write
-    there, OSError when it cannot be made.
+    Existing folders are kept. Raises ConfigError when strangers could replace files in the output
+    folder, or when this user cannot write there; OSError when a folder cannot be made.
     """
     if not is_folder(output_dir):
         check_folder(output_dir)  # the folders above it
@@ -39,7 +39,7 @@ def prepare_output_dir(output_dir: Path, names: Sequence[str] = SHARED) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise ConfigError when strangers can write the folder, or replace one above it."""
+    """Raise ConfigError when strangers can write in the folder, or in one above it."""
     found = _chain_problem(str(folder), circle())
     if found is not None:
         problem, place = found
@@ -51,7 +51,7 @@ def check_folder(folder: Path) -> None:
 
 
 def _mend(place: str) -> str:
-    """What the caller can do about a folder that strangers may change, if she may."""
+    """What the caller, or the folder's owner, can do if strangers may write in the folder."""
     owner = Path(place).stat().st_uid
     if owner == os.geteuid():
         return f", or remove the right to write (chmod go-w {place}), or set the sticky bit (+t)"
@@ -59,9 +59,9 @@ def _mend(place: str) -> str:
 
 
 def _chain_problem(folder: str, trusted: Circle) -> tuple[str, str] | None:
-    """What is wrong with a folder or one above it, links followed, and which; None for nothing."""
+    """A problem of a folder or one above it (links followed), and that folder; None without one."""
     for place in dict.fromkeys([*_upwards(folder), *_upwards(os.path.realpath(folder))]):
-        # One that is not there yet will be this user's own, in one that is.
+        # A folder that does not exist yet will be made by this user, so it has no problem.
         with contextlib.suppress(FileNotFoundError):
             problem = problem_of_folder(place, os.stat(place), trusted)  # noqa: PTH116
             if problem is not None:
@@ -77,10 +77,10 @@ def _upwards(folder: str) -> Iterator[str]:
 
 
 def make_shared_folder(folder: Path) -> None:
-    """Make a folder in which all who can write the one above keep files of their own.
+    """Make a folder for files of all users who can write in the folder above it.
 
-    The sticky bit keeps each one's files from the others. Raises ConfigError when it is there and
-    this user cannot write in it, OSError when it cannot be made.
+    The sticky bit protects the files of each user from the others. Raises ConfigError when the
+    folder exists and this user cannot write in it, OSError when it cannot be made.
     """
     above = folder.parent.stat()
     shared = above.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

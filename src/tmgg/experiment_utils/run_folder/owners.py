@@ -1,4 +1,4 @@
-"""Whose runs: a member of a team can look at those of the others, and do no more with them."""
+"""To whom a run belongs: members of a team can read each other's runs, and do nothing else."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
 
 
 def other_owner(submission: SubmissionPaths) -> str | None:
-    """The other user whose run it is, where this one may not write in its folder."""
+    """The other user to whom the run belongs; None if this user may write in its folder."""
     folder = _folder_of(submission)
     return None if folder is None or may_write(folder) else owner_of(folder)
 
 
 def refuse_anothers(submission: SubmissionPaths) -> None:
-    """Raise SubmissionError where another user's run would be submitted again."""
+    """Raise SubmissionError if the run belongs to another user, who alone can submit it again."""
     owner = other_owner(submission)
     if owner is not None:
         raise SubmissionError(

@@ -1,7 +1,7 @@
-"""Who may run a submission: whoever is first to link its name to the file `owner`.
+"""Which job may run a submission: the one that first links a file with its id to the name `owner`.
 
-link(2) fails when the name exists, on NFS too, so exactly one wins: a job (the job script does the
-same with `ln`), or NOBODY when a submission is given up. A job that comes too late ends unused.
+link(2) fails if the name exists, on NFS too, so exactly one job wins (the job script does the same
+with `ln`). If a submission is given up, its owner is NOBODY. A job that comes later ends unused.
 """
 
 import contextlib
@@ -18,26 +18,26 @@ NOBODY = "nobody"
 
 
 def read_owner(paths: JobFolder) -> str | None:
-    """The job that runs the submission; None when none has begun, or none may.
+    """The job that claimed the submission; None if no job has, or if no job may any more.
 
-    Raises OSError when the file system does not say.
+    Raises OSError when the file system does not answer.
     """
     owner = owner_on_record(paths)
     return owner if owner and owner != NOBODY else None
 
 
 def read_job_id(paths: JobFolder) -> str | None:
-    """The job that owns it, else the one noted when it was submitted. Raises OSError."""
+    """The job that claimed it, else the one noted when it was submitted. Raises OSError."""
     return read_owner(paths) or text_in(read_sound(paths.job) or {}, "job_id")
 
 
 def is_forbidden(paths: JobFolder) -> bool:
-    """Whether no job can ever begin this submission."""
+    """Whether the submission was given up, so no job can claim it."""
     return owner_on_record(paths) == NOBODY
 
 
 def claim(paths: JobFolder, job_id: str) -> str:
-    """Begin the submission as `job_id`, unless somebody else owns it; the owner.
+    """Claim the submission for `job_id`, unless it has an owner already; return its owner.
 
     Raises OSError when the folder cannot be written.
     """
@@ -52,16 +52,16 @@ def claim(paths: JobFolder, job_id: str) -> str:
 
 
 def forbid(paths: JobFolder) -> str | None:
-    """Let no job begin this submission any more; the job that had begun it before, if one had.
+    """Let no job claim this submission any more; return the job that claimed it before, if any.
 
-    Raises OSError when the folder cannot be written: then a job may still begin it.
+    Raises OSError when the folder cannot be written: then a job may still claim it.
     """
     claim(paths, NOBODY)
     return read_owner(paths)
 
 
 def owner_on_record(paths: JobFolder) -> str:
-    """A job, NOBODY, or empty while nobody owns it. Raises OSError."""
+    """The id of a job, or NOBODY; empty if it has no owner yet. Raises OSError."""
     try:
         return read_trusted(paths.owner).decode(errors="replace").strip()
     except ForeignFileError as error:

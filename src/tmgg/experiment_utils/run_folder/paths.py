@@ -3,15 +3,15 @@
     <output_dir>/                      slurm_outputs/ unless configured
         <run_id>.out, <run_id>.err     what the job printed, of all its attempts
         .ended/<run_id>.<n>.json       written by the job as its last act (exit record)
-        .ended/removed.<uid>           runs that this user removed, one a line
+        .ended/removed.<uid>           runs that this user removed, one per line
         .sweeps/<sweep_id>.json        the runs of a sweep, in order
         .batches/<batch_id>/           0700: many runs submitted with one sbatch
             batch.json                 what they share: the settings of their records
-            runs                       one line a run: which, and where its task is
+            runs                       one line per run: its name, and where its task is
             tasks.jsonl, payloads      what to run (0600)
             intent.json, job.sh, job.json, owner   as in a submission, below
-            refused.json               why none of its runs will be run, if that is so
-            removed                    runs that gc removed, one a line
+            refused.json               only if none of its runs will be run: the reason
+            removed                    runs that gc removed, one per line
             logs/<index>.out, .err     what Slurm opens; the same files as <run_id>.out, .err
             logs/job.out, .err         of the job of a packed batch; its runs have logs of their own
             ended.json, phases, ...    of a packed batch: as in a submission, of the one job
@@ -29,17 +29,17 @@
                 job.sh                 the job script (Slurm)
                 ray_request.json       what Ray is asked for (Ray)
                 log_starts.json        where its part of the run's logs begins (Modal)
-                job.json               the backend's job id; null when its answer never came
-                owner                  the job that runs it, or nobody; first come, first served
-                phases                 "name seconds host" lines, as the job gets on
-                restart                how often it had begun before its last start
+                job.json               the backend's job id; null if the backend never answered
+                owner                  the job that runs it, or "nobody"; written only once
+                phases                 one line "name seconds host" for each step of the job
+                restart                number of the last start of its job, counted from 0
                 result.json            what the experiment returned
                 entrypoint_exit_code   0, 1, or 85 (stopped, to go on later), for the job script
                 usage.json             what the run used: CPU, memory, GPUs
                 *.before-restart-<k>   what an earlier start of the job left
-                missing.json           since when something that should be there is not
-                cancel.json            somebody asked for an end
-                stop                   dropped to ask the experiment to checkpoint and end; why
+                missing.json           since when something that should be there is missing
+                cancel.json            there if a user asked to cancel it
+                stop                   asks the experiment to checkpoint and end; the reason
                 ray_token              secret of this job's Ray cluster (0600)
                 ray_logs/<node>/       ends of Ray's logs, where Ray failed (managed bootstrap)
                 ray_head               where the head's supervisor listens (managed bootstrap)
@@ -47,7 +47,8 @@
                 ranks/<rank>/          of each rank: its result, and its log unless it is rank 0
                 verdict.json           the outcome, once final
 
-The run folder is the database: any process on the shared file system can ask, collect or cancel.
+The run folder is the database: any process on the shared file system can ask how a run stands,
+collect its result, or cancel it.
 """
 
 import os
@@ -61,12 +62,12 @@ from tmgg.errors import ConfigError
 
 LAYOUT_VERSION = 1
 
-# Not *.out and *.err: the folder of such a run would be in the way of another run's log.
+# Not *.out and *.err: the folder of such a run would have the path of another run's log.
 _RUN_ID = re.compile(r"(?!.*\.(out|err)\Z)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def check_run_id(run_id: object) -> str:
-    """`run_id` itself when it can be a file name; raises ConfigError otherwise."""
+    """Return `run_id` if it can be a file name; raise ConfigError otherwise."""
     if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
         raise ConfigError(
             f"run_id {run_id!r} cannot be a file name. Use 1 to 100 letters, digits, '.', '_' or "
@@ -81,14 +82,14 @@ def run_id_of_exit_record(file_name: str) -> str:
 
 
 def resolve_output_dir(output_dir: str | Path, base: Path) -> Path:
-    """The folder of logs and records, absolute; one that is given so stays as it is."""
+    """The folder of logs and records as an absolute path; a relative one is taken from `base`."""
     return (base / Path(output_dir).expanduser()).absolute()
 
 
 class _File:
-    """A file, or a folder, in the folder of whoever has it as attribute.
+    """An attribute of a class of paths: the path of a file or folder in the object's `folder`.
 
-    The path is made when it is first asked for, and is an ordinary attribute from then on.
+    The path is made at the first access, and is an ordinary attribute of the object from then on.
     """
 
     _folder = "folder"
@@ -106,13 +107,13 @@ class _File:
 
 
 class _OwnFile(_File):
-    """As `_File`, where each rank of a run has one of its own."""
+    """As `_File`, for files of which each rank of a run has one."""
 
     _folder = "own_folder"
 
 
 class JobFolder(Protocol):
-    """The files of what is handed to the backend at once: a submission of one run, or a batch."""
+    """The files of one request to the backend: a submission of one run, or a batch."""
 
     @property
     def folder(self) -> Path: ...
@@ -131,12 +132,12 @@ class JobFolder(Protocol):
 
     @property
     def name(self) -> str:
-        """What `tmgg-jobs retry` takes for it: a run, or a sweep."""
+        """The name that a user gives to `tmgg-jobs retry`: a run's, or a sweep's."""
         ...
 
     @property
     def shown_by(self) -> str:
-        """The command that shows how it stands."""
+        """The command that shows the state of the run or of the batch's runs."""
         ...
 
 
@@ -172,11 +173,11 @@ class RunPaths:
 
     @cached_property
     def ended_folder(self) -> Path:
-        """Shared by all runs of the folder: one listing tells which of a thousand have ended."""
+        """Shared by all runs of the folder, so one listing shows which of them have ended."""
         return self.output_dir / self.ENDED_NAME
 
     def removal_notes(self, user_id: int) -> Path:
-        """Which runs of the folder that user removed last."""
+        """The file with the runs of the folder that this user removed last."""
         return self.ended_folder / f"{self.REMOVAL_NOTES}{user_id}"
 
     def submission(self, number: int) -> "SubmissionPaths":
@@ -185,7 +186,7 @@ class RunPaths:
     def submission_numbers(self) -> list[int]:
         """Submissions made so far, ascending."""
         try:
-            # A file of such a name bars the next submission; see `removal`.
+            # Folders only: a plain file with such a name bars the next submission (`removal`).
             with os.scandir(self.folder) as entries:
                 names = [
                     entry.name
@@ -198,13 +199,13 @@ class RunPaths:
 
 
 class JobFiles:
-    """What is handed to a backend, and what its job's script and supervisors leave beside it."""
+    """The files that a backend gets, and those that the job script and supervisors write."""
 
     folder: Path
 
     @property
     def own_folder(self) -> Path:
-        """Where one process of the job leaves what is its own."""
+        """The folder for files that each rank of a run writes; see `RankPaths`."""
         return self.folder
 
     @property
@@ -217,7 +218,7 @@ class JobFiles:
     owner = _File("owner")
     entrypoint_exit_code = _OwnFile("entrypoint_exit_code")
     restart = _File("restart")
-    """A process of an earlier start that lives on sees by it that it is superseded."""
+    """Tells a process of an earlier start that still runs that it is superseded."""
     ray_token = _File("ray_token")
     ray_logs = _File("ray_logs")
     ray_head = _File("ray_head")
@@ -225,7 +226,7 @@ class JobFiles:
 
 @dataclass(frozen=True)
 class JobFilesIn(JobFiles):
-    """The files in a folder of which nothing else is known."""
+    """The files in a folder that may be a submission's or a batch's."""
 
     folder: Path
 
@@ -237,7 +238,7 @@ class SubmissionPaths(JobFiles):
     run_paths: RunPaths
     number: int
     folder_name: str | None = None
-    """None is the number; another while the folder is being made."""
+    """None: the number. A temporary name while the folder is being made."""
     folder: Path = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -253,18 +254,18 @@ class SubmissionPaths(JobFiles):
         return f"tmgg-jobs show {self.name}"
 
     run = _File(RunPaths.RECORD_NAME)
-    """The run's record, where this submission's options differ from the one before."""
+    """The run's record; only there if its options differ from the submission before."""
     task = _File("task.json")
-    """What to run, where that is not as in the submission before."""
+    """What to run; only there if it differs from the submission before."""
     payload = _File("payload.pkl")
     batch = _File("batch")
     ray_request = _File("ray_request.json")
     log_starts = _File("log_starts.json")
-    """Where its part of the run's logs begins, when that is brought home in one piece."""
+    """Where its part of the run's logs begins; only if that part is fetched as a whole (Modal)."""
     result = _OwnFile("result.json")
     usage = _OwnFile("usage.json")
     missing = _File("missing.json")
-    """First time that something which should be there was not; bounds the wait for it."""
+    """When something was first found missing; limits how long TMGG waits for it."""
     cancel = _File("cancel.json")
     stop = _File("stop")
     ranks = _File("ranks")
@@ -272,7 +273,7 @@ class SubmissionPaths(JobFiles):
 
     @cached_property
     def ended(self) -> Path:
-        """The exit record; only there when the job ended by itself or by a signal it caught."""
+        """The exit record; only there if the job ended by itself or by a signal that it caught."""
         name = f"{self.run_paths.run_id}.{self.number}.json"
         return self.run_paths.ended_folder / name
 
@@ -285,9 +286,9 @@ class BatchPaths(JobFiles):
 
     output_dir: Path
     batch_id: str
-    """`SWEEP.NUMBER`; number 0 holds what its launcher has not submitted yet."""
+    """`SWEEP.NUMBER`; batch 0 holds the runs that the launcher has not submitted yet."""
     folder_name: str | None = None
-    """None is the id; another while the folder is being made."""
+    """None: the batch's id. A temporary name while the folder is being made."""
     folder: Path = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -323,7 +324,7 @@ class BatchPaths(JobFiles):
         return self.logs / "job.err"
 
     ended = _File("ended.json")
-    """The exit record of a packed batch's one job."""
+    """The exit record of the one job of a packed batch."""
 
 
 @dataclass(frozen=True)

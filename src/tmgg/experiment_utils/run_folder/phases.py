@@ -1,4 +1,4 @@
-"""How a job got on, from the marks it left: `name seconds host`, one line each."""
+"""The progress of a job: it writes a mark for each step, a line `name seconds host`."""
 
 import logging
 import math
@@ -49,9 +49,9 @@ def parse_phases(text: str) -> list[Phase]:
 
 
 def seconds_of_experiment(marks: Sequence[Phase], *, ended_at: float | None) -> float | None:
-    """How long the experiment's process went on; None where nothing tells. Pure.
+    """How long the experiment's process ran, in seconds; None if it is not known. Pure.
 
-    `ended_at` is when its supervisor noted the end, for one that could leave no mark of it.
+    `ended_at` is when its supervisor noted the end; it is used if there is no mark of the end.
     """
     at = {mark.name: mark.at for mark in marks}
     begin = at.get("entrypoint_start")
@@ -60,10 +60,10 @@ def seconds_of_experiment(marks: Sequence[Phase], *, ended_at: float | None) -> 
 
 
 def write_phase(paths: JobFiles, name: str, *, restart: int | None = None) -> None:
-    """Append one mark; a phase is a convenience, so a full disk does not end the run.
+    """Append one mark. If this fails (full disk), only a warning is logged.
 
-    `restart` is the start that it is about, by default this process's own. A start that is
-    superseded leaves no mark.
+    `restart` is the number of the start that the mark is of, by default this process's own. A
+    superseded start writes no mark.
     """
     if is_superseded(paths, own_restart() if restart is None else restart):
         return
@@ -76,7 +76,7 @@ def write_phase(paths: JobFiles, name: str, *, restart: int | None = None) -> No
 
 
 def _opened(path: str, flags: int) -> int:
-    """Readable to its owner, whatever umask a task has set."""
+    """Open the file so that its owner can read and write it under any umask that a task has set."""
     descriptor = os.open(path, flags, 0o666)
     mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
     if mode & 0o600 != 0o600:

@@ -1,4 +1,4 @@
-"""The files of one rank of a submission: most are the submission's, what it leaves is its own."""
+"""The files of one rank: most are the submission's; those that a rank writes are its own."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ _ALONE = Rank(rank=0, world_size=1)
 
 @dataclass(frozen=True)
 class RankPaths(SubmissionPaths):
-    """As rank 0 sees it, the phases of its process are the run's."""
+    """The paths for one rank. The phases of rank 0 are the run's."""
 
     rank: Rank = _ALONE
     nodes: tuple[RunNode, ...] = ()
@@ -28,7 +28,7 @@ class RankPaths(SubmissionPaths):
 
     @property
     def log(self) -> Path:
-        """What it prints, unless it is rank 0, which prints into the run's logs."""
+        """The output of a rank other than 0; rank 0 prints into the run's logs."""
         return self.own_folder / "log"
 
 
@@ -37,7 +37,7 @@ def rank_folder(paths: SubmissionPaths, rank: int) -> Path:
 
 
 def nodes_of_rank(paths: SubmissionPaths) -> tuple[RunNode, ...]:
-    """The machines of all ranks; none where there is but one process."""
+    """The machines of all ranks; empty if the run has only one process."""
     return paths.nodes if isinstance(paths, RankPaths) else ()
 
 
@@ -47,5 +47,5 @@ def speaks_for_run(paths: SubmissionPaths) -> bool:
 
 
 def hub_file(paths: SubmissionPaths) -> Path:
-    """Where rank 0's supervisor says under which address the others find it."""
+    """The file with the address at which rank 0's supervisor listens to the others."""
     return paths.folder / "rank_hub"

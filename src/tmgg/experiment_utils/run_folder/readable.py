@@ -1,7 +1,7 @@
-"""What is on record in a folder, or the error that keeps it from being seen.
+"""What is on record in a folder, or an error if that cannot be read.
 
-Whoever would submit something because nothing is on record asks here. A folder that never existed
-is empty; one that does not answer is an UnreadableError.
+Code that submits a run because none is on record must ask here. A folder that never existed counts
+as empty; for a folder whose file system does not answer UnreadableError is raised.
 """
 
 import errno
@@ -20,7 +20,7 @@ from tmgg.experiment_utils.run_folder.run_folders import look_into, owner_who_cl
 
 
 def recorded_runs(output_dir: Path, *, prefix: str = "") -> list[RunPaths]:
-    """This user's runs; raises OSError where one may be that cannot be seen now."""
+    """This user's runs; raises OSError if there may be others that cannot be seen now."""
     if is_missing(output_dir):
         raise missing_error(output_dir)
     look = look_into(output_dir, prefix=prefix)
@@ -33,27 +33,27 @@ def recorded_runs(output_dir: Path, *, prefix: str = "") -> list[RunPaths]:
 
 
 def taken_names(output_dir: Path) -> set[str]:
-    """What no new run can be called: the runs there are, and whatever else lies there.
+    """The names that a new run cannot have: those of existing runs and of all other files there.
 
-    Raises UnreadableError when the file system does not say.
+    Raises UnreadableError when the file system does not answer.
     """
     with reading(output_dir):
-        names = set(listing(output_dir))  # one for all: a sweep may ask about a thousand
+        names = set(listing(output_dir))  # one listing: a sweep may ask about a thousand names
         return names | set(expect_batched_runs(output_dir))
 
 
 def is_closed_to_us(error: OSError, path: Path) -> bool:
-    """Whether something belongs to another user who has not shared it; that does not pass."""
+    """Whether the error is permanent: the file belongs to another user, who has not shared it."""
     return owner_who_closed(path, error) is not None
 
 
 @contextmanager
 def reading(output_dir: Path) -> Iterator[None]:
-    """Turn what the file system says of a folder into an UnreadableError with words."""
+    """Turn an OSError about a folder into an UnreadableError that explains it."""
     try:
         yield
     except TmggError:
-        raise  # some are an OSError, too, and say more
+        raise  # some of them are OSErrors, too; their text says more
     except OSError as error:
         _refuse_closed(output_dir, error)
         raise UnreadableError(
@@ -64,7 +64,10 @@ def reading(output_dir: Path) -> Iterator[None]:
 
 
 def _refuse_closed(output_dir: Path, error: OSError) -> None:
-    """Raise ConfigError for what another user has not opened; without a cause, as none may pass."""
+    """Raise ConfigError if another user keeps the folder closed.
+
+    The error has no cause: `hiccups.may_pass` looks at causes, and this error does not pass.
+    """
     place = Path(error.filename) if isinstance(error.filename, str) else output_dir
     owner = owner_who_closed(place, error)
     if owner is not None:
@@ -76,12 +79,12 @@ def _refuse_closed(output_dir: Path, error: OSError) -> None:
 
 
 def is_missing(output_dir: Path) -> bool:
-    """Whether a folder that had runs is not there."""
+    """Whether the folder had runs and is not there now."""
     return output_dir in known_folders() and not is_there(output_dir)
 
 
 def missing_error(output_dir: Path) -> UnreadableError:
-    """The error for a folder that had runs and is not there, and may come back."""
+    """The error for a folder that had runs, is not there now, and may come back."""
     error = UnreadableError(
         f"{output_dir} had runs and is not found now: its file system may not be mounted. "
         "Nothing was submitted. Try again when the folder is back. If it was removed, make "

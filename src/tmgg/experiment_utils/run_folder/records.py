@@ -1,7 +1,7 @@
 """Records on disk as dataclasses.
 
-The rules by which old records stay readable: a version number that grows only when a field changes
-its meaning; fields that are missing take their defaults; fields nobody knows are ignored.
+These rules keep old records readable: the version number grows only if a field changes its meaning;
+missing fields take their defaults; unknown fields are ignored.
 """
 
 import functools
@@ -20,7 +20,7 @@ _Check = Callable[[object], bool]
 def parse_record(
     cls: type[_Record], value: Mapping[str, Any], *, what: str, newest_version: int
 ) -> _Record:
-    """`value` as a `cls`; a RecordError that begins with `what` when it cannot be one."""
+    """Return `value` as a `cls`; raise RecordError, which begins with `what`, if it is none."""
     check_version(value, what=what, newest_version=newest_version)
     return parse_fields(cls, value, what=what)
 
@@ -40,12 +40,12 @@ def parse_fields(cls: type[_Record], value: Mapping[str, Any], *, what: str) -> 
 
 
 def shallow(record: object) -> dict[str, Any]:
-    """The fields of a dataclass by name; what they hold is not copied, as `asdict` would."""
+    """The fields of a dataclass by name. Unlike `asdict`, this does not copy the values."""
     return {name: getattr(record, name) for name in _names(type(record))}  # type: ignore[arg-type]
 
 
 def check_version(value: Mapping[str, Any], *, what: str, newest_version: int) -> None:
-    """Raises RecordError for a record of a newer TMGG, or of none."""
+    """Raise RecordError if the version is newer than `newest_version`, or is missing or invalid."""
     version = value.get("version")
     if type(version) is not int or not 1 <= version <= newest_version:
         raise RecordError(
@@ -54,7 +54,7 @@ def check_version(value: Mapping[str, Any], *, what: str, newest_version: int) -
 
 
 def as_time(value: object) -> float | None:
-    """A time in a record that nobody checked; None for what cannot be one."""
+    """A value of an unchecked record as a time; None if it is no finite number."""
     try:
         found = float(value) if isinstance(value, int | float) else math.nan
     except OverflowError:
@@ -69,13 +69,13 @@ def _names(cls: type[Any]) -> tuple[str, ...]:
 
 @functools.cache
 def _checks(cls: type[Any]) -> dict[str, tuple[Any, frozenset[type], _Check]]:
-    """Hint, types that surely fit, and check of each field, made once for thousands of records."""
+    """For each field: its hint, types that always fit, and a check. Cached: records are many."""
     hints = get_type_hints(cls)
     return {name: (hint, _sure_types(hint), _check_of(hint)) for name, hint in hints.items()}
 
 
 def _sure_types(hint: Any) -> frozenset[type]:
-    """Types of which each value fits: nearly all fields are told by them alone."""
+    """Types whose every value fits the hint. For nearly all fields this check is enough."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return frozenset().union(*map(_sure_types, arguments))

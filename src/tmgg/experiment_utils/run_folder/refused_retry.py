@@ -1,4 +1,4 @@
-"""The last retry of a run that the backend refused: it left the run as it was."""
+"""The note of a run's last retry, if the backend refused it; the run itself is unchanged then."""
 
 import logging
 import time
@@ -19,11 +19,11 @@ class RefusedRetry:
     """The content of `refused_retry.json`."""
 
     after: int
-    """The submission that was, and stayed, the newest."""
+    """The number of the newest submission, before the retry and after it."""
     message: str
-    """The backend's words."""
+    """The backend's message."""
     changes: list[JsonDict] = field(default_factory=list)
-    """In what it was asked for something else; see `attempt_changes`."""
+    """How the retry differed from the submission before; see `attempt_changes`."""
     at: float = field(default_factory=time.time)
 
     def to_json(self) -> JsonDict:
@@ -31,7 +31,7 @@ class RefusedRetry:
 
 
 def note_refused_retry(refused: SubmissionPaths, message: str) -> None:
-    """Before what was refused is removed. Failing costs only the words."""
+    """Call this before the refused submission is removed. If writing fails, a warning is logged."""
     paths = refused.run_paths
     value = RefusedRetry(after=refused.number - 1, message=message, changes=changes_of(refused))
     try:
@@ -41,7 +41,7 @@ def note_refused_retry(refused: SubmissionPaths, message: str) -> None:
 
 
 def read_refused_retry(paths: RunPaths) -> RefusedRetry | None:
-    """None where the last retry was not refused."""
+    """The note; None if the last retry was not refused, or if the note cannot be read."""
     try:
         value = read_json(paths.refused_retry)
         if value is None:

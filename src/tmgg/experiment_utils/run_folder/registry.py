@@ -49,7 +49,7 @@ from tmgg.experiment_utils.run_folder.task import TaskInput
 log = logging.getLogger(__name__)
 
 WriteSubmission = Callable[[SubmissionPaths, SubmissionPaths], None]
-"""Writes a submission's own files into the first; they will be read at the second."""
+"""Writes a submission's files into the first folder (a draft), which is renamed to the second."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,9 +67,9 @@ class RunRecord:
     host: str = field(default_factory=socket.gethostname)
     tmgg_version: str = __version__
     unchanged_settings: JsonDict | None = None
-    """The settings before a sweep's policy changed them for this attempt; None where it did not."""
+    """The settings before a sweep's policy changed them for this attempt; None if unchanged."""
     interpreter_options: list[str] = field(default_factory=list)
-    """Those of the launching Python, for the one that runs the experiment."""
+    """Options of the launcher's Python interpreter, to be used for the experiment's, too."""
 
     def to_json(self) -> JsonDict:
         return {"version": LAYOUT_VERSION, **asdict(self)}
@@ -77,32 +77,32 @@ class RunRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intent:
-    """A submission about to be made; the content of `intent.json`."""
+    """A submission that is about to be made; the content of `intent.json`."""
 
     token: str
-    """Unguessable; the job carries it, so that a lost answer can be looked up."""
+    """Random; the job carries it, so TMGG finds the job also if the backend's answer was lost."""
     created_at: float = field(default_factory=time.time)
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
     process_start: str = field(default_factory=start_of_this_process)
-    """Tells a recycled pid from the submitter; empty where /proc does not say."""
+    """Tells the submitter from a later process with its pid; empty if /proc does not have it."""
     scope: str = ""
-    """Where the pid means something; see `process_names.process_scope`. Empty in old records."""
+    """Where the pid is valid; see `process_names.process_scope`. Empty in old records."""
     evidence_has_token: bool = False
-    """The job writes the token into all that it leaves; what lacks it is then no evidence. False
-    for submissions made before evidence had tokens."""
+    """The job writes the token into all its evidence, so a file without the token does not count.
+    False for submissions made before evidence had tokens."""
     user_id: int | None = None
-    """The submitter's; None where it was not noted."""
+    """The submitter's user id; None if it was not noted."""
     cluster: str | None = None
-    """Name of the scheduler's cluster; None where there is none, or it did not say."""
+    """Name of the scheduler's cluster; None if there is none, or if it is not known."""
     folder: str = ""
-    """Where it lies; tells a copy of the folder. Empty in old records."""
+    """The intent's folder; with it a copy of the folder is recognised. Empty in old records."""
 
     def to_json(self) -> JsonDict:
         return {"version": LAYOUT_VERSION, **asdict(self)}
 
     def submitter_alive(self) -> bool:
-        """Whether the submitting process still runs, as far as its id tells."""
+        """Whether the submitting process runs; False also if this cannot be seen from here."""
         return (
             self._is_here
             and bool(self.process_start)
@@ -111,13 +111,13 @@ class Intent:
 
     @property
     def submitter_has_ended(self) -> bool:
-        """Whether it is proven here that the submitting process has ended; see `leases`."""
+        """Whether it is certain that the submitting process has ended; see `leases`."""
         can_tell = bool(self.scope) and bool(self.process_start) and self._is_here
         return can_tell and not self.submitter_alive()
 
     @property
     def is_own(self) -> bool:
-        """Whether this very process is the submitter."""
+        """Whether the current process is the submitter."""
         return self.pid == os.getpid() and self.submitter_alive()
 
     @property
@@ -127,7 +127,7 @@ class Intent:
 
 
 def new_intent(place: JobFolder | None = None) -> Intent:
-    """An intent of this process; `place` is where it will lie."""
+    """An intent of this process, which will be written in `place`."""
     return Intent(
         token=secrets.token_hex(16),
         scope=process_scope(),
@@ -138,7 +138,7 @@ def new_intent(place: JobFolder | None = None) -> Intent:
 
 
 def launcher_is_over(paths: JobFolder, intent: Intent) -> bool:
-    """Whether whoever wrote the intent certainly launches nothing more; see `leases`."""
+    """Whether the process that wrote the intent certainly submits nothing more; see `leases`."""
     return intent.submitter_has_ended or leases.is_over(paths.intent)
 
 
@@ -151,7 +151,7 @@ def create_run(
 ) -> SubmissionPaths:
     """Write the whole record of a new run and its first submission, or nothing.
 
-    The folder is made under another name and renamed, so of two submitters of one run id exactly
+    The folder is made under another name and renamed, so if two processes make one run id, exactly
     one wins. Raises RunExistsError, or OSError when the folder cannot be written.
     """
     prepare_output_dir(paths.output_dir, [RunPaths.ENDED_NAME])
@@ -175,9 +175,9 @@ def create_run(
 
 
 def add_submission(earlier: SubmissionPaths, write_submission: WriteSubmission) -> SubmissionPaths:
-    """The submission after one that has ended; all of its files or none.
+    """Write the submission that follows one that has ended: all of its files or none.
 
-    Raises RunExistsError when somebody else was first.
+    Raises RunExistsError when another process was first.
     """
     paths, number = earlier.run_paths, earlier.number + 1
     final = paths.submission(number)
@@ -202,7 +202,7 @@ def withdraw_submission(paths: SubmissionPaths) -> None:
 
 
 def load_run(paths: RunPaths) -> RunRecord:
-    """Raises UnknownRunError, or RecordError for a damaged or newer record."""
+    """The run's record. Raises UnknownRunError, or RecordError for a damaged or newer record."""
     value = read_json(paths.run)
     if value is None:
         value = read_batched_run(paths)
@@ -220,7 +220,7 @@ def load_found_run(paths: RunPaths) -> RunRecord:
 
 
 def load_task(paths: RunPaths) -> TaskInput:
-    """Raises RecordError when the task file is missing or damaged."""
+    """The run's task. Raises RecordError when its file is missing or damaged."""
     value = read_json(paths.task)
     if value is None:
         value = read_batched_task(paths)
@@ -233,7 +233,7 @@ def load_task(paths: RunPaths) -> TaskInput:
 
 
 def _check_not_removed(paths: RunPaths) -> None:
-    """A removal takes the whole folder in one step."""
+    """Raise RemovedRunError if the run was removed. A removal takes its folder in one step."""
     if not is_there(paths.folder) or is_removed(paths):
         raise removed_error(paths)
 
@@ -254,13 +254,13 @@ def parse_intent(value: JsonDict, *, what: str) -> Intent:
 
 
 def save_job(paths: JobFolder, job_id: str | None, *, cluster: str | None = None) -> None:
-    """Note the backend's id of a submission; None says that the submitter ended without it."""
+    """Note the job id that the backend gave; None if the submitter gave up without learning it."""
     value = {"version": LAYOUT_VERSION, "job_id": job_id, "submitted_at": time.time()}
     write_json(paths.job, value | ({"cluster": cluster} if cluster else {}))
 
 
 def note_job(paths: JobFolder, job_id: str | None, *, cluster: str | None = None) -> None:
-    """As `save_job`; a disk that is full only means that the job is looked up again next time."""
+    """As `save_job`, but only warn if writing fails: the job is then looked up again later."""
     try:
         save_job(paths, job_id, cluster=cluster)
     except OSError as error:
@@ -268,18 +268,18 @@ def note_job(paths: JobFolder, job_id: str | None, *, cluster: str | None = None
 
 
 def submitted_at(paths: JobFolder) -> float | None:
-    """When the backend took the submission (Unix time); None when that is not on record."""
+    """When the backend's answer was noted (Unix time); None if that is not on record."""
     return as_time(_job_note(paths).get("submitted_at"))
 
 
 def seconds_since_given_up(paths: JobFolder) -> float | None:
-    """How long ago the submitter ended without learning the job id; None when it did not."""
+    """How many seconds ago the submitter gave up without the job id; None if it did not."""
     at = submitted_at(paths) if _job_note(paths).get("job_id") is None else None
     return None if at is None else max(0.0, time.time() - at)
 
 
 def decided_at(paths: RunPaths) -> float | None:
-    """When the end of a run was noted (Unix time, by the file system); None when none is seen."""
+    """When a run's verdict was written (Unix time of the file system); None if none is seen."""
     number = max(paths.submission_numbers(), default=1)
     try:
         return paths.submission(number).verdict.stat().st_mtime
@@ -295,9 +295,9 @@ def _job_note(paths: JobFolder) -> JsonDict:
 
 
 def find_run(run_id: str, folders: Iterable[Path] = ()) -> RunPaths:
-    """The run's paths, looked for in `folders` first, then wherever runs were ever submitted.
+    """The run's paths, looked for in `folders` first, then in all folders with runs of this user.
 
-    Raises UnknownRunError; OSError when it may be where nothing can be read now.
+    Raises UnknownRunError, or OSError when it may be in a folder that cannot be read now.
     """
     looked: list[Path] = []
     unread: OSError | None = None
@@ -318,13 +318,13 @@ def find_run(run_id: str, folders: Iterable[Path] = ()) -> RunPaths:
 
 def _places(folders: Iterable[Path]) -> Iterator[Path]:
     yield from folders
-    yield from known_folders()  # a file, which need not be read when the run was found
+    yield from known_folders()  # reads a file; not done if the run was found before
 
 
 def is_recorded(paths: RunPaths) -> bool:
     """Whether there is a record of the run that this user can read.
 
-    Raises OSError when the file system does not say.
+    Raises OSError when the file system does not answer.
     """
     if _can_read(paths) or find_member(paths.submission(1)) is not None:
         return True
@@ -338,7 +338,7 @@ def _can_read(paths: RunPaths) -> bool:
     try:
         is_there(paths.run)
     except PermissionError:
-        # Another user's folder is closed to this one for good; one's own is not.
+        # Another user's folder stays closed. For a folder of this user the error may pass.
         if paths.folder.stat().st_uid == os.geteuid():
             raise
     return False

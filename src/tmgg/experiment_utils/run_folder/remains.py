@@ -1,8 +1,8 @@
-"""What is left of a run whose folder somebody removed: exit records and logs lie beside it.
+"""What is left of a run whose folder was removed by hand: exit records and logs lie outside of it.
 
 A new run of the same name must not be judged by them, nor append to them. They are moved to
-`.earlier/<run_id>.<time>/`, where a person finds them and no program looks. (That they could do no
-harm even so is the token's work: see `evidence_token`.)
+`.earlier/<run_id>.<time>/`, where a person finds them and no program reads them. (If they are not
+moved, they do no harm either, because they have another token: see `evidence_token`.)
 """
 
 import logging
@@ -19,15 +19,15 @@ log = logging.getLogger(__name__)
 
 EARLIER_FOLDER = ".earlier"
 _SHOWN = 3
-# Up to so many runs are looked at one by one: the folder may hold those of years.
+# Up to so many runs are looked at one by one, without listing the folder, which may be very long.
 _FEW = 10
 
 
 def set_aside_remains(runs: Iterable[RunPaths]) -> None:
-    """Move away what lies under the names of runs that have just been made.
+    """Move away the exit records and logs with the names of runs that have just been made.
 
-    For new runs only: a run's own logs would go, too. What cannot be seen or moved stays, with a
-    warning.
+    Only for new runs: a run's own logs would be moved, too. Files that cannot be seen or moved
+    stay, and a warning is logged.
     """
     by_folder: dict[Path, list[RunPaths]] = {}
     for run in runs:
@@ -54,13 +54,13 @@ def set_aside_remains(runs: Iterable[RunPaths]) -> None:
 
 
 def earlier_folder(run: RunPaths) -> Path:
-    """Where something of an earlier run of this name goes; a new name each time. Makes nothing."""
+    """A new path for files of an earlier run of this name. Nothing is made there."""
     stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     return run.output_dir / EARLIER_FOLDER / f"{run.run_id}.{stamp}"
 
 
 def remains_of(run: RunPaths) -> list[Path]:
-    """Its exit records, by submission, and its logs. Raises OSError when nobody could look."""
+    """Its exit records, by submission, and its logs. Raises OSError if they cannot be seen now."""
     logs, ended = [run.stdout, run.stderr], [run.submission(1).ended]
     while is_there(ended[-1]):
         ended.append(run.submission(len(ended) + 1).ended)
@@ -80,7 +80,7 @@ def _find_each(_output_dir: Path, runs: list[RunPaths]) -> Iterator[tuple[RunPat
 def _find_in_listing(
     output_dir: Path, runs: list[RunPaths]
 ) -> Iterator[tuple[RunPaths, list[Path]]]:
-    """With two listings for all: a sweep has thousands of runs."""
+    """As `_find_each`, with two listings for all runs: a sweep has thousands of runs."""
     names = set(listing(output_dir))
     ended: dict[str, list[str]] = {}
     for name in listing(runs[0].ended_folder):

@@ -1,9 +1,9 @@
-"""Removing a run for good, and never one that somebody submits again in that moment.
+"""Removes a run for good, but never one that another process submits again at that moment.
 
-The lock is the name of the run's next submission: whoever submits it again renames a folder to that
-name, and whoever removes it makes a file of that name first, exclusively. Exactly one of them wins,
-on NFS, too, and a process that dies in between leaves nothing that somebody must wait for: the next
-`gc` goes on from there.
+The lock is the name of the run's next submission. A process that submits the run again renames a
+folder to that name. A process that removes it first makes a file of that name, exclusively. Exactly
+one of them wins, on NFS, too. If the remover dies in between, nobody has to wait: the next `gc`
+continues the removal.
 """
 
 import contextlib
@@ -25,17 +25,17 @@ from tmgg.experiment_utils.run_folder.removed_runs import note_removal
 
 log = logging.getLogger(__name__)
 
-# The name says whether the output is removed, too: the `gc` that goes on with it may have been
-# called with other options.
+# The name says whether the output is removed, too: the `gc` that continues an interrupted removal
+# may have been called with other options.
 _WITH_OUTPUT = ".all"
 _DOOMED = re.compile(r"\.(?P<run_id>.+)\.[0-9a-f]{8}(?P<with_output>\.all)?\.removed\.tmp")
 
 
 def remove_run(paths: RunPaths, *, with_output: bool, may_go: Callable[[], bool]) -> bool:
-    """Remove a run's record and logs; with `with_output` what the experiment wrote, too.
+    """Remove a run's record and logs; with `with_output` the experiment's files, too.
 
-    `may_go` is asked once nobody can submit the run again any more; False when it says no, or when
-    the run was submitted again just now.
+    `may_go` is called when no process can submit the run again any more. Returns False, and removes
+    nothing, if `may_go` does, or if the run was submitted again just now.
     """
     if has_lost_folder(paths):
         return _remove_lost(paths, may_go)
@@ -50,9 +50,9 @@ def remove_run(paths: RunPaths, *, with_output: bool, may_go: Callable[[], bool]
 
 
 def finish_removals(output_dir: Path) -> None:
-    """Remove what a removal that was interrupted left, with or without output as it was begun.
+    """Complete interrupted removals, with or without the output, as each was begun.
 
-    Raises OSError when nobody could look.
+    Raises OSError when the folder cannot be listed.
     """
     for name in listing(output_dir):
         if found := _DOOMED.fullmatch(name):
@@ -64,20 +64,20 @@ def finish_removals(output_dir: Path) -> None:
 
 
 def _bar_next_submission(paths: RunPaths) -> Path | None:
-    """Take the name of the next submission; None when somebody was first."""
+    """Make a file with the name of the next submission; None if another process was first."""
     mark = paths.folder / str(max(paths.submission_numbers(), default=1) + 1)
     try:
         os.close(os.open(mark, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     except FileExistsError:
-        # Of a removal that was interrupted, or that is under way: what it does is done once.
+        # A file is from a removal that was interrupted or is under way; each step is safe twice.
         return mark if is_plain_file(mark) else None
     except FileNotFoundError:
-        return None  # somebody else removed it
+        return None  # another process removed the run
     return mark
 
 
 def _remove_lost(paths: RunPaths, may_go: Callable[[], bool]) -> bool:
-    """What is left of a run whose folder somebody removed by hand."""
+    """Remove the remaining files of a run whose folder a user removed by hand."""
     if not may_go():
         return False
     left = remains_of(paths)
@@ -90,12 +90,12 @@ def _remove_lost(paths: RunPaths, may_go: Callable[[], bool]) -> bool:
 
 
 def _remove(paths: RunPaths, *, with_output: bool) -> None:
-    # First what could be taken for a word about a later run of this name. The verdict stays until
-    # the record vanishes, in one step, so a crash changes nothing of what is said about the run.
+    # First the files that could be taken for those of a later run of this name. The verdict and the
+    # record vanish later, in one step, so after a crash the run still has the same verdict.
     ended = [paths.submission(number).ended for number in paths.submission_numbers()]
     for file in (*ended, paths.stdout, paths.stderr):
         file.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # a full disk: whoever looks now learns less
+    with contextlib.suppress(OSError):  # a full disk: others will not know that it was removed
         note_removal(paths)
     note_removed(paths)
     what = _WITH_OUTPUT if with_output else ""
@@ -103,7 +103,7 @@ def _remove(paths: RunPaths, *, with_output: bool) -> None:
     try:
         paths.folder.rename(doomed)
     except FileNotFoundError:
-        return  # somebody else removed it in this moment
+        return  # another process removed it at this moment
     _empty(doomed, paths, with_output=with_output)
 
 
@@ -112,28 +112,28 @@ def _empty(doomed: Path, paths: RunPaths, *, with_output: bool) -> None:
         _rescue(doomed / paths.artifacts.name, _place_for_output(paths))
     failed: list[BaseException] = []
     shutil.rmtree(doomed, onerror=lambda _call, _path, info: failed.append(info[1]))
-    # Another `gc` may remove the same.
+    # Another `gc` may remove the same files.
     lasting = [error for error in failed if not isinstance(error, FileNotFoundError)]
     if lasting:
         log.warning("what is left of run %s is not removed yet: %s", paths.run_id, lasting[0])
 
 
 def _place_for_output(paths: RunPaths) -> Path:
-    """Its old place, or one beside it when a new run has the name, and so the place, by now.
+    """Where the output is kept: its old place, or another one if a new run has the name by now.
 
-    Raises OSError when nobody could look.
+    Raises OSError when the file system does not answer.
     """
     has_name = is_there(paths.run) or find_member(paths.submission(1)) is not None
     return earlier_folder(paths) / paths.artifacts.name if has_name else paths.artifacts
 
 
 def _rescue(source: Path, target: Path) -> None:
-    """Raises OSError when what the experiment wrote cannot be kept; then it stays where it is."""
+    """Move the experiment's files. Raises OSError if that fails; then they stay where they are."""
     try:
         if not any(source.iterdir()):
             return
     except (FileNotFoundError, NotADirectoryError):
         return
     target.parent.mkdir(mode=OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
-    with contextlib.suppress(FileNotFoundError):  # another process did
+    with contextlib.suppress(FileNotFoundError):  # another process moved it
         source.rename(target)

@@ -1,8 +1,8 @@
-"""An output folder that had runs and is not found: was it removed, or is its file system away?
+"""Whether an output folder that had runs and is not found was removed, or is not mounted.
 
-Who removes the folder wants to start afresh, and need not wait. A file system that is not mounted
-hides runs, which must not be submitted again: then the folder above is missing or empty, or lies on
-another file system than the output folder did.
+A user who removes the folder wants to start anew, and need not wait. But if the file system is not
+mounted, the runs are only hidden, and must not be submitted again. In this case the folder above is
+missing or empty, or is on another file system than the output folder was.
 """
 
 import logging
@@ -19,7 +19,7 @@ LOOK_AGAIN_S = 5.0
 
 
 def is_surely_removed(output_dir: Path, sleep: Callable[[float], None]) -> bool:
-    """Whether two looks, some seconds apart, show that; `output_dir` is not found now."""
+    """Whether two looks, `LOOK_AGAIN_S` apart, show that the missing `output_dir` was removed."""
     if not _seems_removed(output_dir):
         return False
     sleep(LOOK_AGAIN_S)

@@ -1,8 +1,8 @@
-"""Runs that were removed for good, as against a folder that a file system does not show now.
+"""Which runs were removed for good, in contrast to runs that the file system does not show now.
 
-Whoever removes a run notes its name first; each user has a file of such notes beside the exit
-records. A run that is not on record, and is noted, was removed. One that is only not found may come
-back (see `hiccups`).
+A process that removes a run notes the run's id first; each user has a file of such notes beside the
+exit records. A run that is noted and not on record was removed. A run that is not found and not
+noted may come back (see `hiccups`).
 """
 
 import contextlib
@@ -21,13 +21,13 @@ from tmgg.experiment_utils.run_folder.lost_folders import (
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.sharing import mode_for_team
 
-# Only those count who look at a run while it is removed: old notes may go.
+# Only processes that look at a run while it is removed need the notes, so old notes may go.
 LARGEST_NOTES_BYTES = 1 << 20
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def note_removal(paths: RunPaths) -> None:
-    """Before anything of the run goes. Raises OSError."""
+    """Call this before any file of the run is removed. Raises OSError."""
     file = paths.removal_notes(os.geteuid())
     descriptor = os.open(file, _FLAGS, mode_for_team())
     try:
@@ -39,7 +39,7 @@ def note_removal(paths: RunPaths) -> None:
 
 
 def is_removed(paths: RunPaths) -> bool:
-    """Whether somebody removed the run; False when nobody can tell now."""
+    """Whether the run was removed; False if the file system does not answer."""
     try:
         if is_there(paths.run):
             return False
@@ -63,7 +63,7 @@ def removed_error(paths: RunPaths) -> RemovedRunError:
 
 
 def refuse_removed(paths: RunPaths) -> None:
-    """Raises RemovedRunError for a run that somebody removed."""
+    """Raise RemovedRunError if the run was removed."""
     if is_removed(paths):
         raise removed_error(paths)
 

@@ -1,7 +1,7 @@
-"""Which runs are recorded in a folder, and what of it could not be seen.
+"""Which runs are recorded in a folder, and which could not be read.
 
-Three answers are kept apart: a run that is there, one that belongs to somebody else who keeps it
-closed, and one that nobody can tell about because the file system does not answer.
+Three cases are kept apart: the run is there; it belongs to another user, who keeps it closed; or
+nothing is known about it, because the file system does not answer.
 """
 
 import os
@@ -21,28 +21,28 @@ class FolderLook:
     """What one look at a folder showed."""
 
     runs: list[RunPaths]
-    """By run id; among them what is in `unread`."""
+    """Sorted by run id; includes the runs in `unread`."""
     unread: list[RunPaths] = field(default_factory=list)
-    """Runs whose records cannot be read now, though nothing says that they are another's."""
+    """Runs whose records cannot be read now, and which may be this user's."""
     closed: Counter[str] = field(default_factory=Counter)
     """How many runs of others are closed to this user, by their owner."""
     closed_by: str | None = None
-    """The other user whose folder this is, when nobody else may look into it."""
+    """The folder's owner, if it is another user, who keeps it closed; else None."""
     problem: OSError | None = None
-    """Why there may be more runs than were seen."""
+    """Why there may be more runs than were seen; None if there are none."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether all runs of this user were seen, as far as there are any."""
+        """Whether all runs of this user were seen."""
         return self.problem is None and self.closed_by is None
 
 
 def look_into(
     folder: Path, *, prefix: str = "", without: Collection[str] = frozenset()
 ) -> FolderLook:
-    """The runs recorded in a folder whose id begins with `prefix`.
+    """The runs in a folder whose ids begin with `prefix`, except those named in `without`.
 
-    `without` are names not to look at. A folder that does not exist has none.
+    A folder that does not exist has no runs.
     """
     names: set[str] = set()
     unread: set[str] = set()
@@ -51,7 +51,7 @@ def look_into(
         for name in folders_in(folder, prefix=prefix):
             if name in without:
                 continue
-            # access(2), and plain strings: thousands of runs make a Path's price felt.
+            # access(2) and plain strings: for thousands of runs Path objects are slow.
             if os.access(f"{folder}/{name}/{RunPaths.RECORD_NAME}", os.R_OK):
                 names.add(name)
                 continue
@@ -75,7 +75,7 @@ def look_into(
 def runs_in(
     folder: Path, *, prefix: str = "", without: Collection[str] = frozenset()
 ) -> list[RunPaths]:
-    """As `look_into`, for who must see all of this user's runs. Raises OSError when it cannot."""
+    """As `look_into`, but raises OSError when runs may exist that were not seen."""
     look = look_into(folder, prefix=prefix, without=without)
     if look.problem is not None:
         raise look.problem
@@ -83,7 +83,7 @@ def runs_in(
 
 
 def folders_in(folder: Path, *, prefix: str = "") -> list[str]:
-    """What may be runs that have a folder of their own, by name. Raises OSError."""
+    """The names of subfolders that may be folders of runs. Raises OSError."""
     with os.scandir(folder) as entries:
         return [
             entry.name
@@ -93,9 +93,9 @@ def folders_in(folder: Path, *, prefix: str = "") -> list[str]:
 
 
 def _why_not_read(folder: str) -> str | None:
-    """The owner of a run that is closed to this user; "" when nobody can tell, None for no record.
+    """The owner of a run that this user cannot read; "" if not known now, None if it has no record.
 
-    An own record that is there, and is closed by its mode, is reported as its owner's.
+    If the record is there, and its mode forbids reading, the owner may be this user.
     """
     is_seen = True
     try:
@@ -112,7 +112,7 @@ def _why_not_read(folder: str) -> str | None:
 
 
 def owner_who_closed(folder: Path, error: OSError) -> str | None:
-    """The other user who has not shared what the error is about; that does not pass."""
+    """The other user who keeps `folder` closed, so the error does not pass; None if it may."""
     if not isinstance(error, PermissionError):
         return None
     try:

@@ -1,7 +1,8 @@
-"""Whether a member of a team lets the others read the records of her runs: TMGG_RECORDS=team.
+"""Whether a user lets her team read the records of her runs: TMGG_RECORDS=team.
 
-It is chosen when a run is made, and then the run's folder says it: the group may read and enter it,
-and not write. What holds secrets of the config, or code, stays closed all the same.
+The choice is made when a run is made, and is kept as the permissions of the run's folder: the group
+may read and enter the folder, but not write. Files with code, or with configs, which may contain
+secrets, always stay closed.
 """
 
 import os
@@ -18,7 +19,7 @@ _OPEN_FOLDER = 0o2750
 
 
 def shares_records() -> bool:
-    """What this user has chosen. Raises ConfigError for a value that is not valid."""
+    """Whether this user has chosen to share. Raises ConfigError for a value that is not valid."""
     chosen = os.environ.get(RECORDS_VARIABLE) or _PRIVATE
     if chosen not in (_PRIVATE, _TEAM):
         raise ConfigError(f"TMGG_RECORDS must be private or team, not {chosen!r}")
@@ -26,11 +27,11 @@ def shares_records() -> bool:
 
 
 def check_can_share(output_dir: Path) -> None:
-    """Raise ConfigError when records are to be shared in a folder that is no team's."""
+    """Raise ConfigError if records are to be shared, but the folder is not set up for a team."""
     if not shares_records():
         return
     status = output_dir.stat()
-    # Who is not in the group cannot give files to it.
+    # A user can give files only to groups that she is in.
     if not is_for_group(status.st_mode) or status.st_gid not in {os.getegid(), *os.getgroups()}:
         raise ConfigError(
             f"TMGG_RECORDS=team is not possible in {output_dir}: the folder must belong to a "
@@ -41,12 +42,12 @@ def check_can_share(output_dir: Path) -> None:
 
 
 def make_new_folder(folder: Path) -> None:
-    """The folder of a new run or batch, open to the team where that was chosen. Raises OSError."""
+    """Make the folder of a new run or batch, open to the team if so chosen. Raises OSError."""
     _make(folder, is_open=shares_records())
 
 
 def make_folder_as(folder: Path, model: Path, *, exist_ok: bool = False) -> None:
-    """A folder of a run or batch, as open as another one of it."""
+    """Make another folder of a run or batch, with the same openness as `model`."""
     if exist_ok and is_folder(folder):
         return
     _make(folder, is_open=is_open(model), exist_ok=exist_ok)
@@ -58,7 +59,7 @@ def mode_for_team() -> int:
 
 
 def mode_beside(run_folder: Path) -> int:
-    """The permissions of a file about a run that lies outside of its folder. Raises OSError."""
+    """The permissions of a run's file that lies outside the run's folder. Raises OSError."""
     try:
         return OPEN_FILE if is_open(run_folder) else OWNER_ONLY
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Records of which only a sound one counts: what is damaged or foreign is as what is not there."""
+"""Records that count as missing if they are damaged, or if strangers can write them."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tmgg.experiment_utils.files.trust import note_foreign, read_json
 
 
 def read_sound(path: Path) -> JsonDict | None:
-    """The object in the file; None when there is no sound one.
+    """The JSON object in the file; None if the file is missing, damaged or not to be trusted.
 
     Raises OSError when the file system does not answer.
     """
@@ -26,6 +26,6 @@ def read_sound(path: Path) -> JsonDict | None:
 
 
 def text_in(record: JsonDict, name: str) -> str | None:
-    """A text that is not empty; None for anything else."""
+    """The value if it is a text that is not empty; None otherwise."""
     value = record.get(name)
     return value if isinstance(value, str) and value else None

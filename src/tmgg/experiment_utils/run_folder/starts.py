@@ -1,9 +1,9 @@
 """Which start of its job a process belongs to, and whether a later start has begun.
 
-A node that lost touch with the scheduler, or with Ray, may go on with a run that was begun again
-elsewhere. Both starts write into one folder. What the earlier one says there (its end, its marks,
-that the run is to stop) would be taken for the later one's, so it says nothing any more. The job
-script has the same check in bash.
+A node that lost contact with the scheduler, or with Ray, may continue a run that was started again
+on another node. Both starts write into one folder. Files of the earlier start (its exit record, its
+marks, a request to stop) would be taken for files of the later one, so the earlier start writes no
+more. The job script has the same check in bash.
 """
 
 import os
@@ -20,7 +20,7 @@ def own_restart() -> int:
 
 
 def last_start(paths: JobFiles) -> int | None:
-    """The number of the last start that began; None when none did. Raises OSError."""
+    """The number of the last start that began; None if none did. Raises OSError."""
     try:
         return int(paths.restart.read_text())
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -28,7 +28,7 @@ def last_start(paths: JobFiles) -> int | None:
 
 
 def last_start_on_record(paths: JobFiles) -> int:
-    """As `last_start`, for a verdict on the run: 0 also where others may have written it."""
+    """As `last_start`, for a verdict on the run; 0 if none began, or if strangers can write it."""
     try:
         return int(read_trusted(paths.restart))
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -39,9 +39,9 @@ def last_start_on_record(paths: JobFiles) -> int:
 
 
 def is_superseded(paths: JobFiles, restart: int) -> bool:
-    """Whether a later start than `restart` has begun; False when nobody can look.
+    """Whether a later start than `restart` has begun; False if the file system does not answer.
 
-    What is written then is known by its number, so readers can leave it out.
+    A file that is written in this case has the start's number in it, so readers can ignore it.
     """
     try:
         last = last_start(paths)

@@ -1,7 +1,7 @@
-"""The files of one submission as one look finds them: each is read at most once, when it is needed.
+"""The files of one submission; each is read at most once, when it is needed.
 
-Whoever judges holds one `SubmissionFiles` from the first question to the verdict, so that all of it
-is about the same moment. To look again is to make another.
+The code that judges a run uses one `SubmissionFiles` from its first question to the verdict, so
+that it does not see two versions of one file. To read the files again, make a new one.
 """
 
 from dataclasses import dataclass
@@ -41,33 +41,33 @@ class SubmissionFiles:
 
     @cached_property
     def member(self) -> Member | None:
-        """Its place in the batch it was submitted with; None when it was submitted by itself."""
+        """Its place in the batch that it was submitted with; None if it was submitted alone."""
         return None if self._has_intent else find_member(self.paths)
 
     @cached_property
     def packed_in(self) -> BatchPaths | None:
-        """The batch whose one job runs it among others; None when it has its own job."""
+        """The packed batch whose one job runs it; None if the submission has a job of its own."""
         if self.member is None or load_batch(self.member.batch).kind != "packed":
             return None
         return self.member.batch
 
     @cached_property
     def submitted(self) -> SubmissionPaths | BatchPaths | None:
-        """The folder whose script is the job; None while it waits for its launcher."""
+        """The submission or batch that was given to the backend; None before that."""
         if self._has_intent:
             return self.paths
         return None if self.member is None or self.member.batch.is_waiting else self.member.batch
 
     @property
     def intent_folder(self) -> Path | None:
-        """Where its intent lies: its own folder, or its batch's."""
+        """The folder with its intent: its own or its batch's; None if it has neither."""
         if self._has_intent:
             return self.paths.folder
         return None if self.member is None else self.member.batch.folder
 
     @cached_property
     def intent(self) -> JsonDict:
-        """Its own, or its batch's; empty where there is none. Raises RecordError."""
+        """Its own intent, else its batch's; empty if there is none. Raises RecordError."""
         own = self._own_intent
         if isinstance(own, RecordError):
             raise own
@@ -77,7 +77,7 @@ class SubmissionFiles:
 
     @cached_property
     def _own_intent(self) -> JsonDict | RecordError | None:
-        """What lies in its folder, or what is wrong with that; None where nothing does."""
+        """The intent in its folder, or the error if it is damaged; None if there is none."""
         try:
             return read_json(self.paths.intent)
         except RecordError as error:
@@ -89,21 +89,25 @@ class SubmissionFiles:
 
     @cached_property
     def token(self) -> str | None:
-        """The token of what was submitted; None before that, or if the intent cannot be read."""
+        """The submission's token; None if it was not submitted yet, or its intent is damaged."""
         try:
             return None if self.submitted is None else text_in(self.intent, "token")
         except RecordError:
             return None
 
     def pin(self) -> None:
-        """Read whose files these are before what they say.
+        """Read the token before all other files.
 
-        A run that is removed meanwhile, and made anew, is not given the end of this one.
+        If the run is removed meanwhile and made anew, files of the new run have another token, and
+        are not taken for files of this one.
         """
         _ = self.token
 
     def carry(self, token: str | None) -> bool:
-        """Whether evidence with this token is of this submission; raises RecordError: no intent."""
+        """Whether evidence with this token is of this submission.
+
+        Raises RecordError if the intent is damaged.
+        """
         return is_of_intent(self.intent, token)
 
     @cached_property
@@ -112,12 +116,12 @@ class SubmissionFiles:
 
     @property
     def owner(self) -> str | None:
-        """The job that has begun it."""
+        """The id of the job that claimed it; None if none has."""
         return self._owner if self._owner not in ("", NOBODY) else None
 
     @property
     def is_forbidden(self) -> bool:
-        """Whether no job can ever begin it."""
+        """Whether no job can claim it any more."""
         return self._owner == NOBODY
 
     @cached_property
@@ -127,18 +131,21 @@ class SubmissionFiles:
 
     @cached_property
     def exit_record(self) -> ExitRecord | None:
-        """The sound one of this submission, be it of an earlier start; see `read_exit_record`."""
+        """The submission's exit record; None if there is none, or a damaged one.
+
+        It may be of an earlier start: `read_exit_record` excludes this.
+        """
         record = exit_record_at(self.paths.ended)
         return record if record is not None and self.carry(record.token) else None
 
     @cached_property
     def last_start(self) -> int:
-        """The number of the last start that began; 0 where none did. Read it after the evidence."""
+        """The number of the last start that began; 0 if none did. Read it after the evidence."""
         return last_start_on_record(self.paths)
 
     @cached_property
     def result(self) -> tuple[TaskOutput | None, str | None]:
-        """What `result.json` holds, or what is wrong with it."""
+        """The result in `result.json`, or why it cannot be used; both None without a file."""
         path = self.paths.result
         try:
             value = read_json(path)
@@ -175,12 +182,12 @@ class SubmissionFiles:
 
     @cached_property
     def is_cancelled(self) -> bool:
-        """Somebody asked for its end."""
+        """A cancellation was requested."""
         return is_there(self.paths.cancel)
 
     @cached_property
     def cancel_reason(self) -> str:
-        """Why, if more is to be said than that it was cancelled."""
+        """Why it was cancelled; empty if no reason is on record."""
         if not self.is_cancelled:
             return ""
         why = text_in(read_sound(self.paths.cancel) or {}, "why") or ""
@@ -188,7 +195,7 @@ class SubmissionFiles:
 
     @cached_property
     def missing(self) -> JsonDict:
-        """Since when something is missing; empty where an earlier run of this name left it."""
+        """Since when something is missing; empty if nothing is, or if another run noted it."""
         record = read_sound(self.paths.missing) or {}
         token = text_in(record, "token")  # older TMGG noted none
         return record if token is None or self.carry(token) else {}
@@ -200,9 +207,10 @@ class SubmissionFiles:
 
 
 def first_attempt(paths: SubmissionPaths) -> int:
-    """1 for a run's first submission, else the one after the last attempt of the one before.
+    """The number of the attempt with which this submission begins.
 
-    A submission whose end is not on record counts as one attempt.
+    It is 1 for the run's first submission. For a later one it follows the last attempt of the
+    submission before. A submission without a verdict on record counts as one attempt.
     """
     if paths.number == 1:
         return 1

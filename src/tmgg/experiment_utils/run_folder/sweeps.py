@@ -1,7 +1,8 @@
-"""Durable records of sweeps: which runs they are, in what order, and of what content.
+"""Durable records of sweeps: which runs they have, in what order, and the runs' keys.
 
-The record is written before the first run is submitted, so a sweep whose launcher died is still
-one: any process finds its runs, and the same configs again are matched with them by content.
+The record is written before the first run is submitted, so a sweep survives the death of its
+launcher: any process finds its runs. If the same configs are launched again, they are matched with
+these runs by their keys.
 """
 
 import hashlib
@@ -29,13 +30,13 @@ class SweepRun:
 
     run_id: str
     key: str
-    """What it computes; see `identity`, and `old_key` where there is no program."""
+    """Identifies what the run computes; see `identity`, or `old_key` if `program` is empty."""
     title: str = ""
-    """In what it differs from its siblings, for people."""
+    """How the run differs from the sweep's other runs, for display."""
     as_written: JsonDict = field(default_factory=dict)
     """By dotted key: what a summary shows for values that come from the environment."""
     program: str = ""
-    """Whose run it is; empty in the records of an older TMGG, whose keys do not tell that."""
+    """The program that the run executes; empty in the records of an older TMGG."""
     sweep_folder: str = ""
     """`hydra.sweep.dir` of the launch that made it; empty for other runs, and in older records."""
 
@@ -52,9 +53,9 @@ class SweepRecord:
     runs: list[SweepRun]
     """In the order of the configs."""
     name: str = ""
-    """What people call it; several sweeps may have one name."""
+    """The name that the user gave it; several sweeps may have the same name."""
     metric: str = ""
-    """The metric that ranks its runs; empty where none was chosen."""
+    """The metric that ranks its runs; empty if none was chosen."""
     metric_mode: str = "min"
     created_at: float = field(default_factory=time.time)
 
@@ -68,21 +69,24 @@ _SWEEP_RUN = re.compile(r"(?P<sweep>\d{8}-\d{6}-[0-9a-f]{8})-\d+")
 
 
 def sweep_of(run_id: str) -> str | None:
-    """The sweep a run belongs to, by its id: the launcher names a sweep's runs SWEEP-0, SWEEP-1."""
+    """The sweep of a run, from its id: the launcher names a sweep's runs SWEEP-0, SWEEP-1.
+
+    None if the id has another form.
+    """
     found = _SWEEP_RUN.fullmatch(run_id)
     return found["sweep"] if found else None
 
 
 def sweep_paths_of(run: RunPaths) -> SweepPaths | None:
-    """Where the sweep of a run is, by the run's id as in `sweep_of`. Pure."""
+    """The paths of the run's sweep, from the run's id as in `sweep_of`. Pure."""
     sweep_id = sweep_of(run.run_id)
     return None if sweep_id is None else SweepPaths(run.output_dir, sweep_id)
 
 
 def sweep_of_all(run_ids: Sequence[str], *, without: Collection[str] = ()) -> str | None:
-    """The sweep of the new runs, or of all where none is new; None where they are of several.
+    """The sweep of the new runs (those not in `without`), or of all runs if none is new.
 
-    `without` are those that are not new.
+    None if they are of several sweeps, or of none.
     """
     new = [run_id for run_id in run_ids if run_id not in without]
     sweeps = {sweep_of(run_id) for run_id in new or run_ids}
@@ -90,14 +94,14 @@ def sweep_of_all(run_ids: Sequence[str], *, without: Collection[str] = ()) -> st
 
 
 def old_key(target: str, config: JsonDict) -> str:
-    """The key of a run in the records of an older TMGG: its callable and its config, no more."""
+    """The key of a run in the records of an older TMGG: only from its callable and its config."""
     content = {name: value for name, value in config.items() if name not in PLACE_KEYS}
     text = json.dumps([target, content], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def save_sweep(paths: SweepPaths, record: SweepRecord) -> None:
-    """Write the record; runs that a sweep of this id had before stay in it. Raises OSError."""
+    """Write the record. Runs of an earlier record of this sweep stay in it. Raises OSError."""
     prepare_output_dir(paths.output_dir, [SweepPaths.FOLDER_NAME])
     earlier = load_sweep(paths)
     value = record.to_json()
@@ -106,7 +110,7 @@ def save_sweep(paths: SweepPaths, record: SweepRecord) -> None:
         kept = [shallow(run) for run in earlier.runs if run.run_id not in known]
         value |= {"runs": [*kept, *value["runs"]], "created_at": earlier.created_at}
         value["name"] = record.name or earlier.name
-    # Without indents, which take Python's slow encoder: there may be thousands of runs.
+    # Without indents: Python writes them with its slow encoder, and there may be thousands of runs.
     write_atomic(paths.record, (json.dumps(value) + "\n").encode(), mode=mode_for_team())
 
 
@@ -135,10 +139,10 @@ def sweeps_in(output_dir: Path) -> list[str]:
 
 
 def match_runs(records: Iterable[SweepRecord], keys: Sequence[str]) -> list[str | None]:
-    """The run with each content, of the newest sweep that has it; None where none has.
+    """For each key a run with that key, from the newest sweep that has one; None if none has.
 
-    `records` are oldest first. Equal contents get different runs: where the newest sweep has too
-    few, those of the sweeps before it.
+    `records` are oldest first. Equal keys get different runs: if the newest sweep has too few, runs
+    of the sweeps before it follow.
     """
     known: dict[str, dict[str, None]] = {}
     for record in reversed(list(records)):

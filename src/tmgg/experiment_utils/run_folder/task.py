@@ -1,8 +1,8 @@
-"""What to run and what came back, as they travel: plain JSON, no pickles, no code.
+"""Tasks and results as they are written to files: plain JSON, no pickles, no code.
 
-A task names a callable by module path and carries its config. What cannot be named (a closure of a
-Hydra app) travels as an opaque payload file beside the task, and the callable named is the one that
-knows how to open it.
+A task names a callable by module path and carries its config. A callable that has no such name (a
+closure of a Hydra app) travels as an opaque payload file beside the task. The task then names a
+callable of TMGG that opens the payload.
 """
 
 import contextlib
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 TASK_VERSION = 1
 RESULT_PREFIX = "TMGG_RESULT:"
 FILES = "files"
-"""The stage of a result whose job could not write its own files."""
+"""The stage of a result if the job could not write the files of TMGG."""
 IGNORES_CONFIG = "ignores_config"
-"""Attribute of a target that never looks at its config; then none is made for it."""
+"""Attribute of a target that never reads its config; then no DictConfig is made for it."""
 DEFAULT_TARGET = "tmgg.experiments.denoising:run"
 
 _INTERPOLATION = re.compile(r"(\\*)\$\{")
@@ -54,14 +54,14 @@ class TaskInput:
     timeout_seconds: int | None = None
     """Python-level limit on the callable in seconds; None is no limit."""
     artifact_url: str | None = None
-    """Where the experiment's files go when it has completed, in a folder named like the run."""
+    """Where the experiment's files are sent when it has completed, in a folder named by run id."""
     identity: JsonDict | None = None
-    """What the run is (see `identity`); None where it was recorded by an older TMGG."""
+    """What the run is (see `identity`); None if an older TMGG recorded it."""
     process: JsonDict | None = None
-    """What the job's process is made like (see `program.single`); None leaves it as it is."""
+    """How the job's process is set up (see `program.single`); None changes nothing."""
 
     def to_json(self) -> JsonDict:
-        # Not asdict, which copies the config part by part: a sweep has thousands.
+        # Not asdict, which copies the config part by part: a sweep has thousands of configs.
         return {"version": TASK_VERSION, **shallow(self)}
 
     @classmethod
@@ -84,7 +84,7 @@ class TaskOutput:
 
     run_id: str
     status: Literal["completed", "failed", "timeout", "stopped"]
-    """`stopped`: it was asked to end before it was done, saved its state, and can go on."""
+    """`stopped`: it was asked to end early, saved its state, and can go on from it."""
     metrics: Metrics = field(default_factory=dict)
     checkpoint_path: str | None = None
     error_type: str | None = None
@@ -93,29 +93,29 @@ class TaskOutput:
     traceback: str | None = None
     """The last lines of the traceback."""
     stage: str | None = None
-    """Where it failed: `load`, `ray`, `run`, `result` or `artifacts`, or `rank` where a rank died
-    without a word; None when it did not."""
+    """Where it failed: `load`, `ray`, `run`, `result` or `artifacts`, or `rank` if a rank died
+    without an error message; None if it did not fail."""
     rank: int | None = None
-    """Which of several ranks failed, on `hostname`; None when it did not, or there was but one."""
+    """Which of several ranks failed, on `hostname`; None if none did, or if there was only one."""
     stop_reason: str | None = None
-    """Why it was asked to end, when it stopped: `time_limit`, `preemption`, or `terminated`."""
+    """Why it was asked to end, if it stopped: `time_limit`, `preemption`, or `terminated`."""
     submission: int = 1
     token: str | None = None
-    """The submission's; None in results written before evidence had tokens."""
+    """The submission's token; None in results written before evidence had tokens."""
     restart: int = 0
-    """How often the backend had restarted the job; a result of an older restart is stale."""
+    """How often the backend had restarted the job; a result of an earlier start is stale."""
     job_id: str | None = None
     hostname: str = ""
     ray_nodes: list[JsonDict] = field(default_factory=list)
     """Alive nodes of the Ray cluster when the experiment began: hostname, address, resources."""
     changed_script: str | None = None
-    """The user's script, where it was edited between submission and start; the run has the new one.
-    None in older records."""
+    """The user's script, if it was edited between submission and start; the run used the new
+    version. None otherwise, and in older records."""
     changed_code: dict[str, str] = field(default_factory=dict)
-    """Files of the program that were edited between submission and import: a short hash of what the
-    run had, by the names that its identity has for them. `?` where that is not known."""
+    """Files of the program that were edited between submission and import. Keys: their names in the
+    run's identity. Values: a short hash of the version that the run used, `?` if not known."""
     workers: list[Worker] = field(default_factory=list)
-    """The processes of a distributed experiment; empty when it had but one."""
+    """The processes of a distributed experiment; empty if it had only one."""
     started_at: float = 0.0
     """Unix time."""
     completed_at: float = 0.0
@@ -149,12 +149,12 @@ def _strict(number: float) -> float | str:
 
 
 def _number_of(value: Any) -> Any:
-    """The number that a text stands for; whatever else it is, as it is."""
+    """The number that a text stands for; any other value unchanged."""
     return _TEXT_OF.get(value, value) if isinstance(value, str) else value
 
 
 def nodes_of(output: TaskOutput) -> list[str]:
-    """Hosts of the Ray cluster the experiment had, or of its ranks, or the one host it ran on."""
+    """Hosts of the experiment's Ray cluster, else of its ranks, else the one host it ran on."""
     hosts = sorted(str(node.get("hostname")) for node in output.ray_nodes)
     of_workers = list(dict.fromkeys(worker.node for worker in output.workers))
     return hosts or of_workers or [output.hostname]
@@ -163,7 +163,7 @@ def nodes_of(output: TaskOutput) -> list[str]:
 def render_result_line(output: TaskOutput) -> str:
     """The `TMGG_RESULT:` line, without its newline (JSON escapes any inside).
 
-    What a reader of the log looks for comes first.
+    The fields that a reader of the log looks for come first.
     """
     fields = output.to_json()
     first = {name: fields[name] for name in ("run_id", "metrics", "status")}
@@ -171,9 +171,9 @@ def render_result_line(output: TaskOutput) -> str:
 
 
 def parse_result_line(line: str) -> TaskOutput:
-    """The result in a line that holds the prefix anywhere; raises RecordError if it is damaged.
+    """The result in a line with the prefix anywhere; raises RecordError if it is damaged.
 
-    Loggers may put text around it, the prefix itself included.
+    Loggers may put text before and after it, and this text may contain the prefix, too.
     """
     _, *texts = line.split(RESULT_PREFIX)
     if not texts:
@@ -201,11 +201,11 @@ def _result_of(text: str) -> TaskOutput:
 def prepare_config(config: ConfigLike) -> JsonDict:
     """`config` as plain JSON: interpolations resolved, the `hydra` node left out.
 
-    Raises TaskError, naming the key, for an unresolvable interpolation, a missing value (`???`) or
-    a value that JSON cannot hold. NaN and infinity are kept.
+    Raises TaskError with the key's name for an unresolvable interpolation, a missing value (`???`)
+    or a value that JSON cannot hold. NaN and infinity are kept.
 
-    Text that holds a literal `${` is escaped, so that OmegaConf reads it back as it was, and
-    preparing a prepared config changes nothing.
+    Text with a literal `${` is escaped, so that OmegaConf later reads it unchanged. Preparing a
+    prepared config again changes nothing.
     """
     if not isinstance(config, Mapping):
         raise TaskError(
@@ -219,7 +219,7 @@ def prepare_config(config: ConfigLike) -> JsonDict:
 
 
 def escape_interpolation(text: str) -> str:
-    """`text` as OmegaConf must be given it to read just that; see its escaping rules."""
+    """`text` escaped by OmegaConf's rules, so that OmegaConf reads it as `text`."""
     return _INTERPOLATION.sub(lambda found: f"{found[1] * 2}\\${{", text)
 
 
@@ -234,15 +234,15 @@ def target_of(config: Mapping[str, Any]) -> str:
 
 
 def module_of(target: str) -> str:
-    """The module that holds the callable; raises TaskError when the name does not say."""
+    """The module that holds the callable; raises TaskError if `target` is no such name."""
     return _split_target(target)[0]
 
 
 def load_target(target: str) -> Experiment:
-    """Import the callable; modules beside the working directory count, as they do for `python -m`.
+    """Import the callable. As with `python -m`, the working directory is searched, too.
 
-    Raises TaskError when the name leads to nothing callable, MissingExtraError for a built-in
-    experiment without its packages; a module's own ImportError passes.
+    Raises TaskError if the name is not that of a callable, and MissingExtraError for a built-in
+    experiment whose packages are missing. An ImportError of the module is raised unchanged.
     """
     module_name, function_name = _split_target(target)
     check_extra_of(module_name)
@@ -276,7 +276,7 @@ def _split_target(target: object) -> tuple[str, str]:
 def _resolved(config: ConfigLike) -> JsonDict:
     if type(config) is dict and _is_literal(config):
         return {name: copy.deepcopy(value) for name, value in config.items() if name != "hydra"}
-    # A tenth of a second to import: only for those who submit, not for who asks about runs.
+    # Imported here: it takes a tenth of a second, and commands that only read runs do without.
     from omegaconf import DictConfig, OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -297,9 +297,10 @@ def _resolved(config: ConfigLike) -> JsonDict:
 
 @contextlib.contextmanager
 def _without_hydra(config: "DictConfig") -> Iterator["DictConfig"]:
-    """A config of the same nodes but `hydra`, which nothing in it can refer to then.
+    """A config of the same nodes without `hydra`. Interpolations cannot refer to `hydra` in it.
 
-    Not a copy, which takes longer than all the rest: inside, the nodes belong to the new config.
+    It is not a copy, which would take longer than all the rest: within the `with` block the nodes
+    belong to the new config.
     """
     from omegaconf import DictConfig, OmegaConf  # see _resolved
 
@@ -319,7 +320,7 @@ def _without_hydra(config: "DictConfig") -> Iterator["DictConfig"]:
 
 
 def _is_literal(value: object) -> bool:
-    """Whether it is plain JSON that OmegaConf returns as it is; a prepared config mostly is."""
+    """Whether OmegaConf would return this plain JSON unchanged, as for most prepared configs."""
     if type(value) is dict:
         return all(type(key) is str and _is_literal(item) for key, item in value.items())
     if type(value) is list:
