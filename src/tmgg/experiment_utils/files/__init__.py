@@ -1,1 +1,1 @@
-"""Files of a run that is shared: whole, found for certain, and whose they are."""
+"""Files on a shared file system: written whole, looked for reliably, trusted by their owner."""

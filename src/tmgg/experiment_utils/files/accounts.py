@@ -6,7 +6,7 @@ import pwd
 
 
 def user_name(uid: int) -> str:
-    """The login of a user, or the number where it has none here."""
+    """The login of a user, or `uid NUMBER` if this machine knows none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -14,7 +14,7 @@ def user_name(uid: int) -> str:
 
 
 def find_user(name: str) -> int | None:
-    """The number of a user; None where there is no such one here."""
+    """The number of a user; None if this machine knows no such user."""
     try:
         return int(name) if name.isdecimal() else pwd.getpwnam(name).pw_uid
     except KeyError:
@@ -22,7 +22,7 @@ def find_user(name: str) -> int | None:
 
 
 def find_group(name: str) -> int | None:
-    """The number of a group; None where there is no such one here."""
+    """The number of a group; None if this machine knows no such group."""
     try:
         return int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
     except KeyError:
@@ -33,7 +33,8 @@ def find_group(name: str) -> int | None:
 def is_private(group: int, user: int) -> bool:
     """Whether the user is the only member, as with Debian's user-private groups (umask 002).
 
-    The members of a network's directory cannot all be listed, so the group must look private, too.
+    A directory service may not list all members of a group. So the group must also have the number
+    or the name of the user.
     """
     name = user_name(user)
     if group != user and group_name(group) != name:
@@ -53,7 +54,7 @@ def members(group: int) -> frozenset[int]:
 
 
 def group_name(group: int) -> str:
-    """The name of a group, or the number where it has none here."""
+    """The name of a group, or `gid NUMBER` if this machine knows none."""
     try:
         return grp.getgrgid(group).gr_name
     except KeyError:

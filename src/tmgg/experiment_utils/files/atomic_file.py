@@ -1,8 +1,8 @@
 """Files that are either complete or absent, on local disks and on NFS.
 
-Every record is written to a temporary name in the same folder, fsynced and renamed, so no reader
-sees half a file and no crash leaves one (rename(2): atomic within a file system; NFS version 3 and
-4 keep that promise between clients).
+Every record is written under a temporary name in the same folder, fsynced and renamed. So readers
+never see a part of a file, and a crash leaves none (rename(2) is atomic within a file system, also
+between clients of NFS version 3 and 4).
 """
 
 import json
@@ -24,10 +24,10 @@ JsonDict = dict[str, Any]
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = OWNER_ONLY) -> None:
-    """Replace `path` by `data`, all or nothing; raises OSError (disk full, read-only) cleanly.
+    """Replace the content of `path` by `data`; raise OSError (disk full) and change nothing if not.
 
-    In a folder that is open to a team (see `run_folder.sharing`) the file is, too, unless it holds
-    secrets.
+    In a folder that is open to a team (see `run_folder.sharing`) the file is open, too, unless it
+    holds secrets.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     shared = _mode_of_file(path, mode)
@@ -42,7 +42,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = OWNER_ONLY) -> None:
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # of a disk that is full the system says only that
+            error.filename = str(path)  # the error of write(2) on a full disk names no file
         raise
     _sync_folder(path.parent)
 
@@ -53,27 +53,27 @@ def write_json(path: Path, value: JsonDict, *, mode: int = OWNER_ONLY) -> None:
 
 
 def _mode_of_file(path: Path, mode: int) -> int:
-    """The permissions of a file that would have `mode` in a folder closed to others."""
+    """The permissions of a new file; `mode` are those that it would have in a closed folder."""
     if mode != OWNER_ONLY or path.name in _ALWAYS_CLOSED or not is_open(path.parent):
         return mode
     return OPEN_FILE
 
 
 def _mode_of_own(descriptor: int, mode: int, shared: int) -> int:
-    """What its owner may do is not the umask's to say: a task sets any that it likes."""
+    """The file's permissions; the owner's do not depend on the umask, which a task may change."""
     if shared == OPEN_FILE:
         return shared
     return stat.S_IMODE(os.fstat(descriptor).st_mode) | mode & stat.S_IRWXU
 
 
 def is_open(folder: Path) -> bool:
-    """Whether what is in the folder of a run or batch is to be readable by the team."""
+    """Whether the team may read the files in this folder of a run or batch."""
     mode = folder.stat().st_mode
     return is_for_group(mode) and not mode & (stat.S_IWGRP | stat.S_IRWXO)
 
 
 def is_for_group(mode: int) -> bool:
-    """Whether a folder gives what is made in it to its group, which may read it."""
+    """Whether files made in a folder get its group (setgid), and the group may read the folder."""
     return bool(mode & stat.S_ISGID) and mode & _GROUP_READS == _GROUP_READS
 
 

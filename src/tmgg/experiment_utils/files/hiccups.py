@@ -1,8 +1,9 @@
 """Errors of a file system that does not answer; nothing is concluded from them.
 
-Network file systems fail for seconds or minutes: a server restarts (ESTALE, EIO), a mount is not
-there yet (ENOENT of a folder that was), rights are being changed (EACCES). Whoever needs files asks
-here whether an error may pass, and tries again for `HICCUP_GRACE_S` before it counts.
+Network file systems fail for seconds or minutes: a server restarts (ESTALE, EIO), a file system is
+not mounted yet (ENOENT for a folder that existed), permissions are being changed (EACCES). Code
+that needs files asks here whether an error may pass, and tries again for `HICCUP_GRACE_S` before it
+takes the error as final.
 """
 
 import errno
@@ -12,13 +13,13 @@ from typing import TypeVar
 
 from tmgg.errors import SubmissionUnknownError, TmggError
 
-# File servers that fail over, and clients that mount again, take a minute or two.
+# A file server that fails over, or a client that mounts again, takes a minute or two.
 HICCUP_GRACE_S = 300.0
 LOOK_AGAIN_S = 1.0
 _MOST_CAUSES = 11
 _Result = TypeVar("_Result")
 
-# They do not pass by themselves, or say that somebody else was first.
+# These errors do not pass by themselves, or mean that another process was first.
 _LASTING = frozenset(
     {
         errno.ENOSPC,
@@ -36,13 +37,13 @@ _LASTING = frozenset(
 
 
 def may_pass(error: BaseException | None) -> bool:
-    """Whether what failed, at the bottom for want of the file system, may be tried again."""
+    """Whether the error comes from the file system, and trying again may help."""
     cause = file_system_error(error)
     return cause is not None and cause.errno not in _LASTING
 
 
 def file_system_error(error: BaseException | None) -> OSError | None:
-    """The first of the causes, itself included, in which the file system says what is wrong."""
+    """The first OSError with an errno among the error and its causes; None if there is none."""
     for _ in range(_MOST_CAUSES):
         if error is None or (isinstance(error, OSError) and error.errno is not None):
             return error
@@ -56,11 +57,11 @@ def keep_trying(
     may_help: Callable[[Exception, float], bool],
     sleep: Callable[[float], None],
 ) -> _Result:
-    """What the action returns; again after each pause, for as long as `may_help` says so.
+    """Call the action, again after a pause while it fails and `may_help` allows it; its result.
 
-    `may_help` is given the error and the seconds of all pauses so far. Raises what the action
-    raised otherwise. It must be fit to be called several times: what was perhaps done
-    (SubmissionUnknownError) is not done again.
+    `may_help` gets the error and the seconds of all pauses so far. If it returns False, the error
+    is raised. The action must be safe to call several times. It is not called again after
+    SubmissionUnknownError, which means that it may have succeeded.
     """
     waited_s = 0.0
     while True:
@@ -81,9 +82,10 @@ def outlast(
     is_over: Callable[[], bool],
     sleep: Callable[[float], None] = time.sleep,
 ) -> _Result:
-    """What the action returns; again, if it failed while the file system did not answer.
+    """Call the action, again if it failed because the file system did not answer; its result.
 
-    `is_over` says whether it answers now. Raises what the action raised otherwise, and in the end.
+    `is_over` returns whether the file system answers now. Any other error, and the last error when
+    `HICCUP_GRACE_S` are over, is raised.
     """
     waited_s = 0.0
 
@@ -97,14 +99,14 @@ def outlast(
 
     def may_help(error: Exception, _pauses_s: float) -> bool:
         fine = is_over()
-        # A hiccup may be over by now; what fails again at once is none.
+        # If the file system answers now, the hiccup may just be over: try once more, at most.
         return waited_s < HICCUP_GRACE_S and (not fine or (waited_s == 0 and may_pass(error)))
 
     return keep_trying(action, may_help=may_help, sleep=wait)
 
 
 class Hiccups:
-    """Since when something fails in this process because the file system does not answer."""
+    """Since when each kind of action fails because the file system does not answer."""
 
     def __init__(
         self,
@@ -117,12 +119,12 @@ class Hiccups:
         self._since: dict[Hashable, float] = {}
 
     def bearable(self, what: Hashable, error: BaseException) -> bool:
-        """Whether it is to be tried again: the error may pass, and has not lasted for the grace."""
+        """Whether to try again: the error may pass, and began less than `grace_s` seconds ago."""
         if not may_pass(error):
             return False
         since = self._since.setdefault(what, self._monotonic())
         return self._monotonic() - since < self._grace_s
 
     def over(self, what: Hashable) -> None:
-        """It worked."""
+        """Note that the action succeeded."""
         self._since.pop(what, None)

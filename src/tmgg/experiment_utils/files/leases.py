@@ -1,13 +1,13 @@
 """Whether a launcher is still at work, across hosts, containers and PID namespaces.
 
-A launcher renews the time of its intent every `RENEW_S`, in a thread, so a long sbatch or a long
-composition does not lose the lease. Another process compares that time with the time of a file that
-it makes beside it. Both are the file system's own, so the clocks of the machines do not matter.
-What has not been renewed for `LEASE_S` is over: several times the renewal, and more than an NFS
-client may show an old time.
+A launcher renews the modification time of its intent every `RENEW_S`, in a thread, so a long sbatch
+or a long composition does not lose the lease. Another process compares that time with the time of a
+file that it makes beside the intent. Both times come from the file system, so the clocks of the
+machines do not matter. A lease is over if it was not renewed for `LEASE_S`: that is several times
+`RENEW_S`, and longer than an NFS client may show an old time.
 
-A process id proves only that a process of this very PID namespace, of this boot, has ended; that
-ends a lease at once. A lease that cannot be read is never over.
+A launcher's process id shows at once that it has ended, but only within its own PID namespace and
+boot of the machine. A lease that cannot be read is not over.
 """
 
 import contextlib
@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 
 LEASE_S = 120.0
 RENEW_S = 15.0
-# The offset of a file system's clock is looked at again: clocks are set.
+# For so long the offset of a file system's clock counts; later it may have been set.
 _CLOCK_VALID_S = 20.0
 
 
 @contextlib.contextmanager
 def held(intent: Path) -> Iterator[None]:
-    """Renew the lease of what this process launches."""
+    """Renew the lease of this intent, which this process submits, within the `with` block."""
     _renewer.add(intent)
     try:
         yield
@@ -41,15 +41,15 @@ def held(intent: Path) -> Iterator[None]:
 
 
 def renew(intent: Path) -> None:
-    """Show that its launcher lives. Failing costs nothing: it is renewed again soon."""
+    """Renew the lease once. An error is ignored: the next renewal comes soon."""
     with contextlib.suppress(OSError):
         os.utime(intent)
 
 
 def age_s(intent: Path) -> float | None:
-    """How long ago the lease was renewed, by the file system's clock; None when nobody can tell."""
+    """How many seconds ago, by the file system's clock, the lease was renewed; None if unknown."""
     try:
-        # Opened, not only looked at: an NFS client asks the server again.
+        # open, not only stat: then an NFS client asks its server again.
         with open_plain(intent) as stream:
             renewed_at = os.fstat(stream.fileno()).st_mtime
         return max(0.0, _now(intent.parent) - renewed_at)
@@ -59,13 +59,13 @@ def age_s(intent: Path) -> float | None:
 
 
 def is_over(intent: Path) -> bool:
-    """Whether nobody renews the lease any more; False when that is not known."""
+    """Whether the lease was not renewed for `LEASE_S`; False if that is not known."""
     age = age_s(intent)
     return age is not None and age >= LEASE_S
 
 
 _offsets: dict[int, tuple[float, float]] = {}
-"""By device: when it was looked at, and the time there at that moment (both on their own clock)."""
+"""By device: this process's monotonic time and the file system's time at the same moment."""
 
 
 def _now(folder: Path) -> float:
@@ -82,7 +82,7 @@ def _time_of_new_file(folder: Path) -> float:
     descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, b"\n")
-        os.fsync(descriptor)  # a time of its server, not of this client's cache
+        os.fsync(descriptor)  # so that the time is the server's, not that of this client's cache
         return os.fstat(descriptor).st_mtime
     finally:
         os.close(descriptor)
@@ -91,7 +91,7 @@ def _time_of_new_file(folder: Path) -> float:
 
 
 class _Renewer:
-    """One thread for all leases of this process, while it has any."""
+    """Renews all leases of this process in one thread, which starts with the first lease."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -102,7 +102,7 @@ class _Renewer:
     def add(self, intent: Path) -> None:
         with self._lock:
             self._held[intent] += 1
-            if self._owner != os.getpid():  # the first lease, or a fork: threads stay behind
+            if self._owner != os.getpid():  # the first lease, or after a fork, which has no threads
                 self._owner = os.getpid()
                 threading.Thread(target=self._run, name="tmgg-leases", daemon=True).start()
         renew(intent)

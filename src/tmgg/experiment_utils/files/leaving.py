@@ -1,6 +1,6 @@
-"""Writes the files that a job leaves again while the file system fails, for a bounded time.
+"""Writes the files that a job leaves; while the file system fails, tries again for a bounded time.
 
-What is left unwritten in the end costs only itself: whoever writes says what that means.
+If a file cannot be written in the end, the error is raised, and the caller decides what it means.
 """
 
 import os
@@ -16,19 +16,19 @@ from tmgg.experiment_utils.job.clock import sleep_s
 _Result = TypeVar("_Result")
 _TRIES = 5
 GRACE_S = 15.0
-"""A job that waits keeps its nodes, and the line in its log has its result already."""
+"""Not longer, because a waiting job keeps its nodes, and its log has the result line already."""
 
 
 class _Outage:
-    """One grace for all that this process leaves while the file system fails."""
+    """Lets this process wait `GRACE_S` only once in an outage, not once for each file."""
 
     has_outlasted_grace = False
 
 
 def leave(write: Callable[[], _Result], folder: Path) -> _Result:
-    """What `write` returns, tried again while files cannot be written in `folder`.
+    """Call `write`, again while files cannot be written in `folder`; return what it returns.
 
-    Raises what it raised in the end. It must be fit to be called several times.
+    Raises its last error. `write` must be safe to call several times.
     """
     try:
         written = _tried(write, folder)
@@ -40,7 +40,10 @@ def leave(write: Callable[[], _Result], folder: Path) -> _Result:
 
 
 def can_write(folder: Path) -> bool:
-    """Whether waiting changes nothing: files can be written there, or the folder was removed."""
+    """Whether the file system lets files be written in the folder.
+
+    If the folder was removed, the one above it counts: waiting does not bring the folder back.
+    """
     try:
         if is_there(folder):
             return os.access(folder, os.W_OK | os.X_OK)
@@ -56,7 +59,7 @@ def _tried(write: Callable[[], _Result], folder: Path) -> _Result:
         nonlocal answered
         if _Outage.has_outlasted_grace or not may_pass(error) or waited_s >= GRACE_S:
             return False
-        # What fails again and again while the folder answers is no outage.
+        # An error that comes again and again while the folder can be written is no outage.
         answered += can_write(folder)
         return answered <= _TRIES
 

@@ -1,12 +1,13 @@
-"""One small lock that holds over hosts, and ends with its holder.
+"""A lock that works across hosts, and becomes free when its holder ends.
 
-Who makes the file `<name>.<n>` with the highest n holds the lock: link(2) lets exactly one make
-it, on NFS, too. A number is never given again, so a lock whose holder has gone is not removed but
-passed over: of those who wait, one makes `<name>.<n+1>`. A holder has gone when it says so in its
-file, when its process has ended as far as this host can tell, or when its lease is over (`leases`).
+The process that made the file `<name>.<n>` with the highest n holds the lock. link(2) lets exactly
+one process make it, on NFS, too. Numbers are never used again: if the holder is gone, its file is
+not removed first, but one of the waiting processes makes `<name>.<n+1>`. A holder is gone if its
+file says that it released the lock, if its process has ended as far as this host can see, or if its
+lease is over (`leases`).
 
-A holder that was stopped for longer than its lease may have lost the lock: `Held.check` says so.
-What it does must be safe until then.
+A holder that was stopped for longer than its lease may have lost the lock; `Held.check` raises an
+error then. All that the holder does before this check must be safe without the lock.
 """
 
 import contextlib
@@ -31,10 +32,10 @@ log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 0.2
 SAY_AFTER_S = 2.0
-# Longer than a lease, and than a holder waits for a file system that does not answer.
+# Longer than a lease, and longer than a holder waits for a file system that does not answer.
 LONGEST_WAIT_S = 900.0
 _RELEASED = b"released\n"
-# It holds no secret, and all who share the folder must see when it was renewed.
+# It holds no secret, and all users of the folder must see when it was renewed.
 _READABLE = 0o644
 
 
@@ -59,14 +60,14 @@ class Held:
             )
 
     def release(self) -> None:
-        """Failing costs others only the time of the lease."""
+        """Release the lock. If this fails, others wait until the lease is over."""
         with contextlib.suppress(OSError):
             self.lock.draft(_RELEASED).replace(self.lock.file(self.number))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FolderLock:
-    """The lock of this name in a folder, which is there."""
+    """The lock of this name in a folder, which must exist."""
 
     folder: Path
     name: str
@@ -75,10 +76,10 @@ class FolderLock:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[Held]:
-        """Wait until it is free, and hold it.
+        """Wait until the lock is free, and hold it.
 
-        Raises SubmissionError when others hold it for too long, OSError when the folder does not
-        answer.
+        Raises SubmissionError when others hold it for too long, OSError when the file system does
+        not answer.
         """
         held = self.acquire()
         try:
@@ -88,7 +89,7 @@ class FolderLock:
             held.release()
 
     def acquire(self) -> Held:
-        """As `held`; the caller keeps the lease and releases it."""
+        """As `held`, but the caller must renew the lease and release the lock."""
         began, said = self.monotonic(), False
         while True:
             number = self.last_number()
@@ -122,7 +123,7 @@ class FolderLock:
         return path
 
     def last_number(self) -> int:
-        """The highest number there is; 0 for none. Raises OSError."""
+        """The highest number that exists; 0 if there is none. Raises OSError."""
         return max(self._numbers(), default=0)
 
     def _numbers(self) -> list[int]:
@@ -131,7 +132,7 @@ class FolderLock:
         return [int(found[1]) for name in names if (found := pattern.fullmatch(name))]
 
     def _take(self, number: int) -> bool:
-        """Whether this process was the first to make the file, and none after it was made."""
+        """Whether this process made the file, and no file with a higher number exists."""
         mine = self.draft(_render_holder())
         try:
             os.link(mine, self.file(number))
@@ -139,7 +140,7 @@ class FolderLock:
             return False
         finally:
             mine.unlink(missing_ok=True)
-        # Whoever looked long ago may have made one that was there before and is gone.
+        # If this process listed the numbers long ago, this number may have been used and removed.
         if self.last_number() == number:
             return True
         self.file(number).unlink(missing_ok=True)
@@ -160,7 +161,7 @@ class FolderLock:
     def _remove_before(self, number: int) -> None:
         for earlier in self._numbers():
             if earlier < number:
-                with contextlib.suppress(OSError):  # somebody else's, in a folder of a team
+                with contextlib.suppress(OSError):  # another user's file, in a folder of a team
                     self.file(earlier).unlink(missing_ok=True)
 
 
@@ -169,7 +170,7 @@ def _render_holder() -> bytes:
 
 
 def _read(file: Path) -> bytes:
-    """Empty where it says nothing that counts: then only its lease does."""
+    """The content; empty if it cannot be read or trusted, so that only its lease counts."""
     try:
         return read_trusted(file)
     except (ForeignFileError, OSError):

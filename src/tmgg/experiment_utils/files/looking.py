@@ -1,10 +1,10 @@
-"""Looks for files; a file that could not be looked for does not count as missing.
+"""Looks for files; if the file system does not answer, a file does not count as missing.
 
-`Path.exists`, `is_file`, `is_dir`, `glob` and `os.access` answer no when the file system does not
-answer (which errors they pass on differs between Python versions). Whoever acts on what is not
-there looks here instead: no means no, and a look that failed is an OSError. What such an error
-means for a look of one's own, `says_nothing` says. A test keeps the quiet ones out of the code that
-reads records.
+`Path.exists`, `is_file`, `is_dir`, `glob` and `os.access` return False or nothing if the file
+system does not answer (which errors they raise differs between Python versions). Code that acts on
+a missing file uses the functions here: they return False only if the file is missing, and raise
+OSError otherwise. Code that opens files itself asks `says_nothing` what an OSError means. A test
+keeps the functions of `Path` and `os` out of the code that reads records.
 """
 
 import contextlib
@@ -13,24 +13,24 @@ import os
 import stat
 from pathlib import Path
 
-# They say what is there, or that nothing is.
+# With these errors the file system did answer: nothing is there, or not a file of this kind.
 _ANSWERS = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
 )
 
 
 def says_nothing(error: OSError) -> bool:
-    """Whether a look that failed leaves open what is there."""
+    """Whether the file system did not answer, so it is not known whether the file is there."""
     return error.errno is not None and error.errno not in _ANSWERS
 
 
 def is_there(path: Path | str) -> bool:
-    """As `Path.exists`, which calls a file absent that it could not look for. Raises OSError."""
+    """As `Path.exists`, but raises OSError when the file system does not answer."""
     return mode_of(path) is not None
 
 
 def mode_of(path: Path | str) -> int | None:
-    """Kind and permissions of what the path leads to; None when nothing is there."""
+    """Kind and permissions (`st_mode`) of the file, links followed; None if there is none."""
     try:
         return os.stat(path).st_mode  # noqa: PTH116 - a thousand runs make a Path's price felt
     except OSError as error:
@@ -40,19 +40,19 @@ def mode_of(path: Path | str) -> int | None:
 
 
 def is_folder(path: Path | str) -> bool:
-    """As `Path.is_dir`. Raises OSError when nobody could look."""
+    """As `Path.is_dir`, but raises OSError when the file system does not answer."""
     mode = mode_of(path)
     return mode is not None and stat.S_ISDIR(mode)
 
 
 def is_plain_file(path: Path | str) -> bool:
-    """As `Path.is_file`. Raises OSError when nobody could look."""
+    """As `Path.is_file`, but raises OSError when the file system does not answer."""
     mode = mode_of(path)
     return mode is not None and stat.S_ISREG(mode)
 
 
 def can_look(file: Path) -> bool:
-    """Whether a file that was written is seen now."""
+    """Whether the file is there and can be read now."""
     try:
         return is_there(file) and os.access(file, os.R_OK)
     except OSError:
@@ -60,7 +60,7 @@ def can_look(file: Path) -> bool:
 
 
 def expect_folder(folder: Path) -> None:
-    """Raises OSError when a folder that was there cannot be looked into now."""
+    """Raise OSError if this folder, which existed before, is not there or cannot be entered now."""
     if not is_there(folder):
         raise FileNotFoundError(
             errno.ENOENT, "The folder was there and is not found now", str(folder)
@@ -72,17 +72,20 @@ def expect_folder(folder: Path) -> None:
 def look_anew(*folders: Path) -> None:
     """Let a network file system ask its server again for the names in these folders.
 
-    A client that looked for a name which was not there may believe so for a minute more (nfs(5),
-    acdirmax), while the file is there. Opening the folder makes it ask (close-to-open consistency);
-    whoever is about to conclude something from what is not there does so first.
+    If a client found a name missing, it may report it as missing for a minute more (nfs(5),
+    acdirmax), although the file is there now. Opening the folder makes the client ask the server
+    (close-to-open consistency). Call this before you conclude something from a missing file.
     """
     for folder in folders:
-        with contextlib.suppress(OSError):  # who reads there next gets the error
+        with contextlib.suppress(OSError):  # the next read there raises the error
             os.scandir(folder).close()
 
 
 def listing(folder: Path | str) -> list[str]:
-    """The names in a folder; none when there is no such folder. Raises OSError otherwise."""
+    """The names in a folder; empty if there is no such folder.
+
+    Raises OSError when the file system does not answer.
+    """
     try:
         return os.listdir(folder)  # noqa: PTH208 - names only
     except OSError as error:
@@ -92,9 +95,9 @@ def listing(folder: Path | str) -> list[str]:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """All files below a folder, but for links and special files; none when there is no such folder.
+    """All plain files below a folder, without links; empty if there is no such folder.
 
-    Raises OSError when a part of it cannot be looked at: `Path.rglob` passes that over.
+    Unlike `Path.rglob` it raises OSError if a part of the folder cannot be read.
     """
     found = []
     for place, _folders, names in os.walk(folder, onerror=_unless_absent):
@@ -109,7 +112,7 @@ def _unless_absent(error: OSError) -> None:
 
 
 def working_directory() -> Path | None:
-    """None where it was removed under this process, or its file system does not answer."""
+    """None if it was removed while this process runs, or if its file system does not answer."""
     try:
         return Path.cwd()
     except OSError:

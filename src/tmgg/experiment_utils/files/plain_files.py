@@ -1,6 +1,6 @@
 """Reads files that others may have written, above all logs: plain files only, up to a limit.
 
-A pipe in a log's place would block whoever opens it, `/dev/zero` fill its memory.
+A named pipe in place of a log would block the reader, and `/dev/zero` would fill its memory.
 """
 
 import errno
@@ -13,7 +13,7 @@ MOST_BYTES = 1 << 20
 
 
 def open_plain(path: Path) -> BinaryIO:
-    """As `path.open("rb")`; raises OSError (EINVAL) for what is no plain file."""
+    """As `path.open("rb")`, but raises OSError (EINVAL) if it is not a plain file."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -22,13 +22,13 @@ def open_plain(path: Path) -> BinaryIO:
 
 
 def read_beginning(path: Path, *, most_bytes: int = MOST_BYTES) -> str:
-    """The first bytes as text. Raises OSError."""
+    """The first `most_bytes` as text. Raises OSError."""
     with open_plain(path) as stream:
         return stream.read(most_bytes).decode(errors="replace")
 
 
 def end_of(stream: BinaryIO, *, most_bytes: int) -> bytes:
-    """The last bytes of a file that may grow. Raises OSError."""
+    """The last `most_bytes` of a file that may grow. Raises OSError."""
     stream.seek(0, os.SEEK_END)
     stream.seek(max(0, stream.tell() - most_bytes))
     return stream.read(most_bytes)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @functools.cache
 def process_scope() -> str:
-    """Where this process's ids mean something: boot, PID namespace and user; "" if not known."""
+    """Where this process can tell about pids: boot, PID namespace and user; "" if not known."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - not a path
@@ -19,9 +19,9 @@ def process_scope() -> str:
 
 
 def is_of_another_namespace(scope: str) -> bool:
-    """Whether it is of this boot of the machine, but of another PID namespace than this process.
+    """Whether `scope` is of this boot of the machine, but of another PID namespace.
 
-    False where either is not known, and after a reboot: no process of before it is left.
+    False if either scope is not known, and after a reboot, which no process survives.
     """
     there, here = scope.split()[:2], process_scope().split()[:2]
     return len(there) == len(here) == 2 and there[0] == here[0] and there[1] != here[1]
@@ -30,19 +30,19 @@ def is_of_another_namespace(scope: str) -> bool:
 def process_start(pid: int) -> str:
     """Start time of a living process in clock ticks since boot (proc(5), field 22), else "".
 
-    Raises OSError when nobody could look (no file descriptor is left, for example).
+    Raises OSError if /proc cannot be read (no file descriptor is left, for example).
     """
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return ""
     state, *fields = text.rpartition(")")[2].split()
-    # A zombie has ended; its parent, which may be this process, has not looked yet.
+    # A zombie has ended; its parent, which may be this process, has not waited for it yet.
     return "" if state in "ZX" else fields[18]
 
 
 def process_name(pid: int) -> str:
-    """A process's id, start time and host: no other process was or will be called so."""
+    """A process's id, start time and host: no other process ever has this name."""
     return f"{pid}.{process_start(pid)}@{socket.gethostname()}"
 
 

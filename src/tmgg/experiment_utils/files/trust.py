@@ -1,12 +1,12 @@
-"""Whose files: what is read and acted on belongs to the caller, or to the team that was chosen.
+"""Which files are trusted: those that belong to the caller, or to the team that the caller chose.
 
-A record names commands that a retry runs, and a pickle is code. So a file counts only when it and
-its folder belong to whom the caller trusts, and nobody else can write them. Trusted are the caller,
-the users and groups in the environment variable TMGG_TEAM, and root, who can do everything anyway.
-Pickles are only ever the caller's own. A caller who is root is no exception: it acts on records of
-root only.
+A record names commands that a retry runs, and a pickle is code. So a file counts only if it and its
+folder belong to users whom the caller trusts, and no other user can write them. Trusted are the
+caller, the users and groups in the environment variable TMGG_TEAM, and root, who can do everything
+anyway. A pickle must be the caller's own. The same rules hold if the caller is root: without
+TMGG_TEAM it acts only on records of root.
 
-A record is read here in one go: whose it is, and the JSON in it.
+The functions here read a record and check its owner in one step.
 """
 
 import errno
@@ -34,31 +34,31 @@ from tmgg.experiment_utils.job.clock import monotonic_s
 log = logging.getLogger(__name__)
 
 TEAM_VARIABLE = "TMGG_TEAM"
-# A poll of 20,000 runs looks at their folders once.
+# So that a poll of 20,000 runs checks each folder once.
 _FOLDERS_GOOD_FOR_S = 10.0
 OWNER_ONLY_FOLDER = 0o700
 _CHUNK_BYTES = 1 << 20
 LARGEST_OF_OTHERS_BYTES = 64 << 20
-"""A file of a team's member may have so much; a sparse one of terabytes costs its owner nothing."""
+"""The largest file of another user that is read: a sparse file may have terabytes at no cost."""
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @dataclass(frozen=True, slots=True)
 class Circle:
-    """The users who are trusted, and the groups whose members all are."""
+    """The users who are trusted, and the groups whose members are all trusted."""
 
     users: frozenset[int]
     groups: frozenset[int]
 
 
 def read_trusted(path: Path, *, own: bool = False) -> bytes:
-    """The content of a file that belongs to the circle; with `own`, to the caller alone.
+    """The content of a file that belongs to the circle; with `own` only to the caller.
 
-    Raises ForeignFileError, or OSError as `Path.read_bytes`.
+    Raises ForeignFileError if it does not, or OSError as `Path.read_bytes`.
     """
     descriptor, size = _open(path, own=own, is_whole=True)
     try:
-        # Not through a stream: listing thousands of records feels its price.
+        # Not through a stream, which is slow if thousands of records are listed.
         parts = [os.read(descriptor, size + 1)]
         while parts[-1]:
             parts.append(os.read(descriptor, _CHUNK_BYTES))
@@ -68,9 +68,9 @@ def read_trusted(path: Path, *, own: bool = False) -> bytes:
 
 
 def read_json(path: Path) -> JsonDict | None:
-    """The object in the file, None when there is no file; a damaged one is a RecordError.
+    """The JSON object in the file; None if there is no file.
 
-    One that belongs to somebody else is a ForeignFileError.
+    Raises RecordError if it is damaged, ForeignFileError if it is not trusted.
     """
     try:
         data = read_trusted(path)
@@ -80,7 +80,7 @@ def read_json(path: Path) -> JsonDict | None:
 
 
 def parse_json(text: str | bytes, *, what: str) -> JsonDict:
-    """The JSON object in `text`; anything else is a RecordError that names `what`."""
+    """The JSON object in `text`; raises RecordError, which names `what`, for anything else."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -91,12 +91,12 @@ def parse_json(text: str | bytes, *, what: str) -> JsonDict:
 
 
 def open_trusted(path: Path, *, own: bool = False) -> BinaryIO:
-    """As `read_trusted`; a stream."""
+    """As `read_trusted`, but returns a stream, and allows any size."""
     return os.fdopen(_open(path, own=own)[0], "rb")
 
 
 def _open(path: Path, *, own: bool, is_whole: bool = False) -> tuple[int, int]:
-    """A descriptor and the file's size. What was checked is what is read: the open file itself."""
+    """A descriptor and the file's size. The open file is checked, so no other file is read."""
     name = os.fspath(path)
     try:
         descriptor = os.open(name, _FLAGS)
@@ -131,14 +131,14 @@ def _why_too_large(status: os.stat_result) -> str | None:
 
 
 def note_foreign(error: ForeignFileError) -> None:
-    """Say once that a file counts as not there, and whose it is."""
+    """Warn, once for each error, that a file is not trusted and counts as missing."""
     if str(error) not in _noted:
         _noted.add(str(error))
         log.warning("%s", error)
 
 
 def owner_of(path: Path) -> str | None:
-    """The other user whom the file belongs to; None when it is the caller's, or not there."""
+    """The other user to whom the file belongs; None if it is the caller's, or cannot be seen."""
     try:
         owner = path.lstat().st_uid
     except OSError:
@@ -147,7 +147,7 @@ def owner_of(path: Path) -> str | None:
 
 
 def may_write(folder: Path) -> bool:
-    """Whether the caller may make files in the folder, as far as its permissions say."""
+    """Whether the folder's permissions let the caller make files in it."""
     return os.access(folder, os.W_OK | os.X_OK)
 
 
@@ -156,7 +156,7 @@ def _own() -> Circle:
 
 
 def circle() -> Circle:
-    """The caller, and the team that the environment names; raises ConfigError for no such name."""
+    """The caller, root and the team in TMGG_TEAM; raises ConfigError for an unknown name there."""
     return _circle(os.geteuid(), os.environ.get(TEAM_VARIABLE, ""))
 
 
@@ -184,7 +184,7 @@ _CURE = (
 
 
 def _why_not_opened(path: Path, error: OSError) -> str | None:
-    """The reason if it lies in whose file it is; None for any other."""
+    """Why the file is not trusted, if that is the reason of the error; None for other errors."""
     if error.errno not in (errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO):
         return None
     try:
@@ -200,7 +200,7 @@ def _why_not_opened(path: Path, error: OSError) -> str | None:
 
 
 def _problem(status: os.stat_result, folder: str, trusted: Circle) -> str | None:
-    """Why an open file in this folder is not trusted; None when it is."""
+    """Why an open file in this folder is not trusted; None if it is trusted."""
     if not stat.S_ISREG(status.st_mode):
         return "it is no file"
     if status.st_uid not in trusted.users:
@@ -210,7 +210,7 @@ def _problem(status: os.stat_result, folder: str, trusted: Circle) -> str | None
 
 
 def _writers(status: os.stat_result, trusted: Circle) -> str | None:
-    """Who else can write it, in words; None when nobody can."""
+    """Which users outside of `trusted` can write it, in words; None if there are none."""
     if status.st_mode & stat.S_IWOTH:
         return "everybody can write there"
     if status.st_mode & stat.S_IWGRP and not _is_inside(status.st_gid, trusted):
@@ -220,12 +220,12 @@ def _writers(status: os.stat_result, trusted: Circle) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What is known about a folder since `at`."""
+    """What was found about a folder at the time `at` (monotonic clock)."""
 
     at: float
     problem: str | None
     is_closed: bool
-    """Only its owner gets in: whoever could write a file in it cannot reach it."""
+    """Only its owner can enter it, so the permissions of the files in it do not matter."""
 
 
 _noted: set[str] = set()
@@ -245,17 +245,17 @@ def _look_at(folder: str, trusted: Circle) -> _Look:
 
 
 def problem_of_folder(folder: str, status: os.stat_result, trusted: Circle) -> str | None:
-    """Why files in a folder are not trusted, whosever they are; None when they may be."""
+    """Why no file in this folder is trusted, whoever owns it; None if files may be trusted."""
     if status.st_uid not in (trusted.users | _administrators()):
         return f"the folder {folder} belongs to {user_name(status.st_uid)}"
-    # In a sticky folder others can make files, but not rename or remove those of somebody else.
+    # In a sticky folder others can make files, but cannot rename or remove files of other users.
     writers = None if status.st_mode & stat.S_ISVTX else _writers(status, trusted)
     return writers and f"{writers} ({folder})"
 
 
 @functools.cache
 def _administrators() -> frozenset[int]:
-    """Root; inside a user namespace also the number that stands for all whom it does not know."""
+    """Root; in a user namespace also the number for all users who have none in the namespace."""
     try:
         mapped = Path("/proc/self/uid_map").read_text().split()
         unknown = int(Path("/proc/sys/kernel/overflowuid").read_text())

@@ -1,4 +1,4 @@
-"""What to do where a file cannot be written, by what the file system says."""
+"""What a user can do if a file cannot be written, from the error of the file system."""
 
 import errno
 import os
@@ -12,9 +12,9 @@ _NO_RIGHT = frozenset({errno.EACCES, errno.EPERM})
 
 
 def cure_for(error: OSError, folder: Path) -> str:
-    """What would let a file be written in the folder, as a sentence without its full stop.
+    """A sentence, without its full stop, on how a file can be written in the folder, or why not.
 
-    "" where nothing is known that would help.
+    Empty if nothing is known that would help.
     """
     if error.errno in _NO_ROOM:
         return f"Make room in {folder}, or in your quota there"
@@ -32,7 +32,10 @@ def cure_for(error: OSError, folder: Path) -> str:
 
 
 def _first_closed(folder: Path) -> tuple[Path, int] | None:
-    """The folder in the way, and the number of its owner: this one, or what is there above it."""
+    """The first folder, from this one upwards, that exists, and its owner's number.
+
+    None if this user may write in that folder, or if no folder can be seen.
+    """
     for place in (folder, *folder.parents):
         try:
             owner = place.stat().st_uid
