@@ -1,1 +1,1 @@
-"""What people see: tables, progress, exit codes. The commands and the launcher print with it."""
+"""What users see: tables, progress, exit codes. The commands and the launcher print with it."""

@@ -16,12 +16,12 @@ class MayHaveFailed(Protocol):
 
     @property
     def run_id(self) -> str:
-        """Its id."""
+        """The run's id."""
         ...
 
     @property
     def job_id(self) -> str | None:
-        """Its job's."""
+        """The id of its job; None if it has none."""
         ...
 
     @property
@@ -31,21 +31,21 @@ class MayHaveFailed(Protocol):
 
     @property
     def failure(self) -> Failure | None:
-        """None where it has not failed."""
+        """None if the run has not failed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One way to fail, and the runs that failed so."""
+    """One cause of failures, and the runs that failed for it."""
 
     failure: Failure
-    """That of the first of them."""
+    """The failure of the first of these runs."""
     run_ids: list[str]
     places: list[int]
-    """Where they stand among all runs that were grouped: two of them may have one id."""
+    """Their indices among all runs that were grouped; two runs may have the same id."""
     is_example: bool = False
-    """The others say the same with other numbers or names."""
+    """Whether the messages of other runs differ, in numbers or names only."""
 
     @property
     def summary(self) -> str:
@@ -53,16 +53,16 @@ class Cause:
 
 
 def summarize(failure: Failure, *, is_example: bool = False) -> str:
-    """The kind and the first line of what happened; that it raised, the kind says."""
+    """The kind and the first line of the message, without words that repeat the kind."""
     first = failure.message.partition("\n")[0]
     given = f"{failure.kind}, for example" if is_example else failure.kind
     return f"{given}: {first.removeprefix('The experiment raised ')}"
 
 
 def group_by_cause(runs: Iterable[MayHaveFailed]) -> list[Cause]:
-    """The most frequent cause first; messages that differ in numbers or names are one cause.
+    """Group failures, the most frequent cause first; numbers and names in messages do not count.
 
-    Runs that were cancelled because of something else, as other runs that failed, come last.
+    Failures whose reason is elsewhere come last: runs cancelled because others failed, for example.
     """
     found: dict[tuple[str, str], Cause] = {}
     for place, run in enumerate(runs):
@@ -86,11 +86,11 @@ def render_causes(
     evidence: Callable[[int], Sequence[str]] = lambda _place: (),
     width: int | None = None,
 ) -> str:
-    """A paragraph for each: how many, why, which, and what to do. Pure.
+    """A paragraph for each cause: how many runs, why, which runs, and what to do. Pure.
 
-    `names` are those of all runs that were grouped, in order; None takes their ids. `evidence` has
-    more lines about a run, by its place; those of the first of a cause are shown. Sentences keep to
-    the `width`.
+    `names` are the names of all runs that were grouped, in order; with None, ids are shown.
+    `evidence` returns more lines about a run, by its place; they are shown for the first run of a
+    cause. Sentences are wrapped to `width`.
     """
     return "\n\n".join(_render(cause, names, shown, evidence, width) for cause in causes)
 

@@ -1,4 +1,4 @@
-"""Short names of columns that differ, and the columns that a user means by names. Pure."""
+"""Gives columns different short names, and finds the columns that a user names. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,23 +15,23 @@ RESERVED = frozenset(
         "attempts", "details", "cpu_cores", "memory", "gpu_busy", "gpu_memory",
     }
 )  # fmt: skip
-"""Names of TMGG's own columns, also of those that are not in each table."""
+"""Names of TMGG's own columns, also of columns that only some tables have."""
 NAMES_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What somebody chose."""
+    """The columns that a user chose."""
 
     columns: list[Column]
     absent: list[str]
-    """Names of which there is no column."""
+    """Names without a column."""
 
 
 def names_apart(names: Sequence[tuple[str, str]]) -> list[str]:
-    """The name of each column, by its short and its full name: the full one where it must be.
+    """The name to show for each (short, full) name: the full one if the short one is ambiguous.
 
-    TMGG's own columns have no full name, and keep theirs.
+    TMGG's own columns have no full name and keep their short one.
     """
     counts = Counter(name for name, _full in names)
     return [
@@ -40,13 +40,13 @@ def names_apart(names: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def tell_apart(columns: Sequence[Column]) -> list[Column]:
-    """The columns, none of which has the name of another."""
+    """The columns, renamed so that no two have the same name."""
     names = names_apart([(column.name, column.full) for column in columns])
     return [replace(column, name=name) for column, name in zip(columns, names, strict=True)]
 
 
 def split_names(text: str, columns: Sequence[Column]) -> list[str]:
-    """The names in `a,b`; the text itself where it is the name of a column."""
+    """The names in `a,b`; the text itself if it is the name of a column."""
     if any(text in _names(column) for column in columns):
         return [text]
     return [name for name in text.split(",") if name]
@@ -55,11 +55,11 @@ def split_names(text: str, columns: Sequence[Column]) -> list[str]:
 def choose(
     columns: Sequence[Column], names: Sequence[str], others: Sequence[Column] = ()
 ) -> Choice:
-    """The columns that are named, which are then never left out, and the run's id.
+    """The named columns, which are never left out, and the column of run ids.
 
-    A name is that of a column, shown or full, or else a pattern such as `val_*`. `others` are not
-    in the table; a pattern means them where it means nothing in the table. Raises ConfigError
-    where there is no column of any of the names.
+    A name is the shown or full name of a column, or a pattern such as `val_*`. `others` are columns
+    that are not in the table; a pattern can mean them only if it fits no column of the table.
+    Raises ConfigError if no name has a column.
     """
     found: list[Column] = []
     absent: list[str] = []

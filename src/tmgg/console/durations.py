@@ -33,5 +33,5 @@ def render_age(seconds: float) -> str:
 
 
 def render_time(at: float) -> str:
-    """A Unix time by this machine's clock and zone."""
+    """A Unix time as date and time in this machine's time zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

@@ -1,4 +1,4 @@
-"""What `tmgg-jobs` exits with; the same numbers in every command, and in docs/jobs.md."""
+"""The exit codes of `tmgg-jobs`: the same in every command; docs/jobs.md lists them."""
 
 from tmgg.errors import (
     BackendError,
@@ -28,7 +28,7 @@ MEANINGS: dict[int, str] = {
     INTERRUPTED: "interrupted with Ctrl-C; the runs go on",
 }
 
-# The first that fits.
+# The first kind that fits counts.
 _OF_ERRORS: tuple[tuple[type[TmggError], int], ...] = (
     (UnreadableError, NO_ANSWER),
     (UnknownRunError, UNKNOWN_RUN),
@@ -45,6 +45,6 @@ def exit_code_of(error: TmggError) -> int:
 
 
 def render_meanings() -> str:
-    """For the end of the program's `--help`; those of its commands point there."""
+    """The end of the program's `--help`, to which the help of each command refers."""
     lines = (f"{code:3}  {words}" for code, words in MEANINGS.items())
     return "\n".join(["Exit codes:", *lines])

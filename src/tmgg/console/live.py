@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 REFRESH_PER_S = 2
-# A thousand runs change a thousand times; a log file needs fewer lines.
+# A line for each change would be too many: a thousand runs change a thousand times.
 SWEEP_LINE_INTERVAL_S = 10.0
 FAILURES_AT_ONCE = 5
-"""Lines about failures that came together; the rest is counted."""
+"""The most lines about failures that are noticed together; further ones are only counted."""
 
 
 class LiveView:
-    """Shows states as they come; call it with each new list of them (it is an `OnUpdate`).
+    """Shows the states of runs. Call it with each new list of states (it is an `OnUpdate`).
 
-    Writes to standard error, so that standard output holds results only. Once that cannot be
-    written it is silent: what it shows goes on all the same.
+    It writes to standard error, so that standard output holds results only. If standard error
+    cannot be written, the view is silent from then on; the wait goes on.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class LiveView:
         self._failures_told: set[RunKey] = set()
 
     def __enter__(self) -> "LiveView":
-        # On a terminal that cannot move its cursor rich would draw nothing until the end.
+        # On a terminal that cannot move its cursor, rich would draw nothing until the end.
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             from rich.live import Live
 
@@ -94,12 +94,12 @@ class LiveView:
                 self._print()
 
     def leave_out(self, run: RunKey) -> None:
-        """Show no more of a run, of which nothing more can be known."""
+        """Stop showing a run whose record was removed or is damaged."""
         self.progress.leave_out(run)
         self._lines = render_progress(self.progress, self._titles)
 
     def _tell_failures(self) -> None:
-        """Each at once: with many runs the line about all comes now and then only."""
+        """Print each failure at once; the line about all runs comes only at intervals."""
         new = [state for state in self.progress.failed if state.key not in self._failures_told]
         self._failures_told |= {state.key for state in new}
         if self.progress.total == 1:

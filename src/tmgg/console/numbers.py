@@ -1,24 +1,24 @@
-"""Numbers as people see them: short, but those that differ never look alike. Pure."""
+"""Numbers as users see them: short, but different numbers never look the same. Pure."""
 
 import math
 from collections.abc import Sequence
 
 DIGITS = 6
 _MOST_DIGITS = 16
-"""With one more, `repr` has the shortest text that tells a float from all others."""
+"""If more are needed, `repr` gives the shortest text that belongs to one float only."""
 _WHOLE_BELOW = 1e15
-"""Whole floats below are shown whole; above, floats do not hold all whole numbers for long."""
+"""Whole floats below it are shown with all digits. Not far above, floats have gaps."""
 
 
 def render_number(value: float) -> str:
-    """One that stands alone: six significant digits; whole numbers and truth values whole."""
+    """A single number: six significant digits; integers and truth values unchanged."""
     if isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE_BELOW:
         return str(int(value))
     return _rounded(value, DIGITS)
 
 
 def render_numbers(values: Sequence[float | None], *, digits: int = DIGITS) -> list[str]:
-    """Those of one column or axis: as many digits as tell them apart, and no fewer than `digits`.
+    """The numbers of one column or axis, with at least `digits` digits, and enough to differ.
 
     None is an empty cell.
     """

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 Overrides = Mapping[str, str]
-"""What each key was set to, as it was written."""
+"""The value of each key, as the user wrote it."""
 _OVERRIDE = re.compile(
     r"(?P<sign>~|\+{0,2})(?P<key>[A-Za-z_$][\w./@:$-]*)(?:=(?P<value>.*))?", re.S
 )
@@ -18,7 +18,7 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 
 def parse_title(title: str) -> Overrides | None:
-    """The overrides that a title is made of; None for a title of other words. Pure."""
+    """The overrides in a title; None for a title that is other text. Pure."""
     found: dict[str, str] = {}
     for piece in _pieces(title):
         override = _OVERRIDE.fullmatch(piece)
@@ -34,23 +34,23 @@ def parse_title(title: str) -> Overrides | None:
 
 
 def varying(rows: Sequence[Overrides]) -> list[str]:
-    """The keys that do not have one value in all rows; all keys of a row that is alone."""
+    """The keys whose values differ between rows; all keys if there is only one row."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
     return [key for key in keys if len(rows) == 1 or len({row.get(key) for row in rows}) > 1]
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Each key by its last parts, as many as tell it from the others: `learning_rate`.
+    """For each key its last parts, as many as no other key ends with: `learning_rate`.
 
-    A group's package is its last part: `model` of `models/denoising@model`.
+    The last part of a group is its package: `model` for `models/denoising@model`.
     """
     return {key: _short(key, keys) for key in keys}
 
 
 def in_short(titles: Mapping[_Run, str]) -> dict[_Run, str]:
-    """Each title by what varies among them, under short names; titles of other words as they are.
+    """Shorten titles to the overrides that vary, with short names. Pure.
 
-    A run that is alone keeps its title. Pure.
+    A single title stays as it is. So do all titles if one of them is not made of overrides.
     """
     parsed = {run: parse_title(title) for run, title in titles.items()}
     overrides = [each for each in parsed.values() if each is not None]
@@ -65,7 +65,7 @@ def in_short(titles: Mapping[_Run, str]) -> dict[_Run, str]:
 
 
 def typed(text: str) -> str | int | float | bool | None:
-    """A value as a program would have it: a number, a truth value, None, or text."""
+    """The value of a text, for programs: a number, a truth value, None, or text."""
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):
@@ -93,7 +93,7 @@ def _ends_in(key: str, name: str) -> bool:
 
 
 def _pieces(title: str) -> list[str]:
-    """Split where the next override begins; values may have spaces, brackets and quotes in them."""
+    """Split before each override; values may contain spaces, brackets and quotes."""
     pieces: list[str] = []
     for word in _words(title):
         begins = _OVERRIDE.fullmatch(word)

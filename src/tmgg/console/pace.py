@@ -1,9 +1,10 @@
 """Estimates the time left from how long runs took and how many run at once.
 
-The time left is shown only where it can be known: at least two runs began and ended while they were
-watched, and some are going on. It assumes that the others take as long as those did, and that as
-many go on at once as now; where runs still wait for the scheduler, that is a guess about the queue.
-Runs so short that nobody saw them begin are counted by the minute instead, from ten of them on.
+The time left is shown only if at least two runs began and ended while they were watched, and some
+are going on. The estimate assumes that the others take as long as those did, and that as many run
+at once as now. If runs still wait for the scheduler, this is a guess about the queue.
+Runs may be too short for a look to see them running. Then the estimate uses the number of ends per
+minute, from ten ends on.
 """
 
 import statistics
@@ -14,17 +15,17 @@ from tmgg.experiment_utils.cloud.runs import RunKey, RunState
 
 LEAST_DURATIONS = 2
 LEAST_ENDS = 10
-"""Ends from which their number by the minute tells when the last will come."""
+"""From so many ends on, the number of ends per minute is used for an estimate."""
 LEAST_TIME_S = 5.0
-"""Ends of a shorter time than this say nothing about a minute."""
+"""A speed from a shorter time than this is not shown."""
 
 
 @dataclass
 class Pace:
-    """Give it each look at the runs; the first look's ends are no measure of speed."""
+    """Call `observe` for each look at the runs. Ends that the first look sees do not count."""
 
     _began: dict[RunKey, float | None] = field(default_factory=dict)
-    """Of runs going on: when they were seen to begin; None for those that had begun before."""
+    """When each running run was first seen running; None if the first look saw it running."""
     _status: dict[RunKey, str] = field(default_factory=dict)
     _durations: list[float] = field(default_factory=list)
     _ended: int = 0
@@ -33,7 +34,7 @@ class Pace:
     _places_seen_at: float = 0.0
 
     def observe(self, states: Sequence[RunState], now: float) -> None:
-        """`now` is any clock in seconds that never goes back."""
+        """`now`: seconds of any clock that never goes back."""
         is_first = not self._status
         for state in states:
             self._note(state, now, is_first=is_first)
@@ -42,20 +43,20 @@ class Pace:
             self._places, self._places_seen_at = len(self._began), now
 
     def runs_per_minute(self, now: float) -> float | None:
-        """Runs that ended per minute since the first began; None while that says nothing."""
+        """Ends per minute since the first run began. None in the first 5 s, and before an end."""
         if self._ended == 0 or self._busy_since is None or now - self._busy_since < LEAST_TIME_S:
             return None
         return 60 * self._ended / (now - self._busy_since)
 
     def seconds_left(self, left: int, now: float) -> float | None:
-        """Until the last of `left` runs has ended; None where it cannot be known."""
+        """Seconds until the last of `left` runs has ended; None if there is no estimate."""
         if left == 0:
             return None
         if len(self._durations) < LEAST_DURATIONS:
             return self._left_by_number(left, now)
         usual_s = statistics.fmean(self._durations)
         if self._places == 0 or (not self._began and now - self._places_seen_at > usual_s):
-            return None  # none goes on: who knows when the next begins
+            return None  # no run goes on, so it is not known when the next one begins
         rests_s = [max(0.0, usual_s - self._age(since, now)) for since in self._began.values()]
         waiting = max(0, left - len(rests_s))
         longest_s = max(rests_s, default=0.0)

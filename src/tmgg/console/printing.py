@@ -1,4 +1,4 @@
-"""Standard output is for answers, standard error for words about them."""
+"""Writes answers to standard output, and messages about them to standard error."""
 
 import codecs
 import contextlib
@@ -12,7 +12,8 @@ from typing import Any
 from tmgg.console.streams import answering
 from tmgg.console.visible import visible
 
-# Of the terminal's own palette, and none that is faint on white: yellow, white, bright ones.
+# Colours of the terminal's palette, but not those that are hard to read on white: yellow, white,
+# bright ones.
 STATUS_STYLES = {
     "completed": "green",
     "damaged": "red",
@@ -28,9 +29,9 @@ STATUS_STYLES = {
 
 
 def forgive_stdout() -> None:
-    """Let standard output show what its encoding lacks as `\\u2028` and the like, and not fail.
+    """Let standard output write characters that its encoding lacks as `\\u2028` instead of failing.
 
-    As Python does for standard error. UTF-8, which has all, stays as it is.
+    Python does the same for standard error. A stream in UTF-8 stays as it is.
     """
     stream = sys.stdout
     if not isinstance(stream, io.TextIOWrapper) or stream.errors == "backslashreplace":
@@ -40,14 +41,14 @@ def forgive_stdout() -> None:
 
 
 def say(text: str) -> None:
-    """A line on standard error; where it cannot be written it is lost, and nothing ends."""
+    """Write a line to standard error. If that fails, the line is lost; no error is raised."""
     with contextlib.suppress(OSError):
         sys.stderr.write(visible(text) + "\n")
         sys.stderr.flush()
 
 
 def put(text: str = "") -> None:
-    """A line on standard output. Raises AnswerLostError."""
+    """Write a line to standard output. Raises AnswerLostError."""
     forgive_stdout()
     with answering():
         sys.stdout.write(visible(text) + "\n")
@@ -62,7 +63,7 @@ def put_json(value: Mapping[str, Any]) -> None:
 
 
 def as_strict_json(value: Any) -> Any:
-    """The value without NaN and infinity, which JSON does not have; texts take their places."""
+    """The value with texts instead of NaN and infinity, which JSON does not have."""
     if isinstance(value, Mapping):
         return {str(name): as_strict_json(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

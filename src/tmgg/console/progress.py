@@ -1,4 +1,4 @@
-"""How a sweep is getting on: counts, speed, the likely end, the best so far, the failures."""
+"""The progress of a sweep: counts, speed, the likely end, the best so far, the failures."""
 
 import time
 from collections import Counter
@@ -18,7 +18,7 @@ REASONS_SHOWN = 3
 ReadMetrics = Callable[[Any], Mapping[str, float]]
 """The metrics of a run that completed, by its `RunState.key`."""
 Titles = Mapping[Any, str]
-"""In what runs differ, by `RunState.key`. Any: a Mapping[RunKey, str] would take no ids alone."""
+"""What distinguishes a run, by `RunState.key`. (Any, since a key may also be a plain id.)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,25 +32,25 @@ class Best:
 
 @dataclass
 class SweepProgress:
-    """What is known of all runs of a sweep; `observe` each new list of states.
+    """What is known of all runs of a sweep. Call `observe` with each new list of states.
 
-    States of runs left out of a later list are remembered.
+    A run that is missing in a later list keeps its last state.
     """
 
     total: int
     ranking: Ranking = field(default_factory=Ranking)
     read_metrics: ReadMetrics | None = None
-    """None looks for no best."""
+    """None: do not look for the best run."""
     monotonic: Callable[[], float] = time.monotonic
     seen: dict[RunKey, RunState] = field(default_factory=dict)
     """Last known state of each run."""
     best: Best | None = None
     pace: Pace = field(default_factory=Pace)
     left_out: set[RunKey] = field(default_factory=set)
-    """Runs of which nothing more can be known: removed, or damaged."""
+    """Runs that were removed or whose records are damaged."""
     recognised: set[RunKey] = field(default_factory=set)
-    """Runs of an earlier sweep that need not be submitted; those without a state are yet to be
-    looked at again."""
+    """Runs of an earlier sweep that need not be submitted. If one has no state in `seen`, TMGG has
+    not looked at it again yet."""
     _failed: list[RunKey] = field(default_factory=list)
 
     def observe(self, states: Sequence[RunState]) -> None:
@@ -63,20 +63,20 @@ class SweepProgress:
             self._rank(state)
 
     def leave_out(self, run: RunKey) -> None:
-        """Count a run as one of which nothing more can be known."""
+        """Count a run as removed or damaged."""
         self.seen.pop(run, None)
         self._failed = [each for each in self._failed if each != run]
         self.left_out.add(run)
 
     @property
     def failed(self) -> list[RunState]:
-        """The runs that failed, in the order in which that was seen."""
+        """The runs that failed, in the order in which their failures were seen."""
         states = [self.seen[run] for run in self._failed]
         return [state for state in states if state.final and state.status == "failed"]
 
     @property
     def not_looked_at(self) -> int:
-        """How many need not be submitted, and are not looked at again yet."""
+        """How many recognised runs TMGG has not looked at again yet."""
         return len(self.recognised - self.seen.keys() - self.left_out)
 
     @property
@@ -86,12 +86,12 @@ class SweepProgress:
 
     @property
     def runs_per_minute(self) -> float | None:
-        """As `Pace` has it."""
+        """See `Pace.runs_per_minute`."""
         return self.pace.runs_per_minute(self.monotonic())
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the last run has ended, as `Pace` has it."""
+        """Seconds until the last run has ended: see `Pace.seconds_left`."""
         left = self.total - len(self.left_out) - self.ended
         return self.pace.seconds_left(left, self.monotonic())
 
@@ -114,11 +114,11 @@ class SweepProgress:
 def render_counts(
     states: Sequence[RunState], *, total: int, left_out: int = 0, recognised: int = 0
 ) -> str:
-    """How many runs stand how, with the reasons for waiting and for failing. Pure.
+    """How many runs have each status, with the reasons for waiting and for failing. Pure.
 
-    `recognised` are those without a state that need not be submitted.
+    `recognised`: the number of runs without a state that need not be submitted.
     """
-    # Those that are held back are no more in the queue than those of which nothing is known yet.
+    # Runs that are held back are not in the queue, like runs without a state.
     submitted = [state for state in states if not is_to_submit(state)]
     count = Counter(state.status for state in submitted)
     to_submit = max(0, total - len(submitted) - left_out - recognised)
@@ -136,7 +136,7 @@ def render_counts(
 
 
 def render_speed(progress: SweepProgress) -> str:
-    """How fast runs end and when the last will, as far as that is known. Pure."""
+    """How fast runs end, and the time left, as far as they are known. Pure."""
     speed, left_s = progress.runs_per_minute, progress.seconds_left
     parts = [
         f"{_whole(speed)} runs a minute" if speed is not None else "",
@@ -146,7 +146,7 @@ def render_speed(progress: SweepProgress) -> str:
 
 
 def _whole(number: float) -> str:
-    """Three digits, or all before the point."""
+    """Three significant digits; from 100 on, all digits before the decimal point."""
     return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
@@ -157,9 +157,9 @@ def render_failed(state: RunState, titles: Titles, *, with_id: bool = True) -> s
 
 
 def render_best(progress: SweepProgress, titles: Titles, *, is_short: bool = False) -> str:
-    """The best so far; `titles` says in what a run differs. Pure.
+    """The best run so far, with its title. Pure.
 
-    `is_short` leaves date and time out of its id.
+    `is_short` leaves date and time out of the run's id.
     """
     best = progress.best
     if best is None:

@@ -1,4 +1,4 @@
-"""Which of several runs is the best: by one metric, least or greatest first."""
+"""Ranks runs by one metric: the least or the greatest value is the best."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -15,10 +15,10 @@ NAMES_SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Raises ConfigError for a value that is not valid."""
+    """A metric, and which of its values is the best. Raises ConfigError for an invalid field."""
 
     metric: str | None = None
-    """None takes val_loss where there is one."""
+    """None: use `val_loss`, if runs have it."""
     mode: RankingMode = "min"
     """Whether the least or the greatest is the best."""
 
@@ -29,24 +29,24 @@ class Ranking:
 
     @property
     def name(self) -> str:
-        """The metric that is looked at."""
+        """The metric that is compared."""
         return self.metric or DEFAULT_METRIC
 
     def absent_from(self, names: Collection[str]) -> str:
-        """What to say where somebody chose a metric that no run has; empty elsewhere. Pure."""
+        """A message if the user chose a metric that no run has; otherwise empty. Pure."""
         if self.metric is None or not names or self.metric in names:
             return ""
         there_are = some_of(sorted(names), NAMES_SHOWN)
         return f"no run has the metric {self.metric!r}, so none is the best; there are {there_are}"
 
     def value(self, metrics: Mapping[str, float]) -> float | None:
-        """None where the metric is missing or not a number: such a run is never the best."""
+        """The metric; None if it is missing or NaN. Such a run is never the best."""
         found = metrics.get(self.name)
         value = None if found is None else _as_float(found)
         return None if value is None or math.isnan(value) else value
 
     def key(self, metrics: Mapping[str, float]) -> tuple[bool, float]:
-        """For sorting, the best first and those without a value last."""
+        """A sort key: the best run first, runs without a value last."""
         value = self.value(metrics)
         if value is None:
             return True, 0.0
@@ -54,7 +54,7 @@ class Ranking:
 
 
 def _as_float(value: float) -> float:
-    """Infinity stands for whole numbers beyond all floats."""
+    """`value` as a float; infinity for an integer that is too large for a float."""
     try:
         return float(value)
     except OverflowError:

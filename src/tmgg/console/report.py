@@ -1,4 +1,4 @@
-"""What came of runs, for people: tables on standard output, failures on standard error."""
+"""The results of runs, for users: tables on standard output, failures on standard error."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-# Wide enough that a pipe or a log file gets no wrapped numbers.
+# Wide enough that no numbers are wrapped in a pipe or a log file.
 WIDTH_WITHOUT_TERMINAL = 200
 FAILURES_SHOWN = 10
 METRICS_OF_A_RUN_SHOWN = 100
@@ -61,20 +61,20 @@ def print_failure(result: ExperimentResult, *, title: str = "") -> None:
 
 
 def _with_hint_wrapped(message: str) -> str:
-    # The rest is a traceback, or other words for copying.
+    # Only the hint is wrapped: the rest is a traceback, or other text that users may copy.
     words, mark, hint = message.partition("\nHINT: ")
     return f"{words}{wrapped(mark + hint, width_of_terminal(stderr=True))}"
 
 
 def print_sweep(rows: Sequence[SweepRow], ranking: Ranking) -> None:
-    """What failed, by cause, then a row for each run, the best first if a metric was chosen.
+    """Print the failures by cause, then a row for each run, the best first if a metric was chosen.
 
-    The table comes last, so that it is what a launch leaves on the screen.
+    The table comes last, so that it stays on the screen after a launch.
     """
     named = _named_in_short(rows)
     _print_failures(named)
     if len(rows) == 1 and _is_refused(rows[0].result):
-        return  # a table would only say so again
+        return  # a table would only repeat this
     ordered = sort_rows(rows, ranking)
     all_names = sweep_table.names_of_metrics(rows)
     names = sweep_table.choose_metrics(all_names, ranking)
@@ -101,12 +101,12 @@ def print_sweep(rows: Sequence[SweepRow], ranking: Ranking) -> None:
 
 
 def _is_refused(result: ExperimentResult) -> bool:
-    """Whether the backend took no job of it."""
+    """Whether the backend refused the run's job."""
     return result.failure is not None and result.failure.kind == "submission"
 
 
 def render_best(rows: Sequence[SweepRow], ranking: Ranking) -> str:
-    """Which run is the best; empty where that says nothing. Pure."""
+    """Which run is the best; empty if no run has the metric, or there is only one run. Pure."""
     best = best_of(rows, ranking)
     if best is None or len(rows) < 2:
         return ""
@@ -116,7 +116,7 @@ def render_best(rows: Sequence[SweepRow], ranking: Ranking) -> str:
 
 
 def render_elsewhere(rows: Sequence[SweepRow]) -> str:
-    """Which runs' files the folder of the sweep does not have; empty where it has all. Pure."""
+    """How many runs' files are in other folders than the sweep's; empty if there are none. Pure."""
     folders = [row.result.folder or "" for row in rows if row.is_elsewhere]
     if not folders:
         return ""
@@ -138,12 +138,12 @@ def _status_column(rows: Sequence[SweepRow]) -> Column:
 def _how_to_see(rows: Sequence[SweepRow]) -> str:
     sweeps = {sweep_of(row.result.run_id) for row in rows}
     name = sweeps.pop() if len(sweeps) == 1 else None
-    # Its last part is enough to find it.
+    # The last part of the sweep's id is enough to find it.
     return f"tmgg-jobs collect {name.rpartition('-')[2] if name else 'last'} --columns NAME,..."
 
 
 def plain(text: str) -> "Text":
-    """A cell of a table: no markup in it, and nothing that acts on the terminal."""
+    """A cell of a table. Markup and control characters in `text` are shown, not interpreted."""
     from rich.text import Text  # see _console
 
     return Text(visible_line(text))
@@ -161,7 +161,7 @@ def _print_failures(rows: Sequence[SweepRow]) -> None:
 
 
 def render_failures(rows: Sequence[SweepRow], *, width: int | None = None) -> str:
-    """Failed runs by cause: each named once, with what the first of a cause left. Pure."""
+    """Failed runs by cause: each is named once; the first of a cause has its evidence. Pure."""
     results = [row.result for row in rows]
     rendered = render_causes(
         group_by_cause(results),
@@ -186,14 +186,14 @@ def _named(row: SweepRow) -> str:
 
 
 def _evidence(result: ExperimentResult) -> list[str]:
-    """The lines of the message below its first, and where the logs are."""
+    """The lines of the message after the first, and the paths of the logs."""
     lines = result.failure.message.splitlines()[1:] if result.failure else []
     log = _log_of(result)
     return [*lines, f"log: {log} (and .err)"] if log else lines
 
 
 def _log_of(result: ExperimentResult) -> str:
-    """Empty for a run that left none, such as one that was cancelled before it began."""
+    """The path of the log; empty if there is none (the run was cancelled before it began)."""
     try:
         return result.output_path if result.output_path and is_there(result.output_path) else ""
     except OSError:
@@ -214,7 +214,7 @@ def _console(*, stderr: bool = False) -> "Console":
 
 
 def _print(console: "Console", text: str) -> None:
-    # Paths and tracebacks are for copying: no markup, no colours, no added line breaks.
+    # Users copy paths and tracebacks: no markup, no colours, no added line breaks.
     with contextlib.suppress(OSError) if console.stderr else answering():
         console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 

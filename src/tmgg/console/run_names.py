@@ -1,4 +1,4 @@
-"""What to call several runs, in a line about them and on a command line."""
+"""Names for several runs, in a line about them and on a command line."""
 
 import re
 import shlex
@@ -12,7 +12,7 @@ from tmgg.experiment_utils.run_folder.sweeps import load_sweep, sweep_paths_of
 
 MOST_LINES = 10
 MOST_NAMES = 20
-"""Runs that a command line names each by itself."""
+"""The most runs that a command line names one by one."""
 WHOLE_SWEEP = "the whole sweep, also the runs that were not asked for"
 _DATED = re.compile(r"\d{8}-\d{6}-(?=[0-9a-f]{8})")
 
@@ -36,7 +36,7 @@ def names_of_runs(runs: Sequence[RunPaths]) -> dict[RunPaths, str]:
 def lines_of_runs(names: Sequence[str], one: Callable[[str], str], many: str) -> list[str]:
     """A line for each run (`one`); a single line for many runs (`many`: their verb and more). Pure.
 
-    A thousand lines hide what else there is to read.
+    A thousand lines would hide the other output.
     """
     if len(names) <= MOST_LINES:
         return [one(name) for name in names]
@@ -50,10 +50,10 @@ def command_for(
     asked: Collection[RunPaths] = (),
     remark: str = "",
 ) -> str:
-    """The command with names that mean these runs, and no others but those that were `asked` for.
+    """The command with names that mean these runs, and at most also the runs that were `asked` for.
 
-    A sweep is named by its id if it has no other runs on record. Many runs that are a part of a
-    sweep are named by the sweep all the same; the line then says so.
+    A sweep is named by its id if it has no other runs on record. Many runs that are only a part of
+    a sweep are also named by the sweep's id; the line then says so.
     """
     meant = {*runs, *asked}
     sweeps = _sweeps_of(runs)
@@ -77,7 +77,7 @@ def command_for(
 def _needed(
     runs: Sequence[RunPaths], sweeps: Mapping[SweepPaths, Sequence[RunPaths]]
 ) -> dict[SweepPaths, Sequence[RunPaths]]:
-    """Without sweeps whose runs others have, too: a resumed sweep has runs of earlier ones."""
+    """Leave out sweeps whose runs larger sweeps have: a resumed sweep has runs of earlier ones."""
     needed: dict[SweepPaths, Sequence[RunPaths]] = {}
     for sweep, members in sorted(sweeps.items(), key=lambda pair: -len(pair[1])):
         if {*members} & {*_left(runs, needed)}:
@@ -93,7 +93,7 @@ def _left(
 
 
 def _sweeps_of(runs: Sequence[RunPaths]) -> dict[SweepPaths, list[RunPaths]]:
-    """The sweeps on record that several of the runs are of, with all their runs."""
+    """The sweeps on record that have more than one of the runs, with all runs of each sweep."""
     chosen = {*runs}
     sweeps = dict.fromkeys(filter(None, map(sweep_paths_of, runs)))
     members = {sweep: _members(sweep) for sweep in sweeps}

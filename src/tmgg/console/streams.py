@@ -1,9 +1,9 @@
-"""Standard output and standard error that cannot be written: closed, on a full disk, a pipe without
-a reader.
+"""Handles standard output and standard error that cannot be written: they are closed, or on a full
+disk, or a pipe without a reader.
 
-Words on standard error may be lost; they never end a command or a launch. An answer on standard
-output that is lost is an error of a command, but not of a launch: its runs and their results count
-more than its table.
+Messages on standard error may be lost; that never ends a command or a launch. If an answer on
+standard output is lost, that is an error of a command, but not of a launch: its runs and their
+results matter more than its table.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 READER_GONE_CODE = 1
-"""How a command ends, in silence, whose reader has had enough (`| head`). Typer ends so, too."""
+"""The exit code if the reader of a pipe has ended (`| head`); nothing is printed. As in Typer."""
 
 
 class _Lossy(io.FileIO):
-    """A file that takes all that it is given, written or not."""
+    """A file whose writes always succeed; what cannot be written is lost."""
 
     def write(self, data: Any, /) -> int:
         with contextlib.suppress(OSError):
@@ -50,7 +50,7 @@ def all_may_be_lost() -> Iterator[None]:
     with words_may_be_lost():
         before = sys.stdout
         with contextlib.suppress(OSError):
-            before.flush()  # what was written before stands before
+            before.flush()  # keep the order: earlier output comes first
         sys.stdout = _lossy(sys.stdout)
         try:
             yield
@@ -60,7 +60,7 @@ def all_may_be_lost() -> Iterator[None]:
 
 @contextlib.contextmanager
 def answering() -> Iterator[None]:
-    """Raises AnswerLostError where what is inside cannot write to standard output."""
+    """Raises AnswerLostError if the code inside cannot write to standard output."""
     try:
         yield
     except OSError as error:
@@ -72,7 +72,7 @@ def answering() -> Iterator[None]:
 
 
 def finish_answers() -> None:
-    """Write what is left of standard output. Raises as `answering`."""
+    """Flush standard output. Raises as `answering`."""
     with answering():
         sys.stdout.flush()
 
@@ -100,7 +100,7 @@ def console_of_words() -> "Console":
 
 
 def _lossy(stream: TextIO | None) -> TextIO:
-    """A stream to the same file whose writes never fail, or the stream if it is a program's own."""
+    """A stream to the same file whose writes never fail; other streams are returned unchanged."""
     if stream is None:  # the shell closed it (2>&-)
         return _nowhere()
     try:
@@ -123,7 +123,10 @@ def _nowhere() -> TextIO:
 
 
 def _turn_to_nowhere(stream: TextIO) -> None:
-    """Python tries what is left again at its end; it would complain, and change the exit code."""
+    """Redirect the stream to /dev/null.
+
+    Otherwise Python would write the rest again at its exit, fail, and change the exit code.
+    """
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

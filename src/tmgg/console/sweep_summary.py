@@ -1,4 +1,4 @@
-"""What came of a sweep, for programs: as CSV, as JSON and, where pyarrow is, as Parquet."""
+"""The results of a sweep for programs: CSV, JSON and, if pyarrow is installed, Parquet."""
 
 import csv
 import importlib.util
@@ -39,18 +39,18 @@ SUMMARY_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepRow:
-    """One run of a sweep and what came of it."""
+    """One run of a sweep and its result."""
 
     number: int
     title: str
-    """In what it differs from its siblings: the overrides, in a multirun."""
+    """What distinguishes it from the other runs: in a multirun, the overrides."""
     result: ExperimentResult
     as_written: Mapping[str, str] = field(default_factory=dict)
-    """By dotted key: what stands for a value of the config that comes from the environment."""
+    """For config values that come from the environment: the text to show instead, by dotted key."""
     is_elsewhere: bool = False
-    """Whether its files are in the folder of another sweep than the one that is shown."""
+    """Whether its files are in the folder of another sweep."""
     name: str = ""
-    """What the run is called among the others; empty if that is its id."""
+    """The run's name among the others; empty if the name is its id."""
 
     @property
     def shown_name(self) -> str:
@@ -58,14 +58,14 @@ class SweepRow:
 
 
 def best_of(rows: Sequence[SweepRow], ranking: Ranking) -> SweepRow | None:
-    """The best run that completed; None when none has the metric."""
+    """The best completed run; None if no completed run has the metric."""
     ranked = [row for row in rows if ranking.value(row.result.metrics) is not None]
     done = [row for row in ranked if row.result.status == "completed"]
     return min(done, key=lambda row: ranking.key(row.result.metrics), default=None)
 
 
 def sort_rows(rows: Sequence[SweepRow], ranking: Ranking) -> list[SweepRow]:
-    """The best first when a metric was chosen, else by number."""
+    """Sort rows: the best first if a metric was chosen, otherwise by number."""
     if ranking.metric is None:
         return sorted(rows, key=lambda row: row.number)
     return sorted(rows, key=lambda row: (*ranking.key(row.result.metrics), row.number))
@@ -89,7 +89,7 @@ def render_json(rows: Sequence[SweepRow], ranking: Ranking) -> str:
 
 
 def _public(row: SweepRow) -> JsonDict:
-    """The row for others to read: values that come from the environment may be secrets."""
+    """The row for other readers: without values from the environment, which may be secrets."""
     result = asdict(row.result) | {"config": _public_config(row)}
     return {"number": row.number, "title": row.title, "overrides": overrides_of(row), **result}
 
@@ -102,7 +102,7 @@ def _public_config(row: SweepRow) -> JsonDict:
 
 
 def flat_config(row: SweepRow) -> dict[str, str]:
-    """By dotted key, what the run's config was, as text for people; without secrets. Pure."""
+    """The run's config as texts by dotted key, without secrets. Pure."""
     return dict(_leaves(_public_config(row), ""))
 
 
@@ -115,7 +115,7 @@ def _leaves(value: JsonDict, before: str) -> Iterator[tuple[str, str]]:
 
 
 def _replace(config: Any, steps: Sequence[str], text: str) -> None:
-    """Put `text` where the steps lead; where they lead nowhere, nothing is shown either."""
+    """Put `text` where the steps lead. If they lead nowhere, there is no value to hide."""
     names: list[Any] = [int(step) if step.isdecimal() else step for step in steps]
     try:
         for name in names[:-1]:
@@ -126,7 +126,7 @@ def _replace(config: Any, steps: Sequence[str], text: str) -> None:
 
 
 def render_csv(rows: Sequence[SweepRow]) -> str:
-    """A line for each run, a column for each metric; text cannot act on a terminal. Pure."""
+    """A line for each run, a column for each metric; control characters are shown as text. Pure."""
     flat = [{visible(key): _visible(value) for key, value in row.items()} for row in flatten(rows)]
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(flat[0]) if flat else ["number"])
@@ -140,7 +140,7 @@ def _visible(value: Any) -> Any:
 
 
 def flatten(rows: Sequence[SweepRow]) -> list[JsonDict]:
-    """The rows with the same columns in each; None where a run has no such metric or override."""
+    """Rows with the same columns; None where a run does not have the metric or override."""
     names = list(dict.fromkeys(name for row in rows for name in row.result.metrics))
     overrides = [overrides_of(row) for row in rows]
     is_sampled = any(row.result.used is not None for row in rows)
@@ -157,16 +157,15 @@ def flatten(rows: Sequence[SweepRow]) -> list[JsonDict]:
 
 
 def overrides_of(row: SweepRow) -> JsonDict:
-    """What the row's title sets, as values for programs; nothing for a title of other words."""
+    """The overrides in the row's title, with typed values; empty for a title of other text."""
     return {key: typed(text) for key, text in (parse_title(row.title) or {}).items()}
 
 
 def save_summary(rows: Sequence[SweepRow], ranking: Ranking, folder: Path) -> list[Path]:
-    """Write the files; those written. One that cannot be made costs a warning, not the others.
+    """Write the files, and return their paths. A file that cannot be written causes a warning.
 
-    In Parquet a whole number beyond all floats is null.
-
-    Raises OSError when none can be written.
+    In Parquet, an integer that is too large for a float is null. Raises OSError if no file can be
+    written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     renderers: dict[str, Callable[[], bytes]] = {
@@ -182,7 +181,7 @@ def save_summary(rows: Sequence[SweepRow], ranking: Ranking, folder: Path) -> li
         try:
             write_atomic(path, render(), mode=READABLE)
             written.append(path)
-        except Exception as error:  # pyarrow's and those of values of any kind: the others count
+        except Exception as error:  # any error of pyarrow or of a value: write the other files
             log.warning("%s cannot be written: %s", path, error)
             problem = error if isinstance(error, OSError) else problem
     if not written and problem is not None:
@@ -191,7 +190,7 @@ def save_summary(rows: Sequence[SweepRow], ranking: Ranking, folder: Path) -> li
 
 
 def use_of(row: SweepRow) -> JsonDict:
-    """What the run used, for a line of the table; None where it was not sampled."""
+    """What the run used, by column; None for a value that was not sampled."""
     used = row.result.used
     return {f"{USE_PREFIX}{name}": getattr(used, name, None) for name in USE_FIELDS}
 
@@ -219,7 +218,7 @@ def _flat(row: SweepRow, overrides: JsonDict, metrics: Sequence[str], use: JsonD
 
 
 def _parquet(flat: Sequence[JsonDict]) -> bytes:
-    # A quarter of a second to import, for those who have it.
+    # The import takes a quarter of a second.
     import pyarrow
     from pyarrow import parquet
 
@@ -244,7 +243,7 @@ def _parquet(flat: Sequence[JsonDict]) -> bytes:
 
 
 def _of_one_type(values: Sequence[Any]) -> tuple[list[Any], str]:
-    """Values of overrides for a column of Parquet, which has one type: text where they differ."""
+    """Overrides for a Parquet column, and its type; if their types differ, all become text."""
     kinds = {type(value) for value in values if value is not None}
     if kinds == {bool}:
         return list(values), "bool"
@@ -256,12 +255,12 @@ def _of_one_type(values: Sequence[Any]) -> tuple[list[Any], str]:
 
 
 def _whole_kind(values: Sequence[Any]) -> str:
-    """The type of a metric's column, where floats do not hold it and integers do; else empty."""
+    """An integer type for a metric that fits it, but not floats; otherwise empty."""
     return "" if all(map(_is_held_by_a_float, values)) else _kind_of_integers(values)
 
 
 def _kind_of_integers(values: Sequence[Any]) -> str:
-    """The type that holds all of them; empty where there is none."""
+    """The integer type that holds all values; empty if there is none."""
     known = [value for value in values if value is not None]
     if not known or {type(value) for value in known} != {int}:
         return ""
@@ -278,12 +277,12 @@ def _is_held_by_a_float(value: Any) -> bool:
 def _float(value: Any) -> float | None:
     try:
         return None if value is None else float(value)
-    except OverflowError:  # the CSV and the JSON have it whole
+    except OverflowError:  # the CSV and the JSON have the whole number
         return None
 
 
 def _encodable(value: Any) -> Any:
-    """Text without bytes of no encoding, which overrides and errors may have."""
+    """Text with undecodable bytes, which overrides and errors may have, written as `\\xNN`."""
     if not isinstance(value, str):
         return value
     return value.encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""The table of a sweep: a row for each run, a column for each thing in which runs differ."""
+"""The table of a sweep: a row for each run; columns for what runs differ in, and results."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,12 +25,12 @@ _OVERRIDES, _FAILURE, _NUMBER, _TIME, _METRICS = range(1, 6)
 
 
 def overrides_columns(rows: Sequence[SweepRow]) -> list[Column]:
-    """One for each override that varies; the titles as they are, where they are other words."""
+    """A column for each override that varies; one column of titles if they are other text."""
     return columns_of_titles([row.title for row in rows])
 
 
 def columns_of_titles(titles: Sequence[str]) -> list[Column]:
-    """The same, of titles."""
+    """The same for titles."""
     parsed = [parse_title(title) for title in titles]
     overrides = [each for each in parsed if each is not None]
     if len(overrides) < len(titles):
@@ -53,7 +53,7 @@ def _columns_of(overrides: Sequence[Overrides]) -> list[Column]:
 
 
 def other_columns(rows: Sequence[SweepRow]) -> list[Column]:
-    """What is in no table unless somebody asks: overrides that do not vary, and the configs."""
+    """Columns that a table has only if the user asks: constant overrides, and the configs."""
     overrides = [parse_title(row.title) or {} for row in rows]
     keys = dict.fromkeys(key for each in overrides for key in each)
     constant = [key for key in keys if key not in varying(overrides)]
@@ -78,7 +78,7 @@ def _texts(rows: Sequence[Mapping[str, str]], key: str) -> list[str]:
 def metric_columns(
     rows: Sequence[SweepRow], names: Sequence[str], ranking: Ranking
 ) -> list[Column]:
-    """The one by which runs are ranked comes first, and stays where there is no room for all."""
+    """The columns of metrics. The metric that ranks the runs comes first and is never left out."""
     ordered = sorted(names, key=lambda name: name != ranking.name)
     objective = next(iter(ordered), None)
     return [
@@ -98,7 +98,7 @@ def names_of_metrics(rows: Sequence[SweepRow]) -> list[str]:
 
 
 def choose_metrics(names: Sequence[str], ranking: Ranking) -> list[str]:
-    """The columns of a sweep's table: the metric it is ranked by, and the first few others."""
+    """The metrics in a sweep's table: the one that ranks the runs, and the first few others."""
     ranked = [name for name in names if name == ranking.name]
     others = [name for name in names if name != ranking.name]
     return [*ranked, *others[: METRICS_SHOWN - len(ranked)]]
@@ -121,7 +121,7 @@ def failure_column(rows: Sequence[SweepRow]) -> Column:
 
 
 def use_columns(rows: Sequence[SweepRow]) -> list[Column]:
-    """What runs used, for those who ask for it by name; none where nothing was sampled."""
+    """What runs used, for users who name these columns; empty if nothing was sampled."""
     uses = [row.result.used for row in rows]
     if all(use is None for use in uses):
         return []
@@ -147,7 +147,7 @@ def _bytes(value: int | None) -> str:
 
 
 def folder_columns(rows: Sequence[SweepRow]) -> list[Column]:
-    """Where files are, where some are in the folder of another sweep."""
+    """The folders of runs whose files are in another sweep's folder; empty if there are none."""
     if not any(row.is_elsewhere for row in rows):
         return []
     cells = [_nearby(row.result.folder or "") if row.is_elsewhere else "" for row in rows]
@@ -162,18 +162,18 @@ def _nearby(folder: str) -> str:
 
 
 def run_column(rows: Sequence[SweepRow]) -> Column:
-    """Ids; where they have no room, what is left of them without date and time."""
+    """The names of runs; if they have no room, without date and time."""
     names = [row.shown_name for row in rows]
     return Column(name="run", cells=names, short=short_ids(names))
 
 
 def short_ids(run_ids: Sequence[str]) -> list[str] | None:
-    """`9f2c01ab-0` of `20261123-141503-9f2c01ab-0`; None where that would not tell them apart."""
+    """`9f2c01ab-0` for `20261123-141503-9f2c01ab-0`; None if two short ids would be the same."""
     short = [short_id(run_id) for run_id in run_ids]
     return short if len({*short}) == len({*run_ids}) else None
 
 
 def render_metric(row: SweepRow, rows: Sequence[SweepRow], name: str) -> str:
-    """A value of a run that has it, as it stands in the column of all rows."""
+    """A run's value of a metric, with as many digits as in the column of all rows."""
     others = [each.result.metrics.get(name) for each in rows]
     return render_numbers([row.result.metrics[name], *others])[0]

@@ -1,4 +1,4 @@
-"""Tables that cut no value: columns that do not fit are left out, and a line names them."""
+"""Tables without cut values: columns that do not fit are left out, and a line names them."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ GAP = 2
 """Spaces between columns."""
 NEVER_LEFT_OUT = 0
 PROSE_WIDTH = 40
-"""Room that words have at least, where they are that long."""
+"""The width that a column of prose needs at most; longer cells may be cut."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,12 +25,12 @@ class Column:
     rank: int = NEVER_LEFT_OUT
     """Columns with a greater rank are left out earlier."""
     short: Sequence[str] | None = None
-    """Shorter cells that tell as much, for where the whole ones have no room."""
+    """Shorter cells, for a table that has no room for the whole ones."""
     is_number: bool = False
     full: str = ""
-    """Its name in the files of a sweep's summary; shown where another column has the same name."""
+    """Its name in the files of a sweep's summary; shown if another column has the same name."""
     is_prose: bool = False
-    """Words that may end at a terminal's edge, in the last column: other commands tell all."""
+    """The last column, with text that may be cut at the terminal's edge."""
 
     def width(self, measure: Callable[[str], int]) -> int:
         longest = max(map(measure, [self.name, *self.cells]))
@@ -49,7 +49,7 @@ class Fitted:
 def fit(
     columns: Sequence[Column], width: int | None, measure: Callable[[str], int] = len
 ) -> Fitted:
-    """The columns that have room, each of them whole; all where there is no `width`. Pure."""
+    """The columns that have room, none of them cut; all columns if `width` is None. Pure."""
     shown = [_as_shown(column) for column in columns]
     if width is None:
         return Fitted(shown, [])
@@ -77,10 +77,10 @@ def render(columns: Sequence[Column], measure: Callable[[str], int] = len) -> li
 
 
 def put_columns(columns: Sequence[Column], *, styles: dict[str, str] | None = None) -> list[str]:
-    """Print a table on standard output; the names of the columns that had no room.
+    """Print a table on standard output; return the names of the columns that had no room.
 
-    A terminal's width is kept to. In a pipe or a file all columns are there. `styles` are colours
-    of the column `status`, by its words.
+    On a terminal, the table fits its width. A pipe or a file gets all columns. `styles` are the
+    colours of the column `status`, by its words.
     """
     forgive_stdout()
     width = width_of_terminal()
@@ -95,9 +95,9 @@ def put_columns(columns: Sequence[Column], *, styles: dict[str, str] | None = No
 
 
 def put_runs(columns: Sequence[Column], *, how: str, more_metrics: int = 0) -> str:
-    """Print a table of runs or sweeps; the line that says what is not in it, or nothing.
+    """Print a table of runs or sweeps; return the line that says what is not in it, or nothing.
 
-    `how` and `more_metrics` as `render_left_out` has them.
+    For `how` and `more_metrics` see `render_left_out`.
     """
     left_out = put_columns(columns, styles=STATUS_STYLES)
     width = width_of_terminal()
@@ -107,7 +107,10 @@ def put_runs(columns: Sequence[Column], *, how: str, more_metrics: int = 0) -> s
 def render_left_out(
     names: Sequence[str], *, more_metrics: int = 0, how: str, width: int | None = None
 ) -> str:
-    """One line that says which columns are not there, and how to see them; or nothing. Pure."""
+    """A line that names the columns that are not shown, and says `how` to see them. Pure.
+
+    Empty if all are shown. `more_metrics`: how many metrics are not shown besides.
+    """
     if not names:
         return f"{more_metrics} more metrics are not shown ({how})" if more_metrics else ""
     for number in range(len(names), 0, -1):
@@ -145,10 +148,10 @@ def _padded(column: Column, measure: Callable[[str], int]) -> list[str]:
 
 
 def _cells(text: str) -> int:
-    """How many places of a terminal it takes."""
+    """How many character cells of a terminal the text takes."""
     if text.isascii():
         return len(text)
-    from rich.cells import cell_len  # only for those who write in other scripts
+    from rich.cells import cell_len  # only needed for text that is not ASCII
 
     return cell_len(text)
 
@@ -160,7 +163,7 @@ def _joined(line: Sequence[str]) -> str:
 def _put_coloured(
     columns: Sequence[Column], lines: Sequence[Sequence[str]], styles: dict[str, str]
 ) -> None:
-    # A twentieth of a second to import; pipes and scripts do without.
+    # The import takes 0.05 s; pipes and scripts do not need it.
     from rich.text import Text
 
     console = answer_console()
@@ -174,5 +177,5 @@ def _put_coloured(
         text.rstrip()
         if has_prose:
             text.truncate(console.width, overflow="ellipsis")
-        # What is wider than the terminal goes on in its next line: nothing is cut.
+        # A line that is wider than the terminal continues in the next one: nothing is cut.
         console.print(text, soft_wrap=True, highlight=False)

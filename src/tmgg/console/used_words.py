@@ -10,7 +10,7 @@ HOSTS_SHOWN = 4
 
 
 def use_lines(use: RunUse, starts: int = 1) -> list[str]:
-    """As `tmgg-jobs show` has them. `starts` is how often the run was started."""
+    """Lines for `tmgg-jobs show`. `starts` is how often the run was started."""
     cpus = f" of {use.cpus_allotted}" if use.cpus_allotted is not None else ""
     cores = "core" if use.cpus_allotted == 1 else "cores"
     memory = use.memory_allotted_bytes

@@ -1,4 +1,4 @@
-"""Sentences on a terminal: they break between words."""
+"""Wraps sentences on a terminal between words."""
 
 import shutil
 import sys
@@ -9,9 +9,9 @@ from tmgg.console.visible import visible
 
 
 def wrapped(text: str, width: int | None, *, indent: str = "") -> str:
-    """Lines that break at spaces and go on two further in; paths and other long words stay whole.
+    """Break lines at spaces and indent their continuation by two; long words are not broken.
 
-    As they are where there is no `width`. Pure.
+    Without a `width` the lines stay as they are. Pure.
     """
     lines = [f"{indent}{line}" if line else "" for line in text.splitlines()]
     return "\n".join(lines if width is None else [_fill(line, width, indent) for line in lines])
@@ -23,7 +23,7 @@ def put_words(text: str, *, indent: str = "") -> None:
 
 
 def width_of_terminal(*, stderr: bool = False) -> int | None:
-    """None where the stream, standard output if nothing is said, is no terminal."""
+    """The width in characters. None if the stream (default: standard output) is not a terminal."""
     stream = sys.stderr if stderr else sys.stdout
     return shutil.get_terminal_size().columns if stream.isatty() else None
 
