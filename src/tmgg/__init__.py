@@ -1,7 +1,7 @@
 """TMGG takes a machine-learning experiment from a Hydra config to a Slurm cluster and back.
 
-The names of `__all__` are what an experiment, and who submits one, need; they load on first use.
-Nothing else is imported here: `tmgg-experiment --help` and every job start in milliseconds because
+Experiments, and programs that submit them, need only the names of `__all__`. These load on first
+use, and this module imports nothing else: `tmgg-experiment --help` and every job start fast, as
 torch, ray, modal and hydra load only where they are used.
 """
 

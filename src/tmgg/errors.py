@@ -1,32 +1,32 @@
 """Every error TMGG raises on purpose.
 
-A message says what was given, what is so, and what to do. A run that failed is not an error
+A message says what was given, what the facts are, and what to do. A failed run is not an error
 here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submission raise.
 
     TmggError
     ├── ConfigError (ValueError)         a setting that is not valid; nothing was submitted
-    ├── TaskError (ValueError)           what to run cannot be sent: not JSON, unresolved
-    ├── ArtifactError                    a run's files could not be brought to where they should be
+    ├── TaskError (ValueError)           the task cannot be sent to its job: not JSON, unresolved
+    ├── ArtifactError                    a run's files could not be copied to their target
     ├── MissingExtraError (ImportError)  an optional dependency is not installed
-    ├── StoppedEarlyError                an experiment ends because it was asked to, its state saved
+    ├── StoppedEarlyError                an experiment saved its state and ends, as it was asked to
     ├── AnswerLostError                  standard output could not be written
-    ├── UnwritableError                  a job's own files could not be written; says nothing of it
-    ├── DivergedError                    a training met a loss or gradient that is no number
+    ├── UnwritableError                  a job's own files could not be written
+    ├── DivergedError                    a training met a loss or gradient that is NaN or infinite
     ├── RunError
     │   ├── UnknownRunError (LookupError)   no record of this run id
     │   ├── RunExistsError (FileExistsError)  this run id was already submitted
-    │   ├── RunFailedError               a call's run failed, and its own exception cannot be had
+    │   ├── RunFailedError               a call's run failed, and its exception is not available
     │   └── RecordError (ValueError)        a record on disk is damaged or from a newer version
-    │       ├── ForeignFileError            a file of somebody else, which is not trusted
-    │       └── UnreadableError             the file system does not answer; says nothing of the run
+    │       ├── ForeignFileError            a file of another user, which is not trusted
+    │       └── UnreadableError             a record cannot be read now; the run may be fine
     └── BackendError
         ├── BackendUnavailableError      the backend's commands or service are not there
-        ├── QueryError                   a question got no answer; says nothing about any job
-        ├── NotEndedError                the result was asked for of a run that goes on
+        ├── QueryError                   the backend did not answer; the jobs may be fine
+        ├── NotEndedError                the caller asked for the result of a run that goes on
         └── SubmissionError              the backend refused the job, in its own words
-            ├── AbandonedError           whoever submitted ended before the backend had the job
-            ├── SubmitLimitError         refused for now: too many of the user's jobs are in
-            └── SubmissionUnknownError   accepted or not: nobody can tell yet
+            ├── AbandonedError           the submitting process ended before the backend had the job
+            ├── SubmitLimitError         refused for now: the user has too many jobs in the queue
+            └── SubmissionUnknownError   it is not known yet whether the job was accepted
 """
 
 from typing import Protocol
@@ -71,11 +71,11 @@ class BackendNotLoadedError(ConfigError):
 
 
 class TaskError(TmggError, ValueError):
-    """What to run cannot be sent to where it should run."""
+    """The target or the config of a run cannot be sent to its job."""
 
 
 class ArtifactError(TmggError):
-    """A run's files could not be brought to where they should be."""
+    """A run's files could not be copied to their target."""
 
 
 class MissingExtraError(TmggError, ImportError):
@@ -83,41 +83,41 @@ class MissingExtraError(TmggError, ImportError):
 
 
 class StoppedEarlyError(TmggError):
-    """An experiment ends before it is done because it was asked to, and can go on from its state.
+    """An experiment was asked to stop before its end, and can continue from its saved state.
 
-    An experiment raises it once `current_run().stop_requested()` says so and its state is saved.
-    It is no failure: where the backend can, the run goes on later.
+    An experiment raises it when `current_run().stop_requested()` is true and its state is saved.
+    It is not a failure: if the backend can, it continues the run later.
     """
 
     def __init__(self, message: str, *, checkpoint_path: str | None = None) -> None:
         super().__init__(message)
         self.checkpoint_path = checkpoint_path
-        """What to go on from, if it is a file."""
+        """The file to continue from, if there is one."""
 
 
 class AnswerLostError(TmggError):
-    """Standard output could not be written, so that what was asked for did not arrive."""
+    """Standard output could not be written, so the answer is lost."""
 
     def __init__(self, message: str, *, is_reader_gone: bool = False) -> None:
         super().__init__(message)
         self.is_reader_gone = is_reader_gone
-        """Whether it was a pipe whose reader has ended, as `head` does: the rest is not wanted."""
+        """Whether it is a pipe whose reader has ended, as `head` does, and wants no more."""
 
 
 class UnwritableError(TmggError):
-    """A job could not write what it leaves, or its own files; the experiment is not to blame."""
+    """A job could not write its result or its other files; the experiment is not the cause."""
 
 
 class DivergedError(TmggError):
-    """A training met a loss or a gradient that is NaN or infinite; more steps cannot mend that.
+    """A training met a loss or a gradient that is NaN or infinite; more steps do not help.
 
-    Raise it from an experiment of your own, too: the run then fails as `diverged`.
+    An experiment of your own can raise it, too: the run then fails as `diverged`.
     """
 
     def __init__(self, message: str, *, checkpoint_path: str | None = None) -> None:
         super().__init__(message)
         self.checkpoint_path = checkpoint_path
-        """The best weights from before, if they are in a file."""
+        """The file with the best weights from before, if there is one."""
 
 
 class IdleGpuError(TmggError):
@@ -125,11 +125,11 @@ class IdleGpuError(TmggError):
 
 
 class RunError(TmggError):
-    """Something about one run's record."""
+    """A problem with the record of one run."""
 
 
 class UnknownRunError(RunError, LookupError):
-    """No record of this run id where records were looked for."""
+    """No record of this run id in the folders that were searched."""
 
 
 class RunExistsError(RunError, FileExistsError):
@@ -137,7 +137,7 @@ class RunExistsError(RunError, FileExistsError):
 
 
 class FailureLike(Protocol):
-    """What is to be known of a `failures.Failure`; this module imports nothing of TMGG."""
+    """The needed part of `failures.Failure`, since this module imports nothing of TMGG."""
 
     @property
     def kind(self) -> str: ...
@@ -150,7 +150,7 @@ class FailureLike(Protocol):
 
 
 class ResultLike(Protocol):
-    """What is to be known of an `ExperimentResult` that says `failed`."""
+    """The needed part of an `ExperimentResult` whose status is `failed`."""
 
     @property
     def run_id(self) -> str: ...
@@ -169,7 +169,7 @@ class ResultLike(Protocol):
 
 
 class RunFailedError(RunError):
-    """The run of a call failed, and there is no exception of its own that could be raised.
+    """The run of a call failed, and the call's own exception is not available.
 
     Only futures raise it (`runner.submit`, `runner.map`); elsewhere a failed run is a result.
     """
@@ -177,7 +177,7 @@ class RunFailedError(RunError):
     def __init__(self, message: str, *, result: ResultLike | None = None) -> None:
         super().__init__(message)
         self.result = result
-        """What came of the run: an `ExperimentResult`."""
+        """The run's `ExperimentResult`."""
 
     @property
     def failure(self) -> FailureLike | None:
@@ -190,7 +190,7 @@ class RecordError(RunError, ValueError):
 
 
 class RemovedRunError(RecordError):
-    """The run was removed while it was looked at, by `tmgg-jobs gc` for example."""
+    """The run was removed, by `tmgg-jobs gc` for example, maybe while it was read."""
 
     def __init__(self, message: str, *, run_id: str = "") -> None:
         super().__init__(message)
@@ -198,7 +198,7 @@ class RemovedRunError(RecordError):
 
 
 class ForeignFileError(RecordError):
-    """A file belongs to somebody else, or others can write it; so it counts as not there."""
+    """A file belongs to another user, or others can write it, so TMGG does not trust it."""
 
 
 class UnreadableError(RecordError):
@@ -206,7 +206,7 @@ class UnreadableError(RecordError):
 
 
 class BackendError(TmggError):
-    """Something about where runs execute."""
+    """A problem with the backend that executes runs."""
 
 
 class BackendUnavailableError(BackendError):
@@ -214,32 +214,32 @@ class BackendUnavailableError(BackendError):
 
 
 class QueryError(BackendError):
-    """A question to the backend got no answer. It says nothing about any job."""
+    """The backend did not answer a query. This says nothing about any job."""
 
 
 class NotEndedError(BackendError):
-    """The result was asked for of a run that goes on, or goes on again."""
+    """The caller asked for the result of a run that goes on, or was started again."""
 
 
 class SubmissionError(BackendError):
-    """The backend refused the job; carries the backend's own words."""
+    """The backend refused the job; the message has the backend's own words."""
 
 
 class AbandonedError(SubmissionError):
-    """Whoever submitted a run ended before the backend had its job."""
+    """The process that submitted a run ended before the backend had the job."""
 
     def __init__(self, message: str, *, is_final: bool = False) -> None:
         super().__init__(message)
         self.is_final = is_final
-        """Nothing can begin that submission any more; else this is only what it looks like."""
+        """True: no job of that submission can begin any more. False: it only seems abandoned."""
 
 
 class RefusedError(SubmissionError):
-    """The backend refused what was asked for, and would refuse the same again."""
+    """The backend refused the request, and would refuse the same request again."""
 
 
 class SubmitLimitError(SubmissionError):
-    """The user has as many jobs in the queue as the site allows; later there is room again."""
+    """The user has as many jobs in the queue as the site allows; there will be room later."""
 
 
 class SubmissionUnknownError(SubmissionError):

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 WIDTH = 100
-"""Of a cell's output, in letters."""
+"""The width of a cell's output, in letters."""
 
 
 def progress(total: int = 1) -> OnUpdate:
-    """What shows how `total` runs get on: `run_sweep(configs, on_update=progress(len(configs)))`.
+    """Show the progress of `total` runs: `run_sweep(configs, on_update=progress(len(configs)))`.
 
-    In a notebook the lines stay in their place and change; elsewhere they follow each other on
+    In a notebook the lines stay in their place and change. Elsewhere new lines are written to
     standard error.
     """
     counted = SweepProgress(total=total)
@@ -51,7 +51,7 @@ class ProgressLines:
         return render_screen(self._progress, {}, elapsed_s=elapsed_s, width=WIDTH).plain
 
     def _repr_html_(self) -> str:
-        # Without colours of its own: a notebook may be light or dark.
+        # Without colours: a notebook may be light or dark.
         return f"<pre>{html.escape(repr(self))}</pre>"
 
 
@@ -65,11 +65,11 @@ def _is_notebook() -> bool:
 def to_pandas(results: Sequence[ExperimentResult]) -> "DataFrame":
     """A row for each run: its config by dotted keys, status, time, metrics and what it used.
 
-    The columns begin with `config.`, `metrics.` and `used.`; what a run has not is NaN or None.
+    Columns begin with `config.`, `metrics.` and `used.`; a value that a run lacks is NaN or None.
     Raises MissingExtraError without pandas.
     """
     try:
-        # Half a second; only who asks for a table has it.
+        # The import takes half a second, so it is not at module level.
         import pandas
     except ImportError as error:
         raise MissingExtraError("to_pandas needs pandas, which is not installed") from error
