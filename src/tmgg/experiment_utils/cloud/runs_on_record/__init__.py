@@ -1,1 +1,1 @@
-"""The runs of one backend on record: found, submitted, asked about, cancelled."""
+"""The recorded runs of one backend: finding, submitting, polling and cancelling them."""

@@ -1,4 +1,4 @@
-"""A run found on disk. A module of its own: listing runs that have ended needs nothing more."""
+"""A run found on disk. A small module, because listing runs that have ended needs nothing else."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from tmgg.experiment_utils.run_folder.registry import RunRecord, load_found_run
 
 @dataclass(frozen=True, slots=True)
 class KnownRun:
-    """Where it is, and its record."""
+    """The place and the record of a run."""
 
     paths: RunPaths
     record: RunRecord | RunError
-    """The error says what is wrong with the record."""
+    """The record; an error if the record cannot be used."""
 
     @property
     def run_id(self) -> str:
@@ -21,12 +21,12 @@ class KnownRun:
 
 
 def read_known_run(paths: RunPaths) -> KnownRun:
-    """Never fails: a damaged record is part of the answer."""
+    """Read a run's record. If it is damaged, the result holds the error; nothing is raised."""
     try:
         return KnownRun(paths, load_found_run(paths))
     except (RunError, OSError) as error:
         from tmgg.experiment_utils.cloud.judging.polling import (
-            as_run_error,  # more than the rest needs
+            as_run_error,  # imports much, and is needed only here
         )
 
         return KnownRun(paths, as_run_error(paths.run_id, error))

@@ -1,4 +1,4 @@
-"""Folders that the runs of a sweep write into: each its own, and none that cannot be made."""
+"""Checks the output folders of a sweep's runs: no two runs share one, and no path is too long."""
 
 import os
 from collections.abc import Iterable
@@ -15,9 +15,9 @@ SHOWN_LETTERS = 60
 
 
 def refuse_shared(folders: Iterable[tuple[str, str]], *, cure: str) -> None:
-    """Raises ConfigError when two runs write into one folder; pairs of a run's name and a folder.
+    """Raises ConfigError if two runs write into one folder.
 
-    `cure` says what to do about it.
+    `folders` holds pairs of a run's name and its folder. `cure` tells the user what to do.
     """
     runs: dict[str, list[str]] = {}
     for name, folder in folders:
@@ -32,7 +32,7 @@ def refuse_shared(folders: Iterable[tuple[str, str]], *, cure: str) -> None:
 
 
 def refuse_long(path: str, *, name: str, cure: str) -> None:
-    """Raises ConfigError for a path that the file system cannot take; `name` is the run's."""
+    """Raises ConfigError for a path that is too long for the file system; `name` names the run."""
     folder = Path(path)
     limit = _longest_name(folder)
     for part in folder.parts:
@@ -51,7 +51,7 @@ def refuse_long(path: str, *, name: str, cure: str) -> None:
 
 
 def _longest_name(folder: Path) -> int:
-    """As the file system says, of the nearest folder that is there."""
+    """The limit on a name in bytes, from the file system of the nearest existing parent folder."""
     for each in folder.parents:
         try:
             return os.pathconf(each, "PC_NAME_MAX")

@@ -1,9 +1,9 @@
-"""Back to runs that some other process submitted, whatever their backends, folders and settings.
+"""Access to runs that other processes submitted, with any backends, folders and settings.
 
-The record says what a run needs: its backend, where its files are, and the settings that matter
-for asking about it. Runs that share these share a runner, and all runs of a backend share one
-question, so a thousand runs cost no more calls than one. Two runs may have one id, in two folders;
-so a run is named by where it is.
+A run's record holds its backend and the settings that are needed to ask about it. Runs with the
+same backend, folder and settings share a runner. All runs of a backend share one question, so a
+thousand runs need no more calls than one. Runs in two folders may have the same id, so a run is
+identified by its paths.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ from tmgg.experiment_utils.run_folder.run_folders import runs_in
 
 
 def known_runs(folders: Iterable[Path], *, prefix: str = "") -> list[KnownRun]:
-    """All runs in the folders whose id begins with `prefix`, the damaged ones included."""
+    """All runs in the folders whose id begins with `prefix`, also those with damaged records."""
     return [read_known_run(paths) for folder in folders for paths in runs_in(folder, prefix=prefix)]
 
 
@@ -38,7 +38,7 @@ def _placed(found: Found, paths: RunPaths) -> Found:
 
 
 class Reattached:
-    """Any number of runs as one thing to poll, wait for (`waiting.wait`), cancel and collect."""
+    """A group of runs that can be polled, waited for (`waiting.wait`), cancelled and collected."""
 
     def __init__(self, runs: Sequence[KnownRun]) -> None:
         self.runs = list(runs)
@@ -46,11 +46,11 @@ class Reattached:
         self._by_paths = {run.paths: run for run in runs}
 
     def poll_all(self, *, strict: bool = False) -> list[Found]:
-        """The state of each run, or what is wrong with it, in order; see `poll_together`."""
+        """The state of each run, or its RunError, in order; see `poll_together`."""
         return self._poll(self.runs, strict=strict)
 
     def poll(self, runs: Sequence[RunPaths]) -> list[RunState]:
-        """See `RunControl`. They are some of `runs`."""
+        """See `RunControl`. The runs must be among `self.runs`."""
         found = self._poll([self._run(paths) for paths in runs], strict=True)
         return [state_or_raise(state) for state in found]
 
@@ -59,9 +59,10 @@ class Reattached:
         return self._control(self._run(paths)).collect(paths.run_id)
 
     def cancel(self) -> list[bool]:
-        """End all runs, in order; False for one that had ended.
+        """End all runs. In order, False for each run that had already ended.
 
-        Raises BackendError when it cannot, RunError for a run whose record cannot be used.
+        Raises BackendError if the runs cannot be ended, RunError for a run whose record cannot be
+        used.
         """
         answers = self.cancel_each()
         for answer in answers:
@@ -70,7 +71,10 @@ class Reattached:
         return [answer is True for answer in answers]
 
     def cancel_each(self) -> list[bool | RunError]:
-        """As `cancel`; a run that was removed, or whose record cannot be used, hinders no other."""
+        """As `cancel`, but a removed run, or one with an unusable record, gets a RunError instead.
+
+        The other runs are cancelled all the same.
+        """
         answers: dict[int, bool | RunError] = {}
         for control, members in self._groups(answers).items():
             left = {self.runs[index].run_id: index for index in members}
@@ -96,14 +100,14 @@ class Reattached:
         self._control(self._run(paths)).canceller.settle(paths.run_id)
 
     def go_on(self, state: RunState) -> bool:
-        """See `RunControl`. The state is one that `poll` has returned."""
+        """See `RunControl`. `poll` must have returned the state."""
         assert state.output_dir is not None
         run = self._run(RunPaths(state.output_dir, state.run_id))
         return self._control(run).go_on(replace(state, output_dir=None))
 
     @property
     def poll_interval_s(self) -> float:
-        """The shortest of the runs' own."""
+        """The shortest poll interval of the runs' backends."""
         return min((control.poll_interval_s for control in self._groups({})), default=1.0)
 
     def ended_folders(self, runs: Sequence[RunPaths]) -> set[Path]:
@@ -134,7 +138,7 @@ class Reattached:
         return [found[index] for index in range(len(runs))]
 
     def _groups(self, unusable: dict[int, bool | RunError]) -> dict[RecordedRuns, list[int]]:
-        """Indices of the runs by their runner; what is wrong with the others is in `unusable`."""
+        """Indices of the runs by their runner; adds errors of the other runs to `unusable`."""
         groups: dict[RecordedRuns, list[int]] = {}
         for index, run in enumerate(self.runs):
             try:

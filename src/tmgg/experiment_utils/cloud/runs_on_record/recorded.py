@@ -1,4 +1,4 @@
-"""The runs of one backend, kept in folders on a file system (see `paths`)."""
+"""The recorded runs of one backend, in folders on a file system (see `paths`)."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -50,17 +50,17 @@ log = logging.getLogger(__name__)
 
 
 class MakeDispatcher(Protocol):
-    """A backend's own way to submit the runs of a sweep, made for each sweep."""
+    """Makes the dispatcher with which a backend submits the runs of one sweep."""
 
     def __call__(
         self, runs: "RecordedRuns", plan: SweepPlan, *, gpu_type: str | None, resume: bool
     ) -> Dispatcher:
-        """Raises ConfigError for what cannot be submitted that way."""
+        """Raises ConfigError for options with which the sweep cannot be submitted."""
         ...
 
 
 class RecordedRuns:
-    """See `RunControl`. What concerns records, evidence and verdicts is the same for backends."""
+    """See `RunControl`. Records, evidence and verdicts are handled alike for all backends."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class RecordedRuns:
         *,
         asked: AttemptRequest | None = None,
     ) -> SpawnedTask:
-        """`asked` is what differs from the attempt before."""
+        """See `RunControl`; `asked` is what differs from the attempt before."""
         return self.submitter.retry(run_id, changes, asked)
 
     def go_on(self, state: RunState) -> bool:
@@ -128,10 +128,10 @@ class RecordedRuns:
     def result_of(self, ended: RunState) -> ExperimentResult:
         submission = self.finder.submission(ended.run_id)
         if self._judge.end_of(submission) != ended:
-            return self.collect(ended.run_id)  # somebody has submitted it again since then
+            return self.collect(ended.run_id)  # it was submitted again since then
         output = self._judge.take_result(submission)
         if output is None and ended.status == "completed":
-            return self.collect(ended.run_id)  # or has made another run under its name
+            return self.collect(ended.run_id)  # another run was made under its name
         return make_result(submission, ended, output)
 
     def cancel_all(self, run_ids: Sequence[str], *, why: str = "") -> list[bool]:
@@ -182,7 +182,7 @@ class RecordedRuns:
         return matching.Resumed(requests=found.requests, states=kept)
 
     def _refuse_copies(self, states: Mapping[str, Found]) -> None:
-        """Raise ConfigError for runs that go on elsewhere: nobody would see their end here."""
+        """Raise ConfigError for copied runs: their jobs write to the original folder, not here."""
         for run_id, state in states.items():
             if isinstance(state, RunState) and not state.final:
                 copied = self._judge.copied(self.finder.submission(run_id))
@@ -192,7 +192,7 @@ class RecordedRuns:
     def dispatcher(self, plan: SweepPlan, *, gpu_type: str | None, resume: bool) -> Dispatcher:
         run_ids = [str(request.run_id) for request in plan.requests]
         make = self._dispatchers.get(plan.mode)
-        # Refuses options that exclude each other, for which nobody need be asked.
+        # First: making it refuses options that exclude each other, without asking the backend.
         made = None if make is None else make(self, plan, gpu_type=gpu_type, resume=resume)
         self.foresight.refuse_early(run_ids, plan.mode, gpu_type=gpu_type, resume=resume)
         if made is not None:
@@ -201,7 +201,7 @@ class RecordedRuns:
         refusal = SweepRefusal()
 
         def spawn(request: TaskRequest) -> SpawnedTask:
-            # Thousands take longer to submit than a launcher may be silent.
+            # Submitting thousands of runs takes longer than a lease lasts without renewal.
             self.show_alive(plan.sweep_id)
             with refusal.noted():
                 if not refusal.known:
@@ -218,7 +218,7 @@ class RecordedRuns:
         new = [request for request in plan.requests if request.run_id not in existing]
         timeout_s = self.traits.default_timeout_s
         tasks = [(task_of(each, default_timeout_s=timeout_s), each.payload) for each in new]
-        # So that none need be looked for while the file system does not answer.
+        # Then the runs need not be looked for while the file system does not answer.
         for request in new:
             self.finder.knows(RunPaths(folder, str(request.run_id)))
         record = self.submitter.new_record("", gpu_type=gpu_type)
@@ -228,14 +228,14 @@ class RecordedRuns:
                 lambda: sweep_records.note_sweep(folder, record, plan, tasks), folder, self._clock
             )
         except BaseException:
-            # Whoever asks then, as after Ctrl-C, must not take them for runs that are hidden.
+            # A later poll, as after Ctrl-C, must not take them for runs that cannot be read now.
             for request in new:
                 self.finder.forgets(str(request.run_id))
             raise
         try:
             self._resume_lock.check()
         except LockLostError as error:
-            # Whoever went on may have seen them.
+            # The process that has the lock now may have seen these runs.
             sweep_records.give_up(folder, plan.sweep_id, failure("submission", str(error)))
             raise
         self._resume_lock.release()

@@ -1,4 +1,4 @@
-"""Writing records: a disk that does not take them is a refusal, because nothing was submitted."""
+"""Turns errors of writing records into refusals: nothing was submitted then."""
 
 import contextlib
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def recording(paths: RunPaths) -> Iterator[None]:
 
 @contextlib.contextmanager
 def recording_batch(batch: BatchPaths) -> Iterator[None]:
-    """Record a new batch; one that is there all the same is another process's."""
+    """Around recording a new batch. If it exists after a failure, another process recorded it."""
     try:
         yield
     except OSError as error:
@@ -42,7 +42,7 @@ def recording_batch(batch: BatchPaths) -> Iterator[None]:
 
 
 def other_place(error: OSError, output_dir: Path) -> str:
-    """What to do where records cannot be written."""
+    """Advice for the user if records cannot be written."""
     cure = cure_for(error, output_dir)
     return f"{cure}. Or set another output_dir." if cure else "Set another output_dir."
 
@@ -51,12 +51,12 @@ def _is_seen(batch: BatchPaths) -> bool:
     try:
         return is_there(batch.folder)
     except OSError:
-        return False  # what kept it from being written is told instead
+        return False  # the caller then reports the error of writing
 
 
 @contextlib.contextmanager
 def continuing(submission: SubmissionPaths) -> Iterator[None]:
-    """Record the next submission of a run; one that is there already is another process's."""
+    """Around recording a run's next submission. If it exists, another process recorded it."""
     try:
         yield
     except RunExistsError as error:
@@ -69,7 +69,7 @@ def continuing(submission: SubmissionPaths) -> Iterator[None]:
 
 
 def submitted_elsewhere(what: str, name: str, folder: JobFolder) -> RunExistsError:
-    """The error for whoever comes second; the intent in `folder` says who was first."""
+    """The error for a process that came second; the intent in `folder` names the first one."""
     return RunExistsError(
         f"{_submitter(folder)} submits {what}, too, and was first. This process submitted nothing "
         f"of it: wait for the other (`tmgg-jobs wait {name}`), then retry or resume what is left."

@@ -1,4 +1,4 @@
-"""What is asked for, checked: a request with a plain config, and the task that a job gets."""
+"""Checks what a caller asks for, and makes the request and the task file from it."""
 
 import secrets
 import time
@@ -46,10 +46,10 @@ def as_request(
 
 
 def check_folders(requests: Sequence[TaskRequest], *, may_share: bool) -> None:
-    """Refuse two output folders that are one, and paths that are too long.
+    """Refuse runs that share an output folder, and paths that are too long. Raises ConfigError.
 
-    Looks at the folders that the configs name; a payload reads its config in its own way. Raises
-    ConfigError.
+    Checks `output_dir` of the configs. A request with a payload is not checked, because its
+    program reads the config in its own way.
     """
     given = [
         (f"run {request.run_id}", str(Path(str(folder)).expanduser().absolute()))
@@ -84,5 +84,5 @@ def task_of(request: TaskRequest, *, default_timeout_s: int | None) -> TaskInput
 
 
 def new_run_id() -> str:
-    """Sorts by time; unique enough that a collision is caught by the run folder's mkdir."""
+    """An id that sorts by time. In the rare case of a collision, making the run folder fails."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"

@@ -1,4 +1,4 @@
-"""Ending runs, with one question and one request to the backend for all."""
+"""Cancels runs, with one question and one request to the backend for all of them."""
 
 import time
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ class RunCanceller:
                 jobs[job_id] = SubmissionFiles(submission).packed_in
             elif job_id is not None and doubt != REPLACED:
                 unproven[job_id] = f"{submission.run_paths.run_id} (job {job_id}): {doubt}"
-        # A job that others share goes on for them; it looks for such notes itself.
+        # A job that other runs share goes on for them. It looks for the notes of `_note` itself.
         doomed = [job for job, batch in jobs.items() if batch is None or not _has_runs_left(batch)]
         if doomed:
             self.backend.cancel_jobs(doomed)
@@ -55,7 +55,7 @@ class RunCanceller:
         return [run_id in open_ids for run_id in run_ids]
 
     def settle(self, run_id: str) -> None:
-        """Make final what is only said: that nobody will submit a run any more."""
+        """If a run seems abandoned, forbid its submission and save that end."""
         submission = self.finder.submission(run_id)
         state = self.poller.poll([run_id])[0]
         if state.final and self.judge.is_abandoned(submission):
@@ -64,7 +64,7 @@ class RunCanceller:
                 self.judge.save_refusal(submission, state.failure)
 
     def _may_go_on(self, state: RunState) -> bool:
-        """Also one that only looks as if nobody would submit it."""
+        """Whether the run may still go on; a run that only seems abandoned may."""
         return not state.final or self.judge.is_abandoned(self.finder.submission(state.run_id))
 
     def _doubt(self, submission: SubmissionPaths) -> str:
@@ -86,7 +86,10 @@ class RunCanceller:
                 raise BackendError(f"run {run_id!r} is not cancelled, nothing was done: {where}")
 
     def _note(self, submission: SubmissionPaths, why: str) -> str | None:
-        """Before the backend is asked: a job that begins in this moment ends unused. The job."""
+        """Note the cancellation, and return the run's job; None if it has none.
+
+        This comes before the request to the backend, so a job that begins now ends unused.
+        """
         note = {"version": LAYOUT_VERSION, "at": time.time(), "why": why or "cancel"}
         try:
             make_run_folder(submission)
@@ -94,7 +97,7 @@ class RunCanceller:
             job_id = self.judge.job_id(submission)
             is_member = SubmissionFiles(submission).member is not None
             if not isinstance(job_id, str) or is_member:
-                # Slurm forgets an element that never began; so it is known why it never will.
+                # Slurm forgets an array element that never began; if forbidden, its end is known.
                 return self.backend.forbid(submission) or _known(job_id)
             if self.backend.traits.begins_cancelled_jobs:
                 self.backend.forbid(submission)
@@ -117,9 +120,9 @@ def _needs_its_job(paths: SubmissionPaths) -> bool:
         return False
     try:
         record = read_exit_record(paths)
-    except RecordError:  # it is not known whose record this is
+    except RecordError:  # it is not known to which submission the record belongs
         return True
-    # One that was asked to end with its job goes on when the job begins again.
+    # A run that was asked to end together with its job goes on when the job begins again.
     return record is None or record.signal != ""
 
 

@@ -1,4 +1,4 @@
-"""What can be done with the runs of one backend: the part of a runner that others build on."""
+"""What can be done with the runs of one backend; sweeps and calls are built on this protocol."""
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
@@ -16,11 +16,11 @@ from tmgg.experiment_utils.run_folder.failures import Failure
 
 
 class RunControl(Protocol):
-    """Runs can be thrown away with the process: all state is on their records."""
+    """The runs of one backend. Holds no state that is not also on the runs' records."""
 
     @property
     def traits(self) -> BackendTraits:
-        """What is so of the backend."""
+        """The properties of the backend."""
         ...
 
     @property
@@ -38,66 +38,66 @@ class RunControl(Protocol):
     def retry(self, run_id: str, changes: RetryChanges | None = None) -> SpawnedTask:
         """Submit a run that failed again, with the same task.
 
-        Raises RunExistsError when it has not failed.
+        Raises RunExistsError if it has not failed.
         """
         ...
 
     def go_on(self, state: RunState) -> bool:
         """Submit a `resumable` run again, so that it goes on from its saved state.
 
-        False where the backend cannot, or the run has no restart left.
+        False if it cannot be submitted, or if the run has no restart left.
         """
         ...
 
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
         """The state of each run, in order, with one question to the backend for all of them.
 
-        Raises RunError for a run that is unknown or whose record is damaged. A backend that does
-        not answer raises nothing: the states then are the last that can be known, with a `note`.
+        Raises RunError for a run that is unknown or whose record is damaged. If the backend does
+        not answer, nothing is raised: the states are then the last known ones, with a `note`.
         """
         ...
 
     def poll_each(self, run_ids: Sequence[str]) -> list[Found]:
-        """As `poll`, but a run whose record is damaged is its RunError and hinders no other."""
+        """As `poll`, but a run with a damaged record gets a RunError in place of its state."""
         ...
 
     def ended_folders(self, run_ids: Sequence[str]) -> set[Path]:
-        """Folders where something appears when one of the runs ends; watched between polls."""
+        """The folders in which an exit record appears when a run ends; watched between polls."""
         ...
 
     def collect(self, run_id: str) -> ExperimentResult:
-        """The result of a run whose state is final; raises NotEndedError for another."""
+        """The result of a run; raises NotEndedError if its state is not final."""
         ...
 
     def result_of(self, ended: RunState) -> ExperimentResult:
-        """As `collect` for a run of which `poll` has just told this final state."""
+        """As `collect`, for a run whose final state `poll` has just returned."""
         ...
 
     def cancel_all(self, run_ids: Sequence[str], *, why: str = "") -> list[bool]:
-        """End runs; False for one that had already ended. `why` is kept on the records.
+        """End runs. In order, False for each run that had already ended. `why` goes on record.
 
-        Raises BackendError when it cannot.
+        Raises BackendError if the runs cannot be ended.
         """
         ...
 
     def bad_nodes(self, state: RunState) -> list[str]:
-        """Nodes to keep out of the next try of a run that a node failed."""
+        """The nodes to exclude from the next try of a run that failed because of a node."""
         ...
 
     def expect_records(self) -> None:
-        """Wait, within bounds, while the runs on record cannot be read."""
+        """Wait for a limited time while the runs on record cannot be read."""
         ...
 
     def was_abandoned(self, run_id: str) -> bool:
-        """Whether a run only failed because the launcher that was to submit it is gone."""
+        """Whether a run counts as failed only because its launcher seems to have ended."""
         ...
 
     def looking_up(self) -> AbstractContextManager[None]:
-        """Let nobody else look runs up until it is left, or the sweep that follows is on record."""
+        """Hold the lock for looking up runs, until the block ends or the sweep is on record."""
         ...
 
     def existing(self, run_ids: Sequence[str]) -> list[str]:
-        """Which of the ids new runs cannot have, as far as is known before submitting."""
+        """Which of the ids are already taken, as far as is known before submitting."""
         ...
 
     def match_earlier(
@@ -110,28 +110,28 @@ class RunControl(Protocol):
     ) -> Resumed:
         """The requests, with the run ids of earlier runs that have the same content; their states.
 
-        `say` gets what was recognised and what was not. `launched` are runs that the same launch
-        has made before, for other jobs of its sweep: they are of no earlier sweep. With
-        `rerun_changed_code` runs that another version of the program's code made do not count.
+        `say` gets the lines about what was recognised and what was not. `launched` are runs that
+        the same launch has already made for other jobs of its sweep; they do not count as an
+        earlier sweep. With `rerun_changed_code`, runs by another version of the code do not count.
         """
         ...
 
     def dispatcher(self, plan: SweepPlan, *, gpu_type: str | None, resume: bool) -> Dispatcher:
-        """What submits the runs of a sweep in its mode."""
+        """The dispatcher that submits the runs of the sweep in its mode."""
         ...
 
     def note_sweep(self, plan: SweepPlan, *, gpu_type: str | None) -> None:
-        """Keep on record which runs a sweep has, before the first is submitted."""
+        """Record which runs a sweep has, before the first one is submitted."""
         ...
 
     def end_sweep(self, sweep_id: str, why: Failure) -> None:
-        """Keep on record that what waits to be submitted will not be."""
+        """Record that the waiting runs of a sweep will not be submitted, and why."""
         ...
 
     def show_alive(self, sweep_id: str) -> None:
-        """Let others see that this process still submits the runs of a sweep."""
+        """Show other processes that this process still submits the sweep's runs."""
         ...
 
     def holding_lease(self, sweep_id: str) -> AbstractContextManager[None]:
-        """Let others see all along, until it is left, that this process launches the sweep."""
+        """Within the block, keep showing other processes that this process launches the sweep."""
         ...

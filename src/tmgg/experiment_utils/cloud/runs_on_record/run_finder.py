@@ -1,4 +1,4 @@
-"""Where the runs of one backend are on record."""
+"""Finds the records of one backend's runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,30 +14,30 @@ from tmgg.experiment_utils.run_folder.removed_runs import refuse_removed
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunFinder:
-    """Remembers what it found."""
+    """Finds runs by id, and remembers where they are."""
 
     backend: str
     output_dir: Path
     _found: dict[str, RunPaths] = field(default_factory=dict, init=False)
 
     def knows(self, paths: RunPaths) -> None:
-        """Spare looking for a run; its record must name this backend."""
+        """Remember a run, so that it is not looked for. Its record must name this backend."""
         self._found[paths.run_id] = paths
 
     def forgets(self, run_id: str) -> None:
-        """Undo `knows`: it was not put on record after all, or that is not certain."""
+        """Undo `knows`, if the run was not recorded or if that is not certain."""
         self._found.pop(run_id, None)
 
     def known(self, run_id: str) -> RunPaths | None:
-        """A run that was found before."""
+        """The paths of a run that is remembered; None for another run."""
         return self._found.get(run_id)
 
     def place_of(self, run_id: str) -> RunPaths:
-        """Where a run is, or a new one of this name would be. Looks at nothing."""
+        """Where a run is, or where a new run with this id would be. Reads no files."""
         return self._found.get(run_id) or RunPaths(self.output_dir, run_id)
 
     def paths(self, run_id: str) -> RunPaths:
-        """Where a run is. Raises UnknownRunError, also for another backend's run; RecordError."""
+        """Where a run is. Raises RecordError; UnknownRunError, also for another backend's run."""
         if run_id not in self._found:
             paths = find_run(run_id, [self.output_dir])
             record = load_found_run(paths)
@@ -50,7 +50,7 @@ class RunFinder:
         return self._found[run_id]
 
     def submission(self, run_id: str) -> SubmissionPaths:
-        """The newest submission of a run. Raises as `paths`; OSError when nobody can tell."""
+        """The newest submission of a run. Raises as `paths`; OSError for unreadable files."""
         paths = self.paths(run_id)
         numbers = paths.submission_numbers()
         if not numbers and find_member(paths.submission(1)) is None:

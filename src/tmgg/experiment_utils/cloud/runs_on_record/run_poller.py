@@ -1,4 +1,4 @@
-"""How the runs of one backend stand: a poll in two halves, and the question between them."""
+"""Finds the states of one backend's runs: a poll in two halves, and the question between them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

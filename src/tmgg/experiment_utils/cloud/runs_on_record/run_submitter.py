@@ -1,4 +1,4 @@
-"""Submitting runs: the first time, and again after a failure. The record comes first."""
+"""Submits runs, also again after a failure. The record is written before each submission."""
 
 import logging
 from dataclasses import dataclass
@@ -62,7 +62,10 @@ class RunSubmitter:
         resume: bool,
         refused: str = "",
     ) -> SpawnedTask:
-        """See `RunControl`; `refused` is what the backend would say, which is then not asked."""
+        """See `RunControl`. If `refused` is not empty, the run is refused with that reason.
+
+        The backend is not asked then.
+        """
         traits = self.backend.traits
         task = task_of(request, default_timeout_s=traits.default_timeout_s)
         paths = RunPaths(traits.output_dir, task.run_id)
@@ -71,7 +74,7 @@ class RunSubmitter:
         )
         if resume and waits_for_another(paths):
             matching.refuse_other_content(paths, request)
-            return self._spawned(paths, None)  # theirs is this very run
+            return self._spawned(paths, None)  # the other process submits this same run
         record = self.new_record(task.run_id, gpu_type=gpu_type)
         try:
             with recording(paths):
@@ -82,13 +85,13 @@ class RunSubmitter:
                 asked = AttemptRequest(record=record, task=task, payload=request.payload)
                 return self._resume(paths, request, asked, refused)
             if cancelled_while_waiting(paths.submission(1)) or _was_noted(paths):
-                # Of a sweep that somebody else has resumed meanwhile: theirs is this very run.
+                # Another process has resumed this sweep in the meantime and submits this same run.
                 return self._spawned(paths, None)
             raise
         return self._spawned(paths, self._start(submission, record, refused))
 
     def new_record(self, run_id: str, *, gpu_type: str | None) -> RunRecord:
-        """What is asked for in a new run."""
+        """The record of a new run."""
         traits = self.backend.traits
         return RunRecord(
             run_id=run_id,
@@ -102,7 +105,8 @@ class RunSubmitter:
         self, run_id: str, changes: RetryChanges | None, asked: AttemptRequest | None
     ) -> SpawnedTask:
         """See `RunControl`; `asked` is what differs from the attempt before."""
-        # Before the poll: whatever is newer than what was found failed must not run beside it.
+        # Before the poll: if another process submits the run meanwhile, the next number is taken
+        # and this retry fails, so that two submissions never run beside each other.
         earlier = self.finder.submission(run_id)
         state = self.poller.poll([run_id])[0]
         if not state.final and (where := self.judge.elsewhere(earlier)):
@@ -121,7 +125,7 @@ class RunSubmitter:
                 return False
             again = self.retry(state.run_id, None, None)
         except (RunExistsError, SubmissionUnknownError):
-            return True  # another process that waits was first, or whoever asks next finds out
+            return True  # another process was first, or a later poll shows if it was submitted
         except (TmggError, OSError) as error:
             log.warning("run %s cannot go on from its saved state: %s", state.run_id, error)
             return self._hiccups.bearable(state.run_id, error)
@@ -138,17 +142,17 @@ class RunSubmitter:
         return Hiccups()
 
     def begin_again(self, state: RunState, number: int) -> SubmissionPaths:
-        """Submission `number` of a run whose one before failed, as yet empty.
+        """Reserve submission `number` of a run whose submission before failed; it is still empty.
 
-        Raises RunExistsError when somebody else was first.
+        Raises RunExistsError if another process was first.
         """
         earlier = self.finder.paths(state.run_id).submission(number - 1)
         return self._add_submission(earlier, state, _reserve)
 
     def take_back(self, submission: SubmissionPaths, refused: str = "") -> None:
-        """Undo what `begin_again` began; `refused` says why, where the backend refused it.
+        """Undo `begin_again`: the run's end and options are then as before.
 
-        The run is then as it was before: how it ended and what it was asked for.
+        `refused` says why the backend refused it; empty if the backend did not.
         """
         if refused:
             note_refused_retry(submission, refused)
@@ -201,7 +205,10 @@ class RunSubmitter:
                 return add_submission(earlier, write)
 
     def _close(self, submission: SubmissionPaths, state: RunState) -> None:
-        """A job that was only concluded to be over must not run beside the new one."""
+        """Keep the old submission from running beside the new one.
+
+        Its job may still be alive if the verdict only concluded that it was lost.
+        """
         begun = self.backend.forbid(submission)
         if begun is not None and state.job_id is None:
             raise RunExistsError(
@@ -224,7 +231,10 @@ class RunSubmitter:
         return view is not None and view.phase in ("pending", "running", "ended")
 
     def _start(self, submission: SubmissionPaths, record: RunRecord | None, refused: str) -> str:
-        """`record` is what was written; None where the backend may have changed it."""
+        """Give the submission to the backend; returns the job's id.
+
+        `record` is what was written; None if the backend may have changed it.
+        """
 
         def start() -> str:
             return self.backend.start(submission, record or record_of(submission))
@@ -235,13 +245,13 @@ class RunSubmitter:
             with leases.held(submission.intent):
                 return outlast(start, is_over=partial(can_look, submission.intent))
         except SubmissionUnknownError:
-            raise  # the job may be in; whoever asks later finds out
+            raise  # the backend may have the job; a later poll shows whether it has
         except SubmitLimitError:
             withdraw_submission(submission)
             raise
         except SubmissionError as error:
             if submission.number == 1:
-                # A refusal is an outcome too: without it the record would look half-submitted.
+                # The refusal is saved as the end: otherwise the record would look half-submitted.
                 self.judge.save_refusal(submission, failure("submission", str(error)))
             else:
                 self.take_back(submission, str(error))
@@ -263,11 +273,11 @@ def _why(state: RunState) -> str:
 
 
 def _was_noted(paths: RunPaths) -> bool:
-    """Whether it is a run of a sweep that was put on record before anything was submitted."""
+    """Whether the run is on record as a run of a sweep that has not been submitted yet."""
     member = find_member(paths.submission(1))
     return member is not None and member.batch.is_waiting
 
 
 def _reserve(draft: SubmissionPaths, _final: SubmissionPaths) -> None:
-    # An empty folder could be replaced by another's.
+    # Another process could replace an empty folder by renaming its own onto it.
     (draft.folder / "reserved").touch(mode=0o600)

@@ -1,6 +1,6 @@
-"""The runners of runs that some process submitted, made of what the runs' records say.
+"""Makes the runners of runs that any process submitted, from the runs' records.
 
-Runs that share a backend, a folder and the settings that matter for asking share a runner.
+Runs with the same backend, folder and settings for asking share a runner.
 """
 
 import contextlib
@@ -17,21 +17,22 @@ from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.files.looking import working_directory
 from tmgg.experiment_utils.run_folder.registry import RunRecord
 
-# Of our own backends; the rest of their settings concerns submitting, and a retry takes it from the
-# record itself. What those of other packages need for asking, only they know.
+# The settings of TMGG's own backends that polling needs. The other settings concern submitting; a
+# retry reads them from the record. For a backend of another package all settings are used, because
+# TMGG does not know which of them polling needs.
 _POLL_SETTINGS = (
     "lost_grace_s", "poll_interval_s", "address", "token_path", "environment", "clusters",
 )  # fmt: skip
 
 
 class RunnersOnRecord:
-    """Remembers those that it made."""
+    """Makes runners, and remembers them."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[str, Path, str], RecordedRuns] = {}
 
     def of(self, run: KnownRun) -> RecordedRuns:
-        """Raises RunError for a run whose record cannot be used."""
+        """The runner of a run. Raises RunError if the run's record cannot be used."""
         if isinstance(run.record, RunError):
             raise run.record
         settings = _settings_for_asking(run.record)
@@ -50,9 +51,10 @@ def _settings_for_asking(record: RunRecord) -> JsonDict:
 
 @contextlib.contextmanager
 def _some_directory(folder: Path) -> Iterator[None]:
-    """Make `folder` the working directory meanwhile, where this process's own was removed.
+    """Within the block, `folder` is the working directory if this process's own was removed.
 
-    Every runner resolves paths against it; one that is made of a record needs none of them.
+    Every runner resolves paths against the working directory when it is made. A runner made from a
+    record does not use these paths.
     """
     if working_directory() is not None:
         yield
@@ -83,8 +85,8 @@ def _make(run: KnownRun, backend: str, settings: JsonDict) -> RecordedRuns:
         raise RecordError(f"the backend {backend!r} of run {run.run_id!r} keeps no records")
     traits = runner.runs.backend.traits
     if backend not in BACKENDS and not traits.source:
-        # Other settings may be another scheduler: its jobs are asked about by themselves.
+        # Other settings may mean another scheduler, so they must not share one question.
         source = f"{backend} {settings}"
         runner.runs.backend.traits = replace(traits, source=source)
-    # As absolute as it was for the submitter, wherever this process runs.
+    # The absolute path that the submitter used, whatever this process's working directory is.
     return runner.runs.in_folder(run.paths.output_dir)

@@ -1,9 +1,8 @@
-"""Waiting for runs: one question per tick for all of them, and an ear on the shared folder.
+"""Waits for runs: asks the backend about all of them at once, and lists the folder of exit records.
 
-The backend is asked rarely and ever more rarely; the folder where jobs leave their exit records is
-listed several times a second, which costs the scheduler nothing. A run's end is thus seen within a
-fraction of a second, or, while a backend that is down keeps a question waiting, when that has timed
-out.
+The backend is asked less and less often. The folder in which jobs leave their exit records is
+listed several times a second, which costs the scheduler nothing. So a run's end is seen within a
+fraction of a second. If a backend that is down blocks a question, it is seen after the timeout.
 """
 
 import contextlib
@@ -21,7 +20,7 @@ _Asked = TypeVar("_Asked", bound=RunKey, contravariant=True)
 
 
 class Pollable(Protocol[_Asked]):
-    """Runs that can be waited for: those of one runner, by id, or a mixture (see `reattach`)."""
+    """Runs that can be waited for: one runner's runs, by id, or any runs (see `reattach`)."""
 
     @property
     def poll_interval_s(self) -> float:
@@ -44,12 +43,12 @@ class Pollable(Protocol[_Asked]):
 LISTEN_INTERVAL_S = 0.2
 FIRST_POLL_INTERVAL_S = 2.0
 POLL_GROWTH = 2.0
-# A change promises others, but a sweep changes all the time: it must not ask all the time.
+# After one change others are likely, but a sweep changes all the time: do not ask all the time.
 POLL_INTERVAL_AFTER_CHANGE_S = 10.0
 
 
 class Clock:
-    """Time, as an object so that tests need not wait."""
+    """The time, as an object that tests can replace so that they do not wait."""
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -78,10 +77,10 @@ class LimitedClock(Clock):
 
 
 class Watch(Generic[Key]):
-    """Runs on their way to an end. Asks the backend in growing intervals and listens in between.
+    """Watches runs until they end: asks the backend in growing intervals, and lists exit records.
 
-    A run that leaves its exit record is polled by itself, at once: its files tell how it ended, so
-    that costs the backend nothing as a rule.
+    A run that leaves its exit record is polled at once, without the others. Its files usually tell
+    how it ended, so the backend is usually not asked.
     """
 
     def __init__(
@@ -113,11 +112,11 @@ class Watch(Generic[Key]):
 
     @property
     def pending_runs(self) -> list[Key]:
-        """The runs that have not begun, as far as is known."""
+        """The runs that had not begun at the last poll."""
         return [run for run, state in self._states.items() if state.status == "pending"]
 
     def show_held(self, runs: Sequence[Key], *, note: str) -> None:
-        """Tell of runs that are not submitted yet, and why; they are not watched."""
+        """Report runs that are not submitted yet, with a note that says why; not watched."""
         before = self._held
         self._held = {run: _pending(run, reason=NOT_SUBMITTED, note=note) for run in runs}
         if self._held and self._held != before:
@@ -128,15 +127,18 @@ class Watch(Generic[Key]):
             self._on_update([*self._states.values(), *self._held.values()])
 
     def drop(self, run: Key) -> None:
-        """Watch a run no more."""
+        """Stop watching a run."""
         self._states.pop(run, None)
 
     def add(self, run: Key, job_id: str | None = None) -> None:
-        """Watch one more run, pending until something else is known."""
+        """Watch one more run; it counts as pending until the first poll."""
         self._states[run] = _pending(run, job_id=job_id)
 
     def next_ended(self) -> list[RunState]:
-        """Wait until at least one run has ended; the final states, which are watched no more."""
+        """Wait until at least one run has ended; returns the final states of the ended runs.
+
+        The ended runs are not watched any more. Empty if no runs are watched.
+        """
         while self._states:
             asked = self._listen()
             states = dict(zip(asked, self._runner.poll(asked), strict=True))
@@ -157,13 +159,13 @@ class Watch(Generic[Key]):
         return []
 
     def _listen(self) -> list[Key]:
-        """The runs to poll: those that left an exit record, or all when it is time to ask."""
+        """Wait for runs to poll: those with a new exit record, or all if the next poll is due."""
         while (left_s := self._due_s - self._clock.monotonic()) > 0:
             heard = self._exit_records()
-            # A job that is started again takes its record away and leaves another.
+            # A job that is started again removes its exit record and leaves another one later.
             new, self._heard = heard - self._heard, heard
             ended = {run_id_of_exit_record(name) for _folder, name in new}
-            # A run of the same id in another folder is polled, too; that costs little.
+            # A run with the same id in another folder is also polled; that costs little.
             if polled := [run for run, state in self._states.items() if state.run_id in ended]:
                 return polled
             self._clock.sleep(min(LISTEN_INTERVAL_S, left_s))
@@ -172,13 +174,13 @@ class Watch(Generic[Key]):
     def _exit_records(self) -> set[tuple[Path, str]]:
         names: set[tuple[Path, str]] = set()
         for folder in self._runner.ended_folders(list(self._states)):
-            # A listing, not a stat: opening a folder makes an NFS client ask the server again.
+            # Listed instead of stat: opening a folder makes an NFS client ask the server again.
             with contextlib.suppress(OSError), os.scandir(folder) as entries:
                 names |= {(folder, each.name) for each in entries if each.name.endswith(".json")}
         return names
 
     def _goes_on(self, run: Key, state: RunState) -> bool:
-        """Submit a run again that saved its state before it was interrupted, if it may be."""
+        """Submit a run again if it saved its state before an interruption; whether it goes on."""
         if not (state.resumable and self._runner.go_on(state)):
             return False
         self.add(run)
@@ -217,7 +219,7 @@ def wait(
 ) -> Iterator[RunState]:
     """Yield the final state of each run as it ends.
 
-    Raises RunError where a run cannot be asked about any more, for example because it was removed.
+    Raises RunError if a run cannot be polled any more, for example because it was removed.
     """
     watch = Watch(runner, on_update=on_update, clock=clock)
     for run in runs:
