@@ -1,4 +1,4 @@
-"""The backends. Names load on first use, so importing this package costs next to nothing."""
+"""The backends. Names are imported on first use, so importing this package takes little time."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

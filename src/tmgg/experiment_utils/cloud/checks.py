@@ -1,4 +1,4 @@
-"""Checks of single settings; each raises ConfigError saying what was given and what fits."""
+"""Checks of single settings. Each raises ConfigError with the given value and what is allowed."""
 
 import re
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def printable(name: str, value: object) -> None:
 
 
 def path(name: str, value: object) -> None:
-    """As `printable`; a leading `~` or `~user` must lead to a home."""
+    """As `printable`. The home folder of a leading `~` or `~user` must be known."""
     printable(name, value)
     try:
         Path(str(value)).expanduser()
@@ -64,14 +64,14 @@ def path(name: str, value: object) -> None:
 
 
 def matching(name: str, value: object, pattern: tuple[re.Pattern[str], str]) -> None:
-    """Text that Slurm takes verbatim: only what such a name can hold, so nothing needs quoting."""
+    """Text that matches `pattern`, for example a name that Slurm gets without quoting."""
     expression, example = pattern
     if not isinstance(value, str) or not expression.fullmatch(value):
         raise ConfigError(f"{name}={value!r} must look like {example!r}")
 
 
 def text_list(name: str, value: object) -> tuple[str, ...]:
-    """The items of any list of text; a single text is a mistake, not a list of letters."""
+    """The items of a list of text. A single text is refused, not taken as a list of letters."""
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise ConfigError(f"{name}={value!r} must be a list of text")
     for item in value:
@@ -81,7 +81,7 @@ def text_list(name: str, value: object) -> tuple[str, ...]:
 
 
 def stop_signal(name: str, value: object) -> None:
-    """A signal that a process can handle and that means nothing else to Python."""
+    """A signal that a process can handle and that has no other meaning to Python."""
     bare = value.removeprefix("SIG") if isinstance(value, str) else value
     if bare not in STOP_SIGNALS:
         raise ConfigError(

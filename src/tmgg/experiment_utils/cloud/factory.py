@@ -1,6 +1,6 @@
-"""Backend name to runner: one visible table, and what other packages bring (see `plugins`).
+"""Makes a runner from a backend's name: one table, and the backends of other packages (`plugins`).
 
-Nothing is imported until it is asked for.
+A backend is imported only when its runner is made.
 """
 
 import importlib
@@ -43,7 +43,7 @@ def make_runner(backend: str, options: Mapping[str, Any] | None = None) -> Cloud
 
 
 def known_backends() -> list[str]:
-    """Our own first; a package cannot take one of their names."""
+    """TMGG's own backends first. A backend of another package cannot replace one of these."""
     return [*BACKENDS, *(name for name in plugins.found(plugins.RUNNERS) if name not in BACKENDS)]
 
 
@@ -60,7 +60,7 @@ def _load(target: str, backend: str) -> Any:
     module, _, function = target.partition(":")
     try:
         return getattr(importlib.import_module(module), function)
-    except Exception as error:  # of anybody's package
+    except Exception as error:  # another package may raise anything
         raise BackendNotLoadedError(
             f"the backend {backend!r} ({target}) cannot be loaded: {error}. Update or remove the "
             "package that adds it."

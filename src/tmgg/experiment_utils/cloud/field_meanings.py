@@ -1,11 +1,11 @@
-"""The text under each field of a config class, for pages and files that are made from it."""
+"""Reads the text under each field of a config class, to make pages and files from it."""
 
 import ast
 import inspect
 
 
 def field_meanings(config_class: type) -> dict[str, str]:
-    """The text of each field on one line. Python keeps it only in the source."""
+    """The text under each field, as one line. Python keeps it only in the source."""
     (cls,) = ast.parse(inspect.getsource(config_class)).body
     assert isinstance(cls, ast.ClassDef)
     meanings: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Names and values as a small table for notebooks, which shows foreign text as text. Pure."""
+"""Names and values as a small HTML table for notebooks; values are escaped. Pure."""
 
 import html
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from tmgg.console.visible import visible
 
 
 def render_facts(facts: Sequence[tuple[str, str]]) -> str:
-    """HTML; facts without a value are left out."""
+    """The HTML of the table. Facts without a value are left out."""
     rows = [
         f"<tr><th style='text-align:left'>{_safe(name)}</th>"
         f"<td style='text-align:left;white-space:pre-wrap'>{_safe(value)}</td></tr>"

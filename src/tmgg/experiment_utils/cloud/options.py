@@ -1,4 +1,4 @@
-"""From plain options to a backend's config."""
+"""Makes a backend's config from plain options."""
 
 import difflib
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or 
 
 
 def parse_options(cls: type[_Config], options: Mapping[str, Any], *, what: str) -> _Config:
-    """A config class with `options` as its fields; ConfigError for one that it does not have.
+    """A config with `options` as its fields. Raises ConfigError for an unknown or missing option.
 
-    A class without `__post_init__` checks nothing by itself: then each value must be of its field's
-    type, where that is plain (text, a number, true or false, or None beside them).
+    A class without `__post_init__` does not check its values, so their types are checked here, for
+    fields of plain types (text, a number, true or false, each also with None).
     """
     known = [item.name for item in fields(cls)]  # type: ignore[arg-type]
     for key in options:
@@ -47,7 +47,7 @@ def _check_type(name: str, value: object, hint: Any) -> None:
 
 
 def unknown_name(what: str, given: str, known: Mapping[str, Any] | list[str]) -> str:
-    """A message that lists what exists and points at the nearest."""
+    """A message that lists the known names and suggests the most similar one."""
     near = difflib.get_close_matches(given, list(known), n=1)
     guess = f" Did you mean {near[0]!r}?" if near else ""
     return f"unknown {what} {given!r}.{guess} Known: {', '.join(sorted(known))}."

@@ -1,4 +1,4 @@
-"""Backends that other packages bring, by entry points; looked up when an unknown name is asked for.
+"""Backends of other packages, found by entry points when TMGG does not know a backend's name.
 
 [project.entry-points."tmgg.runners"]
 mine = "my_package.my_runner:make_runner"       # takes a mapping of options, returns a CloudRunner
@@ -22,17 +22,17 @@ CONFIGS = "tmgg.runner_configs"
 
 @functools.cache
 def found(group: str) -> dict[str, str]:
-    """Name to `module:attribute`, of one of the two groups; nothing is imported."""
+    """The entry points of one of the two groups, name to `module:attribute`. Imports nothing."""
     return {point.name: point.value for point in entry_points(group=group)}
 
 
 @functools.cache
 def fields_of(target: str, backend: str) -> "tuple[dataclasses.Field[Any], ...]":
-    """The fields of a backend's config class; none, and one warning, where it cannot be loaded."""
+    """The fields of a backend's config class. If it cannot be loaded: no fields, and a warning."""
     module, _, name = target.partition(":")
     try:
         return dataclasses.fields(getattr(importlib.import_module(module), name))
-    except Exception as error:  # every Hydra app comes by here; one bad package must not break them
+    except Exception as error:  # every Hydra app runs this; one bad package must not break them
         log.warning(
             "the config class of the backend %s (%s) cannot be used: %s: %s",
             *(backend, target, type(error).__name__, error),

@@ -1,4 +1,4 @@
-"""The one interface of all backends: what users call. It is composed of parts that others share."""
+"""The interface that users call, the same for all backends. It only calls the parts."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
@@ -39,10 +39,10 @@ Params = ParamSpec("Params")
 
 
 class CloudRunner:
-    """Where experiments run. Safe to throw away: all state is on the runs' records."""
+    """Runs experiments on one backend. It holds no state that is not also on the runs' records."""
 
     def __init__(self, runs: RunControl) -> None:
-        """`runs` are those of one backend (see `recorded.RecordedRuns`)."""
+        """`runs` are the runs of one backend (see `recorded.RecordedRuns`)."""
         self.runs = runs
 
     @property
@@ -52,7 +52,7 @@ class CloudRunner:
 
     @property
     def output_dir(self) -> Path:
-        """Where new runs go; absolute."""
+        """Folder of new runs; an absolute path."""
         return self.runs.traits.output_dir
 
     @property
@@ -71,10 +71,10 @@ class CloudRunner:
     ) -> SpawnedTask:
         """Start one run and return at once.
 
-        `resume=True` makes a run id that exists no error: a run that is going on or complete is
-        returned as it is, a failed one is submitted again, with the code and options of today. It
-        must be a run of the same content. Raises TaskError, ConfigError, RunExistsError or
-        BackendError; then nothing runs.
+        With `resume=True` the run id may exist already, for a run of the same content: a run that
+        goes on or has completed is returned as it is; a failed run is submitted again, with today's
+        code and options. Raises TaskError, ConfigError, RunExistsError or BackendError; then
+        nothing runs.
         """
         request = as_request(config, timeout_seconds=timeout_seconds, run_id=run_id)
         return spawn_checked(self.runs, request, gpu_type=gpu_type, resume=resume)
@@ -92,7 +92,7 @@ class CloudRunner:
     ) -> ExperimentResult:
         """Wait for a run to end and return its result.
 
-        `config` is not needed (the record has it) and accepted because callers have it at hand.
+        `config` is not used, because the record has the config.
         """
         (ended,) = waiting.wait(self.runs, [run_id_of(spawned)], on_update=on_update)
         return self.runs.result_of(ended)
@@ -121,15 +121,15 @@ class CloudRunner:
         """Run all, at most `parallelism` at once; one result per config, in order.
 
         All configs are checked before the first is submitted. A run that fails, or that the
-        backend refuses, is a failed result; the others go on, unless `policy` says otherwise.
-        `mode` is how the runs are submitted; None takes the runner's own. In `packed` there is one
-        job, and how many runs are under way at once follows from its size. `resume=True` runs only
-        what is missing or failed: a run of an earlier sweep that has the same content, whatever it
-        is called, takes the place of a new one. What failed runs again with the code and the
-        options of this call. `rerun_changed_code=True` runs those again, too, that another version
-        of the program's code made. Two configs with one `output_dir` are refused, unless
-        `share_output_dir=True` says that this is meant. `tmgg-jobs` finds the sweep by `name`, too,
-        and tells its best run by `metric`.
+        backend refuses, has a failed result; the other runs go on, unless `policy` says otherwise.
+        `mode` says how the runs are submitted; None means the runner's default. `packed` makes one
+        job, whose size decides how many runs are under way at once. `resume=True` runs only
+        what is missing or failed: an earlier run with the same content is used instead of a new
+        one, also if its run id differs. Failed runs are submitted again, with the code and options
+        of this call. `rerun_changed_code=True` also runs those again that another version of the
+        program's code made. Two configs with the same `output_dir` are refused, unless
+        `share_output_dir=True`. `tmgg-jobs` also finds the sweep by `name`, and ranks its runs by
+        `metric`.
         """
         options = SweepOptions(
             mode=mode,
@@ -165,8 +165,8 @@ class CloudRunner:
     ) -> SpawnedSweep:
         """As `run_sweep`, but return once all are submitted; `tmgg-jobs wait SWEEP` waits.
 
-        `parallelism` is kept by the scheduler in `array`; `separate` runs are all submitted at
-        once. A policy needs somebody who waits, so there is none.
+        In `array` mode the scheduler limits the sweep to `parallelism`; in `separate` mode all runs
+        are submitted at once. There is no policy, because no process waits for the runs.
         """
         options = SweepOptions(
             mode=mode,
@@ -195,9 +195,9 @@ class CloudRunner:
         *,
         all_at_once: bool = False,
     ) -> tuple[SweepPlan, Sweep | None]:
-        """The plan, and the sweep on record; None for a sweep without runs.
+        """The plan, and the recorded sweep; None in place of the sweep if it has no runs.
 
-        `all_at_once` submits separate runs without waiting for room.
+        `all_at_once` submits the runs of `separate` mode without a limit on their number.
         """
         with self.runs.looking_up() if options.resume else nullcontext():
             plan = self.plan_sweep(configs, options)
@@ -210,17 +210,17 @@ class CloudRunner:
     def plan_sweep(
         self, configs: Sequence[ConfigLike | TaskRequest], options: SweepOptions
     ) -> SweepPlan:
-        """What `run_sweep` would do, checked; nothing is written."""
+        """The checked plan of what `run_sweep` would do. Writes nothing."""
         return plan_sweep(self.runs, configs, options)
 
     def submit(
         self, function: "Callable[Params, T]", /, *args: "Params.args", **kwargs: "Params.kwargs"
     ) -> "RunFuture[T]":
-        """Call `function` in a run of its own; a future of what it returns.
+        """Call `function` in a new run; returns a future of its return value.
 
-        The future is of the standard kind (`concurrent.futures`), and can be awaited. The run is on
-        record like any other, and goes on when this process ends. Raises TaskError, ConfigError or
-        BackendError for what cannot be submitted.
+        The future is a `concurrent.futures.Future`, and can also be awaited. The run is on record
+        like any other run, and goes on if this process ends. Raises TaskError, ConfigError or
+        BackendError if the call cannot be submitted.
         """
         return self._calls.submit(function, args, kwargs)
 
@@ -236,13 +236,13 @@ class CloudRunner:
         resume: bool = False,
         rerun_changed_code: bool = False,
     ) -> "list[RunFuture[T]]":
-        """`submit` for each item of the iterables, all as one sweep; the futures, in order.
+        """`submit` for each item of the iterables, all as one sweep; returns the futures in order.
 
         On Slurm this is one job array. Unlike `Executor.map` it returns futures, not values, so
-        that one that failed hides no other. At most `parallelism` run at once; None leaves that to
-        the backend. `resume=True` takes the runs of earlier calls of the same function with the
-        same arguments, and runs only what is missing or failed; with `rerun_changed_code=True`
-        those of an earlier version of the code do not count.
+        that a failed call does not hide the others. At most `parallelism` run at once; None means
+        the backend's default. `resume=True` uses earlier runs of the same function with the same
+        arguments, and runs only what is missing or failed; with `rerun_changed_code=True`
+        runs of an earlier version of the code are not used.
         """
         options = CallOptions(
             mode=mode,
@@ -257,12 +257,12 @@ class CloudRunner:
     def batch(self, options: CallOptions | None = None) -> "CallBatch":
         """Calls of several functions as one sweep: `with runner.batch() as batch: batch.add(f, 1)`.
 
-        They are submitted at the end of the block; `batch.futures` has their futures then.
+        The calls are submitted at the end of the block; then `batch.futures` holds their futures.
         """
         return self._calls.batch(options or CallOptions())
 
     def future(self, run_id: str) -> "RunFuture[Any]":
-        """A future of a call that any process submitted; raises UnknownRunError."""
+        """A future of a call that this or another process submitted; raises UnknownRunError."""
         return self._calls.reattach(run_id)
 
     @cached_property
@@ -274,30 +274,30 @@ class CloudRunner:
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
         """The state of each run, in order, with one question to the backend for all of them.
 
-        Raises UnknownRunError. A backend that does not answer raises nothing: the states then
-        are the last that can be known, with a `note`.
+        Raises UnknownRunError. If the backend does not answer, nothing is raised: the states are
+        then the last known ones, with a `note`.
         """
         return self.runs.poll(run_ids)
 
     def poll_each(self, run_ids: Sequence[str]) -> list[Found]:
-        """As `poll`, but a run whose record is damaged is its RunError and hinders no other."""
+        """As `poll`, but a run with a damaged record gets a RunError in place of its state."""
         return self.runs.poll_each(run_ids)
 
     def collect(self, run_id: SpawnedTask | str) -> ExperimentResult:
-        """The result of a run whose state is final; raises NotEndedError for another."""
+        """The result of a run; raises NotEndedError if its state is not final."""
         return self.runs.collect(run_id_of(run_id))
 
     def cancel(self, run_id: SpawnedTask | str) -> bool:
-        """End a run; False when it had already ended. Raises BackendError when it cannot."""
+        """End a run; False if it had already ended. Raises BackendError if it cannot be ended."""
         return self.cancel_all([run_id_of(run_id)])[0]
 
     def cancel_all(self, run_ids: Sequence[str], *, why: str = "") -> list[bool]:
-        """As `cancel` for each; `why` is kept on the records."""
+        """As `cancel` for each run; `why` is kept on the records."""
         return self.runs.cancel_all(run_ids, why=why)
 
     def retry(self, run_id: SpawnedTask | str, changes: RetryChanges | None = None) -> SpawnedTask:
         """Submit a run that failed again, with the same task.
 
-        Raises RunExistsError when it has not failed.
+        Raises RunExistsError if it has not failed.
         """
         return self.runs.retry(run_id_of(run_id), changes)

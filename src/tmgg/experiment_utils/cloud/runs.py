@@ -1,4 +1,4 @@
-"""What goes into a backend and what comes out of it, the same for all of them."""
+"""The requests, states and results of runs, the same for all backends."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,39 +15,39 @@ from tmgg.experiment_utils.sampling.used import RunUse
 
 Status = Literal["pending", "running", "completed", "failed"]
 SweepMode = Literal["separate", "array", "packed"]
-"""How the runs of a sweep are submitted: each by itself, as elements of job arrays, or many inside
-one allocation."""
+"""How the runs of a sweep are submitted: each as its own job, as elements of job arrays, or many in
+one job."""
 
 _METRICS_OF_A_REPR = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskRequest:
-    """One run as it is asked for; a bare config means a request with nothing else said."""
+    """A request for one run. A plain config counts as a request without other options."""
 
     config: ConfigLike
     run_id: str | None = None
-    """None takes the config's `run_id`, or makes one."""
+    """None means the config's `run_id`, or a new id if the config has none."""
     target: str | None = None
-    """`package.module:function` to run; None takes the config's `experiment._target_`."""
+    """`package.module:function` to run; None means the config's `experiment._target_`."""
     payload: bytes | None = None
-    """Travels beside the task; the experiment finds it at `current_run().payload_path`."""
+    """Data that is sent with the task. The experiment finds it at `current_run().payload_path`."""
     timeout_seconds: int | None = None
-    """None takes the backend's default."""
+    """None means the backend's default."""
     artifact_url: str | None = None
-    """Where the files of the experiment go when it has completed (`s3://bucket/folder`): into a
-    folder named like the run. None leaves them where they are."""
+    """Where the experiment's files are sent after it has completed (`s3://bucket/folder`), into a
+    folder with the name of the run. None means that they are not sent."""
     title: str = ""
-    """In what it differs from the other runs of its sweep, for people."""
+    """How the run differs from the other runs of its sweep, for display."""
     process: JsonDict | None = None
-    """What the job's process is made like; see `TaskInput`."""
+    """Properties of the job's process; see `TaskInput`."""
     as_written: Mapping[str, str] = field(default_factory=dict)
     """By dotted key: what a summary shows for values of the config that come from the
-    environment, which may be secrets."""
+    environment, because these may be secrets."""
     identity: Identity | None = None
-    """What the run is, for resuming; None tells it from target, config and payload."""
+    """The run's identity, for resuming; None means that target, config and payload define it."""
     is_matched: bool = False
-    """Whether earlier runs of the same content were looked for already."""
+    """Whether earlier runs of the same content have already been looked for."""
 
     def __repr__(self) -> str:
         return f"<TaskRequest {' '.join(filter(None, [self.run_id, self.title])) or 'of a config'}>"
@@ -67,7 +67,7 @@ class CallOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpawnedTask:
-    """Handle of a submitted run; everything else is on its record, so it may be thrown away."""
+    """Handle of a submitted run. It need not be kept: all other facts are on the run's record."""
 
     run_id: str
     job_id: str | None
@@ -76,26 +76,26 @@ class SpawnedTask:
 
 
 def run_id_of(run: SpawnedTask | str) -> str:
-    """The name of a run that was spawned, or that is named."""
+    """The run id of a handle, or `run` itself if it is an id."""
     return run if isinstance(run, str) else run.run_id
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpawnedSweep:
-    """Handle of a submitted sweep; everything else is on its record, so it may be thrown away."""
+    """Handle of a submitted sweep. It need not be kept: all other facts are on record."""
 
     sweep_id: str
     run_ids: list[str]
     """In the order of the configs."""
     refused: dict[str, "ExperimentResult"] = field(default_factory=dict)
-    """The results of runs that the backend did not take, by run id."""
+    """The results of runs that the backend refused, by run id."""
 
     def __repr__(self) -> str:
         refused = f", {len(self.refused)} refused" if self.refused else ""
         return f"<SpawnedSweep {self.sweep_id}: {len(self.run_ids)} runs{refused}>"
 
     def _repr_html_(self) -> str:
-        """As notebooks show it."""
+        """The HTML that notebooks show."""
         refused = f"{len(self.refused)} runs" if self.refused else ""
         return render_facts(
             [
@@ -109,7 +109,7 @@ class SpawnedSweep:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExperimentResult:
-    """What came of a run."""
+    """The result of a run that has ended."""
 
     run_id: str
     config: JsonDict
@@ -117,25 +117,25 @@ class ExperimentResult:
     metrics: Metrics = field(default_factory=dict)
     checkpoint_path: str | None = None
     error_message: str | None = None
-    """What happened and what to do; None when the run completed."""
+    """What happened and what to do; None if the run completed."""
     failure: Failure | None = None
     duration_seconds: float | None = None
-    """The experiment's own time, without queue and start-up; None where it did not begin, or
-    nothing tells when it ended."""
+    """The time of the experiment itself, without queue and start-up. None if it did not begin, or
+    if its end is not known."""
     attempts: int = 1
-    """Submissions and restarts together."""
+    """The number of starts, submissions and restarts together."""
     job_id: str | None = None
     nodes: list[str] = field(default_factory=list)
-    """Hosts of the Ray cluster the experiment had, or the one host it ran on."""
+    """The hosts of the experiment's Ray cluster, or the one host on which it ran."""
     workers: list[Worker] = field(default_factory=list)
-    """The processes that took part, by rank, and the host of each, where the experiment says."""
+    """The experiment's processes with their hosts, by rank; empty if it does not report them."""
     output_path: str | None = None
-    """The log."""
+    """The path of the log."""
     folder: str | None = None
-    """Where a Hydra app's own files of the run are; None for another run, or one without record."""
+    """The folder of the Hydra app's own files of this run; None if the record names none."""
     used: RunUse | None = None
-    """CPU, memory and GPUs; None where nothing was sampled, as in less than a second (the
-    loading of modules does not count)."""
+    """CPU, memory and GPUs that the run used. None if nothing was sampled, for example because it
+    took less than a second (the loading of modules does not count)."""
 
     def __repr__(self) -> str:
         metrics = [f"{name}={_number(value)}" for name, value in self.metrics.items()]
@@ -145,7 +145,7 @@ class ExperimentResult:
         return f"<ExperimentResult {self.run_id}: {', '.join(parts)}>"
 
     def _repr_html_(self) -> str:
-        """As notebooks show it."""
+        """The HTML that notebooks show."""
         metrics = ", ".join(f"{name} = {_number(value)}" for name, value in self.metrics.items())
         return render_facts(
             [
@@ -160,24 +160,24 @@ class ExperimentResult:
 
 
 RunKey = RunPaths | str
-"""What tells a run from others: where its files are, or its id among the runs of one folder."""
+"""What identifies a run: its paths, or its id if all runs are in one folder."""
 
 NOT_SUBMITTED = "not submitted yet"
-"""`RunState.reason` of a run whose turn has not come in its sweep."""
+"""`RunState.reason` of a run whose sweep has not submitted it yet."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunState:
-    """The finer truth about one run at one moment."""
+    """The state of one run at one moment, in detail."""
 
     run_id: str
     status: Status
     final: bool
-    """Whether this will not change any more (short of a retry)."""
+    """Whether the state can change only by a retry."""
     backend_state: str = ""
-    """In the backend's own words: `PENDING`, `COMPLETING`, ..."""
+    """The backend's own name of the state: `PENDING`, `COMPLETING`, ..."""
     reason: str = ""
-    """Why it is pending or ended, in the backend's own words."""
+    """The reason that the backend gives for the state."""
     job_id: str | None = None
     exit_code: str | None = None
     nodes: str = ""
@@ -185,31 +185,31 @@ class RunState:
     attempt: int = 1
     failure: Failure | None = None
     answered: bool = True
-    """False when the backend did not answer: the rest is then the last that is known."""
+    """False if the backend did not answer; then the other fields are the last that is known."""
     resumable: bool = False
-    """It failed, but saved its state first, so that submitting it again goes on from there."""
+    """Whether it failed but saved its state first, so that it can go on from there."""
     note: str = ""
-    """What could not be found out just now, for example that a query failed."""
+    """A remark for the user, for example that a query failed."""
     is_elsewhere: bool = False
-    """Its job is another cluster's, or writes into another folder: here nothing is known of it, and
-    nothing can be done about it."""
+    """Whether its job belongs to another cluster, or writes into another folder. Then the job can
+    neither be asked about nor cancelled from here."""
     output_dir: Path | None = None
-    """The folder of its files, where runs of several folders are asked about together: two of them
-    may have one id. None from a runner, whose runs are in one folder."""
+    """The output folder of the run, if runs of several folders are polled together, because runs in
+    two folders may have the same id. None from a runner, whose runs are in one folder."""
 
     @property
     def key(self) -> RunKey:
-        """What tells it from the others that were asked about."""
+        """What identifies it among the runs that were polled together."""
         return key_of(self.run_id, self.output_dir)
 
 
 def key_of(run_id: str, output_dir: Path | None) -> RunKey:
-    """The key of a run; the id alone where no folder is named."""
+    """The key of a run: its paths, or only its id if `output_dir` is None."""
     return run_id if output_dir is None else RunPaths(output_dir, run_id)
 
 
 def is_to_submit(state: RunState) -> bool:
-    """Whether its turn has not come: the backend has no job of it."""
+    """Whether the run still waits to be submitted, so that the backend has no job of it."""
     return not state.final and state.reason == NOT_SUBMITTED
 
 
@@ -217,5 +217,5 @@ OnUpdate = Callable[[Sequence[RunState]], None]
 
 
 def _number(value: float) -> str:
-    """Whole numbers whole: some are beyond all floats."""
+    """A number as text. An integer is not converted, because it may be too large for a float."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
