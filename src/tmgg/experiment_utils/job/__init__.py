@@ -1,1 +1,1 @@
-"""What runs in a job: the experiment and what is around it."""
+"""The code that runs in a job: it runs the experiment and leaves its result."""

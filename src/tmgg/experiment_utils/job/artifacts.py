@@ -1,8 +1,8 @@
-"""The experiment's files, brought to where the caller can read them: any place fsspec can write.
+"""Sends the experiment's files to a URL, which may be any place that fsspec can write.
 
-What has arrived is noted beside the files, name by name, with size and digest. So an upload that
-was cut off goes on where it stopped, a retry of the run sends only what changed, and whoever reads
-the files can check them.
+A manifest beside the files has the name, size and digest of each file that arrived. So an
+interrupted upload continues where it stopped, a retry of the run sends only changed files, and
+readers can check the files.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ _USUAL_SCHEMES = (
     "ssh", "ftp", "smb", "hdfs", "webhdfs", "webdav", "hf", "memory", "gdrive", "dbfs", "lakefs",
 )  # fmt: skip
 _S3 = ("s3://", "s3a://")
-# They need no folders, and fsspec would make a bucket out of a mistyped name.
+# They need no folders, and fsspec would make a new bucket if the bucket's name is mistyped.
 _OBJECT_STORES = (*_S3, "gs://", "gcs://", "abfs://", "abfss://", "az://", "oci://", "oss://")
 _HOPELESS = (PermissionError, FileNotFoundError, NotADirectoryError)
 _Answer = TypeVar("_Answer")
@@ -48,7 +48,7 @@ _Mark = dict[str, Any]
 
 
 def check_url(name: str, value: object) -> str:
-    """`value` without a slash at its end; raises ConfigError for what cannot be a place."""
+    """`value` without a slash at its end; raises ConfigError if it cannot be such a URL."""
     shown = without_credentials(value) if isinstance(value, str) else value
     if shown != value:
         raise ConfigError(
@@ -73,9 +73,9 @@ def without_credentials(text: str) -> str:
 
 
 def _schemes() -> Collection[str]:
-    if importlib.util.find_spec("fsspec") is None:  # it comes with the extra, where the run runs
+    if importlib.util.find_spec("fsspec") is None:  # needed only in the job (an optional extra)
         return _USUAL_SCHEMES
-    # Half a tenth of a second; only for those who upload.
+    # Imported here: it takes 50 ms, and only uploads need it.
     from fsspec.registry import known_implementations, registry
 
     return {*known_implementations, *registry}
@@ -91,16 +91,16 @@ class Insistence:
     jitter: Callable[[], float] = random.random
 
     def until(self) -> float:
-        """When nothing is tried again any more."""
+        """The end of all tries, by the monotonic clock."""
         return self.monotonic() + self.limit_s
 
     def __call__(self, work: Callable[[], _Answer], *, what: str, until: float) -> _Answer:
-        """Raises ArtifactError after the last try."""
+        """Call `work`, several times if it fails; raises ArtifactError after the last try."""
         retry_s = FIRST_RETRY_S
         for left in reversed(range(TRIES)):
             try:
                 return work()
-            except Exception as error:  # every file system has errors of its own
+            except Exception as error:  # every file system of fsspec has its own classes of errors
                 hopeless = left == 0 or isinstance(error, _HOPELESS)
                 if hopeless or self.monotonic() + retry_s > until:
                     raise ArtifactError(
@@ -125,10 +125,10 @@ class Upload:
         self._unnoted_bytes = 0
 
     def run(self) -> list[str]:
-        """Send what is not there yet; the names that are there now.
+        """Send the files that are not there yet; return the names of all files that are there now.
 
-        Raises ArtifactError, or MissingExtraError without the package for such URLs. Links stay
-        behind.
+        Raises ArtifactError, or MissingExtraError if the package for such URLs is missing. Links
+        are not sent.
         """
         self._place, self._root = _connect(self._url)
         self._arrived = self._try("reading what has arrived", self._read_manifest)
@@ -178,7 +178,7 @@ class Upload:
         try:
             found = json.loads(self._place.cat_file(f"{self._root}/{MANIFEST}"))
         except (FileNotFoundError, ValueError):
-            return {}  # a damaged note only costs sending again
+            return {}  # without a valid manifest all files are sent again
         known = isinstance(found, dict) and found.get("version") == VERSION
         return dict(found["files"]) if known else {}
 
@@ -190,7 +190,10 @@ class Upload:
 
 
 def url_of(checkpoint: str | None, folder: Path, url: str, names: list[str]) -> str | None:
-    """Where a checkpoint is after the upload; as it was when it is not among what was sent."""
+    """Where a checkpoint is after the upload; unchanged if it is None or not within `folder`.
+
+    Raises ArtifactError if it is within `folder` but was not sent.
+    """
     if checkpoint is None or not Path(checkpoint).is_relative_to(folder):
         return checkpoint
     inside = Path(checkpoint).relative_to(folder).as_posix()

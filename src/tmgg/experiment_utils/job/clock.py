@@ -1,7 +1,7 @@
 """TMGG's own clocks in a job, which a task cannot replace through the module `time`.
 
-Tests and libraries, freezegun among them, replace `time.time` in every module that names it. What
-a `partial` holds they do not find.
+Tests and libraries (for example freezegun) replace `time.time` in every module that has it. They do
+not find the functions in a `partial`.
 """
 
 import time
@@ -21,10 +21,10 @@ sleep_s: Callable[[float], None] = partial(time.sleep)
 
 @dataclass(frozen=True, slots=True)
 class Stopwatch:
-    """Runs from when it is made, whatever is done to the machine's clock."""
+    """Measures the time since it was made; changes of the machine's clock do not matter."""
 
     at: float = field(default_factory=unix_time_s)
-    """Unix time."""
+    """Unix time when it was made."""
     _begun_s: float = field(default_factory=monotonic_s)
 
     def elapsed_s(self) -> float:

@@ -1,4 +1,4 @@
-"""What a running experiment may know about where it runs, whichever backend runs it."""
+"""What a running experiment can learn about its run, the same for all backends."""
 
 import contextlib
 import logging
@@ -21,16 +21,16 @@ log = logging.getLogger(__name__)
 __all__ = ["Rank", "RunContext", "RunNode", "Worker", "current_run"]
 
 MOST_NOTED = 100
-"""So many checkpoints are kept in mind, the newest: each may have a name of its own."""
+"""Only the newest checkpoints are noted, up to this number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunNode:
-    """One machine of a run, and what of it is the run's."""
+    """One machine of a run, and the CPUs and GPUs of it that the run has."""
 
     hostname: str
     address: str
-    """As the other nodes reach it; empty without Ray."""
+    """The address at which the other nodes reach it; empty without Ray."""
     cpus: float
     gpus: float
 
@@ -63,28 +63,28 @@ class RunContext:
     attempt: int = 1
     """1 at first; grows with every restart and every retry of the run."""
     payload_path: Path | None = None
-    """File that travelled beside the task, if one did."""
+    """The payload file beside the task; None if there is none."""
     stop_path: Path | None = None
-    """When this file appears the run is to end soon; see `stop_requested`."""
+    """When this file appears, the run must end soon; see `stop_requested`."""
     ray_address: str | None = None
     """The run's own Ray cluster; already connected when the experiment starts. None without Ray."""
     nodes: tuple[RunNode, ...] = ()
     """The machines of the run: those of its Ray cluster, or the one it runs on."""
     checkpoint_note: Path | None = None
-    """Where `note_checkpoint` keeps its word from one attempt to the next."""
+    """The file in which `note_checkpoint` notes checkpoints for the next attempts."""
     rank: Rank | None = None
-    """Which process of the run this is; None where it has only one."""
+    """The rank of this process; None if the run has only one process."""
     rank_dir: Path | None = None
-    """TMGG's own files of this rank; None where the run has only one process."""
+    """The folder for TMGG's files of this rank; None if the run has only one process."""
 
     @property
     def is_first(self) -> bool:
-        """Whether this process speaks for the run: it has only this one, or this is rank 0."""
+        """Whether this process writes the run's result: it is the only one, or rank 0."""
         return self.rank is None or self.rank.rank == 0
 
     @property
     def returns_dir(self) -> Path:
-        """Where this process leaves what its task returned, for the waiting side to pick up."""
+        """The folder in which this process writes the value that its task returned."""
         return self.output_dir if self.rank_dir is None else self.rank_dir
 
     @property
@@ -97,12 +97,12 @@ class RunContext:
 
     @property
     def previous_checkpoint(self) -> Path | None:
-        """The checkpoint that an earlier attempt noted last, if it still exists."""
+        """The checkpoint that earlier attempts noted last; None if it does not exist any more."""
         noted = self._noted_before()
         return noted[-1] if noted and is_there(noted[-1]) else None
 
     def has_left(self, checkpoint: Path) -> bool:
-        """Whether an earlier attempt noted this very file, be it not the last, and it exists."""
+        """Whether an earlier attempt noted this file, perhaps not as its last, and it exists."""
         return checkpoint.absolute() in self._noted_before() and is_there(checkpoint)
 
     def note_checkpoint(self, path: Path | str) -> None:
@@ -122,9 +122,9 @@ class RunContext:
             log.warning("later attempts will not go on from %s: %s", path, error)
 
     def own_folder(self, wanted: Path) -> Path:
-        """`wanted` for whoever asks first in this attempt; the next get one of their own below.
+        """`wanted` at the first call with it in this attempt; a new subfolder of it at later calls.
 
-        So what one training of a run leaves is not taken for another's, in no attempt.
+        So in each attempt, files of one training of a run are not taken for those of another.
         """
         folder = wanted.resolve()
         _told.folders.append(folder)
@@ -132,7 +132,7 @@ class RunContext:
         return wanted if number == 1 else wanted / f"training-{number}"
 
     def _noted_before(self) -> tuple[Path, ...]:
-        """What there was before this attempt noted anything, newest last."""
+        """The checkpoints that earlier attempts noted, newest last."""
         if self.checkpoint_note is None:
             return ()
         if _told.noted_before is None:
@@ -142,27 +142,27 @@ class RunContext:
     def stop_requested(self) -> bool:
         """Whether to save a checkpoint and raise `tmgg.errors.StoppedEarlyError` now.
 
-        The time limit is near, another job takes the nodes, or somebody asked for the end. Costs
-        one stat(2). An experiment that asks is left time to save its state when the run is to end;
-        one that never does is ended at once.
+        It is True if the time limit is near, if another job takes the nodes, or if a user asked for
+        the end. A call costs one stat(2). An experiment that calls it gets time to save its state
+        when the run must end; one that never does is ended at once.
         """
         _told.heeds_stop = True
-        # A file system that does not answer has not asked for an end; it is looked at again.
+        # If the file system does not answer, the result is False; the next call looks again.
         return self.stop_path is not None and os.path.exists(self.stop_path)  # noqa: PTH110
 
     def report_workers(self, workers: Sequence[Worker]) -> None:
-        """Say which processes took part in the computation; they are listed in the result."""
+        """Report which processes took part in the computation; the result lists them."""
         _told.workers = tuple(workers)
 
 
 @dataclass(slots=True)
 class _Told:
-    """What the experiment has let its run know."""
+    """What the experiment told TMGG by its calls of `RunContext`."""
 
     heeds_stop: bool = False
     workers: tuple[Worker, ...] = field(default=())
     noted_before: tuple[Path, ...] | None = None
-    """Checkpoints of earlier attempts; None until somebody asked, or notes one."""
+    """Checkpoints of earlier attempts; None until they are read for the first time."""
     folders: list[Path] = field(default_factory=list)
     """See `RunContext.own_folder`."""
 
@@ -193,7 +193,7 @@ def current_run() -> RunContext | None:
 
 
 def this_machine() -> RunNode:
-    """The node of a run without Ray: this machine, as far as this process may use it."""
+    """The node of a run without Ray: this machine, with the CPUs and GPUs of this process."""
     return RunNode(
         hostname=socket.gethostname(),
         address="",
@@ -203,13 +203,13 @@ def this_machine() -> RunNode:
 
 
 def set_current_run(context: RunContext | None) -> None:
-    """Only the code that starts experiments calls it; an experiment never does."""
+    """Set the run of this process. Only code that starts experiments calls this."""
     global _current, _told
     _current, _told = context, _Told()
 
 
 def heeds_stop() -> bool:
-    """Whether the running experiment has ever asked if it is to stop."""
+    """Whether the running experiment has ever called `stop_requested`."""
     return _told.heeds_stop
 
 

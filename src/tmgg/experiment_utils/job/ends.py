@@ -1,4 +1,4 @@
-"""How a task may end its own process: `sys.exit` is an answer, `os._exit(0)` a silent loss."""
+"""How a task may end its process: `sys.exit` is a valid end; `os._exit(0)` loses the result."""
 
 import contextlib
 import functools
@@ -16,10 +16,11 @@ _FRAMES_SHOWN = 8
 
 
 def ending_well(task: Callable[..., Any]) -> Callable[..., Any]:
-    """The task, for which `sys.exit()` and `sys.exit(0)` mean that it has returned nothing.
+    """Wrap the task so that after `sys.exit()` and `sys.exit(0)` it returns None.
 
-    Raises StoppedEarlyError where they mean that it has saved its state (see `stop_signal`). A
-    process that the task has forked ends here: what it returns or raises is not the run's.
+    The wrapper raises StoppedEarlyError if the task ended after its stop signal, with its state
+    saved (see `stop_signal`). If the task has forked, and the child returns or raises here, the
+    child ends: its value is not the run's result.
     """
 
     @functools.wraps(task)
@@ -43,7 +44,10 @@ def ending_well(task: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def ending_forked_children() -> Iterator[None]:
-    """A process that was forked inside and runs off the end ends as any Python process would."""
+    """End a process that was forked within the `with` block when it leaves the block.
+
+    Its exit code is that of any Python process that ends so.
+    """
     process, code = os.getpid(), 0
     try:
         yield
@@ -53,14 +57,14 @@ def ending_forked_children() -> Iterator[None]:
         code = _code_of(error)
     if os.getpid() != process:
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):  # closed, taken away, or anything in its place
+            with contextlib.suppress(Exception):  # closed, removed, or replaced by any object
                 stream.flush()
-        # Not what is to be done at exit: that is the parent's, as with multiprocessing.
+        # As with multiprocessing, exit handlers are not run: they belong to the parent.
         os._exit(code)
 
 
 def _code_of(error: BaseException) -> int:
-    """As the interpreter ends with; tells what is no exit."""
+    """The exit code that Python would end with; prints the error, as Python does."""
     if not isinstance(error, SystemExit):
         traceback.print_exc()
         return 1
@@ -73,7 +77,7 @@ def _code_of(error: BaseException) -> int:
 
 
 def is_success(end: SystemExit) -> bool:
-    """As Python has it: no code or 0; any text is a failure."""
+    """Whether Python would exit with 0: for no code or 0. Any text is a failure."""
     return end.code is None or (isinstance(end.code, int) and end.code == 0)
 
 
@@ -83,10 +87,10 @@ def words_of_exit(end: SystemExit) -> str:
 
 @contextlib.contextmanager
 def telling_of_silent_exit(tell: Callable[[TaskError], None]) -> Iterator[None]:
-    """Inside, `os._exit(0)` in this process is reported before it ends everything.
+    """Within the `with` block, call `tell` before `os._exit(0)` ends this process.
 
-    It would look like a success of a process that has lost its result. Processes that are forked
-    here end as they like.
+    Otherwise this would look like a success without a result. `os._exit` of forked processes does
+    not change.
     """
     process, end = os.getpid(), os._exit
 

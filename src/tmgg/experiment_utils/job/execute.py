@@ -1,7 +1,7 @@
-"""The job side: load the task, run the experiment, leave the result. Runs on the compute node.
+"""The job side: loads the task, runs the experiment, writes the result. Runs on the compute node.
 
-The result file is the truth; the `TMGG_RESULT:` line on stdout is a copy for people and for the
-day when the file cannot be written.
+The result file counts; the `TMGG_RESULT:` line on stdout is a copy for people, and is used if the
+file cannot be written.
 """
 
 import contextlib
@@ -98,17 +98,17 @@ def execute_task(
 ) -> int:
     """Run the task of one submission; returns the process's exit code.
 
-    `submission_folder` defaults to the last command-line argument, which is how the job script
-    passes it. Whatever happens to the experiment, a result is written: only a result that nobody
-    could write (disk full) ends without one, and then with exit code 74. One of several ranks
-    leaves its result among its own files; its supervisors make the run's result of them.
+    `submission_folder` defaults to the last command-line argument, which the job script sets. A
+    result is written whether the experiment succeeds or fails. If it cannot be written (disk full),
+    the exit code is 74. If the run has several ranks, each writes its result into its own folder,
+    and the supervisors make the run's result from these.
     """
     paths = submission_paths(Path(submission_folder or sys.argv[-1]))
     if rank is not None:
         paths = RankPaths(paths.run_paths, paths.number, rank=rank, nodes=tuple(nodes))
     started = Stopwatch()
     gpu_variables.translate_own()
-    # Ray's job agent and TMGG's supervisors block signals; children would inherit that.
+    # Ray's job agent and TMGG's supervisors block signals, and this process inherits that.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     write_phase(paths, "entrypoint_start")
     with noting_job(), own_lines_on_stderr():
@@ -162,7 +162,7 @@ def _attempt(paths: SubmissionPaths, started: Stopwatch) -> TaskOutput:
         with contextlib.suppress(OSError):  # stderr on a full disk
             traceback.print_exc()
         failed = _failed_output(paths, _Failed(stage, error))
-        # What the experiment found is not lost with its files.
+        # If only sending the files failed, the metrics and the checkpoint are kept.
         kept = checkpoint or failed.checkpoint_path
         outcome = replace(failed, metrics=metrics, checkpoint_path=kept)
     nodes = [node.to_json() for node in ray_nodes]
@@ -175,7 +175,7 @@ def _submitted_at(paths: SubmissionPaths) -> float:
     try:
         return record_of(paths).created_at
     except (RunError, OSError):
-        return math.inf  # no file is newer than a time that is not known
+        return math.inf  # not known, so no file counts as edited after it
 
 
 def _limit(
@@ -211,10 +211,10 @@ def _stamped(output: TaskOutput, paths: SubmissionPaths, started: Stopwatch) -> 
 
 
 def parse_returned(returned: object) -> tuple[Metrics, str | None]:
-    """Metrics and checkpoint out of what an experiment returned (see `metrics`).
+    """The metrics and the checkpoint in the value that an experiment returned (see `metrics`).
 
-    None counts as no metrics, a single number as `{"value": number}`. Raises TaskError for what is
-    no number.
+    None counts as no metrics, a single number as `{"value": number}`. Raises TaskError for a value
+    that is no number.
     """
     found = check_returned(returned)
     return found.metrics, found.checkpoint_path
@@ -247,7 +247,7 @@ def _context(paths: SubmissionPaths, ray_nodes: Sequence[RunNode]) -> RunContext
 def _send_artifacts(
     paths: SubmissionPaths, task: TaskInput, found: TaskOutput, started: Stopwatch
 ) -> str | None:
-    """Bring the experiment's files to the task's URL; where its checkpoint is then."""
+    """Send the experiment's files to the task's URL; return where its checkpoint is then."""
     folder = paths.run_paths.artifacts
     url = f"{task.artifact_url}/{task.run_id}"
     late = ArtifactError(
@@ -263,15 +263,15 @@ def _send_artifacts(
     try:
         with time_limit(UPLOAD_WITHIN_S, on_deadline=give_up):
             return url_of(found.checkpoint_path, folder, url, Upload(folder, url).run())
-    except ExperimentTimeout as error:  # its words are about the experiment's own limit
+    except ExperimentTimeout as error:  # its message is about the experiment's own limit
         raise late from error
 
 
 def _config_for(experiment: Experiment, task: TaskInput, paths: SubmissionPaths) -> Any:
-    """The experiment's config; nothing for one that says that it looks at none."""
+    """The experiment's config; None if the experiment is marked as reading none."""
     if getattr(experiment, IGNORES_CONFIG, False):
         return None
-    from omegaconf import OmegaConf  # a tenth of a second, which calls of functions can spare
+    from omegaconf import OmegaConf  # takes a tenth of a second; calls of functions do not need it
 
     return OmegaConf.create(_with_output_dir(task.config, paths))
 
@@ -283,7 +283,7 @@ def _with_output_dir(config: JsonDict, paths: SubmissionPaths) -> JsonDict:
 
 
 def _namespace(paths: SubmissionPaths) -> str | None:
-    """Ray's namespace for ranks; one process keeps Ray's own, a new one each time."""
+    """One Ray namespace for all ranks; None for a single process, for which Ray makes a new one."""
     return paths.run_paths.run_id if isinstance(paths, RankPaths) else None
 
 
@@ -308,7 +308,7 @@ def _failed_output(paths: SubmissionPaths, failed: _Failed) -> TaskOutput:
 
 
 def _kept_by(error: BaseException) -> str | None:
-    """The best weights from before a training diverged."""
+    """The checkpoint with the best weights before the training diverged; None for other errors."""
     return error.checkpoint_path if isinstance(error, DivergedError) else None
 
 
@@ -336,7 +336,7 @@ def _deadline(paths: SubmissionPaths, started: Stopwatch) -> None:
 
 
 def fail_from_outside(paths: SubmissionPaths, error: TmggError, started: Stopwatch) -> None:
-    """Leave the result of a run that another process than the experiment's is about to end."""
+    """Write the result of a run whose process is about to be ended by the calling process."""
     publish(paths, _stamped(_failed_output(paths, _Failed("run", error)), paths, started))
 
 
@@ -345,7 +345,7 @@ def _end_now(paths: SubmissionPaths, output: TaskOutput, started: Stopwatch) -> 
 
 
 def publish(paths: SubmissionPaths, output: TaskOutput) -> int:
-    """Write result file and result line; the exit code by which the job script knows the result."""
+    """Write result file and result line; return the exit code of this process."""
     if is_superseded(paths, own_restart()):
         log.error("the job was started again meanwhile; this result is not written")
         return job_exit_codes.SUPERSEDED
@@ -361,7 +361,7 @@ def publish(paths: SubmissionPaths, output: TaskOutput) -> int:
     try:
         write()
     except OSError:
-        _print_result(paths, output)  # first, for the process may be ended while it waits
+        _print_result(paths, output)  # before the wait, in which the process may be ended
         return exit_code if _wrote_later(write, paths) else job_exit_codes.CANNOT_WRITE
     _print_result(paths, output)
     return exit_code
@@ -381,5 +381,5 @@ def _print_result(paths: SubmissionPaths, output: TaskOutput) -> None:
         return
     try:
         print("\n" + render_result_line(output), flush=True)  # noqa: T201 - it is the interface
-    except (OSError, ValueError) as error:  # a full disk; a stdout that the experiment closed
+    except (OSError, ValueError) as error:  # the disk is full, or the experiment closed stdout
         log.error("could not print the result line: %s", error)

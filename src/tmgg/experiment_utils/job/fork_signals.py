@@ -1,8 +1,8 @@
 """A signal handler of this process that forked children do not inherit.
 
-A signal that reaches a child before Python has made it a process of its own is forgotten where a
-handler written in Python is in place; without one it would end the child. A pool that ends a worker
-that has only just begun would then wait for ever.
+If a signal reaches a forked child before Python has set up the child, a handler written in Python
+is never called, and the signal is lost; with the default action it would end the child. So a pool
+that ends a worker that has just begun would wait for ever.
 """
 
 import contextlib
@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _replacements: dict[signal.Signals, Any] = {}
-"""What children have in place of this process's handler."""
+"""The handlers of children, in place of this process's handlers."""
 _of_thread = threading.local()
-"""Its `mask`: the signals that were blocked before the fork that is going on."""
+"""Its `mask`: the signals that were blocked before the current fork."""
 
 
 @contextlib.contextmanager
 def replaced_in_children(
     number: signal.Signals, handler: Callable[..., Any] | int | None
 ) -> Iterator[None]:
-    """Processes that are forked inside have this handler."""
+    """Processes that are forked within the `with` block get this handler."""
     _register()
     _replacements[number] = handler
     try:
@@ -53,7 +53,7 @@ def _let_through() -> None:
 
 def _become_a_child() -> None:
     for number, handler in _replacements.items():
-        with contextlib.suppress(ValueError, TypeError):  # not Python's main thread; not Python's
+        with contextlib.suppress(ValueError, TypeError):  # no main thread; no handler of Python
             signal.signal(number, handler)
     _replacements.clear()
     _let_through()

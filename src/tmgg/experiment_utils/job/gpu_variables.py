@@ -1,13 +1,15 @@
-"""Which GPUs are a process's own: the variables in which that is said.
+"""The environment variables that say which GPUs a process may use.
 
-Slurm says it in the vendor's variable, or in those of several vendors where it does not know the
-vendor. Libraries, and Ray, do not read all of them:
+Slurm sets the vendor's variable, or those of several vendors if it does not know the vendor.
+Libraries, and Ray, do not read all of them:
 
-- AMD: Slurm sets ROCR_VISIBLE_DEVICES. Ray refuses that without HIP_VISIBLE_DEVICES, by which it
-  gives each worker its part. ROCm applies the first before the second and counts anew from 0, so
-  the same numbers in both would name GPUs that are not there. The first is moved into the second.
-- Intel: Slurm sets ZE_AFFINITY_MASK. ONEAPI_DEVICE_SELECTOR counts anew from 0 below it, so that
-  one is moved, too, where it names devices by number. A choice such as `level_zero:gpu` stays.
+- AMD: Slurm sets ROCR_VISIBLE_DEVICES. Ray refuses this variable without HIP_VISIBLE_DEVICES, with
+  which it gives each worker its GPUs. ROCm applies ROCR_VISIBLE_DEVICES first and numbers the
+  remaining GPUs from 0. So the same numbers in both variables would name GPUs that do not exist.
+  Here the value of ROCR_VISIBLE_DEVICES is moved to HIP_VISIBLE_DEVICES.
+- Intel: Slurm sets ZE_AFFINITY_MASK. ONEAPI_DEVICE_SELECTOR numbers the devices in that mask from 0
+  again. So its value is moved to ZE_AFFINITY_MASK if it names devices by number and the mask is not
+  set. A choice such as `level_zero:gpu` stays.
 
 This module imports nothing slow.
 """
@@ -25,16 +27,16 @@ _READ_BY_LIBRARIES = (CUDA, HIP, LEVEL_ZERO)
 DRIVER_LIBRARIES = {
     CUDA: "libcuda.so.1", HIP: "libamdhip64.so", LEVEL_ZERO: "libze_loader.so.1",
 }  # fmt: skip
-"""The library that programs for the GPUs of each variable need. Loading it starts nothing."""
+"""By variable: the driver library for such GPUs. Loading it does not start the driver."""
 _SET_BY_SLURM = (CUDA, HIP, ROCR, LEVEL_ZERO)
 _NUMBERED = re.compile(r"(?:level_zero:)?(?P<numbers>\d+(?:\.\d+)?(?:,\d+(?:\.\d+)?)*)")
 _NONE = ("", "-1", "NoDevFiles")
 
 
 def translated(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which Ray and torch see the GPUs that were given. Again changes nothing.
+    """The environment in which Ray and torch see the given GPUs. A second call changes nothing.
 
-    Where both variables of a vendor are set, whoever set the second counted from 0: both stay.
+    If both variables of a vendor are set, the second one was set with numbers from 0: both stay.
     """
     found = dict(environment)
     if ROCR in found and HIP not in found:
@@ -47,7 +49,7 @@ def translated(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def translate_own(environment: MutableMapping[str, str] = os.environ) -> None:
-    """The same for this process and what it starts; before torch or Ray look for GPUs."""
+    """Translate this process's environment; call it before torch or Ray look for GPUs."""
     wanted = translated(environment)
     for name in (HIP, ROCR, LEVEL_ZERO, ONEAPI):
         if name in wanted:
@@ -57,18 +59,18 @@ def translate_own(environment: MutableMapping[str, str] = os.environ) -> None:
 
 
 def visible_devices(environment: Mapping[str, str]) -> dict[str, list[str]]:
-    """The devices that each variable names, for those that are set, as its vendor names them."""
+    """For each variable that is set, the devices in it, by the vendor's names."""
     read = translated(environment)
     return {name: parse_devices(read[name]) for name in _READ_BY_LIBRARIES if name in read}
 
 
 def count_visible(environment: Mapping[str, str]) -> int | None:
-    """How many GPUs the variables name; None where none is set, which hides none."""
+    """How many GPUs the variables name; None if none is set, so that all GPUs are visible."""
     return max((len(each) for each in visible_devices(environment).values()), default=None)
 
 
 def parse_devices(text: str) -> list[str]:
-    """The devices that a variable names; libraries ignore what follows one that is none."""
+    """The devices that a variable names. As in libraries, an empty name or -1 ends the list."""
     found: list[str] = []
     for name in text.split(","):
         if name.strip() in _NONE:
@@ -78,9 +80,10 @@ def parse_devices(text: str) -> list[str]:
 
 
 def without_devices_of_slurm(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a new step of the same job, whose variables Slurm sets anew.
+    """The environment for a new step of the same job, without the variables of GPUs.
 
-    What this module made of those of the step around it would stay beside them.
+    Slurm sets them anew for the step. Variables that this module changed in the enclosing step
+    would otherwise stay beside the new ones.
     """
     if "SLURM_JOB_GPUS" not in environment:
         return dict(environment)

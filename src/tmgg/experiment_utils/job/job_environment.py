@@ -1,12 +1,13 @@
-"""What a job sets in its environment for itself, and what a run submitted from inside it gets.
+"""The variables that a job sets for itself, and the environment of a run submitted inside a job.
 
-sbatch exports the environment of whoever calls it, and a process inherits it. So a run that is
-submitted from inside a job would take the outer job's Ray for its own, write temporary files into a
-folder of another node, or run on the one thread of its submitter. And since processes of a job's
-Ray are found by `RAY_TMPDIR`, the outer job would end the inner one's.
+sbatch exports its caller's environment, and a child process inherits it. So a run that is submitted
+inside a job would take the outer job's Ray for its own, write temporary files into a folder of
+another node, or use only one thread, as its submitter does. And because TMGG finds the processes of
+a job's Ray by `RAY_TMPDIR`, the outer job would end those of the inner one.
 
-`with_own` notes beside what a job sets what was there before; `for_new_run` and `for_new_job` give
-that back. This module is the one list; it imports nothing slow.
+`with_own` notes the earlier values of the variables that a job sets. `for_new_job` restores them;
+`for_new_run` only removes the variables of the one job. No other module has such a list; this one
+imports nothing slow.
 """
 
 import contextlib
@@ -21,14 +22,14 @@ TOKEN_VARIABLE = "TMGG_SUBMISSION"
 RESTART_VARIABLE = "TMGG_RESTART"
 """Environment of a job: how often it, or the run, had begun before."""
 RAY_VARIABLE = "TMGG_RAY_ADDRESS"
-"""Environment of a job: where its own Ray is."""
+"""Environment of a job: the address of its own Ray."""
 ROOT_VARIABLE = "TMGG_USAGE_ROOT"
-"""Environment of a run: the process of its supervisor on this machine, below which all that it
-starts stays."""
+"""Environment of a run: its supervisor's process on this machine, of which all processes that it
+starts remain descendants."""
 COMMAND_VARIABLE = "TMGG_JOB_COMMAND"
 """Environment of a job: its command line; see `program.again`."""
 NOTE = "TMGG_SET_BY_JOB"
-"""What a job has set besides, with the values from before it: JSON, null for none."""
+"""Other variables that a job has set, with their values before it: JSON, null for not set."""
 _OF_ONE_JOB = (
     "TMGG_JOB_ID", RESTART_VARIABLE, TOKEN_VARIABLE, RAY_VARIABLE, ROOT_VARIABLE, COMMAND_VARIABLE,
 )  # fmt: skip
@@ -41,14 +42,14 @@ _IN_SLURM = "SLURM_JOB_ID"
 
 
 def with_own(environment: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
-    """`environment` with what a job sets for itself, and a note of what was there before."""
+    """`environment` with the variables `own` that a job sets, and their earlier values noted."""
     before = {name: environment.get(name) for name in own}
     return {**environment, **own, NOTE: json.dumps(before | _noted(environment))}
 
 
 @contextlib.contextmanager
 def noting_what_is_set() -> Iterator[None]:
-    """What is set inside, by a library for example, is this job's own."""
+    """Treat variables that are set within the `with` block, by a library say, as set by the job."""
     before = dict(os.environ)
     yield
     own = {name: value for name, value in os.environ.items() if before.get(name) != value}
@@ -83,6 +84,6 @@ def forget_enclosing_job(environment: MutableMapping[str, str] = os.environ) -> 
 def _noted(environment: Mapping[str, str]) -> dict[str, str | None]:
     try:
         noted = json.loads(environment.get(NOTE, "{}"))
-    except ValueError:  # somebody else's
+    except ValueError:  # not written by TMGG
         return {}
     return noted if isinstance(noted, dict) else {}

@@ -1,6 +1,6 @@
-"""What the job script and TMGG's processes in a job exit with.
+"""The exit codes of the job script and of TMGG's processes in a job.
 
-All that write or read these numbers take them from here. docs/slurm.md has the same table.
+All code that writes or reads these numbers takes them from here. docs/slurm.md has the same table.
 """
 
 import signal
@@ -16,7 +16,7 @@ RAY_FAILED = 75
 TOO_MANY_RESTARTS = 76
 SUPERSEDED = 77
 NO_NODES = 78
-STOPPED = 85  # HTCondor's users know it so
+STOPPED = 85  # as HTCondor's self-checkpointing jobs use it
 NO_EXIT_CODE = 97
 TERMINATED = 128 + signal.SIGTERM
 
@@ -48,5 +48,5 @@ IN_SCRIPTS: dict[str, str] = {
 
 
 def shell_code(returncode: int) -> int:
-    """As a shell has it: 128 and the signal's number for a process that was killed."""
+    """The exit code as in a shell: 128 plus the signal's number for a process that was killed."""
     return returncode if returncode >= 0 else 128 - returncode

@@ -1,7 +1,7 @@
-"""Restores what a task has closed or removed of its own process and TMGG still needs.
+"""Restores parts of the process that a task has closed or removed and that TMGG still needs.
 
-A program that is alone in its process may close its output at its end; here its value is yet to be
-sent. Only what cannot be used is replaced: a log file in the place of `sys.stdout` stays.
+A program may close its output at its end; but here its result is still to be written. Only
+streams that cannot be used are replaced: a log file in the place of `sys.stdout` stays.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ _STREAMS = {"stdout": 1, "stderr": 2}
 
 @contextlib.contextmanager
 def mending_process() -> Iterator[None]:
-    """Once the body has ended, streams, descriptors 1 and 2 and `__main__` can be used."""
+    """After the `with` block, make stdout, stderr, descriptors 1 and 2, and `__main__` usable."""
     main = sys.modules.get(_MAIN)
     streams = {name: getattr(sys, name) for name in _STREAMS}
     try:
@@ -33,15 +33,15 @@ def mending_process() -> Iterator[None]:
 
 
 def is_usable(stream: object) -> bool:
-    """Whether text can be written to it; None swallows all, as Python's own functions know."""
+    """Whether text can be written to it; True for None, which `print` accepts as no output."""
     if stream is None:
         return True
     try:
         stream.write("")  # type: ignore[attr-defined]
         stream.flush()  # type: ignore[attr-defined]
     except OSError:
-        return True  # a full disk; who writes to files expects that
-    except Exception:  # closed, or anything at all in its place
+        return True  # a full disk, for example; writers expect such errors
+    except Exception:  # it is closed, or is any other object
         return False
     return True
 
@@ -54,13 +54,13 @@ def _mend_stream(name: str, before: TextIO | None) -> None:
 
 
 def _stream_over(descriptor: int) -> TextIO:
-    # Unbuffered, and a stream that leaves the descriptor open at its own end.
+    # Unbuffered; when the stream is closed, the descriptor stays open.
     raw = open(descriptor, "wb", buffering=0, closefd=False)  # noqa: SIM115
     return TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
 def _open_descriptors() -> None:
-    """Closed ones would be given to the next file that is opened, and prints go into it."""
+    """Open descriptors 1 and 2 if closed: otherwise the next file opened would get all prints."""
     if all(_is_open(descriptor) for descriptor in _STREAMS.values()):
         return
     for descriptor, other in ((1, 2), (2, 1)):

@@ -1,11 +1,11 @@
-"""The one rule by which what a task returned becomes metrics: numbers by name.
+"""The one rule that turns the value returned by a task into metrics: numbers by name.
 
-A number is what Python, numpy, torch, torchmetrics, `decimal` or `fractions` calls one, and every
-other object whose `item()` gives one. Mappings, dataclasses and named tuples give names, joined by
-dots where one holds another. No library is imported for it.
+Numbers are those of Python, numpy, torch, torchmetrics, `decimal` and `fractions`, and every object
+whose `item()` returns one. Names come from mappings, dataclasses and named tuples, and are joined
+by dots if these are nested. No library is imported for this.
 
-A task may return an object of any class, and whatever is asked of it may raise. Such an object
-counts as no number; the values beside it are kept.
+A task may return an object of any class, so any access to it may raise. Such an object does not
+count as a number; the values beside it are kept.
 """
 
 import dataclasses
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint_path"
 BARE_NAME = "value"
 MOST_WITHOUT_NAMES = 50
-"""A longer list without names is data, and one value."""
+"""A longer list without names counts as data: as one value."""
 _NAMES_SHOWN = 10
-# What is nested deeper is one value: programs that read it need not go further, or cannot.
+# A deeper mapping or object counts as one value: programs that read it could not go further.
 _MOST_LEVELS = 100
 # JSON's reader in Python refuses whole numbers of more than 4300 digits.
 _MOST_BITS = 14_000
@@ -36,22 +36,22 @@ _MOST_BITS = 14_000
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What a task returned, sorted."""
+    """The value that a task returned, sorted."""
 
     metrics: dict[str, float]
     checkpoint_path: str | None
     no_numbers: dict[str, object]
-    """What is left over, by name."""
+    """Values that are neither numbers nor the checkpoint, by name."""
     lost: list[str] = field(default_factory=list)
-    """Names that another value had first; what comes later is not kept."""
+    """Names that occurred again; only the first value of a name is kept."""
 
 
 def sort_returned(returned: object, *, bare_name: str = BARE_NAME) -> Returned:
-    """Find the numbers in `returned`; None has none.
+    """Find the numbers in `returned`; None contains no values.
 
-    A number without a name is called `bare_name`, those of a plain list or tuple `value_0`,
-    `value_1` and so on, unless it is a long one. Never raises: what a task returned after hours of
-    work is not lost for its numbers.
+    A number without a name gets the name `bare_name`; the numbers of a plain list or tuple, if it
+    is not long, get `value_0`, `value_1` and so on. It never raises: the value of a task that took
+    hours must not be lost because of its numbers.
     """
     try:
         return _sorted(returned, bare_name)
@@ -83,10 +83,10 @@ def _sorted(returned: object, bare_name: str) -> Returned:
 
 
 def check_returned(returned: object, *, bare_name: str = BARE_NAME) -> Returned:
-    """The same for an experiment that is named by its path; raises TaskError for no number.
+    """As `sort_returned`, for an experiment; raises TaskError for values that are no numbers.
 
-    A Hydra app may return anything. An experiment's contract is names and numbers, so a list
-    without names is an error, too.
+    A Hydra app may return anything. An experiment (`package.module:function`) must return names and
+    numbers, so a list without names is an error, too.
     """
     if _is_plain_sequence(returned):
         raise _refusal(BARE_NAME, returned)
@@ -98,7 +98,7 @@ def check_returned(returned: object, *, bare_name: str = BARE_NAME) -> Returned:
 
 
 def name_no_numbers(no_numbers: Mapping[str, object]) -> None:
-    """One line in the log that names them all, the first ten at least."""
+    """Log one warning with the names of these values; of the names at most the first ten."""
     if len(no_numbers) == 1:
         log.warning("1 value is not a number: %s", _listed(list(no_numbers)))
     elif no_numbers:
@@ -106,7 +106,7 @@ def name_no_numbers(no_numbers: Mapping[str, object]) -> None:
 
 
 def name_lost(names: Sequence[str]) -> None:
-    """One line in the log about values that are not kept because another has the name."""
+    """Log one warning about values that are not kept because another one has the same name."""
     if names:
         log.warning("other values have these names, and were kept instead: %s", _listed(names))
 
@@ -116,9 +116,9 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def number_of(value: Any) -> float | None:
-    """`value` as a number of Python's own; None when it is none. Truth values stay what they are.
+    """`value` as a Python number; None if it is no number. A bool stays a bool.
 
-    An array counts when it holds one element.
+    An array counts as a number if it has one element.
     """
     plain = _plain_number(value)
     if plain is not None:
@@ -128,12 +128,12 @@ def number_of(value: Any) -> float | None:
         return None
     try:
         return _plain_number(item())
-    except Exception:  # an array of several, a tensor without data, a class of anybody's
+    except Exception:  # an array of several elements, a tensor without data, or any class
         return None
 
 
 def _asked_for(value: object, name: str) -> Any:
-    """Its attribute, also one that `__getattr__` makes; None if it has none, or raises anything.
+    """The object's attribute, also from `__getattr__`; None if it has none, or raises an error.
 
     `program.parts.attribute_of` does not run `__getattr__`.
     """
@@ -144,7 +144,7 @@ def _asked_for(value: object, name: str) -> Any:
 
 
 def _is_a(value: object, kind: type | tuple[type, ...]) -> bool:
-    """`isinstance`; False for an object that raises even when it is asked for its class."""
+    """As `isinstance`; False if the object raises an error when its class is read."""
     try:
         return isinstance(value, kind)
     except Exception:
@@ -159,7 +159,7 @@ def _plain_number(value: object) -> float | None:
             return int(value) if value.bit_length() < _MOST_BITS else None
         if isinstance(value, numbers.Real | Decimal):
             return float(value)
-    except Exception:  # a signalling NaN; a fraction beyond all floats; a class of anybody's
+    except Exception:  # a signalling NaN; a fraction too large for a float; any class
         return None
     return None
 
@@ -176,12 +176,12 @@ def _named(returned: object, bare_name: str) -> Iterator[tuple[str, object]]:
 
 
 def _unnamed(returned: object) -> list[object] | None:
-    """The values of a short list or tuple without names."""
+    """The values of a short list or tuple without names; None for any other object."""
     if not _is_plain_sequence(returned):
         return None
     try:
         items = list(returned)  # type: ignore[call-overload]
-    except Exception:  # a class of anybody's
+    except Exception:  # a subclass may raise anything
         return None
     return items if len(items) <= MOST_WITHOUT_NAMES else None
 
@@ -189,7 +189,10 @@ def _unnamed(returned: object) -> list[object] | None:
 def _flat(
     name: str, value: object, inside: tuple[int, ...], bare_name: str = BARE_NAME
 ) -> Iterator[tuple[str, object]]:
-    """`value` taken apart; `inside` are those that hold it, for one may hold itself."""
+    """The values within `value`, with their names.
+
+    `inside` are the ids of the objects that contain it, because an object may contain itself.
+    """
     value = _computed(value)
     parts = None if id(value) in inside or len(inside) >= _MOST_LEVELS else _parts(value)
     if parts is None:
@@ -200,7 +203,7 @@ def _flat(
 
 
 def _parts(value: object) -> list[tuple[str, object]] | None:
-    """Names and values in an object that has them."""
+    """The names and values in a mapping, dataclass or named tuple; None for any other object."""
     try:
         if isinstance(value, Mapping):
             return [(_text_of(key), _entry(value, key)) for key in value]
@@ -209,7 +212,7 @@ def _parts(value: object) -> list[tuple[str, object]] | None:
             return [(name, _asked_for(value, name)) for name in names]
         if isinstance(value, tuple) and (names := _asked_for(value, "_fields")) is not None:
             return list(zip(map(str, names), value, strict=True))
-    except Exception:  # a class of anybody's: it is one value
+    except Exception:  # any class may raise; the object then counts as one value
         return None
     return None
 
@@ -217,25 +220,25 @@ def _parts(value: object) -> list[tuple[str, object]] | None:
 def _entry(mapping: Mapping[Any, object], key: object) -> object:
     try:
         return mapping[key]
-    except Exception:  # a config's missing value; a mapping of anybody's
+    except Exception:  # a missing value (???) of a config; any class of mappings
         return None
 
 
 def _text_of(value: object) -> str:
     try:
         return str(value)
-    except Exception:  # a class of anybody's
+    except Exception:  # any class may raise
         return type(value).__name__
 
 
 def _computed(value: object) -> object:
-    """What a metric of torchmetrics has come to; other objects are themselves."""
+    """The result of a torchmetrics metric; any other object unchanged."""
     methods = [_asked_for(value, name) for name in ("compute", "update", "reset")]
     if _is_a(value, type) or not all(map(callable, methods)):
         return value
     try:
         return methods[0]()
-    except Exception as error:  # it has seen no data, or not enough
+    except Exception as error:  # it got no data, or not enough
         kind = type(value).__name__
         log.warning("the compute() of a returned %s failed: %s", kind, text_of(error))
         return value
@@ -255,5 +258,5 @@ def _refusal(name: str, value: object) -> TaskError:
 def _shown(value: object) -> str:
     try:
         return f"{value!r:.200}"
-    except Exception:  # a whole number too long for text; a class of anybody's
+    except Exception:  # an integer with too many digits for text; any class
         return "..."

@@ -1,8 +1,9 @@
-"""An end for launches that never end: a job whose work is to launch itself, and so on.
+"""Ends endless launches: each job launches the same program again, and so on.
 
-A script without a guarded part does so, or one that starts its own command line in each job. Each
-job notes in its environment when it began, beside the jobs that it was launched from. Launches
-within launches are few, and a chain of jobs that each submit the next one is slow.
+A script without a guarded part does this, or one that starts its own command line in each job. Each
+job notes in its environment when it began, after the same note of the jobs that it was launched
+from. Launches within launches are rare, and a wanted chain of jobs that each submit the next one is
+slow, so many levels within a short time are an error.
 """
 
 import contextlib
@@ -13,7 +14,8 @@ from collections.abc import Iterator, Mapping
 from tmgg.errors import ConfigError, TaskError
 
 VARIABLE = "TMGG_LAUNCHED_FROM"
-"""Environment of a job: when it and the jobs that it was launched from began, oldest first."""
+"""Environment of a job: when it and the jobs that it was launched from began (Unix times, oldest
+first)."""
 MOST_VARIABLE = "TMGG_MAX_NESTING"
 _MOST = 4
 _WITHIN_S = 1800
@@ -21,7 +23,7 @@ _WITHIN_S = 1800
 
 @contextlib.contextmanager
 def noting_job() -> Iterator[None]:
-    """What is launched inside is launched from this job."""
+    """Within the `with` block, note this job in the environment: launches there come from it."""
     before = os.environ.get(VARIABLE)
     os.environ[VARIABLE] = ",".join(map(str, [*_began(os.environ), int(time.time())]))
     try:
@@ -33,9 +35,9 @@ def noting_job() -> Iterator[None]:
 
 
 def refuse_endless(environment: Mapping[str, str] = os.environ) -> None:
-    """Raise TaskError for a launch that many jobs within a short time have led to.
+    """Raise TaskError for a launch at too deep a level, if these levels began within a short time.
 
-    Raises ConfigError for a limit that is not a number.
+    Raises ConfigError if the limit in the environment is not a number of at least 1.
     """
     most = _most(environment)
     latest = _began(environment)[-most:]

@@ -1,8 +1,7 @@
-"""TMGG's own lines in a job are for the job's stderr, not for the experiment's log.
+"""Sends TMGG's own log lines in a job to the job's stderr, not to the experiment's log.
 
-The files and handlers that an experiment's logging config makes are its own, and programs may read
-them: they have what they have without TMGG. Lines of the science (`tmgg.training` and the like)
-are the experiment's.
+Programs may read the log files of an experiment, so these have the same lines as without TMGG. The
+lines of the science (`tmgg.training` and the like) count as the experiment's.
 """
 
 import contextlib
@@ -16,7 +15,7 @@ _FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
 
 
 class _ToStderr(logging.StreamHandler[Any]):
-    """To what is `sys.stderr` when the line is logged: an experiment may replace it."""
+    """Writes to the current `sys.stderr` at each line: an experiment may replace it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
@@ -25,7 +24,7 @@ class _ToStderr(logging.StreamHandler[Any]):
 
 @contextlib.contextmanager
 def own_lines_on_stderr() -> Iterator[None]:
-    """Inside, no handler of anybody else gets a line of TMGG's."""
+    """Within the `with` block, only TMGG's handler gets TMGG's own lines."""
     loggers = [logging.getLogger(name) for name in _OWN]
     before = [(each, each.handlers[:], each.propagate, each.level) for each in loggers]
     keep_apart()
@@ -39,7 +38,7 @@ def own_lines_on_stderr() -> Iterator[None]:
 
 @contextlib.contextmanager
 def kept_apart_afterwards() -> Iterator[None]:
-    """Whatever is done inside with Python's logging."""
+    """Call `keep_apart` after the `with` block, in which Python's logging may be configured."""
     try:
         yield
     finally:
@@ -47,9 +46,9 @@ def kept_apart_afterwards() -> Iterator[None]:
 
 
 def keep_apart() -> None:
-    """Again, after an experiment's logging was configured, which may have undone it.
+    """Set up TMGG's loggers; again after the experiment configured logging, which may undo it.
 
-    INFO lines are shown where the experiment's are, warnings always.
+    Warnings are always shown, INFO lines if the root logger's level shows those of the experiment.
     """
     handler = _ToStderr()
     handler.setFormatter(logging.Formatter(_FORMAT))

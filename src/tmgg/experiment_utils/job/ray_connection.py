@@ -1,7 +1,8 @@
-"""The experiment's connection to its job's own Ray, which leaves the process as it was.
+"""Connects the experiment to its job's own Ray, and keeps the process's signal handlers and hooks.
 
-A script for Ray begins with `ray.init()` or `ray.init(address="auto")`, which Ray refuses where a
-connection is there already: the experiment's first call connects anew.
+A script for Ray begins with `ray.init()` or `ray.init(address="auto")`. Ray refuses this if the
+process is connected already, so the experiment's first call closes the connection and connects
+anew.
 """
 
 import contextlib
@@ -19,15 +20,15 @@ from tmgg.experiment_utils.job.job_environment import RAY_VARIABLE, noting_what_
 
 
 def connect_ray(*, namespace: str | None = None) -> list[RunNode]:
-    """Connect to the Ray that the environment names; its nodes, none where there is no Ray.
+    """Connect to the Ray that the environment names, and return its nodes; empty without Ray.
 
-    Processes that give the same `namespace` find each other's named actors.
+    Processes with the same `namespace` find each other's named actors.
     """
     address = os.environ.get(RAY_VARIABLE)
     if not address:
         return []
     with noting_what_is_set(), _process_kept():
-        import ray  # over a second to import: only for runs that have a Ray cluster
+        import ray  # imported here: it takes over a second, and only runs with Ray need it
 
         ray.init(address=address, namespace=namespace, logging_level="WARNING", log_to_driver=True)
         os.environ["RAY_ADDRESS"] = address
@@ -45,7 +46,7 @@ def connect_ray(*, namespace: str | None = None) -> list[RunNode]:
 
 
 def _allow_own_init(ray: Any, namespace: str | None) -> None:
-    """The experiment's first `ray.init` connects anew, with the options that it gives."""
+    """Let the experiment's first `ray.init` connect anew, with the options given there."""
     plain = ray.init
 
     @functools.wraps(plain)
@@ -60,7 +61,7 @@ def _allow_own_init(ray: Any, namespace: str | None) -> None:
 
 @contextlib.contextmanager
 def _process_kept() -> Iterator[None]:
-    """Signals and hooks are the experiment's, not Ray's, whose handler breaks in a forked child."""
+    """Restore signal handlers and hooks that Ray changes; Ray's fails in a forked child."""
     on_term = signal.getsignal(signal.SIGTERM)
     told_faults = faulthandler.is_enabled()
     try:

@@ -1,11 +1,14 @@
-"""A signal for experiments that know nothing of TMGG: the process of the experiment, of each rank
-where there are ranks, gets it when the run is asked to stop (option `stop_signal` of the backends).
+"""A stop signal for experiments that do not use TMGG's functions.
 
-A thread looks for the file `stop` once a second. It signals only where somebody handles the signal:
-one that nobody handles would end the experiment ahead of its time.
+When the run is asked to stop, the experiment's process (with ranks, the process of each rank) gets
+the signal that the backend's option `stop_signal` names.
 
-Ranks are told at one moment, a whole second of their clocks: one that saves its state while another
-still computes would wait for it in another collective operation than it does, and both for ever.
+A thread looks for the file `stop` once a second. It sends the signal only if the experiment handles
+it: a signal without a handler would end the experiment too early.
+
+All ranks get the signal at the same moment, at a whole second of their clocks. Otherwise one rank
+would save its state while another still computes, and they would wait for ever for each other in
+two different collective operations.
 """
 
 import contextlib
@@ -30,7 +33,7 @@ _OWN_HANDLER = "is_tmggs_own"
 
 
 def seconds_to_next_look(now_s: float) -> float:
-    """Until the next whole second of the clock; never at once."""
+    """Seconds until the next whole second of the clock; never 0."""
     return _LOOK_EVERY_S - now_s % _LOOK_EVERY_S
 
 
@@ -61,7 +64,7 @@ class _Teller:
         return not is_nobodys and not getattr(handler, _OWN_HANDLER, False)
 
     def is_stop(self, end: BaseException) -> bool:
-        """Whether an experiment that ends so has saved its state because of the signal."""
+        """Whether `end` shows that the experiment saved its state because of the signal."""
         if not self.has_told:
             return False
         if isinstance(end, SystemExit):
@@ -72,7 +75,7 @@ class _Teller:
         return StoppedEarlyError(f"the experiment ended after {self._number.name}")
 
     def _tell(self) -> bool:
-        """Whether there is nothing left to do."""
+        """Send the signal if it is handled; return whether the thread may end."""
         with self._lock:
             if self._ended.is_set():
                 return True
@@ -80,7 +83,7 @@ class _Teller:
                 self._warn()
                 return False
             self.has_told = True
-            # To the main thread, which runs Python's handlers: a wait of its own is interrupted.
+            # To the main thread, which runs Python's handlers, so that a wait there is interrupted.
             signal.pthread_kill(threading.main_thread().ident or 0, self._number)
             return True
 
@@ -99,7 +102,7 @@ _teller: _Teller | None = None
 
 @contextlib.contextmanager
 def telling_by_signal(paths: SubmissionPaths) -> Iterator[None]:
-    """Inside, the experiment is told by the signal that the run's options name, if any."""
+    """Within the `with` block, send the run's stop signal, if it has one, when it must stop."""
     global _teller
     number = _asked_for(paths)
     if number is None:
@@ -115,17 +118,17 @@ def telling_by_signal(paths: SubmissionPaths) -> Iterator[None]:
 
 
 def mark_own_handler(handler: object) -> None:
-    """A handler of TMGG's: not the experiment's."""
+    """Mark a handler as TMGG's, so that it does not count as the experiment's."""
     setattr(handler, _OWN_HANDLER, True)
 
 
 def heeds_signal() -> bool:
-    """Whether the running experiment is told by a signal, and handles it."""
+    """Whether the run has a stop signal, and the experiment handles it."""
     return _teller is not None and _teller.is_heeded()
 
 
 def stop_of(end: BaseException) -> StoppedEarlyError | None:
-    """What the end of an experiment means that was told by its signal; None where it was not so."""
+    """The error for an experiment that ended because of its stop signal; None for other ends."""
     if _teller is None or not _teller.is_stop(end):
         return None
     return _teller.stopped()
@@ -134,7 +137,7 @@ def stop_of(end: BaseException) -> StoppedEarlyError | None:
 def _asked_for(paths: SubmissionPaths) -> signal.Signals | None:
     try:
         name = record_of(paths).settings.get(OPTION)
-    except (RunError, OSError):  # a run is not the worse for it
+    except (RunError, OSError):  # then the run gets no signal
         return None
     return None if name is None else signal_named(name)
 

@@ -1,4 +1,4 @@
-"""Asking an experiment to save its state and end: the file `stop`, and SIGTERM, which drops it."""
+"""Asks an experiment to save its state and end: by the file `stop`, which SIGTERM makes, too."""
 
 import contextlib
 import os
@@ -13,13 +13,13 @@ from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
 from tmgg.experiment_utils.run_folder.starts import is_superseded, own_restart
 
 TERMINATED = "terminated"
-"""Somebody asked for the end with SIGTERM."""
+"""The process got SIGTERM."""
 TIME_LIMIT = "time_limit"
 _REASONS = (TIME_LIMIT, "preemption", TERMINATED)
 
 
 def read_stop_reason(paths: SubmissionPaths) -> str | None:
-    """Why the experiment was asked to end; None when it was not, or by hand."""
+    """Why the experiment was asked to end; None if it was not, or if a user made the file."""
     try:
         reason = paths.stop.read_text(errors="replace").strip()
     except OSError:
@@ -29,17 +29,17 @@ def read_stop_reason(paths: SubmissionPaths) -> str | None:
 
 @contextlib.contextmanager
 def heeding_term(paths: SubmissionPaths) -> Iterator[None]:
-    """While it runs, SIGTERM leaves an experiment that heeds it the time to save: one that asks
-    about stopping, or handles the signal by which it is told.
+    """Within the `with` block, SIGTERM lets an experiment save its state if it can.
 
-    Any other experiment it ends at once, as ever. Main thread only.
+    These are experiments that call `stop_requested`, or that handle the run's stop signal. Any
+    other experiment is ended at once, as without TMGG. Main thread only.
     """
     heeded: list[int] = []
     owner = os.getpid()
 
     def on_term(number: int, _frame: FrameType | None) -> None:
-        # A forked child has this handler, too, and ends as any other: pools end theirs so. So does
-        # a start that a later one has taken over from: what it would save is the later one's.
+        # A forked child may have this handler, too, and must end at once: pools end their children
+        # so. A superseded start ends at once, too: it must not write the later start's files.
         heeds = os.getpid() == owner and (heeds_stop() or heeds_signal())
         if heeds and not is_superseded(paths, own_restart()):
             heeded.append(number)
@@ -54,7 +54,7 @@ def heeding_term(paths: SubmissionPaths) -> Iterator[None]:
         with replaced_in_children(signal.SIGTERM, previous):
             yield
     finally:
-        # Slurm sends it twice: what was saved must still be reported.
+        # Slurm sends SIGTERM twice: the second must not end the process before it has reported.
         if signal.getsignal(signal.SIGTERM) is on_term:
             signal.signal(signal.SIGTERM, signal.SIG_IGN if heeded else previous)
 
@@ -62,8 +62,8 @@ def heeding_term(paths: SubmissionPaths) -> Iterator[None]:
 def drop_stop(paths: SubmissionPaths, reason: str) -> None:
     """Ask the experiment to save its state and end, unless it was asked already.
 
-    All starts of the run see it: one that is superseded must not ask.
+    All starts of the run see the file, so a superseded start must not call this.
     """
-    # A run that only just begins has no folder; a full disk is the experiment's trouble, too.
+    # Errors are ignored: the run may have no folder yet; on a full disk it could not save either.
     with contextlib.suppress(OSError), paths.stop.open("x") as stream:
         stream.write(f"{reason}\n")

@@ -1,4 +1,4 @@
-"""A time limit on a Python callable, for experiments that may be deep in native code."""
+"""A time limit for a Python callable, also for experiments that are in native code for long."""
 
 import contextlib
 import faulthandler
@@ -26,11 +26,11 @@ class ExperimentTimeout(BaseException):
 def time_limit(
     timeout_s: float | None, *, on_deadline: Callable[[], None], grace_s: float = GRACE_S
 ) -> Iterator[None]:
-    """Raise ExperimentTimeout in the body after `timeout_s`; call `on_deadline` if it lingers.
+    """Raise ExperimentTimeout in the body after `timeout_s` seconds; None is no limit.
 
-    Works in the main thread only (POSIX delivers the alarm there). A thread holds the limit, so
-    that a body which sets alarms of its own does not lift it. `on_deadline` runs in that thread
-    `grace_s` after the limit, for bodies that sit in native code and never see the exception.
+    Works in the main thread only, where Python runs signal handlers. A thread measures the time, so
+    alarms that the body sets itself do not cancel the limit. If the body has not ended `grace_s`
+    seconds after the limit (native code never sees the exception), that thread calls `on_deadline`.
     """
     if timeout_s is None:
         yield
@@ -47,7 +47,8 @@ def time_limit(
             return
         began = monotonic_s()
         while not is_over.wait(_AGAIN_S) and monotonic_s() - began < grace_s:
-            # Another handler is the body's, for a short time as a rule; none would end the process.
+            # Any other handler is set by the body, usually for a short time. Without a handler the
+            # signal would end the process.
             if signal.getsignal(signal.SIGALRM) is raise_timeout:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
         if not has_left.wait(max(0.0, grace_s - (monotonic_s() - began))):

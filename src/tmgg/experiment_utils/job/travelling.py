@@ -1,7 +1,7 @@
-"""How a function or class gets to the job: by a reference to its module or script, or by value.
+"""How a function or class is sent to the job: by reference to its module or script, or by value.
 
-By reference goes what the job finds under its name: the very object in its module, or what loading
-the script defines. All else is copied, with the globals it uses.
+An object is sent by reference if the job finds it under its name: in its module, or in the script
+when that is loaded. Every other object is copied, with the globals that it uses.
 """
 
 import sys
@@ -21,22 +21,22 @@ _MAIN = "__main__"
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How one function or class travels."""
+    """How one function or class is sent."""
 
     is_reference: bool
     is_named: bool
-    """Whether its module or script has it in a file under its name; the version of the file then
-    tells its code."""
+    """Whether the file of its module or script defines it under its name; its code is then known
+    from the version of the file."""
     is_script: bool = False
     depth: int = 0
-    """How many wrappers of that name are between it and what they wrap in the end."""
+    """How many functions it wraps, one within the other, under this name."""
 
 
 class Ways:
-    """What travels how from this process."""
+    """How functions and classes are sent from this process."""
 
     def of(self, value: Any) -> Way:
-        """A function or class."""
+        """How a function or class is sent."""
         module = value.__module__
         layers = _layers(module, value.__qualname__)
         at = next((at for at, each in enumerate(layers) if each is value), None)
@@ -52,7 +52,7 @@ class Ways:
         return Way(is_reference, is_named=True, depth=0 if is_reference else len(layers) - 1 - at)
 
     def stays(self, value: Any, name: str, namespace: dict[str, Any], way: Way) -> bool:
-        """Whether a global that is used need not travel: the job has it already."""
+        """Whether a global that is used need not be sent, because the job has it already."""
         if way.is_reference and not way.is_script:
             return True
         named = attribute_of(value, "__module__"), attribute_of(value, "__qualname__")
@@ -63,24 +63,24 @@ class Ways:
         return is_main and self._program.is_loadable and not self._names.may_differ(name, value)
 
     def changed_attributes(self, kind: type) -> dict[str, Any]:
-        """Attributes of a class of the script that travel, as `Config.rate`."""
+        """Attributes of a class of the script (such as `Config.rate`) that are sent by value."""
         return self._names.changed_attributes(kind) if self._program.is_loadable else {}
 
     def is_left_behind(self, value: Any, name: str, way: Way) -> bool:
-        """Whether a value that cannot travel is the one that loading the script makes."""
+        """Whether a value of the script cannot be pickled; the job uses its own from loading it."""
         from tmgg.experiment_utils.program.pickling import dumps
 
         if not (way.is_script and self._names.is_loaded(name)):
             return False
         try:
             dumps(value, self._program)
-        except Exception:  # classes say how they pickle
+        except Exception:  # a class may define how it is pickled, and raise anything
             return True
         return False
 
     @cached_property
     def by_value_modules(self) -> frozenset[str]:
-        """Modules that the user told cloudpickle to copy."""
+        """Modules that the user registered in cloudpickle to be copied."""
         cloudpickle = sys.modules.get("cloudpickle")
         return (
             frozenset(cloudpickle.list_registry_pickle_by_value()) if cloudpickle else frozenset()
@@ -103,13 +103,13 @@ class Ways:
 
 
 def name_of(value: Any) -> str:
-    """Its module and qualified name."""
+    """The module and qualified name of a function or class."""
     module = getattr(value, "__module__", None)
     return f"{module}.{value.__qualname__}"
 
 
 def _layers(module: str | None, name: str) -> list[object]:
-    """What `name` leads to, then what that wraps, and so on."""
+    """The object under `name` in the module, then the object that it wraps, and so on."""
     found: Any = sys.modules.get(module or "")
     for part in name.split("."):
         held = vars(found) if isinstance(found, type) else vars_of(found)
