@@ -1,7 +1,7 @@
 """This node's own address, without asking a name server.
 
-A name will not do: many sites map a node's own name to 127.0.1.1, and an unreachable name server
-costs 40 s per look-up. On nodes that have IPv6 only, all of this is an IPv6 address.
+The node's name is not enough: many sites map it to 127.0.1.1, and with an unreachable name server
+each look-up takes 40 s. On nodes with IPv6 only, all addresses here are IPv6.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ _GLOBAL, _DEPRECATED_OR_TENTATIVE = 0x00, 0x20 | 0x40 | 0x08  # linux/if_addr.h
 
 
 def with_port(address: str, port: int | str) -> str:
-    """`address:port`, an IPv6 address in brackets, as URLs have it and Ray takes it."""
+    """`address:port`, with an IPv6 address in brackets, as in URLs; Ray accepts this form."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def is_loopback(address: str) -> bool:
-    """Whether no other machine can reach `address`; of a name nothing is known."""
+    """Whether `address` is a loopback address, useless to other machines; False for a name."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
@@ -30,9 +30,9 @@ def is_loopback(address: str) -> bool:
 
 
 def address_of_interface(name: str) -> str:
-    """The address of a network interface: IPv4 where it has one, else IPv6.
+    """The address of a network interface: IPv4 if it has one, else IPv6.
 
-    OSError when it has none or is not there.
+    Raises OSError if the interface has no address or does not exist.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         request = struct.pack("256s", name.encode()[:15])
@@ -47,7 +47,10 @@ def address_of_interface(name: str) -> str:
 
 
 def interface_of_address(address: str) -> str | None:
-    """The network interface that has this address, an IPv4 one as its first; None: none has."""
+    """The network interface with this address; None if there is none.
+
+    Of the IPv4 addresses of an interface only the first is known here.
+    """
     for _index, name in socket.if_nameindex():
         with contextlib.suppress(OSError):
             if address in (address_of_interface(name), *_ipv6_addresses(name)):
@@ -56,7 +59,7 @@ def interface_of_address(address: str) -> str | None:
 
 
 def address_towards(target: str) -> str:
-    """The address packets to `target` carry; OSError when there is no way to it."""
+    """This node's address in packets to `target`; raises OSError if there is no route to it."""
     trouble = OSError(f"{target} has no address")
     for family, _kind, _protocol, _name, place in socket.getaddrinfo(
         target, 9, type=socket.SOCK_DGRAM
@@ -86,7 +89,7 @@ def is_own(address: str) -> bool:
 
 
 def _ipv6_addresses(interface: str) -> list[str]:
-    """The addresses that other machines can use, without those that are about to go (proc(5))."""
+    """The interface's addresses that other machines can use, without deprecated ones (proc(5))."""
     try:
         lines = _IPV6_ADDRESSES.read_text().splitlines()
     except OSError:

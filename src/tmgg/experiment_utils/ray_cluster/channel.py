@@ -1,7 +1,7 @@
-"""The line between the head's supervisor and each other node's: JSON, one message a line.
+"""The connection between the head's supervisor and that of another node: each message a JSON line.
 
-Both sides prove that they hold the job's token before anything is believed; the token itself never
-travels. That a line breaks tells the other side that its end is gone.
+Each side first proves that it has the job's token; the token itself is never sent. If one side
+ends, the connection breaks, so the other side notices it.
 """
 
 import hmac
@@ -16,12 +16,12 @@ from tmgg.experiment_utils.ray_cluster.loop import Loop
 Message = dict[str, Any]
 
 _LONGEST_LINE = 64 * 1024
-# A node that lost power answers nothing: after these the kernel breaks the connection.
+# If a node has lost power, the kernel breaks the connection after these times (seconds).
 _IDLE_S, _PROBE_EVERY_S, _PROBES = 5, 5, 3
 
 
 class Channel:
-    """Sends and receives messages; `on_close` comes once, when the other side is gone."""
+    """Sends and receives messages; calls `on_close` once, when the connection breaks."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Channel:
             self._break()
 
     def close(self) -> None:
-        """Hang up without being told about it."""
+        """Close the connection without a call of `on_close`."""
         if self._open:
             self._open = False
             self._loop.unwatch(self._connection.fileno())
@@ -92,7 +92,7 @@ def new_nonce() -> str:
 
 
 def prove(secret: bytes, *, role: str, nonce: object) -> str:
-    """What only a holder of the secret can answer to `nonce`."""
+    """The answer to `nonce`, which only a process with the secret can compute."""
     return hmac.new(secret, f"{role}:{nonce}".encode(), "sha256").hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The supervisor's children: those it started, and orphans it adopted."""
+"""The supervisor's children: processes that it started, and orphans that it adopted."""
 
 import signal
 import subprocess
@@ -12,7 +12,7 @@ OnExit = Callable[[int], None]
 
 
 class Children:
-    """Tells, once each, of the end of every process it was asked to look after."""
+    """Calls back, once for each process, when a process that it looks after has ended."""
 
     def __init__(self, loop: Loop) -> None:
         self._on_exit: dict[int, OnExit] = {}
@@ -43,11 +43,14 @@ class Children:
         return process
 
     def look_after(self, pid: int, on_exit: OnExit) -> None:
-        """Call back with the exit code (negative: the signal) once this child, or orphan, ends."""
+        """Call back with the exit code when this child or orphan ends.
+
+        The code is negative for a process that a signal ended.
+        """
         self._on_exit[pid] = on_exit
 
     def forget(self, pid: int) -> None:
-        """Whatever becomes of it, do not call back."""
+        """Do not call back when this process ends."""
         self._on_exit.pop(pid, None)
 
     def _reap(self) -> None:

@@ -1,8 +1,8 @@
-"""`python -m ... FOLDER SCRATCH_PARENT`, as a step of its own.
+"""`python -m ... FOLDER SCRATCH_PARENT`, in a separate Slurm step: clears up one node.
 
-For a node whose guardian was killed: Slurm then kills every process of the step at once, so nobody
-is left there to remove the scratch folder. Where Slurm tracks processes less well (proctrack other
-than cgroup), Ray's are still there, too.
+It is for a node whose guardian was killed. Slurm then kills every process of the step at once, so
+no process is left there to remove the scratch folder. If Slurm tracks processes less reliably
+(proctrack other than cgroup), Ray's processes may be left, too.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
 def render_sweep(
     python: str, *, job_id: str, node: str, folder: Path, scratch_parent: Path
 ) -> list[str]:
-    """The command that sweeps one node from anywhere in the job."""
+    """The command, for any node of the job, that clears up the node `node`."""
     return [
         "srun", f"--jobid={job_id}", f"--nodelist={node}", "--nodes=1", "--ntasks=1",
         "--overlap", "--mem=0", "--quiet", python, "-m", __name__, str(folder), str(scratch_parent),
@@ -45,7 +45,7 @@ def render_sweep(
 
 
 def without_step(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` without what a step of Slurm's set, which a new step would take as options."""
+    """`environment` without Slurm's variables of a step, which a new srun would read as options."""
     kept = ("SLURM_CONF", "SLURM_RESTART_COUNT")
     return {
         name: value
@@ -55,7 +55,7 @@ def without_step(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def processes_of(scratch: Path) -> list[int]:
-    """Processes that were told to keep their files in this folder."""
+    """The pids of the processes whose RAY_TMPDIR is this folder."""
     mark = f"RAY_TMPDIR={scratch}\0".encode()
     found = []
     for entry in Path("/proc").iterdir():

@@ -1,8 +1,9 @@
-"""The experiment's process, with the slow imports done while Ray starts.
+"""The experiment's process, which does the slow imports while Ray starts.
 
-Run by the head's supervisor with a pipe's number and the job's folder; a module may follow, with
-arguments, whose `main` is then called in place of `execute_task`. The pipe brings, as one JSON
-line, the variables to add to the environment; its end instead means not to run.
+The head's supervisor runs it with the descriptor of a pipe and the job's folder. If a module and
+arguments follow, the module's `main` is called in place of `execute_task`. From the pipe it reads
+one JSON line, the variables to add to the environment. If the pipe ends without a line, it does not
+run the experiment.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from tmgg.experiment_utils.job.job_environment import noting_what_is_set
 
 def main(pipe: int, folder: str, instead: Sequence[str]) -> int:
     run = _find(folder, instead)
-    # A broken one is reported when it is used.
+    # If Ray cannot be imported, the error is reported when Ray is used.
     with contextlib.suppress(Exception), noting_what_is_set():
         import ray  # noqa: F401 - needed soon
     with os.fdopen(pipe) as stream:
@@ -34,7 +35,7 @@ def _find(folder: str, instead: Sequence[str]) -> Callable[[], int]:
         module, *arguments = instead
         found = importlib.import_module(module)
         return lambda: int(found.main([folder, *arguments]))
-    from tmgg.experiment_utils.job.execute import execute_task  # slow, as above
+    from tmgg.experiment_utils.job.execute import execute_task  # a slow import, too
 
     return lambda: execute_task(folder)
 

@@ -1,14 +1,15 @@
-"""`python -m ... FOLDER PARENT`: a node's folder for Ray under symmetric-run.
+"""`python -m ... FOLDER PARENT`: makes and removes a node's folder for Ray under symmetric-run.
 
-Runs on every node, beside Ray, in a step of its own. It makes the folder, says where it is, and
-removes it once it is asked to end and the processes that use the folder have ended.
+It runs on every node, beside Ray, in a separate Slurm step. It makes the folder and prints its
+path. When it gets a signal to end, it waits for the end of the processes that use the folder, and
+removes the folder.
 
-The job script asks with SIGUSR1, after Ray's end: an srun that is sent SIGTERM kills its step at
-once. Slurm sends SIGTERM to every step of a job that is cancelled or requeued; the job script
-cannot clear up then, because no new step can begin on the other nodes.
+After Ray's end the job script sends SIGUSR1, because an srun that gets SIGTERM kills its step at
+once. If a job is cancelled or requeued, Slurm itself sends SIGTERM to every step. The job script
+cannot clear up in this case, because no new step can begin on the other nodes.
 
-When the keeper itself is killed, the folder loses its lock, and the next job of the same user on
-the node removes it.
+If the keeper itself is killed, the folder's lock is free, and the next job of the same user on the
+node removes the folder.
 """
 
 import math
@@ -29,11 +30,11 @@ from tmgg.experiment_utils.ray_cluster.scratch_name import (
 from tmgg.experiment_utils.run_folder.paths import JobFilesIn
 
 MADE = "tmgg-folder"
-"""The word before the folder's path, by which the job script knows the line."""
+"""The word before the folder's path; the job script finds the line by it."""
 _ASKED_TO_END = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1}
 _LOOK_EVERY_S = 0.1
 LINGER_S = 10.0
-"""How long what Ray left behind may hold up the end of a job that is done."""
+"""How long a job that is done may wait for processes that Ray left."""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""The process Slurm started on this node: outlives the supervisor and clears up after it."""
+"""The process that Slurm starts on this node: it outlives the supervisor and clears up after it."""
 
 import contextlib
 import os
@@ -15,13 +15,13 @@ from tmgg.experiment_utils.ray_cluster.scratch import Scratch
 from tmgg.experiment_utils.supervisor import processes
 
 ORPHANED = signal.SIGHUP
-"""What the kernel sends the supervisor when its guardian dies."""
+"""The signal that the kernel sends to the supervisor when its guardian dies."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _KILL_TIMEOUT_S = 5.0
 
 
 def guard(supervise: Callable[[], int], scratch: Scratch) -> int:
-    """Run `supervise` in a child; whatever becomes of it, leave nothing behind. Its exit code."""
+    """Run `supervise` in a child, clear up after its end in any case, and return its exit code."""
     began = time.time()
     processes.adopt_orphans()
     guardian = os.getpid()
@@ -39,7 +39,7 @@ def guard(supervise: Callable[[], int], scratch: Scratch) -> int:
 
 
 def sweep(scratch: Scratch, *, began: float) -> None:
-    """End everything below this process and remove what it left on this node."""
+    """End all descendants of this process, and remove their files from this node."""
     segments = shared_memory.segments_of(processes.descendants())
     left = processes.kill_descendants(timeout_s=_KILL_TIMEOUT_S)
     if left:
@@ -49,8 +49,8 @@ def sweep(scratch: Scratch, *, began: float) -> None:
 
 
 def _pass_signals_on(child: int) -> None:
-    # Slurm signals only the process it started (proctrack/cgroup); what a signal means is for the
-    # supervisor to decide.
+    # Slurm signals only the process that it started (proctrack/cgroup). The supervisor decides what
+    # a signal means.
     def forward(number: int, _frame: FrameType | None) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, number)

@@ -1,4 +1,4 @@
-"""The supervisor of the head: brings the nodes together, then runs the experiment."""
+"""The supervisor of the head: waits for the other nodes, then runs the experiment."""
 
 import contextlib
 import json
@@ -27,14 +27,14 @@ from tmgg.experiment_utils.run_folder.starts import is_superseded, own_restart
 
 _SWEEP_TIMEOUT_S = 20.0
 _LAST_WORDS_S = 10.0
-# For whoever connects to prove that he belongs to the job.
+# How long a connection may take to prove that it belongs to the job.
 _PROOF_TIMEOUT_S = 60.0
 _ENTRYPOINT = "tmgg.experiment_utils.ray_cluster.entrypoint"
 
 
 @dataclass
 class _Guest:
-    """A connection to the head; trusted once it has proved itself."""
+    """A connection to the head; trusted after its proof, when `rank` is set."""
 
     channel: channel.Channel | None
     nonce: str
@@ -44,7 +44,7 @@ class _Guest:
 
 
 class HeadNode(Node):
-    """Starts Ray's head, waits for every node, runs the entrypoint, ends them all."""
+    """Starts Ray's head, waits for every node, runs the entrypoint, and ends all nodes."""
 
     def __init__(self, options: NodeOptions, scratch: Path, secret: bytes) -> None:
         super().__init__(options, scratch, secret)
@@ -69,9 +69,9 @@ class HeadNode(Node):
         )
         self.ray.start(self._own, None)
         code = self.loop.run()
-        for guest in list(self._guests):  # one that is found to be gone leaves the list
+        for guest in list(self._guests):  # a copy: sending may remove a broken connection
             self._tell(guest, {"order": "stop"})
-        # The job script takes a file that is still there for a head that was killed.
+        # If the file is still there, the job script concludes that the head was killed.
         paths = self.options.paths
         if not self.is_orphan and not is_superseded(paths, own_restart()):
             paths.ray_head.unlink(missing_ok=True)
@@ -93,8 +93,8 @@ class HeadNode(Node):
         self.notice(why)
         self.save_ray_logs()
         write_phase(self.options.paths, "ray_head_lost")
-        # The experiment may still say so itself. It must not wait for ever for a Ray that is gone,
-        # and a polite SIGTERM would make Ray's handler report a SystemExit instead of the cause.
+        # The experiment gets some time to report the error itself; it must not wait for ever for a
+        # Ray that is gone. No SIGTERM: Ray's handler would report a SystemExit, not the cause.
         self.loop.after(_LAST_WORDS_S, lambda: self.loop.end(RAY_FAILED))
 
     def spared(self) -> list[int]:
@@ -200,7 +200,7 @@ class HeadNode(Node):
             self._sweep(guest.name)
 
     def _sweep(self, node: str) -> None:
-        """Clear up on a node whose supervisor may have been killed; a dead one stays silent."""
+        """Clear up on a node whose supervisor may have been killed; fails if the node is down."""
         command = clear_node.render_sweep(
             sys.executable,
             job_id=self.options.job_id,

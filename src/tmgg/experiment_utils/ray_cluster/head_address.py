@@ -1,8 +1,8 @@
-"""The address under which the other nodes reach this one: `python -m ... NODE...` prints it.
+"""The address at which the other nodes reach this one: `python -m ... NODE...` prints it.
 
-Run by the job script on the head, which is the first node of the allocation. symmetric-run takes
-the machine whose interface has the address as head, so a name will not do: many sites map a node's
-own name to 127.0.1.1, and an unreachable name server costs 40 s per look-up.
+The job script runs it on the head, which is the first node of the allocation. symmetric-run takes
+the machine with this address on an interface as the head. A name is not enough: many sites map a
+node's own name to 127.0.1.1, and with an unreachable name server each look-up takes 40 s.
 """
 
 import contextlib
@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from tmgg.experiment_utils.job.job_exit_codes import NO_HEAD_OR_FOLDER
 from tmgg.experiment_utils.ray_cluster import addresses
 
-# Documentation's addresses (RFC 5737, RFC 3849): whoever is asked for the way to them never hears.
+# Addresses reserved for documentation (RFC 5737, RFC 3849): no machine has them, but the kernel
+# has a route to them, and so tells this node's address.
 _NOBODY = ("192.0.2.1", "2001:db8::1")
 QUERY_TIMEOUT_S = 30
 _NODE_ADDRESS = re.compile(r"\bNodeAddr=(\S+)")
@@ -29,15 +30,15 @@ def main(nodes: Sequence[str]) -> int:
             "tmgg-jobs doctor looks for it; NodeAddr in slurm.conf can say it.\n"
         )
         return NO_HEAD_OR_FOLDER
-    # The job script puts a port behind it.
+    # The job script appends a port.
     sys.stdout.write(addresses.with_port(address, "").removesuffix(":") + "\n")
     return 0
 
 
 def head_address(nodes: Sequence[str]) -> str:
-    """The address that leads to the second node; to the default route when there is no second.
+    """This node's address towards the second node; towards the default route if it is alone.
 
-    Raises OSError when only a loopback address can be found.
+    Raises OSError if the second node cannot be reached, or only from a loopback address.
     """
     if len(nodes) < 2:
         return _address_alone()
@@ -56,10 +57,10 @@ def _address_alone() -> str:
 
 
 def _node_address(node: str) -> str:
-    """Slurm's address of the node; its name where Slurm does not say one, or is not there."""
+    """The node's address in Slurm; its name if Slurm gives none or does not answer."""
     try:
         found = subprocess.run(
-            # Without --all it does not show a node of hidden partitions.
+            # Without --all scontrol does not show nodes of hidden partitions.
             ["scontrol", "--all", "show", "node", node],
             capture_output=True,
             text=True,

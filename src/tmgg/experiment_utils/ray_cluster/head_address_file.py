@@ -1,9 +1,9 @@
-"""Where the head is: one small file in the submission's folder.
+"""The file with the head's address, in the submission's folder.
 
 The job script makes it, empty, before the nodes start; the head writes into it once, with a single
-write. A file that is there from the beginning is asked for anew at every open (close-to-open
-consistency, nfs(5)), while a name that was missing once may stay missing in a client's cache for a
-minute; that is why this one is not written to another name and renamed.
+write. It is not written under another name and renamed, because of NFS: a client that once found a
+name missing may report it as missing for a minute. For a file that exists from the beginning, the
+client asks its server at every open (close-to-open consistency, nfs(5)).
 """
 
 import json
@@ -26,7 +26,7 @@ def publish(path: Path, address: Address, *, start: str) -> None:
 
 
 def look_up(path: Path, *, start: str) -> Address | None:
-    """The head's address; None while this start's head has not written it, or only in part."""
+    """The head's address; None while this start's head has not written it completely."""
     try:
         value = json.loads(path.read_bytes())
         return (str(value["host"]), int(value["port"])) if value["start"] == start else None

@@ -1,4 +1,4 @@
-"""This node's Ray: started, tried again elsewhere on conflict, watched."""
+"""Starts this node's Ray, with other ports if these are in use, and watches it."""
 
 import contextlib
 import functools
@@ -21,18 +21,18 @@ from tmgg.experiment_utils.supervisor import processes
 ATTEMPTS = 3
 _LOG_LINES = 15
 _KILL_TIMEOUT_S = 5.0
-# The end of one of them is the end of this node's Ray.
+# If one of these processes ends, this node's Ray has ended.
 _VITAL = ("raylet", "gcs_server")
 _STARTER = "tmgg.experiment_utils.ray_cluster.starter"
 
 
 class RayReports(Protocol):
-    """Who is told how this node's Ray fares."""
+    """The receiver of reports about this node's Ray."""
 
     def ray_up(self, plan: ports.PortPlan) -> None: ...
 
     def ray_failed(self, why: str, *, no_ray: bool) -> None:
-        """It cannot be started; `no_ray`: because the environment has none, or too old a one."""
+        """It cannot be started; with `no_ray` because Ray is not installed, or too old."""
 
     def ray_lost(self, why: str) -> None:
         """It ended after it was up."""
@@ -76,7 +76,7 @@ class LocalRay:
         self._head_address: str | None = None
 
     def prepare(self) -> None:
-        """Begin importing Ray."""
+        """Start the process that imports Ray and waits for its arguments."""
         reading, writing = os.pipe2(os.O_CLOEXEC)
         with self._log.open("wb") as log:
             self._starter = self._children.spawn(
@@ -93,7 +93,7 @@ class LocalRay:
         self._loop.watch(reading, lambda: self._starter_said(reading, starter))
 
     def claim_block(self) -> ports.Block:
-        """Take the ports of the next attempt. Raises PortsTakenError."""
+        """Claim the ports for the next attempt. Raises PortsTakenError."""
         block = ports.claim_block(
             self._wishes,
             seed=self._seed,
@@ -104,14 +104,14 @@ class LocalRay:
         return block
 
     def start(self, own_address: str, head_address: str | None) -> None:
-        """Start Ray: as the head when `head_address` is None, else as a node of that head's."""
+        """Start Ray: as the head if `head_address` is None, else as a node of that head."""
         self._own_address, self._head_address = own_address, head_address
         if not self._blocks:
             self.claim_block()
         self._attempt()
 
     def settle(self) -> None:
-        """The time for what could wait until Ray was up."""
+        """Let the starter do the steps that were postponed until Ray was up."""
         if self._starter is not None and self._starter.stdin is not None:
             self._starter.stdin.close()
 
@@ -139,12 +139,12 @@ class LocalRay:
         order = json.dumps({"arguments": arguments, "environment": environment})
         assert self._starter is not None
         assert self._starter.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has ended; its exit code tells why
+        with contextlib.suppress(BrokenPipeError):  # the starter has ended; see its exit code
             self._starter.stdin.write(order.encode() + b"\n")
             self._starter.stdin.flush()
 
     def _collectives(self) -> dict[str, str]:
-        """Gloo asks for the node's own name, which may lead to 127.0.1.1; it is told instead."""
+        """The network interface for Gloo, which otherwise looks up the node's name (127.0.1.1?)."""
         name = addresses.interface_of_address(self._own_address)
         if name is None or "GLOO_SOCKET_IFNAME" in self._environment:
             return {}
@@ -158,7 +158,7 @@ class LocalRay:
         said = os.read(pipe, 64)
         self._loop.unwatch(pipe)
         os.close(pipe)
-        if said and starter is self._starter:  # not one that was given up meanwhile
+        if said and starter is self._starter:  # not a starter that was given up meanwhile
             self._up()
 
     def _starter_ended(self, code: int) -> None:
@@ -183,7 +183,7 @@ class LocalRay:
 
     def _retry(self, code: int) -> None:
         why = self._last_words()
-        # Without a plan no port can be to blame: Ray could not even be imported.
+        # Without a plan Ray failed before it got any ports, so other ports would not help.
         if code == NO_RAY or self._plan is None or len(self._blocks) >= ATTEMPTS:
             self._reports.ray_failed(why, no_ray=code == NO_RAY)
             return

@@ -1,6 +1,6 @@
 """A small event loop: files, signals and timers, one callback at a time.
 
-asyncio would do, but every supervisor of every node would import it first, which takes its time.
+It is used in place of asyncio because each supervisor would have to import that, which is slow.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ Callback = Callable[[], None]
 
 
 class Timer:
-    """A callback to come; `cancel` takes it back."""
+    """A callback that is to be called later, unless `cancel` is called before."""
 
     def __init__(self, callback: Callback) -> None:
         self._callback: Callback | None = callback
@@ -32,7 +32,7 @@ class Timer:
 
 
 class Loop:
-    """Runs until somebody calls `end`. Main thread only, because of the signals."""
+    """Runs until `end` is called. Main thread only, because of the signals."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
@@ -90,4 +90,4 @@ class Loop:
 
 
 def _note(_number: int, _frame: FrameType | None) -> None:
-    """The wakeup pipe carries the number; a handler must merely exist."""
+    """Does nothing: the wakeup pipe carries the signal's number, but a handler must exist."""

@@ -17,12 +17,12 @@ class NodeOptions:
 
     paths: JobFiles
     entrypoint: tuple[str, ...]
-    """Module whose `main` gets the folder and these arguments, in place of `execute_task`; empty
-    for that."""
+    """A module, whose `main` is called with the folder and these arguments in place of
+    `execute_task`; empty for `execute_task`."""
     python_options: tuple[str, ...] = ()
-    """Of the interpreter that runs the entrypoint."""
+    """Options of the interpreter that runs the entrypoint."""
     scratch_parent: str
-    """Where the job's folder on the node goes; variables of the job may be in it."""
+    """The parent of the job's folder on the node; it may contain variables of the job."""
     start_timeout_s: float
     ports: PortWishes
     interface: str | None
@@ -35,13 +35,13 @@ class NodeOptions:
     job_id: str
     restart: str
     launch_address: str
-    """The address of the node that runs srun; empty when Slurm does not say."""
+    """The address of the node that runs srun; empty if Slurm does not set it."""
     nodelist: str
     """The step's nodes as Slurm writes them."""
     cpus: int
     gpus: int
     memory_bytes: int | None
-    """The job's memory on this node; None where the site hands out no memory."""
+    """The job's memory on this node; None if Slurm does not allocate memory at this site."""
 
     @property
     def is_head(self) -> bool:
@@ -49,12 +49,12 @@ class NodeOptions:
 
     @property
     def start(self) -> str:
-        """Tells this start of the job from an earlier one that left files."""
+        """Names this start of the job, to ignore files of an earlier start."""
         return f"{self.job_id}.{self.restart}"
 
 
 def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> NodeOptions:
-    """Raises KeyError or ValueError when Slurm's environment is not that of a step."""
+    """Raises KeyError or ValueError if the environment is not that of a Slurm step."""
     own, entrypoint = _split(arguments)
     parsed = _parser().parse_args(own)
     cpus = int(environment["SLURM_CPUS_PER_TASK"])
@@ -83,7 +83,10 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> N
 
 
 def parse_memory(environment: Mapping[str, str], *, cpus: int, gpus: int) -> int | None:
-    """The step's memory on this node in bytes; Slurm's variables hold megabytes."""
+    """The step's memory on this node in bytes; None if Slurm allocates none.
+
+    Slurm's variables are in megabytes.
+    """
     per_cpu = int(environment.get("SLURM_MEM_PER_CPU", "0"))
     per_node = int(environment.get("SLURM_MEM_PER_NODE", "0"))
     per_gpu = int(environment.get("SLURM_MEM_PER_GPU", "0"))
@@ -98,7 +101,7 @@ def parse_range(text: str) -> tuple[int, int]:
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """This program's own arguments, and what follows `--`."""
+    """This program's own arguments, and those after `--`."""
     given = list(arguments)
     cut = given.index("--") if "--" in given else len(given)
     return given[:cut], tuple(given[cut + 1 :])

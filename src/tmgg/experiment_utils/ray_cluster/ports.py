@@ -1,8 +1,8 @@
-"""Which ports Ray's processes on this node take.
+"""Chooses the ports of Ray's processes on this node.
 
-The job's range is cut into blocks. A job owns a block by listening on its first port: that is
-atomic, works between users who share nothing but the node, and ends with the process. Within its
-own block every port is still probed, because other software knows nothing of blocks.
+The job's range of ports is divided into blocks. A job owns a block by listening on its first port:
+this is atomic, works between users who share only the node, and ends with the process. Each port of
+the block is probed nevertheless, because other software does not know about the blocks.
 """
 
 import errno
@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 BLOCK_PORTS = 200
-# Ray's own processes; the first port of a block is the claim.
+# Ray's own processes. The first port of a block is for none of them: it is the claim.
 COMPONENTS = (
     "gcs",
     "node_manager",
@@ -25,8 +25,8 @@ COMPONENTS = (
     "dashboard_metrics",
     "autoscaler_metrics",
 )
-# Worker processes per CPU: one each, with room for actors that ask for a fraction, for Ray's own
-# workers that spill objects, and for the driver.
+# Ports for worker processes, per CPU: one worker, and room for actors that use a part of a CPU, for
+# Ray's own workers that spill objects, and for the driver.
 WORKERS_PER_CPU = 8
 LEAST_WORKER_PORTS = 100
 
@@ -34,19 +34,19 @@ PortTest = Callable[[int], bool]
 
 
 class PortsTakenError(Exception):
-    """No room for Ray's ports; says which range was searched."""
+    """Too few free ports for Ray; the message names the range that was searched."""
 
 
 @dataclass(frozen=True, slots=True)
 class PortWishes:
-    """What the config asks for."""
+    """The ports that the config asks for."""
 
     range: tuple[int, int]
     """First and last port the job may use."""
     gcs: int | None = None
-    """Preferred port of the head; None takes any of the range."""
+    """Preferred port of the head; None for any port of the range."""
     workers: tuple[int, int] | None = None
-    """Preferred ports of worker processes; None takes any of the range."""
+    """Preferred ports of worker processes; None for any ports of the range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class PortPlan:
     components: dict[str, int]
     workers: tuple[int, int]
     notes: tuple[str, ...] = ()
-    """Wishes that could not be met."""
+    """Messages about wishes that could not be met."""
 
 
 @dataclass
@@ -84,9 +84,9 @@ def worker_ports_needed(cpus: int) -> int:
 def claim_block(
     wishes: PortWishes, *, seed: int, workers: int, avoid: Collection[int] = ()
 ) -> Block:
-    """A block nobody else has, beginning the search at the seed's place in the range.
+    """Claim a block that no other job has; the search begins at a block chosen by `seed`.
 
-    `avoid` holds first ports of blocks that did not work. Raises PortsTakenError.
+    `avoid` are the first ports of blocks that did not work. Raises PortsTakenError.
     """
     first, last = wishes.range
     every = block_starts(first, last, seed=seed, workers=workers)
@@ -110,7 +110,7 @@ def claim_block(
 
 
 def block_starts(first: int, last: int, *, seed: int, workers: int) -> Iterator[tuple[int, int]]:
-    """First and last port of each block that has room, in the order to try them."""
+    """First and last port of each block in the range, in the order to try them."""
     needed = 1 + len(COMPONENTS) + workers
     size = min(-(-needed // BLOCK_PORTS) * BLOCK_PORTS, last - first + 1)
     count = (last - first + 1) // size
@@ -122,9 +122,9 @@ def block_starts(first: int, last: int, *, seed: int, workers: int) -> Iterator[
 def plan_ports(
     block: tuple[int, int], wishes: PortWishes, *, workers: int, free: PortTest
 ) -> PortPlan:
-    """Ports for every component, out of `block` except where a wish can be met.
+    """Ports for every component: the wished one if it is free, else one of `block`.
 
-    Raises PortsTakenError when the block has too few free ports left.
+    Raises PortsTakenError if the block has too few free ports.
     """
     notes = []
     candidates = (port for port in range(block[0] + 1, block[1] + 1) if free(port))
@@ -173,15 +173,15 @@ def _claim(ports: range) -> list[socket.socket]:
 
 
 def _listen(port: int) -> socket.socket | None:
-    # Ray's servers listen on :: where there is IPv6, which takes the port of both families.
+    # With IPv6, Ray's servers listen on ::, which takes the port of both families.
     for family, address in ((socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0")):
         try:
             server = socket.socket(family, socket.SOCK_STREAM)
         except OSError:
             continue  # no such protocol on this machine
         try:
-            # Else connections of a server that has just ended would count as use. Two sockets may
-            # then be bound at a time, but only one can listen.
+            # Otherwise a port would count as used because of connections of a server that has just
+            # ended. With this option two sockets can be bound, but only one can listen.
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -190,7 +190,7 @@ def _listen(port: int) -> socket.socket | None:
         except OSError as error:
             server.close()
             if error.errno == errno.EADDRNOTAVAIL:
-                continue  # the protocol is there but switched off
+                continue  # the protocol exists but is switched off
             return None
         return server
     return None

@@ -1,7 +1,7 @@
-"""Is the environment of this node what the run needs? `python -m ... --ray|--no-ray`.
+"""Checks whether this node's environment has what the run needs: `python -m ... --ray|--no-ray`.
 
-Run by the job script after the setup commands; a missing or wrong package is said in one line
-instead of a traceback from every node. Every job starts it, so it imports next to nothing.
+The job script runs it after the setup commands. For a missing or wrong package it prints one line,
+in place of a traceback from every node. Every job starts it, so it imports very little.
 """
 
 import sys
@@ -22,8 +22,8 @@ def main(arguments: list[str]) -> int:
 
 
 def ray_problem() -> str | None:
-    """What is wrong with this environment's Ray, None when it will do."""
-    import importlib.metadata  # takes longer than all the rest: only where Ray is wanted
+    """What is wrong with this environment's Ray; None if it can be used."""
+    import importlib.metadata  # slower than all the rest, so only if Ray is wanted
 
     from tmgg.experiment_utils.extras import install_command, is_installed
 
@@ -47,7 +47,7 @@ def ray_problem() -> str | None:
 
 def parse_version(version: str) -> tuple[int, int]:
     """Major and minor number of a version such as 2.60.0 or 3.0.0.dev0."""
-    import re  # only where Ray is wanted
+    import re  # only if Ray is wanted
 
     found = re.match(r"(\d+)\.(\d+)", version)
     return (int(found.group(1)), int(found.group(2))) if found else (0, 0)

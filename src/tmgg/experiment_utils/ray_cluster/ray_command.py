@@ -1,4 +1,4 @@
-"""`ray start` as Ray's own command line and environment. Pure."""
+"""The command line and environment of `ray start`. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from tmgg.experiment_utils.ray_cluster.ports import PortPlan
 LEAST_OBJECT_STORE_BYTES = 80 * 1024**2
 _OBJECT_STORE_SHARE = 0.3
 _SHARED_MEMORY_SHARE = 0.9
-# Inherited values of these would lead to another cluster, or replace the job's own token.
+# If these were inherited, Ray would use another cluster, or another token than the job's.
 _FOREIGN = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_REDIS_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_CONFIG")
 _DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Ray measures the whole machine: on a shared node it would kill workers for the neighbours'
-    # memory. Slurm watches over the job's own.
+    # Ray measures the whole machine, so on a shared node it would kill workers because of the
+    # memory of other jobs. Slurm limits the memory of this job.
     "RAY_memory_monitor_refresh_ms": "0",
 }
 _INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
@@ -26,7 +26,7 @@ _INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Share:
-    """What of this node is the job's."""
+    """The job's part of this node."""
 
     cpus: int
     gpus: int
@@ -39,8 +39,8 @@ def divide(
 ) -> Share:
     """The job's memory on this node, divided between Ray's object store and everything else.
 
-    `shared_memory_bytes` is what /dev/shm has room for; the store lives there, and its pages count
-    against the job's memory.
+    `shared_memory_bytes` is the free space of /dev/shm, which holds the object store. The store's
+    pages count as memory of the job.
     """
     store = asked_bytes or int(memory_bytes * _OBJECT_STORE_SHARE)
     store = max(
@@ -63,10 +63,9 @@ def render_start(
     ray_client: bool,
     dashboard: bool = False,
 ) -> list[str]:
-    """Arguments of `ray`, for the head when `head_address` is None.
+    """The arguments of `ray`, for the head if `head_address` is None.
 
-    `ray_client` says that this Ray can serve ray:// and would, on its fixed port, unless told
-    another.
+    `ray_client`: this Ray serves ray://, so the port must be given; else it would use a fixed one.
     """
     ports = plan.components
     where = (
@@ -103,7 +102,7 @@ def render_start(
 def render_environment(
     inherited: Mapping[str, str], *, scratch: Path, token: Path, interface: str | None
 ) -> dict[str, str]:
-    """The environment of Ray and of the experiment, which is no task of a step."""
+    """The environment of Ray and of the experiment, without the variables of a Slurm step."""
     environment = {
         name: value
         for name, value in translated(without_step(inherited)).items()

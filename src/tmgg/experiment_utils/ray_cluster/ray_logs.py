@@ -1,4 +1,4 @@
-"""The ends of a node's Ray logs, kept where people look when Ray failed."""
+"""Keeps the ends of a node's Ray logs in the submission's folder when Ray has failed."""
 
 import logging
 from pathlib import Path
@@ -21,7 +21,7 @@ _NAMES = (
 
 
 def save(scratch: Path, folder: Path) -> None:
-    """Copy the ends of those that are there; a full disk is not made worse by an error."""
+    """Copy the ends of the logs that exist. If that fails (full disk), only warnings are logged."""
     for name in _NAMES:
         source = scratch / name
         try:

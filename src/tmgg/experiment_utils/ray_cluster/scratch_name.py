@@ -1,6 +1,6 @@
-"""The name of the folder on a node's own disk: what may be written for it, and how long it may be.
+"""The name of the folder on a node's own disk: which names are valid, and how long they may be.
 
-Ray binds sockets below it, and the kernel takes no longer names than `sockaddr_un` holds (unix(7)).
+Ray binds sockets in it, and a socket's name must fit into `sockaddr_un` (unix(7)).
 """
 
 import hashlib
@@ -9,17 +9,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PREFIX = "tmgg-"
-# 30 bits: whoever would make all these folders first would need a thousand million of them.
+# 30 bits: to make all these folders before the job does, one would need 10^9 of them.
 _DIGEST_LETTERS = 6
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"  # 5 bits each
 LONGEST_SOCKET = 107
-"""Bytes in sun_path, but for the null at the end."""
+"""Bytes in sun_path, without the null byte at the end."""
 LONGEST_OF_RAY = "/ray/session_2026-01-31_12-00-00_123456_4194304/sockets/dash_TaskEventsHead"
 """The longest name of a socket that Ray makes below RAY_TMPDIR, with the largest process number.
 
-It is the dashboard's, in Ray 2.60 (`ray/dashboard/subprocesses/utils.py`); in 2.54 the longest is
-`dash_MetricsHead`, without a dashboard `plasma_store`. Ray has no option for other names. That
-of a `multiprocessing` manager in the folder's `tmp` is shorter: pymp-abcdefgh/listener-abcdefgh.
+It is a socket of the dashboard in Ray 2.60 (`ray/dashboard/subprocesses/utils.py`). In 2.54 the
+longest is `dash_MetricsHead`; without a dashboard it is `plasma_store`. Ray has no option to change
+the names. The socket of a `multiprocessing` manager in the folder's `tmp` has a shorter name:
+pymp-abcdefgh/listener-abcdefgh.
 """
 _OWN_FOLDER = len("/") + len(PREFIX) + _DIGEST_LETTERS
 LONGEST_SCRATCH = LONGEST_SOCKET - len(LONGEST_OF_RAY) - _OWN_FOLDER
@@ -32,11 +33,14 @@ _STEP = re.compile(r"/\.\.?(/|$)")
 
 
 class ScratchNameError(Exception):
-    """The folder cannot have this name; says why and what to do."""
+    """The folder cannot have this name; the message says why, and what to do."""
 
 
 def check_name(text: object) -> None:
-    """A `node_scratch` as it is written. Raises ScratchNameError."""
+    """Check the option `node_scratch`, before its variables are replaced.
+
+    Raises ScratchNameError.
+    """
     if not isinstance(text, str) or not _NAME.fullmatch(text) or _STEP.search(text):
         raise ScratchNameError(
             "must be an absolute path of letters, digits and `_.-`, in which $NAME stands for a "
@@ -46,16 +50,16 @@ def check_name(text: object) -> None:
 
 
 def folder_of_start(text: str, environment: Mapping[str, str], *, secret: bytes) -> Path:
-    """The folder of this start of the job: the same path on every node, as Ray wants it.
+    """The folder of this start of the job: the same path on every node, as Ray requires.
 
-    Nobody without the job's secret can guess it, so nobody can make it first. Raises
-    ScratchNameError where a variable is not set, or leads to a name that is not valid.
+    It cannot be guessed without the job's secret, so no other user can make it first. Raises
+    ScratchNameError if a variable is not set, or if the resulting name is not valid.
     """
     return _expand(text, environment) / f"{PREFIX}{_digest(environment, secret)}"
 
 
 def is_name_of_start(name: str) -> bool:
-    """Whether `folder_of_start` may have given a folder this name."""
+    """Whether the name has the form of those from `folder_of_start`."""
     return _OWN_NAME.fullmatch(name) is not None
 
 

@@ -1,4 +1,4 @@
-"""Named shared memory that processes killed by force could not remove themselves."""
+"""Removes named shared memory of processes that were killed and could not remove it themselves."""
 
 import contextlib
 import os
@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _FOLDER = "/dev/shm/"
-# Only what libraries make and mean to remove: multiprocessing, torch, Ray, NCCL, CUDA. People keep
-# files of their own there, too.
+# Only segments that libraries make and normally remove: multiprocessing, torch, Ray, NCCL, CUDA.
+# Users may keep files there, too.
 _MADE_BY_LIBRARIES = re.compile(r"(psm_|torch_|sem\.mp-|plasma|nccl-|cuda\.shm\.)")
 
 
 def segments_of(pids: Iterable[int]) -> set[Path]:
-    """Library-made segments these processes have open or mapped."""
+    """Segments made by libraries that these processes have open or mapped."""
     found: set[str] = set()
     for pid in pids:
-        # A process may end, or be another user's, while it is looked at.
+        # The process may end meanwhile, or may be another user's.
         with contextlib.suppress(OSError):
             found |= parse_segments(Path(f"/proc/{pid}/maps").read_text(errors="replace"))
             for entry in os.scandir(f"/proc/{pid}/fd"):
@@ -26,7 +26,10 @@ def segments_of(pids: Iterable[int]) -> set[Path]:
 
 
 def parse_segments(text: str) -> set[str]:
-    """Paths at the ends of lines, as in /proc/PID/maps, that a library made; not deleted ones."""
+    """Segments made by libraries, from lines that end with a path, as in /proc/PID/maps.
+
+    Deleted segments are left out.
+    """
     names = set()
     for line in text.splitlines():
         at = line.find(_FOLDER)
@@ -36,7 +39,7 @@ def parse_segments(text: str) -> set[str]:
 
 
 def remove_segments(paths: Iterable[Path], *, since: float) -> None:
-    """Remove this user's segments that are no older than `since`; an older one is somebody's."""
+    """Remove this user's segments that are not older than `since`; older ones are of other jobs."""
     for path in paths:
         with contextlib.suppress(OSError):
             status = path.lstat()

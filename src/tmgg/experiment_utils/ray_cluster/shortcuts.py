@@ -1,12 +1,13 @@
-"""`ray start` without its idle waits. Checked on Ray 2.54 and 2.60.
+"""Makes `ray start` faster, by removing its idle waits. Checked on Ray 2.54 and 2.60.
 
-It waits half a second for an API server that has nothing to serve without a dashboard, looks only
-once a second whether the node has registered, and for half a minute although the raylet has died.
-The head's monitor, which nobody needs before the experiment runs, imports Ray on a core that the
-raylets need now. Ray Client (ray://), a door for drivers from outside, has no use in a job.
+Ray waits half a second for an API server that has nothing to serve without a dashboard. It checks
+only once a second whether the node has registered, and goes on for half a minute if the raylet has
+died. The head's monitor, which is not needed before the experiment runs, imports Ray on a core that
+the raylets need at that time. Ray Client (ray://), which connects drivers from outside, is not used
+in a job.
 
-All that is in methods of a private class. Where one of them is gone nothing is replaced, and Ray
-starts as it always does, only more slowly.
+All this is in methods of a private class of Ray. If one of them does not exist, nothing is
+replaced, and Ray starts in its usual, slower way.
 """
 
 import functools
@@ -17,7 +18,7 @@ from typing import Any
 
 _LOOK_EVERY_S = 0.02
 _ANSWER_TIMEOUT_S = 10.0
-# Ray's own wait, with its own message, comes after this one.
+# After this wait Ray's own wait follows, which has its own error message.
 _REGISTER_TIMEOUT_S = 30.0
 _USED = (
     "start_api_server",
@@ -31,14 +32,15 @@ _VITAL = ("raylet", "gcs_server")
 
 
 def missing_parts(node_class: type) -> list[str]:
-    """What this Ray's `Node` lacks of what the shortcuts need."""
+    """The names that the shortcuts need and that this Ray's `Node` does not have."""
     return [name for name in _USED if not hasattr(node_class, name)]
 
 
 def take_shortcuts(node_class: Any, *, registered: Callable[[], None]) -> None:
-    """Make `ray._private.node.Node` start faster, if it is as expected.
+    """Make `ray._private.node.Node` start faster, if it has the expected methods.
 
-    `registered` is called when Ray's head knows this node; what can wait is done after it returns.
+    `registered` is called when Ray's head knows this node. Postponed steps are done after it
+    returns.
     """
     if missing_parts(node_class):
         return
@@ -59,7 +61,7 @@ def take_shortcuts(node_class: Any, *, registered: Callable[[], None]) -> None:
 
 
 def wait_until_registered(node: Any) -> None:
-    """Until the head knows this node; RuntimeError as soon as a vital process of it has ended."""
+    """Wait until the head knows this node; raise RuntimeError if a vital process has ended."""
     own_id = getattr(node, "_node_id", None)
     client = node.get_gcs_client()
     if own_id is None or not hasattr(client, "get_all_node_info"):
@@ -85,7 +87,7 @@ def _postpone(
 
 def _unless_useless(start_api_server: Callable[..., None]) -> Callable[..., None]:
     def start(node: Any, **options: Any) -> None:
-        # Without a dashboard it only reports usage.
+        # Without a dashboard the API server only reports usage statistics.
         if options.get("include_dashboard") or os.environ.get("RAY_USAGE_STATS_ENABLED") != "0":
             start_api_server(node, **options)
 

@@ -1,4 +1,4 @@
-"""The few things the head asks Slurm; none of the answers is vital."""
+"""The few facts that the head asks Slurm for; each has a default if Slurm does not answer."""
 
 import re
 import subprocess
@@ -12,24 +12,27 @@ DEFAULT_SLURMD_TIMEOUT_S = 300.0
 
 
 def kill_wait_argv() -> list[str]:
-    """Prints what `parse_kill_wait` reads; costs the controller one small question."""
+    """The command whose output `parse_kill_wait` reads; it is one small request to slurmctld."""
     return ["scontrol", "show", "config"]
 
 
 def parse_kill_wait(text: str) -> float:
-    """Seconds between Slurm's SIGTERM and its SIGKILL; Slurm's default when it does not say."""
+    """Seconds between Slurm's SIGTERM and SIGKILL; Slurm's default if the text has no value."""
     found = re.search(r"^KillWait\s*=\s*(\d+)", text, re.MULTILINE)
     return float(found.group(1)) if found else DEFAULT_KILL_WAIT_S
 
 
 def parse_slurmd_timeout(text: str) -> float:
-    """Seconds after which Slurm takes a silent node for lost; 0 where it never does."""
+    """Seconds after which Slurm takes a silent node for lost; 0 means never.
+
+    Slurm's default if the text has no value.
+    """
     found = re.search(r"^SlurmdTimeout\s*=\s*(\d+)", text, re.MULTILINE)
     return float(found.group(1)) if found else DEFAULT_SLURMD_TIMEOUT_S
 
 
 def slurmd_timeout_s() -> float:
-    """As `parse_slurmd_timeout`, asked now."""
+    """As `parse_slurmd_timeout`, from Slurm's answer now."""
     try:
         answer = subprocess.run(
             kill_wait_argv(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
@@ -40,7 +43,7 @@ def slurmd_timeout_s() -> float:
 
 
 def expand_node_names(nodelist: str) -> list[str]:
-    """`node[1-3]` as names; empty when scontrol is not there. Asks nobody."""
+    """The names in a list such as `node[1-3]`; empty without scontrol. Does not ask slurmctld."""
     return _lines(["scontrol", "show", "hostnames", nodelist]) if nodelist else []
 
 

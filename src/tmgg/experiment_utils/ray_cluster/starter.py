@@ -1,8 +1,9 @@
-"""`ray start`, with the slow part done ahead: import Ray, then wait for the arguments.
+"""`ray start`, with the slow part done ahead: it imports Ray, then waits for the arguments.
 
-Run by the supervisor with a pipe's number. Arguments and further environment come as one JSON line
-on standard input; its end instead means that they will not come. A word in the pipe says that the
-node is up; the end of standard input after that is the time for what can wait.
+The supervisor runs it with the descriptor of a pipe. Arguments and variables of the environment
+come as one JSON line on standard input; if standard input ends without a line, the starter ends. It
+writes `up` to the pipe when the node is up. Then it waits for the end of standard input before it
+does the postponed steps.
 """
 
 import json
@@ -19,7 +20,7 @@ def main(pipe: int) -> int:
     if problem is not None:
         sys.stderr.write(f"{problem}\n")
         return NO_RAY
-    # Half a second and more: the reason for this module.
+    # These imports take half a second and more, which is the reason for this module.
     from ray._private.node import Node
     from ray.scripts import scripts
 

@@ -1,4 +1,4 @@
-"""What the supervisors of head and other nodes have in common."""
+"""The common part of the supervisors of the head and of the other nodes."""
 
 import functools
 import os
@@ -15,13 +15,13 @@ from tmgg.experiment_utils.ray_cluster.local_ray import LocalRay
 from tmgg.experiment_utils.ray_cluster.loop import Loop
 from tmgg.experiment_utils.ray_cluster.options import NodeOptions
 
-# Of the time Slurm gives between SIGTERM and SIGKILL, kept for clearing up.
+# So much of the time between Slurm's SIGTERM and SIGKILL is kept for clearing up.
 _TEARDOWN_S = 3.0
 _OPEN_FILES = 65536
 
 
 class Node:
-    """A supervisor: its loop, its children, its Ray. Subclasses say what happens."""
+    """A supervisor with its event loop, children and Ray. Subclasses define what it does."""
 
     def __init__(self, options: NodeOptions, scratch: Path, secret: bytes) -> None:
         self.options = options
@@ -54,15 +54,15 @@ class Node:
         )
 
     def terminated(self) -> None:
-        """Slurm, or somebody, asked this process to end."""
+        """This process got SIGTERM, from Slurm or a user."""
         raise NotImplementedError
 
     def signalled(self, number: signal.Signals) -> None:
-        """A signal that does not mean the end; nothing unless a subclass knows better."""
+        """This process got another signal; ignored unless a subclass overrides this."""
 
     @property
     def grace_s(self) -> float:
-        """How long after SIGTERM the experiment may still take."""
+        """How many seconds the experiment may continue after SIGTERM."""
         return max(1.0, self.kill_wait_s - _TEARDOWN_S)
 
     def spared(self) -> list[int]:
@@ -82,7 +82,7 @@ class Node:
         raise NotImplementedError
 
     def save_ray_logs(self) -> None:
-        """Keep the ends of this node's Ray logs; the scratch folder will not be there later."""
+        """Keep the ends of this node's Ray logs, because the scratch folder will be removed."""
         ray_logs.save(self.scratch, self.options.paths.ray_logs / self.options.node)
 
     def _orphaned(self) -> None:
@@ -91,7 +91,7 @@ class Node:
         self.loop.end(TERMINATED)
 
     def own_address(self, fallback: str) -> str:
-        """This node's address for Ray: of the interface asked for, else `fallback`."""
+        """This node's address for Ray: that of the configured interface, else `fallback`."""
         if self.options.interface is not None:
             return addresses.address_of_interface(self.options.interface)
         return fallback
@@ -110,13 +110,13 @@ class Node:
 
 
 def _fair_memory(cpus: int) -> int:
-    """Where Slurm hands out no memory: the machine's, by the job's share of its CPUs."""
+    """The job's memory if Slurm allocates none: the machine's, by the job's share of its CPUs."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return machine * min(cpus, os.cpu_count() or cpus) // (os.cpu_count() or cpus)
 
 
 def _raise_open_files() -> None:
-    # Slurm passes on the login's limit, often 1024; a raylet with many workers needs more.
+    # Slurm passes on the submitter's limit, often 1024; a raylet with many workers needs more.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

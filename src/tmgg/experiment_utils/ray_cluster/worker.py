@@ -1,4 +1,4 @@
-"""The supervisor of every node but the head: does as the head says."""
+"""The supervisor of every node but the head: it follows the head's orders."""
 
 import socket
 from pathlib import Path
@@ -13,7 +13,7 @@ _CONNECT_TIMEOUT_S = 10.0
 
 
 class WorkerNode(Node):
-    """Looks for the head, proves itself, starts Ray when told and ends when told."""
+    """Connects to the head with a proof, and starts Ray and ends when the head orders it."""
 
     def __init__(self, options: NodeOptions, scratch: Path, secret: bytes) -> None:
         super().__init__(options, scratch, secret)
