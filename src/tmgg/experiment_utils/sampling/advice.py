@@ -1,4 +1,4 @@
-"""What a run that has ended could have done with. Pure."""
+"""Advice about the resources of a run that has ended: what it had, and what it needed. Pure."""
 
 import math
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ from tmgg.experiment_utils.sampling.sizes import render_bytes, render_request
 from tmgg.experiment_utils.sampling.used import RunUse, nodes_of
 
 LEAST_S = 30.0
-"""A shorter run says little about the next."""
+"""A shorter run says little about the next, so there is no advice for it."""
 _ROOM = 1.3
-"""So much more than it used is advised: runs differ."""
+"""The advised memory is the used one times this factor, because runs differ."""
 _TOO_MUCH = 2.0
 _TOO_LITTLE = 0.9
 _WORTH_BYTES = 1 << 30
@@ -23,10 +23,10 @@ _PREFIX = "slurm_"
 def advise(
     use: RunUse, settings: Mapping[str, Any], *, is_packed: bool = False, starts: int = 1
 ) -> list[str]:
-    """Sentences, none where all was well used. `settings` are those of the run's attempt.
+    """Sentences; empty if all resources were well used. `settings` are those of the run's attempt.
 
-    `starts` is how often the run was started. Memory and CPUs are spoken of where Slurm said what
-    the job had. No option is named if a node or an earlier start of the run was not measured.
+    `starts` is how often the run was started. There is advice about memory and CPUs only if Slurm
+    said what the job had. No option is named if a node or an earlier start was not measured.
     """
     if use.seconds < LEAST_S:
         return []
@@ -36,7 +36,7 @@ def advise(
 
 
 def _part_seen(use: RunUse, nodes: int, settings: Mapping[str, Any], starts: int) -> str:
-    """Which part of the run was measured; empty where that is all of it."""
+    """Which part of the run was measured, in words; empty if all of it was."""
     seen = len(use.hosts)
     is_drivers = seen == 1 and settings.get("tasks_per_node") is None
     where = " on the driver's node" if is_drivers else f" on {seen} of its {nodes} nodes"
@@ -60,7 +60,7 @@ def _of_memory(use: RunUse, settings: Mapping[str, Any], part: str) -> str:
 
 
 def _memory_option(use: RunUse, settings: Mapping[str, Any]) -> str:
-    """As in `slurm_mem_per_cpu=1GB`; empty where the memory was asked for otherwise."""
+    """An option such as `slurm_mem_per_cpu=1GB`; empty if no such option set the memory."""
     needed = use.memory_peak_bytes * _ROOM
     hosts = len(use.hosts)
     shares = {
@@ -84,7 +84,7 @@ def _of_cpus(use: RunUse, settings: Mapping[str, Any], part: str) -> str:
     )
     asked = settings.get("cpus_per_task")
     enough = max(1, math.ceil(use.cpu_cores_peak))
-    # Whole nodes have their CPUs whatever is asked for; ranks share the number.
+    # On whole nodes a run gets all CPUs whatever it asks for; ranks divide the number.
     is_asked = asked == had and len(use.hosts) == 1 and not part
     return (
         f"{finding}: {_PREFIX}cpus_per_task={enough} would do"

@@ -1,6 +1,6 @@
-"""What a job was given on its host, by Slurm's variables and by the kernel. Pure but for affinity.
+"""What a job was given on its host, from Slurm's variables and the kernel. Pure, except affinity.
 
-Memory that is shared with other runs of the job is not known: a packed run has no part of its own.
+For a packed run the memory is not known, because all runs of the job share it.
 """
 
 import os
@@ -16,7 +16,7 @@ def cpus_allotted(environment: Mapping[str, str]) -> int:
 
 
 def memory_allotted_bytes(environment: Mapping[str, str]) -> int | None:
-    """Memory of the job on this host; None where nothing was asked for, or all of a node."""
+    """Memory of the job on this host; None if it asked for none, or for all memory of a node."""
     per_node = _whole(environment, "SLURM_MEM_PER_NODE")
     if per_node:
         return per_node * _MEGABYTE

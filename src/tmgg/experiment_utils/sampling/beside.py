@@ -1,8 +1,8 @@
 """Starts the sampler of a run beside the experiment, and ends it with the run.
 
-It is a process: an experiment may fork, which goes wrong where there are threads that it does not
-know, and Python 3.12 warns of it. It is no child of the experiment's process, whose `os.wait()`
-would find it. What it costs a run of half a second is the start of a bare Python.
+The sampler is a process, not a thread: an experiment may fork, which is unsafe with threads, and
+Python 3.12 warns of it. The process is not a child of the experiment's process, because an
+`os.wait()` there would return it. For a run of half a second it costs the start of a bare Python.
 """
 
 import contextlib
@@ -28,9 +28,9 @@ _SOURCE = Path(__file__).parents[3]
 _FIRST_AFTER_S = 0.5
 _LAST_WITHIN_S = 2.0
 _START_WITHIN_S = 10.0
-# The shell ends at once, so nobody is the sampler's parent who could wait for it.
+# The shell ends at once, so the sampler becomes an orphan, for which the experiment cannot wait.
 _ORPHAN = ("/bin/sh", "-c", '"$@" &', "tmgg-usage")
-# No site packages, and nothing imported before it is known that the run is no short one.
+# No site packages; and TMGG is imported only if the run lasts longer than `_FIRST_AFTER_S`.
 _PROGRAM = f"""
 import os, select, sys
 ended = int(sys.argv[1])
@@ -43,10 +43,10 @@ if not (select.select([ended], [], [], {_FIRST_AFTER_S})[0] and os.read(ended, 1
 
 @contextlib.contextmanager
 def sampling_use(paths: SubmissionPaths) -> Iterator[None]:
-    """Inside, the run's use is sampled; at the end it is on record.
+    """Sample what the run uses within the `with` block, and record it at the end.
 
-    Where the system does not tell what processes use (no /proc), nothing is done. Nothing that goes
-    wrong with it is the run's trouble.
+    Nothing is done if the system does not show what processes use (no /proc). Errors of the
+    sampling do not affect the run.
     """
     sampler = None
     try:
@@ -61,7 +61,7 @@ def sampling_use(paths: SubmissionPaths) -> Iterator[None]:
 
 
 class _Sampler:
-    """The process, as the experiment's process sees it: two pipes."""
+    """The sampler in the experiment's process: two pipes to the sampler's process."""
 
     def __init__(self, paths: SubmissionPaths) -> None:
         order = json.dumps(_order(paths))
@@ -83,8 +83,8 @@ class _Sampler:
             os.close(ended)
 
     def end(self) -> None:
-        """The last sample and the record; what takes long is not waited for."""
-        # The experiment may have closed what it did not open.
+        """Let it take the last sample and write the record; wait at most `_LAST_WITHIN_S`."""
+        # The experiment may have closed these descriptors, although it did not open them.
         with contextlib.suppress(OSError, ValueError):
             os.write(self._ended, b"e")
             select.select([self._over], [], [], _LAST_WITHIN_S)
@@ -94,7 +94,7 @@ class _Sampler:
 
 
 def _order(paths: SubmissionPaths) -> dict[str, object]:
-    """What the sampler's process must know. Raises OSError where /proc does not tell."""
+    """What the sampler's process must know. Raises OSError without /proc."""
     own = os.getpid()
     rank = paths.rank if isinstance(paths, RankPaths) else None
     root = process_tree.find_root(own, _stated_root(), is_alone_in_step=rank is None)

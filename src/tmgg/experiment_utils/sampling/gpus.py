@@ -1,6 +1,6 @@
-"""What GPUs do, asked of the vendor's own command, which needs no administrator.
+"""How much the GPUs are used, by the vendor's command, which needs no administrator's rights.
 
-`nvidia-smi` and `rocm-smi` are asked in turn; a machine without them has no GPUs that are seen.
+The command is `nvidia-smi`, or else `rocm-smi`; on a machine without them no GPUs are seen.
 """
 
 import contextlib
@@ -39,14 +39,14 @@ class GpuState:
     uuid: str
     name: str
     busy_percent: float | None
-    """Use in the last second or less, in percent; None where the GPU does not say (a slice)."""
+    """Use in the last second or less, in percent; None if the GPU reports none (a MIG slice)."""
     memory_bytes: int | None
     total_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One answer, and what it cost."""
+    """One answer of the command, and the CPU time that it took."""
 
     gpus: tuple[GpuState, ...]
     cpu_s: float
@@ -54,7 +54,7 @@ class Look:
 
 
 class GpuCommand:
-    """Asks about the GPUs that are this run's."""
+    """Asks the vendor's command about this run's GPUs."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         found = [argv for argv in (_NVIDIA, _AMD) if shutil.which(argv[0], path=_path(environment))]
@@ -68,7 +68,7 @@ class GpuCommand:
         return self._argv is not None and self._visible != ""
 
     def ask(self) -> Look | None:
-        """None when the command fails or does not answer."""
+        """The state of the GPUs; None if the command fails or does not answer."""
         assert self._argv is not None
         try:
             text, cpu_s = _run(self._argv, self._environment)
@@ -84,14 +84,14 @@ def _path(environment: Mapping[str, str]) -> str | None:
 
 
 def _visible(command: str, environment: Mapping[str, str]) -> str | None:
-    """The devices that the run sees, as its variables name them; None where none does."""
+    """The devices that the run's variables name; None if none of these variables is set."""
     return next((environment[name] for name in _VISIBLE[command] if name in environment), None)
 
 
 def choose(gpus: Sequence[GpuState], visible: str | None) -> tuple[GpuState, ...]:
-    """Those that a list such as `0,1` or `GPU-5ad...,GPU-8f1...` names; all where it is None. Pure.
+    """The GPUs in a list such as `0,1` or `GPU-5ad...,GPU-8f1...`; all if it is None. Pure.
 
-    As CUDA reads it: what comes after a name that no device has does not count.
+    As in CUDA, the list ends at the first name that no device has.
     """
     if visible is None:
         return tuple(gpus)
@@ -109,7 +109,7 @@ def _is_named(gpu: GpuState, name: str) -> bool:
 
 
 def parse_nvidia(text: str) -> tuple[GpuState, ...]:
-    """The lines of nvidia-smi; what is no such line is left out. Pure."""
+    """The GPUs in the lines of nvidia-smi; other lines are ignored. Pure."""
     found = []
     for line in text.splitlines():
         fields = [field.strip() for field in line.split(",")]
@@ -129,7 +129,7 @@ def parse_nvidia(text: str) -> tuple[GpuState, ...]:
 
 
 def parse_amd(text: str) -> tuple[GpuState, ...]:
-    """The JSON of rocm-smi; anything else is no GPU. Pure."""
+    """The GPUs in the JSON of rocm-smi; empty for any other text. Pure."""
     try:
         cards: Any = json.loads(text)
     except (ValueError, RecursionError):
@@ -153,7 +153,7 @@ def parse_amd(text: str) -> tuple[GpuState, ...]:
 def _number(text: object) -> float | None:
     try:
         value = float(str(text))
-    except ValueError:  # [N/A] of a part of a GPU
+    except ValueError:  # [N/A], for a part of a GPU
         return None
     return value if 0.0 <= value < 1e18 else None
 
@@ -164,7 +164,7 @@ def _bytes(text: object, unit: int) -> int | None:
 
 
 def _run(argv: Sequence[str], environment: Mapping[str, str]) -> tuple[str, float]:
-    """Its output and its CPU time in seconds. Raises OSError, SubprocessError."""
+    """Run the command; its output and its CPU time in seconds. Raises OSError, SubprocessError."""
     answer = os.memfd_create("gpus", os.MFD_CLOEXEC)
     try:
         process = subprocess.Popen(
@@ -184,10 +184,10 @@ def _run(argv: Sequence[str], environment: Mapping[str, str]) -> tuple[str, floa
 
 
 def _wait(process: "subprocess.Popen[bytes]") -> float:
-    """Its CPU time, once it has ended; it is ended when it takes too long."""
+    """Wait for the process's end; its CPU time in seconds. After `TIMEOUT_S` it is killed."""
     deadline = monotonic_s() + TIMEOUT_S
     while True:
-        # Not Popen.wait: it does not tell what the process cost.
+        # Not Popen.wait, which does not return the CPU time.
         pid, status, used = os.wait4(process.pid, os.WNOHANG)
         if pid != 0:
             process.returncode = os.waitstatus_to_exitcode(status)

@@ -1,6 +1,6 @@
-"""Whether a run lets its GPUs idle: option `idle_gpu_minutes` of the backends. Pure.
+"""Whether a run leaves its GPUs idle: option `idle_gpu_minutes` of the backends. Pure.
 
-A GPU that tells nothing about its use (a part of one) is never idle.
+A GPU that does not report its use (a part of a GPU) never counts as idle.
 """
 
 from collections.abc import Sequence
@@ -11,21 +11,21 @@ from tmgg.experiment_utils.sampling.gpus import GpuState
 
 OPTION = "idle_gpu_minutes"
 BUSY_FROM_PERCENT = 1.0
-"""A GPU on which nothing runs says 0."""
+"""A GPU with less use is idle; a GPU on which nothing runs reports 0."""
 
 Finding = Literal["fine", "warn", "stop"]
 
 
 @dataclass(slots=True)
 class IdleWatch:
-    """Told of each look at the GPUs; says what follows."""
+    """Gets the states of the GPUs, again and again, and returns what to do."""
 
     limit_s: float
     _idle_since_s: float | None = None
     _has_warned: bool = False
 
     def add(self, states: Sequence[GpuState], now_s: float) -> Finding:
-        """`warn` once at half of the time in which all GPUs idled, `stop` at its end."""
+        """`stop` if all GPUs have been idle for `limit_s`, `warn` once at half of this time."""
         if not states or any(_is_busy(state) for state in states):
             self._idle_since_s, self._has_warned = None, False
             return "fine"

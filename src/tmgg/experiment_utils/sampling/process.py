@@ -1,4 +1,4 @@
-"""The process that samples what a run uses; `beside` starts it and tells it what to look at."""
+"""The process that samples what a run uses; `beside` starts it, with an order as JSON."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ def main(ended: int, order_text: str) -> None:
     watch = Stopwatch(float(found["began_at"]), float(found["monotonic_s"]))
 
     def end_idle(error: IdleGpuError) -> None:
-        # Only here: it brings all of the job side.
+        # Imported only here, because it imports the whole job side.
         from tmgg.experiment_utils.job.execute import fail_from_outside
 
         fail_from_outside(paths, error, watch)
@@ -47,14 +47,14 @@ def main(ended: int, order_text: str) -> None:
 
 
 class _End:
-    """The end of the run, by word or by what becomes of its process."""
+    """Notices the run's end: by a byte in the pipe, or by the end of its process."""
 
     def __init__(self, descriptor: int, processes: ProcessTree) -> None:
         self._descriptor: int | None = descriptor
         self._processes = processes
 
     def comes_within(self, duration_s: float) -> bool:
-        """Wait for it, at most so long."""
+        """Wait for the run's end, at most so many seconds; whether it has ended."""
         deadline_s = monotonic_s() + duration_s
         while True:
             left_s = max(0.0, deadline_s - monotonic_s())
@@ -71,7 +71,7 @@ class _End:
             return False
         if os.read(self._descriptor, 1):
             return True
-        # Everybody who could say it is gone, or has closed what it did not open.
+        # All writers have ended, or the experiment has closed the pipe, which it did not open.
         self._descriptor = None
         return False
 

@@ -1,7 +1,8 @@
 """CPU time and memory of all processes of a run, as the kernel counts them (proc(5)). Linux only.
 
-A run's processes are those below its root: its supervisor, which adopts orphans, or the step of
-Slurm that it is alone in. Where neither is known it is the experiment's own process.
+A run's processes are the descendants of its root. The root is the run's supervisor, which adopts
+orphans, or the daemon of the Slurm step if the run is alone in it. If neither is known, the root is
+the experiment's own process.
 """
 
 import contextlib
@@ -23,22 +24,22 @@ class Process:
     parent: int
     name: str
     cpu_s: float
-    """CPU time of its own and of the children that it has waited for, in seconds."""
+    """CPU time of the process and of the children that it has waited for, in seconds."""
     children_cpu_s: float
-    """The part of it that is the children's."""
+    """The part of `cpu_s` that is from the children."""
     resident_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class TreeUse:
-    """What all processes of a run have used, and use."""
+    """What all processes of a run have used until now, and the memory that they use now."""
 
     cpu_s: float
-    """CPU time so far, in seconds; that of a process that nobody waited for goes with it."""
+    """CPU time so far, in seconds; without that of ended processes for which no parent waited."""
     memory_bytes: int
     """Memory in use. A page that several processes share counts once, divided among them."""
     peak_bytes: int
-    """The most that any one of the processes ever had: what a sample between peaks does not see."""
+    """The peak of the process that ever had most, because samples may miss peaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +47,31 @@ class ProcessTree:
     """The processes of one run, seen from a process that is not one of them."""
 
     own: int
-    """The experiment's own."""
+    """The pid of the experiment's process."""
     root: int
     first: TreeUse
-    """What they used when the run began."""
+    """What the processes had used when the run began."""
     started_ticks: int
-    """By which `own` is told from a process that is given its number later."""
+    """When `own` started; tells it from a later process with the same pid."""
 
     @property
     def are_there(self) -> bool:
-        """Whether the experiment's process is, and is not only waited for."""
+        """Whether the experiment's process lives; False for a zombie."""
         with contextlib.suppress(OSError, ValueError, IndexError):
             fields = _fields(self.own)
             return fields[0] not in "ZX" and int(fields[_STARTED]) == self.started_ticks
         return False
 
     def measure(self) -> TreeUse:
-        """Raises OSError without /proc."""
+        """What the processes use now. Raises OSError without /proc."""
         return measure(self.root, self.own, without=os.getpid())
 
 
 def find_root(own: int, stated: int | None, *, is_alone_in_step: bool = True) -> int:
-    """The process below which all processes of the run are, seen from one of them.
+    """The process that is an ancestor of all processes of the run; `own` is one of these.
 
-    `stated` is the supervisor that says so in the environment; it counts only where it is an
-    ancestor. Raises OSError without /proc.
+    `stated` is the supervisor named in the environment; it counts only if it is an ancestor of
+    `own`. Raises OSError without /proc.
     """
     pid = own
     for _ in range(_MOST_ANCESTORS):
@@ -89,7 +90,7 @@ def find_root(own: int, stated: int | None, *, is_alone_in_step: bool = True) ->
 
 
 def _may_be_step(pid: int) -> bool:
-    """Where users see their own processes only (hidepid), Slurm's daemon is the one not seen."""
+    """Whether it may be Slurm's daemon of the step, which users cannot see with hidepid."""
     try:
         return read_process(pid).name == _SLURM_STEP
     except OSError:
@@ -97,10 +98,10 @@ def _may_be_step(pid: int) -> bool:
 
 
 def measure(root: int, own: int, *, without: int | None = None) -> TreeUse:
-    """The use of everything below `root`; of `root` itself only where it is `own`.
+    """The use of all descendants of `root`, and of `root` itself if it is `own`.
 
-    Of a supervisor only the CPU time of children that it has waited for counts. The process
-    `without`, and what is below it, does not count. Raises OSError without /proc.
+    Otherwise only the CPU time of children for which `root` has waited counts. The process
+    `without` and its descendants do not count. Raises OSError without /proc.
     """
     table = read_table()
     members = below(root, table)
@@ -116,13 +117,13 @@ def measure(root: int, own: int, *, without: int | None = None) -> TreeUse:
         resident = table[pid].resident_bytes
         in_use = resident if len(members) == 1 else _proportional_bytes(pid, resident)
         memory += in_use
-        # What it shares with others is not its own, at its peak neither.
+        # Memory that it shares with others is subtracted from its peak, too.
         peak = max(peak, _peak_bytes(pid) - (resident - in_use))
     return TreeUse(cpu_s=cpu_s, memory_bytes=memory, peak_bytes=max(peak, memory))
 
 
 def below(root: int, table: Mapping[int, Process]) -> set[int]:
-    """The processes below `root`, whatever session they took. Pure."""
+    """The descendants of `root`, of all sessions. Pure."""
     children: dict[int, list[int]] = {}
     for pid, process in table.items():
         children.setdefault(process.parent, []).append(pid)
@@ -148,7 +149,7 @@ def read_table() -> dict[int, Process]:
 
 
 def read_process(pid: int) -> Process:
-    """Raises OSError, or ValueError or IndexError for what is no stat file."""
+    """Raises OSError, or ValueError or IndexError if the content is no stat file."""
     return parse_process(_read(f"/proc/{pid}/stat"))
 
 
@@ -158,12 +159,12 @@ def read_started_ticks(pid: int) -> int:
 
 
 def _fields(pid: int) -> list[str]:
-    """The fields of its stat file, from the state on."""
+    """The fields of the process's stat file, from the state on."""
     return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
 
 
 def parse_process(text: str) -> Process:
-    """A process out of its stat file; its name may hold anything. Pure."""
+    """A process from its stat file, in which the name may contain any characters. Pure."""
     name, _, rest = text.partition("(")[2].rpartition(")")
     fields = rest.split()
     own = int(fields[_USER]) + int(fields[_SYSTEM])
@@ -178,7 +179,7 @@ def parse_process(text: str) -> Process:
 
 
 def _proportional_bytes(pid: int, resident: int) -> int:
-    """Its pages, each divided by how many processes share it; all of them where it is not told."""
+    """Its memory, each page divided by the number of its processes; `resident` if not known."""
     found = _kilobytes(f"/proc/{pid}/smaps_rollup", "Pss:")
     return resident if found is None else found
 
@@ -196,7 +197,7 @@ def _kilobytes(path: str, name: str) -> int | None:
 
 
 def _read(path: str) -> str:
-    # Not through a stream, which has locks that a fork of the experiment could inherit.
+    # Not through a stream, whose locks a fork of the experiment could inherit.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(descriptor, _BYTES_OF_STAT).decode(errors="replace")

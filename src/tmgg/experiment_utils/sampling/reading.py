@@ -1,4 +1,4 @@
-"""What the records of a submission say that it used."""
+"""Reads from a submission's records what it used."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from tmgg.experiment_utils.sampling.used import HostUse, RunUse, add_up
 
 
 def read_use(files: SubmissionFiles) -> RunUse | None:
-    """None where nothing was recorded: a run that was short, or is about to begin.
+    """What the run used; None if nothing was recorded, because it was short or has just begun.
 
-    What is damaged, foreign or another submission's counts as not there, as with all evidence.
-    Raises OSError when the file system does not answer.
+    As with all evidence, a record that is damaged, not trusted or of another submission counts as
+    missing. Raises OSError when the file system does not answer.
     """
     own = _read(files, files.paths.usage)
     if own is not None:
@@ -27,7 +27,7 @@ def read_use(files: SubmissionFiles) -> RunUse | None:
 
 
 def find_use(files: SubmissionFiles) -> RunUse | None:
-    """As `read_use`; None also when the file system does not answer, for what only shows it."""
+    """As `read_use`, for display: None also if the file system does not answer."""
     try:
         return read_use(files)
     except (OSError, RecordError):

@@ -1,8 +1,8 @@
-"""Samples what a run uses, and leaves it in `usage.json`. Runs in a process of its own.
+"""Samples what a run uses, and writes it to `usage.json`. Runs in a separate process.
 
-What it costs is bounded: after each sample it waits so long that samples take at most a five
-hundredth of a core. The record is written at the end and from time to time before, so that a run
-that is killed leaves what was seen last. A run of less than a second leaves none.
+Its cost is bounded: the pauses between samples are so long that the samples take at most 1/500 of a
+core. The record is written from time to time and at the end, so there is one for a run that is
+killed, too. For a run of less than a second there is none.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ from tmgg.experiment_utils.sampling.used import HostUse
 log = logging.getLogger(__name__)
 
 LARGEST_SHARE = 0.002
-"""The share of a core that samples of processes may take; those of GPUs as much again."""
+"""The share of a core that samples of processes may take; samples of GPUs may take as much."""
 EVERY_S = 2.0
 GPUS_EVERY_S = 10.0
 LONGEST_PAUSE_S = 60.0
@@ -53,7 +53,7 @@ class Sampler:
     def __init__(
         self, paths: SubmissionPaths, processes: ProcessTree, watch: Stopwatch, on_idle: OnIdle
     ) -> None:
-        """`on_idle` ends a run that let its GPUs idle for as long as its options allow."""
+        """`on_idle` is called to end a run whose GPUs were idle for the time in its options."""
         self._paths = paths
         self._processes = processes
         self._on_idle = on_idle
@@ -75,7 +75,7 @@ class Sampler:
         self._tally.add(processes.first, 0.0)
 
     def run(self, ends_within: Ends) -> None:
-        """`ends_within` waits for the run's end, at most so many seconds; whether it came."""
+        """Sample until the end. `ends_within` waits for it, at most so many seconds."""
         pause_s = 0.0
         while not ends_within(pause_s):
             pause_s = max(EVERY_S, self._look() / LARGEST_SHARE)
@@ -84,7 +84,7 @@ class Sampler:
         self._look_last()
 
     def use(self) -> HostUse:
-        """What was seen until now."""
+        """What the run has used until now."""
         cpus, memory = self._allotted
         return HostUse(
             host=socket.gethostname(),
@@ -103,7 +103,7 @@ class Sampler:
         )
 
     def _look(self) -> float:
-        """One sample; the CPU time that it took, in seconds."""
+        """Take one sample; return the CPU time that this took, in seconds."""
         began_s = time.process_time()
         self._sample()
         if self._watch.elapsed_s() >= self._gpus_after_s:
@@ -150,7 +150,7 @@ class Sampler:
             )
 
     def _write_in_time(self) -> None:
-        """Rarely, but before a run that grows is killed for it."""
+        """Write rarely, but at once when the memory grows: the run may be killed for it soon."""
         now_s = self._watch.elapsed_s()
         has_grown = self._tally.memory_peak_bytes > _WRITE_AT_GROWTH * self._written_peak
         if now_s >= _WRITE_FIRST_S and (has_grown or now_s - self._written_s >= _WRITE_EVERY_S):
@@ -159,7 +159,7 @@ class Sampler:
     def _write(self) -> None:
         self._written_s = self._watch.elapsed_s()
         self._written_peak = self._tally.memory_peak_bytes
-        # A full disk, or a file system that is away, is not for this record to tell.
+        # An error (full disk, a file system that does not answer) is ignored: others report it.
         with contextlib.suppress(OSError):
             if not is_anothers(self._paths) and not is_superseded(self._paths, own_restart()):
                 write_json(self._paths.usage, self.use().to_json())
@@ -170,13 +170,16 @@ def _counted(states: tuple[GpuState, ...]) -> str:
 
 
 def _shares_memory(paths: SubmissionPaths) -> bool:
-    """Whether the job's memory on this host is for other runs, or other ranks, too."""
+    """Whether other runs may use the job's memory on this host, too; True for packed runs.
+
+    False for ranks, whose use is added up.
+    """
     return os.environ.get(ROOT_VARIABLE) is not None and not isinstance(paths, RankPaths)
 
 
 def _idle_watch(paths: SubmissionPaths) -> IdleWatch | None:
     try:
         minutes = record_of(paths).settings.get(OPTION)
-    except (RunError, OSError):  # a run is not the worse for it
+    except (RunError, OSError):  # then the run's GPUs are not watched
         return None
     return None if minutes is None else IdleWatch(limit_s=60.0 * float(minutes))

@@ -1,4 +1,4 @@
-"""Amounts of memory for people, in Slurm's units: a GB is 1024 MB. Pure."""
+"""Amounts of memory as text, in Slurm's units: a GB is 1024 MB. Pure."""
 
 import math
 
@@ -16,7 +16,7 @@ def render_bytes(size: float) -> str:
 
 
 def render_request(size: float) -> str:
-    """Enough for `size` bytes, as options take it: `4GB`, `600MB`."""
+    """`size` bytes, rounded up, in the form of options: `4GB`, `600MB`."""
     if size > 0.9 * _GIGABYTE:
         return f"{math.ceil(size / _GIGABYTE)}GB"
     return f"{max(1, math.ceil(size / _MEGABYTE / 100)) * 100}MB"

@@ -1,4 +1,4 @@
-"""Samples added up, one after the other. Pure: whoever samples says when."""
+"""Adds up samples, one after the other. Pure: the caller gives the time of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,12 +8,12 @@ from tmgg.experiment_utils.sampling.process_tree import TreeUse
 from tmgg.experiment_utils.sampling.used import GpuUse
 
 _LEAST_S_FOR_PEAK = 0.2
-"""CPU time is counted in hundredths of a second: over less time the number of cores is noise."""
+"""CPU time is counted in 1/100 s, so over a shorter interval the number of cores is noise."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """Adds up what processes use. The first sample was before the run, and counts as nothing."""
+    """Adds up what processes use. The first sample is from before the run: the zero point."""
 
     began_s: float | None = None
     last_s: float = 0.0
@@ -31,7 +31,7 @@ class Tally:
 
     @property
     def memory_mean_bytes(self) -> int:
-        """Over time: samples need not be as far from each other."""
+        """The mean over time; the intervals between samples may differ."""
         if self.seconds <= 0:
             return self._last_memory
         return int(self._byte_seconds / self.seconds)
@@ -48,7 +48,7 @@ class Tally:
         self.memory_peak_bytes = max(self.memory_peak_bytes, use.memory_bytes, use.peak_bytes)
 
     def _add_interval(self, use: TreeUse, seconds: float) -> None:
-        # The time of a process that nobody waited for goes with it: then there is less than before.
+        # If no parent waits for an ended process, its CPU time is lost, and the sum may decrease.
         cpu_s = max(0.0, use.cpu_s - self._last_cpu_s)
         self.cpu_s += cpu_s
         if seconds >= _LEAST_S_FOR_PEAK:
@@ -58,12 +58,12 @@ class Tally:
 
 @dataclass(slots=True)
 class GpuTally:
-    """Adds up what is used of one GPU."""
+    """Adds up the use of one GPU."""
 
     first: GpuState
     samples: int = 0
     _busy: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-    """Number, sum, peak."""
+    """Number of samples, sum, peak."""
     _memory: list[int] = field(default_factory=lambda: [0, 0, 0])
 
     def add(self, state: GpuState) -> None:
@@ -92,6 +92,6 @@ class GpuTally:
 
 
 def add_states(tallies: dict[str, GpuTally], states: Sequence[GpuState]) -> None:
-    """Add one look at all GPUs."""
+    """Add one sample of all GPUs."""
     for state in states:
         tallies.setdefault(state.uuid, GpuTally(state)).add(state)

@@ -1,4 +1,4 @@
-"""The record of what one process of a run saw itself and its children use: `usage.json`."""
+"""The record `usage.json`: what one process of a run and its descendants used."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,7 +13,7 @@ RECORD_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GpuUse:
-    """One GPU over the time of a run. It counts whoever uses it, also where it is shared."""
+    """The use of one GPU during a run. On a shared GPU the use by others counts, too."""
 
     index: str
     uuid: str
@@ -28,27 +28,27 @@ class GpuUse:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HostUse:
-    """What one process of the run saw on its host."""
+    """What the processes of a run, or of one rank, used on one host."""
 
     host: str
     restart: int
     began_at: float
     """Unix time."""
     seconds: float
-    """From the first sample to the last."""
+    """Time from the first sample to the last."""
     samples: int
     cpu_seconds: float
     """CPU time of all processes."""
     cpu_cores_peak: float
-    """The most cores in use at once, between two samples."""
+    """The largest number of cores in use, as a mean between two samples."""
     memory_mean_bytes: int
     memory_peak_bytes: int
     cpus_allotted: int | None = None
     """CPUs that the job has on this host."""
     memory_allotted_bytes: int | None = None
-    """Memory that the job has on this host; None where nobody says."""
+    """Memory that the job has on this host; None if not known."""
     gpus: list[JsonDict] = field(default_factory=list)
-    """`GpuUse`, field by field."""
+    """The fields of a `GpuUse` for each GPU."""
     token: str | None = None
 
     @property
@@ -72,17 +72,17 @@ class HostUse:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunUse:
-    """What a run used: the sum over its ranks; of memory, on the host that used most."""
+    """What a run used, as a sum over its ranks; memory is that on the host that used most."""
 
     hosts: list[str]
-    """The machines that were seen. Ray's workers on other nodes are not."""
+    """The machines that were measured. Nodes that have only Ray's workers are not."""
     seconds: float
     cpu_seconds: float
     cpu_cores_mean: float
     cpu_cores_peak: float
     """The sum of the ranks' peaks."""
     cpus_allotted: int | None
-    """On all hosts that were seen."""
+    """On all hosts that were measured; None if not known for one of them."""
     memory_mean_bytes: int
     memory_peak_bytes: int
     memory_allotted_bytes: int | None
@@ -98,18 +98,18 @@ class RunUse:
 
     @classmethod
     def from_json(cls, value: JsonDict) -> "RunUse":
-        """From what `to_json` made."""
+        """The reverse of `to_json`."""
         return cls(**{**value, "gpus": [GpuUse(**gpu) for gpu in value["gpus"]]})
 
 
 def nodes_of(settings: Mapping[str, Any], *, is_packed: bool) -> int:
-    """The nodes that a run has by its options; a packed run is on one of its job's. Pure."""
+    """The number of nodes that a run has by its options; 1 for a packed run. Pure."""
     nodes = settings.get("nodes")
     return nodes if type(nodes) is int and not is_packed else 1
 
 
 def add_up(parts: Sequence[HostUse]) -> RunUse:
-    """The run's use from that of its processes, at least one. Pure."""
+    """The run's use, from that of its ranks or of its one process. Pure."""
     by_host: dict[str, list[HostUse]] = {}
     for part in parts:
         by_host.setdefault(part.host, []).append(part)
