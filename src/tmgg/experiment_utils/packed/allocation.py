@@ -1,4 +1,4 @@
-"""What a packed batch knows of the job it runs in, from the job's environment."""
+"""What a packed batch knows about the job that it runs in, from the job's environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from tmgg.experiment_utils.job.job_environment import RESTART_VARIABLE
 from tmgg.experiment_utils.job.slurm_step import is_of_a_step
 
-# Before the allocation's end no run is started any more, and those that run are told to stop ...
+# So long before the allocation's end no more runs are started, and running ones are asked to stop;
 _STOP_BEFORE_S = 60.0
-# ... and then they are ended.
+# so long before it they are ended.
 _END_BEFORE_S = 30.0
-# A short allocation spends at most this share of its time on its end.
+# In a short allocation these times are at most this share of its time.
 _LARGEST_SHARE = 0.2
 
-# A run has its share of one of them.
+# They are about all runs of the job; one run has a share of one node.
 _OF_ALL_RUNS = ("SLURM_NNODES", "SLURM_JOB_NUM_NODES", "SLURM_CPUS_PER_TASK")
 
 
@@ -27,7 +27,7 @@ class Allocation:
     began_at: float = 0.0
     """Unix time."""
     limit_s: float | None = None
-    """None when it has no end."""
+    """The job's time limit in seconds; None if it has none."""
 
     def is_time_to_stop(self, now: float) -> bool:
         """Whether no run should begin any more."""
@@ -47,7 +47,7 @@ class Allocation:
 def read_allocation(
     environment: Mapping[str, str], *, began_at: float, limit_s: float | None
 ) -> Allocation:
-    """This job, which began `began_at` unless the scheduler says otherwise."""
+    """This job; `began_at` is when it began, `limit_s` its time limit."""
     return Allocation(
         job_id=environment["TMGG_JOB_ID"],
         restart=int(environment.get(RESTART_VARIABLE, "0")),
@@ -57,11 +57,11 @@ def read_allocation(
 
 
 def is_shared_with_runs(name: str) -> bool:
-    """Whether the runs have this variable of the driver's.
+    """Whether the runs get this variable of the driver.
 
-    Not what leads to the job's Ray: a run has none of its own, since hundreds of short runs would
-    spend their time connecting. Nor what describes the driver as one of several tasks, or tells of
-    nodes and CPUs that the run shares with others.
+    They do not get the variables of the job's Ray: hundreds of short runs would spend their time
+    connecting to it. Nor do they get variables that describe the driver as one of several tasks, or
+    that count nodes and CPUs which a run shares with others.
     """
     of_the_driver = name.startswith(("RAY_", "TMGG_RAY_")) or is_of_a_step(name)
     return not of_the_driver and name not in _OF_ALL_RUNS

@@ -1,4 +1,4 @@
-"""Every run of a batch started somewhere and its end seen, as long as there is time and a node."""
+"""Starts every run of a batch on a node and waits for its end, while there are time and nodes."""
 
 import logging
 import time
@@ -29,8 +29,8 @@ _AFTER_TERM_S = KILL_AFTER_S + 5.0
 class Driver:
     """Runs a batch on nodes; `now` is Unix time.
 
-    `is_superseded` says whether the job has begun again elsewhere. Then the runs are the later
-    start's, and this driver starts none, ends its own and says nothing about them.
+    `is_superseded` returns whether the job has begun again on other nodes. Then the runs belong to
+    the later start: this driver starts no more, ends its runs and writes no records of them.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Driver:
         self._last_loss = ""
 
     def terminate(self) -> None:
-        """The allocation is being ended from outside: start nothing more, end what runs."""
+        """The allocation is being ended from outside: start no more runs, and end those running."""
         if self._give_up_at is None:
             self._give_up_at = self._now() + _AFTER_TERM_S
 
     def run(self) -> int:
-        """Until every run has ended or cannot begin; the job's exit code."""
+        """Run until every run has ended or cannot begin; return the job's exit code."""
         while not self._schedule.is_done:
             if self._is_superseded():
                 self.terminate()
@@ -74,7 +74,7 @@ class Driver:
         return 0
 
     def _run_down(self, deadline: float) -> int:
-        # No word for what has not begun: the scheduler knows better why the job ends.
+        # No records for runs that have not begun: the scheduler knows better why the job ends.
         self._schedule.drop_waiting()
         self._nodes.terminate()
         while not self._schedule.is_done and self._nodes.count and self._now() < deadline:

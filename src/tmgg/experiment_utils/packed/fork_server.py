@@ -1,12 +1,12 @@
-"""The warm parent: has the slow imports behind it and forks a keeper for every run.
+"""The warm parent: it does the slow imports once and forks a keeper for every run.
 
-`python -u -m tmgg.experiment_utils.packed.fork_server`, driven by JSON lines on standard input:
-`{"preload": [module, ...], "output_dir": path}` once, then `{"run": id, "order": {...}}` for each
-run and `{"signal": number}` for all of them. It answers on standard output: `{"ready": true}`, then
-`{"ended": id, "code": n}` for each. The end of its input, or SIGTERM, asks all runs to end; it goes
-when they have.
+`python -u -m tmgg.experiment_utils.packed.fork_server` reads orders as JSON lines from standard
+input: `{"preload": [module, ...], "output_dir": path}` once, then `{"run": id, "order": {...}}` for
+each run, and `{"signal": number}` for all runs. It answers on standard output: `{"ready": true}`,
+then `{"ended": id, "code": n}` for each run. At the end of its input, or after SIGTERM, it asks all
+runs to end, and ends when they have.
 
-One thread, and no CUDA: neither survives a fork.
+It has one thread and does not use CUDA, because neither other threads nor CUDA survive a fork.
 """
 
 import contextlib
@@ -30,11 +30,11 @@ from tmgg.experiment_utils.run_folder.batch_index import batched_runs
 from tmgg.experiment_utils.supervisor import processes
 
 COLD = 4
-"""Exit code of a parent that cannot be forked from, because an import started CUDA."""
+"""Exit code of a warm parent that cannot fork, because an import started CUDA."""
 
 
 class Zygote:
-    """Reads orders, forks keepers, tells of their ends."""
+    """Reads orders, forks keepers, reports their ends."""
 
     def __init__(self, orders: int, answers: int) -> None:
         self._orders = orders
@@ -51,7 +51,7 @@ class Zygote:
         self._selector.register(self._woken, selectors.EVENT_READ)
 
     def serve(self) -> int:
-        """Until the input has ended and all runs with it."""
+        """Serve until the input has ended and all runs have ended."""
         while not (self._closing and not self._keepers):
             for key, _events in self._selector.select():
                 if key.fd == self._woken:
@@ -89,14 +89,14 @@ class Zygote:
 
     def _preload(self, modules: Sequence[str], output_dir: Path) -> None:
         preload(modules)
-        batched_runs(output_dir)  # what every keeper looks up
+        batched_runs(output_dir)  # reads the batches once, because every keeper needs them
         if has_started_cuda():
             sys.stderr.write(
                 "tmgg: an import starts CUDA; the runs of this job start cold. "
                 "Do not touch the GPU at import.\n"
             )
             raise SystemExit(COLD)
-        gc.freeze()  # what is never looked at again stays shared with the runs
+        gc.freeze()  # so that the garbage collector does not copy memory shared with the runs
         self._tell({"ready": True})
 
     def _fork(self, name: Any, order: Order) -> None:
@@ -108,7 +108,7 @@ class Zygote:
         self._keepers[pid] = name
 
     def _leave_behind(self) -> None:
-        """In a keeper: what is the warm parent's only."""
+        """In a keeper: close what only the warm parent needs."""
         signal.set_wakeup_fd(-1)
         self._selector.close()
         for descriptor in (self._answers, self._woken):
@@ -125,15 +125,16 @@ class Zygote:
             self._signal_keepers(signal.SIGTERM)
 
     def _tell(self, message: dict[str, Any]) -> None:
-        # The agent may be gone; the runs still end in order.
+        # The node agent may be gone; the runs are still ended in order.
         with contextlib.suppress(BrokenPipeError):
             os.write(self._answers, json.dumps(message).encode() + b"\n")
 
 
 def preload(modules: Sequence[str]) -> None:
-    """Import what the runs will import; what fails here fails again, and is told, in the run.
+    """Import the modules that the runs will import.
 
-    A module that has a function `warm_up` says by it what else its runs will need.
+    If an import fails here, it fails in the run again, which reports it. If a module has a function
+    `warm_up`, it is called, to load what else the runs will need.
     """
     sys.path.append(str(Path.cwd()))
     for name in modules:
@@ -145,11 +146,11 @@ def preload(modules: Sequence[str]) -> None:
 
 
 def _nothing() -> None:
-    """What most modules need beyond their import."""
+    """Used for modules without `warm_up`."""
 
 
 def has_started_cuda() -> bool:
-    """Whether this process holds a GPU, through whichever library."""
+    """Whether this process has a GPU open, through any library."""
     held = []
     for entry in os.scandir("/proc/self/fd"):
         with contextlib.suppress(OSError):
@@ -158,13 +159,13 @@ def has_started_cuda() -> bool:
 
 
 def _note(_number: int, _frame: object) -> None:
-    """The wakeup pipe carries the number; a handler must merely exist."""
+    """Does nothing: the wakeup pipe carries the signal's number, but a handler must exist."""
 
 
 def main() -> int:
-    set_oom_score("0")  # Ray's workers, whose child this is, offer themselves to be killed
+    set_oom_score("0")  # the parent is a Ray worker, which has a high score, and it is inherited
     answers = os.dup(1)
-    # What imports print must not come between the answers.
+    # Output of imports must not come between the answers.
     os.dup2(2, 1)
     return Zygote(0, answers).serve()
 

@@ -1,6 +1,6 @@
-"""A node's warm parent as an object: hand it runs from any thread, wait for their ends.
+"""A node's warm parent as an object: any thread can give it a run and wait for the run's end.
 
-A warm parent that dies takes its runs with it; the next run gets a new one.
+If a warm parent dies, its runs end, too; the next run gets a new warm parent.
 """
 
 import contextlib
@@ -20,18 +20,18 @@ from tmgg.experiment_utils.packed.run_order import Order
 log = logging.getLogger(__name__)
 
 _MODULE = "tmgg.experiment_utils.packed.fork_server"
-# Imports from a file system that many nodes read at once take minutes.
+# Imports take minutes if many nodes read one file system at the same time.
 READY_WITHIN_S = 300.0
 _END_WITHIN_S = 30.0
 
 
 class WarmParentLostError(Exception):
-    """The process that forks this node's runs has ended, and with it the runs it had."""
+    """The process that forks this node's runs has ended, and its runs with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Warmth:
-    """What the runs of a batch have in common."""
+    """The common settings of a batch's runs."""
 
     folder: str
     """Their working directory."""
@@ -39,11 +39,11 @@ class Warmth:
     preload: tuple[str, ...]
     """Modules that they import."""
     python_options: tuple[str, ...] = ()
-    """Of the interpreter that they are forks of."""
+    """Options of the interpreter that they are forks of."""
 
 
 class WarmParent:
-    """Starts the process at the first run, or at `warm_up`."""
+    """Starts the warm parent's process at the first run, or at `warm_up`."""
 
     def __init__(self, warmth: Warmth, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
@@ -52,15 +52,15 @@ class WarmParent:
         self._process: _Process | None = None
 
     def warm_up(self) -> None:
-        """Have a living process that is ready."""
+        """Start the process if needed, and wait until it is ready."""
         self._ready_process()
 
     def run(self, order: Order) -> int:
-        """Wait for the end of one run; its keeper's exit code. Raises WarmParentLostError."""
+        """Do one run; return its keeper's exit code. Raises WarmParentLostError."""
         return self._ready_process().run(order)
 
     def signal_all(self, number: signal.Signals) -> None:
-        """A signal to the keepers of all runs."""
+        """Send a signal to the keepers of all runs."""
         with self._lock:
             process = self._process
         if process is not None:
@@ -78,8 +78,8 @@ class WarmParent:
             if self._process is None or not self._process.alive:
                 self._process = _Process(self._warmth, self._environment)
                 if not self._process.wait_until_ready():
-                    # An import that ends or hangs its process, or starts CUDA: each run has it
-                    # to itself, then.
+                    # An import ends its process, hangs, or starts CUDA. Without preloading, each
+                    # run does its imports itself.
                     log.warning("preloading %s failed; runs start cold", self._warmth.preload)
                     self._warmth = replace(self._warmth, preload=())
                     self._process = _Process(self._warmth, self._environment)
@@ -107,7 +107,7 @@ class _Process:
         self.send({"preload": list(warmth.preload), "output_dir": warmth.output_dir})
 
     def wait_until_ready(self) -> bool:
-        """False when it ended instead; one that does not come is ended."""
+        """Whether it became ready; False if it ended, or took too long and was killed."""
         if not self._ready.wait(READY_WITHIN_S):
             self._popen.kill()
             self._reader.join()
@@ -131,7 +131,7 @@ class _Process:
                 self._popen.stdin.write(json.dumps(message).encode() + b"\n")
                 self._popen.stdin.flush()
             except (BrokenPipeError, ValueError):
-                log.info("the warm parent is gone")  # the reader tells those who wait
+                log.info("the warm parent is gone")  # the reader thread reports it to the callers
 
     def close(self) -> None:
         assert self._popen.stdin is not None
@@ -159,7 +159,7 @@ class _Process:
         assert self._popen.stdin is not None
         with self._lock:
             self.alive = False
-            with contextlib.suppress(BrokenPipeError):  # what was written too late
+            with contextlib.suppress(BrokenPipeError):  # orders may still be in the buffer
                 self._popen.stdin.close()
             lost = list(self._open.values())
             self._open.clear()

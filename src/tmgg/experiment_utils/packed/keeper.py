@@ -1,6 +1,7 @@
-"""The supervisor of one packed run: a fork of the warm parent, from which it forks the run.
+"""The supervisor of one packed run: a fork of the warm parent, which forks the run in turn.
 
-So both cost milliseconds. Its steps are those of any run's supervisor (`run_supervisor`).
+So supervisor and run start within milliseconds. The steps are those of any run's supervisor
+(`run_supervisor`).
 """
 
 import os
@@ -22,13 +23,13 @@ from tmgg.experiment_utils.supervisor.run_supervisor import (
 
 RECORDED = 0
 NOT_NEEDED = 3
-"""The run is not this job's, or has ended before."""
+"""Exit code: the run belongs to another job, or has ended before."""
 OUT_OF_TIME = signal.SIGUSR1
-"""Sent to a keeper when the allocation's time is nearly over."""
+"""The signal to a keeper that the allocation's time is nearly over."""
 
 
 def be_keeper(order: Order, *, parent: int) -> NoReturn:
-    """Everything that becomes of this process, which the warm parent has just forked."""
+    """The main function of a process that the warm parent has just forked."""
     os._exit(exit_code_of(lambda: _keep(order, parent)))
 
 

@@ -1,7 +1,7 @@
-"""From the batch's folder to a driver at work, and the exit code for the job script.
+"""Runs a batch from its folder: makes the driver, and writes the exit code for the job script.
 
-The allocation's Ray is up and named by TMGG_RAY_ADDRESS. The managed bootstrap calls `main` in a
-process that has imported Ray while Ray was starting.
+The allocation's Ray is up, at TMGG_RAY_ADDRESS. The managed bootstrap calls `main` in a process
+that imported Ray while Ray was starting.
 """
 
 import argparse
@@ -31,19 +31,19 @@ from tmgg.experiment_utils.run_folder.phases import parse_phases, write_phase
 from tmgg.experiment_utils.run_folder.starts import is_superseded, own_restart
 from tmgg.experiment_utils.run_folder.task import module_of, target_of
 
-# The runs of a sweep mostly share one target; a file of a million lines is not read for it.
+# Most runs of a sweep have the same target, so a file of a million tasks is not read completely.
 _TASKS_LOOKED_AT = 1000
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the batch; 0 when every run was seen to its end, however that was."""
+    """Run the batch; returns 0 if every run has ended, successfully or not."""
     options = parse_arguments(arguments)
     logging.basicConfig(level=logging.WARNING, format="tmgg: %(message)s", stream=sys.stderr)
     batch = BatchPaths(options.folder.parent.parent, options.folder.name)
     write_phase(batch, "entrypoint_start")
     code = _drive(batch, options)
     if is_superseded(batch, own_restart()):
-        return SUPERSEDED  # the later start's exit code is there, or comes
+        return SUPERSEDED  # the later start writes the exit code, or has written it
     words = f"{code}\n".encode()
     leave(lambda: write_atomic(batch.entrypoint_exit_code, words), batch.folder)
     write_phase(batch, "entrypoint_end")
@@ -51,12 +51,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """The batch's folder and what the job script says beside it."""
+    """The batch's folder and the options that the job script gives."""
     return _parser().parse_args(arguments)
 
 
 def _drive(batch: BatchPaths, options: argparse.Namespace) -> int:
-    import ray  # over a second
+    import ray  # imported here: it takes over a second
 
     names = [name for name in os.environ if is_shared_with_runs(name)]
     ray.init(address=os.environ["TMGG_RAY_ADDRESS"], logging_level="WARNING", log_to_driver=True)
@@ -72,19 +72,19 @@ def _drive(batch: BatchPaths, options: argparse.Namespace) -> int:
     driver = Driver(
         runs, nodes, allocation, is_superseded=lambda: is_superseded(batch, allocation.restart)
     )
-    # After ray.init, which sets a handler of its own.
+    # After ray.init, which sets its own handler.
     signal.signal(signal.SIGTERM, lambda _number, _frame: driver.terminate())
     return driver.run()
 
 
 def _began_at(batch: BatchPaths) -> float:
-    """When this start of the job began, as its script noted."""
+    """When this start of the job began (Unix time), from the mark of the job script."""
     marks = parse_phases(batch.phases.read_text()) if is_there(batch.phases) else []
     return next((mark.at for mark in marks if mark.name == "batch_start"), time.time())
 
 
 def preloads(tasks: Path) -> list[str]:
-    """The modules that the runs begin with, each once."""
+    """The modules of the runs' targets, each once."""
     found: dict[str, None] = {}
     with tasks.open() as stream:
         for _, line in zip(range(_TASKS_LOOKED_AT), stream, strict=False):
@@ -94,8 +94,8 @@ def preloads(tasks: Path) -> list[str]:
 
 def _modules_of(task: JsonDict) -> list[str]:
     modules = [module_of(task["target"])]
-    # A Hydra app's job is opened by TMGG's own callable; what it then runs, the config says of
-    # TMGG's own app. That of another app means something else by that name.
+    # The target of a Hydra app's job is a callable of TMGG. Which experiment it then runs is in the
+    # config if the app is TMGG's own. In other apps this key may mean something else.
     if _is_own_app(task) and "experiment" in task["config"]:
         with contextlib.suppress(TaskError):
             modules.append(module_of(target_of(task["config"])))
@@ -103,7 +103,7 @@ def _modules_of(task: JsonDict) -> list[str]:
 
 
 def _is_own_app(task: JsonDict) -> bool:
-    identity = task.get("identity")  # an older TMGG did not note whose run it is
+    identity = task.get("identity")  # None if an older TMGG recorded the task
     return identity is None or str(identity["program"]).startswith(OWN_APP)
 
 

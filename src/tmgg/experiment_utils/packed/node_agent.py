@@ -1,7 +1,7 @@
-"""One node's hand: what runs there, started and ended on the driver's word. A Ray actor.
+"""A Ray actor on each node, which starts and ends runs there by the driver's calls.
 
-Ray brings the calls and tells when the node is lost; the runs themselves are not Ray's processes,
-so nothing of Ray is forked and Ray's end of a worker is not a run's.
+Ray transports the calls and reports if the node is lost. The runs are not processes of Ray. So no
+process of Ray is forked, and if Ray ends a worker, it does not end a run by that.
 """
 
 import os
@@ -21,7 +21,7 @@ _RAYS_THREADS = "OMP_NUM_THREADS"
 
 
 class NodeAgent:
-    """Runs orders on this node. Its calls come from several threads."""
+    """Does runs on this node. Several threads call it."""
 
     def __init__(
         self, *, runs_at_once: int, cpus: int, names: Sequence[str], warmth: Warmth
@@ -36,14 +36,14 @@ class NodeAgent:
         self._parent = WarmParent(warmth, environment)
 
     def warm_up(self) -> bool:
-        """Return when runs can start."""
+        """Return (True) when runs can start."""
         self._parent.warm_up()
         return True
 
     def run(self, order: JsonDict, slot: int) -> int:
-        """Wait for the end of a run; its keeper's exit code, negative when that was killed.
+        """Do a run; return its keeper's exit code, which is negative if the keeper was killed.
 
-        Raises WarmParentLostError when the run was lost with the process above it.
+        Raises WarmParentLostError if the run ended because the warm parent did.
         """
         given, share = Order.from_json(order), self._shares[slot]
         environment = given.environment | share.environment
@@ -59,14 +59,14 @@ class NodeAgent:
 
 
 def render_environment(own: dict[str, str], names: Sequence[str], share: Share) -> dict[str, str]:
-    """What the runs of this node have in common: what the driver has, by this node's values.
+    """The common environment of this node's runs: the driver's variables, with this node's values.
 
-    `own` is a Ray worker's environment, which holds much of Ray's own; `names` are the variables
-    that a process of the job has.
+    `own` is the environment of a Ray worker, which has many variables of Ray. `names` are the
+    variables of the driver that runs get.
     """
     environment = {name: own[name] for name in names if name in own}
     if _RAYS_THREADS not in names:
         environment = with_own(environment, {_RAYS_THREADS: str(share.threads)})
-    # Looking whether there is a GPU must not start CUDA, which a fork would break.
+    # A check whether there is a GPU must not start CUDA, because a process with CUDA cannot fork.
     environment.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     return environment

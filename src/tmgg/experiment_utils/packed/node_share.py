@@ -1,4 +1,4 @@
-"""What of a node each of the runs on it gets. Pure."""
+"""Divides a node's CPUs and GPUs among the runs on it. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,32 +9,31 @@ class Share:
     """One run's part of a node."""
 
     cpus: tuple[int, ...]
-    """CPUs to stay on; empty where the node is not known to be the job's own."""
+    """CPUs that the run is bound to; empty if the job may not have these CPUs for itself."""
     threads: int
-    """How many OpenMP, and the libraries that follow it, may use."""
+    """How many threads OpenMP, and the libraries that follow it, may use."""
     gpus: Mapping[str, tuple[str, ...]]
-    """By the variable that names them; shared with other runs where there are more runs than
-    GPUs."""
+    """By the variable that names them. With more runs than GPUs, several runs share one."""
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables that hold a run to its share. Empty GPUs leave the node's own setting."""
+        """Variables that limit a run to its GPUs; a variable without GPUs is left as it is."""
         return {name: ",".join(devices) for name, devices in self.gpus.items() if devices}
 
 
 def default_runs_per_node(*, cpus: int, gpus: int) -> int:
-    """One run for each GPU where there are some, else one for each CPU."""
+    """One run for each GPU if there are any (at most one for each CPU), else one for each CPU."""
     return max(1, min(gpus, cpus) if gpus else cpus)
 
 
 def divide(
     *, runs: int, cpus: int, affinity: Sequence[int], gpus: Mapping[str, Sequence[str]]
 ) -> tuple[Share, ...]:
-    """The shares of `runs` runs that are on a node at once.
+    """The shares of `runs` runs that are on a node at the same time.
 
-    `gpus` are the node's by the variable that names them, see `gpu_variables`.
-    `affinity` is where the kernel lets this job run. It is divided only when it is as large as what
-    the job was given: on a node that does not confine jobs, two jobs would choose the same CPUs.
+    `gpus` are the node's GPUs by the variable that names them (see `gpu_variables`). `affinity` are
+    the CPUs on which the kernel lets this job run. They are divided only if there are `cpus` of
+    them: on a node that does not confine jobs, two jobs would otherwise bind to the same CPUs.
     """
     own = sorted(affinity) if len(affinity) == cpus else []
     return tuple(
@@ -48,7 +47,7 @@ def divide(
 
 
 def part(items: Sequence, parts: int, index: int) -> Sequence:  # type: ignore[type-arg]
-    """The `index`-th of `parts` parts: several items each, or one item for several parts."""
+    """The `index`-th of `parts` parts: each has several items, or several parts share one item."""
     count = len(items)
     if count == 0:
         return []

@@ -1,4 +1,4 @@
-"""The nodes of the allocation, as the driver sees them."""
+"""The nodes of the allocation, for the driver: it starts runs there, and gets events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ EventKind = Literal["node_ready", "run_ended", "run_lost", "node_lost"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """Something that happened."""
+    """Something that happened to a node or a run."""
 
     kind: EventKind
     node: str
@@ -27,17 +27,17 @@ class Event:
 
 
 class Nodes(Protocol):
-    """Where runs start; what becomes of them is told by `wait`."""
+    """Starts runs on nodes; `wait` returns what happens to them."""
 
     @property
     def count(self) -> int:
-        """Nodes that are not lost, those included that are not ready."""
+        """The number of nodes that are not lost; some of them may not be ready yet."""
         ...
 
     def start(self, assignment: Assignment, order: Order) -> None: ...
 
     def wait(self, timeout_s: float) -> Sequence[Event]:
-        """What has happened since; returns as soon as something has."""
+        """Wait for events since the last call, at most `timeout_s` seconds; return them."""
         ...
 
     def end_for_time(self) -> None:
@@ -57,7 +57,7 @@ class RayNodes:
         self._agents: dict[str, Any] = {}
         self._runs_at_once: dict[str, int] = {}
         self._open: dict[Any, tuple[str, str | None]] = {}
-        """By Ray's reference: the node, and the run, or None for the node's warming up."""
+        """By Ray's reference to a call: the node, and the run; None for the call of `warm_up`."""
         self._ray = _ray()
         for node in self._ray.nodes():
             if node["Alive"]:
@@ -71,7 +71,7 @@ class RayNodes:
             num_cpus=cpus,
             num_gpus=gpus,
             max_restarts=0,
-            # One thread waits for each run, and others carry what the driver says meanwhile.
+            # One thread waits for each run; the others take the driver's other calls.
             max_concurrency=runs + 4,
             scheduling_strategy=_on(node["NodeID"]),
         )
@@ -126,7 +126,7 @@ class RayNodes:
 
 
 def _ray() -> Any:
-    import ray  # a second and more: only in the driver
+    import ray  # imported here: it takes over a second, and only the driver needs it
 
     return ray
 

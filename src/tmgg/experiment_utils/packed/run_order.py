@@ -1,4 +1,4 @@
-"""What a node is told about one run. Travels as JSON."""
+"""The order to a node to do one run; it is sent as JSON."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,17 +15,17 @@ class Order:
     folder: str
     """The submission's folder."""
     job_id: str
-    """The job that is the allocation."""
+    """The id of the job of all runs."""
     restart: int = 0
-    """How often the backend has restarted the allocation."""
+    """How often the backend has restarted the job."""
     environment: dict[str, str] = field(default_factory=dict)
-    """Added to what all runs of the node share."""
+    """Variables in addition to those that all runs of the node share."""
     cpus: tuple[int, ...] = ()
-    """CPUs to stay on; empty leaves it to the kernel."""
+    """CPUs that the run is bound to; empty: not bound."""
     kill_after_s: float = KILL_AFTER_S
     """See `Limits`."""
     hard_limit_after_s: float = HARD_LIMIT_AFTER_S
-    """See `Limits`; a forked run starts fast."""
+    """See `Limits`. It is shorter than the default there, because a forked run starts fast."""
 
     @property
     def paths(self) -> SubmissionPaths:

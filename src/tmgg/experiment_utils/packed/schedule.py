@@ -1,16 +1,16 @@
-"""Which run starts where next. Pure bookkeeping: no clock, no Ray, no files."""
+"""Decides which run starts next, and where. It uses no clock, no Ray and no files."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# A run whose node is lost is started again, but not for ever: it may be what kills the nodes.
+# A run whose node is lost is started again, up to so many starts: the run itself may be the cause.
 STARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One of the runs that a node takes at once."""
+    """One slot of a node, which takes one run at a time."""
 
     node: str
     slot: int
@@ -25,7 +25,7 @@ class Assignment:
 
 
 class Schedule:
-    """Runs in their order, each to the node with the most room."""
+    """Assigns runs in their order, each to the node with the most free slots."""
 
     def __init__(self, runs: Iterable[str], *, starts: int = STARTS) -> None:
         self._waiting = deque(runs)
@@ -48,11 +48,11 @@ class Schedule:
         return list(self._running)
 
     def add_node(self, node: str, *, runs_at_once: int) -> None:
-        """A node that can take runs."""
+        """Add a node that can take runs."""
         self._free[node] = list(reversed(range(runs_at_once)))
 
     def next(self) -> Assignment | None:
-        """The next run and its place, from now on running there; None when nothing can start."""
+        """The next run and its place, noted as running; None if no run can start now."""
         roomy = max(self._free, key=lambda node: len(self._free[node]), default=None)
         if roomy is None or not self._free[roomy] or not self._waiting:
             return None
@@ -63,13 +63,13 @@ class Schedule:
         return Assignment(run, place)
 
     def ended(self, run: str) -> None:
-        """A run has ended, however it did."""
+        """Note that a run has ended, in any way."""
         place = self._running.pop(run)
         if place.node in self._free:
             self._free[place.node].append(place.slot)
 
     def lost(self, run: str) -> bool:
-        """A run has vanished; whether it waits for another start."""
+        """Note that a run was lost; return whether it waits for another start."""
         self.ended(run)
         if self._made[run] >= self._starts:
             return False
@@ -77,11 +77,11 @@ class Schedule:
         return True
 
     def remove_node(self, node: str) -> None:
-        """Start nothing more on a node."""
+        """Start no more runs on this node."""
         self._free.pop(node, None)
 
     def drop_waiting(self) -> Sequence[str]:
-        """Start nothing more at all; the runs that will not begin."""
+        """Start no more runs at all; return the runs that will not begin."""
         dropped = list(self._waiting)
         self._waiting.clear()
         return dropped

@@ -1,4 +1,4 @@
-"""Exit records of runs that could not leave one themselves: they never began, or vanished."""
+"""Writes exit records of runs that could not write one: they never began, or were lost."""
 
 import logging
 
@@ -12,12 +12,12 @@ log = logging.getLogger(__name__)
 
 
 def not_begun(allocation: Allocation, why: str) -> Failure:
-    """The failure of a run whose turn did not come."""
+    """The failure of a run that was not started before the job ended."""
     return failure("not_started", f"Job {allocation.job_id} ended before its turn came: {why}.")
 
 
 def lost(node: str, why: str, *, starts: int) -> Failure:
-    """The failure of a run that was started as often as it may be."""
+    """The failure of a run that was lost at each of its `starts` starts."""
     return failure("node_fail", f"It was lost {starts} times, last on {node}: {why}.")
 
 
@@ -29,9 +29,9 @@ def unwritable(node: str) -> Failure:
 def leave_last_words(
     paths: SubmissionPaths, allocation: Allocation, why: Failure, *, host: str = ""
 ) -> None:
-    """Record the end of a run in its stead, unless it did: its node may be lost just after that.
+    """Write the run's exit record, unless the run wrote one: its node may be lost just after that.
 
-    A disk that is full is no reason to end the others.
+    Errors (a full disk) are only logged, so that the other runs go on.
     """
     try:
         own = read_exit_record(paths)
