@@ -1,1 +1,1 @@
-"""What a job asks Slurm for, and the job script that asks. Pure."""
+"""What a job asks Slurm for, and the job script with these requests. Pure."""

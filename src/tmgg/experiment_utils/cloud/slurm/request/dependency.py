@@ -1,6 +1,6 @@
-"""Sbatch's `--dependency`: what its text says, and what is left of it once jobs have ended. Pure.
+"""Sbatch's `--dependency`: what its text means, and what is left of it once jobs have ended. Pure.
 
-`,` means that all of a list must be met, `?` that one is enough; Slurm does not mix them.
+`,` means that all items of a list must be met, `?` that one is enough; a list cannot have both.
 """
 
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from tmgg.errors import ConfigError, RefusedError
 from tmgg.experiment_utils.cloud.slurm.parsing import JOB_ID
 
-# Those that are about how a job ends. Slurm takes the others as met once it has forgotten the job.
+# Dependencies on how a job ends. Slurm counts others as met once it has forgotten the job.
 _OF_SUCCESS = {"afterok": True, "afternotok": False}
-# Met once, they stay met.
+# Dependencies that stay met once they are met.
 _LASTING = {*_OF_SUCCESS, "after", "afterany"}
 
 
@@ -20,7 +20,7 @@ class JobEnd:
     """How a job ended."""
 
     state: str
-    """In Slurm's words; of an array that of an element that failed, if one did."""
+    """Slurm's word for it. For an array with a failed element, the state of that element."""
 
     @property
     def is_success(self) -> bool:
@@ -28,7 +28,7 @@ class JobEnd:
 
 
 def joined(first: str | None, second: str) -> str:
-    """Both must be met. Raises ConfigError where `first` is a list of which one is enough."""
+    """A dependency that is met when both are. Raises ConfigError if `first` is a `?` list."""
     if first is None:
         return second
     if "?" in first:
@@ -41,14 +41,17 @@ def joined(first: str | None, second: str) -> str:
 
 
 def outcome_jobs(dependency: str) -> list[str]:
-    """The jobs whose success or failure it is about."""
+    """The jobs on whose success or failure the dependency depends."""
     items = (item.split(":") for item in _items(dependency))
     jobs = [job for kind, *ids in items if kind in _OF_SUCCESS for job in ids]
     return [job for job in dict.fromkeys(jobs) if JOB_ID.fullmatch(job)]
 
 
 def without_outcomes(dependency: str) -> str | None:
-    """What is left of it for a later job, once a job has begun that had the same dependency."""
+    """What a later job still has to wait for after a job with the same dependency has begun.
+
+    None if nothing is left.
+    """
     kinds = {item.partition(":")[0] for item in _items(dependency)}
     if "?" in dependency:
         return None if kinds <= _LASTING else dependency
@@ -57,9 +60,9 @@ def without_outcomes(dependency: str) -> str | None:
 
 
 def needed_of(dependency: str, ends: Mapping[str, JobEnd]) -> str | None:
-    """What is left of it, with the jobs that are known to have ended.
+    """What is left of the dependency if the jobs in `ends` have ended; None if nothing is left.
 
-    Raises RefusedError where it can never be met.
+    Raises RefusedError if it can never be met.
     """
     if "?" in dependency:
         return _needed_of_any(dependency, ends)

@@ -11,9 +11,9 @@ from tmgg.experiment_utils.cloud.slurm.request.gpu_request import render_gpus
 def render_directives(
     config: SlurmConfig, *, stdout: str, stderr: str, array: str | None, outlives_nodes: bool
 ) -> str:
-    """The spec's in the spec's order, then what else was asked for.
+    """The `#SBATCH` lines: the common options in a fixed order, then all others.
 
-    `stdout` and `stderr` as `log_pattern` makes them; `array` is None for a job of its own.
+    `stdout` and `stderr` are from `log_pattern`; `array` is None if the job is not an array.
     """
     gpus, gpus_as_resource = render_gpus(
         config.gpu_request,
@@ -45,7 +45,7 @@ def render_directives(
 
 
 def quoted_directive(value: str) -> str:
-    """`value` so that sbatch's own parser of `#SBATCH` lines reads it back unchanged.
+    """`value`, quoted if sbatch would otherwise read it differently in a `#SBATCH` line.
 
     sbatch(1) splits these lines itself: quotes group, a backslash escapes, `#` begins a comment.
     """
@@ -87,7 +87,7 @@ def _is_gres(option: str) -> bool:
 
 
 def _resources(gpus: str, options: Sequence[str]) -> list[str]:
-    """One `--gres` of all: of several, sbatch heeds the last."""
+    """One `--gres` with all resources: if there are several, sbatch uses only the last."""
     others = [option.partition("=")[2] for option in options if _is_gres(option)]
     resources = ",".join(item for item in (gpus, *others) if item)
     return [f"--gres={quoted_directive(resources)}"] if resources else []
@@ -99,11 +99,11 @@ def _extra(option: str) -> str:
 
 
 def log_pattern(log: Path, base: Path, *, name: str = "") -> str:
-    """The log, or the one of this name (a pattern) in a folder."""
-    # Relative where it can be, as people write it. But Slurm puts the working directory in front of
-    # a relative name before it looks for patterns (%j) and backslashes; it looks for no patterns in
-    # a name that has a backslash, be it of a folder. (An array's logs are then one file, of which
-    # each element's job script makes nothing: see run_of_array.sh.template.)
+    """The log's path for sbatch; with `name` (a pattern), `log` is the folder of that file."""
+    # Relative to `base` if possible, as people write it. But Slurm puts the working directory in
+    # front of a relative path, and then looks for patterns (%j) and backslashes in all of it. In a
+    # path with a backslash it looks for no patterns. (An array then has one log file, and the job
+    # script of each element writes to the run's own log instead: see run_of_array.sh.template.)
     is_plain = not re.search(r"[%\\]", str(base)) and log.is_relative_to(base)
     shown = str(log.relative_to(base) if is_plain else log)
     has_patterns = "\\" not in shown

@@ -1,4 +1,4 @@
-"""Further sbatch options: which may be given, and which belong to a field or to TMGG itself."""
+"""Further sbatch options: which a user may give, and which belong to a field or to TMGG itself."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ _RESOURCES = "--gres"
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _OPTION = re.compile(r"(?P<name>--[a-z][a-z0-9-]*)(?P<value>=.*)?|(?P<flag>-[A-Za-z])")
 
-# Option to the field that sets it; "" where the bookkeeping relies on the option's absence:
-# another environment for srun (--export) or no job at all.
+# Options by the field that sets them. Under "" are options that TMGG sets itself, or that would
+# break its bookkeeping: another environment for srun (--export), or no job at all.
 _OWNED = {
     "account": ("--account", "-A"),
     "clusters": ("--clusters", "--cluster", "-M"),
@@ -52,9 +52,9 @@ _FIELD_OF = {option: field for field, options in _OWNED.items() for option in op
 
 
 def check_extra_args(name: str, options: Sequence[str]) -> None:
-    """Each item must be one sbatch option, with its value after `=`, that nobody else sets.
+    """Each item must be one sbatch option, with its value after `=`.
 
-    Raises ConfigError.
+    Raises ConfigError if it is not, or if a field or TMGG itself sets the option.
     """
     for option in options:
         found = _OPTION.fullmatch(option)
@@ -70,7 +70,7 @@ def check_extra_args(name: str, options: Sequence[str]) -> None:
 
 
 def option_list(name: str, options: object) -> tuple[str, ...]:
-    """Options of sbatch by name as single arguments: true is a flag, null leaves one out.
+    """The arguments for sbatch options given by name: true is a flag, null leaves an option out.
 
     Raises ConfigError, as `check_extra_args`.
     """
@@ -84,9 +84,9 @@ def option_list(name: str, options: object) -> tuple[str, ...]:
 
 
 def check_given_once(options: Mapping[str, Sequence[str]]) -> None:
-    """No option in two of these lists, which are by the name of their field.
+    """Raises ConfigError if two of the lists have the same option.
 
-    Raises ConfigError.
+    The keys are the names of the fields that hold the lists.
     """
     seen: dict[str, str] = {}
     for field, items in options.items():
@@ -114,7 +114,7 @@ def _option_of(name: str, key: object, value: object) -> str:
 
 
 def _is_other_resource(option: str) -> bool:
-    """Generic resources that are no GPUs, as in `--gres=lscratch:100`."""
+    """Whether it asks for generic resources other than GPUs, as in `--gres=lscratch:100`."""
     name, _, value = option.partition("=")
     items = [item.partition(":")[0] for item in value.split(",")]
     return name == _RESOURCES and all(item not in ("", "gpu", "none") for item in items)

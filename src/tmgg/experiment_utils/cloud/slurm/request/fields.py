@@ -1,4 +1,4 @@
-"""Checks of settings as Slurm and the job script take them; see `cloud.checks` for the others."""
+"""Checks of settings as Slurm and the job script need them; `cloud.checks` has the others."""
 
 import math
 import re
@@ -28,7 +28,7 @@ def scratch_folder(name: str, value: object) -> None:
 
 
 def port_ranges(*, head: int, workers: tuple[int, int], job: tuple[int, int]) -> None:
-    """The ports of Ray's head and workers, and those among which a job has its own."""
+    """Check Ray's head port, its workers' range, and the range from which a job gets its ports."""
     first, last = workers
     if first >= last:
         raise ConfigError(f"min_worker_port={first} must be below max_worker_port={last}")
@@ -82,7 +82,7 @@ def parse_time_limit_s(value: str) -> int | None:
 
 
 def memory_text(value: object) -> object:
-    """An amount of memory as text: a whole number is one of megabytes, as for sbatch."""
+    """An amount of memory as text; a whole number means megabytes, as for sbatch."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -92,7 +92,7 @@ def memory(name: str, value: object) -> None:
 
 
 def scale_memory(value: str, factor: float) -> str:
-    """So many times an amount of memory, in whole megabytes."""
+    """`factor` times an amount of memory, in whole megabytes."""
     return f"{max(1, math.ceil(_megabytes(value) * factor))}MB"
 
 
@@ -109,7 +109,7 @@ def _megabytes(value: str) -> float:
 
 
 def setup_commands(name: str, commands: Sequence[str]) -> None:
-    """Each must be complete shell on its own, so that it cannot swallow what follows it."""
+    """Each command must be complete shell syntax: it must not join with the lines after it."""
     for command in commands:
         if not command.strip() or "\0" in command or "\r" in command:
             raise ConfigError(f"{name} holds {command!r}, which is not a command")
@@ -133,5 +133,5 @@ def _syntax_complaint(command: str) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""  # no bash on this machine: the job script's own bash will say it
+        return ""  # no bash on this machine: the bash of the job script will report an error
     return checked.stderr.strip()

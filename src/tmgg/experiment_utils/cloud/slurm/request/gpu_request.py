@@ -1,4 +1,4 @@
-"""By which of Slurm's options a job asks for GPUs. Pure."""
+"""The option of sbatch by which a job asks for GPUs. Pure."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ GpuRequest = Literal["task", "node", "gres", "job", "none"]
 def check_gpu_request(
     request: GpuRequest, *, gpu_type: str | None, gpu_binding: str, nodes: int
 ) -> None:
-    """Raises ConfigError for settings that the option does not serve, or that need one."""
+    """Raises ConfigError for settings that do not work with `request`."""
     if request == "job" and nodes > 1:
         raise ConfigError(
             f"gpu_request='job' and nodes={nodes} exclude each other: Slurm may spread the GPUs "
@@ -34,7 +34,7 @@ def check_gpu_request(
 def render_gpus(
     request: GpuRequest, *, per_task: int, per_node: int, gpu_type: str | None
 ) -> tuple[str, str]:
-    """The option of sbatch and, apart from it, the item for `--gres`; each may be empty."""
+    """The option of sbatch, and the item for its option `--gres`; at least one is empty."""
     typed = f"{gpu_type}:" if gpu_type else ""
     if not per_task or request == "none":
         return "", ""

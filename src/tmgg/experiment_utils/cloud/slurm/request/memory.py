@@ -1,4 +1,4 @@
-"""In which of Slurm's forms a job asks for memory. Pure."""
+"""How a job asks for memory: per CPU, per node or per GPU. Pure."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,16 @@ WHOLE_NODE = "0"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MemoryRequest:
-    """At most one of the three is set; with none the site's own default counts."""
+    """At most one of the three is set; if none is, the site's default counts."""
 
     per_cpu: str | None
     per_node: str | None
     per_gpu: str | None
 
     def check(self, *, default_per_cpu: str, asks_for_gpus: bool) -> "MemoryRequest":
-        """The request as it counts: the default of mem_per_cpu gives way to the other two.
+        """The request without mem_per_cpu's default, if another of the three is set.
 
-        Raises ConfigError.
+        Raises ConfigError for an invalid amount, or if several are set.
         """
         for name, amount in self.by_field.items():
             if not (name == "mem_per_node" and amount == WHOLE_NODE):
@@ -43,7 +43,7 @@ class MemoryRequest:
 
     @property
     def by_field(self) -> dict[str, str]:
-        """What is asked for, by the name of the field of `SlurmConfig`."""
+        """The amounts that are set, by the name of the field of `SlurmConfig`."""
         named = {
             "mem_per_cpu": self.per_cpu,
             "mem_per_node": self.per_node,
@@ -53,7 +53,7 @@ class MemoryRequest:
 
     @property
     def option(self) -> str:
-        """The option of sbatch; empty for none."""
+        """The option of sbatch; empty if no memory is asked for."""
         options = {
             "mem_per_cpu": "mem-per-cpu",
             "mem_per_node": "mem",
@@ -63,14 +63,14 @@ class MemoryRequest:
 
     @property
     def words(self) -> str:
-        """As in `4GB per CPU`; empty where nothing is asked for."""
+        """Text such as `4GB per CPU`; empty if no memory is asked for."""
         units = {"mem_per_cpu": "per CPU", "mem_per_node": "per node", "mem_per_gpu": "per GPU"}
         if self.per_node == WHOLE_NODE:
             return "all of a node's memory"
         return "".join(f"{amount} {units[name]}" for name, amount in self.by_field.items())
 
     def grown(self, factor: float) -> dict[str, str]:
-        """Fields of `SlurmConfig` for so many times the memory; empty where nothing can grow."""
+        """Fields of `SlurmConfig` for `factor` times the memory; empty if no amount can grow."""
         return {
             name: fields.scale_memory(amount, factor)
             for name, amount in self.by_field.items()
@@ -78,7 +78,7 @@ class MemoryRequest:
         }
 
     def on_node_mb(self, *, cpus: int, gpus: int) -> int:
-        """Megabytes that a node must have where the job has so many of its CPUs and GPUs."""
+        """Megabytes that a node must have if the job uses this number of its CPUs and GPUs."""
         counts = {"mem_per_cpu": cpus, "mem_per_node": 1, "mem_per_gpu": gpus}
         return sum(
             counts[name] * fields.memory_mb(amount)

@@ -1,4 +1,4 @@
-"""Texts that Slurm takes verbatim: what each may hold, with an example."""
+"""Texts that go to Slurm unchanged: the pattern that each must match, with an example."""
 
 import re
 
@@ -19,4 +19,4 @@ PATTERNS: dict[str, tuple[re.Pattern[str], str]] = {
     "network_interface": (re.compile(r"[A-Za-z0-9_.:@-]{1,15}"), "ib0"),
     "mail_type": (re.compile(r"[A-Z_0-9]+(,[A-Z_0-9]+)*"), "END,FAIL"),
 }
-"""By the field of `SlurmConfig`."""
+"""Pattern and example by the field of `SlurmConfig`."""

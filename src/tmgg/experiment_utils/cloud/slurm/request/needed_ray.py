@@ -7,7 +7,7 @@ from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.extras import install_command
 
 _CONTAINER = "--container"
-"""sbatch's own option begins so, and those of plugins do (--container-image)."""
+"""The beginning of sbatch's own option for containers, and of plugins' (--container-image)."""
 
 
 def has_this_environment(config: SlurmConfig) -> bool:
@@ -17,15 +17,15 @@ def has_this_environment(config: SlurmConfig) -> bool:
 
 
 def _has_container(config: SlurmConfig) -> bool:
-    """Whether the job has files of its own, and may so have another Python at the same path."""
+    """Whether the job runs in a container, where the same path may be another Python."""
     names = [f"--{name}" for name, value in (config.sbatch_options or {}).items() if value]
     return any(each.startswith(_CONTAINER) for each in [*config.extra_args, *names])
 
 
 def check_ray_is_here(config: SlurmConfig, *, has_ray: bool) -> None:
-    """Raises ConfigError for jobs that start Ray, in this environment, where it is not.
+    """Raises ConfigError for jobs that would start Ray in an environment without Ray.
 
-    `has_ray` is whether Ray is in the environment of this process, which the jobs have, too.
+    `has_ray` says whether the environment of this process, which the jobs use, too, has Ray.
     """
     is_packed = config.sweep_mode == "packed"
     if has_ray or (config.resolved_ray_bootstrap == "none" and not is_packed):
@@ -40,7 +40,7 @@ def check_ray_is_here(config: SlurmConfig, *, has_ray: bool) -> None:
 
 
 def _without(config: SlurmConfig, *, is_packed: bool) -> str:
-    """The options of jobs without Ray; these use one node, or have ranks on each."""
+    """The options for jobs without Ray; such jobs use one node, or have ranks on each node."""
     words = ["slurm_ray_bootstrap=none"]
     if is_packed:
         words.append("slurm_sweep_mode=array")

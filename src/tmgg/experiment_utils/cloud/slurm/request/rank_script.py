@@ -1,4 +1,4 @@
-"""What ranks need of the job script, and whether a job's nodes have something to do. Pure."""
+"""What ranks need in the job script, and whether all nodes of a job have something to do. Pure."""
 
 from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
@@ -12,7 +12,7 @@ GPU_DEFAULTS = (
     "SLURM_TRES_BIND",
     "SLURM_GPU_BIND",
 )
-"""The job's own, which srun would take for options of the step."""
+"""Variables of the job that srun would take as options of the step."""
 WITHOUT_GPU_DEFAULTS = " ".join(f"-u {name}" for name in GPU_DEFAULTS)
 _BESIDE_RAY = "tmgg.experiment_utils.ranks.beside_ray"
 
@@ -30,7 +30,7 @@ def check_nodes_are_used(config: SlurmConfig) -> None:
 
 
 def check_takes_ranks(target: str, config: SlurmConfig) -> None:
-    """Raises ConfigError for an experiment that would train alone in each rank."""
+    """Raises ConfigError for an experiment that would train separately in each rank."""
     if config.ranks > 1 and is_built_in(module_of(target)):
         raise ConfigError(
             f"tasks_per_node={config.tasks_per_node} with the built-in experiment {target}: it "
@@ -40,7 +40,7 @@ def check_takes_ranks(target: str, config: SlurmConfig) -> None:
 
 
 def rank_options(config: SlurmConfig) -> list[str]:
-    """What the supervisors of ranks are told, as words of the job script."""
+    """The options for the supervisors of ranks, as words of the job script."""
     options = [
         f"--tasks-per-node={config.tasks_per_node or 1}",
         f"--gpus={config.gpus_per_task}",
@@ -56,7 +56,7 @@ def rank_options(config: SlurmConfig) -> list[str]:
 
 
 def rank_gpu_option(config: SlurmConfig) -> str:
-    """The option of srun by which a rank sees its own GPUs, or all of the job on its node."""
+    """The srun option by which a rank sees its own GPUs, or all of the job's on its node; or ""."""
     if not config.gpus_per_task or config.gpu_request == "none":
         return ""
     if config.sees_all_gpus_of_node:
@@ -65,7 +65,7 @@ def rank_gpu_option(config: SlurmConfig) -> str:
 
 
 def managed_step(config: SlurmConfig) -> dict[str, str]:
-    """What the step of a managed Ray has of each node: all that the job has, of all ranks."""
+    """Values for the template: the step of a managed Ray gets all CPUs and GPUs of the job."""
     if config.tasks_per_node is None:
         return {"without": "", "cpus": "$SLURM_CPUS_PER_TASK", "gpu_option": "", "rank_hub": ""}
     asked = config.gpus_per_task > 0 and config.gpu_request != "none"
@@ -79,7 +79,7 @@ def managed_step(config: SlurmConfig) -> dict[str, str]:
 
 
 def render_ranks_beside_ray(config: SlurmConfig, python: str, more: list[str]) -> str:
-    """The step of the ranks, which the head of a managed Ray runs, not the experiment.
+    """The command that starts the ranks; the head of a managed Ray runs it, not the experiment.
 
     `more` are further words for the ranks' supervisors.
     """

@@ -1,15 +1,15 @@
-"""Refuses options that do not fit several processes of an experiment on each node."""
+"""Refuses options that do not work with ranks (several processes of an experiment)."""
 
 from tmgg.errors import ConfigError
 
-# Slurm keeps counts in 16 bits, and the two highest values have meanings of their own.
+# Slurm keeps counts in 16 bits, and the two highest values have special meanings.
 LARGEST_COUNT = 65_533
 
 
 def check_ranks(
     tasks_per_node: int, *, nodes: int, ray_bootstrap: str, sweep_mode: str, no_kill: bool
 ) -> None:
-    """Raise ConfigError for what the ranks of a job cannot have."""
+    """Raises ConfigError for options that the ranks of a job cannot have."""
     if ray_bootstrap == "symmetric-run":
         raise ConfigError(
             f"tasks_per_node={tasks_per_node} and ray_bootstrap='symmetric-run' exclude each "

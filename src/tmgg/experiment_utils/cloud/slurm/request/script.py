@@ -1,4 +1,4 @@
-"""The job script as text. Pure: the same config gives the same script, and nothing is run."""
+"""The job script as text. Pure: the same config gives the same script, and no command is run."""
 
 import re
 import shlex
@@ -33,9 +33,9 @@ ENTRYPOINT = (
     "sys.exit(execute_task(sys.argv[1]))"
 )
 NO_TOKEN = "TOKEN"
-"""Stands for the token in a script that is only shown."""
+"""Takes the place of the token in a script that is only shown."""
 PACKED_MODULE = "tmgg.experiment_utils.packed.main"
-# How long srun leaves the workers once the first task has ended; they would linger for a minute.
+# Seconds that srun lets the workers run after the first task has ended; they would stay a minute.
 WORKER_WAIT_S = 2
 EXECUTABLE_BY_OWNER = 0o700
 
@@ -47,25 +47,25 @@ class Interpreter:
     command: str = "python"
     folder: Path | None = None
     options: tuple[str, ...] = ()
-    """Only the process of the experiment gets them: a warning must not end one of TMGG's own."""
+    """Only the experiment's process gets them: with `-W error` a warning would end TMGG's own."""
 
     @classmethod
     def submitting(cls) -> "Interpreter":
-        """The one running now with its options, under a name that exists beside it."""
+        """This process's interpreter, by a name that exists in its folder, with its options."""
         folder = Path(sys.executable).parent
         command = "python" if (folder / "python").exists() else Path(sys.executable).name
         return cls(command=command, folder=folder, options=tuple(interpreter_options()))
 
 
 class _Template(string.Template):
-    # bash owns the dollar sign.
+    # `@{name}` instead of `${name}`, because the dollar sign belongs to bash.
     delimiter = "@"
     pattern = r"@(?:(?P<escaped>@)|(?P<named>(?!))|\{(?P<braced>[a-z_]+)\}|(?P<invalid>\{))"  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
 class _Python:
-    """The interpreter in the words of bash."""
+    """The interpreter, quoted for bash."""
 
     command: str
     options: tuple[str, ...]
@@ -76,25 +76,25 @@ class _Python:
         return " ".join([self.command, *map(shlex.quote, self.options)])
 
     def handed_on(self) -> list[str]:
-        """Words for a process of TMGG that starts the experiment."""
+        """Options for a process of TMGG that starts the experiment with these options of Python."""
         return [f"--python-option={shlex.quote(each)}" for each in self.options]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Job:
-    """What differs between the job of one run and the jobs of an array."""
+    """What differs between the job of one run, a job array and the job of a packed sweep."""
 
     stdout: str
     """As an sbatch pattern."""
     stderr: str
     run: str
-    """Shell that says which run the job is, and where its files are."""
+    """Shell code that finds out which run the job is, and where the run's files are."""
     folder: str = ""
-    """Only templates of a site's own use it that were written before there were arrays."""
+    """Used only by sites' own templates from before TMGG had job arrays; `ended` as well."""
     ended: str = ""
     array: str | None = None
     outlives_nodes: bool = False
-    """The allocation goes on when one of its nodes is lost."""
+    """Whether the allocation goes on when one of its nodes is lost."""
     entrypoint: str = ""
     """What the managed bootstrap runs in place of the experiment, with its arguments."""
 
@@ -109,9 +109,9 @@ def render_script(
 ) -> str:
     """The whole job script of one submission; `base` is the working directory of the job.
 
-    `token` is the submission's; what the job leaves carries it.
+    `token` is the submission's token; the files that the job writes contain it.
 
-    Raises ConfigError when the site's own template cannot be read or filled.
+    Raises ConfigError if the site's own template cannot be read or filled.
     """
     job = _job_of_run(paths, base, token)
     return _render_job(config, job, _template_text(config), base=base, interpreter=interpreter)
@@ -126,9 +126,9 @@ def render_array_script(
     interpreter: Interpreter,
     token: str = NO_TOKEN,
 ) -> str:
-    """The job script of all runs of a batch; `array` is sbatch's, as in `0-99%4`.
+    """The job script of all runs of a batch; `array` is the value of `--array`, as in `0-99%4`.
 
-    Raises ConfigError as `render_script`, and when the site's own template is for single runs.
+    Raises ConfigError as `render_script`, and if the site's own template is for single runs only.
     """
     template = _template_text(config, needs_run=True)
     job = _job_of_array(config, batch, array, base, token)
@@ -145,11 +145,11 @@ def render_packed_script(
 ) -> str:
     """The script of the one job that runs all runs of a batch.
 
-    Raises ConfigError as `render_array_script`, and where Ray is to start otherwise than managed.
+    Raises ConfigError as `render_array_script`, and as `refuse_other_bootstrap`.
     """
     refuse_other_bootstrap(config)
     if config.tasks_per_node is not None:
-        # The mode of one sweep can be another than the config's.
+        # A sweep may be packed though its config is not: check the ranks again, which may raise.
         replace(config, sweep_mode="packed")
     template = _template_text(config, needs_run=True)
     job = _job_of_batch(config, batch, base, token, interpreter)
@@ -158,7 +158,7 @@ def render_packed_script(
 
 
 def refuse_other_bootstrap(config: SlurmConfig) -> None:
-    """Raises ConfigError where a packed sweep cannot start Ray as it needs to."""
+    """Raises ConfigError if the config demands a bootstrap that a packed sweep cannot use."""
     if config.ray_bootstrap not in ("auto", "managed"):
         raise ConfigError(
             f"slurm_ray_bootstrap={config.ray_bootstrap} must be managed or auto: a packed sweep "
@@ -197,7 +197,7 @@ def _render_job(
 
 
 def leaves_token(script: str) -> bool:
-    """Whether the exit records of a job script have its token; a site's own template may not."""
+    """Whether the exit records of a job have its token; those of a site's own template may not."""
     return '"$TMGG_SUBMISSION" "$tmgg_job"' in script
 
 
@@ -264,7 +264,7 @@ def _python_command(config: SlurmConfig, interpreter: Interpreter, base: Path) -
 
 
 def _command_word(command: str) -> str:
-    """One word that bash takes as a command: neither keyword nor assignment, whatever its name."""
+    """One word that bash takes as a command, never as a keyword or an assignment."""
     if re.fullmatch(r"[A-Za-z0-9_./+-]*python[0-9.]*", command):
         return command
     return "'" + command.replace("'", "'\"'\"'") + "'"
@@ -314,7 +314,7 @@ def _render_managed(config: SlurmConfig, python: _Python, entrypoint: str) -> st
     options += [
         f"--scratch={shlex.quote(config.node_scratch)}",
         f"--start-timeout={config.ray_start_timeout_s:g}",
-        # What runs in place of the experiment starts that itself.
+        # A program that runs in place of the experiment starts the experiment itself.
         *([f"-- {entrypoint}"] if entrypoint else python.handed_on()),
     ]
     return _fill(
@@ -354,7 +354,7 @@ _LAUNCHERS = {
 
 
 def _template_text(config: SlurmConfig, *, needs_run: bool = False) -> str:
-    """The template; with `needs_run`, one that is not for single runs only."""
+    """The template. With `needs_run`, raises ConfigError for a template that has no `@{run}`."""
     if config.script_template is None:
         return _packaged("job.sh.template")
     try:

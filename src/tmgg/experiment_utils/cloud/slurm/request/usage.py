@@ -1,10 +1,10 @@
-"""What the runs of a sweep may use at most, as sites account for it. Pure."""
+"""The most that the runs of a sweep may use, in the units that sites account for. Pure."""
 
 from tmgg.experiment_utils.cloud.runs import SweepMode
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.submit.packed_nodes import fitting
 
-# Packages by which a single process makes other nodes work, or learns of them.
+# Packages by which a single process can use other nodes, or learn that there are other nodes.
 _KNOW_OF_NODES = frozenset(
     {"ray", "tmgg", "mpi4py", "dask", "distributed", "dask_jobqueue", "dask_mpi", "pyspark",
      "deepspeed", "parsl", "submitit", "subprocess"}
@@ -12,7 +12,7 @@ _KNOW_OF_NODES = frozenset(
 
 
 def render_usage(config: SlurmConfig, runs: int, mode: SweepMode) -> str:
-    """As in `12 runs x 4 nodes x 8 h: up to 384 node-hours, 384 GPU-hours`."""
+    """Text such as `12 runs x 4 nodes x 8 h: up to 384 node-hours, 384 GPU-hours`."""
     if mode == "packed":
         config = fitting(config, runs)
     jobs = 1 if mode == "packed" else runs
@@ -30,7 +30,10 @@ def render_usage(config: SlurmConfig, runs: int, mode: SweepMode) -> str:
 
 
 def render_idle_nodes(config: SlurmConfig, imports: frozenset[str], mode: SweepMode) -> str:
-    """The warning for a program that starts on the first node and seems to know of no other."""
+    """The warning for a program that starts on the first node and seems to use no other node.
+
+    Empty if there is nothing to warn of. `imports` are the packages that the program imports.
+    """
     is_alone = config.tasks_per_node is None and mode != "packed" and config.nodes > 1
     if not is_alone or imports & _KNOW_OF_NODES:
         return ""
@@ -42,7 +45,7 @@ def render_idle_nodes(config: SlurmConfig, imports: frozenset[str], mode: SweepM
 
 
 def _number(value: float) -> str:
-    """Three digits; of great numbers all before the point."""
+    """The number with three digits; a number of 1000 or more without decimals."""
     return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
 
 
