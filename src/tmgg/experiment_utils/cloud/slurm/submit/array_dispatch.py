@@ -1,4 +1,4 @@
-"""A sweep as job arrays: one sbatch for each, as few as the site's limits allow."""
+"""A sweep as job arrays, as few as the site's limits allow; one sbatch for each array."""
 
 import logging
 from collections.abc import Sequence
@@ -32,12 +32,12 @@ from tmgg.experiment_utils.run_folder.paths import BatchPaths
 
 log = logging.getLogger(__name__)
 
-# Slurm's own default of MaxArraySize, for when the controller does not say.
+# Slurm's own default of MaxArraySize, used if the controller does not answer.
 DEFAULT_LARGEST_ARRAY = 1001
 
 
 class ArrayDispatcher:
-    """See `dispatch.Dispatcher`. Raises ConfigError for what no array can be."""
+    """See `dispatch.Dispatcher`. Raises ConfigError for a config that no array can have."""
 
     def __init__(
         self,
@@ -54,12 +54,12 @@ class ArrayDispatcher:
         self._room: Room | None = None
         self._throttles: list[int | None] = []
         self._lanes: list[str | None] = []
-        """Last array of each lane."""
+        """The last array of each lane; None before its first."""
         self._arrays = 0
         self._hiccups = Hiccups()
         if plan.parallelism < len(plan.requests):
             _after(backend.config, "1")  # later arrays may have to wait for earlier ones
-        # A template that arrays cannot use is refused before anything is written.
+        # This refuses a template that arrays cannot use, before anything is written.
         self._render(backend.config, BatchPaths(backend.traits.output_dir, f"{plan.sweep_id}.0"), 1)
 
     def dispatch(self, waiting: Sequence[TaskRequest], *, open_count: int) -> Dispatched:
@@ -101,7 +101,7 @@ class ArrayDispatcher:
         return max(1, int(text)) if text.isascii() and text.isdigit() else DEFAULT_LARGEST_ARRAY
 
     def _try(self, requests: Sequence[TaskRequest], open_count: int, done: Dispatched) -> int:
-        """One sbatch; how many runs it took. What it refuses for good is noted in `done`."""
+        """Call sbatch once. Returns how many runs Slurm took; definite refusals go into `done`."""
         assert self._room is not None
         size = len(requests)
         try:
@@ -133,7 +133,7 @@ class ArrayDispatcher:
                 lambda config, batch, token: self._render(config, batch, size, lane, token=token),
             )
         except RunExistsError as error:
-            # Somebody submits some of them in this moment. What is left comes next.
+            # Another process is submitting some of the runs now. The others are submitted next.
             taken = self._submitter.overtaken(requests)
             done.launched.update(taken)
             done.held = "" if taken else str(error)
@@ -170,5 +170,5 @@ class ArrayDispatcher:
 
 
 def _after(config: SlurmConfig, array: str) -> SlurmConfig:
-    """Also after the end of this array."""
+    """The config with one more dependency: the end of this array."""
     return replace(config, dependency=joined(config.dependency, f"afterany:{array}"))

@@ -1,15 +1,15 @@
 """How a sweep is cut into job arrays. Pure.
 
-MaxArraySize limits an array's largest index, not its length, so each array counts from 0 and its
-file says which runs those are.
+MaxArraySize limits an array's largest index, not its length. So each array counts from 0, and a
+file of the array says which run each index is.
 """
 
 
 def plan_throttles(count: int, *, parallelism: int, largest_array: int) -> list[int | None]:
-    """How many elements may run at once in each lane; arrays are dealt to the lanes in turn.
+    """How many elements may run at once in each lane; None means no limit.
 
-    An array begins when the one before it in its lane has ended, so that never more than
-    `parallelism` runs are under way, whoever is still there to watch. Nothing to limit is None.
+    The arrays of a sweep go to the lanes in turn. An array begins when the array before it in its
+    lane has ended. So at most `parallelism` runs are under way, even if the launcher has ended.
     """
     arrays = -(-count // largest_array)
     if parallelism >= count:
@@ -20,15 +20,15 @@ def plan_throttles(count: int, *, parallelism: int, largest_array: int) -> list[
 
 
 def render_array(count: int, throttle: int | None) -> str:
-    """Sbatch's `--array` for so many elements."""
+    """The value of sbatch's `--array` for `count` elements."""
     return f"0-{count - 1}" + (f"%{throttle}" if throttle is not None else "")
 
 
 class Room:
-    """How many runs to try to submit next, where nobody says how many the site takes.
+    """How many runs to try to submit next; no command says how many jobs the site takes.
 
-    Halved by each refusal, doubled by each success. What was refused once is tried again as runs
-    end, by as many as have; and now and then by more, because the limit counts other jobs, too.
+    Each refusal halves the number, each success doubles it. Once the queue is full, as many runs
+    are tried as have ended; now and then more are tried, because the limit counts other jobs, too.
     """
 
     PROBE_EVERY = 4
@@ -40,7 +40,7 @@ class Room:
         self._refills = 0
 
     def begin(self, open_count: int) -> bool:
-        """Whether to try at all now, with so many runs of the sweep in the queue."""
+        """Whether to try to submit now, with `open_count` runs of the sweep in the queue."""
         if self._full_at is None:
             return True
         room = self._full_at - open_count
@@ -51,20 +51,23 @@ class Room:
         return True
 
     def size(self, waiting: int, open_count: int) -> int:
-        """How many to try; 0 when the sweep has again as many in as the site took before."""
+        """How many runs to try; 0 if as many are in the queue as when the site was full.
+
+        Every PROBE_EVERY-th time, runs are tried all the same.
+        """
         full = self._full_at is not None and 0 < self._full_at <= open_count
         if full and self._refills % self.PROBE_EVERY:
             return 0
         return min(waiting, self._next, self._largest)
 
     def taken(self, size: int, open_count: int) -> None:
-        """The site took so many; `open_count` includes them."""
+        """Note that the site took `size` runs; `open_count` includes them."""
         self._next = size * 2
         if self._full_at is not None and open_count > self._full_at:
-            self._full_at = None  # others' jobs have gone
+            self._full_at = None  # the limit counts other jobs, too, and some of them have ended
 
     def refused(self, size: int, open_count: int) -> bool:
-        """The site has no room for so many; False when there is none for a single one."""
+        """Note that the site refused `size` runs. Returns False if it refused a single run."""
         if size == 1:
             self._full_at = open_count
             return False
@@ -72,5 +75,5 @@ class Room:
         return True
 
     def too_long(self, size: int) -> None:
-        """The site takes no array of so many elements, ever."""
+        """Note that the site never takes an array of `size` elements."""
         self._largest = self._next = max(1, size // 2)

@@ -1,6 +1,6 @@
-"""Many runs with one sbatch: write the batch, submit it, note what came of it.
+"""Many runs with one sbatch: write the batch, submit it, and record the outcome.
 
-The forms that a batch can take (`array`, `packed`) differ in their script.
+The two kinds of batch (`array`, `packed`) differ in their job script.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ from tmgg.experiment_utils.run_folder.registry import new_intent
 log = logging.getLogger(__name__)
 
 RenderScript = Callable[[SlurmConfig, BatchPaths, str], str]
-"""The last is the batch's token."""
+"""Renders the job script; the third argument is the batch's token."""
 
 
 class BatchSubmitter:
@@ -61,34 +61,34 @@ class BatchSubmitter:
         self._runs = runs
         self._sweep_id = plan.sweep_id
         self._gpu_type = gpu_type
-        # Before the sweep notes those that are new.
+        # Must come before the sweep records its new runs.
         run_ids = [str(request.run_id) for request in plan.requests]
         self._existing = set(runs.existing(run_ids)) if resume else set()
         self._failed: dict[str, RunState] = {}
         self._newest: dict[str, int] = {}
-        """The number of the submission of each that failed."""
+        """Number of the newest known submission, by run id."""
         self._begun: list[SubmissionPaths] = []
         self._number = _last_number(backend.traits.output_dir, plan.sweep_id)
 
     def take_up(self, requests: Sequence[TaskRequest]) -> dict[str, str | None]:
-        """When a sweep is resumed: its runs that need not be submitted, with their jobs."""
+        """When a sweep is resumed: the runs that need not be submitted, with their jobs."""
         run_ids = [str(request.run_id) for request in requests]
         known = [run_id for run_id in run_ids if run_id in self._existing]
-        # Before the poll: what is submitted again in between is seen as such.
+        # Before the poll, so that a submission by another process in between is noticed.
         self._newest = {run_id: self._newest_submission(run_id) for run_id in known}
         return self._sort_out(known)
 
     def continue_from(self, failed: Sequence[RunState]) -> None:
-        """Runs that failed in this sweep: they get their next submission."""
+        """Note runs of this sweep that failed: they get their next submission."""
         self._failed.update({state.run_id: state for state in failed})
 
     def overtaken(self, requests: Sequence[TaskRequest]) -> dict[str, str | None]:
-        """Runs that somebody else has submitted meanwhile, with their jobs.
+        """Runs that another process has submitted meanwhile, with their jobs.
 
-        Before a run's turn comes, or between its failure and its next submission, hours may pass;
-        or this process was stopped, and another one has resumed the sweep.
+        Hours may pass before a run is submitted, or between its failure and its next submission.
+        Or this process was stopped, and another process has resumed the sweep.
         """
-        # One listing instead of a thousand; a run without a folder has no submission of its own.
+        # One listing instead of one for each run: a run without a folder has no submission.
         has_folder = set(listing(self._backend.traits.output_dir))
         run_ids = [str(request.run_id) for request in requests if request.run_id in has_folder]
         found = {run_id: self._submissions_of(run_id) for run_id in run_ids}
@@ -97,9 +97,9 @@ class BatchSubmitter:
         return self._sort_out(changed)
 
     def _sort_out(self, run_ids: Sequence[str]) -> dict[str, str | None]:
-        """Note those that failed; the others, with their jobs.
+        """Note the runs that failed. Returns the others, with their jobs.
 
-        One whose record is damaged counts as submitted: whoever waits for it finds what is wrong.
+        A run with a damaged record counts as submitted: waiting for it shows what is wrong.
         """
         others: dict[str, str | None] = {}
         for run_id, found in zip(run_ids, self._runs.poll_each(run_ids), strict=True):
@@ -114,11 +114,11 @@ class BatchSubmitter:
     def submit(
         self, requests: Sequence[TaskRequest], kind: BatchKind, render: RenderScript
     ) -> tuple[BatchPaths, str | None]:
-        """One sbatch for all; the batch and its job, None when nobody can tell its id yet.
+        """Submit all runs with one sbatch. Returns the batch and its job (None if not known yet).
 
-        Raises SubmitLimitError, and then it is as if nothing had been tried; SubmissionError when
-        Slurm refuses for good, which is then the end of these runs, unless it only takes no array
-        that long (NO_SUCH_ARRAY); ConfigError and RunError.
+        Raises SubmitLimitError or RunError, and then takes back what it has written. Raises
+        SubmissionError if Slurm refuses the job; that is the end of these runs, unless the error
+        may pass or the array is too long (NO_SUCH_ARRAY). Raises ConfigError.
         """
         self._runs.show_alive(self._sweep_id)
         self._begun = []
@@ -132,14 +132,14 @@ class BatchSubmitter:
                     is_over=lambda: can_look(batch.intent),
                 )
         except SubmissionUnknownError as error:
-            log.warning("%s", error)  # the job may be in; polling finds out
+            log.warning("%s", error)  # Slurm may have the job; a later poll finds out
             return batch, None
         except (SubmitLimitError, RunError):
             self._withdraw(batch)
             raise
         except SubmissionError as error:
             if may_pass(error) or (NO_SUCH_ARRAY in str(error) and len(requests) > 1):
-                # They are submitted again: later, or as shorter arrays.
+                # The runs are submitted again: later, or as shorter arrays.
                 self._withdraw(batch)
                 raise
             self._keep_refusal(batch, requests, kind, render, str(error))
@@ -153,10 +153,10 @@ class BatchSubmitter:
         render: RenderScript,
         words: str,
     ) -> None:
-        """It is the end of runs that are new. Those that were there before stay as they were."""
+        """Record the refusal: new runs end with it, earlier runs stay as they were."""
         begun = {submission.run_paths.run_id for submission in self._begun}
         new = [request for request in requests if request.run_id not in begun]
-        # Whoever asks later finds no job with its token.
+        # If this cannot be written, a later poll finds no job with the batch's token.
         with contextlib.suppress(OSError, SubmissionError):
             if begun:
                 self._withdraw(batch, words)
@@ -167,7 +167,7 @@ class BatchSubmitter:
             save_batch_refusal(batch, failure("submission", words))
 
     def _next_batch(self) -> BatchPaths:
-        # Another process may have submitted some of the sweep meanwhile.
+        # Another process may have submitted batches of the sweep meanwhile.
         last = _last_number(self._backend.traits.output_dir, self._sweep_id)
         self._number = max(self._number, last) + 1
         return BatchPaths(self._backend.traits.output_dir, f"{self._sweep_id}.{self._number}")
@@ -236,16 +236,16 @@ class BatchSubmitter:
         return max(1, self._submissions_of(run_id))
 
     def _submissions_of(self, run_id: str) -> int:
-        """The number of the last that has a folder; 0 before the first has."""
+        """The number of the run's last submission that has a folder; 0 if none has."""
         numbers = RunPaths(self._backend.traits.output_dir, run_id).submission_numbers()
         return max(numbers, default=0)
 
     def _made_here(self, run_id: str) -> int:
-        """The number of the last that this process knows of."""
+        """The number of the run's last submission that this process knows of; 0 for none."""
         return self._newest.get(run_id, 1) if run_id in self._failed else 0
 
     def _continue_failed(self, batch: BatchPaths, requests: Sequence[TaskRequest]) -> None:
-        """Give those that failed before their next submission, and Slurm the log they have."""
+        """Begin the next submission of runs that failed, and let Slurm append to their old logs."""
         for index, request in enumerate(requests):
             state = self._failed.get(str(request.run_id))
             if state is None:
@@ -254,11 +254,11 @@ class BatchSubmitter:
             run = RunPaths(batch.output_dir, state.run_id)
             self._begun.append(self._runs.submitter.begin_again(state, number))
             for log_file, suffix in ((run.stdout, "out"), (run.stderr, "err")):
-                with contextlib.suppress(OSError):  # then the job script appends to it
+                with contextlib.suppress(OSError):  # then the job script appends to the old log
                     os.link(log_file, batch.logs / f"{index}.{suffix}")
 
     def _withdraw(self, batch: BatchPaths, refused: str = "") -> None:
-        # First the submissions: without the batch nothing would tell what they are.
+        # First the submissions: without the batch, their files would not show what they are.
         for submission in self._begun:
             self._runs.submitter.take_back(submission, refused)
         self._begun = []
@@ -270,7 +270,7 @@ def _has_failed(state: RunState) -> bool:
 
 
 def _last_number(output_dir: Path, sweep_id: str) -> int:
-    """The last number of the sweep's batches; 0 for none. Raises OSError when nobody could look."""
+    """The highest number of the sweep's batches; 0 for none. Raises OSError if listing fails."""
     names = listing(output_dir / BatchPaths.FOLDER_NAME)
     numbers = [name.rpartition(".")[2] for name in names if name.startswith(f"{sweep_id}.")]
     return max((int(number) for number in numbers if number.isdigit()), default=0)

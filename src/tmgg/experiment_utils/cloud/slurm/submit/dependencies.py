@@ -1,8 +1,8 @@
 """Which jobs of `slurm_dependency` a submission still has to name.
 
-The runs of a sweep, and their retries, are submitted hours apart. Slurm forgets a job some minutes
-after its end (MinJobAge). From release 23.02 on it refuses afterok and afternotok of a job that it
-has forgotten; the releases before take them as met, however the job ended.
+The runs of a sweep, and their retries, may be submitted hours apart. Slurm forgets a job some
+minutes after its end (MinJobAge). From release 23.02 on, Slurm refuses afterok and afternotok of a
+job that it has forgotten; earlier releases count them as met, however the job ended.
 """
 
 import logging
@@ -27,26 +27,26 @@ from tmgg.experiment_utils.run_folder.paths import JobFolder
 
 log = logging.getLogger(__name__)
 
-# The runs that begin a sweep are submitted within seconds; they share a question.
+# The first runs of a sweep are submitted within seconds; they share one question to Slurm.
 ASK_AGAIN_S = 30.0
-# Of the submissions that may prove that a dependency was met, so many are looked at.
+# At most so many submissions are checked for proof that a dependency was met.
 MOST_PROOFS = 8
 
 
 class Dependencies:
-    """Those of one backend. What was met once stays met, and costs no more questions."""
+    """The dependencies of one backend. One that was met stays met, and is not asked about again."""
 
     def __init__(self, client: SlurmClient, clock: Clock) -> None:
         self._client = client
         self._clock = clock
         self._waiting: dict[Path, str] = {}
-        """By folder: the dependency of what is to be submitted from it."""
+        """By folder: the dependency of the submission that is to be made from it."""
         self._sent: dict[str, list[JobFolder]] = {}
-        """By dependency: what was submitted with it."""
+        """By dependency: the latest submissions with it."""
         self._needed: dict[str, str | None] = {}
-        """By dependency: what is left of it, where no outcome of a job is open any more."""
+        """By dependency: what is left of it, if it depends on the outcome of no job any more."""
         self._asked: dict[str, tuple[float, str | None]] = {}
-        """By dependency: when Slurm was asked, and what was needed then."""
+        """By dependency: when Slurm was asked, and what was left of it then."""
         self._hopeless: dict[str, RefusedError] = {}
 
     def apply(
@@ -54,7 +54,7 @@ class Dependencies:
     ) -> SlurmConfig:
         """The config for the submission in `folder`, without the dependencies that are met.
 
-        `earlier` are submissions with the same dependency: one that began proves that it was met.
+        `earlier` are submissions with the same dependency: if one began, the dependency was met.
         """
         asked = config.dependency
         if asked is None or not outcome_jobs(asked):
@@ -72,13 +72,13 @@ class Dependencies:
         return replace(config, dependency=needed)
 
     def refuse_hopeless(self, folder: JobFolder) -> None:
-        """Raises RefusedError where what waits in `folder` names jobs that ended otherwise."""
+        """Raises RefusedError if the dependency of the submission in `folder` can never be met."""
         error = self._hopeless.get(self._waiting.get(folder.folder, ""))
         if error is not None:
             raise RefusedError(str(error))
 
     def note_sent(self, folder: JobFolder) -> None:
-        """What waited in `folder` was submitted."""
+        """Note that the submission in `folder` was made."""
         asked = self._waiting.pop(folder.folder, None)
         if asked is not None:
             sent = self._sent.setdefault(asked, [])
@@ -99,12 +99,12 @@ class Dependencies:
         return needed
 
     def _ends(self, jobs: Sequence[str]) -> dict[str, JobEnd]:
-        """How these jobs ended; one that goes on, or about which nobody knows, is left out."""
+        """How these jobs ended. A job that has not ended, or is not known, is left out."""
         try:
             queue = {name: entry.state for name, entry in self._client.queue(jobs).items()}
         except BackendError as error:
             return _not_known(error)
-        # An array of which the controller knows a part is left to it: the rest may be forgotten.
+        # If the controller knows an array, its own check counts: it may have forgotten elements.
         known = {job: _states_of(job, queue) for job in jobs}
         found = {job: [queue[job]] for job in jobs if job in queue and len(known[job]) == 1}
         forgotten = [job for job in jobs if not known[job]]
@@ -127,7 +127,7 @@ def _ends_of(states: Mapping[str, Sequence[str]]) -> dict[str, JobEnd]:
 
 
 def _states_of(job: str, by_name: Mapping[str, str]) -> list[str]:
-    """The states of the job, or of each element of the array."""
+    """The state of the job; for an array, the state of each element."""
     if "_" in job:
         return [by_name[job]] if job in by_name else []
     return [state for name, state in by_name.items() if base_of(name) == job]

@@ -33,10 +33,10 @@ log = logging.getLogger(__name__)
 
 
 class PackedDispatcher:
-    """See `dispatch.Dispatcher`. Raises ConfigError for what cannot be packed.
+    """See `dispatch.Dispatcher`. Raises ConfigError for a config that cannot be packed.
 
-    How many runs are under way at once follows from the allocation; `parallelism`, which limits
-    jobs, limits nothing where there is one.
+    The allocation decides how many runs are under way at once. `parallelism` has no effect: it
+    limits the number of jobs, and a packed sweep is one job.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class PackedDispatcher:
         self._submitter = BatchSubmitter(backend, runs, plan, gpu_type=gpu_type, resume=resume)
         self._requests = {str(request.run_id): request for request in plan.requests}
         self._is_taken_up = False
-        # A template that cannot be used is refused before anything is written.
+        # This refuses a template that cannot be used, before anything is written.
         self._render(backend.config, BatchPaths(backend.traits.output_dir, f"{plan.sweep_id}.0"))
         self._hiccups = Hiccups()
 
@@ -104,7 +104,7 @@ class PackedDispatcher:
         try:
             batch, job_id = self._submitter.submit(requests, "packed", render)
         except RunExistsError as error:
-            # Somebody submits some of them in this moment. What is left comes next.
+            # Another process is submitting some of the runs now. The others are submitted next.
             done.held = str(error)
             done.launched.update(self._submitter.overtaken(requests))
             return
@@ -123,7 +123,7 @@ class PackedDispatcher:
 
 
 def combined(changes: Sequence[RetryChanges]) -> RetryChanges:
-    """What suits all of them: without any of the bad nodes, and the largest memory."""
+    """Changes that suit all runs: exclude every bad node, and take the largest memory factor."""
     nodes = [node for each in changes for node in each.exclude_nodes]
     return RetryChanges(
         exclude_nodes=tuple(dict.fromkeys(nodes)),

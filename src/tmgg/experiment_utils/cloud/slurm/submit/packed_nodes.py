@@ -1,4 +1,4 @@
-"""How many nodes the one job of a packed sweep takes. Pure."""
+"""How many nodes the one job of a packed sweep asks for. Pure."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 
 
 def fitting(config: SlurmConfig, runs: int) -> SlurmConfig:
-    """No more nodes than runs; nodes that were named are taken as they are."""
+    """The config with at most as many nodes as runs; with `nodelist`, it is not changed."""
     if config.nodelist is not None or config.nodes <= runs:
         return config
     return replace(config, nodes=runs)

@@ -1,4 +1,4 @@
-"""What the next try of a failed run asks for, and which nodes it had better avoid."""
+"""What the next submission of a failed run asks for, and which nodes it should avoid."""
 
 import logging
 from dataclasses import replace
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def changed(config: SlurmConfig, changes: RetryChanges) -> SlurmConfig:
-    """The config with the changes; pure."""
+    """The config with the changes. Pure."""
     if changes.memory_factor != 1.0:
         grown = config.memory.grown(changes.memory_factor)
         if not grown:
@@ -26,7 +26,10 @@ def changed(config: SlurmConfig, changes: RetryChanges) -> SlurmConfig:
 
 
 def bad_nodes(client: SlurmClient, partition: str | None, expression: str) -> list[str]:
-    """Which of a job's nodes failed it: the only one, or those that are out now."""
+    """The nodes that may have made a job fail: its only node, or those that are out of service now.
+
+    `expression` is the job's host list. Empty if Slurm does not answer.
+    """
     if not expression:
         return []
     try:

@@ -1,9 +1,9 @@
-"""Exactly one job per submission, whatever happens to sbatch's answer.
+"""Exactly one job for each submission, even if sbatch's answer is lost.
 
-The intent with its token is on disk before sbatch is called, and the job carries the token. When
-the answer is lost, the token is looked up in the queue, in the accounts and in the job's own files
-before anything is tried again; a duplicate that slips through all the same finds the submission
-claimed and ends unused (see the job script).
+The intent with its token is on disk before sbatch is called, and the job carries the token. If
+the answer is lost, TMGG looks for the token in the queue, in the accounting database and in the
+job's own files before it calls sbatch again. If Slurm has a second job all the same, that job finds
+the submission claimed, and ends without running anything (see the job script).
 """
 
 import logging
@@ -39,13 +39,13 @@ log = logging.getLogger(__name__)
 FIRST_RETRY_S = 2.0
 LONGEST_RETRY_S = 30.0
 LONGEST_LINE = 200
-# The database may show a job some seconds after the controller took it, on a clock of its own.
+# The clocks of this machine and of the accounting database may differ by this much.
 CLOCK_SKEW_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class Submitter:
-    """Submits with retries; `budget_s` bounds the time given to a controller that is down."""
+    """Submits with retries, for at most `budget_s` seconds if the controller does not answer."""
 
     client: SlurmClient
     budget_s: float
@@ -53,15 +53,16 @@ class Submitter:
     jitter: Callable[[], float] = random.random
 
     def submit(self, paths: JobFolder, *, base: Path) -> str:
-        """The id of the one job of this submission, noted in its record; `base` is its directory.
+        """Submit the job from the directory `base`. Writes its id into the record and returns it.
 
-        Raises SubmissionError when Slurm refuses, SubmissionUnknownError when it cannot be told
-        within the budget whether a job is in; the record stays, and whoever asks later finds out.
+        Raises SubmissionError if Slurm refuses the job, and SubmissionUnknownError if it is not
+        known after `budget_s` whether Slurm has the job. The record stays, so that a later poll can
+        find out.
         """
         try:
             job_id = self._submit(paths, load_intent(paths), base)
         except (SubmissionUnknownError, KeyboardInterrupt):
-            # Whoever asks later need not wait for this process any more.
+            # A process that polls later need not wait for this process any more.
             note_job(paths, None)
             raise
         note_job(paths, job_id, cluster=self.client.submitted_to.get(job_id))
@@ -89,7 +90,10 @@ class Submitter:
     def _look_up(
         self, paths: JobFolder, intent: Intent, deadline: float, cause: SubmissionError
     ) -> str | None:
-        """The job of an unanswered sbatch; None once it is certain that there is none."""
+        """The job of an sbatch without an answer; None if it is certain that there is none.
+
+        Raises SubmissionUnknownError if that is not certain before the deadline.
+        """
         retry_s = FIRST_RETRY_S
         while True:
             try:
@@ -104,13 +108,13 @@ class Submitter:
             retry_s = self._back_off(retry_s, deadline)
 
     def _back_off(self, retry_s: float, deadline: float) -> float:
-        """Wait, but not beyond the deadline; how long to wait the next time."""
+        """Wait, but not beyond the deadline. Returns how long to wait the next time."""
         left_s = max(0.0, deadline - self.clock.monotonic())
         self.clock.sleep(min(retry_s * (0.5 + self.jitter()), left_s))
         return min(retry_s * 2, LONGEST_RETRY_S)
 
     def _give_up(self, paths: JobFolder, cause: SubmissionError) -> str:
-        """Raise SubmissionError, unless a job begins in this very moment: then its id."""
+        """Raise SubmissionError; if a job has begun in the meantime, return its id instead."""
         begun = forbid(paths)
         if begun is not None:
             return begun
@@ -119,7 +123,7 @@ class Submitter:
         ) from cause
 
     def _withdraw(self, job_id: str) -> None:
-        # Cancelled while it was being submitted: the job would only wait to end unused.
+        # The run was cancelled while it was being submitted. The job would end once it begins.
         try:
             self.client.cancel([job_id])
         except BackendError as error:
@@ -127,9 +131,9 @@ class Submitter:
 
 
 def find_job(client: SlurmClient, paths: JobFolder, intent: Intent) -> str | None:
-    """The job that carries the token, wherever it can be seen; None when it certainly is nowhere.
+    """The job that carries the token; None if it is certain that there is no such job.
 
-    Raises QueryError when the controller does not answer: then nothing is certain.
+    Raises QueryError if the controller does not answer: then nothing is certain.
     """
     try:
         claimed = read_owner(paths)
@@ -138,7 +142,7 @@ def find_job(client: SlurmClient, paths: JobFolder, intent: Intent) -> str | Non
     if claimed is not None:
         return claimed
     found = client.find_by_comment(comment_of(intent))
-    if found is None:  # some sites write comments of their own
+    if found is None:  # some sites replace the comment
         found = client.find_by_script(paths.script.absolute())
     if found is not None:
         return found
@@ -153,20 +157,20 @@ def find_job(client: SlurmClient, paths: JobFolder, intent: Intent) -> str | Non
 
 
 def _in_one_line(error: Exception) -> str:
-    # A wrapper of sbatch may print a page.
+    # A site's wrapper of sbatch may print a page.
     return textwrap.shorten(str(error), LONGEST_LINE, placeholder=" ...")
 
 
 def comment_of(intent: Intent) -> str:
-    """The token as the job carries it."""
+    """The job's comment, which carries the token."""
     return f"tmgg:{intent.token}"
 
 
 def adopt(client: SlurmClient, paths: JobFolder, *, settle_s: float) -> str | None:
-    """The job of a submission whose submitter ended before it could note the id.
+    """The job of a submission whose record has no job id. Writes the id into the record.
 
-    None while the submitter may still be at work, or while nobody can tell. Raises AbandonedError
-    once it is certain that no job was submitted and none will be.
+    None if the submitter may still be at work, or if Slurm does not answer. Raises AbandonedError
+    if it is certain that no job was submitted and none will be.
     """
     if is_forbidden(paths):
         raise _no_job(paths)
@@ -196,7 +200,7 @@ def _was_given_up(paths: JobFolder) -> bool:
     try:
         return is_forbidden(paths)
     except OSError:
-        return False  # the job, which sees the mark, ends unused
+        return False  # if there is a mark, the job sees it and ends at once
 
 
 def _no_job(paths: JobFolder) -> AbandonedError:
