@@ -1,1 +1,1 @@
-"""When a job would start, where, and what it costs: asked before anything is submitted."""
+"""When and where a job would start, and what it costs; Slurm is asked before a submission."""

@@ -1,6 +1,6 @@
-"""The words of `sbatch --test-only`. Pure.
+"""Parsers of what `sbatch --test-only` prints. Pure.
 
-Recorded from Slurm 22.05.8, 24.11.5 and 26.05.5; the last puts a letter between time and number.
+Recorded from Slurm 22.05.8, 24.11.5 and 26.05.5; 26.05.5 prints the letter `a` after the time.
 """
 
 import re
@@ -21,18 +21,18 @@ _REFUSED = re.compile(rf"{re.escape(WOULD_REFUSE)}\s*(?P<words>.*)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
-    """What Slurm expects of a job that is submitted now."""
+    """When and where Slurm expects to start a job that is submitted now."""
 
     at: datetime | None
-    """In the time of the cluster; None where Slurm names none."""
+    """In the cluster's time zone; None if Slurm names no time."""
     processors: int | None = None
-    """CPUs that the job would have, of all nodes."""
+    """CPUs that the job would have on all nodes together; None if Slurm does not say it."""
     nodes: str = ""
     partition: str = ""
 
 
 def parse_start(text: str) -> Start | None:
-    """When and where the job would start; None where the text does not say it."""
+    """When and where the job would start; None if the text does not say it."""
     found = _START.search(text)
     if found is None:
         return None
@@ -46,7 +46,7 @@ def parse_start(text: str) -> Start | None:
 
 
 def parse_refusal(text: str) -> str:
-    """Why Slurm would refuse the job, the site's own words first; empty where it would not."""
+    """Why Slurm would refuse the job, the site's own words first; empty if it would not."""
     refused = _REFUSED.search(text)
     if refused is None:
         return ""

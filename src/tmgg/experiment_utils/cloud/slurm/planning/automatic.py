@@ -28,18 +28,18 @@ _NAME_ONE = "Name one instead, as in slurm_partition=gpu; tmgg-jobs plan shows w
 def choose_partition(
     client: SlurmClient, config: SlurmConfig, *, render: RenderScript, cwd: Path
 ) -> SlurmConfig:
-    """`config` with a partition in the place of `auto`; says which, and why.
+    """`config` with a partition in place of `auto`; logs which partition, and why.
 
-    Raises RefusedError where Slurm refuses the job in every partition, QueryError where it does not
-    say when it would start in any, BackendUnavailableError without Slurm's commands.
+    Raises RefusedError if Slurm refuses the job in every partition, QueryError if Slurm says for no
+    partition when the job would start, and BackendUnavailableError without Slurm's commands.
     """
     if config.partition != AUTOMATIC:
         return config
     queries = SiteQueries(client)
     site = _site(queries)
     if AUTOMATIC in {row.get("PartitionName") for row in site.partitions}:
-        return config  # a site may call one so
-    # Where none may be named, the site chooses.
+        return config  # a site may have a partition of this name
+    # At some sites a job must not name a partition: without one, the site chooses.
     without = replace(config, partition=None)
     choices = try_all(queries, site, without, render=render, cwd=cwd, each_model=False)
     best = earliest(choices[1:]) or earliest(choices)
@@ -50,7 +50,7 @@ def choose_partition(
 
 
 def render_choice(best: Choice, choices: Sequence[Choice]) -> str:
-    """One line: what is taken, when it would start, and what else there was."""
+    """One line: the partition that is taken, when the job would start, and the other choices."""
     others = [each for each in choices if each not in (best, choices[0]) and each.at is not None]
     later = [f"{_name(each)} {_clock(each.at)}" for each in others[:NAMED]]
     more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""

@@ -1,4 +1,4 @@
-"""What a job costs, as sites account for it. Pure.
+"""What a job costs, in the units that sites account for. Pure.
 
 Sources: TRESBillingWeights and PriorityFlags in slurm.conf(5).
 """
@@ -17,18 +17,18 @@ _UNITS_MB = {**fields.MEGABYTES, "P": 1024**3}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """What all runs together cost if each takes all of its time; None is not known."""
+    """What all runs together cost if each uses its whole time limit; None is not known."""
 
     node_hours: float | None
     gpu_hours: float | None
     billing_hours: float | None = None
-    """Slurm's billing units times hours; None where the partition has no weights."""
+    """Slurm's billing units times hours; None if the partition has no billing weights."""
 
 
 def cost_of(
     config: SlurmConfig, runs: int, *, partition: Settings, node: Node | None, site: Settings
 ) -> Cost:
-    """`node` is one that the job would get, which counts where the job takes whole nodes."""
+    """`node` is a node that the job could get; it matters if the job takes whole nodes."""
     limit_s = config.time_limit_s
     if limit_s is None:
         return Cost(node_hours=None, gpu_hours=None)
@@ -42,7 +42,10 @@ def cost_of(
 
 
 def parse_weights(text: str) -> dict[str, float]:
-    """`CPU=1.0,Mem=0.25G,GRES/gpu=2` by resource, in lower case; memory for each megabyte."""
+    """The weights in `CPU=1.0,Mem=0.25G,GRES/gpu=2`, by resource in lower case.
+
+    The weight of memory is for each megabyte.
+    """
     weights: dict[str, float] = {}
     for name, amount in parse_resources(text).items():
         found = _WEIGHT.fullmatch(amount.strip())
@@ -68,7 +71,7 @@ def _billing_of_node(
 
 
 def _held(config: SlurmConfig, node: Node | None) -> Mapping[str, float]:
-    """What the job has of each node, by Slurm's names."""
+    """The resources that the job holds on each node, by Slurm's names for them."""
     cpus, gpus = config.cpus_per_node, config.gpus_per_node
     memory_mb = config.memory.on_node_mb(cpus=cpus, gpus=gpus)
     kind = config.gpu_type

@@ -1,4 +1,4 @@
-"""What `sshare` says of an account's share. Pure."""
+"""What `sshare` says about an account's share of the cluster. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ class FairShare:
 
     account: str
     factor: float
-    """From 1, nothing used yet, to 0; 0.5 is about as much as its share."""
+    """1 if nothing was used yet, about 0.5 if as much as the share was used; the least is 0."""
     usage: float | None
-    """Which part of the cluster's recent use was this account's, decayed over time."""
+    """The account's part of the cluster's recent use (0 to 1), decayed over time; or None."""
 
 
 def parse_shares(rows: Sequence[Settings], user: str) -> list[FairShare]:
-    """The rows of `user` in SHARE_FORMAT; those without a factor are left out."""
+    """The shares of `user` in rows of SHARE_FORMAT; rows without a factor are left out."""
     shares = []
     for row in rows:
         factor = _number(row.get("FairShare"))

@@ -13,23 +13,23 @@ from tmgg.experiment_utils.cloud.slurm.site.site import Node, Settings, preempti
 from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
 
 MOST_TRIALS = 24
-"""Each is a question to the controller, which others need, too."""
+"""Each trial is a question to the controller, which other users need, too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """One place for the job, and what Slurm says of it."""
+    """One place for the job, and what Slurm says about it."""
 
     partition: str | None
-    """None names none: the site chooses."""
+    """None if the job names no partition: then the site chooses."""
     gpu_type: str | None
-    """The model that is asked for; None is any."""
+    """The GPU model that the job asks for; None is any."""
     trial: Trial
     cost: Cost
     is_default: bool
-    """Whether it is the partition of jobs that name none."""
+    """Whether it is the site's default partition."""
     preemption: str
-    """How Slurm takes nodes away from jobs there; empty where it does not."""
+    """How Slurm preempts jobs there (PreemptMode); empty if it does not."""
 
     @property
     def at(self) -> datetime | None:
@@ -44,11 +44,11 @@ class Site:
     settings: Settings
     partitions: Sequence[Settings]
     nodes: Mapping[str, Sequence[Node]]
-    """By partition."""
+    """Nodes by partition."""
 
 
 def look_at_site(queries: SiteQueries) -> Site:
-    """Three questions. Raises QueryError where there is no answer."""
+    """Asks Slurm three questions. Raises QueryError if there is no answer."""
     return Site(
         settings=queries.settings(),
         partitions=queries.partitions(),
@@ -66,10 +66,10 @@ def try_all(
     runs: int = 1,
     each_model: bool = True,
 ) -> list[Choice]:
-    """A choice for each partition and, with `each_model`, each model of GPU in it.
+    """A choice for each partition and, with `each_model`, for each GPU model in it.
 
-    One without a partition comes first where `config` names none, then the site's default. At most
-    MOST_TRIALS questions.
+    If `config` names no partition, the choice without a partition comes first. Then comes the
+    site's default partition. Slurm is asked at most MOST_TRIALS questions.
     """
     choices, asked = [], 0
     for row, asks in _places(site, config, each_model=each_model):
@@ -96,7 +96,10 @@ def try_all(
 
 
 def earliest(choices: Sequence[Choice]) -> Choice | None:
-    """The one that starts first; of several at one time, one that is not preempted, the default."""
+    """The choice that starts first; None if none says when.
+
+    Of several that start in the same minute: one without preemption, then the default partition.
+    """
     starting = [choice for choice in choices if choice.at is not None]
     return min(
         starting,
@@ -106,7 +109,7 @@ def earliest(choices: Sequence[Choice]) -> Choice | None:
 
 
 def _minute(at: datetime | None) -> datetime:
-    """Seconds apart are no reason: the questions were asked one after another."""
+    """The time without seconds: they only differ because the questions came one after another."""
     assert at is not None
     return at.replace(second=0, microsecond=0)
 
@@ -126,7 +129,7 @@ def _places(
 
 
 def _models(config: SlurmConfig, nodes: Sequence[Node]) -> list[str | None]:
-    """The models to ask for, one by one; None is any."""
+    """The GPU models to ask for, one by one; None is any model."""
     named = sorted({kind for node in nodes for kind in node.gpus if kind})
     is_settled = config.gpu_type is not None or config.gpu_request == "none"
     if is_settled or not config.gpus_per_task or len(named) < 2:
@@ -135,7 +138,7 @@ def _models(config: SlurmConfig, nodes: Sequence[Node]) -> list[str | None]:
 
 
 def _known(row: Settings, asks: SlurmConfig, nodes: Sequence[Node]) -> Trial | None:
-    """What need not be asked."""
+    """The outcome of a trial that is known without asking Slurm; else None."""
     if row.get("State", "UP") != "UP":
         return Trial(refusal=f"the partition is {row['State']}")
     counted = asks.gpus_per_task and asks.gpu_request != "none"

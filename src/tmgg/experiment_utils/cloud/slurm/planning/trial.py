@@ -18,15 +18,15 @@ RenderScript = Callable[[SlurmConfig], str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
-    """What Slurm said. With neither a start nor a refusal it is not known what it would do."""
+    """Slurm's answer. With neither a start nor a refusal, it is not known what Slurm would do."""
 
     start: Start | None = None
     refusal: str = ""
-    """Its words, where it would refuse the job."""
+    """Slurm's words, if it would refuse the job; else empty."""
     silence: str = ""
-    """Why nothing is known."""
+    """Why nothing is known; else empty."""
     said: str = ""
-    """All that it said where it failed."""
+    """The whole answer, if sbatch failed; else empty."""
 
     @property
     def is_taken(self) -> bool:
@@ -34,7 +34,7 @@ class Trial:
 
 
 def render_trial(config: SlurmConfig, *, base: Path) -> str:
-    """The very script that a run with these options would submit from `base`."""
+    """The script that a run with these options would submit from `base`."""
     folder = resolve_output_dir(config.output_dir, base)
     paths = RunPaths(folder, "tmgg-check").submission(1)
     return render_script(config, paths, base=base, interpreter=Interpreter.submitting())
@@ -43,7 +43,7 @@ def render_trial(config: SlurmConfig, *, base: Path) -> str:
 def try_script(
     queries: SiteQueries, script: str, *, cwd: Path, timeout_s: float | None = None
 ) -> Trial:
-    """One question to Slurm. Raises nothing for what Slurm says or does not say."""
+    """Ask Slurm one question. Raises no error for a refusal, or if there is no answer."""
     with tempfile.TemporaryDirectory(prefix="tmgg-trial-") as folder:
         file = Path(folder) / "job.sh"
         file.write_text(script)

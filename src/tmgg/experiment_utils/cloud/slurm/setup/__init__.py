@@ -1,1 +1,1 @@
-"""A launcher file for a cluster never seen: what to ask it, what to try, what to write and why."""
+"""A launcher file for an unknown cluster: what to ask Slurm, what to try, what to write and why."""

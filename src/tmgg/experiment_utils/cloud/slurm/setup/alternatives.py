@@ -1,7 +1,6 @@
-"""The other forms in which a site may want what is asked for, and words about them. Pure.
+"""Other forms of a request that a site may demand, and the words by which a site names them. Pure.
 
-Sites say in their own words what they refuse (job_submit.lua). What a word is about only decides
-what is tried first.
+Sites use their own words for a refusal (job_submit.lua). The words only decide what is tried first.
 """
 
 import re
@@ -45,29 +44,29 @@ _OPTIONS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Axis:
-    """One thing that may be asked for in several ways: values of fields, one way after another."""
+    """One thing that a request may ask for in several ways; a way is values of fields."""
 
     name: str
     ways: Sequence[Mapping[str, Any]]
 
     def is_meant(self, words: str) -> bool:
-        """Whether the words seem to be about it."""
+        """Whether the words of a refusal seem to be about this thing."""
         return re.search(_WORDS[self.name], words, re.IGNORECASE) is not None
 
     def likelihood(self, words: str) -> int:
-        """How likely it is what the words are about: 2 where they name its option."""
+        """How likely the words are about this thing: 2 if they name its option, else 1 or 0."""
         if re.search(_OPTIONS[self.name], words):
             return 2
         return int(self.is_meant(words))
 
     def ways_for(self, words: str) -> list[Mapping[str, Any]]:
-        """Its ways; those come first whose values the words hold, the most of them."""
+        """The ways, sorted by how many of their values are in the words, the most first."""
         named = {*re.findall(r"[\w@.-]+", words), *re.findall(r"\w+", words)}
         return sorted(self.ways, key=lambda way: -len(named & set(map(str, way.values()))))
 
 
 def alternatives(facts: Facts, first: Choices, given: Mapping[str, Any]) -> list[Axis]:
-    """What may be tried, without what the user has settled."""
+    """What may be tried; it does not change what the user has set."""
     partition = first["partition"].value
     nodes = nodes_of(facts, partition)
     accounts = facts.accounts[:MOST_OF_ONE_KIND]
@@ -92,7 +91,7 @@ def alternatives(facts: Facts, first: Choices, given: Mapping[str, Any]) -> list
 
 
 def _open(axis: Axis, given: Mapping[str, Any]) -> Axis:
-    """Without ways that would change what the user has settled."""
+    """The axis without the ways that would change what the user has set."""
     ways = [
         way
         for way in axis.ways
@@ -117,7 +116,7 @@ def _gpu_ways(facts: Facts, first: Choices) -> list[dict[str, Any]]:
     ways = [*plain, *typed, {"gpu_request": "none"}]
     if most == count:
         return ways
-    # Sites that hand out whole nodes may want all of their GPUs asked for, in a form of theirs.
+    # Sites with whole nodes only may demand that a job asks for all of a node's GPUs.
     all_of_them: list[dict[str, Any]] = [{}, *plain, *typed[: len(models)]]
     return [*ways, *({**way, "gpus_per_task": most} for way in all_of_them)]
 

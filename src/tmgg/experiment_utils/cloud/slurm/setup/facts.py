@@ -1,4 +1,4 @@
-"""What the site says about itself: a fixed number of questions, each of which may go unanswered."""
+"""What the site says about itself: the answers to a few questions; some may have no answer."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -16,37 +16,40 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
-    """Empty is what the site did not tell; `unanswered` says why."""
+    """A field is empty if the site did not answer; `unanswered` says why."""
 
     version: str
     settings: Settings
     partitions: Sequence[Settings]
     """The partitions that this user may see."""
     nodes: Mapping[str, Sequence[Node]]
-    """By partition."""
+    """Nodes by partition."""
     associations: Sequence[Settings]
     """The user's accounts on this cluster, with partition, QOS and limits."""
     qualities: Sequence[Settings]
     default_account: str
     clusters: Sequence[str]
-    """All that the accounts know of."""
+    """All clusters in the accounting database."""
     has_accounts: bool
     unanswered: Mapping[str, str]
-    """By what was asked: why there is no answer."""
+    """By question: why there is no answer."""
 
     @property
     def cluster(self) -> str:
-        """The name of the one that answers."""
+        """The name of the cluster that answers."""
         return self.settings.get("ClusterName", "")
 
     @property
     def accounts(self) -> list[str]:
-        """The user's, the default first."""
+        """The user's accounts, the default account first."""
         names = sorted({row["Account"] for row in self.associations if row.get("Account")})
         return sorted(names, key=lambda name: name != self.default_account)
 
     def qos_of(self, account: str | None, partition: str | None) -> list[str]:
-        """The qualities of service that the user may name with these; all where it is open."""
+        """The qualities of service that the user may name with this account and partition.
+
+        None stands for any account or partition.
+        """
         found: dict[str, None] = {}
         for row in self.associations:
             is_other = account is not None and row.get("Account") != account
@@ -57,15 +60,15 @@ class Facts:
         return [name for name in found if allowed is None or name in allowed]
 
     def partition(self, name: str | None) -> Settings:
-        """Its settings; empty for none."""
+        """The settings of the partition; empty if there is no such partition."""
         rows = [row for row in self.partitions if row.get("PartitionName") == name]
         return rows[0] if rows else {}
 
 
 def gather(queries: SiteQueries) -> Facts:
-    """Eight questions at most.
+    """Asks Slurm at most eight questions.
 
-    Raises BackendError where the controller does not answer: then nothing can be learned.
+    Raises BackendError if the controller does not answer.
     """
     version = queries.version()
     unanswered: dict[str, str] = {}

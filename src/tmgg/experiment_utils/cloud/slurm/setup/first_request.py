@@ -1,7 +1,7 @@
-"""What to ask for first, from what the site says. Pure.
+"""The first request to try, from what the site says about itself. Pure.
 
-One node, one GPU where there are any, and the share of the node's CPUs and memory that goes with
-it: what a program that knows nothing of nodes can use.
+It asks for one node, one GPU if there are any, and that GPU's share of the node's CPUs and memory.
+A program that knows nothing about nodes can use this.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ MOST_CPUS = 8
 MOST_MEMORY_MB = 4096
 LONGEST_S = 8 * 3600
 SHORT_S = 3600
-# A node's own processes need some.
+# A node's own processes need some memory, too.
 _FREE_PART = 0.9
 _NO_RAY = (
     "Ray is not installed in this environment, so jobs start without it. Where it is, or where "
@@ -36,22 +36,22 @@ _NO_RAY = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chosen:
-    """A value of a field of `SlurmConfig`, and why it is that."""
+    """A value of a field of `SlurmConfig`, and the reason for it."""
 
     value: Any
     reason: str
 
 
 Choices = Mapping[str, Chosen]
-"""By field."""
+"""Values by field."""
 
 
 def first_request(
     facts: Facts, given: Mapping[str, Any], *, has_ray: bool = True
 ) -> dict[str, Chosen]:
-    """By field; `given` are fields that the user has settled.
+    """The values of the first request, by field; `given` are the fields that the user has set.
 
-    `has_ray` is whether the environment of this process has Ray.
+    `has_ray` says whether the environment of this process has Ray.
     """
     own = {name: Chosen(value=value, reason="you asked for it") for name, value in given.items()}
     partition = given.get("partition", _best_partition(facts))
@@ -76,14 +76,14 @@ def first_request(
 
 
 def _runs_without_ray(given: Mapping[str, Any]) -> bool:
-    """Whether the jobs have this environment, and something to do in it without Ray."""
+    """Whether the jobs use this process's environment, and can run without Ray."""
     config = SlurmConfig.from_mapping({"nodes": 1, **given})
     has_work = config.nodes == 1 or config.tasks_per_node is not None
     return has_this_environment(config) and has_work and config.sweep_mode != "packed"
 
 
 def admitted(facts: Facts) -> list[str]:
-    """Partitions that are up and admit the user, the likeliest first."""
+    """Partitions that are up and admit the user, the most suitable first."""
     config = SlurmConfig(nodes=1, time_limit="00:10:00", account=_default_account(facts))
     rows = [row for row in facts.partitions if row.get("PartitionName")]
     fitting = [row for row in rows if not _stands_in_the_way(config, row)]
@@ -92,7 +92,7 @@ def admitted(facts: Facts) -> list[str]:
 
 
 def nodes_of(facts: Facts, partition: str | None) -> Sequence[Node]:
-    """The nodes of the partition, or of the site's default where it is None."""
+    """The nodes of the partition; if it is None, of the site's default partition."""
     if partition is None:
         default = [row for row in facts.partitions if row.get("Default") == "YES"]
         partition = default[0].get("PartitionName") if default else None
@@ -110,7 +110,7 @@ def _best_partition(facts: Facts) -> str | None:
 
 
 def _stands_in_the_way(config: SlurmConfig, row: Settings) -> bool:
-    # Which account or quality of service it takes is tried, not guessed.
+    # Which accounts or qualities of service the partition takes is found out by trials later.
     open_row = {**row, "AllowAccounts": "ALL", "AllowQos": "ALL"}
     return any(finding.level == "problem" for finding in check_partition(config, open_row))
 
@@ -212,7 +212,7 @@ def _exclusive(row: Settings) -> Chosen:
 
 
 def scratch(settings: Settings) -> Chosen | None:
-    """The nodes' scratch folder where the site names one that can be used."""
+    """The nodes' scratch folder (TmpFS); None if the site names none that can be used."""
     folder = settings.get("TmpFS", "")
     if not folder.startswith("/") or "%" in folder:
         return None

@@ -24,17 +24,17 @@ _DEFAULT = SlurmConfig()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """A key of the launcher, its value, and why it has that."""
+    """A key of the launcher, its value, and the reason for the value."""
 
     key: str
     value: Any
     reason: str
     is_known: bool = True
-    """Otherwise it is for the user to say; the line is there, but does not count."""
+    """If false, the user must decide: the line is in the file, but commented out."""
 
 
 def profile_lines(facts: Facts, first: Choices, found: Found) -> list[Line]:
-    """In the order in which people look for them."""
+    """All lines of the file, in the order in which people look for them."""
     return [
         *_asked_for(facts, first, found),
         *_memory(first, found),
@@ -112,7 +112,7 @@ def _memory(first: Choices, found: Found) -> Iterator[Line]:
 
 
 def _further(first: Choices, found: Found) -> Iterator[Line]:
-    """What the user gave, and what the site wants besides."""
+    """Other fields that the user set or that the site demands."""
     told = {*_ALWAYS, *_MEMORY, "account", "qos", "gpu_request", "gpu_type", "clusters"}
     for name in SlurmConfig.__dataclass_fields__:
         value = getattr(found.config, name)
@@ -164,7 +164,7 @@ def _rules(facts: Facts, config: SlurmConfig) -> Iterator[Line]:
 
 
 def _most_jobs(facts: Facts, config: SlurmConfig) -> tuple[int, str] | None:
-    """The least of the limits on jobs that are submitted, and where it is from."""
+    """The lowest limit on the number of jobs, and its source; None if there is no limit."""
     found = []
     for row in facts.associations:
         if config.account in (None, row.get("Account")):

@@ -1,4 +1,4 @@
-"""Which request the site takes: tried with `sbatch --test-only`, led by the site's own words."""
+"""Finds a request that the site takes: tries with `sbatch --test-only`, guided by its refusals."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,20 +15,20 @@ Try = Callable[[SlurmConfig], Trial]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """How far it came."""
+    """The outcome of a search: the last request that was kept."""
 
     config: SlurmConfig
     trial: Trial
-    """What Slurm says of `config`."""
+    """Slurm's answer for `config`."""
     changes: Mapping[str, str]
-    """By field that was changed: the words for which it was."""
+    """By field that was changed: the refusal because of which it was changed."""
     trials: int
 
 
 def search(first: SlurmConfig, axes: Sequence[Axis], attempt: Try) -> Found:
-    """Change one thing after another until the site takes the request; MOST_TRIALS at most.
+    """Change one thing after another until the site takes the request; at most MOST_TRIALS trials.
 
-    A change is kept when the site then complains about something else.
+    A change is kept if the site then refuses for another reason.
     """
     search_ = _Search(axes, attempt)
     return search_.run(first)
@@ -52,7 +52,10 @@ class _Search:
         return Found(config=config, trial=trial, changes=changes, trials=len(self._tried))
 
     def _step(self, config: SlurmConfig, words: str) -> tuple[SlurmConfig, Trial] | None:
-        """The first change after which the site takes it, or complains about another thing."""
+        """The first change after which the site takes the request, or refuses for another reason.
+
+        None if no change does that.
+        """
         for axis, candidate in self._candidates(config, words):
             if len(self._tried) >= MOST_TRIALS:
                 return None
@@ -70,7 +73,7 @@ class _Search:
                 try:
                     yield axis, replace(config, **way)
                 except ConfigError:
-                    continue  # two settings that exclude each other
+                    continue  # two of the settings exclude each other
 
     def _ask(self, config: SlurmConfig) -> Trial:
         self._tried[config] = self._attempt(config)
