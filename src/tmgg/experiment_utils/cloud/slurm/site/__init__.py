@@ -1,1 +1,1 @@
-"""What a Slurm site is like, and whether it takes what is asked for."""
+"""What a Slurm site is like, and whether it would take a job."""

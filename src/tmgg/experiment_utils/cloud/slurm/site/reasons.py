@@ -1,7 +1,7 @@
 """Why a Slurm job is pending, in plain words. Pure.
 
 Sources: https://slurm.schedmd.com/job_reason_codes.html, and the names in Slurm 22.05's library.
-Most of the 150 names are systematic (`QOSMaxGRESPerUser`); these are read, not listed.
+Most of the 150 names follow a pattern (`QOSMaxGRESPerUser`); these are parsed, not listed.
 """
 
 import re
@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Outlook = Literal["waits", "blocked"]
-"""`waits`: it will start by itself. `blocked`: not before somebody changes something."""
+"""`waits`: the job will start by itself. `blocked`: it starts only after a person has changed
+something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +18,11 @@ class Explanation:
     """What a reason means for the user."""
 
     reason: str
-    """The name, as Slurm says it."""
+    """Slurm's name for the reason."""
     words: str
     outlook: Outlook
     advice: str = ""
-    """What to do; empty when waiting is all there is to do."""
+    """What to do; empty if the user can only wait."""
 
 
 def _waits(words: str, advice: str = "") -> tuple[str, Outlook, str]:
@@ -146,7 +147,7 @@ REASONS: dict[str, tuple[str, Outlook, str]] = {
     "SchedDefer": _waits("The scheduler defers new jobs; it looks at them in its next pass."),
     "SystemFailure": _blocked("Slurm, the file system or the network failed.", _ASK),
 }
-# What Slurm says in sentences; squeue -O shows their spaces as underscores on some versions.
+# Reasons that are sentences; squeue -O of some versions shows their spaces as underscores.
 _SENTENCES: dict[str, tuple[str, Outlook, str]] = {
     "Nodes required for job are DOWN, DRAINED or reserved": _waits(
         "Too few nodes of the partition are up and free for it: some are down, drained, or "
@@ -196,7 +197,7 @@ _WHAT = {
 
 
 def explain_reason(text: str) -> list[Explanation]:
-    """One explanation for each reason in Slurm's words; never empty."""
+    """One explanation for each reason in Slurm's text; there is always at least one."""
     plain = text.strip().strip("()").replace("_", " ")
     for beginning, (words, outlook, advice) in _SENTENCES.items():
         if plain.startswith(beginning):
@@ -208,7 +209,7 @@ def explain_reason(text: str) -> list[Explanation]:
 
 
 def at_cluster(explanation: Explanation, cluster: str | None) -> Explanation:
-    """With the cluster to ask in the commands of its advice, where one is named."""
+    """The explanation with `--clusters` in the commands of its advice, if `cluster` is not None."""
     if cluster is None:
         return explanation
     advice = _COMMAND.sub(rf"`\1 --clusters={cluster} ", explanation.advice)

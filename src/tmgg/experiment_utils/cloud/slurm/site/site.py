@@ -27,7 +27,7 @@ class Node:
     cpus: int
     memory_mb: int
     gpus: Mapping[str, int]
-    """Number by model; models that the site does not name are under ""."""
+    """Number of GPUs by model; GPUs without a model in Slurm's answer are under ""."""
     state: str
     features: frozenset[str]
 
@@ -37,7 +37,7 @@ class Node:
         return self.state.endswith("*") or self.state.startswith(_OUT_STATES)
 
     def gpu_count(self, kind: str | None) -> int:
-        """GPUs of a model; of any when None."""
+        """Number of GPUs of the model `kind`; of all models if it is None."""
         return sum(self.gpus.values()) if kind is None else self.gpus.get(kind, 0)
 
 
@@ -48,7 +48,7 @@ def parse_records(text: str) -> list[Settings]:
 
 
 def names_shown(table: Mapping[str, Settings]) -> list[str]:
-    """The partitions of a table by name, without those that the site hides."""
+    """The names of the partitions in a table, without those that the site hides."""
     return [name for name, row in table.items() if row.get("Hidden") != "YES"]
 
 
@@ -74,7 +74,7 @@ PARTITION_NODE_FORMAT = f"%R|{NODE_FORMAT}"
 
 
 def parse_nodes(text: str) -> list[Node]:
-    """`sinfo --Node` in NODE_FORMAT; each node once, whatever partitions it is in."""
+    """`sinfo --Node` in NODE_FORMAT; each node once, even if it is in several partitions."""
     nodes: dict[str, Node] = {}
     for line in text.splitlines():
         cells = line.split("|")
@@ -125,7 +125,7 @@ def parse_gpus(gres: str) -> dict[str, int]:
 
 
 def gpu_models(nodes: Sequence[Node]) -> list[str]:
-    """The names that the site has for its GPUs."""
+    """The names of the GPU models of the nodes."""
     return sorted({kind for node in nodes for kind in node.gpus if kind})
 
 
@@ -136,9 +136,9 @@ def features_by_count(nodes: Sequence[Node]) -> list[str]:
 
 
 def preemption(row: Settings, partitions: Sequence[Settings], site: Settings) -> str:
-    """How Slurm takes nodes away from jobs of a partition, its PreemptMode; empty for never.
+    """The PreemptMode with which Slurm preempts jobs of a partition; empty if it never does.
 
-    By partition_prio only jobs of partitions of a higher tier than its own do so.
+    With preempt/partition_prio, only jobs of a partition with a higher PriorityTier preempt others.
     """
     mode = row.get("PreemptMode", "OFF")
     kind = site.get("PreemptType", "preempt/none")
@@ -152,12 +152,12 @@ def preemption(row: Settings, partitions: Sequence[Settings], site: Settings) ->
 
 
 def parse_limit(text: str | None) -> int | None:
-    """A number; None when there is no limit."""
+    """The limit as a number; None if there is no limit, or the text is no number."""
     return int(text) if text is not None and text.isascii() and text.isdigit() else None
 
 
 def parse_time_limit_s(text: str | None) -> int | None:
-    """A time limit in seconds; None when there is none, or none that can be read."""
+    """A time limit in seconds; None if there is no limit, or the text cannot be read."""
     if text is None or text.upper() in _NO_LIMIT:
         return None
     try:
@@ -167,13 +167,13 @@ def parse_time_limit_s(text: str | None) -> int | None:
 
 
 def parse_resources(text: str) -> dict[str, str]:
-    """`cpu=4,mem=8G,gres/gpu=2` (TRES) by name."""
+    """The amounts in `cpu=4,mem=8G,gres/gpu=2` (TRES), by name."""
     pairs = (item.partition("=") for item in text.split(","))
     return {name: amount for name, equals, amount in pairs if equals}
 
 
 def parse_memory_mb(text: str) -> int | None:
-    """Megabytes in `4GB`, `500`, `187.50G`; None when it is no amount."""
+    """Megabytes in `4GB`, `500`, `187.50G`; None if the text is no amount."""
     found = re.fullmatch(
         r"(?P<amount>\d+(?:\.\d+)?)(?P<unit>[KMGT]?)B?", text.strip(), re.IGNORECASE
     )
@@ -183,10 +183,10 @@ def parse_memory_mb(text: str) -> int | None:
 
 
 def parse_list(text: str | None) -> list[str] | None:
-    """The names in `a,b`; None when all are meant (`ALL`)."""
+    """The names in `a,b`; None if the text means all names (`ALL`) or is missing."""
     return None if text is None or text in (*_NO_LIMIT, "ALL") else text.split(",")
 
 
 def is_limit(text: str | None) -> bool:
-    """Whether the text says a limit at all."""
+    """Whether there is a limit: `UNLIMITED` and the like mean that there is none."""
     return text is not None and text not in _NO_LIMIT

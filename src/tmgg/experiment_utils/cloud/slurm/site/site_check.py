@@ -1,9 +1,9 @@
-"""Before anything of a launch is written: would Slurm take such a job at all?
+"""A check before anything of a launch is written: would Slurm refuse such a job?
 
-One cheap question shows what each partition allows. Where the request does not fit, or several
-jobs would be refused one after the other, Slurm itself is asked (`sbatch --test-only`), since a
-site may rewrite what is submitted. Its word counts where it cannot pass by itself; whatever else it
-says, and where it does not answer, the jobs are submitted.
+One cheap question shows what each partition allows. If the request does not fit, or if there are
+several jobs, which would be refused one after the other, Slurm itself checks the job (`sbatch
+--test-only`), since a site may rewrite a request. A definite refusal ends the launch. With any
+other answer, or without an answer, the jobs are submitted.
 """
 
 import logging
@@ -27,13 +27,13 @@ from tmgg.experiment_utils.cloud.slurm.site.site_queries import SiteQueries
 
 log = logging.getLogger(__name__)
 
-# A large site's controller takes seconds to try a job while it is busy; the launch need not wait.
+# A busy controller of a large site may take seconds for a trial; the launch waits no longer.
 TRIAL_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A job as it would be submitted from `cwd`; `script` asks for what `config` says."""
+    """A job as it would be submitted from `cwd`; `script` is the job script for `config`."""
 
     config: SlurmConfig
     script: str
@@ -41,13 +41,13 @@ class Request:
 
 
 def refuse_what_cannot_run(client: SlurmClient, request: Request, *, runs: int) -> None:
-    """Raises RefusedError where Slurm would refuse the job of each of so many runs."""
+    """Raises RefusedError if Slurm would refuse each job; `runs` is the number of runs."""
     queries = SiteQueries(client)
     try:
         partitions = queries.partitions(hidden=True)
         doubts = doubts_of(request.config, partitions)
         if not doubts and runs == 1:
-            return  # its one sbatch answers as fast
+            return  # the sbatch of a single run answers as fast as a trial
         trial = try_script(queries, request.script, cwd=request.cwd, timeout_s=TRIAL_TIMEOUT_S)
         if not doubts and is_up_to_nodes(trial.said):
             doubts = _doubts_of_nodes(queries, request.config, partitions)
@@ -73,7 +73,7 @@ def _advice(client: SlurmClient, trial: Trial, config: SlurmConfig) -> list[str]
 
 
 def doubts_of(config: SlurmConfig, partitions: Sequence[Settings]) -> list[str]:
-    """Why the request fits none of the partitions asked for, with what exists; empty if it may."""
+    """Why the request fits none of its partitions, with advice; empty if it may fit one of them."""
     table = {row["PartitionName"]: row for row in partitions if "PartitionName" in row}
     if not table:
         return []
@@ -90,7 +90,7 @@ def _doubts_of_one(config: SlurmConfig, name: str, table: Mapping[str, Settings]
     if name not in table:
         known = ", ".join(names_shown(table))
         return [f"There is no partition {name!r}; there are {known}. Set slurm_partition."]
-    # One that is down takes jobs; they wait.
+    # A partition that is down takes jobs; they wait.
     findings = check_partition(config, {**table[name], "State": "UP"})
     return [
         f"Partition {name} {finding.text}. {finding.advice}"
@@ -102,7 +102,7 @@ def _doubts_of_one(config: SlurmConfig, name: str, table: Mapping[str, Settings]
 def _doubts_of_nodes(
     queries: SiteQueries, config: SlurmConfig, partitions: Sequence[Settings]
 ) -> list[str]:
-    """Why too few nodes, in whatever state, have what is asked for; empty if enough may have."""
+    """Why too few nodes, in any state, have what the job needs; empty if enough may have it."""
     default = [row["PartitionName"] for row in partitions if row.get("Default") == "YES"]
     nodes = queries.nodes_by_partition(hidden=True)
     found: list[str] = []

@@ -1,4 +1,4 @@
-"""Questions about the site rather than about jobs; the doctor asks them."""
+"""Questions to Slurm about the site, not about jobs."""
 
 import os
 import re
@@ -15,7 +15,7 @@ _VERSION = re.compile(r"^slurm\S* \d+\.\d\S*$", re.MULTILINE)
 
 
 class SiteQueries:
-    """Each raises QueryError when there is no answer, AccountingAbsentError without accounts."""
+    """Each method raises QueryError without an answer, AccountingAbsentError without accounting."""
 
     def __init__(self, client: SlurmClient) -> None:
         self._client = client
@@ -35,21 +35,21 @@ class SiteQueries:
         return site.parse_config(self._client.configuration())
 
     def partitions(self, *, hidden: bool = False) -> list[Settings]:
-        """All partitions with their settings; with `hidden` those, too, that only some may use."""
+        """All partitions with their settings; with `hidden`, also those that Slurm hides."""
         which = ("--all",) if hidden else ()
         answer = self._client.ask_checked("scontrol", *which, "--oneliner", "show", "partition")
         return site.parse_records(answer)
 
     def nodes_of(self, partition: str | None) -> list[Node]:
-        """The nodes of a partition; of all when None."""
-        # Both look into hidden partitions, too.
+        """The nodes of a partition; of all partitions if it is None."""
+        # Both options include hidden partitions.
         which = "--all" if partition is None else f"--partition={partition}"
         selection = ("--noheader", "--Node", which)
         answer = self._client.ask_checked("sinfo", *selection, f"--format={site.NODE_FORMAT}")
         return site.parse_nodes(answer)
 
     def nodes_by_partition(self, *, hidden: bool = False) -> dict[str, list[Node]]:
-        """All nodes, by the partitions they are in; with `hidden` as in `partitions`."""
+        """All nodes, by the partitions they are in; `hidden` is as in `partitions`."""
         which = ("--all",) if hidden else ()
         layout = f"--format={site.PARTITION_NODE_FORMAT}"
         answer = self._client.ask_checked("sinfo", *which, "--noheader", "--Node", layout)
@@ -66,13 +66,13 @@ class SiteQueries:
         return site.parse_table(self._client.ask_checked(*argv))
 
     def default_account(self, user: str) -> str:
-        """The account of jobs that name none; empty for none."""
+        """The account of a job that names none; empty if the user has no default account."""
         argv = ("sacctmgr", "--parsable2", "show", "user", user, "format=DefaultAccount")
         rows = self._client.ask_checked(*argv).splitlines()
         return rows[1].strip() if len(rows) > 1 else ""
 
     def clusters(self) -> list[str]:
-        """The clusters that the accounts know of."""
+        """The clusters in the accounting database."""
         argv = ("sacctmgr", "--parsable2", "show", "clusters", "format=Cluster")
         return self._client.ask_checked(*argv).split()[1:]
 
@@ -82,9 +82,10 @@ class SiteQueries:
         return site.parse_table(answer)
 
     def try_submit(self, script: Path, *, cwd: Path, timeout_s: float | None = None) -> str:
-        """Let Slurm check a job script without submitting it; its words on when it would start.
+        """Let Slurm check a job script without submitting it. Returns what sbatch printed.
 
-        Raises SubmissionError when Slurm would refuse it.
+        That says when and where the job would start. Raises SubmissionError if Slurm would refuse
+        the job.
         """
         answer = self._client.ask(
             "sbatch", "--test-only", str(script), cwd=cwd, timeout_s=timeout_s

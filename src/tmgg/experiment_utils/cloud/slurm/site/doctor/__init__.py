@@ -1,1 +1,1 @@
-"""Is this cluster what a run needs? Looked at from the login node, then by one job on its nodes."""
+"""Has this cluster what a run needs? Checked from the login node, then by two short jobs."""

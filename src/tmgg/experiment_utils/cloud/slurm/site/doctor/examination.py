@@ -1,4 +1,4 @@
-"""The whole examination, in the order in which things must hold."""
+"""The whole examination; each check comes after the checks on which it depends."""
 
 import os
 import tempfile
@@ -31,11 +31,11 @@ _LOG_IN = "Log in to the cluster's login node, or load the site's slurm module."
 def examine(
     runner: SlurmRunner, *, job_limit_s: float | None, say: Say, with_start: bool = True
 ) -> Iterator[Finding]:
-    """Findings about the cluster as a run with the runner's config would meet it.
+    """Findings about the cluster, for a run with the runner's config.
 
-    `job_limit_s` bounds the wait for each job; None sends none. A job is only sent when nothing
-    stands in the way of any job. The second, sent unless `with_start` is false, starts as a run
-    does.
+    `job_limit_s` limits the wait for each job, in seconds; with None no job is submitted. A job is
+    submitted only if there is no problem so far. The second job starts as a run does; it is
+    submitted only with `with_start`, and if a run starts more than one process.
     """
     troubled = False
     for finding in _from_here(runner):
@@ -49,7 +49,7 @@ def examine(
         return
     surveyed = survey_nodes(runner, limit_s=job_limit_s, say=say)
     yield from surveyed
-    # A single finding is that the job did not come to its end.
+    # If there is only one finding, it says that the job did not end as it should.
     is_sound = len(surveyed) > 1 and all(each.level != "problem" for each in surveyed)
     if with_start and is_sound and is_needed(runner.config):
         yield from try_start(runner, limit_s=job_limit_s, say=say)
@@ -80,7 +80,7 @@ def _from_here(runner: SlurmRunner) -> Iterator[Finding]:
 
 
 def _asked(check: str, ask: Callable[[], list[Finding]]) -> list[Finding]:
-    """A question without an answer is a finding, too, and no reason to stop."""
+    """The findings of `ask`; if Slurm does not answer, one warning that says so."""
     try:
         return ask()
     except BackendError as error:
@@ -108,9 +108,9 @@ def _partitions(runner: SlurmRunner, site: Settings) -> list[Finding]:
 def _names_of_partitions(
     config: SlurmConfig, table: Mapping[str, Settings], site: Settings
 ) -> list[str]:
-    """The partitions of the config, or the site's default where it names none.
+    """The partitions of the config; if it names none, the site's default partition.
 
-    Where the site's own rules look at each job, nobody knows which one they choose.
+    Empty if the config names none and the site has its own rules: they may choose any partition.
     """
     if not config.partitions and site.get("JobSubmitPlugins", "(null)") not in ("", "(null)"):
         return []
@@ -132,7 +132,7 @@ def _accounts(runner: SlurmRunner, site: Settings) -> list[Finding]:
             *policies.check_qualities(runner.config, qualities, default),
         ]
     except AccountingAbsentError:
-        return []  # check_site says so
+        return []  # check_site reports it
 
 
 def _output_folder(folder: Path) -> list[Finding]:
@@ -158,7 +158,7 @@ def _output_folder(folder: Path) -> list[Finding]:
 
 
 def _trial(runner: SlurmRunner) -> list[Finding]:
-    """Slurm's own opinion of the very script that a run would submit."""
+    """Whether Slurm would accept the script that a run would submit."""
     check = "trial submission"
     request = TaskRequest(config=survey.make_config(runner.config, ""), run_id="doctor-trial")
     with tempfile.TemporaryDirectory(prefix="tmgg-doctor-") as folder:

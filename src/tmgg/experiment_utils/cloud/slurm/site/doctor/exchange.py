@@ -1,4 +1,4 @@
-"""Notes that the nodes of a job leave each other in a folder they all see."""
+"""Notes that the nodes of a job write for each other, in a folder that all of them see."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ LOOK_INTERVAL_S = 0.1
 
 
 class Exchange:
-    """One folder of notes; every wait is bounded."""
+    """One folder of notes; every wait has a time limit."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -20,12 +20,12 @@ class Exchange:
         write_json(self.folder / f"{name}.json", value)
 
     def get(self, name: str, *, limit_s: float) -> JsonDict | None:
-        """A note, waited for; None when it does not come."""
+        """Wait for a note; None if there is none after `limit_s` seconds."""
         path = self.folder / f"{name}.json"
         return path_note(path) if _wait(path.exists, limit_s) else None
 
     def get_all(self, prefix: str, *, count: int, limit_s: float) -> list[JsonDict]:
-        """The notes whose names begin with `prefix`: as many as came in time."""
+        """Wait for `count` notes whose names begin with `prefix`; returns those that came."""
         _wait(lambda: len(self._paths(prefix)) >= count, limit_s)
         return [note for path in self._paths(prefix) if (note := path_note(path)) is not None]
 

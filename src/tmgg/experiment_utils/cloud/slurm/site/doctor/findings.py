@@ -1,4 +1,4 @@
-"""What was found: fine, worth knowing, or in the way."""
+"""What a check found: all is well, a warning, or a problem."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -33,18 +33,18 @@ CHECKS: dict[str, str] = {
     "/tmp": "There is room for Ray's logs and spilled objects.",
     "start": "A run with these options starts: Ray with its nodes and GPUs, or the ranks.",
 }
-"""What the doctor looks at, in this order. A check's name may be followed by what it is about."""
+"""What the doctor checks, in this order. A finding may add to the name, as in `partition gpu`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     check: str
-    """What was looked at, in a word or two."""
+    """The name of the check, in a word or two."""
     level: Level
     text: str
-    """What is so."""
+    """What the check found."""
     advice: str = ""
     """What to do about it; empty when all is well."""
 

@@ -1,4 +1,4 @@
-"""What the nodes' notes mean. Pure."""
+"""Findings from the notes that the nodes have written. Pure."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ EXAMPLES = 5
 def judge_nodes(
     config: SlurmConfig, notes: Sequence[JsonDict], links: Sequence[JsonDict], *, step_words: str
 ) -> list[Finding]:
-    """All findings about the nodes; `step_words` is what srun complained about."""
+    """All findings about the nodes; `step_words` is what srun printed."""
     missing = config.nodes - len(notes)
     if missing > 0:
         advice = "Look at srun's words; the interpreter and the folder must be there on every node."

@@ -1,7 +1,7 @@
-"""What one node of the doctor's job looks at: `python -m ... FOLDER`, run by srun on each.
+"""The checks on one node of the doctor's job: srun runs `python -m ... FOLDER` on each node.
 
-The nodes tell each other what they listen on, then each tries to reach the others. Imports neither
-torch nor ray; `import ray` is tried in a process of its own.
+Each node writes down the ports on which it listens, then tries to reach other nodes. The module
+imports neither torch nor ray; it tries `import ray` in a separate process.
 """
 
 import concurrent.futures
@@ -33,7 +33,7 @@ from tmgg.experiment_utils.ray_cluster.preflight import ray_problem
 NOTE_LIMIT_S = 60.0
 CONNECT_LIMIT_S = 5.0
 IMPORT_LIMIT_S = 120.0
-# Every pair up to this many nodes; beyond, each node tries the head and its next neighbours.
+# Up to this many nodes, all pairs are tried; with more, each node tries the head and NEIGHBOURS.
 ALL_PAIRS_UP_TO = 16
 NEIGHBOURS = 4
 
@@ -60,11 +60,11 @@ class NodeProbe:
         self._plan = plan
         self._number = number
         self._ports: dict[str, str | None] = {}
-        """What went wrong when listening, by port; None when nothing did."""
+        """By port: the error when this node tried to listen; None if there was no error."""
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Listen on the ports Ray would; a free port that cannot be had is noted."""
+        """Listen on the ports that Ray would use; an error is noted for the report."""
         head_port = self._plan["head_port"]
         head_ports = [head_port] if self._number == 0 and head_port is not None else []
         with contextlib.ExitStack() as stack:
@@ -77,7 +77,7 @@ class NodeProbe:
             yield
 
     def report(self) -> None:
-        """Leave the note about this node."""
+        """Write the note about this node."""
         address, trouble = self._address()
         if self._number == 0:
             self._exchange.put("head", {"address": address})
@@ -104,7 +104,7 @@ class NodeProbe:
         )
 
     def try_links(self) -> None:
-        """Try to reach the other nodes, and leave a note about it."""
+        """Try to reach other nodes, and write a note about the failures."""
         others = self._exchange.get_all("node-", count=len(self._nodes), limit_s=NOTE_LIMIT_S)
         chosen = neighbours_of(self._number, [int(note["number"]) for note in others])
         targets = [
@@ -125,7 +125,7 @@ class NodeProbe:
         self._exchange.put(f"links-{self._number}", note)
 
     def wait_for_others(self) -> None:
-        """Go on listening until all others have tried."""
+        """Go on listening until all other nodes have tried to connect, or NOTE_LIMIT_S is over."""
         self._exchange.get_all("links-", count=len(self._nodes), limit_s=NOTE_LIMIT_S)
 
     def _address(self) -> tuple[str | None, str | None]:
@@ -140,7 +140,7 @@ class NodeProbe:
             return None, str(error)
 
     def _clock_offset_s(self) -> float:
-        """This clock less the file server's."""
+        """The time of this node's clock minus the time of the file server's, in seconds."""
         mark = self._exchange.folder / f"clock-{self._number}"
         mark.touch()
         return time.time() - mark.stat().st_mtime
@@ -213,8 +213,8 @@ def _can_be_loaded(library: str) -> bool:
 
 
 def _listen(port: int) -> socket.socket:
-    """A socket for both families where there is IPv6: nodes may have no other addresses."""
-    # The kernel completes connections by itself; nobody needs to accept them.
+    """A listening socket for IPv4, and for IPv6 if it exists: a node may have no IPv4 address."""
+    # The kernel completes connections by itself, so this process need not accept them.
     if socket.has_dualstack_ipv6():
         return socket.create_server(
             ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096

@@ -13,16 +13,16 @@ from tmgg.experiment_utils.cloud.slurm.site.site import (
     preemption,
 )
 
-# Below this a finished job may be forgotten by the controller before anybody asked.
+# With a MinJobAge below this, the controller may forget a finished job before TMGG asks about it.
 SHORT_JOB_AGE_S = 30
 
 
 def own_associations(
     config: SlurmConfig, associations: Sequence[Settings], site: Settings, default_account: str = ""
 ) -> list[Settings]:
-    """Those that count for a job of the config; none where it is not known which account it has.
+    """The associations that apply to a job of the config; none if its account is not known.
 
-    Slurm takes an association with the job's partition before one without a partition.
+    Slurm prefers an association with the job's partition to one without a partition.
     """
     here = here_only(associations, site)
     names = {row.get("Account", "") for row in here}
@@ -33,7 +33,7 @@ def own_associations(
 
 
 def here_only(associations: Sequence[Settings], site: Settings) -> list[Settings]:
-    """Those of the cluster that answers; all where it does not say its name."""
+    """The associations on the cluster that answers; all if the cluster's name is not known."""
     cluster = site.get("ClusterName", "")
     return [row for row in associations if not cluster or row.get("Cluster") in ("", None, cluster)]
 
@@ -41,7 +41,7 @@ def here_only(associations: Sequence[Settings], site: Settings) -> list[Settings
 def check_accounts(
     config: SlurmConfig, associations: Sequence[Settings], site: Settings, default_account: str = ""
 ) -> list[Finding]:
-    """The account and quality of service that the config names, among the user's own."""
+    """Findings on the config's account and quality of service: whether the user may use them."""
     check = "account"
     own = own_associations(config, associations, site, default_account)
     associations = here_only(associations, site)
@@ -65,14 +65,17 @@ def check_accounts(
 def check_qualities(
     config: SlurmConfig, qualities: Sequence[Settings], default: str | None
 ) -> list[Finding]:
-    """The limits of the quality of service a job would have."""
+    """Findings on the limits of the quality of service that a job would have."""
     name = config.qos or default
     rows = [row for row in qualities if row.get("Name") == name]
     return [finding for row in rows for finding in check_limits(config, f"qos {name}", row)]
 
 
 def check_limits(config: SlurmConfig, check: str, row: Settings) -> list[Finding]:
-    """One job of the config against the limits in a row of `sacctmgr show assoc` or `show qos`."""
+    """Findings on one job of the config and the limits in `row`.
+
+    `row` is a row of `sacctmgr show assoc` or `sacctmgr show qos`.
+    """
     found = []
     most_s = parse_time_limit_s(row.get("MaxWall"))
     if most_s is not None and (config.time_limit_s is None or config.time_limit_s > most_s):
@@ -96,7 +99,7 @@ def check_limits(config: SlurmConfig, check: str, row: Settings) -> list[Finding
 
 
 def check_site(config: SlurmConfig, site: Settings) -> list[Finding]:
-    """Settings of slurm.conf that matter to runs."""
+    """Findings on settings of slurm.conf that matter to runs."""
     return [
         *_limits(site),
         *_bookkeeping(site),
@@ -132,7 +135,10 @@ def _check_qos(config: SlurmConfig, rows: Sequence[Settings]) -> list[Finding]:
 
 
 def _asked(config: SlurmConfig, resource: str) -> int | None:
-    """What one job asks at least for; whole nodes may make it more."""
+    """The least amount of a resource that one job gets; None if not known.
+
+    A job that takes whole nodes may get more.
+    """
     return {
         "node": config.nodes,
         "cpu": config.nodes * config.cpus_per_node,

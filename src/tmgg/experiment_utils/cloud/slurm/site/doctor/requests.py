@@ -1,4 +1,4 @@
-"""Does the request fit the partition and its nodes? Pure: a config and what the site says, in."""
+"""Does the request fit the partition and its nodes? Pure: works on Slurm's parsed answers."""
 
 import grp
 import os
@@ -18,7 +18,7 @@ from tmgg.experiment_utils.cloud.slurm.site.site import (
 
 
 def check_partition(config: SlurmConfig, partition: Settings) -> list[Finding]:
-    """State and limits of one partition that the config names."""
+    """Findings on the state and limits of one partition, for a job of the config."""
     name = partition.get("PartitionName", "?")
     check = f"partition {name}"
     found = [
@@ -62,14 +62,14 @@ def check_nodes(config: SlurmConfig, partition: str, nodes: Sequence[Node]) -> l
 
 
 def lacks(config: SlurmConfig, node: Node) -> list[str]:
-    """What one node of the job needs and this node does not have."""
+    """What this node has of each resource of which the job needs more, as in `4 CPUs`."""
     found = []
     if node.cpus < config.cpus_per_node:
         found.append(f"{node.cpus} CPUs")
     counted = config.gpu_request != "none"
     if counted and node.gpu_count(config.gpu_type) < config.gpus_per_node:
         found.append(_gpus_of(node, config.gpu_type))
-    # A whole node comes with all its CPUs, and Slurm counts the memory for each of them.
+    # With `exclusive` the job gets all CPUs of a node, and Slurm counts the memory for each CPU.
     cpus = node.cpus if config.exclusive else config.cpus_per_node
     needed_mb = config.memory.on_node_mb(cpus=cpus, gpus=config.gpus_per_node)
     if node.memory_mb < needed_mb:
@@ -80,7 +80,7 @@ def lacks(config: SlurmConfig, node: Node) -> list[str]:
 
 
 def _gpus_of(node: Node, model: str | None) -> str:
-    """The GPUs that a node has, if they are not those asked for."""
+    """The GPUs of a node that has too few of the GPUs asked for, as text."""
     if model is None or node.gpu_count(model) or not node.gpus:
         return _count_gpus(node.gpu_count(model), model)
     others = [f"{count} {kind or 'without a model'}" for kind, count in node.gpus.items()]
@@ -191,5 +191,5 @@ def _own_groups() -> set[str]:
         try:
             names.add(grp.getgrgid(number).gr_name)
         except KeyError:
-            continue  # a group without a name admits to nothing
+            continue  # AllowGroups has names, so a group without a name is not in it
     return names

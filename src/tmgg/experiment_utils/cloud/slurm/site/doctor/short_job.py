@@ -1,4 +1,4 @@
-"""A short job of the doctor's, from the login node: submit it, wait for it, tell how it ended."""
+"""A short job of the doctor, from the login node: submit it, wait for it, say how it ended."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -26,17 +26,17 @@ Judge = Callable[["ShortJob"], list[Finding]]
 
 
 def shorter(time_limit: str) -> str:
-    """The time limit of a short job where a run would have this one."""
+    """The time limit of a short job: JOB_LIMIT, or a run's `time_limit` if that is shorter."""
     limit_s, own_s = fields.parse_time_limit_s(time_limit), fields.parse_time_limit_s(JOB_LIMIT)
     is_shorter = limit_s is not None and own_s is not None and limit_s < own_s
     return time_limit if is_shorter else JOB_LIMIT
 
 
 class ShortJob:
-    """One run, whose record goes when nothing was found."""
+    """One run; its record is removed if there is no problem."""
 
     def __init__(self, runner: CloudRunner, output_dir: Path, check: str, say: Say) -> None:
-        """`check` is what is said to be looked at."""
+        """`check` is the name of the check in the findings."""
         self._runner = runner
         self._check = check
         self._say = say
@@ -48,7 +48,7 @@ class ShortJob:
     def examine(
         self, config: JsonDict, *, payload: bytes | None, clock: Clock, limit_s: float, judge: Judge
     ) -> list[Finding]:
-        """Run the experiment of `config`; what `judge` finds in what it left."""
+        """Run the experiment of `config`. Returns what `judge` finds in the files of the run."""
         try:
             state = self._run(config, payload, clock)
         except TimeIsUpError:
@@ -62,12 +62,12 @@ class ShortJob:
         return self._judged(state, judge)
 
     def notes(self, folder: str, prefix: str) -> list[JsonDict]:
-        """What was left in a folder of the run's output, in files whose names begin so."""
+        """The notes in a folder of the run's output, in files whose names begin with `prefix`."""
         paths = sorted((self.paths.artifacts / folder).glob(f"{prefix}*.json"))
         return [note for path in paths if (note := read_json(path)) is not None]
 
     def phases(self) -> dict[str, float]:
-        """When the job came how far, in Unix time by name."""
+        """When the job reached each phase, in Unix time, by the name of the phase."""
         text = self.paths.submission(1).phases.read_text()
         return {phase.name: phase.at for phase in parse_phases(text)}
 

@@ -1,6 +1,6 @@
 """The experiment of the doctor's second job: did the run's processes start as they should?
 
-It is started by the launcher's own lines, so Ray, the GPUs and the ranks come as every run's will.
+The job script starts it in the same way as every run, so Ray, GPUs and ranks are those of a run.
 """
 
 import os
@@ -26,7 +26,7 @@ def make_config() -> JsonDict:
 
 
 def run(_config: DictConfig) -> dict[str, float]:
-    """Leave a note for each process of the run; the first waits for the others'."""
+    """Write a note about this process of the run; the first process waits for the other notes."""
     here = current_run()
     assert here is not None
     folder = here.output_dir / FOLDER_NAME
@@ -50,7 +50,7 @@ def run(_config: DictConfig) -> dict[str, float]:
 
 
 def _workers(nodes: tuple[RunNode, ...]) -> list[JsonDict]:
-    """What a task of Ray's on each node sees that has all of the node's GPUs."""
+    """What a Ray task sees that has all GPUs of its node; one task for each node."""
     import ray  # over a second to import: only for runs that have a Ray cluster
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -65,11 +65,11 @@ def _workers(nodes: tuple[RunNode, ...]) -> list[JsonDict]:
     for host, answer in found.items():
         try:
             notes.append({"host": host, **ray.get(answer, timeout=TASK_LIMIT_S)})
-        except Exception as error:  # of Ray, or of the node: told, whatever it is
+        except Exception as error:  # any error, of Ray or of the node, goes into the note
             notes.append({"host": host, "trouble": f"{type(error).__name__}: {error}"})
     return notes
 
 
 def look_around() -> JsonDict:
-    """Run by Ray on each node."""
+    """The host and number of GPUs that a process sees; Ray runs this on each node."""
     return {"runs_on": socket.gethostname(), "gpus": count_visible(os.environ)}

@@ -1,4 +1,4 @@
-"""The doctor's second job: does a run with these options start? Its record goes if it does."""
+"""The doctor's second job: does a run with these options start? If so, its record is removed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ _LOGS = "Look into its .err file and ray_logs/; every run with these options sta
 
 
 def is_needed(config: SlurmConfig) -> bool:
-    """Whether a run starts more than one process on its first node, which the survey tried."""
+    """Whether a run starts more than one process on its first node; the survey tried only that."""
     return config.resolved_ray_bootstrap != "none" or config.tasks_per_node is not None
 
 
@@ -35,7 +35,7 @@ def try_start(
 
 
 def start_config(config: SlurmConfig) -> SlurmConfig:
-    """The same but for the time, the name, and how often one looks."""
+    """The same config with a short time limit, another job name and a short poll interval."""
     return replace(
         config,
         job_name="tmgg-doctor",

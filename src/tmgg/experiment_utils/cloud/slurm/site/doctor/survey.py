@@ -1,7 +1,7 @@
-"""The experiment that the doctor runs as a job: look at all nodes of the allocation.
+"""The experiment that the doctor runs as a job: it checks all nodes of the allocation.
 
-It is a run like any other, so that submission, environment, shared folder and result are tried the
-way every run will use them.
+It is a run like any other. So it also tests the submission, the environment, the shared folder and
+the result as every run uses them.
 """
 
 import os
@@ -27,7 +27,7 @@ STEP_LIMIT_S = 300.0
 
 
 def make_config(config: SlurmConfig, nonce: str) -> JsonDict:
-    """What the job is told; `nonce` also travels as the task's payload."""
+    """The config of the survey. The job also gets `nonce` as the task's payload."""
     head_port, other_ports = ports_to_try(config)
     return {
         "experiment": {"_target_": TARGET},
@@ -47,12 +47,12 @@ def starts_ray(config: SlurmConfig) -> bool:
 
 
 def needs_ray_port(config: SlurmConfig) -> bool:
-    """Whether Ray's head takes `ray_port` and no other: with Ray's own command only."""
+    """Whether Ray's head takes `ray_port` and no other; only with symmetric-run, Ray's command."""
     return config.resolved_ray_bootstrap == "symmetric-run" and config.sweep_mode != "packed"
 
 
 def ports_to_try(config: SlurmConfig) -> tuple[int | None, list[int]]:
-    """The head's own port, and samples of those of which each node takes what is free."""
+    """The head's port (None if it is not fixed), and samples of the ranges of the other ports."""
     workers = (config.min_worker_port, config.max_worker_port)
     if needs_ray_port(config):
         return config.ray_port, _samples(workers)

@@ -19,7 +19,7 @@ SLOW_SETUP_S = 60.0
 def survey_nodes(
     runner: SlurmRunner, *, limit_s: float, say: Say, clock: Clock | None = None
 ) -> list[Finding]:
-    """Run the survey as a job of the config's shape; its record goes when there is no problem."""
+    """Run the survey as a job like those of the config. Without a problem its record is removed."""
     nonce = secrets.token_hex(16)
     job = ShortJob(survey_runner(runner), runner.output_dir, "job", say)
     return job.examine(
@@ -32,10 +32,10 @@ def survey_nodes(
 
 
 def survey_config(config: SlurmConfig) -> SlurmConfig:
-    """The same nodes, environment and ports, for a few minutes and without Ray."""
+    """A config with the same nodes, environment and ports, for a few minutes and without Ray."""
     return replace(
         config,
-        # One process on each node, with all that its ranks have.
+        # One process on each node, with the CPUs and GPUs of all the node's ranks.
         tasks_per_node=None,
         cpus_per_task=config.cpus_per_node,
         gpus_per_task=config.gpus_per_node,
@@ -49,7 +49,7 @@ def survey_config(config: SlurmConfig) -> SlurmConfig:
 
 
 def survey_runner(runner: SlurmRunner) -> CloudRunner:
-    """Runs the survey. Its one process starts what runs on the other nodes by itself."""
+    """The runner of the survey, whose one process starts the processes on the other nodes."""
     config = survey_config(runner.config)
     backend = SlurmBackend(config, runner.client, check_config=lambda _config: None)
     return CloudRunner(slurm_runs(backend))
