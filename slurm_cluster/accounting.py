@@ -1,4 +1,4 @@
-"""The accounting database, and bringing users, accounts and QOS in it to what is wanted."""
+"""Starts the accounting database, and makes the users, accounts and QOS in it as wanted."""
 
 from slurm_cluster.accounts import AccountPlan, plan_accounts
 from slurm_cluster.daemons import MARIADBD, SLURMDBD, as_user
@@ -17,7 +17,7 @@ _USERS = ",".join(person.name for person in PEOPLE)
 
 
 def start_accounting(controller: Machine, options: ClusterOptions) -> None:
-    """MariaDB and slurmdbd, with the database made at the first start, and filled as wanted."""
+    """Start MariaDB and slurmdbd. Makes the database at the first start, and fills it as wanted."""
     _make_database_files(controller)
     MARIADBD.start(controller)
     done = controller.cluster.database_is_seeded
@@ -48,7 +48,7 @@ def _make_database_files(controller: Machine) -> None:
 
 
 def _carry_out(controller: Machine, plan: AccountPlan) -> None:
-    """Every entry is made only when missing, so a broken first attempt can be repeated."""
+    """Carry out the plan. Adds only missing entries, so an interrupted attempt can be repeated."""
     cluster = f"Cluster={plan.cluster}"
     _add(controller, "cluster", plan.cluster)
     for name, settings in plan.qos.items():
@@ -103,7 +103,10 @@ def _known(controller: Machine, kind: str) -> list[str]:
 
 
 def _sacctmgr(controller: Machine, *words: str) -> str:
-    """What it says; a change that changes nothing is none to it, and no failure to us."""
+    """Run sacctmgr; returns its stdout. Raises ClusterError if it fails.
+
+    It also fails if a change modifies nothing; that raises no error here.
+    """
     answer = controller.run_as_root(["sacctmgr", "--immediate", *words], check=False)
     said = answer.stdout + answer.stderr
     if answer.returncode != 0 and "Nothing modified" not in said:

@@ -18,19 +18,19 @@ class AccountPlan:
 
     cluster: str
     accounts: Mapping[str, Sequence[str]]
-    """QOS by account, of which the first is its default. All users are in each account."""
+    """QOS by account; the first QOS is the account's default. All users are in each account."""
     qos: Mapping[str, Sequence[str]]
-    """What sacctmgr is told about each QOS."""
+    """Settings of each QOS, as arguments of sacctmgr."""
     more_qos: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """QOS that only one user has, by user."""
 
     def to_json(self) -> str:
-        """Tells one plan from another."""
+        """The plan as text: two plans with the same text are the same."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
 def plan_accounts(options: ClusterOptions) -> AccountPlan:
-    """The site's, or ours: one account, and a QOS with narrow limits for the first user."""
+    """The site's accounts and QOS; without a site, one account, and the first user's narrow QOS."""
     if options.rules is None:
         return AccountPlan(
             cluster=options.cluster_name,

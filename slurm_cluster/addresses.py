@@ -1,6 +1,6 @@
-"""Who has which address in the network of a cluster.
+"""The addresses of the machines in the network of a cluster.
 
-Each cluster has a network of its own that leads nowhere, so every cluster uses the same addresses.
+Each cluster has its own network, connected to no other, so every cluster uses the same addresses.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from slurm_cluster.options import ClusterOptions
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The machines' addresses, and the way out, which leads nowhere."""
+    """What the machines' addresses have in common, and the gateway, which leads nowhere."""
 
     prefix: str
     length: int
@@ -27,7 +27,7 @@ _FIRST_NODE = 11
 
 
 def network_of(options: ClusterOptions) -> Network:
-    """What the machines' addresses have in common."""
+    """The network of a cluster: IPv4, or IPv6 with the option `ipv6`."""
     return _IPV6 if options.ipv6 else _IPV4
 
 
@@ -41,12 +41,12 @@ def machine_addresses(options: ClusterOptions) -> dict[str, str]:
 
 
 def node_range(first: int, count: int) -> str:
-    """Compute nodes from number `first` on as a Slurm host list."""
+    """`count` compute nodes from number `first` on, as a Slurm host list."""
     return f"node[{first}-{first + count - 1}]"
 
 
 def node_address_range(options: ClusterOptions, first: int, count: int) -> str:
-    """Their addresses as a Slurm host list."""
+    """The addresses of the nodes of `node_range`, as a Slurm host list."""
     lowest = _FIRST_NODE + first - 1
     return f"{network_of(options).prefix}[{lowest}-{lowest + count - 1}]"
 

@@ -1,4 +1,4 @@
-"""The command line's words: commands, options and their help."""
+"""The parser of the command line: commands, options and their help."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ from slurm_cluster.users import PEOPLE, ROOT
 
 
 class Commands:
-    """The parser of each command, all with the options that name a cluster."""
+    """The parsers of the commands; all have the options that name a cluster."""
 
     def __init__(self) -> None:
         self.parser = argparse.ArgumentParser(
@@ -26,14 +26,14 @@ class Commands:
         )
 
     def add(self, verb: str, words: str) -> argparse.ArgumentParser:
-        """A command; `words` are its help."""
+        """Add a command; `words` are its help."""
         return self._commands.add_parser(
             verb, parents=[self._common], help=words, description=words
         )
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """For `python3 -m slurm_cluster`; the command's name ends up in `verb`."""
+    """The parser for `python3 -m slurm_cluster`; it puts the command's name into `verb`."""
     commands = Commands()
     _add_up(commands)
     down = commands.add("down", "end every process of the cluster")
@@ -54,7 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def parse_options(parsed: argparse.Namespace) -> ClusterOptions:
-    """What `up` was asked for; OptionError when that is not valid."""
+    """The options that were given to `up`. Raises OptionError if they are not valid."""
     return ClusterOptions(
         name=parsed.name,
         state_dir=parsed.state_dir,

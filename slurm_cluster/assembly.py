@@ -37,7 +37,7 @@ def assemble(
 ) -> None:
     """Boot what is off, start the daemons that do not run, wait until Slurm can use the nodes.
 
-    With `only` just that node.
+    With `only`, just that node is started.
     """
     machines = machines_of(layout, options)
     if not machines[SWITCH].is_complete:
@@ -63,7 +63,7 @@ def assemble(
 def expose_everywhere(
     layout: ClusterLayout, options: ClusterOptions, exposed: Sequence[Path]
 ) -> None:
-    """Expose in every machine that runs."""
+    """Expose the folders in every machine that runs."""
     plans = plan_exposures(exposed, root_of(options.release))
     for machine in all_machines(layout, options):
         if machine.is_running:
@@ -82,7 +82,7 @@ def restart_slurm(layout: ClusterLayout, options: ClusterOptions) -> None:
 
 
 def dismantle(layout: ClusterLayout, options: ClusterOptions) -> None:
-    """Stop the controller in good order, then cut the power of everything."""
+    """Stop the daemons of the controller in order, and power all machines off."""
     machines = machines_of(layout, options)
     daemons = daemons_of(CONTROLLER, options)
     SLURMCTLD.stop(machines[CONTROLLER])
@@ -118,11 +118,11 @@ def _plug_in(booted: Sequence[Machine], switch: Machine, options: ClusterOptions
 def _start_slurmds(
     nodes: Sequence[Machine], booted: Sequence[Machine], controller: Machine
 ) -> None:
-    """Start those that do not run and wait until Slurm can use all `nodes`."""
+    """Start slurmd where it does not run, and wait until Slurm can use all `nodes`."""
     idle = [node for node in nodes if not node.pids_of(SLURMD.name)]
     since = int(time.time())
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(lambda n: (SLURMD_AT_BOOT if n in booted else SLURMD).start(n), idle))
     started = {node.name: since for node in idle}
-    if controller.pids_of(SLURMCTLD.name):  # somebody may have stopped it on purpose
+    if controller.pids_of(SLURMCTLD.name):  # a user or a test may have stopped it on purpose
         wait_for_nodes(controller, {node.name: started.get(node.name, 0) for node in nodes})

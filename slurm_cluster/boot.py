@@ -1,8 +1,8 @@
 """The first process of a machine: builds the machine's own view of the file system.
 
-It runs as a script of its own, as root, in fresh namespaces, and imports nothing of the package:
-`python3 -I boot.py SPEC.json`. At its end it becomes tini, which reaps orphans; killing that is
-powering the machine off.
+It runs as a separate script, as root, in new namespaces, and imports nothing of the package:
+`python3 -I boot.py SPEC.json`. At its end it executes tini, which reaps orphans. Killing this
+process powers the machine off.
 """
 
 import json
@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 HOST_ROOT = "/.host/root"
-"""Where a machine's root finds the host's file system; a folder only root can enter."""
+"""Where root in a machine finds the host's file system; only root can enter this folder."""
 
-_NEW_ROOT = "/run"  # every system has it, and no machine sees the host's
+_NEW_ROOT = "/run"  # every system has this folder, and no machine sees that of the host
 _OWN = frozenset({"proc", "run"})
-_FROM_KERNEL = frozenset({"dev", "sys"})  # of the host, whatever the machine's programs are
+_FROM_KERNEL = frozenset({"dev", "sys"})  # always those of the host, not those of `root`
 _MOUNT_TIMEOUT_S = 15
 _INIT = ("/usr/bin/tini", "--", "/usr/bin/sleep", "infinity")
 
@@ -30,20 +30,21 @@ class BootSpec:
 
     hostname: str
     record: str
-    """File for the pid and start time of the first process, as the host counts."""
+    """File for the pid and start time of the first process, as the host sees them."""
     booted: str
-    """File to make at the end."""
+    """File to create at the end of the boot."""
     binds: list[tuple[str, str]]
     """(path on the host, path in the machine), in this order."""
     run_folders: list[tuple[str, int, int]]
     """(path under /run, owner, mode) of folders to make."""
     fake_gpus: list[str]
-    """Device files to make as twins of /dev/null."""
+    """Device files to make, each a second /dev/null."""
     hide_processes: bool
     root: str = "/"
     """Folder of the host whose programs and libraries the machine has."""
     network_folder: tuple[list[str], str] | None = None
-    """Command that mounts a folder on the host's path, for this machine only, and serves it."""
+    """(command that mounts and serves a folder, path of the mount on the host); only this machine
+    sees the mount. None if there is no such folder."""
 
     def write(self, path: Path) -> None:
         """Save for the script."""
@@ -51,7 +52,7 @@ class BootSpec:
 
 
 def main(spec_path: str) -> None:
-    """Boot as `spec_path` says; does not return."""
+    """Boot as the file `spec_path` says. Does not return."""
     spec = BootSpec(**json.loads(Path(spec_path).read_text()))
     _write_record(Path(spec.record))
     os.sched_setaffinity(0, range(os.cpu_count() or 1))
@@ -72,7 +73,7 @@ def main(spec_path: str) -> None:
 
 
 def _write_record(path: Path) -> None:
-    """Before /proc is replaced, so that the numbers are the host's."""
+    """Write pid and start time. Must come before /proc is replaced: it has the host's pids."""
     pid = int(Path("/proc/self").readlink().name)
     stat = Path("/proc/self/stat").read_text()
     start_ticks = int(stat[stat.rindex(")") + 2 :].split()[19])
@@ -84,7 +85,7 @@ def _write_record(path: Path) -> None:
 
 
 def _mount_network_folder(command: list[str], place: str) -> None:
-    # It ends with this machine, as does the mount.
+    # The server and its mount end together with this machine.
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + _MOUNT_TIMEOUT_S
     while not Path(place).is_mount():
@@ -94,7 +95,7 @@ def _mount_network_folder(command: list[str], place: str) -> None:
 
 
 def _build_root(root: Path) -> None:
-    """A root folder of our own that shows the entries of `root`, so that we can add to it."""
+    """Make a new root folder that shows the entries of `root`; other entries can be added to it."""
     _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", _NEW_ROOT)
     for entry in sorted(root.iterdir()):
         target = Path(_NEW_ROOT) / entry.name
@@ -133,7 +134,7 @@ def _enter_root() -> None:
 
 
 def _bind(source: str, target: str) -> None:
-    """A folder over a folder or a file over a file; makes the place when it is missing."""
+    """Bind a folder over a folder, or a file over a file; makes `target` if it is missing."""
     place = Path(target)
     if not place.exists():
         if Path(source).is_dir():

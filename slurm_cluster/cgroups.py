@@ -1,10 +1,9 @@
-"""Control groups: how Slurm finds every process of a job, also those that hide.
+"""Control groups, by which Slurm finds every process of a job, also one that left its process tree.
 
-Each machine gets a group of its own in the host's cgroup v1 hierarchies and sees it as the whole
-hierarchy, so that node1 of one cluster does not meet node1 of another. Slurm 22.05 can use
-cgroup v2 only together with systemd in charge of slurmd, which a machine here does not have; on
-a host with v2 alone Slurm follows the process tree instead, and a daemon that leaves its tree
-survives its job.
+Each machine gets its own group in the host's cgroup v1 hierarchies and sees it as the whole
+hierarchy. So the nodes called node1 of two clusters have different groups. Slurm 22.05 can use
+cgroup v2 only if systemd manages slurmd, and the machines here have no systemd. On a host with v2
+only, Slurm follows the process tree instead: a daemon that leaves its tree survives its job.
 """
 
 import contextlib
@@ -25,7 +24,7 @@ def process_tracking() -> str:
 
 
 def require_memory_controller() -> None:
-    """ClusterError unless jobs' memory can be limited here."""
+    """Raises ClusterError unless this host can limit the memory of jobs."""
     if not (_has("freezer") and _has("memory")):
         raise ClusterError(
             "memory can be constrained only where cgroup v1 has a memory controller; "
@@ -34,7 +33,7 @@ def require_memory_controller() -> None:
 
 
 def cgroup_binds(cluster_root: Path, machine: str) -> list[tuple[Path, str]]:
-    """Make the machine's groups; (host folder, folder in the machine) of each."""
+    """Make the machine's groups. Returns (host folder, folder in the machine) for each."""
     binds = []
     for controller in _CONTROLLERS:
         if _has(controller):
@@ -68,7 +67,10 @@ def _group(controller: str, cluster_root: Path, machine: str) -> Path:
 
 
 def _remove_tree(group: Path) -> bool:
-    """Whether the group and all below are gone; the kernel empties them with a delay."""
+    """Remove the group and all groups below it. Returns whether that worked.
+
+    It does not work at once, as the kernel empties groups with a delay.
+    """
     folders = sorted(group.rglob("*/"), key=lambda folder: len(folder.parts), reverse=True)
     try:
         for folder in [*folders, group]:

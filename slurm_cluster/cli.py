@@ -16,7 +16,10 @@ from slurm_cluster.status import render_status
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit code: 0 done, 1 not (the reason is on stderr), 2 wrong usage; `run` has its own."""
+    """Run one command. Returns its exit code: 0 for success, 1 for failure, 2 for wrong usage.
+
+    The reason of a failure is on stderr. `run` returns the exit code of what it runs.
+    """
     parsed = make_parser().parse_args(arguments)
     try:
         if parsed.verb in _ACTIONS:
@@ -61,7 +64,7 @@ def _run(parsed: argparse.Namespace) -> int:
         stdin=None,
         own_group=False,
     )
-    # Ctrl-C goes to the command, which shares our terminal; we only pass its end on.
+    # Ctrl-C reaches the command, which shares our terminal; this process returns its exit code.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     code = process.wait()
     return code if code >= 0 else 128 - code
@@ -87,7 +90,7 @@ _ACTIONS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "install": _install,
 }
-"""Commands with an exit code or an output of their own."""
+"""Commands that return an exit code; some print something."""
 
 _CHANGES: Mapping[str, Callable[[Cluster, argparse.Namespace], None]] = {
     "expose": lambda cluster, parsed: cluster.expose(*parsed.paths),
@@ -103,4 +106,4 @@ _CHANGES: Mapping[str, Callable[[Cluster, argparse.Namespace], None]] = {
     "unplug": lambda cluster, parsed: cluster.unplug(parsed.machine),
     "plug": lambda cluster, parsed: cluster.plug(parsed.machine),
 }
-"""Commands that change a cluster and say nothing."""
+"""Commands that change a cluster and print nothing."""

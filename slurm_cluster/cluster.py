@@ -35,19 +35,19 @@ _LOCK_TIMEOUT_S = 300
 
 
 class Cluster:
-    """One cluster by its options; another process's `Cluster` of the same name is the same one.
+    """One cluster and its options. The same name means the same cluster, also in another process.
 
-    Methods raise ClusterError when something cannot be done. All need root.
+    Methods raise ClusterError if something cannot be done. All need root.
     """
 
     def __init__(self, options: ClusterOptions) -> None:
         self.options = options
-        """What `up` aims at; `reconfigure` changes it."""
+        """The options that `up` puts into force; `reconfigure` changes them."""
         self._layout = ClusterLayout(options.state_dir or default_root(options.name))
 
     @classmethod
     def find(cls, name: str, state_dir: Path | None = None) -> "Cluster":
-        """The cluster as it was last brought up; NoClusterError when it never was."""
+        """The cluster as it was last brought up. Raises NoClusterError if it never was."""
         layout = ClusterLayout(state_dir or default_root(name))
         saved = read_state(layout)
         if saved is None:
@@ -89,8 +89,8 @@ class Cluster:
     def up(self, *, expose: Sequence[Path] = ()) -> None:
         """Start what does not run and change what differs from the options.
 
-        `expose` adds folders of the host that every user can read at their own path. Raises
-        ClusterError when a running cluster would need other machines than it has.
+        `expose` adds folders of the host that every user of the machines can read, at the same
+        path. Raises ClusterError if the options need other machines than a running cluster has.
         """
         reason = unusable_reason()
         if reason is not None:
@@ -122,7 +122,7 @@ class Cluster:
             shutil.rmtree(self._layout.root)
 
     def status(self) -> ClusterStatus:
-        """What runs now; never raises because something does not."""
+        """What runs now. It is no error if something does not run."""
         machines = assembly.machines_of(self._layout, self.options)
         return read_status(self.options.name, str(self.state_dir), machines, self.options)
 
@@ -148,7 +148,7 @@ class Cluster:
     ) -> MachineProcess:
         """Start `argv` in a machine; `cwd` is the machine's path, by default the user's home.
 
-        `env` is added to what a login of the user sets; nothing of the caller's is inherited.
+        `env` is added to the variables of the user's login; the caller's are not inherited.
         With `own_group` the process leads a process group and a session of its own.
         """
         person = find_user(user)
@@ -178,8 +178,8 @@ class Cluster:
     ) -> subprocess.CompletedProcess[str]:
         """Like `subprocess.run` with captured text, in a machine, as a user.
 
-        Raises subprocess.TimeoutExpired after killing the process group, and with `check`
-        ClusterError holding what the command said.
+        After `timeout_s` it kills the process group and raises subprocess.TimeoutExpired. With
+        `check`, raises ClusterError, with the command's output, if the exit code is not 0.
         """
         process = self.popen(
             argv,
@@ -204,7 +204,7 @@ class Cluster:
         return subprocess.CompletedProcess(list(argv), process.returncode, out, err)
 
     def cancel_all_jobs(self, *, timeout_s: float = 60) -> None:
-        """Cancel whatever the users have in Slurm, and wait until nothing of it runs."""
+        """Cancel all jobs of the users, and wait until Slurm has none of them any more."""
         for person in PEOPLE:
             self.run(["scancel", f"--user={person.name}"], user="root", check=True)
         wait_until(
@@ -235,7 +235,7 @@ class Cluster:
         find_daemon(name, machine, self.options).resume(self.machine(machine))
 
     def unplug(self, machine: str) -> None:
-        """Cut the network of ctl, login or a node; whatever runs there goes on alone."""
+        """Cut the network of ctl, login or a node; its processes go on without a network."""
         self._require_network(machine)
         set_cable(self.machine(SWITCH).pid, name=machine, is_up=False)
 
@@ -247,8 +247,8 @@ class Cluster:
     def power_off(self, node: str, *, silent: bool = False) -> None:
         """Kill everything on a compute node at once.
 
-        By default its connections are closed as when processes die; `silent` cuts its cable
-        first, so that others learn of it only by their own timeouts, as in a power failure.
+        By default the kernel closes its connections, as for processes that end. `silent` cuts its
+        cable first: other machines notice the end only by timeouts, as in a power failure.
         """
         machine = self._compute_node(node)
         with self._locked():
@@ -263,9 +263,9 @@ class Cluster:
             assembly.assemble(self._layout, self.options, self._exposed(), only=node)
 
     def reconfigure(self, **settings: str | None) -> None:
-        """Change lines of slurm.conf and restart Slurm; None takes a setting back.
+        """Change lines of slurm.conf and restart Slurm; None removes an earlier change of a line.
 
-        Jobs go on. `up` with the original options undoes it.
+        Running jobs go on. `up` with the original options undoes the changes.
         """
         merged = dict(self.options.settings)
         merged |= {key: value for key, value in settings.items() if value is not None}
@@ -288,7 +288,7 @@ class Cluster:
         return self.machine(name)
 
     def _refuse_fixed_changes(self) -> bool:
-        """Whether the cluster runs; ClusterError when it does with other machines than wanted."""
+        """Whether the cluster runs. Raises ClusterError if the options need other machines."""
         saved = read_state(self._layout)
         if saved is None:
             return False
@@ -335,7 +335,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """One command at a time; ClusterError after waiting for another for minutes."""
+        """Hold the lock: one command at a time. Raises ClusterError after _LOCK_TIMEOUT_S."""
         if not self._layout.root.is_dir():
             raise NoClusterError(f"there is no cluster in {self._layout.root}; `up` makes one")
         with self._layout.lock.open("w") as file:

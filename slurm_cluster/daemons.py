@@ -1,4 +1,4 @@
-"""Starting and stopping the daemons of a cluster inside its machines."""
+"""Starts and stops the daemons of a cluster inside its machines."""
 
 import contextlib
 import os
@@ -17,19 +17,19 @@ _SOCKET = "/run/mysqld/mysqld.sock"
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """A daemon: how it starts, and how one sees that it serves."""
+    """A daemon: how to start it, and how to find out that it answers."""
 
     name: str
     """The command's name, by which its process is found."""
     argv: Sequence[str]
-    """Starts it in the background."""
+    """The command that starts it in the background."""
     is_serving: Sequence[str] | None = None
-    """Exits 0 once the daemon answers; None when `argv` returns only then."""
+    """A command that exits with 0 once the daemon answers; None if `argv` returns only then."""
     log: str = ""
-    """Its log in the machine, quoted when it does not start."""
+    """Its log in the machine; an error shows its end if the daemon does not start."""
 
     def start(self, machine: Machine, *, timeout_s: float = 60) -> None:
-        """Start unless it runs; ClusterError with its log's end when it does not serve."""
+        """Start unless it runs. Raises ClusterError, with the end of the log, without an answer."""
         self.resume(machine)
         if not machine.pids_of(self.name):
             machine.run_as_root(self.argv, timeout_s=timeout_s)
@@ -37,7 +37,7 @@ class Daemon:
             self._wait_until_serving(machine, self.is_serving, timeout_s)
 
     def stop(self, machine: Machine, *, timeout_s: float = 30) -> None:
-        """SIGTERM, after half the time SIGKILL; nothing when it does not run."""
+        """Send SIGTERM, and SIGKILL after half of `timeout_s`. Does nothing if it does not run."""
         pids = machine.pids_of(self.name)
         _signal(pids, signal.SIGTERM)
         self.resume(machine)
@@ -48,11 +48,11 @@ class Daemon:
         self._wait_for_end(pids, machine, timeout_s / 2)
 
     def pause(self, machine: Machine) -> None:
-        """SIGSTOP: the kernel still takes connections for it, and nobody answers."""
+        """Send SIGSTOP: the kernel still accepts connections, but the daemon does not answer."""
         _signal(machine.pids_of(self.name), signal.SIGSTOP)
 
     def resume(self, machine: Machine) -> None:
-        """SIGCONT; harmless when it is not paused."""
+        """Send SIGCONT; harmless if the daemon is not paused."""
         _signal(machine.pids_of(self.name), signal.SIGCONT)
 
     def _wait_for_end(self, pids: list[int], machine: Machine, timeout_s: float) -> None:
@@ -118,7 +118,7 @@ MARIADBD = Daemon(
 )
 SLURMDBD = Daemon(
     "slurmdbd",
-    # MariaDB's own idea of where its socket is differs between releases.
+    # The default path of MariaDB's socket differs between releases.
     ["env", f"MYSQL_UNIX_PORT={_SOCKET}", "slurmdbd"],
     is_serving=["sacctmgr", "--noheader", "--immediate", "list", "cluster"],
     log="/var/log/slurm/slurmdbd.log",
@@ -130,13 +130,13 @@ SLURMCTLD = Daemon(
     log="/var/log/slurm/slurmctld.log",
 )
 SLURMD = Daemon("slurmd", ["slurmd"], log="/var/log/slurm/slurmd.log")
-# A machine that boots tells the controller so (-b), which then ends the jobs it had there; the
-# kernel's boot time would not show it.
+# With -b, slurmd tells the controller that its machine has booted; the controller then ends the
+# jobs that it had there. The kernel's boot time does not show that a machine has booted.
 SLURMD_AT_BOOT = Daemon("slurmd", ["slurmd", "-b"], log="/var/log/slurm/slurmd.log")
 
 
 def daemons_of(machine: str, options: ClusterOptions) -> tuple[Daemon, ...]:
-    """What runs on a machine, in the order in which it starts."""
+    """The daemons of a machine, in the order in which they start."""
     if machine == CONTROLLER:
         database = (MARIADBD, SLURMDBD) if options.accounting else ()
         return (MUNGED, *database, SLURMCTLD)
@@ -146,7 +146,7 @@ def daemons_of(machine: str, options: ClusterOptions) -> tuple[Daemon, ...]:
 
 
 def find_daemon(name: str, machine: str, options: ClusterOptions) -> Daemon:
-    """A daemon that can be stopped and started by itself; ClusterError when it is not there."""
+    """The daemon called `name` on a machine. Raises ClusterError if the machine has none."""
     known = {daemon.name: daemon for daemon in daemons_of(machine, options)}
     if name not in known:
         raise ClusterError(f"no daemon {name!r} on {machine}; it has {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""Starting a process inside a machine, as one of its users."""
+"""Starts a process inside a machine, as one of the machine's users."""
 
 import contextlib
 import os
@@ -14,11 +14,11 @@ _NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid")
 
 
 class MachineProcess(subprocess.Popen[str]):
-    """A process inside a machine; signals reach it, not the nsenter that waits for it."""
+    """A process inside a machine. Signals go to it, not to the nsenter that waits for it."""
 
     @property
     def inner_pid(self) -> int | None:
-        """Host pid of the process itself; None when it has ended or not yet begun."""
+        """Host pid of the process itself; None if it has ended or not yet begun."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         try:
             return next((int(pid) for pid in children.read_text().split()), None)
@@ -26,7 +26,7 @@ class MachineProcess(subprocess.Popen[str]):
             return None
 
     def send_signal(self, sig: int) -> None:
-        """Signal the process in the machine; nsenter then ends the same way."""
+        """Send a signal to the process in the machine; nsenter then ends the same way."""
         if self.poll() is not None:
             return
         pid = self.inner_pid
@@ -37,7 +37,7 @@ class MachineProcess(subprocess.Popen[str]):
             os.kill(pid, sig)
 
     def kill_group(self) -> None:
-        """SIGKILL to the whole process group; only when it was started as a group leader."""
+        """Send SIGKILL to its process group; use this only if it was started with `own_group`."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -54,7 +54,7 @@ def enter(
     stderr: int | IO[str] | None = None,
     own_group: bool,
 ) -> MachineProcess:
-    """Start `argv` in the namespaces of `init_pid`; `env` is added to the user's login one."""
+    """Start `argv` in the namespaces of `init_pid`, with `env` and the user's login variables."""
     change_user = (
         ["/usr/bin/setpriv", f"--reuid={user.uid}", f"--regid={user.uid}", "--init-groups", "--"]
         if user.uid

@@ -1,4 +1,4 @@
-"""What can go wrong with a test cluster."""
+"""The errors of a test cluster."""
 
 
 class ClusterError(RuntimeError):

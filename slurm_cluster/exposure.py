@@ -1,7 +1,7 @@
-"""Making folders of the host readable in the machines although a folder above is private.
+"""Makes folders of the host readable in the machines although a folder above is private.
 
-The first private folder on the way is covered, inside the machines only, by an empty file system
-that holds nothing but the exposed folders, read-only and at the same absolute path.
+Inside the machines only, an empty file system covers the first private folder in the path. It has
+nothing but the exposed folders, read-only and at the same absolute path.
 """
 
 import stat
@@ -30,7 +30,7 @@ class Exposure:
 def plan_exposure(
     path: Path, is_open: Callable[[Path], bool], *, is_there: bool = True
 ) -> Exposure | None:
-    """What `path` needs; None when every user of a machine reaches it anyway.
+    """How to expose `path`; None if every user of a machine can reach it anyway.
 
     `is_open` tells whether others may enter a folder of the machine, `is_there` whether the machine
     has the host's folder at all.
@@ -43,14 +43,14 @@ def plan_exposure(
 
 
 def plan_exposures(paths: Sequence[Path], root: Path = HOST) -> list[Exposure]:
-    """Plans for `paths` of this host; ClusterError when one cannot be exposed.
+    """Plans for `paths` of this host. Raises ClusterError if one cannot be exposed.
 
     `root` is where the machines' own files come from.
     """
     plans = []
     for path in paths:
         if root != HOST and path == _SYSTEM:
-            continue  # the machines have their own, with the host's Python in it
+            continue  # the machines have their own /usr, with the host's Python in it
         if not path.is_dir():
             raise ClusterError(f"cannot expose {path}: no such folder")
         resolved = path.resolve()
@@ -66,7 +66,7 @@ def plan_exposures(paths: Sequence[Path], root: Path = HOST) -> list[Exposure]:
 
 
 def expose(machine: Machine, plans: Sequence[Exposure]) -> None:
-    """Carry `plans` out in a running machine; what is exposed already stays."""
+    """Carry `plans` out in a running machine; a folder that is exposed already stays so."""
     mounted = _mount_points(machine.pid)
     for plan in plans:
         target = str(plan.path)
@@ -83,7 +83,7 @@ def expose(machine: Machine, plans: Sequence[Exposure]) -> None:
 
 
 def parse_mount_points(mountinfo: str) -> dict[str, str]:
-    """Mount point to source, from /proc/PID/mountinfo."""
+    """The source of each mount point, from the text of /proc/PID/mountinfo."""
     points = {}
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")

@@ -23,7 +23,7 @@ from slurm_cluster.users import PEOPLE, render_group, render_passwd, render_shad
 
 
 def make_shared_folder(layout: ClusterLayout) -> None:
-    """/shared with private home folders and a scratch folder for all."""
+    """Make /shared, with private home folders and a scratch folder for all users."""
     (layout.shared / "home").mkdir(parents=True, exist_ok=True)
     scratch = layout.shared / "scratch"
     scratch.mkdir(exist_ok=True)
@@ -36,7 +36,7 @@ def make_shared_folder(layout: ClusterLayout) -> None:
 
 
 def make_etc(layout: ClusterLayout, root: Path) -> None:
-    """A fresh copy of the /etc of `root` in which the cluster's users exist."""
+    """Make a new copy of the /etc of `root`, with the cluster's users."""
     key_file = layout.etc / "munge" / "munge.key"
     key = key_file.read_bytes() if key_file.exists() else os.urandom(128)
     if layout.etc.exists():
@@ -49,13 +49,13 @@ def make_etc(layout: ClusterLayout, root: Path) -> None:
     write_file(layout.etc / "shadow", shadow, mode=0o600)
     # No name server: one that does not answer stalls gRPC for half a minute.
     write_file(layout.etc / "resolv.conf", "# names come from /etc/hosts only\n")
-    for name in ("hosts", "hostname"):  # every machine binds its own over these
+    for name in ("hosts", "hostname"):  # every machine binds its own files over these
         write_file(layout.etc / name, "")
     _write_munge_key(key_file, key, system_user(root, "munge"))
 
 
 def write_slurm_configuration(layout: ClusterLayout, options: ClusterOptions) -> bool:
-    """Write Slurm's files as `options` say; whether that changed anything."""
+    """Write Slurm's files as `options` say. Returns whether any of them changed."""
     layout.slurm_etc.mkdir(exist_ok=True)
     root = root_of(options.release)
     tracking = process_tracking()
@@ -89,7 +89,11 @@ def _lua_files(options: ClusterOptions) -> dict[str, str]:
 def _write_login_configuration(
     layout: ClusterLayout, options: ClusterOptions, files: Mapping[str, str]
 ) -> None:
-    """The login node's own slurm.conf: where it may look for a cluster, no controller answers."""
+    """Write the login node's /etc/slurm.
+
+    If the site has no default cluster, its slurm.conf names a cluster whose controller never
+    answers.
+    """
     layout.login_slurm_etc.mkdir(exist_ok=True)
     slurm_conf = files["slurm.conf"]
     if options.rules is not None and not options.rules.default_cluster:

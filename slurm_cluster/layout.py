@@ -32,7 +32,7 @@ class MachineLayout:
 
     @property
     def boot_log(self) -> Path:
-        """What the first process said before it became silent."""
+        """What the first process printed while it booted the machine."""
         return self.root / "boot.log"
 
     @property
@@ -42,7 +42,7 @@ class MachineLayout:
 
     @property
     def hosts(self) -> Path:
-        """/etc/hosts of the machine; write it in place, a renamed file is not seen."""
+        """/etc/hosts of the machine. Write it in place: the machine does not see a new file."""
         return self.root / "hosts"
 
     @property
@@ -62,7 +62,7 @@ class MachineLayout:
 
     @property
     def network_folder(self) -> Path:
-        """Where the machine mounts the shared folder as a network has it; empty to all others."""
+        """Where the machine mounts the shared folder as an NFS client; others see it empty."""
         return self.root / "network-folder"
 
     @property
@@ -109,7 +109,7 @@ class ClusterLayout:
 
     @property
     def login_slurm_etc(self) -> Path:
-        """/etc/slurm of the login node, which need not know a cluster of its own."""
+        """/etc/slurm of the login node, which may have no default cluster."""
         return self.root / "login-slurm"
 
     @property
@@ -119,7 +119,7 @@ class ClusterLayout:
 
     @property
     def database_is_seeded(self) -> Path:
-        """Which users, accounts and QOS are in the accounting database; missing until they are."""
+        """The plan of accounts and QOS that is in the database; missing until it is there."""
         return self.root / "accounting-seeded"
 
     def machine(self, name: str) -> MachineLayout:
@@ -128,5 +128,5 @@ class ClusterLayout:
 
 
 def default_root(name: str) -> Path:
-    """Where the cluster called `name` lives unless told otherwise."""
+    """The default folder of the cluster called `name`."""
     return Path(f"/var/lib/tmgg-slurm-{name}")

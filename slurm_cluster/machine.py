@@ -44,7 +44,7 @@ class Machine:
 
     @property
     def record(self) -> ProcessRecord | None:
-        """The first process, when it runs."""
+        """The record of the first process; None if it does not run."""
         record = read_record(self.layout.record)
         return record if record is not None and record.is_running() else None
 
@@ -55,12 +55,12 @@ class Machine:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it runs and nothing interrupted its start."""
+        """Whether the machine runs and its start was completed."""
         return self.is_running and self.layout.connected.exists()
 
     @property
     def pid(self) -> int:
-        """Host pid of the first process; ClusterError when the machine is off."""
+        """Host pid of the first process. Raises ClusterError if the machine is off."""
         record = self.record
         if record is None:
             raise ClusterError(
@@ -69,7 +69,7 @@ class Machine:
         return record.pid
 
     def start_boot(self, options: ClusterOptions) -> None:
-        """Let the first process begin; `finish_boot` waits for it."""
+        """Start the first process; `finish_boot` waits until it has booted the machine."""
         layout = self.layout
         _make_folders(layout, root_of(options.release))
         layout.hostname.write_text(self.name + "\n")
@@ -79,11 +79,11 @@ class Machine:
         layout.connected.unlink(missing_ok=True)
         _boot_spec(self, options).write(layout.boot_spec)
         cpu = lowest_cpu() if options.private_tmp else None
-        pin = [] if cpu is None else ["taskset", "--cpu-list", str(cpu)]  # `boot` takes it back
+        pin = [] if cpu is None else ["taskset", "--cpu-list", str(cpu)]  # `boot` undoes it
         unshare = [*pin, "unshare", "--net", "--uts", "--ipc", "--mount", "--pid"]
         first_process = [sys.executable, "-I", boot.__file__, str(layout.boot_spec)]
         with layout.boot_log.open("w") as log:
-            # setsid --fork: the machine must outlive this process and is not its child.
+            # setsid --fork: the machine must outlive this process, so it must not be its child.
             subprocess.run(
                 ["setsid", "--fork", *unshare, "--fork", "--kill-child", *first_process],
                 stdin=subprocess.DEVNULL,
@@ -95,7 +95,7 @@ class Machine:
             )
 
     def finish_boot(self) -> None:
-        """Wait for the first process; ClusterError with its words when it failed."""
+        """Wait until the machine has booted. Raises ClusterError, with the boot log, if not."""
         try:
             wait_until(self.layout.booted.exists, timeout_s=_BOOT_TIMEOUT_S, what=self.name)
         except ClusterError as error:
@@ -103,7 +103,7 @@ class Machine:
             raise ClusterError(f"{self.name} did not boot: {words or error}") from error
 
     def power_off(self) -> None:
-        """Kill the first process, and with it the kernel kills everything in the machine."""
+        """Kill the first process; the kernel then kills all other processes of the machine."""
         record = self.record
         if record is not None:
             record.kill()
@@ -112,7 +112,10 @@ class Machine:
     def run_as_root(
         self, argv: Sequence[str], *, timeout_s: float = 30, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """A short administrative command; ClusterError with its words when it fails."""
+        """Run a short administrative command. Raises ClusterError if it takes over `timeout_s`.
+
+        With `check`, also raises ClusterError, with the command's output, if it fails.
+        """
         process = enter(
             self.pid,
             argv,

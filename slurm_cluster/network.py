@@ -12,7 +12,7 @@ _BRIDGE = "bridge"
 
 
 def set_up_switch(switch_pid: int, network: Network) -> None:
-    """The bridge, which is also the default gateway of all machines and forwards nothing."""
+    """Make the bridge. It is also the default gateway of all machines, but forwards nothing."""
     _ip(
         switch_pid,
         [
@@ -22,19 +22,20 @@ def set_up_switch(switch_pid: int, network: Network) -> None:
             f"link set {_BRIDGE} up",
         ],
     )
-    # /proc/sys/net shows whoever opens it the network namespace he is in.
+    # /proc/sys/net shows the network namespace of the process that opens it.
     run_host([*_in_network_of(switch_pid), "tee", "/proc/sys/net/ipv4/ip_forward"], stdin="0\n")
 
 
 def plug_in(
     switch_pid: int, machine_pid: int, *, name: str, address: str, network: Network
 ) -> None:
-    """A cable from the switch to the machine, which sees it as eth0.
+    """Connect the machine to the switch by a cable, which the machine sees as eth0.
 
-    The default route leads nowhere; Ray finds its own address by asking for the route to a
-    public one, and fails without.
+    The default route leads nowhere. It is there because Ray finds its own address by asking for
+    the route to a public address, and fails without a route.
     """
-    # The same after each boot, else the others would send to the old one for half a minute.
+    # The hardware address is the same after each boot: otherwise other machines would send to the
+    # old one for half a minute.
     mac = _hardware_address(address)
     _remove_dead_cable(switch_pid, name)
     _ip(
@@ -56,7 +57,7 @@ def plug_in(
 
 
 def set_cable(switch_pid: int, *, name: str, is_up: bool) -> None:
-    """While it is not up, packets to and from the machine vanish."""
+    """Set a cable up or down. While it is down, packets to and from the machine are lost."""
     _ip(switch_pid, [f"link set to-{name} {'up' if is_up else 'down'}"])
 
 
@@ -73,12 +74,15 @@ def _ip(pid: int, lines: list[str]) -> None:
 
 
 def _hardware_address(address: str) -> str:
-    """A locally administered one, the same for the same address."""
+    """A locally administered hardware address, always the same for the same IP address."""
     return "02:00:" + ipaddress.ip_address(address).packed[-4:].hex(":")
 
 
 def _at_once(address: str) -> str:
-    """IPv6 asks the network for a second first whether somebody has the address."""
+    """The option by which an address can be used at once.
+
+    Otherwise IPv6 asks the network for a second whether another machine has the address.
+    """
     return " nodad" if ":" in address else ""
 
 

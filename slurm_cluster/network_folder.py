@@ -1,16 +1,18 @@
-"""`python3 -m slurm_cluster.network_folder FROM AT`: a folder as a client of a network has it.
+"""`python3 -m slurm_cluster.network_folder FROM AT`: shows FROM at AT, as an NFS client would.
 
-It passes everything on to FROM, and has the habits of an NFS client with `actimeo=30`:
+It passes all requests on to FROM, and behaves like an NFS client with `actimeo=30`:
 
-- What it learned of a name, its absence included, or of a file's attributes it believes for
-  CACHE_S. So a file that another machine made, renamed or removed is seen late.
-- Opening a file asks for its attributes anew (close-to-open consistency, nfs(5)), and listing a
-  folder that has changed forgets what was known of the names in it.
-- A file is known by its inode, not by its name: once it is gone for good, whoever has it open gets
-  ESTALE. When it is removed or replaced here while it is open here, it becomes `.nfs...` till then.
-- Locks hold on this client only.
+- What it learned about a name (also that it does not exist) or about a file's attributes, it
+  believes for CACHE_S seconds. So it sees late that another machine made, renamed or removed a
+  file.
+- When a file is opened, its attributes are read anew (close-to-open consistency, nfs(5)). When a
+  folder that has changed is listed, the client forgets what it knew about the names in it.
+- A file is identified by its inode, not by its name. Once the file is deleted, a process that has
+  it open gets ESTALE. A file that is removed or replaced on this client while it is open here gets
+  the name `.nfs...` until it is closed.
+- Locks are valid on this client only.
 
-Each machine's first process runs it, with Debian's interpreter, for which pyfuse3 is a package.
+Each machine's first process runs it with Debian's interpreter, for which Debian has pyfuse3.
 """
 
 import errno
@@ -28,20 +30,20 @@ import trio
 from slurm_cluster.network_nodes import CACHE_S, Node, Nodes
 
 NAME = "netfolder"
-"""What the process is called."""
+"""The name of the process."""
 _STATFS = (
     "bsize", "frsize", "blocks", "bfree", "bavail", "files", "ffree", "favail", "namemax",
 )  # fmt: skip
 
 
 class NetworkFolder(pyfuse3.Operations):  # type: ignore[misc] # pyfuse3 has no types
-    """What the kernel asks for."""
+    """The operations that the kernel asks for."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
         self._nodes = Nodes(source)
         self._files: dict[int, int] = {}
-        """Open file to its number."""
+        """Inode number by descriptor of an open file."""
         self._listings: dict[int, tuple[Node, list[bytes]]] = {}
         self._count = 0
 
@@ -124,7 +126,7 @@ class NetworkFolder(pyfuse3.Operations):  # type: ignore[misc] # pyfuse3 has no 
         flags: int, ctx: Any,
     ) -> None:  # fmt: skip
         if flags:
-            raise pyfuse3.FUSEError(errno.EINVAL)  # NFS has none of renameat2(2)'s
+            raise pyfuse3.FUSEError(errno.EINVAL)  # NFS has none of the flags of renameat2(2)
         old, new = self._nodes.living(parent_old), self._nodes.living(parent_new)
         with _answers():
             if self._nodes.find(old, name_old) is not self._nodes.find(new, name_new):
@@ -138,7 +140,7 @@ class NetworkFolder(pyfuse3.Operations):  # type: ignore[misc] # pyfuse3 has no 
         self._nodes.living(inode)
         with _answers():
             descriptor = self._nodes.open(inode, flags)
-        pyfuse3.invalidate_inode(inode, attr_only=True)  # which waits for no other request
+        pyfuse3.invalidate_inode(inode, attr_only=True)  # this waits for no other request
         return self._opened(descriptor, inode)
 
     async def create(self, parent: int, name: bytes, mode: int, flags: int, ctx: Any) -> Any:
@@ -160,7 +162,7 @@ class NetworkFolder(pyfuse3.Operations):  # type: ignore[misc] # pyfuse3 has no 
             return os.pwrite(fh, buf, off)
 
     async def flush(self, fh: int) -> None:
-        return  # nothing waits here: what is written is at the server
+        return  # nothing is buffered here: each write has gone to the server
 
     async def fsync(self, fh: int, datasync: bool) -> None:
         self._nodes.living(self._files[fh])
@@ -168,7 +170,7 @@ class NetworkFolder(pyfuse3.Operations):  # type: ignore[misc] # pyfuse3 has no 
             await trio.to_thread.run_sync(os.fsync, fh)
 
     async def fsyncdir(self, fh: int, datasync: bool) -> None:
-        return  # the server keeps what it said it did
+        return  # the server has stored every change that it confirmed
 
     async def release(self, fh: int) -> None:
         number = self._files.pop(fh)
@@ -194,7 +196,7 @@ class NetworkFolder(pyfuse3.Operations):  # type: ignore[misc] # pyfuse3 has no 
         version = (status.st_mtime_ns, status.st_ctime_ns)
         if version != node.version:
             node.version = version
-            # In a thread: each may wait for a request that this process has yet to answer.
+            # In a thread: forgetting a name may wait for a request that this process must answer.
             await trio.to_thread.run_sync(_forget_names, inode, self._outdated(node))
         self._count += 1
         self._listings[self._count] = (node, names)
@@ -207,7 +209,7 @@ class NetworkFolder(pyfuse3.Operations):  # type: ignore[misc] # pyfuse3 has no 
             try:
                 attributes = self._nodes.tell(folder, name)
             except OSError:
-                continue  # gone since
+                continue  # removed since the folder was opened
             if not pyfuse3.readdir_reply(token, name, attributes, place + 1):
                 self._nodes.forget(attributes.st_ino, 1)
                 return
@@ -223,7 +225,10 @@ class NetworkFolder(pyfuse3.Operations):  # type: ignore[misc] # pyfuse3 has no 
         return answer
 
     def _made(self, folder: Node, name: bytes, ctx: Any) -> Any:
-        """What was made by root belongs to who asked; its group may be the folder's."""
+        """Give a new file, which root has made, to the user who asked. Returns its attributes.
+
+        In a folder with the setgid bit, the file keeps the folder's group.
+        """
         inherits = os.fstat(folder.handle).st_mode & stat.S_ISGID
         group = -1 if inherits else ctx.gid
         os.chown(name, ctx.uid, group, dir_fd=folder.handle, follow_symlinks=False)
@@ -235,7 +240,10 @@ class NetworkFolder(pyfuse3.Operations):  # type: ignore[misc] # pyfuse3 has no 
         return pyfuse3.FileInfo(fh=descriptor)
 
     def _is_kept(self, folder: Node, name: bytes) -> bool:
-        """Whether a file was given another name, because it is open here and would be gone."""
+        """Rename a file to `.nfs...` if it is open here and would be deleted.
+
+        Returns whether it was renamed. Raises OSError (EBUSY) for such a `.nfs...` file itself.
+        """
         node = self._nodes.find(folder, name)
         if node is None or not node.opened or os.fstat(node.handle).st_nlink > 1:
             return False
@@ -248,7 +256,7 @@ class NetworkFolder(pyfuse3.Operations):  # type: ignore[misc] # pyfuse3 has no 
         return True
 
     def _outdated(self, folder: Node) -> list[bytes]:
-        """Names of which the kernel believes what is not so, or not so any more."""
+        """The names in a folder about which the kernel's cached knowledge is wrong by now."""
         found = []
         for name, number in list(folder.told.items()):
             node = self._nodes.find(folder, name)
@@ -285,7 +293,7 @@ def _answers() -> Iterator[None]:
 
 def main(source: str, at: str) -> None:
     """Serve until the machine is off."""
-    os.umask(0)  # the kernel has applied the caller's
+    os.umask(0)  # the kernel has applied the caller's umask
     Path("/proc/self/comm").write_text(NAME)
     options = pyfuse3.default_options | {f"fsname={NAME}", "allow_other"}
     pyfuse3.init(NetworkFolder(source), at, options)

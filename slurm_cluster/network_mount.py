@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-# Debian's interpreter: pyfuse3 is a package of its.
+# Debian's interpreter, because pyfuse3 is installed as a package of Debian.
 _PYTHON = "/usr/bin/python3"
 
 
 def mount_command(source: str, at: str) -> list[str]:
-    """Mounts `source` at `at` as a client of NFS has it, and serves until it is killed."""
+    """A command that mounts `source` at `at`, as an NFS client would, and serves until killed."""
     package = Path(__file__).parent
     environment = [f"PYTHONPATH={package.parent}", "PYTHONDONTWRITEBYTECODE=1"]
     module = f"{package.name}.network_folder"

@@ -1,4 +1,4 @@
-"""The files that one client of a network folder knows, by inode as NFS does."""
+"""The files that one client of a network folder knows, identified by inode as in NFS."""
 
 import errno
 import os
@@ -23,20 +23,21 @@ class Node:
     """A file or folder that the kernel knows."""
 
     handle: int
-    """An O_PATH descriptor: while it is open the inode's number is not given to another."""
+    """An O_PATH descriptor: while it is open, no other file gets the inode's number."""
     key: _Key
     lookups: int = 0
     opened: int = 0
     silly: tuple[int, bytes] | None = None
-    """(descriptor of the folder, name) of the `.nfs...` that goes when its last user closes it."""
+    """(descriptor of the folder, name) of its `.nfs...` file, which is deleted after the last
+    close."""
     told: dict[bytes, int] = field(default_factory=dict)
-    """Of a folder: which inode the kernel believes to have a name; 0 for none."""
+    """For a folder: the inode number that the kernel has for a name; 0 if it has none."""
     version: _Key | None = None
-    """Of a folder: its times when it was listed last."""
+    """For a folder: its times (mtime, ctime) when it was last listed."""
 
 
 class Nodes:
-    """Files by the number that the kernel has for them."""
+    """The nodes by the inode number that the kernel has for them."""
 
     def __init__(self, source: str) -> None:
         root = os.open(source, os.O_PATH | os.O_DIRECTORY)
@@ -45,11 +46,11 @@ class Nodes:
         key = (status.st_dev, status.st_ino)
         self._by_number = {pyfuse3.ROOT_INODE: Node(root, key, lookups=1)}
         self._numbers: dict[_Key, int] = {key: pyfuse3.ROOT_INODE}
-        # Leads to the inode of an O_PATH descriptor, whatever becomes of this process's root.
+        # Opens the inode of an O_PATH descriptor, even if this process's root folder changes.
         self._own = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)
 
     def living(self, number: int) -> Node:
-        """ESTALE when the file is gone for good."""
+        """The node with this number. Raises FUSEError (ESTALE) if the file is deleted."""
         node = self._by_number[number]
         if os.fstat(node.handle).st_nlink == 0:
             raise pyfuse3.FUSEError(errno.ESTALE)
@@ -59,7 +60,7 @@ class Nodes:
         return self._by_number[number]
 
     def find(self, folder: Node, name: bytes) -> Node | None:
-        """What has the name, when the kernel knows it."""
+        """The node that has the name; None if there is none or the kernel does not know it."""
         try:
             status = os.stat(name, dir_fd=folder.handle, follow_symlinks=False)
         except FileNotFoundError:
@@ -68,7 +69,10 @@ class Nodes:
         return None if number is None else self._by_number[number]
 
     def tell(self, folder: Node, name: bytes) -> Any:
-        """Attributes of what has the name; the kernel knows it from now on. OSError."""
+        """The attributes of the file with this name. From now on the kernel knows the file.
+
+        Raises OSError.
+        """
         handle = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=folder.handle)
         status = os.fstat(handle)
         key = (status.st_dev, status.st_ino)
@@ -94,7 +98,7 @@ class Nodes:
         return entry
 
     def open(self, number: int, flags: int) -> int:
-        """A descriptor of the file itself, whatever its name is by now."""
+        """A descriptor of the file itself, even if its name has changed."""
         return os.open(str(self._by_number[number].handle), flags & ~_OF_NAMES, dir_fd=self._own)
 
     def link(self, node: Node, folder: Node, name: bytes) -> None:
@@ -104,7 +108,7 @@ class Nodes:
         )  # fmt: skip
 
     def change(self, node: Node, attr: Any, fields: Any) -> None:
-        """Permissions, owner and times."""
+        """Change permissions, owner and times, those that `fields` says."""
         name = str(node.handle)
         if fields.update_mode:
             os.chmod(name, stat.S_IMODE(attr.st_mode), dir_fd=self._own)
@@ -119,7 +123,7 @@ class Nodes:
             os.utime(name, ns=(atime, mtime), dir_fd=self._own)
 
     def forget(self, number: int, count: int) -> None:
-        """The kernel knows it `count` times less."""
+        """Subtract `count` from the kernel's lookups of the node; remove it if it is unused."""
         node = self._by_number[number]
         node.lookups -= count
         if node.lookups <= 0 and not node.opened and number != pyfuse3.ROOT_INODE:

@@ -1,4 +1,4 @@
-"""What a test cluster looks like, validated once."""
+"""The options of a test cluster, validated once."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _FIXED = (
     "cluster_name", "shared_folder", "private_tmp", "ipv6",
 )  # fmt: skip
 MOST_GPUS = 16
-"""Fake GPUs that every node could have; what Slurm knows of may change while it runs."""
+"""Every node has this many fake GPU devices; how many Slurm uses may change while it runs."""
 _OWN_LINES = frozenset({"nodename", "partitionname", "clustername", "slurmctldhost", "include"})
 
 
@@ -41,7 +41,7 @@ class ClusterOptions:
     accounting: bool = True
     """Run slurmdbd with MariaDB; without it `sacct` says that accounting is disabled."""
     constrain_memory: bool = False
-    """Kill what exceeds its job's memory (cgroup v1 only)."""
+    """Kill processes that exceed their job's memory (cgroup v1 only)."""
     ipv6: bool = False
     """The machines have IPv6 addresses only."""
     private_tmp: bool = False
@@ -49,26 +49,26 @@ class ClusterOptions:
     hide_processes: bool = True
     """Users see only their own processes (/proc with hidepid=invisible)."""
     slurmd_timeout_s: int = 30
-    """Seconds until the controller gives a silent node up (SlurmdTimeout)."""
+    """Seconds until the controller counts a node that does not answer as down (SlurmdTimeout)."""
     max_array_size: int | None = None
     """MaxArraySize, which caps the index of a job array; None is Slurm's 1001."""
     min_job_age_s: int | None = None
     """Seconds that slurmctld remembers a finished job (MinJobAge); None is Slurm's 300."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Further lines of slurm.conf, which win over ours; an empty value removes the line."""
+    """Further lines of slurm.conf, which override ours; an empty value removes the line."""
     release: str | None = None
     """Debian release whose Slurm the machines run, such as trixie or sid; None is the host's."""
     shared_folder: str = "local"
-    """How machines have the shared folder: `local`, as on one machine, or `network`, each with the
-    caches and habits of an NFS client."""
+    """How machines see the shared folder: with `local` like a folder on one machine, with `network`
+    each with the caches and the behaviour of an NFS client."""
     site: str | None = None
-    """Whose rules the cluster has (`sites/NAME.toml`): its nodes, partitions, accounts and limits
-    in place of ours. Another number of nodes, CPUs, memory or GPUs is then an error."""
+    """The site whose rules the cluster has (`sites/NAME.toml`): its nodes, partitions, accounts and
+    limits replace ours. Another number of nodes, CPUs, memory or GPUs is then an error."""
     state_dir: Path | None = None
     """The one folder that the cluster writes; None is /var/lib/tmgg-slurm-NAME."""
 
     def __post_init__(self) -> None:
-        """Raise OptionError naming the field, its value and what is allowed."""
+        """Raises OptionError, which names the field, its value and what is allowed."""
         if not _NAME.fullmatch(self.name):
             raise OptionError(
                 f"name {self.name!r}: use at most 20 lower case letters, digits and -, "
@@ -99,7 +99,7 @@ class ClusterOptions:
 
     @property
     def rules(self) -> Site | None:
-        """The site's; None without one."""
+        """The rules of the site; None without a site."""
         return None if self.site is None else find_site(self.site)
 
     def _take_site(self) -> None:
@@ -125,14 +125,14 @@ class ClusterOptions:
         """Plain values that `from_json` reads back."""
         values = asdict(self)
         values["settings"] = dict(self.settings)
-        if self.site is not None:  # whose file may have other sizes when this is read
+        if self.site is not None:  # the site's file may have other sizes when this is read
             values = {name: value for name, value in values.items() if name not in _DECIDED_BY_SITE}
         values["state_dir"] = None if self.state_dir is None else str(self.state_dir)
         return values
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ClusterOptions":
-        """The options that `to_json` wrote; unknown keys raise OptionError."""
+        """The options that `to_json` wrote. Unknown keys raise OptionError."""
         unknown = sorted(set(values) - {entry.name for entry in fields(cls)})
         if unknown:
             raise OptionError(f"unknown cluster options {', '.join(unknown)}")
@@ -148,7 +148,7 @@ _DECIDED_BY_SITE = {
 
 
 def _decisions_of(site: Site) -> dict[str, int | str]:
-    """Options that the site decides; of sizes that differ between its nodes the largest."""
+    """The options that the site decides. If a size differs between nodes, it is the largest."""
     return {
         "nodes": site.node_count,
         "cpus": max(group.cpus for group in site.nodes),

@@ -21,20 +21,23 @@ _NEEDED = {
     "mariadb-server": "/usr/sbin/mariadbd",
     "tini": "/usr/bin/tini",
     "iproute2": "/usr/sbin/ip",
-    # For the small disks that tests fill; a bare Debian 13 is without it.
+    # For the small disks that tests fill; a minimal Debian 13 does not have it.
     "e2fsprogs": "/usr/sbin/mkfs.ext4",
 }
-# The rest is in the release's own root.
+# With a `release`, all other programs are in the release's root.
 _NEEDED_FOR_ROOTS = {"mmdebstrap": "/usr/bin/mmdebstrap", "iproute2": "/usr/sbin/ip"}
 _NEEDED_FOR_NETWORK_FOLDER = {"python3-pyfuse3": "/usr/lib/python3/dist-packages/pyfuse3*"}
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _LOCK = Path("/run/tmgg-slurm-cluster-install.lock")
-# A machine that was just booted updates itself for some minutes, with apt's locks in its hand.
+# A machine that has just booted may update itself for some minutes, and holds apt's locks then.
 _LOCK_WAIT_S = 600.0
 
 
 def missing_packages(release: str | None = None, *, network_folder: bool = True) -> list[str]:
-    """Those whose main file is not there; with a `release`, of what its machines need here."""
+    """The packages whose main file is missing on this host.
+
+    With a `release`, only the packages that its machines need on this host are looked for.
+    """
     needed = _NEEDED if release is None else _NEEDED_FOR_ROOTS
     if network_folder:
         needed = needed | _NEEDED_FOR_NETWORK_FOLDER
@@ -46,7 +49,7 @@ def missing_packages(release: str | None = None, *, network_folder: bool = True)
 
 
 def unusable_reason() -> str | None:
-    """Why no cluster can run on this machine; None when it can."""
+    """Why no cluster can run on this machine; None if one can."""
     if os.geteuid() != 0:
         return "a cluster needs root (namespaces, mounts)"
     release = Path("/etc/os-release")
@@ -56,9 +59,9 @@ def unusable_reason() -> str | None:
 
 
 def install_missing(release: str | None = None, *, network_folder: bool = True) -> list[str]:
-    """Install what is missing without starting any service; the names installed.
+    """Install missing packages without starting any service. Returns their names.
 
-    With a `release`, also make the root of its machines.
+    With a `release`, also makes the root of its machines.
     """
     missing = missing_packages(release, network_folder=network_folder)
     if missing:
@@ -71,9 +74,10 @@ def install_missing(release: str | None = None, *, network_folder: bool = True) 
 
 
 def apt_get(*arguments: str, lock_wait_s: float = _LOCK_WAIT_S, pause_s: float = 2.0) -> None:
-    """Run apt-get, again as long as another one holds apt's locks; ClusterError when it fails.
+    """Run apt-get, and again as long as another process holds apt's locks.
 
-    `DPkg::Lock::Timeout` (apt.conf(5)) would wait for dpkg's lock, not for that of the lists.
+    Raises ClusterError if it fails. `DPkg::Lock::Timeout` (apt.conf(5)) would wait for dpkg's lock,
+    but not for the lock of the package lists.
     """
     until = time.monotonic() + lock_wait_s
     while (result := _try_apt_get(arguments)).returncode != 0:
@@ -97,7 +101,7 @@ def _try_apt_get(arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]
 
 @contextlib.contextmanager
 def _one_install_at_a_time() -> Iterator[None]:
-    """Two at once would each take the other's policy for the machine's own."""
+    """Hold a lock: each of two installations would save the other's policy as the machine's own."""
     with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -105,7 +109,7 @@ def _one_install_at_a_time() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _no_service_starts() -> Iterator[None]:
-    """Debian's packages start their daemons unless this file forbids it."""
+    """Have a file that forbids it: otherwise Debian's packages start their daemons."""
     saved = _POLICY.with_name("policy-rc.d.saved")
     if _POLICY.exists():
         _POLICY.rename(saved)

@@ -1,7 +1,7 @@
-"""Processes of the host: which are ours, ending them, and waiting.
+"""Processes of the host: finding those of a cluster, ending them, and waiting.
 
-A pid alone says nothing, since the kernel gives it to somebody else later. A record therefore
-holds the start time and the boot as well.
+A pid alone does not identify a process, since the kernel gives it to another process later. So a
+record also has the process's start time and the id of the host's boot.
 """
 
 import contextlib
@@ -28,14 +28,14 @@ class ProcessRecord:
     boot_id: str
 
     def is_running(self) -> bool:
-        """Whether that very process still exists and is no zombie."""
+        """Whether this process still exists and is no zombie."""
         if self.boot_id != boot_id():
             return False
         stat = read_stat(self.pid)
         return stat is not None and stat.start_ticks == self.start_ticks and stat.state not in "ZX"
 
     def kill(self, *, timeout_s: float = 10) -> None:
-        """SIGKILL, then wait until it is gone; nothing when it is gone already."""
+        """Send SIGKILL and wait until the process has ended; nothing if it has ended already."""
         if not self.is_running():
             return
         with contextlib.suppress(ProcessLookupError):
@@ -55,7 +55,7 @@ class ProcessStat:
 
 
 def read_record(path: Path) -> ProcessRecord | None:
-    """The record that a machine's first process wrote; None when there is none."""
+    """The record that a machine's first process wrote; None if there is none."""
     try:
         values = json.loads(path.read_text())
     except FileNotFoundError:
@@ -64,14 +64,14 @@ def read_record(path: Path) -> ProcessRecord | None:
 
 
 def parse_stat(text: str) -> ProcessStat:
-    """Content of /proc/PID/stat; the command may hold blanks and brackets."""
+    """Parse the content of /proc/PID/stat; the command may contain blanks and brackets."""
     opening, closing = text.index("("), text.rindex(")")
     rest = text[closing + 2 :].split()
     return ProcessStat(text[opening + 1 : closing], rest[0], int(rest[19]))
 
 
 def read_stat(pid: int) -> ProcessStat | None:
-    """None when there is no such process."""
+    """The stat of a process; None if there is no such process."""
     try:
         return parse_stat((_PROC / str(pid) / "stat").read_text())
     except (FileNotFoundError, ProcessLookupError):
@@ -79,7 +79,7 @@ def read_stat(pid: int) -> ProcessStat | None:
 
 
 def boot_id() -> str:
-    """Changes with every boot of the host."""
+    """An id that changes with every boot of the host."""
     return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
@@ -101,7 +101,7 @@ def pids_in_namespace_of(pid: int, command: str) -> list[int]:
 def wait_until(
     condition: Callable[[], bool], *, timeout_s: float, what: str, interval_s: float = 0.02
 ) -> None:
-    """Return as soon as `condition` holds; ClusterError naming `what` after `timeout_s`."""
+    """Return once `condition` is true. Raises ClusterError, naming `what`, after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
@@ -112,7 +112,7 @@ def wait_until(
 def run_host(
     argv: list[str], *, timeout_s: float = 30, stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """A command of the host; ClusterError with its words when it fails."""
+    """Run a command of the host. Raises ClusterError, with its output, if it fails."""
     result = subprocess.run(
         argv, capture_output=True, text=True, input=stdin, timeout=timeout_s, check=False
     )

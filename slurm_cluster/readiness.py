@@ -1,4 +1,4 @@
-"""Asking a cluster what runs, and waiting until Slurm can use its nodes."""
+"""Finds out what runs in a cluster, and waits until Slurm can use its nodes."""
 
 import time
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ _SHOW_NODES = ["env", "SLURM_TIME_FORMAT=%s", "scontrol", "--oneliner", "show", 
 
 
 def wait_for_nodes(controller: Machine, started: Mapping[str, int]) -> None:
-    """Wait until Slurm can use the nodes; what is down or drained for a reason is put back.
+    """Wait until Slurm can use the nodes. A node that answers but is down or drained is resumed.
 
-    `started` holds the Unix second from which each node's slurmd must date, so that the state
-    is not the one from before a restart.
+    `started` has, by node, the Unix second after which its slurmd must have started; this excludes
+    a state from before a restart. Raises ClusterError after _NODES_TIMEOUT_S.
     """
     resumed: dict[str, float] = {}
 
@@ -43,7 +43,7 @@ def wait_for_nodes(controller: Machine, started: Mapping[str, int]) -> None:
 
 
 def read_nodes(controller: Machine) -> tuple[NodeStatus, ...]:
-    """The compute nodes as Slurm sees them; nothing while slurmctld does not answer."""
+    """The compute nodes as Slurm sees them; empty while slurmctld does not answer."""
     if not controller.pids_of(SLURMCTLD.name):
         return ()
     try:
@@ -53,7 +53,7 @@ def read_nodes(controller: Machine) -> tuple[NodeStatus, ...]:
 
 
 def read_slurmd_starts(controller: Machine) -> dict[str, int]:
-    """Unix second at which each slurmd that has registered was started."""
+    """Unix second at which slurmd was started, by node, if the node has registered."""
     answer = controller.run_as_root(_SHOW_NODES, check=False)
     return parse_slurmd_starts(answer.stdout) if answer.returncode == 0 else {}
 
@@ -76,5 +76,5 @@ def read_status(
 
 
 def _resume(controller: Machine, name: str) -> None:
-    # Slurm refuses while the node is about to come back by itself; the next round sees that.
+    # Slurm refuses this while the node is coming back by itself; the next round sees the node.
     controller.run_as_root(["scontrol", "update", f"nodename={name}", "state=resume"], check=False)

@@ -15,27 +15,28 @@ from slurm_cluster.errors import ClusterError
 HOST = Path("/")
 """The root of machines that run the host's own programs."""
 RELEASES = ("bookworm", "trixie", "forky", "sid")
-"""Debian releases whose Slurm is 22.05 or newer: 22.05, 24.11, and whatever the last two have."""
+"""Debian releases whose Slurm is 22.05 or newer. bookworm has 22.05 and trixie has 24.11; that of
+forky and sid changes."""
 
 _ROOTS = Path("/var/lib/tmgg-slurm-roots")
 _MIRROR = "http://deb.debian.org/debian"
 _PACKAGES = (
     "slurmctld", "slurmd", "slurm-client", "slurmdbd", "slurm-wlm-mysql-plugin", "munge",
     "mariadb-server", "tini", "iproute2", "procps",
-    "python3",  # for the libraries: the interpreter of the jobs is the host's
+    "python3",  # for its libraries: jobs use the host's interpreter
     "e2fsprogs",
 )  # fmt: skip
-# A mirror that lags behind must not keep tests from running; signatures are still checked.
+# Tests must also run with a mirror that is out of date; signatures are still checked.
 _APT_OPTION = 'Acquire::Check-Valid-Until "false"'
 
 
 def root_of(release: str | None) -> Path:
-    """The folder that holds the programs of a release; None is the host's own."""
+    """The folder that has the programs of a release; None stands for the host's own programs."""
     return HOST if release is None else _ROOTS / release
 
 
 def make_root(release: str) -> Path:
-    """The root of a release, made now if it was never made; ClusterError when that fails."""
+    """The root of a release; it is made if it does not exist. Raises ClusterError if that fails."""
     root = root_of(release)
     if root.exists():
         return root
@@ -51,7 +52,7 @@ def make_root(release: str) -> Path:
 
 
 def system_user(root: Path, name: str) -> tuple[int, int]:
-    """Numbers of a system user and its group that Debian's packages made in `root`."""
+    """The ids of a system user and of its group, which Debian's packages made in `root`."""
     for line in (root / "etc/passwd").read_text().splitlines():
         fields = line.split(":")
         if fields[0] == name:
@@ -76,10 +77,13 @@ def slurm_version(root: Path) -> tuple[int, int]:
 
 
 def python_binds() -> list[tuple[Path, str]]:
-    """What machines with a root of their own need of the host's Python, where it is Debian's."""
+    """What machines with a root other than the host's need of the host's Python.
+
+    Returns (path on the host, path in the machine); empty if the Python is not Debian's.
+    """
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     if Path(sys.base_prefix) != Path("/usr"):
-        return []  # exposed like any other folder
+        return []  # the Python is exposed like any other folder
     return [
         (Path("/usr/bin") / version, f"/usr/bin/{version}"),
         # What virtual environments link to; the root's own link leads to another version.
@@ -104,7 +108,8 @@ def _debootstrap(release: str, target: Path) -> None:
     if result.returncode != 0:
         words = (result.stderr or result.stdout).strip()[-2000:]
         raise ClusterError(f"cannot make a root of Debian {release}: {words}")
-    # A file to bind the host's over; through the link that is here it would hide another one.
+    # Replace the link by a file, over which the host's interpreter is bound. Over the link, the
+    # bind would hide the file to which the link leads.
     link = target / "usr/bin/python3"
     link.unlink()
     link.touch()

@@ -1,7 +1,7 @@
 """A site's rules: nodes, partitions, accounts, limits and job_submit.lua, one file for each site.
 
-The files are `sites/NAME.toml`; docs/sites.md is made from them. Rules are a site's published ones
-in our words, on fewer and smaller nodes.
+The files are `sites/NAME.toml`; docs/sites.md is made from them. The rules are those that the site
+has published, in our words, for fewer and smaller nodes.
 """
 
 import tomllib
@@ -24,7 +24,7 @@ defaults: [tmgg_slurm, _self_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeGroup:
-    """Nodes that are alike; groups take the cluster's nodes in their order."""
+    """Nodes that are alike. The groups divide the cluster's nodes among them, in order."""
 
     count: int
     cpus: int
@@ -33,33 +33,33 @@ class NodeGroup:
     gpu_type: str | None = None
     features: Sequence[str] = ()
     threads_per_core: int = 1
-    """Of the CPUs, which are threads, so many are one core."""
+    """How many CPUs are one core: Slurm counts each thread as a CPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
-    """A line of slurm.conf."""
+    """The line of a partition in slurm.conf."""
 
     name: str
     groups: Sequence[int]
-    """Its node groups, counted from 0."""
+    """Indices of its node groups, from 0."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """What else the line says, as in MaxTime."""
+    """Other settings in the line, such as MaxTime."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """What the site does not take, and by which words it says so."""
+    """A request that the site refuses, and its words for it."""
 
     change: Sequence[str]
-    """Launcher settings that differ from the file that works, as in `slurm_account=null`."""
+    """Launcher settings that differ from the working launcher file, as in `slurm_account=null`."""
     words: str
-    """Part of what sbatch says."""
+    """Part of what sbatch prints."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """All that `sites/NAME.toml` says."""
+    """The content of `sites/NAME.toml`."""
 
     name: str
     title: str
@@ -70,21 +70,22 @@ class Site:
     launcher: str
     """The settings of the launcher file that works there."""
     defaults: str
-    """Part of what is said when TMGG's defaults are sent there."""
+    """Part of the error when a run with TMGG's default options is submitted there."""
     nodes: Sequence[NodeGroup]
     partitions: Sequence[Partition]
     accounts: Mapping[str, Sequence[str]]
-    """QOS by account, of which the first is its default. The first account is the users'."""
+    """QOS by account; the first QOS is the account's default. The first account is the users'
+    default."""
     qos: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """What sacctmgr is told about each QOS."""
+    """Settings of each QOS, as arguments of sacctmgr."""
     refused: Sequence[Refusal] = ()
     slurm_conf: Mapping[str, str] = field(default_factory=dict)
     cluster_name: str = "tmgg"
     """What Slurm calls the cluster."""
     default_cluster: bool = True
-    """False where the login node knows no cluster of its own: each command names one."""
+    """False if the login node has no default cluster: each command must name one."""
     job_submit: str = ""
-    """Lua: `check(job)`, which answers the words of a refusal, or nothing."""
+    """Lua code with `check(job)`, which returns the words of a refusal, or nil."""
 
     cli_filter: str = ""
     """The whole of cli_filter.lua, which the users' commands run."""
@@ -96,26 +97,26 @@ class Site:
 
     @property
     def launcher_yaml(self) -> str:
-        """The launcher file that works there, as users have it."""
+        """The whole launcher file that works there, as users would write it."""
         return _LAUNCHER_HEAD + self.launcher
 
     @property
     def job_submit_lua(self) -> str:
-        """The whole of job_submit.lua; empty where the site needs none."""
+        """The whole of job_submit.lua; empty if the site has none."""
         return _PRELUDE.read_text() + "\n" + self.job_submit if self.job_submit else ""
 
 
 @cache
 def site_names() -> tuple[str, ...]:
-    """The sites that there are, in order."""
+    """The names of all sites, sorted."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
 @cache
 def find_site(name: str) -> Site:
-    """The site called `name`, or the one in a file, as in `/srv/mine.toml`.
+    """The site called `name`, or the site in a file, as in `/srv/mine.toml`.
 
-    OptionError with the known names when there is none.
+    Raises OptionError, with the known names, if there is no such site.
     """
     if "/" in name:
         return _read_site(Path(name))
@@ -138,7 +139,11 @@ def _read_site(path: Path) -> Site:
 
 
 def parse_site(name: str, text: str) -> Site:
-    """A site's file; OptionError for a key that is unknown, missing, or names what is not there."""
+    """The site in the text of a file.
+
+    Raises OptionError for a key that is unknown or missing, or that names a group or QOS that the
+    file does not define.
+    """
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

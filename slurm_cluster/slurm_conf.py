@@ -35,7 +35,7 @@ _DEFAULTS = {
     # Nodes may claim more CPUs and memory than the machine has.
     "SlurmdParameters": "config_overrides",
     # A node that rebooted is down until we resume it, and its jobs end as NODE_FAIL at once.
-    # With 2 Slurm would let them "run" until the controller asks the node for them again.
+    # With 2 they would count as running until the controller asks the node about them again.
     "ReturnToService": "1",
     "TaskPlugin": "task/none",
     "MpiDefault": "none",
@@ -46,7 +46,7 @@ _DEFAULTS = {
     "SelectTypeParameters": "CR_Core_Memory",
     "SchedulerType": "sched/backfill",
     "SchedulerParameters": "sched_interval=2,bf_interval=2,batch_sched_delay=0",
-    # Else a job whose time limit or node count can never be met waits for ever.
+    # Otherwise a job whose time limit or node count can never be met would wait for ever.
     "EnforcePartLimits": "ALL",
     "JobRequeue": "1",
     "KillWait": "5",
@@ -90,7 +90,7 @@ def render_slurm_conf(options: ClusterOptions, *, process_tracking: str) -> str:
 
 
 def render_login_conf(slurm_conf: str, options: ClusterOptions) -> str:
-    """For a login node without a cluster of its own: another name, and no controller behind it."""
+    """slurm.conf of a login node without a default cluster: it names one without a controller."""
     other = {
         "ClusterName": "login",
         "SlurmctldHost": f"{LOGIN}({machine_addresses(options)[LOGIN]})",
@@ -100,7 +100,7 @@ def render_login_conf(slurm_conf: str, options: ClusterOptions) -> str:
 
 
 def render_gres_conf(options: ClusterOptions) -> str:
-    """gres.conf: twins of /dev/null, which Slurm hands out like real GPUs."""
+    """gres.conf: devices that act as /dev/null, which Slurm allocates like real GPUs."""
     lines = []
     for nodes in _numbered(options):
         if gpus := nodes.group.gpus:
@@ -121,15 +121,18 @@ def render_cgroup_conf(options: ClusterOptions, *, slurm_version: tuple[int, int
 
 
 def render_job_container_conf(options: ClusterOptions) -> str:
-    """job_container.conf: where the jobs' own /tmp and /dev/shm are on a node's disk."""
+    """job_container.conf: where on a node's disk the jobs' private /tmp and /dev/shm are.
+
+    Empty without `private_tmp`.
+    """
     if not options.private_tmp:
         return ""
     return "AutoBasePath=true\nBasePath=/var/lib/slurm/jobs-tmp\n"
 
 
 def render_slurmdbd_conf(options: ClusterOptions) -> str:
-    """slurmdbd.conf; MariaDB knows the user by the socket, so there is no password."""
-    # It does not read slurm.conf, and asks for IPv4 addresses where nothing says otherwise.
+    """slurmdbd.conf; MariaDB identifies the user by the socket, so there is no password."""
+    # slurmdbd does not read slurm.conf; by default it looks for IPv4 addresses.
     ipv6 = f"CommunicationParameters={_IPV6_ONLY}\n" if options.ipv6 else ""
     return (
         f"{ipv6}AuthType=auth/munge\nDbdHost=localhost\nDbdPort=6819\nSlurmUser=slurm\n"
@@ -154,7 +157,10 @@ def _accounting_lines(options: ClusterOptions) -> dict[str, str]:
 
 
 def _merge_settings(lines: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
-    """`lines` with `settings` over them; Slurm ignores the case of keys, so does this."""
+    """`lines` overridden by `settings`; an empty value removes a line.
+
+    The case of keys does not matter, as in Slurm.
+    """
     overridden = {key.lower() for key in settings}
     merged = {key: value for key, value in lines.items() if key.lower() not in overridden}
     return merged | {key: value for key, value in settings.items() if value}
@@ -162,7 +168,7 @@ def _merge_settings(lines: Mapping[str, str], settings: Mapping[str, str]) -> di
 
 @dataclass(frozen=True, slots=True)
 class _Numbered:
-    """A group and which nodes it has."""
+    """A group of nodes and the number of its first node."""
 
     group: NodeGroup
     first: int

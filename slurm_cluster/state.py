@@ -1,4 +1,4 @@
-"""What a cluster was last brought up with, kept so that any later command can act on it."""
+"""The options with which a cluster was last brought up, saved for later commands."""
 
 import json
 import os
@@ -20,7 +20,7 @@ class SavedState:
 
 
 def read_state(layout: ClusterLayout) -> SavedState | None:
-    """None when there never was such a cluster."""
+    """The saved state; None if there never was such a cluster."""
     try:
         values = json.loads(layout.state.read_text())
     except FileNotFoundError:
@@ -40,7 +40,7 @@ def write_state(layout: ClusterLayout, state: SavedState) -> None:
 
 
 def write_file(path: Path, text: str, *, mode: int = 0o644, owner: int = 0) -> None:
-    """Write to a temporary name, then rename: no daemon reads half a file."""
+    """Write to a temporary name, then rename, so that no daemon reads half a file."""
     temporary = path.with_name(path.name + ".tmp")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

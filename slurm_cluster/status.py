@@ -17,7 +17,7 @@ class NodeStatus:
 
     @property
     def is_put_aside(self) -> bool:
-        """Down or drained although it answers."""
+        """Whether it is down or drained although it answers."""
         return self.state.startswith(("down", "drain")) and not self.state.endswith("*")
 
     @property
@@ -33,15 +33,15 @@ class ClusterStatus:
     name: str
     state_dir: str
     machines: Mapping[str, bool]
-    """Machine to whether it has power."""
+    """By machine: whether it has power."""
     daemons: Mapping[str, bool]
-    """Daemon of the controller to whether it runs."""
+    """By daemon and machine, as in `slurmd on node1`: whether it runs."""
     nodes: tuple[NodeStatus, ...]
     """Empty while the controller does not answer."""
 
     @property
     def is_up(self) -> bool:
-        """Every machine and every daemon runs and Slurm can use every node."""
+        """Whether every machine and every daemon runs, and Slurm can use every node."""
         return (
             bool(self.machines)
             and all(self.machines.values())
@@ -51,12 +51,12 @@ class ClusterStatus:
         )
 
     def to_json(self) -> str:
-        """For programs."""
+        """The status as JSON, for programs."""
         return json.dumps({**asdict(self), "is_up": self.is_up}, indent=1)
 
 
 def parse_nodes(sinfo: str) -> tuple[NodeStatus, ...]:
-    """Output of `sinfo --noheader --Node --format=%N|%T|%E`; one entry per node."""
+    """Parse the output of `sinfo --noheader --Node --format=%N|%T|%E`; one entry for each node."""
     nodes = {}
     for line in sinfo.splitlines():
         name, state, reason = line.split("|", maxsplit=2)
@@ -65,9 +65,10 @@ def parse_nodes(sinfo: str) -> tuple[NodeStatus, ...]:
 
 
 def parse_slurmd_starts(show_nodes: str) -> dict[str, int]:
-    """Output of `scontrol --oneliner show nodes` with SLURM_TIME_FORMAT=%s.
+    """Parse the output of `scontrol --oneliner show nodes` with SLURM_TIME_FORMAT=%s.
 
-    Node to the Unix second at which its slurmd was started; without those that never registered.
+    Returns by node the Unix second at which its slurmd was started. Nodes that never registered are
+    left out.
     """
     starts = {}
     for line in show_nodes.splitlines():
@@ -78,7 +79,7 @@ def parse_slurmd_starts(show_nodes: str) -> dict[str, int]:
 
 
 def render_status(status: ClusterStatus) -> str:
-    """For people."""
+    """The status as text, for people."""
     if not any(status.machines.values()):
         return f"cluster {status.name}: down ({status.state_dir})"
     lines = [f"cluster {status.name}: {'up' if status.is_up else 'INCOMPLETE'}"]

@@ -15,7 +15,7 @@ class User:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables a login would set, whatever the caller's own are."""
+        """The variables that a login sets; they do not depend on the caller's environment."""
         return {
             "HOME": str(self.home),
             "USER": self.name,
@@ -39,7 +39,7 @@ def find_user(name: str) -> User:
 
 
 def render_passwd(host_passwd: str, people: Iterable[User] = PEOPLE) -> str:
-    """The host's /etc/passwd with `people` instead of whoever has their name or number."""
+    """The host's /etc/passwd with `people`, who replace users with the same name or number."""
     people = tuple(people)
     lines = _without(host_passwd, people, number_column=2)
     lines += [f"{p.name}:x:{p.uid}:{p.uid}::{p.home}:/bin/bash" for p in people]
@@ -47,7 +47,7 @@ def render_passwd(host_passwd: str, people: Iterable[User] = PEOPLE) -> str:
 
 
 def render_group(host_group: str, people: Iterable[User] = PEOPLE) -> str:
-    """The host's /etc/group with a group of its own for each of `people`."""
+    """The host's /etc/group with one more group for each of `people`."""
     people = tuple(people)
     lines = _without(host_group, people, number_column=2)
     lines += [f"{p.name}:x:{p.uid}:" for p in people]
