@@ -1,1 +1,1 @@
-"""Many runs together: planned, recognised, submitted as room appears, collected."""
+"""Sweeps: plans runs, recognises earlier ones, submits them as there is room, collects results."""

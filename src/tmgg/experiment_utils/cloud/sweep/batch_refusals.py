@@ -1,4 +1,4 @@
-"""Why what a batch holds will not be run as part of it."""
+"""Why the runs of a batch will not run as part of that batch."""
 
 import logging
 
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def adopt_waiting(batch: BatchPaths) -> None:
-    """Raises AbandonedError once whoever launched a sweep will submit no more of it."""
+    """Raises AbandonedError if the launcher of the sweep has ended, so it submits no more runs."""
     if launcher_is_over(batch, load_intent(batch)):
         raise AbandonedError(
             "the launcher of the sweep ended before this run's turn came. `tmgg-jobs retry "
@@ -22,12 +22,12 @@ def adopt_waiting(batch: BatchPaths) -> None:
 
 
 def save_batch_refusal(batch: BatchPaths, why: Failure) -> None:
-    """Note that what a batch holds will not be run as part of it. Raises OSError."""
+    """Note why the runs of a batch will not run as part of it. Raises OSError."""
     write_json(batch.refusal, {"version": LAYOUT_VERSION, **why.to_json()})
 
 
 def read_refusal(batch: BatchPaths) -> Failure | None:
-    """The refusal on record, if there is one. Raises OSError."""
+    """The refusal on record; None if there is none or it is damaged. Raises OSError."""
     try:
         value = read_json(batch.refusal)
         return None if value is None else Failure.from_json(value, what=str(batch.refusal))

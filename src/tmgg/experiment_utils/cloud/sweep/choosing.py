@@ -1,8 +1,8 @@
-"""Which earlier run each request of a resumed sweep is, by what it computes. Nothing is written.
+"""Chooses for each request of a resumed sweep the earlier run of the same content. Writes nothing.
 
-Runs that do not count are left out before one is chosen: those that somebody removed, and, with
-`rerun_changed_code`, those by another version of the code that have completed or go on. Runs that
-failed count in any case: they are submitted again, with today's code.
+Some earlier runs do not count and are never chosen: removed runs, and, with `rerun_changed_code`,
+runs by another version of the code that have completed or go on. Failed runs always count: they are
+submitted again, with today's code.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,16 +24,16 @@ from tmgg.experiment_utils.run_folder.task import target_of
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """What was chosen for requests; all by the run ids of the requests."""
+    """What was chosen for the requests. The keys of all mappings are run ids of requests."""
 
     earlier: Mapping[str, str] = field(default_factory=dict)
-    """The earlier run that a request is."""
+    """The earlier run with the same content."""
     anew: Mapping[str, str] = field(default_factory=dict)
     """See `same_folder.InFolders`."""
     removed: Mapping[str, str] = field(default_factory=dict)
-    """For those without one: an earlier run whose folder somebody removed."""
+    """For requests without an earlier run that counts: one whose folder was removed."""
     other_code: Mapping[str, str] = field(default_factory=dict)
-    """For those without one: an earlier run by another version of the code."""
+    """For requests without an earlier run that counts: one by another version of the code."""
 
 
 def identity_of(request: TaskRequest) -> Identity:
@@ -53,7 +53,7 @@ def choose(
     base_dir: Path,
     rerun_changed_code: bool,
 ) -> Choice:
-    """`records` are oldest first; `free` are the runs to choose of."""
+    """Choose earlier runs for the requests, from `free`. `records` are sorted, oldest first."""
     asked = {str(each.run_id): identity_of(each) for each in requests}
     free, removed, other_code = set(free), dict[str, str](), dict[str, str]()
     while True:
@@ -97,7 +97,7 @@ def _choose_of(
 def _of_other_code(
     runs: EarlierRuns, asked: Mapping[str, Identity], earlier: Mapping[str, str]
 ) -> dict[str, str]:
-    """Those by another version of the code that have completed or go on."""
+    """The earlier runs by another version of the code that have completed or go on."""
     old = {own: each for own, each in earlier.items() if not runs.has_code_of(asked[own], each)}
     states = runs.states(old.values())
     return {own: each for own, each in old.items() if not has_failed(states[each])}
@@ -114,7 +114,7 @@ def _by_old_key(
     runs: EarlierRuns,
     base_dir: Path,
 ) -> dict[str, str]:
-    """Runs of an older TMGG of which target and config are certain to be everything."""
+    """Matches with runs of an older TMGG, if target and config certainly define the content."""
     requests = [request for request in requests if is_certain(request)]
     keys = [old_key_of(request) for request in requests]
     found = _paired(requests, match_runs(records, keys))
@@ -122,7 +122,7 @@ def _by_old_key(
 
 
 def is_certain(request: TaskRequest) -> bool:
-    """Whether its target and its config are all that counts."""
+    """Whether only the target and the config define the request's content."""
     return request.payload is None and not identity_of(request).surroundings
 
 
@@ -132,7 +132,7 @@ def old_key_of(request: TaskRequest) -> str:
 
 
 def _is_plain(paths: RunPaths, base_dir: Path) -> bool:
-    """Whether nothing travelled beside the task, and its module was looked for where ours is."""
+    """Whether the run had no payload, and the same working directory as this launch."""
     submission = newest_submission(paths)
     try:
         return read_payload(submission) is None and record_of(submission).base_dir == str(base_dir)

@@ -1,4 +1,4 @@
-"""Gives the waiting runs of a sweep to the backend: how many at once, and in which form."""
+"""Gives the waiting runs of a sweep to the backend. Decides how many at once and in which form."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -22,23 +22,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True, slots=True)
 class Dispatched:
-    """What came of one attempt. Runs that are in neither mapping go on waiting."""
+    """The outcome of one call of a dispatcher. Runs in neither mapping go on waiting."""
 
     launched: dict[str, str | None] = field(default_factory=dict)
-    """Jobs by run id; None for one whose job is not known yet."""
+    """Job ids by run id; None if the job is not known yet."""
     refused: dict[str, str] = field(default_factory=dict)
-    """The backend's words by run id."""
+    """The backend's error messages by run id."""
     held: str = ""
-    """Why the rest waits although it need not for the sweep's own sake; in the backend's words."""
+    """The backend's reason why the other runs wait; empty if only the sweep's own limit does."""
 
     @property
     def run_ids(self) -> set[str]:
-        """The runs that wait no more."""
+        """The runs that do not wait any more."""
         return self.launched.keys() | self.refused.keys()
 
 
 class Dispatcher(Protocol):
-    """One per sweep. Remembers what it needs between attempts."""
+    """Submits the runs of one sweep. It may keep state from call to call."""
 
     def dispatch(self, waiting: Sequence[TaskRequest], *, open_count: int) -> Dispatched:
         """Submit what can be submitted now; `open_count` runs of the sweep are under way."""
@@ -47,20 +47,20 @@ class Dispatcher(Protocol):
 
 @runtime_checkable
 class GroupDispatcher(Dispatcher, Protocol):
-    """One that submits runs again together, once nothing of the sweep is under way.
+    """A dispatcher that submits failed runs again together, once no run of the sweep is under way.
 
-    Where it is not, each goes by itself and at once.
+    With other dispatchers each failed run is submitted again by itself, at once.
     """
 
     def retry(self, failed: Sequence[RunState], changes: Sequence[RetryChanges]) -> Dispatched:
-        """Submit these again, which ended so; `changes` are for all of them."""
+        """Submit these failed runs again together; all of `changes` apply to all of them."""
         ...
 
 
 class PatientDispatch:
-    """Calls a dispatcher, and holds the runs while the file system does not answer it.
+    """Calls a dispatcher. While the file system does not answer, the runs go on waiting.
 
-    No run is lost by that: a dispatcher answers with what it launched, or finds it again later.
+    No run is lost then: a dispatcher returns what it launched, or finds it again later.
     """
 
     def __init__(self, dispatcher: Dispatcher, hiccups: Hiccups | None = None) -> None:
@@ -68,7 +68,7 @@ class PatientDispatch:
         self._hiccups = hiccups or Hiccups()
 
     def dispatch(self, waiting: Sequence[TaskRequest], *, open_count: int) -> Dispatched:
-        """As the dispatcher's. Raises what it raised, once that has lasted or cannot pass."""
+        """As the dispatcher's. Raises its error if that lasts too long or will not pass."""
         return self._asked(lambda: self._dispatcher.dispatch(waiting, open_count=open_count))
 
     @property
@@ -77,7 +77,7 @@ class PatientDispatch:
         return isinstance(self._dispatcher, GroupDispatcher)
 
     def retry(self, failed: Sequence[RunState], changes: Sequence[RetryChanges]) -> Dispatched:
-        """As that of a GroupDispatcher; raises as `dispatch`."""
+        """As `GroupDispatcher.retry`; raises as `dispatch`."""
         assert isinstance(self._dispatcher, GroupDispatcher)
         dispatcher: GroupDispatcher = self._dispatcher
         return self._asked(lambda: dispatcher.retry(failed, changes))
@@ -104,7 +104,7 @@ class SeparateDispatcher:
     def dispatch(self, waiting: Sequence[TaskRequest], *, open_count: int) -> Dispatched:
         done = Dispatched()
         for request in waiting:
-            # After a refusal the policy has its say first.
+            # After a refusal the policy decides first whether the sweep goes on.
             if done.refused or open_count + len(done.launched) >= self._parallelism:
                 break
             try:
@@ -120,7 +120,8 @@ class SeparateDispatcher:
             except Exception as error:
                 if not done.launched:
                     raise
-                # What is under way must be known first. An error that lasts is raised next time.
+                # The caller must learn first what was launched. If the error lasts, the next call
+                # raises it.
                 done.held = text_of(error)
                 break
         return done
@@ -130,5 +131,5 @@ class SeparateDispatcher:
         try:
             done.launched[request.run_id] = self._spawn(request).job_id
         except SubmissionUnknownError as error:
-            log.warning("%s", error)  # the job may be in; polling finds out
+            log.warning("%s", error)  # the backend may have the job; polling shows whether it has
             done.launched[request.run_id] = None

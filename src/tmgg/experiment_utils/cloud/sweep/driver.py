@@ -1,7 +1,7 @@
 """Drives a sweep: submits when there is room, collects when runs end, does what the policy says.
 
-The modes differ in their dispatcher only; waiting, retries, and stopping after failures are here,
-once.
+The modes differ only in their dispatcher. Waiting, retries and stopping after failures are the same
+for all modes, and are here.
 """
 
 import logging
@@ -56,7 +56,7 @@ class Sweep:
         clock: waiting.Clock,
         takes_over: bool = False,
     ) -> None:
-        """`takes_over`: it submits what another launcher left undone, too."""
+        """With `takes_over` it also submits runs that another launcher left unsubmitted."""
         self._runs = runs
         self._takes_over = takes_over
         self._sweep_id = plan.sweep_id
@@ -68,11 +68,11 @@ class Sweep:
         self._waiting = deque(plan.requests)
         self._retrying: deque[str] = deque()
         self._last_state: dict[str, RunState] = {}
-        """How the runs ended that are to be submitted again."""
+        """The final states of runs that are to be submitted again."""
         self._begun_count = 0
-        """Runs that ended after they had begun."""
+        """How many runs have ended after they had begun."""
         self._begun_before: dict[str, int] = {}
-        """That count when a run that had not begun was last submitted again."""
+        """`_begun_count` at the time when a run was last submitted again, by run id."""
         self._changes: dict[str, RetryChanges] = {}
         self._tries: Counter[str] = Counter()
         self._failures = 0
@@ -82,7 +82,7 @@ class Sweep:
         self.results: dict[str, ExperimentResult] = {}
 
     def run(self) -> list[ExperimentResult]:
-        """Until the last has ended; the results, in order."""
+        """Drive the sweep until the last run has ended; returns the results, in order."""
         with self._runs.holding_lease(self._sweep_id):
             while self._waiting or self._retrying or self._watch.open_count:
                 self._dispatch()
@@ -90,7 +90,7 @@ class Sweep:
         return [self.results[run_id] for run_id in self._requests]
 
     def submit(self) -> None:
-        """Until the last is submitted. Runs that end meanwhile are left to whoever collects."""
+        """Submit runs until the last is submitted. Results of ended runs are not collected here."""
         with self._runs.holding_lease(self._sweep_id):
             while self._waiting:
                 self._dispatch()
@@ -99,7 +99,10 @@ class Sweep:
                         continue
 
     def _dispatch(self) -> None:
-        """One attempt, and another for as long as nothing is under way that could make room."""
+        """Submit what can be submitted; wait and try again only while no run is under way.
+
+        If the backend takes no run for `submit_patience_s`, the waiting runs are refused.
+        """
         held_s, wait_s = 0.0, FIRST_HOLD_S
         while True:
             self._runs.show_alive(self._sweep_id)
@@ -133,7 +136,7 @@ class Sweep:
         if words and words != self._held:
             log.warning("%d run%s held back: %s", len(held), _are(len(held)), words)
         self._held = words
-        # The log has all of the words, once; each status line repeats the note.
+        # The log has the whole message once. The note is short, as each status line repeats it.
         shown = textwrap.shorten(words, LONGEST_NOTE, placeholder=" ...")
         note = f"held back: {shown}" if words else "submitted again once the others have ended"
         self._watch.show_held(held, note=note)
@@ -141,7 +144,7 @@ class Sweep:
     def _refuse_waiting(self, words: str) -> None:
         why = failure("submission", f"Nothing of the sweep is under way, and still: {words}")
         self._runs.end_sweep(self._sweep_id, why)
-        # Not while looping over them: the policy may end the sweep with any of these.
+        # Copied and cleared first: the policy may end the sweep at any of these results.
         waiting, retrying = list(self._waiting), list(self._retrying)
         self._waiting.clear()
         self._retrying.clear()
@@ -161,11 +164,11 @@ class Sweep:
                 self._take(state.run_id, state)
 
     def _take(self, run_id: str, ended: RunState | None = None) -> None:
-        """The result of a run that has ended; `ended` is what was told just now."""
+        """Take the result of a run that has ended; `ended` is its final state, if just polled."""
         try:
             result = self._runs.result_of(ended) if ended else self._runs.collect(run_id)
         except NotEndedError as error:
-            log.info("%s", error)  # somebody else submitted it again just now
+            log.info("%s", error)  # another process submitted it again just now
             self._watch.add(run_id)
         except (TmggError, OSError) as error:
             if self._hiccups.bearable(run_id, error):
@@ -177,7 +180,7 @@ class Sweep:
             self._end(run_id, result)
 
     def _next_ended(self) -> Iterator[RunState]:
-        """Runs that have ended; a record that cannot be read ends its own run only."""
+        """Runs that have ended. A run with an unreadable record fails; the others go on."""
         try:
             ended = self._watch.next_ended()
         except RunError:
@@ -205,7 +208,7 @@ class Sweep:
         if self._takes_over and why.kind == "submission" and self._runs.was_abandoned(run_id):
             return True
         if why.kind == "not_started":
-            # It has not been tried. Whether there is hope shows when the others have ended.
+            # It never began. When the others have ended, `_is_hopeless` decides whether to retry.
             return self._policy.retries > 0
         return self._policy.retries_failure(why.kind) and self._tries[run_id] < self._policy.retries
 
@@ -229,17 +232,17 @@ class Sweep:
             except SubmitLimitError as error:
                 return str(error)
             except SubmissionUnknownError as error:
-                log.warning("%s", error)  # the job may be in; polling finds out
+                log.warning("%s", error)  # the backend may have the job; polling shows whether
                 job_id = None
             except RunExistsError as error:
-                log.info("%s", error)  # somebody else was first; polling finds out
+                log.info("%s", error)  # another process was first; polling shows its job
                 job_id = None
             except (TmggError, OSError) as error:
                 if self._hiccups.bearable(run_id, error):
                     return str(error)
                 log.warning("run %s could not be submitted again: %s", run_id, error)
                 if isinstance(error, SubmissionError) and self._changes[run_id].exclude_nodes:
-                    # Without the bad node there may be too few.
+                    # There may be too few nodes if the bad ones are excluded.
                     self._changes[run_id] = replace(self._changes[run_id], exclude_nodes=())
                     continue
                 self._retrying.popleft()
@@ -266,7 +269,7 @@ class Sweep:
         return done.held
 
     def _end_hopeless(self) -> None:
-        """What did not begin, although all else had ended, would not begin the next time either."""
+        """End the runs for which another try is hopeless; see `_is_hopeless`."""
         hopeless = {run_id: None for run_id in self._retrying if self._is_hopeless(run_id)}
         self._retrying = deque(each for each in self._retrying if each not in hopeless)
         for run_id in hopeless:
@@ -285,7 +288,7 @@ class Sweep:
             self._stop(f"the sweep ended after {self._failures} failed runs (max_failures={limit})")
 
     def _stop(self, why: str) -> None:
-        """Start nothing more; what runs goes on to its end."""
+        """Start no more runs; running ones go on to their end."""
         self._stopped = True
         log.warning("%s", why)
         cancelled = not_started(why)
@@ -306,7 +309,7 @@ class Sweep:
 def prepare_sweep(
     runs: RunControl, plan: SweepPlan, options: SweepOptions, *, on_update: OnUpdate | None
 ) -> Sweep:
-    """The sweep of a plan, on record from now on."""
+    """Record the sweep of a plan, and return it."""
     dispatcher = runs.dispatcher(plan, gpu_type=options.gpu_type, resume=options.resume)
     runs.note_sweep(plan, gpu_type=options.gpu_type)
     clock = waiting.Clock()
@@ -322,13 +325,13 @@ def prepare_sweep(
 
 
 def _show(on_update: OnUpdate, states: Sequence[RunState], warned: set[str]) -> None:
-    """Call what only shows the sweep. If it fails, the runs that wait are submitted all the same.
+    """Call `on_update`, which only shows the sweep. If it fails, the sweep goes on.
 
-    `warned` holds the words of the failures so far; each is logged once.
+    `warned` holds the messages of the failures so far; each is logged once.
     """
     try:
         on_update(states)
-    except Exception as error:  # of anybody's function
+    except Exception as error:  # the caller's function may raise anything
         words = f"{type(error).__name__}: {text_of(error)}"
         if words not in warned:
             warned.add(words)

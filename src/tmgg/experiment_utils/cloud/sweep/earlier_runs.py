@@ -1,6 +1,6 @@
-"""The earlier runs of a folder, as a launch looks at them: what each was, and how it stands.
+"""The earlier runs of a folder for one launch: the identity and the state of each.
 
-Each record is read once, and each state is asked for once. Nothing is written.
+Each record is read once, and each state is asked for once. Writes nothing.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 from tmgg.experiment_utils.run_folder.task import TaskInput
 
 StatesOf = Callable[[Sequence[str]], Sequence[Found]]
-"""How runs stand, in the order of their ids."""
+"""Returns the states of runs, in the order of their ids."""
 
 
 class EarlierRuns:
@@ -29,7 +29,7 @@ class EarlierRuns:
     ) -> None:
         self.output_dir = output_dir
         self.launched = launched
-        """Those that the launch itself has made before, for other jobs of its sweep."""
+        """Runs that this launch itself has already made for other jobs of its sweep."""
         self._states_of = states_of
         self._states: dict[str, Found] = {}
         self._tasks: dict[str, TaskInput | None] = {}
@@ -45,12 +45,12 @@ class EarlierRuns:
         return self._tasks[run_id]
 
     def identity(self, run_id: str) -> Identity | None:
-        """As `task`; None also where an older TMGG wrote the record."""
+        """The identity on record; None if there is no task, or if an older TMGG wrote it."""
         task = self.task(run_id)
         return None if task is None else load_identity(task.identity, what=run_id)
 
     def as_run(self, run_id: str) -> Identity | None:
-        """As `identity`, with the code that the job had: files may change after a submission."""
+        """As `identity`, but with the code that the job had, as files may change in between."""
         if run_id not in self._as_run:
             known = self.identity(run_id)
             if known is not None and (edited := _edited(self.paths(run_id))):
@@ -59,12 +59,12 @@ class EarlierRuns:
         return self._as_run[run_id]
 
     def has_code_of(self, today: Identity, run_id: str) -> bool:
-        """Whether today's version of the code made the run, as far as both are known."""
+        """Whether today's version of the code made the run, as far as both versions are known."""
         known = self.as_run(run_id)
         return today.source is None if known is None else has_same_code(today, known)
 
     def states(self, run_ids: Iterable[str]) -> Mapping[str, Found]:
-        """How these stand; one question is asked about all that were not asked about before."""
+        """The states of these runs; one question covers all runs not asked about before."""
         asked = list(dict.fromkeys(run_ids))
         new = [run_id for run_id in asked if run_id not in self._states]
         if new:
@@ -73,14 +73,14 @@ class EarlierRuns:
 
 
 def has_failed(state: Found | None) -> bool:
-    """Whether it ended without success, as far as is known."""
+    """Whether the run failed, as far as is known; False if the state is unknown."""
     if state is None or isinstance(state, RunError):
         return False
     return state.final and state.status == "failed"
 
 
 def _edited(paths: RunPaths) -> dict[str, str]:
-    """See `TaskOutput.changed_code`; empty where there is no result of this run."""
+    """The run's `TaskOutput.changed_code`; empty if it has no result."""
     try:
         output, _problem = read_result(SubmissionFiles(newest_submission(paths)))
     except (TmggError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The task that an earlier run has on record, as far as it can be read. Nothing is written."""
+"""Reads the recorded task of an earlier run, as far as it can be read. Writes nothing."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from tmgg.experiment_utils.run_folder.task import TaskInput
 
 
 def task_on_record(output_dir: Path, run_id: str) -> TaskInput | None:
-    """That of the newest attempt; None where its record does not tell.
+    """The task of the run's newest submission; None if it cannot be read.
 
-    Raises OSError where it may be seen later.
+    Raises OSError if it may become readable later.
     """
     try:
         return task_of_attempt(newest_submission(RunPaths(output_dir, run_id)))
@@ -24,7 +24,7 @@ def task_on_record(output_dir: Path, run_id: str) -> TaskInput | None:
 
 
 def may_be_seen_later(error: Exception, file: Path) -> bool:
-    """Whether the file system did not answer, so that nothing is known of the file."""
+    """Whether the file system did not answer, so that the file may be readable later."""
     if not isinstance(error, OSError):
         return False
     return says_nothing(error) and not is_closed_to_us(error, file)

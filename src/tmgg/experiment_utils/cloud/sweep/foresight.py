@@ -1,4 +1,4 @@
-"""What is known of a sweep before anything of it is written or submitted."""
+"""What the backend can tell about a sweep before anything is written or submitted."""
 
 from collections.abc import Callable, Collection, Sequence
 
@@ -9,25 +9,25 @@ Existing = Callable[[Sequence[str]], Collection[str]]
 
 
 class Foresight:
-    """It asks one backend, and knows nothing where that is no `SiteCritic`."""
+    """Asks one backend. If that is not a `SiteCritic`, it refuses nothing and tells nothing."""
 
     def __init__(self, backend: Backend, existing: Existing) -> None:
-        """`existing` says which of several runs are on record."""
+        """`existing` returns which of the given runs are on record."""
         self._critic = backend if isinstance(backend, SiteCritic) else None
         self._existing = existing
         self._not_refused: tuple[frozenset[str], SweepMode, str | None] | None = None
-        """The sweep that was last looked at."""
+        """The last sweep that was not refused: its runs, mode and GPU type."""
         self._fits: tuple[SweepMode, str | None] | None = None
-        """What is not refused, whatever runs there are."""
+        """A mode and GPU type that is not refused for any number of runs."""
         self._fits_one: tuple[SweepMode, str | None] | None = None
-        """What is not refused as a single run."""
+        """A mode and GPU type that is not refused for a single run."""
 
     def refuse_at_once(self, mode: SweepMode, *, gpu_type: str | None, has_several: bool) -> None:
-        """As `refuse_early`, before anybody knows which runs there will be.
+        """As `refuse_early`, but before the runs are known.
 
-        For a sweep that composes its runs first: that may take longer than all the rest.
-        `has_several` says that there will be more than one. What runs that are packed ask for
-        depends on their number, so for them nobody is asked yet.
+        Composing the runs of a sweep may take long, so a sweep that cannot run is refused before.
+        `has_several` says that there will be more than one run. What packed runs ask for depends on
+        their number, so for them the backend is not asked yet.
         """
         if self._critic is None or mode == "packed":
             return
@@ -38,24 +38,24 @@ class Foresight:
     def refuse_early(
         self, run_ids: Sequence[str], mode: SweepMode, *, gpu_type: str | None, resume: bool
     ) -> None:
-        """Raise RefusedError where the backend would certainly refuse every run of the sweep.
+        """Raise RefusedError if the backend would certainly refuse every run of the sweep.
 
-        Asked again for the same sweep, it asks nobody.
+        The backend is asked only once for the same sweep.
         """
         asked = (frozenset(run_ids), mode, gpu_type)
         if self._critic is None or not run_ids or asked == self._not_refused:
             return
         if (self._fits if len(run_ids) > 1 else self._fits_one) == (mode, gpu_type):
             return
-        # What is on record may have ended well; then nothing of the options matters.
+        # If all runs are on record, they may have completed; then the options do not matter.
         if not resume or set(run_ids) - set(self._existing(run_ids)):
             self._critic.refuse_early(len(run_ids), mode, gpu_type=gpu_type)
         self._not_refused = asked
 
     def usage(self, runs: int, mode: SweepMode) -> str:
-        """What the runs may use at most, in a line; empty where nobody counts."""
+        """One line with the most that the runs may use; empty if usage is not counted."""
         return "" if self._critic is None else self._critic.usage(runs, mode)
 
     def idle_nodes(self, imports: frozenset[str], mode: SweepMode) -> str:
-        """What is likely to be left unused by a program that imports these; empty for nothing."""
+        """A line about nodes that a program with these imports would not use; empty if none."""
         return "" if self._critic is None else self._critic.idle_nodes(imports, mode)

@@ -1,6 +1,6 @@
-"""A resumed sweep: which of its runs are there already, and what to say about it beforehand.
+"""Finds the runs of a resumed sweep that exist already, and what to tell the user about them.
 
-Runs are found by what they are (see `identity`). Nothing is written here.
+Runs are found by their identity (see `identity`). Writes nothing.
 """
 
 import logging
@@ -42,7 +42,7 @@ from tmgg.experiment_utils.some_names import some_of
 log = logging.getLogger(__name__)
 
 MOST_LOOKED_AT = 300
-"""Earlier runs that those which were not recognised are compared with, newest first."""
+"""How many earlier runs, newest first, are compared with the requests that were not recognised."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,41 +50,44 @@ class Matching:
     """What was found for the requests of a sweep."""
 
     requests: list[TaskRequest]
-    """With the ids of the earlier runs, where there are some."""
+    """The requests; a recognised one has the id of its earlier run."""
     recognised: frozenset[str] = frozenset()
-    """The ids of earlier runs among them."""
+    """The ids of the earlier runs that were recognised."""
     removed: Sequence[str] = ()
-    """Earlier runs that would have been recognised, and whose folders somebody removed."""
+    """Earlier runs that would have been recognised, but whose folders were removed."""
     other_code: Mapping[str, str] = field(default_factory=dict)
-    """What has changed (files, for people) for those that another version of the code made, by run
-    id."""
+    """For earlier runs by another version of the code, by run id: what has changed (file names, for
+    display)."""
     reordered: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Mappings in the config of recognised runs whose keys have another order today."""
+    """For recognised runs, by run id: mappings in the config whose keys have another order today.
+    """
     moved: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Values of recognised runs that are places of Hydra's, are others today, and may be inputs."""
+    """For recognised runs, by run id: config values that come from Hydra's folders, have changed,
+    and may be inputs."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
-    """For those that are not recognised: another program that is not there any more, and that made
-    a run of the same config."""
+    """For requests that were not recognised, by run id: another program that made a run with the
+    same config, and that does not exist any more."""
     near: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """In what those that were not recognised differ from the nearest earlier run, by run id."""
+    """For requests that were not recognised, by run id: how they differ from the most similar
+    earlier run."""
     folders: Mapping[str, str] = field(default_factory=dict)
-    """The sweep folder of recognised runs whose files are not in the one of the launch."""
+    """For recognised runs whose files are not in the launch's sweep folder: their sweep folder."""
     anew: Mapping[str, str] = field(default_factory=dict)
-    """For new runs: the other sweep folder where one of the same content did not complete."""
+    """For new runs: the other sweep folder in which a run of the same content did not complete."""
     without_identity: int = 0
-    """Runs of an older TMGG that might be the same; their records do not tell."""
+    """How many runs of an older TMGG may be the same; their records do not tell."""
     states: Mapping[str, Found] = field(default_factory=dict)
-    """How the recognised runs stand."""
+    """The states of the recognised runs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resumed:
-    """The requests of a resumed sweep, and what of it need not be submitted."""
+    """The requests of a resumed sweep, and the states of runs that need not be submitted."""
 
     requests: list[TaskRequest]
-    """With the ids of the earlier runs, where there are some."""
+    """The requests; a recognised one has the id of its earlier run."""
     states: Mapping[str, RunState] = field(default_factory=dict)
-    """Of those that have completed or go on, by run id."""
+    """The states of earlier runs that have completed or go on, by run id."""
 
 
 def match_earlier(
@@ -95,10 +98,11 @@ def match_earlier(
     *,
     rerun_changed_code: bool,
 ) -> Matching:
-    """The requests with the runs of a folder that they are.
+    """Match the requests with the earlier runs of a folder.
 
-    `recorded` are the runs that the folder has on record. Raises RunExistsError for a run id that
-    is there with another content, or, with `rerun_changed_code`, with another version of the code.
+    `recorded` are the ids of the runs on record in the folder. Raises RunExistsError if a requested
+    run id exists with another content, or, with `rerun_changed_code`, with another version of the
+    code.
     """
     requests = [replace(each, identity=identity_of(each)) for each in requests]
     asked = {str(each.run_id): each for each in requests}
@@ -173,7 +177,7 @@ def _left_out(
 
 
 def _changed_code(today: Identity, known: Identity | None) -> str:
-    """What another version than today's made a run, for people."""
+    """What differs between today's code and the code that made a run, for display."""
     if known is None or not known.files:
         return f"{today.label}, or by an older TMGG, which noted less of the code"
     changed = changed_files(known.files, today.files)
@@ -181,7 +185,10 @@ def _changed_code(today: Identity, known: Identity | None) -> str:
 
 
 def _refuse_other_code(runs: EarlierRuns, named: Sequence[TaskRequest]) -> None:
-    """Raises RunExistsError for a run that cannot be a new one: the caller chose its id."""
+    """Raises RunExistsError for runs by other code that would have to run again under the same id.
+
+    The caller chose these ids, so they cannot be replaced by new ones.
+    """
     old = sorted(
         str(each.run_id)
         for each in named
@@ -197,7 +204,7 @@ def _refuse_other_code(runs: EarlierRuns, named: Sequence[TaskRequest]) -> None:
 
 
 def refuse_other_content(paths: RunPaths, request: TaskRequest) -> None:
-    """Raises RunExistsError when the run that is there is another one than what is asked for."""
+    """Raises RunExistsError if the existing run has another content than the request."""
     task = task_of_attempt(newest_submission(paths))
     known, asked = load_identity(task.identity, what=str(paths.task)), identity_of(request)
     if known is None:
@@ -222,9 +229,9 @@ def _nearest(
     taken: Collection[str],
     existing: Collection[str],
 ) -> tuple[dict[str, list[str]], int]:
-    """In what each differs from the earlier run of its program that is most like it.
+    """How each request differs from the most similar earlier run of its program.
 
-    Also how many runs of an older TMGG there are that nobody took and that may be the same.
+    Also the number of runs of an older TMGG that were not chosen and may be the same.
     """
     if not requests:
         return {}, 0
@@ -232,7 +239,7 @@ def _nearest(
     listed = [run for record in reversed(records) for run in record.runs]
     free = [run for run in listed if run.run_id in existing and run.run_id not in taken]
     old = {run.run_id for run in free if not run.program}
-    # Those that were recognised are as good to compare with as any.
+    # Runs that were recognised for another request may be compared, too.
     there = [run for run in listed if run.run_id in existing and run.program in programs]
     names = list(dict.fromkeys(run.run_id for run in there))
     known: dict[str, list[dict[str, str]]] = {}
@@ -245,7 +252,7 @@ def _nearest(
         asked = identity_of(request)
         parts = counted(asked, dict(request.config))
         candidates = [differences(each, parts) for each in known.get(asked.program, [])]
-        # None of a run of the same content, which another request has.
+        # A run without differences has the same content; another request has taken it.
         if any(candidates):
             near[str(request.run_id)] = min(filter(None, candidates), key=len)
     return near, len(old)

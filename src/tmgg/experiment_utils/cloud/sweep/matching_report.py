@@ -1,4 +1,4 @@
-"""What is said of a resumed sweep before anything is submitted. Pure."""
+"""The lines that the user sees about a resumed sweep before anything is submitted. Pure."""
 
 from collections import Counter
 
@@ -10,11 +10,11 @@ from tmgg.experiment_utils.cloud.sweep.matching import Matching
 from tmgg.experiment_utils.some_names import some_of
 
 FOLDERS_SHOWN = 5
-"""Other sweep folders that are named, those with the most runs first."""
+"""How many other sweep folders are named at most, those with the most runs first."""
 
 
 def render_matching(matching: Matching) -> list[str]:
-    """What to say before anything is submitted."""
+    """The lines to show before anything is submitted."""
     states = matching.states
     total, known = len(matching.requests), len(matching.recognised)
     failed = sum(has_failed(states.get(run_id)) for run_id in matching.recognised)

@@ -1,4 +1,4 @@
-"""What to say of runs that are nearly, or not quite certainly, the same. Nothing is written."""
+"""Finds runs that are nearly, or not certainly, the same, to tell the user. Writes nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ _OF_SWEEPS = ("<hydra.sweep.dir>", "<hydra.run.dir>")
 def may_be_moved_inputs(
     today: Identity, config: Mapping[str, Any], earlier: Mapping[str, Any]
 ) -> list[str]:
-    """Parts of a recognised run's config that are places of Hydra's, and may be inputs.
+    """Config values of a recognised run that come from Hydra's folders, and may be inputs.
 
-    They are others than in the earlier run, and are the sweep's rather than the run's own, or there
-    is something at that place already.
+    A value is returned if it differs from the earlier run's value, and if it comes from the sweep's
+    folder, or if a file or a folder that is not empty is already there.
     """
     before, now = dict(flatten(earlier)), dict(flatten(config))
     return sorted(
@@ -38,7 +38,7 @@ def _is_there(counts: str, place: object) -> bool:
 
 
 def reordered(today: object, earlier: object, name: str = "") -> Iterator[str]:
-    """The mappings in a config whose keys have another order than in the earlier one, by name."""
+    """The names of mappings in a config whose keys had another order in the earlier config."""
     if isinstance(today, Mapping) and isinstance(earlier, Mapping):
         common = [key for key in today if key in earlier]
         if common != [key for key in earlier if key in today]:
@@ -54,7 +54,7 @@ def same_config_elsewhere(
     asked: Mapping[str, tuple[Identity, Mapping[str, Any]]],
     known: Sequence[tuple[Identity, Mapping[str, Any]]],
 ) -> dict[str, str]:
-    """The program of each request, gone since, that made a run which is otherwise the same."""
+    """For requests, by run id: the removed program of an earlier run that is otherwise the same."""
     gone: dict[str, str] = {}
     for identity, config in known:
         file = gone_file(identity.program)

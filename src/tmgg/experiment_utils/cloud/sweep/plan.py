@@ -1,4 +1,4 @@
-"""A sweep as it is asked for, and what is checked before anything is written."""
+"""The options and the plan of a sweep, and a check before anything is written."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ class SweepOptions:
     """How the runs of a sweep are submitted."""
 
     mode: SweepMode | None = None
-    """None takes the runner's own."""
+    """None means the runner's default."""
     parallelism: int = 4
     policy: SweepPolicy = field(default_factory=SweepPolicy)
     gpu_type: str | None = None
@@ -24,9 +24,9 @@ class SweepOptions:
     rerun_changed_code: bool = False
     share_output_dir: bool = False
     name: str = ""
-    """What people call the sweep; `tmgg-jobs` finds it by that, too."""
+    """The user's name for the sweep; `tmgg-jobs` also finds the sweep by it."""
     metric: str | None = None
-    """The metric that decides which run is the best for `tmgg-jobs`; None takes val_loss."""
+    """The metric by which `tmgg-jobs` finds the best run; None means val_loss."""
     metric_mode: Literal["min", "max"] = "min"
 
     def __post_init__(self) -> None:
@@ -38,14 +38,14 @@ class SweepOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepPlan:
-    """A sweep as it is asked for, checked."""
+    """A checked sweep, ready to be submitted."""
 
     sweep_id: str
     mode: SweepMode
     parallelism: int
     policy: SweepPolicy
     requests: list[TaskRequest]
-    """With run ids, each once."""
+    """Each has a run id, and no two have the same."""
     name: str = ""
     metric: str | None = None
     metric_mode: Literal["min", "max"] = "min"

@@ -1,4 +1,4 @@
-"""From what is asked for to the plan of a sweep. Reads records, writes nothing."""
+"""Makes the plan of a sweep from configs and options. Reads records, writes nothing."""
 
 import logging
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def plan_sweep(
     runs: RunControl, configs: Sequence[ConfigLike | TaskRequest], options: SweepOptions
 ) -> SweepPlan:
-    """What is to be done, checked, before anything is written.
+    """Make and check the plan of a sweep, before anything is written.
 
     Raises TaskError, ConfigError or RunExistsError; then nothing runs.
     """
@@ -61,10 +61,10 @@ def plan_sweep(
 
 
 def check_target(traits: BackendTraits, target: str) -> None:
-    """Raise for what certainly cannot run here.
+    """Raise if the target certainly cannot run on this backend.
 
-    MissingExtraError where the runs lack an extra of TMGG, ConfigError where the backend's options
-    do not fit.
+    Raises MissingExtraError if the runs lack an extra of TMGG, ConfigError if the backend's options
+    do not fit the target.
     """
     if traits.shares_environment:
         check_extra_of(module_of(target))

@@ -10,21 +10,21 @@ from tmgg.experiment_utils.run_folder.failures import FailureKind
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepPolicy:
-    """Raises ConfigError for a value that is not valid."""
+    """What a sweep does if runs fail. Raises ConfigError for an invalid value."""
 
     max_failures: int | None = None
-    """Failed runs after which nothing more is started; 1 is fail fast, None runs all."""
+    """After how many failed runs no more are started. 1 stops at the first; None never stops."""
     retries: int = 1
-    """How often each run is submitted again when it fails in one of the ways below. A packed run
-    whose turn did not come (`not_started`) has not had a try: unless this is 0, it is submitted
-    again as long as that gets the sweep on."""
+    """How often each run is submitted again if it fails in one of the ways of `retry_kinds`. A
+    packed run whose turn did not come (`not_started`) does not count as a try: unless `retries` is
+    0, it is submitted again as long as other runs of the sweep still begin."""
     retry_kinds: tuple[FailureKind, ...] = ("node_fail", "preempted")
-    """Failures that another try may cure."""
+    """Kinds of failures that another try may cure."""
     memory_growth: float | None = None
-    """Retry runs that were out of memory, too, with so many times the memory, as in 1.5; None does
-    not."""
+    """Runs that ran out of memory are submitted again with this factor (for example 1.5) more
+    memory. None does not retry them."""
     exclude_bad_nodes: bool = True
-    """Keep a node that failed out of the next try."""
+    """Whether a failed node is excluded from the next try."""
 
     def __post_init__(self) -> None:
         kinds = checks.text_list("retry_kinds", self.retry_kinds)
@@ -44,7 +44,7 @@ class SweepPolicy:
             raise ConfigError(f"memory_growth={growth!r} must be a number above 1, such as 1.5")
 
     def retries_failure(self, kind: FailureKind) -> bool:
-        """Whether a run that failed so gets another try, as long as it has one left."""
+        """Whether a run with this kind of failure may get another try, if it has one left."""
         return kind in self.retry_kinds or (
             kind == "out_of_memory" and self.memory_growth is not None
         )
@@ -52,7 +52,7 @@ class SweepPolicy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetryChanges:
-    """In what the next try of a run differs from what its record says."""
+    """How the next try of a run differs from the options on its record."""
 
     exclude_nodes: tuple[str, ...] = ()
     memory_factor: float = 1.0
@@ -60,7 +60,7 @@ class RetryChanges:
     def after(
         self, kind: FailureKind, bad_nodes: tuple[str, ...], policy: SweepPolicy
     ) -> "RetryChanges":
-        """The changes for the try after such a failure; what earlier failures taught stays."""
+        """The changes for the try after this failure, in addition to the earlier changes."""
         nodes = tuple(dict.fromkeys([*self.exclude_nodes, *bad_nodes]))
         grows = kind == "out_of_memory" and policy.memory_growth is not None
         return replace(

@@ -1,4 +1,4 @@
-"""Sweeps on record: noting one before it is submitted, and finding its runs again by content."""
+"""Records of sweeps: written before a sweep is submitted, with the lease of its launcher."""
 
 import contextlib
 import logging
@@ -50,10 +50,10 @@ def note_sweep(
     plan: SweepPlan,
     tasks: Sequence[tuple[TaskInput, bytes | None]],
 ) -> None:
-    """Write the sweep's record, and the tasks of its new runs with what travels beside them.
+    """Write the sweep's record, and the tasks and payloads of its new runs.
 
-    Raises SubmissionError when they cannot be written, RunExistsError when another process notes
-    the same sweep.
+    Raises SubmissionError if they cannot be written, RunExistsError if another process records the
+    same sweep.
     """
     with recording_batch(waiting_batch(output_dir, plan.sweep_id)):
         prepare_output_dir(output_dir)
@@ -72,7 +72,7 @@ def note_sweep(
     )
     waiting = waiting_batch(output_dir, plan.sweep_id)
     is_new = bool(tasks) and not is_there(waiting.folder)
-    # First the runs: `remove_empty`, in another process, removes a record that has none.
+    # First the runs: `remove_empty` in another process removes a sweep's record without runs.
     if is_new:
         with recording_batch(waiting):
             _note_waiting(waiting, record, tasks)
@@ -91,12 +91,12 @@ def note_sweep(
 
 
 def waiting_batch(output_dir: Path, sweep_id: str) -> BatchPaths:
-    """Where a sweep's runs are before they are submitted."""
+    """Batch 0 of a sweep, which holds its runs before they are submitted."""
     return BatchPaths(output_dir, f"{sweep_id}.0")
 
 
 def waits_for_another(paths: RunPaths) -> bool:
-    """Whether another process that is at work has yet to submit a run that it put on record."""
+    """Whether another process has recorded this run, is still alive, and will submit it."""
     member = None if is_there(paths.folder) else find_member(paths.submission(1))
     if member is None or not member.batch.is_waiting or is_there(member.batch.refusal):
         return False
@@ -108,27 +108,27 @@ def waits_for_another(paths: RunPaths) -> bool:
 
 
 def end_waiting(output_dir: Path, sweep_id: str, why: Failure) -> None:
-    """Note that what still waits will not be submitted."""
+    """Note that the sweep's waiting runs will not be submitted. Never fails."""
     waiting = waiting_batch(output_dir, sweep_id)
     try:
         if is_there(waiting.folder):
             save_batch_refusal(waiting, why)
     except OSError as error:
-        # Whoever asks finds, once this process has ended, that nobody will submit them.
+        # Without the note, other processes see that the runs are abandoned when this process ends.
         log.warning("could not note why runs of sweep %s were not started: %s", sweep_id, error)
 
 
 def give_up(output_dir: Path, sweep_id: str, why: Failure) -> None:
-    """As `end_waiting`, for what this process was to submit itself."""
+    """As `end_waiting`, but only if this process is the launcher of the waiting runs."""
     with contextlib.suppress(OSError, RecordError):
         if load_intent(waiting_batch(output_dir, sweep_id)).is_own:
             end_waiting(output_dir, sweep_id, why)
 
 
 def show_alive(output_dir: Path, sweep_id: str) -> None:
-    """Tell other machines that the launcher of what waits is at work, if this process is that one.
+    """Renew the lease of the waiting runs, if this process is their launcher.
 
-    Whoever resumes a sweep waits for what its launcher still submits: it must see that one's end.
+    A process that resumes the sweep waits while the launcher lives, so it has to see its end.
     """
     waiting = waiting_batch(output_dir, sweep_id)
     with contextlib.suppress(OSError, RecordError):
@@ -138,7 +138,7 @@ def show_alive(output_dir: Path, sweep_id: str) -> None:
 
 @contextlib.contextmanager
 def holding_lease(output_dir: Path, sweep_id: str) -> Iterator[None]:
-    """Show all along that the launcher of what waits lives, if this process is that one."""
+    """Within the block, renew the lease of the waiting runs, if this process is their launcher."""
     waiting = waiting_batch(output_dir, sweep_id)
     try:
         is_own = load_intent(waiting).is_own
@@ -149,7 +149,7 @@ def holding_lease(output_dir: Path, sweep_id: str) -> Iterator[None]:
 
 
 def remove_empty(output_dir: Path) -> None:
-    """Remove the records of sweeps of which no run is left."""
+    """Remove the records of sweeps that have no runs left."""
     try:
         sweep_ids = sweeps_in(output_dir)
     except OSError as error:
@@ -165,7 +165,7 @@ def remove_empty(output_dir: Path) -> None:
 
 
 def common_record(record: RunRecord) -> JsonDict:
-    """What the runs of a batch have in common, as `batch.json` has it."""
+    """The fields that the runs of a batch share, for `batch.json`."""
     value = record.to_json()
     del value["run_id"], value["version"]
     return value

@@ -1,6 +1,6 @@
-"""What a backend refused once it is not asked again for the other runs of the same sweep.
+"""If a backend refuses one run of a sweep, it is not asked about the other runs of that sweep.
 
-They ask for the same: only their tasks differ.
+All runs of a sweep ask for the same resources; only their tasks differ.
 """
 
 import contextlib
@@ -10,22 +10,22 @@ from tmgg.errors import RefusedError, SubmissionError, SubmissionUnknownError, S
 
 
 class SweepRefusal:
-    """The refusal that one sweep met, which is submitted run by run."""
+    """The refusal of a sweep whose runs are submitted one by one."""
 
     def __init__(self) -> None:
         self.known = ""
-        """What the backend would say of the next run; empty while that is open."""
+        """The message with which the backend would refuse the next run; empty if not known."""
         self._last_words = ""
 
     @contextlib.contextmanager
     def noted(self) -> Iterator[None]:
-        """Around each submission."""
+        """Around each submission: notes a refusal, and raises it again."""
         try:
             yield
         except (SubmitLimitError, SubmissionUnknownError):
             raise  # neither is a refusal
         except SubmissionError as error:
-            # A command that ended in another way may have been unlucky once.
+            # Any other error counts as a refusal only if two runs get the same message in a row.
             if isinstance(error, RefusedError) or str(error) == self._last_words:
                 self.known = str(error)
             self._last_words = str(error)

@@ -1,6 +1,6 @@
-"""The lock under which processes that resume in one folder look up and record runs in turn.
+"""The lock that lets one process at a time look up and record the runs of a resumed sweep.
 
-Two that looked at the same moment would both find a config missing, and both run it.
+Without it, two processes could both find that a config has no run, and both run it.
 """
 
 import contextlib
@@ -27,7 +27,10 @@ class ResumeLock(threading.local):
 
     @contextlib.contextmanager
     def held(self, output_dir: Path, clock: Clock) -> Iterator[None]:
-        """Until it is left, or released. Raises as `FolderLock.held`, and UnreadableError."""
+        """Hold the lock within the block, or until `release`.
+
+        Raises as `FolderLock.held`, and UnreadableError.
+        """
         if self._held is not None:
             yield
             return
@@ -53,12 +56,12 @@ class ResumeLock(threading.local):
             self._stack = stack
 
     def check(self) -> None:
-        """Raises LockLostError when it was held here and another process has it now."""
+        """Raises LockLostError if this runner held the lock and another process has it now."""
         if self._held is not None:
             self._held.check()
 
     def release(self) -> None:
-        """Let others go on. Does nothing where it is not held."""
+        """Release the lock. Does nothing if it is not held."""
         if self._held is not None:
             self._held = None
             self._stack.close()

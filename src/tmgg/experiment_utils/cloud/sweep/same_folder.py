@@ -1,8 +1,8 @@
-"""Which earlier run counts where a launch names a sweep folder that earlier sweeps had, too.
+"""Chooses earlier runs for a launch whose sweep folder earlier sweeps also used. Writes nothing.
 
-The folder's own runs come first. A run that did not complete there, or is missing there, and that
-another folder has completed, or under way, is not run twice: that one counts. One that completed
-nowhere is run in the folder of the launch. Nothing is written.
+Runs of that folder come first. If a run is missing there or did not complete, a run of the same
+content that completed or goes on in another folder counts, so nothing runs twice. A run that has
+completed in no folder is run in the launch's folder.
 """
 
 import os
@@ -22,28 +22,30 @@ class InFolders:
     """What was found for the requests of a launch that name a sweep folder."""
 
     matched: Mapping[str, str] = field(default_factory=dict)
-    """The earlier run that each request is, by the request's run id."""
+    """The earlier run of the same content, by the request's run id."""
     anew: Mapping[str, str] = field(default_factory=dict)
-    """For requests without one: the folder in which a run of the same content did not complete."""
+    """For requests without an earlier run: the folder in which a run of the same content did not
+    complete, by the request's run id."""
     settled: frozenset[str] = frozenset()
-    """The requests of which this is all: an earlier sweep had their folder."""
+    """The requests that need no further search, because an earlier sweep had their folder."""
 
 
 def sweep_folder_of(known: Identity, asked: str | None) -> str | None:
-    """The sweep folder of a run on record. An older TMGG noted only the folder of the job.
+    """The sweep folder of a recorded run; None if it has none.
 
-    `asked` is the folder of a launch, which counts where the job's is below it.
+    An older TMGG recorded only the job's folder. Then it is `asked`, the launch's sweep folder, if
+    the job's folder is inside of that; otherwise the parent of the job's folder.
     """
     if known.sweep_folder or known.folder is None:
         return known.sweep_folder
-    folder = Path(os.path.normpath(known.folder))  # as the sweep's; Hydra's may have `..`
+    folder = Path(os.path.normpath(known.folder))  # normalised as `asked`; Hydra may leave `..`
     if asked is not None and folder.is_relative_to(asked):
         return asked
     return str(folder.parent)
 
 
 def as_on_record(request: TaskRequest, known: Identity | None) -> TaskRequest:
-    """A run goes on where it began, whatever folder a new one would have."""
+    """The request with the folders of the earlier run: a run goes on in the folder it began in."""
     own = request.identity
     if known is None or own is None:
         return request
@@ -58,7 +60,10 @@ def match_in_folders(
     requests: Sequence[TaskRequest],
     existing: Collection[str],
 ) -> InFolders:
-    """`records` are oldest first; `requests` have an identity; `existing` are runs to choose of."""
+    """Match the requests that name a sweep folder with runs from `existing`.
+
+    `records` are sorted, oldest first.
+    """
     by_folder: dict[str, list[TaskRequest]] = {}
     for request in requests:
         if request.identity is not None and request.identity.sweep_folder is not None:
@@ -77,7 +82,7 @@ def match_in_folders(
 
 
 def other_folders(asked: Sequence[TaskRequest], matched: Sequence[TaskRequest]) -> dict[str, str]:
-    """The sweep folder of each recognised run whose files are not in the launch's, by run id."""
+    """The sweep folders of recognised runs that are not in the launch's folder, by run id."""
     found: dict[str, str] = {}
     for own, request in zip(asked, matched, strict=True):
         if own.identity is None or request.identity is None or own.run_id == request.run_id:
@@ -89,7 +94,7 @@ def other_folders(asked: Sequence[TaskRequest], matched: Sequence[TaskRequest]) 
 
 
 class _Search:
-    """For the requests of one sweep folder."""
+    """The search for the requests of one sweep folder."""
 
     def __init__(
         self,
@@ -103,10 +108,10 @@ class _Search:
         self._keys = {str(each.run_id): each.identity.key for each in requests if each.identity}
         self._existing = existing
         self._folders: dict[str, str] = {}
-        """Of runs whose records in their sweeps do not tell."""
+        """Sweep folders, by run id, of runs whose sweep's record does not name one."""
 
     def found_in(self, records: Sequence[SweepRecord]) -> InFolders | None:
-        """None where no earlier sweep had the folder."""
+        """What was found for the requests; None if no earlier sweep had the folder."""
         asked = set(self._keys.values())
         own = [
             replace(record, runs=[run for run in record.runs if self._is_own(run, asked)])
@@ -144,7 +149,7 @@ class _Search:
     def _others(
         self, records: Sequence[SweepRecord], keys: Collection[str]
     ) -> dict[str, list[SweepRun]]:
-        """Runs of other folders by content, the newest first."""
+        """Runs of other folders by the key of their content, newest first."""
         found: dict[str, dict[str, SweepRun]] = {}
         for record in reversed(records):
             for run in record.runs:
@@ -155,7 +160,7 @@ class _Search:
     def _from_others(
         self, others: Mapping[str, Sequence[SweepRun]], *, without: Collection[str]
     ) -> dict[str, str]:
-        """Completed ones first, then those that go on."""
+        """The run chosen for each request: completed ones first, then those that go on."""
         states = self._runs.states(run.run_id for runs in others.values() for run in runs)
         good = {
             key: sorted(
@@ -176,7 +181,7 @@ class _Search:
         return self._folder_of(run) == self._folder
 
     def _folder_of(self, run: SweepRun) -> str:
-        """Empty where nothing tells."""
+        """The run's sweep folder; empty if no record names it."""
         if run.sweep_folder:
             return run.sweep_folder
         if run.run_id not in self._folders:
@@ -190,7 +195,7 @@ class _Search:
 
 
 def _rank(state: Found) -> int | None:
-    """None for a run that would be submitted again; the least is the best."""
+    """The order of preference, lowest first; None for a run that would be submitted again."""
     if not isinstance(state, RunState):
         return None
     if state.final:

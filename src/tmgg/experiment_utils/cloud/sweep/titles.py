@@ -1,4 +1,4 @@
-"""How the runs of a sweep from Python differ: the keys of their configs that vary. Pure."""
+"""Makes titles for the runs of a sweep from Python, from the config keys that differ. Pure."""
 
 import hashlib
 import json
@@ -13,15 +13,15 @@ from tmgg.experiment_utils.identity.read_environment import may_be_secret
 from tmgg.experiment_utils.identity.run_identity import PLACE_KEYS
 
 LONGEST_VALUE = 80
-"""In letters. A longer one is cut, and a part of its hash follows."""
+"""In characters. A longer value is cut, and a part of its hash is appended."""
 _KEY = re.compile(r"[A-Za-z_$][\w./@:$-]*")
 _WORD = re.compile(r"(?!(true|false|null|inf|nan)\b)[A-Za-z_/][\w./:@+-]*", re.IGNORECASE)
 
 
 def with_titles(requests: Sequence[TaskRequest]) -> list[TaskRequest]:
-    """The requests, titled like the overrides of a Hydra sweep, where none has a title.
+    """The requests with titles in the form of Hydra overrides, unless one has a title or payload.
 
-    Keys that may hold secrets are left out: a title is for all who may read the records.
+    Keys that may hold secrets are left out, because everyone who may read the records sees titles.
     """
     if len(requests) < 2 or any(each.title or each.payload is not None for each in requests):
         return list(requests)
@@ -35,7 +35,7 @@ def with_titles(requests: Sequence[TaskRequest]) -> list[TaskRequest]:
 
 
 def _texts(config: Any) -> dict[str, str]:
-    """By dotted key, each value as it would be written as an override."""
+    """Each value of the config as an override would have it, by dotted key."""
     plain: JsonDict = config if isinstance(config, dict) else {}
     own = {name: value for name, value in plain.items() if name not in PLACE_KEYS}
     return {key: _text(value) for key, value in _leaves(own, "")}
