@@ -1,7 +1,7 @@
 """Ranks beside a managed Ray: the entrypoint of the head starts them as a second step of the job.
 
-`main` gets the submission's folder and the command of `srun`, which the job script has written out.
-Slurm shows a process only the tasks of its own step, so the ranks cannot be Ray's.
+`main` gets the submission's folder and the command of `srun`, which is in the job script. The ranks
+cannot be processes of Ray's step, because Slurm describes to a process only the tasks of its step.
 """
 
 import os
@@ -13,15 +13,16 @@ from tmgg.experiment_utils.cloud.slurm.request.rank_script import GPU_DEFAULTS
 from tmgg.experiment_utils.job.gpu_variables import without_devices_of_slurm
 from tmgg.experiment_utils.job.slurm_step import without_step
 
-# Slurm signals every task of the job, so the ranks hear for themselves; srun would end them.
+# Slurm sends signals to every task of the job, so the ranks get them without this process. An srun
+# that gets them, too, would end the ranks.
 _HEARD_BY_RANKS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
-# The step of Ray has all of the job's memory; srun shares it only where it is asked for none.
+# Ray's step has all memory of the job. A second step can share it only if it asks for no memory.
 _DEFAULTS = {*GPU_DEFAULTS, "SLURM_MEM_PER_CPU", "SLURM_MEM_PER_GPU", "SLURM_MEM_PER_NODE"}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the ranks; the exit code of srun, which is none of the experiment's."""
+    """Run the ranks; return srun's exit code, which is not the experiment's."""
     _folder, *command = arguments
     for number in _HEARD_BY_RANKS:
         signal.signal(number, signal.SIG_IGN)
@@ -31,6 +32,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def render_environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """Ray's variables and the job's, without what srun would take for options of the step."""
+    """The variables of Ray and the job, without those that srun would read as options."""
     around = without_devices_of_slurm(without_step(inherited))
     return {name: value for name, value in around.items() if name not in _DEFAULTS}

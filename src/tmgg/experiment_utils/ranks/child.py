@@ -1,4 +1,4 @@
-"""The supervisor's one child: starts it, hears how it got on, ends it."""
+"""The supervisor's one child, the rank's process: starts it, waits for its result, ends it."""
 
 import contextlib
 import json
@@ -19,9 +19,9 @@ from tmgg.experiment_utils.run_folder.attempt_log import line_end_before, render
 from tmgg.experiment_utils.supervisor import processes
 
 KILL_AFTER_S = 3.0
-"""Between SIGTERM and SIGKILL once another rank has failed; all ends within ten seconds."""
+"""Between SIGTERM and SIGKILL after another rank has failed; all ranks end within ten seconds."""
 _LEAVE_WITHIN_S = 3.0
-"""How long a rank that failed may take to leave; libraries wait for others at their exit."""
+"""How long a failed rank may take to end; libraries may wait for other ranks at their exit."""
 _SWEEP_TIMEOUT_S = 3.0
 _MODULE = "tmgg.experiment_utils.ranks.process"
 _GOOD = (job_exit_codes.COMPLETED, job_exit_codes.STOPPED)
@@ -30,9 +30,9 @@ OnEnd = Callable[[int, bool], None]
 
 
 class RankProcess:
-    """Calls `on_end(exit code, whether it left a result)`, once.
+    """Calls `on_end(exit code, whether there is a result)` once.
 
-    Before it, `on_return(exit code)` where the result is written and is no failure.
+    If the result is written and is no failure, it calls `on_return(exit code)` before that.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class RankProcess:
         self._is_told = False
 
     def start(self, environment: Mapping[str, str], nodes: Sequence[JsonDict]) -> None:
-        """Raises OSError."""
+        """Start the process. Raises OSError."""
         self._reading, writing = os.pipe()
         order = {
             "rank": self._options.rank.to_json(),
@@ -75,16 +75,16 @@ class RankProcess:
                 os.kill(self._process.pid, number)
 
     def end(self) -> None:
-        """SIGTERM, then SIGKILL to it and to all that it has started."""
+        """Send SIGTERM to it, and later SIGKILL to it and to all processes that it started."""
         self.signal(signal.SIGTERM)
         self._loop.after(KILL_AFTER_S, self._kill)
 
     def sweep(self) -> None:
-        """End what is left of it, daemons included."""
+        """Kill all processes that it has left, daemons included."""
         processes.kill_descendants(timeout_s=_SWEEP_TIMEOUT_S)
 
     def _log(self) -> contextlib.AbstractContextManager[IO[bytes] | None]:
-        """Rank 0 prints into the run's logs, every other rank into one of its own."""
+        """Rank 0 prints into the run's logs (None), every other rank into a log of its own."""
         options = self._options
         if options.rank.rank == 0:
             return contextlib.nullcontext()
@@ -96,7 +96,7 @@ class RankProcess:
         return log
 
     def _hear(self) -> None:
-        """Its result is written; only now may the others learn of it."""
+        """It has written its result and reports its exit code; only now is this passed on."""
         said = os.read(self._reading, 64).decode().strip()
         self._loop.unwatch(self._reading)
         if not said:

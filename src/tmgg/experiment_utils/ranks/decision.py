@@ -1,6 +1,6 @@
-"""Which rank's end is the run's, and in which words. Pure.
+"""Decides which rank's end is the run's, and makes the run's result of it. Pure.
 
-When one rank fails, the others fail, too, because it is gone; some of them may be heard first.
+If one rank fails, the others fail, too, because it is gone; their ends may be reported first.
 """
 
 import re
@@ -16,7 +16,7 @@ _GONE_PEER = re.compile(
     r"connection (was )?(closed|reset|refused)|broken pipe|socket closed|end of file|NCCL error"
     r"|remote process exited|DistBackendError|DistNetworkError|connectFullMesh|Timed out waiting"
     r"|recvBytes|Watchdog caught collective"
-    # Of a Ray beside the ranks: actors and objects end with the rank that made them.
+    # With a Ray beside the ranks: actors and objects end with the rank that made them.
     r"|ActorDiedError|ActorUnavailableError|OwnerDiedError|ObjectLostError",
     re.IGNORECASE,
 )
@@ -29,11 +29,11 @@ class RankEnd:
     rank: int
     node: str
     code: int | None
-    """Exit code of its process, negative for a signal; None when its supervisor is gone."""
+    """Exit code of its process, negative for a signal; None if its supervisor is gone."""
     output: TaskOutput | None = None
-    """What it left; None when it died without a word."""
+    """Its result; None if it died without one."""
     told_to_end: bool = False
-    """It was ended because another rank had failed."""
+    """The hub ordered its end, because another rank had failed."""
 
     @property
     def status(self) -> str:
@@ -45,10 +45,12 @@ class RankEnd:
 
 
 def decide(ends: Sequence[RankEnd]) -> RankEnd | None:
-    """The end that counts, of those heard so far in the order in which they were heard.
+    """The end that counts for the run; `ends` are those reported so far, in this order.
 
-    The first that failed, unless it only says that another one is gone; else the one that stopped
-    with its state saved, rank 0 before the others; else rank 0. None when none of these was heard.
+    It is, in this order of preference: the first failure whose error does not mean that another
+    rank is gone; a rank that stopped with its state saved, the lowest rank first; the first other
+    failure; the end of rank 0. Failures of ranks that the hub has ended do not count. None if there
+    is no such end.
     """
     failed = [end for end in ends if end.has_failed and not end.told_to_end]
     causes = [end for end in failed if not _blames_another(end)]
@@ -60,7 +62,7 @@ def decide(ends: Sequence[RankEnd]) -> RankEnd | None:
 def as_output(
     end: RankEnd, *, run_id: str, world_size: int, workers: Sequence[Worker], log_end: str = ""
 ) -> TaskOutput:
-    """The run's result. `log_end` are the last lines of the rank's log, for one without words."""
+    """The run's result. `log_end` are the last lines of the rank's log, if it has no result."""
     several = list(workers) if world_size > 1 else []
     if end.output is None:
         return TaskOutput(

@@ -1,4 +1,4 @@
-"""What the experiment's process of a rank has in its environment. Pure."""
+"""The environment of a rank's experiment process. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from tmgg.experiment_utils.job.context import Rank
 from tmgg.experiment_utils.job.gpu_variables import translated
 from tmgg.experiment_utils.job.job_environment import with_own
 
-# Of a torchrun around the submitter: torch would look for its store, not make one.
+# Variables of a torchrun in which the submitter ran: torch would look for that torchrun's store.
 _FOREIGN = "TORCHELASTIC_"
 
 
 @dataclass(frozen=True, slots=True)
 class MeetingPoint:
-    """Where the processes find each other: rank 0 listens there."""
+    """The address at which rank 0 listens, so that the processes find each other."""
 
     address: str
     port: int
@@ -24,7 +24,7 @@ def render_environment(
 ) -> dict[str, str]:
     """Slurm's variables and, with the same numbers, those of torchrun.
 
-    `interface` is the network interface that leads to rank 0; None where all ranks are on one node.
+    `interface` is the network interface towards rank 0; None if all ranks are on one node.
     """
     environment = {
         name: value
@@ -40,13 +40,13 @@ def render_environment(
         "LOCAL_WORLD_SIZE": str(rank.local_world_size),
         "NODE_RANK": str(rank.node_rank),
         "GROUP_RANK": str(rank.node_rank),
-        # srun leaves these out, or has those of the job, when it runs inside another step.
+        # An srun inside another step does not set these, or sets those of the job.
         "SLURM_NTASKS": str(rank.world_size),
         "SLURM_NPROCS": str(rank.world_size),
         "SLURM_NTASKS_PER_NODE": str(rank.local_world_size),
     }
     if interface is not None:
-        # Gloo takes the address of the machine's own name, which many sites map to 127.0.1.1.
+        # Without this Gloo uses the address of the machine's name; many sites map it to 127.0.1.1.
         name = "GLOO_SOCKET_IFNAME"
         return with_own(environment, {name: environment.get(name, interface)})
     return environment

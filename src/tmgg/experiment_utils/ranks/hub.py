@@ -1,4 +1,4 @@
-"""Rank 0's supervisor brings all ranks together, hears of each end, and leaves the run's result."""
+"""The hub, in rank 0's supervisor: waits for all ranks and their ends, writes the run's result."""
 
 import shutil
 import sys
@@ -29,11 +29,11 @@ from tmgg.experiment_utils.run_folder.starts import is_superseded
 from tmgg.experiment_utils.run_folder.task import TaskOutput, Worker
 
 SETTLE_S = 1.0
-"""After the first failure is heard: whose failure it was first may be heard second."""
+"""The wait after the first report of a failure: the rank that failed first may report later."""
 GIVE_UP_S = 6.5
-"""After the others were told to end: one that does not is not waited for."""
+"""How long the hub waits for the other ranks after it has ordered them to end."""
 STOP_GRACE_S = 60.0
-"""How long the others may go on once rank 0 has stopped with the run's state saved."""
+"""How long the others may go on after rank 0 has stopped with the run's state saved."""
 _LOOK_AGAIN_S, _LOOKS = 0.1, 50
 _LOG_BYTES, _LOG_LINES = 16_384, 30
 _INTERRUPTED = 143
@@ -41,7 +41,7 @@ _BLOCK_WORKERS = 1
 
 
 class Hub:
-    """`on_over` is called with the job's exit code once the run's result is written."""
+    """Calls `on_over` with the job's exit code when the run's result is written."""
 
     def __init__(
         self, options: RankOptions, loop: Loop, secret: bytes, on_over: Callable[[int], None]
@@ -75,7 +75,7 @@ class Hub:
         return len(self._heard) == self._options.rank.world_size
 
     def open(self) -> None:
-        """Let the others find this process. Raises OSError and PortsTakenError."""
+        """Listen, and publish the address. Raises OSError and PortsTakenError."""
         fill_run_folder(self._run)
         fill_attempt(self._run)
         self._clear()
@@ -100,13 +100,13 @@ class Hub:
         )
 
     def interrupted(self, *, finish_after_s: float) -> None:
-        """Slurm, or somebody, asked the job to end."""
+        """The job got SIGTERM, from Slurm or a user."""
         self._interrupted = True
         is_over = not self._started or self._waits_for_slurm
         self._loop.after(0.0 if is_over else finish_after_s, self._finish)
 
     def too_late(self) -> None:
-        """Whoever has not come by now is taken for dead."""
+        """Take ranks that have not connected by now for dead, and end the run."""
         if not self._started:
             missing = set(range(self._options.rank.world_size)) - self._guests.keys()
             seconds = self._options.start_timeout_s
@@ -116,7 +116,7 @@ class Hub:
             self._finish()
 
     def _clear(self) -> None:
-        """An earlier start of this job must not be taken for this one."""
+        """Remove files of earlier starts of this job, so that they are not taken for this one's."""
         world_size = self._options.rank.world_size
         for rank in range(world_size):
             folder = rank_folder(self._run, rank)
@@ -147,7 +147,7 @@ class Hub:
             self._tell_all(order)
 
     def _free_port(self) -> int:
-        """One of this job's block, which no other job of TMGG takes, that is free at present."""
+        """A port that is free now, of this job's block, which no other job of TMGG uses."""
         assert self._block is not None
         for port in range(self._block.first + 1, self._block.last + 1):
             if ports.is_free(port):
@@ -173,7 +173,7 @@ class Hub:
                 self._loop.after(STOP_GRACE_S, self._end_others)
 
     def _ended(self, guest: Guest, code: int, *, spoke: bool, look: int) -> None:
-        """Its result can take a moment to be seen on this node."""
+        """Note a rank's end. Its result may appear on this node only after a moment."""
         assert guest.rank is not None
         output = self._read(guest.rank) if spoke else None
         if spoke and output is None and look < _LOOKS:
@@ -239,7 +239,7 @@ class Hub:
         self._on_over(code)
 
     def _is_slurms_turn(self) -> bool:
-        """Whether a node is lost, so that Slurm will end this start of the job and begin anew."""
+        """Whether a node is lost, so that Slurm will end this start of the job and restart it."""
         end, options = decision.decide(self._ends), self._options
         if self._slurm_had_its_turn or self._waits_for_slurm or end is None:
             return self._waits_for_slurm
@@ -301,7 +301,7 @@ class Hub:
         return "\n".join(data.decode(errors="replace").splitlines()[-_LOG_LINES:])
 
     def _bring_returns(self, end: decision.RankEnd) -> None:
-        """What the rank left for the waiting side (`RunContext.returns_dir`) becomes the run's."""
+        """Copy the values that the rank returned (`RunContext.returns_dir`) to the run's folder."""
         output = self._run.run_paths.artifacts
         folder = rank_folder(self._run, end.rank)
 
@@ -312,7 +312,7 @@ class Hub:
 
         try:
             leave(bring, output)
-        except OSError as error:  # the run's numbers are in its result
+        except OSError as error:  # not fatal: the metrics are in the run's result
             _notice(f"what rank {end.rank} returned could not be brought to the run: {error}")
 
     def _tell_all(self, message: Message) -> None:

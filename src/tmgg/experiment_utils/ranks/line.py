@@ -1,4 +1,4 @@
-"""A supervisor's side of its line to the hub: find it, prove oneself, pass on what it says."""
+"""A supervisor's connection to the hub: finds the hub, proves itself, passes on its orders."""
 
 import socket
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _CONNECT_TIMEOUT_S = 10.0
 
 
 class Line:
-    """Tells of the hub's orders once the hub has proved itself, and when the line breaks."""
+    """Calls `on_order` with the hub's orders after the hub's proof, and `on_break` at its end."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Line:
         return self._trusted
 
     def look_for_hub(self, file: Path, *, start: str) -> None:
-        """Try until it is there; whoever calls bounds the time."""
+        """Try to connect until it succeeds; the caller must limit the time."""
         found = head_address_file.look_up(file, start=start)
         try:
             connection = found and socket.create_connection(found, timeout=_CONNECT_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""The hub's side of the lines to the supervisors: who connects must prove that he is of the job."""
+"""The hub's side of its connections: supervisors must prove that they belong to the job."""
 
 import socket
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tmgg.experiment_utils.ray_cluster import channel
 from tmgg.experiment_utils.ray_cluster.loop import Loop
 
-# For whoever connects to prove that he belongs to the job.
+# How long a connection may take to prove that it belongs to the job.
 _PROOF_TIMEOUT_S = 60.0
 
 
@@ -30,7 +30,7 @@ class Guest:
 
 
 class Lobby:
-    """Lets supervisors in, and tells what they say and when they are gone."""
+    """Accepts supervisors after their proof, and reports their messages and the end of each."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""A rank's supervisor is gone: was it killed, or is its node lost?
+"""If a rank's supervisor is gone: whether it was killed, or its node is lost.
 
-A node that is lost Slurm notices, too, after `SlurmdTimeout`; it then ends the whole job and, where
-the job may be requeued, begins it again on other nodes. A job that ended by itself before that
-would not begin again.
+If a node is lost, Slurm notices this, too, after `SlurmdTimeout`. It then ends the whole job, and
+restarts it on other nodes if the job may be requeued. A job that ended by itself before that would
+not be restarted, so the hub waits.
 """
 
 import os
@@ -16,7 +16,7 @@ _MARGIN_S = 30.0
 
 
 def answers(*, job_id: str, node: str) -> bool:
-    """Whether the node still starts a process for the job; True where nobody can be asked."""
+    """Whether the node still starts a process for the job; True if there is no srun to try it."""
     try:
         asked = subprocess.run(
             render_probe(job_id=job_id, node=node),
@@ -35,7 +35,7 @@ def answers(*, job_id: str, node: str) -> bool:
 
 
 def render_probe(*, job_id: str, node: str) -> list[str]:
-    """A step that does nothing, on this node of the job."""
+    """The command of a step that does nothing, on this node of the job."""
     return [
         "srun", f"--jobid={job_id}", f"--nodelist={node}", "--nodes=1", "--ntasks=1", "--overlap",
         "--mem=0", "--quiet", "true",
@@ -43,5 +43,5 @@ def render_probe(*, job_id: str, node: str) -> list[str]:
 
 
 def patience_s() -> float:
-    """How long Slurm may take to end the job of a lost node."""
+    """How many seconds Slurm may take to end the job after a node is lost."""
     return slurmd_timeout_s() + _MARGIN_S

@@ -23,9 +23,9 @@ class RankOptions:
     nodelist: str
     """The step's nodes as Slurm writes them."""
     launch_address: str
-    """The address of the node that runs srun; empty when Slurm does not say."""
+    """The address of the node that runs srun; empty if Slurm does not set it."""
     ports: tuple[int, int]
-    """First and last port among which the job's are."""
+    """First and last port of the range that the job may use."""
     interface: str | None
     start_timeout_s: float
     cpus: int
@@ -33,9 +33,9 @@ class RankOptions:
     gpus: int
     """GPUs of each rank."""
     max_restarts: int = 0
-    """How often the job may begin again."""
+    """How often the job may be restarted."""
     python_options: tuple[str, ...] = ()
-    """Of the interpreter that runs the experiment."""
+    """Options of the interpreter that runs the experiment."""
 
     @property
     def rank(self) -> Rank:
@@ -43,12 +43,12 @@ class RankOptions:
 
     @property
     def start(self) -> str:
-        """Tells this start of the job from an earlier one that left files."""
+        """Names this start of the job, to ignore files of an earlier start."""
         return f"{self.job_id}.{self.restart}"
 
 
 def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> RankOptions:
-    """Raises KeyError or ValueError when Slurm's environment is not that of a step."""
+    """Raises KeyError or ValueError if the environment is not that of a Slurm step."""
     parsed = _parser().parse_args(arguments)
     run = submission_paths(parsed.folder.absolute())
     rank = parse_rank(environment, tasks_per_node=parsed.tasks_per_node)
@@ -70,7 +70,7 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> R
 
 
 def parse_rank(environment: Mapping[str, str], *, tasks_per_node: int) -> Rank:
-    """Which task of the step this is."""
+    """The rank of this task of the step."""
     return Rank(
         rank=int(environment["SLURM_PROCID"]),
         world_size=int(environment["SLURM_STEP_NUM_TASKS"]),
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ports", type=parse_range, required=True, metavar="FIRST-LAST")
     parser.add_argument("--interface")
     parser.add_argument("--start-timeout", type=float, default=300)
-    # Not in scripts of an earlier TMGG, which may wait in the queue.
+    # It has a default because job scripts of an earlier TMGG, still in the queue, do not give it.
     parser.add_argument("--max-restarts", type=int, default=0)
     parser.add_argument("--python-option", action="append", default=[], metavar="OPTION")
     return parser

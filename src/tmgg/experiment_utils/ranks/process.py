@@ -1,7 +1,8 @@
 """The experiment's process of one rank, started by its supervisor.
 
-`python -m ... PIPE FOLDER RANK`: the number of a pipe into which goes the exit code once the result
-is written, the submission's folder, and as JSON which rank this is and which machines take part.
+`python -m ... PIPE FOLDER ORDER`: PIPE is the descriptor of a pipe to which the process writes its
+exit code when the result is written. FOLDER is the submission's folder. ORDER is JSON with the
+rank, the machines of all ranks, and the supervisor's process id.
 """
 
 import json
@@ -19,13 +20,13 @@ def main(arguments: Sequence[str]) -> int:
     pipe, folder, order = int(arguments[0]), arguments[1], json.loads(arguments[2])
     os.set_inheritable(pipe, False)
     processes.end_with_parent(order["supervisor"], signal.SIGKILL)
-    from tmgg.experiment_utils.job.execute import execute_task  # slow: after the line above
+    from tmgg.experiment_utils.job.execute import execute_task  # slow, so after the line above
 
     sys.argv = ["tmgg", folder]
     os.environ[ROOT_VARIABLE] = str(order["supervisor"])
     nodes = [RunNode(**node) for node in order["nodes"]]
     code = execute_task(folder, rank=Rank(**order["rank"]), nodes=nodes)
-    # Ahead of the end, which can take long: libraries wait for ranks that are gone.
+    # Before the process ends, which can take long: libraries may wait for ranks that are gone.
     os.write(pipe, f"{code}\n".encode())
     return code
 

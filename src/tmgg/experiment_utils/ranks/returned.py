@@ -1,7 +1,7 @@
-"""Ranks that have returned, and whose processes have not ended: libraries may hang at their exit.
+"""Ranks that have returned but whose processes have not ended: libraries may hang at their exit.
 
-Their results count. While a rank is still at work the others may take any time, for they may wait
-for it; once all have returned, their exits may take `EXIT_GRACE_S`.
+Their results count. As long as one rank is at work, the exits of the others may take any time,
+because they may wait for it. When all have returned or ended, the exits may take `EXIT_GRACE_S`.
 """
 
 import sys
@@ -12,7 +12,7 @@ from tmgg.experiment_utils.ray_cluster.loop import Loop
 from tmgg.experiment_utils.run_folder.task import TaskOutput
 
 EXIT_GRACE_S = 120.0
-"""Enough for threads that bring a last file somewhere, while GPUs are idle."""
+"""Enough for threads that upload a last file; longer would waste idle GPUs."""
 _SHOWN = 10
 
 
@@ -30,7 +30,7 @@ class ReturnedRanks:
         return rank in self._nodes
 
     def add(self, rank: int, node: str) -> None:
-        """The rank has said that its result is written, and that it has not failed."""
+        """Note that the rank has written its result, and has not failed."""
         self._nodes[rank] = node
 
     def bound_exits(self, ended: Collection[int]) -> None:
@@ -42,7 +42,7 @@ class ReturnedRanks:
     def ends(
         self, ended: Collection[int], read: Callable[[int], TaskOutput | None]
     ) -> list[RankEnd]:
-        """The ends of those ranks whose processes go on, and whose results can be read."""
+        """The ends of the ranks whose processes have not ended and whose results can be read."""
         outputs = {rank: read(rank) for rank in sorted(self._nodes.keys() - ended)}
         found = [
             RankEnd(rank=rank, node=self._nodes[rank], code=0, output=output)

@@ -1,4 +1,4 @@
-"""One rank's supervisor: its process, its line to the hub, and in rank 0's the hub itself."""
+"""One rank's supervisor: has the rank's process and the line to the hub; rank 0's has the hub."""
 
 import signal
 import subprocess
@@ -18,12 +18,12 @@ from tmgg.experiment_utils.run_folder.starts import is_superseded
 
 NO_HUB = 75
 _TEARDOWN_S = 2.0
-"""What is kept for the result of the time that Slurm gives between SIGTERM and SIGKILL."""
+"""So much of the time between Slurm's SIGTERM and SIGKILL is kept to write the result."""
 _PASSED_ON = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Supervisor:
-    """Runs until the hub says that all is over."""
+    """Runs until the hub orders its end."""
 
     def __init__(self, options: RankOptions, secret: bytes, environment: dict[str, str]) -> None:
         self._options = options
@@ -42,7 +42,7 @@ class Supervisor:
         )
         self._hub = None
         if options.rank.rank == 0:
-            from tmgg.experiment_utils.ranks.hub import Hub  # more than the rest needs
+            from tmgg.experiment_utils.ranks.hub import Hub  # a slow import, only for rank 0
 
             self._hub = Hub(options, self._loop, secret, on_over=self._loop.end)
         self._loop.on_signal(signal.SIGTERM, self._terminated)
@@ -93,7 +93,10 @@ class Supervisor:
         self._line.tell({"event": "ended", "code": code, "spoke": spoke})
 
     def _terminated(self) -> None:
-        """Slurm tells every task. All ranks hear of it by the file; rank 0 says if they heed it."""
+        """Slurm sends SIGTERM to every task. The file `stop` asks all ranks to stop.
+
+        Only rank 0's process also gets SIGTERM, which ends it if it does not heed requests to stop.
+        """
         paths = self._options.paths
         if not is_superseded(paths, self._options.restart):
             drop_stop(paths, TERMINATED)
@@ -120,7 +123,7 @@ class Supervisor:
 
 
 def kill_wait_s() -> float:
-    """Between Slurm's SIGTERM and its SIGKILL; Slurm's default when it does not say."""
+    """Seconds between Slurm's SIGTERM and SIGKILL; Slurm's default if it does not answer."""
     try:
         answer = subprocess.run(
             slurm_facts.kill_wait_argv(), capture_output=True, text=True, timeout=2, check=False
