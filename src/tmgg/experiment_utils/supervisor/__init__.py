@@ -1,1 +1,1 @@
-"""What starts an experiment and outlives it, for local, Ray and Modal runs."""
+"""Supervisors: they start an experiment's process and wait for its end (local, Ray, Modal runs)."""

@@ -1,6 +1,6 @@
-"""The beginning of a run: whose it is, and what an earlier start left.
+"""The beginning of a run: claims it for this job, and sets aside files of an earlier start.
 
-The job script does the same in bash for a run of Slurm that has a job of its own.
+For a Slurm run that has a job of its own, the job script does the same in bash.
 """
 
 import os
@@ -25,13 +25,13 @@ class Start:
     paths: SubmissionPaths
     job_id: str
     restart: int = 0
-    """How often the backend had started the job before; of a claimed run, how often it had begun,
-    if that is more."""
+    """How often the backend had started the job before. For a claimed run: how often the run had
+    begun, if that is more."""
     scope: Scope = "job"
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the experiment finds of it; asked for in the supervisor's process."""
+        """The experiment's variables for this start; one is the pid of the calling process."""
         own = {"TMGG_JOB_ID": self.job_id, RESTART_VARIABLE: str(self.restart)}
         return own | {ROOT_VARIABLE: str(os.getpid())}
 
@@ -43,7 +43,7 @@ class Start:
         received: str = "",
         why: Failure | None = None,
     ) -> End:
-        """How it ended."""
+        """The end of this start."""
         return End(
             job_id=self.job_id,
             restart=self.restart,
@@ -51,14 +51,14 @@ class Start:
             exit_code=code,
             received=received,
             scope=self.scope,
-            # The first node of a job is known without.
+            # For a whole job the host is empty: it is the job's first node.
             host=socket.gethostname() if self.scope == "run" else "",
             failure=why,
         )
 
 
 def claim_run(start: Start) -> Start | str:
-    """Claim the run for this job: which start of the run this is, or why it is not to be run.
+    """Claim the run for this job; return its start, or the reason (text) not to run it.
 
     Raises OSError when the folder cannot be written.
     """
@@ -66,7 +66,7 @@ def claim_run(start: Start) -> Start | str:
     fill_run_folder(paths)
     owner = claim(paths, start.job_id)
     if owner != start.job_id:
-        # "nobody" owns what was cancelled before its turn.
+        # The owner "nobody" means that the run was cancelled before it began.
         return f"this submission belongs to {owner}"
     if is_there(paths.verdict):
         return "the end of this run was told"
@@ -80,15 +80,15 @@ def _has_ended(paths: SubmissionPaths) -> bool:
     record = read_exit_record(paths)
     if record is None or record.signal:
         return False
-    # A job that died without a result may have died of what its restart is for.
+    # A job without a result may have died of the problem for which it was restarted.
     return record.scope == "run" or record.entrypoint_exit_code is not None
 
 
 def begin_start(start: Start) -> None:
-    """What an earlier start left must not be taken for this one's. Raises OSError."""
+    """Set aside files of an earlier start, so that they do not count. Raises OSError."""
     paths = start.paths
-    # A process of an earlier start, on a node that lost touch, sees by this that it is superseded.
-    # First of all: what it writes after this is known to be too late.
+    # This tells a process of an earlier start, on a node that lost contact, that it is superseded.
+    # It comes first, so that files which that process writes later are known to be too late.
     write_atomic(paths.restart, f"{start.restart}\n".encode())
     paths.missing.unlink(missing_ok=True)  # the job is there again
     if start.restart > 0:

@@ -1,7 +1,7 @@
-"""What the job of a backend runs: `python -m ... SUBMISSION_FOLDER JOB_ID [RESTARTS]`.
+"""The command of a backend's job: `python -m ... SUBMISSION_FOLDER JOB_ID [RESTARTS]`.
 
-JOB_ID is what the backend's `start()` returned: the job claims its submission with it, and the
-backend is asked about it.
+JOB_ID is the id that the backend's `start()` returned. The job claims its submission with it, and
+TMGG asks the backend about this id.
 """
 
 import os
@@ -22,14 +22,14 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 def run_job(
     folder: Path, job_id: str, *, restarts: int = 0, environment: Mapping[str, str] = _NOTHING
 ) -> int:
-    """See a submission's run to its end in this process; the exit code for it.
+    """Do a submission's run in this process, as its supervisor; return the process's exit code.
 
-    `restarts` is how often the backend started the job before. `environment` is what the
-    experiment gets besides the variables of this process. Raises RunError for a folder without a
-    sound record, OSError where its files cannot be used.
+    `restarts` is how often the backend started the job before. The experiment gets the variables
+    of this process and those in `environment`. Raises RunError if the folder has no valid record,
+    OSError if its files cannot be used.
     """
     paths = submission_paths(folder)
-    take_logs(paths.run_paths)  # a scheduler's own log of the job may be on one node's disk
+    take_logs(paths.run_paths)  # the scheduler's own log of the job may be on a node's local disk
     record = record_of(paths)
     os.chdir(record.base_dir)
     start = Start(paths, job_id, restarts)

@@ -1,4 +1,4 @@
-"""The GPUs this process may use, without importing what would take one."""
+"""The GPUs that this process may use, found without a library that would use one."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ _NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
 def visible_gpus(environment_value: str | None, *, installed: int) -> list[str]:
-    """As CUDA_VISIBLE_DEVICES names them; all that are installed where it is not set."""
+    """The GPUs that CUDA_VISIBLE_DEVICES names; all that are installed if it is not set."""
     if environment_value is None:
         return [str(index) for index in range(installed)]
     return parse_devices(environment_value)

@@ -1,4 +1,4 @@
-"""Whether the kernel killed for want of memory in this job; Linux control groups, 1 and 2."""
+"""How many processes the kernel killed for lack of memory; Linux control groups, versions 1, 2."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ _COUNT = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
 
 def count_oom_kills(proc: Path = Path("/proc/self")) -> int:
-    """Processes of this process's control group killed so far; 0 where nothing is told."""
+    """Processes of this control group that were killed so far; 0 if the kernel does not say."""
     try:
         groups, mounts = (proc / "cgroup").read_text(), (proc / "mountinfo").read_text()
         return max(map(_count, event_files(groups, mounts)), default=0)
@@ -17,9 +17,9 @@ def count_oom_kills(proc: Path = Path("/proc/self")) -> int:
 
 
 def event_files(groups: str, mounts: str) -> list[Path]:
-    """Where the counter may be, by /proc/PID/cgroup and mountinfo; see cgroups(7) and proc(5).
+    """Files that may have the counter, from /proc/PID/cgroup and mountinfo (cgroups(7), proc(5)).
 
-    A container sees a part of the hierarchy, whose own place in it mountinfo tells.
+    A container may see only a part of the hierarchy; mountinfo says which part.
     """
     own = dict(_groups(groups))
     found = []
@@ -32,7 +32,7 @@ def event_files(groups: str, mounts: str) -> list[Path]:
 
 
 def _groups(text: str) -> Iterator[tuple[int, str]]:
-    """This process's group in the hierarchies that know of memory, by the version of each."""
+    """This process's group in each hierarchy with a memory controller, with its version."""
     for line in text.splitlines():
         _number, controllers, path = line.split(":", 2)
         if controllers == "":
@@ -42,7 +42,7 @@ def _groups(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _hierarchies(text: str) -> Iterator[tuple[int, str, str]]:
-    """Version, what of it is seen, and where."""
+    """For each hierarchy: its version, the part of it that is visible, and its mount point."""
     for line in text.splitlines():
         mounted, _, filesystem = line.partition(" - ")
         kind, _source, options = filesystem.split(" ", 2)

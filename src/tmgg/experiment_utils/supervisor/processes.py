@@ -1,7 +1,7 @@
-"""The processes below this one, whatever session or parent they have taken.
+"""The descendants of this process, also those in other sessions.
 
-Linux only. A subreaper (prctl(2), since 3.4) becomes the parent of its orphaned descendants, so
-daemons that left their session stay in the tree, and killing until nothing is left converges.
+Linux only. A subreaper (prctl(2), since Linux 3.4) becomes the parent of its orphaned descendants.
+So daemons that left their session remain descendants, and all descendants can be killed.
 """
 
 import contextlib
@@ -20,12 +20,12 @@ _LOOK_EVERY_S = 0.5
 
 
 def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent ends."""
+    """Become the parent of all descendants whose own parents end."""
     _prctl(_SET_CHILD_SUBREAPER, 1)
 
 
 def end_with_parent(parent: int, number: signal.Signals) -> None:
-    """Have the kernel send `number` to this process when `parent` dies (or has died)."""
+    """Let the kernel send `number` to this process when `parent` dies, or now if it has died."""
     _prctl(_SET_PARENT_DEATH_SIGNAL, number)
     if os.getppid() != parent:
         os.kill(os.getpid(), number)
@@ -37,12 +37,12 @@ def read_name() -> str:
 
 
 def set_name(name: str) -> None:
-    """At most 15 letters."""
+    """Set the name of this process, of which the kernel keeps 15 bytes."""
     _prctl(_SET_NAME, ctypes.create_string_buffer(name.encode()))
 
 
 def descendants(root: int | None = None) -> dict[int, str]:
-    """Pid and command name of everything below `root` (this process by default), zombies too."""
+    """Pid and command name of all descendants of `root` (default: this process), also zombies."""
     table = _process_table()
     below: dict[int, str] = {}
     frontier = [os.getpid() if root is None else root]
@@ -56,9 +56,10 @@ def descendants(root: int | None = None) -> dict[int, str]:
 
 
 def kill_descendants(*, timeout_s: float, spare: Collection[int] = ()) -> dict[int, str]:
-    """Kill all descendants but `spare` and theirs; what still lives after `timeout_s` is returned.
+    """Kill all descendants except `spare` and their descendants.
 
-    Reaps every child that ends meanwhile, `spare` excepted.
+    Returns those that still live after `timeout_s`. Reaps children that end meanwhile, except
+    `spare`.
     """
     deadline = time.monotonic() + timeout_s
     while True:
@@ -76,7 +77,7 @@ def kill_descendants(*, timeout_s: float, spare: Collection[int] = ()) -> dict[i
 
 
 def reap() -> list[tuple[int, int]]:
-    """Pid and exit code (negative: the signal) of every child that has ended."""
+    """Pid and exit code of every child that has ended; the code is negative for a signal."""
     ended = []
     with contextlib.suppress(ChildProcessError):
         while True:
@@ -88,7 +89,7 @@ def reap() -> list[tuple[int, int]]:
 
 
 def wait_for(child: int) -> int:
-    """The child's exit code (negative: the signal); reaps adopted orphans meanwhile."""
+    """The child's exit code, negative for a signal; reaps adopted orphans meanwhile."""
     while True:
         pid, status = os.waitpid(-1, 0)
         if pid == child:
@@ -96,9 +97,9 @@ def wait_for(child: int) -> int:
 
 
 def end_session(leader: int, *, kill_after_s: float) -> int:
-    """SIGTERM to the session of a child, SIGKILL when it lingers; its exit code, as `wait_for`.
+    """Send SIGTERM to the session of the child `leader`, and SIGKILL if it has not ended in time.
 
-    SIGCHLD must be blocked. Reaps adopted orphans meanwhile.
+    Returns its exit code as `wait_for`. SIGCHLD must be blocked. Reaps adopted orphans meanwhile.
     """
     deadline = time.monotonic() + kill_after_s
     _signal_session(leader, signal.SIGTERM)
@@ -112,7 +113,7 @@ def end_session(leader: int, *, kill_after_s: float) -> int:
 
 
 def _signal_session(leader: int, number: signal.Signals) -> None:
-    # Before setsid in the child there is no such group.
+    # Before the child has called setsid, there is no such process group.
     for send in (os.killpg, os.kill):
         with contextlib.suppress(ProcessLookupError):
             send(leader, number)
@@ -120,7 +121,7 @@ def _signal_session(leader: int, number: signal.Signals) -> None:
 
 
 def parse_stat(text: str) -> tuple[int, str]:
-    """Parent's pid and command name out of /proc/PID/stat; the name may hold anything."""
+    """Parent's pid and command name from /proc/PID/stat; the name may have any characters."""
     name, _, rest = text.partition("(")[2].rpartition(")")
     return int(rest.split()[1]), name
 

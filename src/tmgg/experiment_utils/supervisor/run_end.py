@@ -1,4 +1,4 @@
-"""What ends the process of a run: itself, SIGTERM, a cancellation, a limit. The wait for it."""
+"""Waits for the end of a run's process, and ends it after SIGTERM, a cancellation or a limit."""
 
 import contextlib
 import math
@@ -22,21 +22,21 @@ from tmgg.experiment_utils.supervisor.claim_run import Start
 LOOK_EVERY_S = 0.5
 KILL_AFTER_S = 10.0
 HARD_LIMIT_AFTER_S = GRACE_S + 15.0
-# Imports from a file system that many nodes read at once take minutes; the experiment's own limit
+# Imports take minutes if many nodes read one file system at once; the experiment's own time limit
 # begins after them.
 _SLOW_START_S = 300.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """When the process is ended, and how."""
+    """When the supervisor ends the process, and how."""
 
     kill_after_s: float = KILL_AFTER_S
-    """How long it may take to end after SIGTERM before it is killed."""
+    """How many seconds the process may take to end after SIGTERM before it is killed."""
     hard_limit_after_s: float = HARD_LIMIT_AFTER_S + _SLOW_START_S
-    """After `timeout_seconds`, by when the process should have ended itself (see `timeout`)."""
+    """How many seconds after `timeout_seconds` it is ended, if it has not ended itself."""
     out_of_time: signal.Signals | None = None
-    """By which the supervisor is told that the allocation's time is nearly over."""
+    """The signal that tells the supervisor that the allocation's time is nearly over."""
 
     @property
     def watched(self) -> set[signal.Signals]:
@@ -45,9 +45,10 @@ class Limits:
 
 
 def wait_for_end(process: int, start: Start, limits: Limits) -> End:
-    """Until the process has ended, by itself or because it has to. The watched signals are blocked.
+    """Wait until the process has ended by itself, or end it if it must end.
 
-    It is this one's child, and the leader of a session. Reaps adopted orphans meanwhile.
+    The process must be a child of this one and the leader of a session, and the watched signals
+    must be blocked. Reaps adopted orphans meanwhile.
     """
     timeout_s, limit_s = _limits_of_task(start.paths, limits)
     deadline_s, look_at_s = time.monotonic() + limit_s, time.monotonic() + LOOK_EVERY_S
@@ -63,23 +64,23 @@ def wait_for_end(process: int, start: Start, limits: Limits) -> End:
             words = "The allocation's time limit came before the end of this run."
             return start.end(end(), why=failure("timeout", words))
         if time.monotonic() < look_at_s:
-            continue  # a process that the run left behind has ended
+            continue  # another process of the run has ended
         if _is_cancelled(start.paths):
             return start.end(end(), received=_told(within_s=0))
         if time.monotonic() >= deadline_s:
             words = f"timeout_seconds={timeout_s} is over, and it did not end itself."
             return start.end(end(), why=failure("timeout", words, hint="own_limit"))
         look_at_s = time.monotonic() + LOOK_EVERY_S
-    # What ended it by SIGTERM may mean this process, too: Slurm signals one after the other.
+    # If SIGTERM ended it, this process may get SIGTERM, too: Slurm signals one after the other.
     by_term = code == -signal.SIGTERM
     return start.end(shell_code(code), received=_told(within_s=LOOK_EVERY_S) if by_term else "")
 
 
 def _limits_of_task(paths: SubmissionPaths, limits: Limits) -> tuple[float | None, float]:
-    """The run's own limit, and when its process is ended, in seconds after the start of it."""
+    """The run's own time limit or None, and when its process is ended; seconds from its start."""
     try:
         task = leave(lambda: task_of_attempt(paths), paths.folder)
-    except (OSError, TmggError):  # the process, which reads it, too, says so
+    except (OSError, TmggError):  # the run's process reads the task, too, and reports the error
         return None, math.inf
     if task.timeout_seconds is None:
         return None, math.inf
@@ -92,7 +93,7 @@ def _told(*, within_s: float) -> str:
 
 
 def _is_cancelled(paths: SubmissionPaths) -> bool:
-    # A listing, not a stat: opening a folder makes an NFS client ask the server again.
+    # A listing, not a stat: opening a folder makes an NFS client ask its server again.
     with contextlib.suppress(OSError), os.scandir(paths.folder) as entries:
         return any(entry.name == paths.cancel.name for entry in entries)
     return False

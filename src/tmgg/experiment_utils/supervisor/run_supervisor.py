@@ -1,7 +1,8 @@
-"""What a supervisor does with a run, from the claim to the exit record: one order of steps for all.
+"""What each supervisor does with a run, from the claim to the exit record.
 
-How the experiment's process is started is its caller's: as a Python of its own (`supervise`), or as
-a fork of a warm one (`packed/keeper.py`). The job script is the supervisor of a Slurm job.
+The caller defines how the experiment's process is started: as a new Python interpreter
+(`supervise`), or as a fork of a warm one (`packed/keeper.py`). For a Slurm job, the job script is
+the supervisor.
 """
 
 import contextlib
@@ -38,19 +39,19 @@ _KILL_TIMEOUT_S = 5.0
 _KILLED = shell_code(-signal.SIGKILL)
 
 StartProcess = Callable[[Start], int | None]
-"""Starts the experiment as the leader of a session; its process id, or None when SIGTERM came
+"""Starts the experiment as the leader of a session. Returns its process id, or None if SIGTERM came
 first. Raises OSError and SubprocessError."""
 
 
 def become_supervisor(limits: Limits) -> None:
-    """The first thing that a supervisor's process does."""
-    # Blocked and waited for, not handled: no moment is left in which a signal could get lost.
+    """Prepare this process; a supervisor calls this first."""
+    # Signals are blocked and waited for, not handled, so none can get lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, limits.watched)
     processes.adopt_orphans()
 
 
 def take_logs(run: RunPaths) -> None:
-    """Print into the run's own logs from now on. Raises OSError."""
+    """Let this process print into the run's own logs from now on. Raises OSError."""
     for number, path in ((1, run.stdout), (2, run.stderr)):
         log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         os.dup2(log, number)
@@ -58,7 +59,7 @@ def take_logs(run: RunPaths) -> None:
 
 
 def supervise_run(start: Start, start_process: StartProcess, limits: Limits) -> End | None:
-    """See the run to its end, if it is this job's to run; how it ended, as recorded.
+    """Do the run, and return its end, as recorded; None if this job must not do it.
 
     Raises OSError when its files cannot be written.
     """
@@ -90,7 +91,7 @@ def _run(start: Start, start_process: StartProcess, limits: Limits) -> End:
 def _begin(start: Start) -> None:
     leave(lambda: begin_start(start), start.paths.folder)
     write_phase(start.paths, "batch_start", restart=start.restart)
-    # All starts append to the same two logs; each begins with a line of its own.
+    # All starts append to the same two logs; each begins with a mark.
     submission, host = start.paths.number, socket.gethostname()
     mark = render_mark(submission, restart=start.restart, job_id=start.job_id, host=host)
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
@@ -113,19 +114,19 @@ def _see_out(process: int, start: Start, limits: Limits) -> End:
 
 
 def _kill_leftovers() -> None:
-    """What the experiment started and left behind, whatever session it took."""
+    """Kill processes that the experiment has left, in any session."""
     try:
         os.waitpid(-1, os.WNOHANG)
     except ChildProcessError:
-        return  # most leave nothing, and looking at all processes takes milliseconds
+        return  # the usual case: none is left, and listing all processes takes milliseconds
     processes.kill_descendants(timeout_s=_KILL_TIMEOUT_S)
 
 
 def exit_code_of(supervisor: Callable[[], int]) -> int:
-    """What the process of a supervisor exits with, also when the supervisor itself fails."""
+    """Call `supervisor` and return the exit code for its process, also if it raises an error."""
     try:
         return supervisor()
-    except BaseException as error:  # the top of a process
+    except BaseException as error:  # the top level of a process
         with contextlib.suppress(OSError):
             traceback.print_exc()
         return SUPERVISOR_FAILED if file_system_error(error) is None else CANNOT_WRITE

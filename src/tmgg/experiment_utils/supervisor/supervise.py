@@ -1,9 +1,9 @@
-"""The local counterpart of a job script: start the experiment, wait, leave the exit record.
+"""A job script in Python: starts the experiment, waits for its end, writes the exit record.
 
-`python -m tmgg.experiment_utils.supervisor.supervise SUBMISSION_FOLDER`, for the local backend,
-whose job is this process; the jobs of other backends run `entry.py`. SIGTERM ends the
-experiment's whole session; TERM first, KILL after a grace. Whatever the experiment started, in
-whatever session, ends with it.
+`python -m tmgg.experiment_utils.supervisor.supervise SUBMISSION_FOLDER` is the job of the local
+backend; the jobs of other backends run `entry.py`. If this process gets SIGTERM, it ends the
+experiment's session: with SIGTERM first, and with SIGKILL after some time. All processes that the
+experiment started, in any session, end with it.
 """
 
 import os
@@ -41,7 +41,7 @@ _ENTRYPOINT = (
 OWN_PYTHON = Limits()
 
 Prepare = Callable[[], Mapping[str, str] | None]
-"""What the experiment's environment has besides this process's; None when SIGTERM came first."""
+"""Returns further variables for the experiment; None if SIGTERM came first."""
 
 
 def main(folder: Path, *, limits: Limits = OWN_PYTHON) -> int:
@@ -56,9 +56,9 @@ def main(folder: Path, *, limits: Limits = OWN_PYTHON) -> int:
 def supervise(
     start: Start, prepare: Prepare, *, limits: Limits = OWN_PYTHON, options: Sequence[str] = ()
 ) -> int:
-    """Run the experiment as a Python of its own; the exit code for this process.
+    """Run the experiment in a new Python interpreter; return the exit code for this process.
 
-    `options` are that Python's.
+    `options` are options of that interpreter.
     """
 
     def start_process(claimed: Start) -> int | None:
@@ -75,7 +75,7 @@ def supervise(
 
 
 def _take_token(paths: SubmissionPaths) -> None:
-    """Note whose evidence this process and its experiment leave: not that of an enclosing job."""
+    """Set the submission's token for this process and its experiment, not an enclosing job's."""
     forget_enclosing_job()
     token = leave(lambda: expect_token(paths), paths.folder)
     if token is not None:
