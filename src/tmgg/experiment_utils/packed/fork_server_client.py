@@ -56,7 +56,7 @@ class WarmParent:
         self._ready_process()
 
     def run(self, order: Order) -> int:
-        """Do one run; return its keeper's exit code. Raises WarmParentLostError."""
+        """Start a run and wait for its end; its keeper's exit code. Raises WarmParentLostError."""
         return self._ready_process().run(order)
 
     def signal_all(self, number: signal.Signals) -> None:

@@ -21,7 +21,7 @@ _RAYS_THREADS = "OMP_NUM_THREADS"
 
 
 class NodeAgent:
-    """Does runs on this node. Several threads call it."""
+    """Starts runs on this node and waits for them. Several threads call it."""
 
     def __init__(
         self, *, runs_at_once: int, cpus: int, names: Sequence[str], warmth: Warmth
@@ -41,7 +41,7 @@ class NodeAgent:
         return True
 
     def run(self, order: JsonDict, slot: int) -> int:
-        """Do a run; return its keeper's exit code, which is negative if the keeper was killed.
+        """Start a run, wait for its end, and return its keeper's exit code (negative: killed).
 
         Raises WarmParentLostError if the run ended because the warm parent did.
         """
