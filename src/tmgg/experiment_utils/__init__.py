@@ -1,4 +1,4 @@
-"""What to run, where its files are, and the backends that run it."""
+"""Runs of experiments: their files, the code in their jobs, and the backends."""
 
 from tmgg.experiment_utils.moved_modules import find_moved_modules
 

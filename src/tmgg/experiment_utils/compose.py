@@ -1,4 +1,4 @@
-"""Experiment configs in Python, composed as the command line does it."""
+"""Composes experiment configs in Python, as the command line does."""
 
 import contextlib
 import copy
@@ -21,13 +21,14 @@ def compose_config(
 ) -> DictConfig:
     """The config that `tmgg-experiment <overrides>` would run, for `SlurmRunner.run_experiment`.
 
-    `config_dir` is a folder of your own configs, as `--config-dir`. Safe inside another Hydra app:
-    its state is left as it was. `${hydra:...}` does not resolve, since no Hydra job runs.
+    `config_dir` is a folder of your own configs, as with `--config-dir`. You can call this inside
+    another Hydra app, whose state does not change. `${hydra:...}` does not resolve, because there
+    is no Hydra job.
 
         config = compose_config(["+stage=stage1_poc", "seed=7"])
         result = LocalRunner().run_experiment(config)
 
-    Raises ConfigError for what Hydra cannot compose, with Hydra's words.
+    Raises ConfigError, with Hydra's message, if Hydra cannot compose the config.
     """
     with hydra_undisturbed():
         config = compose_with_hydra(overrides, config_dir=config_dir, config_name=config_name)
@@ -44,7 +45,7 @@ def compose_with_hydra(
     config_path: str = SEARCH_PATH,
 ) -> DictConfig:
     """As `compose_config`, with the `hydra` node. Only inside `hydra_undisturbed`."""
-    # Hydra takes a tenth of a second to import; jobs that get their config from a file do without.
+    # Imported here: Hydra takes a tenth of a second, and jobs with a config file do not need it.
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra._internal.hydra import Hydra
     from hydra.errors import HydraException
@@ -81,7 +82,7 @@ def _search_path(config_path: str, config_dir: Path | None) -> "ConfigSearchPath
 
 @contextlib.contextmanager
 def hydra_undisturbed() -> Iterator[None]:
-    """Compose with copies of Hydra's global state; the app around gets its own back."""
+    """Use copies of Hydra's global state within the `with` block, then restore the original."""
     from hydra import version
     from hydra.core.config_store import ConfigStore
     from hydra.core.plugins import Plugins
@@ -90,7 +91,7 @@ def hydra_undisturbed() -> Iterator[None]:
 
     from tmgg.hydra_plugins.launcher_options import withdraw_tables
 
-    Plugins.instance()  # the scan for plugins stays; it is slow and the same for everybody
+    Plugins.instance()  # the plugins are found before the copy: this is slow, and done once
     before = dict(Singleton._instances)
     try:
         for kind in (ConfigStore, JobRuntime, version.VersionBase):

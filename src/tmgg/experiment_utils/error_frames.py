@@ -1,4 +1,4 @@
-"""The traceback of an experiment's error, without the frames of those who only called it."""
+"""The traceback of an experiment's error, without the frames of TMGG and Hydra that called it."""
 
 import os
 import traceback
@@ -10,9 +10,9 @@ _HYDRA = "/site-packages/hydra/"
 
 
 def format_from_users_code(error: BaseException) -> list[str]:
-    """As `traceback.format_exception`, from the first frame that is not TMGG's machinery on.
+    """As `traceback.format_exception`, from the first frame that is not of TMGG's callers or Hydra.
 
-    All of it where there is none: then the machinery is to blame.
+    If all frames are, the whole traceback is shown: then the error is in that code.
     """
     begin = _below_callers(error.__traceback__)
     return traceback.format_exception(type(error), error, begin or error.__traceback__)

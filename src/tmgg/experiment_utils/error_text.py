@@ -1,13 +1,13 @@
-"""The text of any exception; those of others may have a `__str__` that raises."""
+"""The text of any exception; classes of other code may have a `__str__` that raises."""
 
 MOST_LINES = 24
 _FIRST_LINES = 16
 _MOST_CHARACTERS = 2000
-"""Of a line."""
+"""The most characters of a line."""
 
 
 def bounded(text: str, *, most_lines: int = MOST_LINES) -> str:
-    """The text as people can read it, and records keep it: its first and last lines.
+    """The first and last lines of a long text, for display and for records.
 
     A library may put a whole array into its message.
     """
@@ -27,7 +27,7 @@ def _bounded_line(line: str) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """`str(error)`, or words that say why it cannot be had."""
+    """`str(error)`, or a text that says why this fails."""
     try:
         return str(error)
     except Exception as problem:  # any class may be raised
@@ -35,10 +35,10 @@ def text_of(error: BaseException) -> str:
 
 
 def text_of_any(error: BaseException) -> str:
-    """The same for any exception, whose text may itself raise SystemExit or the like."""
+    """As `text_of`, also for exceptions whose `__str__` raises SystemExit or the like."""
     try:
         return text_of(error)
-    except BaseException:  # whoever unpickles what a task made meets any class
+    except BaseException:  # an unpickled error of a task may be of any class
         return "(its text cannot be had)"
 
 

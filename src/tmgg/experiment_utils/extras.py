@@ -16,19 +16,19 @@ _NEEDED_BY_BUILT_IN = ("torch", "pytorch_lightning", "numpy")
 
 
 def require(module: str, *, extra: str, purpose: str) -> ModuleType:
-    """The module; raises MissingExtraError, naming the install command, when it is not there."""
+    """Import the module; raises MissingExtraError, with the install command, if it is missing."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
         if error.name is not None and error.name.partition(".")[0] != module.partition(".")[0]:
-            raise  # it is there, and broken
+            raise  # the module is installed, but one that it imports is missing
         raise _missing(module, extra=extra, purpose=purpose) from error
 
 
 def check_extra_of(target_module: str) -> None:
     """Raise MissingExtraError for a module of TMGG whose extra is not installed.
 
-    Imports nothing, so it costs little where a run is only submitted.
+    Imports nothing, so it is fast when a run is only submitted.
     """
     if not is_built_in(target_module):
         return
@@ -39,18 +39,18 @@ def check_extra_of(target_module: str) -> None:
 
 
 def missing_for_built_in() -> str | None:
-    """A package that the built-in experiments need and that is not here; None if all are."""
+    """A package that the built-in experiments need and that is not installed; None if all are."""
     return next((module for module in _NEEDED_BY_BUILT_IN if not is_installed(module)), None)
 
 
 def is_built_in(module: str) -> bool:
-    """Whether it is a part of TMGG that trains or that experiments are made of."""
+    """Whether the module belongs to TMGG's science: experiments, models, denoising, training."""
     return any(module == package or module.startswith(f"{package}.") for package in _BUILT_IN)
 
 
 def install_command(extra: str) -> str:
-    """What installs the extra beside TMGG, from where TMGG itself was installed."""
-    import importlib.metadata  # only for the message
+    """The command that installs the extra, from the place that TMGG was installed from."""
+    import importlib.metadata  # imported here: only the message needs it
 
     try:
         noted = importlib.metadata.distribution("tmgg").read_text("direct_url.json")
@@ -60,7 +60,10 @@ def install_command(extra: str) -> str:
 
 
 def command_for(extra: str, direct_url: dict[str, Any]) -> str:
-    """The same, by what pip has noted of the installation (PEP 610); looks whether it is there."""
+    """As `install_command`, from pip's record of the installation (PEP 610).
+
+    Checks whether the folder in the record still exists.
+    """
     url, vcs = str(direct_url.get("url", "")), direct_url.get("vcs_info")
     place = unquote(url.removeprefix("file://"))
     if vcs:

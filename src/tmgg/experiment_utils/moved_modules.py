@@ -1,7 +1,7 @@
-"""Modules under the names that job scripts know which were in a queue when the modules moved.
+"""Finds moved modules under their old names, for job scripts that were in a queue at the move.
 
-Imported, an old name is the module itself; `python -m` with an old name runs it. New code uses the
-new names only.
+Importing an old name gives the module itself; `python -m` with an old name runs it. New code uses
+only the new names.
 """
 
 import importlib
@@ -34,7 +34,7 @@ NEW_NAMES = {
 
 
 class _Finder(MetaPathFinder):
-    """Asked before others: what lies in a package under its old name would be loaded twice."""
+    """Must come before other finders: these would load the modules of a moved package twice."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -57,10 +57,10 @@ class _Loader(Loader):
         return importlib.import_module(self._new)
 
     def exec_module(self, module: ModuleType) -> None:
-        """It was executed under its own name."""
+        """Does nothing: the module was executed under its new name."""
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """`python -m` asks for it."""
+        """The module's code, for `python -m`."""
         spec = find_spec(self._new)
         loader = None if spec is None else spec.loader
         return loader.get_code(self._new) if isinstance(loader, InspectLoader) else None

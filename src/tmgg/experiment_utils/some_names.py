@@ -1,4 +1,4 @@
-"""Names in a sentence: some of them, the others as a count."""
+"""Lists names in a sentence: the first of them, and the number of the others."""
 
 from collections.abc import Sequence
 
