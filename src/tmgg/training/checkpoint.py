@@ -38,7 +38,7 @@ class CheckpointFiles:
         saved: Callable[[Path], None],
         resume_from: Path | None = None,
     ) -> list[Checkpoint]:
-        """What makes Lightning write them; `saved` is told of each `last`."""
+        """The callbacks that write the files. `saved` is called after each write of `last`."""
         best = BestCheckpoint(
             resume_from=resume_from,
             dirpath=self.folder,
@@ -50,7 +50,7 @@ class CheckpointFiles:
         return [best, LastCheckpoint(self.last, every_steps=every_steps, saved=saved)]
 
     def keep_best(self, trainer: pl.Trainer, *, val_loss: float) -> float:
-        """Count in the final weights, whose validation no callback sees; the lowest loss."""
+        """Also consider the final weights, which no callback validates. Return the lowest loss."""
         scores = [
             float(item.best_model_score)
             for item in trainer.checkpoint_callbacks
@@ -63,11 +63,11 @@ class CheckpointFiles:
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Saves after validations only, so that steps need not ask, nor know its name anew each time.
+    """Saves after validations only, so steps make no checks; its state key is computed once.
 
-    Whether the folder has files is asked nowhere either: Lightning would first import what it knows
-    of object stores. Its state in checkpoints is that of a `ModelCheckpoint`. A training that goes
-    on in another folder begins with the best weights up to there, as if it were the same.
+    It does not ask whether the folder has files, either: for that, Lightning would import its
+    support for object stores. In checkpoints its state has the form of `ModelCheckpoint`. A
+    training that is resumed in another folder starts with a copy of the best weights so far.
     """
 
     def __init__(self, *, resume_from: Path | None, **options: Any) -> None:
@@ -76,11 +76,11 @@ class BestCheckpoint(ModelCheckpoint):
 
     @functools.cached_property
     def state_key(self) -> str:
-        """As checkpoints name it."""
+        """The key of its state in checkpoints: that of `ModelCheckpoint`."""
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As `ModelCheckpoint`, where the folder is the same."""
+        """Like `ModelCheckpoint`. If the folder is another one, copy the best weights to it."""
         assert self.dirpath is not None
         then = state_dict.get("dirpath", self.dirpath)
         if then == self.dirpath or self._resume_from is None:
@@ -113,7 +113,7 @@ class BestCheckpoint(ModelCheckpoint):
         return path if path is not None and path.is_file() else None
 
     def _is_best_of(self, path: Path, state: Mapping[str, Any]) -> bool:
-        """Whether it is the file that the state tells of: the folder may have a later one."""
+        """Whether `path` is the file that the state describes: it may be a later one."""
         if state["best_model_score"] is None or not path.is_file():
             return False
         saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -121,14 +121,14 @@ class BestCheckpoint(ModelCheckpoint):
         return its_own is not None and bool(its_own == state["best_model_score"])
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Nothing: the folder is given."""
+        """Do nothing: the folder is given."""
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class LastFile(Checkpoint):
-    """Writes one file, every few steps; the classes below it say when."""
+    """Writes one file every few steps; subclasses decide when."""
 
     def __init__(self, path: Path, *, every_steps: int, saved: Callable[[Path], None]) -> None:
         self._path = path
@@ -143,11 +143,11 @@ class LastFile(Checkpoint):
 
 
 class LastCheckpoint(LastFile):
-    """Writes one file every few steps, and at the step that turns out to be the last.
+    """Writes one file every few steps, and at the last step.
 
-    Lightning runs checkpoint callbacks after all others, so that a callback which ends the
-    training at a step finds this step saved. Unlike `ModelCheckpoint` it has no state: how often
-    to save may change when a run is resumed.
+    Lightning runs checkpoint callbacks after all others. So if another callback ends the training
+    at a step, this step is saved. Unlike `ModelCheckpoint` it has no state: how often to save may
+    change when a run is resumed.
     """
 
     def __init__(self, path: Path, *, every_steps: int, saved: Callable[[Path], None]) -> None:
@@ -162,18 +162,18 @@ class LastCheckpoint(LastFile):
             self.save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save what a stop outside of a step left unsaved."""
+        """Save if a stop between two steps left the last step unsaved."""
         if self._saved_step != trainer.global_step:
             self.save(trainer)
 
     def save(self, trainer: pl.Trainer) -> None:
-        """As `LastFile`, and note of which step the file is."""
+        """Write the file and note its step."""
         self._saved_step = trainer.global_step
         super().save(trainer)
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target, syncs and renames: a reader or a crash meets the old or the new.
+    """Writes beside the target, syncs and renames: even after a crash the old or new file is whole.
 
     A checkpoint that may hold code is opened by `open_own`, see `Hooks`.
     """
@@ -188,7 +188,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
         map_location: Any = "cpu",
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
-        """Read one checkpoint; without `weights_only` it must be this user's own."""
+        """Read one checkpoint; with `weights_only=False` the file must be this user's own."""
         if weights_only is not False:
             return super().load_checkpoint(Path(path), map_location, weights_only)
         with self._open_own(Path(path)) as stream:
@@ -200,12 +200,12 @@ class DurableCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
-        """Write one checkpoint; `storage_options` has no meaning for local files."""
+        """Write one checkpoint; `storage_options` is not used."""
         write_durably(Path(path), lambda stream: torch.save(checkpoint, stream))
 
 
 def require_checkpoint(path: Path | None) -> None:
-    """Raise ConfigError if a checkpoint to go on from is given but is not there."""
+    """Raise ConfigError if a checkpoint to resume from is given but does not exist."""
     if path is not None and not path.is_file():
         raise ConfigError(
             f"resume_from is {path}, which is not a file; give a checkpoint such as "

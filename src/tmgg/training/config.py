@@ -47,15 +47,15 @@ class TrainerConfig:
     batch_size: int = 64
     """Graphs per step over all workers together."""
     batch_parts: int = 1
-    """Parts of a batch whose gradients are added. Sums are rounded within a part and then over
-    parts, so with 2 one worker comes to what two come to, bit by bit if a model uses each weight
-    once. Small models need more time for parts."""
+    """Number of parts of a batch whose gradients are added. Sums are rounded within a part and then
+    over parts. So with 2, one worker gets the result of two workers, bit by bit if a model uses
+    each weight once. Parts make small models slower."""
     learning_rate: float = 1e-2
     """Peak of the one-cycle schedule."""
     weight_decay: float = 1e-4
     """Decoupled weight decay of AdamW."""
     clip_norm: float = 1.0
-    """Gradients are scaled down to this norm when theirs is larger."""
+    """Gradients with a larger norm are scaled down to this norm."""
     validate_every: int = 100
     """Steps between validations; the end of training is always validated."""
     checkpoint_every: int = 100
@@ -63,13 +63,13 @@ class TrainerConfig:
     logger: Literal["csv", "tensorboard", "wandb"] = "csv"
     """Where curves go besides the CSV file, which is always written."""
     bayes: Literal["auto", "off"] = "auto"
-    """Whether results are also placed against the true Bayes optimum. It is known by heart for the
-    default graphs, else computed once, which takes up to minutes, and kept in ~/.tmgg/bayes."""
+    """Whether results are also compared with the true Bayes optimum. TMGG contains it for the
+    default graphs. For others it is computed once, in up to minutes, and kept in ~/.tmgg/bayes."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    """`auto` is the GPU where PyTorch sees one, else the CPU."""
+    """`auto` is the GPU if PyTorch sees one, else the CPU."""
     workers: int | None = None
     """Processes that train together, each on its part of every batch. null is one for each GPU of
-    the run's Ray cluster, or one for each node where PyTorch sees no GPU, and 1 without a cluster;
+    the run's Ray cluster, or one for each node if PyTorch sees no GPU, and 1 without a cluster;
     1 trains in the experiment's own process."""
     allow_idle_nodes: bool = False
     """Whether a run may have more nodes than workers, as for measuring how training scales."""
@@ -102,9 +102,9 @@ class Settings:
     output_dir: Path = field(default_factory=Path)
     """Where checkpoints and logs go; created when missing."""
     resume_from: Path | None = None
-    """A checkpoint to go on from; null starts afresh."""
+    """A checkpoint to resume from; null starts a new training."""
     metrics: tuple[str, ...] = ()
-    """Import paths of metrics of one's own; see docs/experiments.md."""
+    """Import paths of your own metrics; see docs/experiments.md."""
     criteria: tuple[Criterion, ...] = ()
     """What the result must reach for the stage to pass."""
     shifts: tuple[Shift, ...] = ()
@@ -112,7 +112,7 @@ class Settings:
     stage: str = field(default="custom", compare=False)
     """Loggers group runs by it."""
     run_id: str | None = field(default=None, compare=False)
-    """The run's name for loggers; null is made of the model and the seed."""
+    """The run's name for loggers; null means a name made of the model and the seed."""
 
     def __post_init__(self) -> None:
         require_seed("seed", self.seed)
@@ -168,7 +168,7 @@ def _name_of(config: object) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _TopLevel:
-    """The keys of a config that are no group."""
+    """The top-level keys of a config that are not groups."""
 
     seed: int = 0
     output_dir: str | None = None
@@ -178,8 +178,8 @@ class _TopLevel:
 def parse_settings(config: Mapping[str, object]) -> Settings:
     """Settings from a plain config; raises ConfigError on anything that is not right.
 
-    Missing groups and keys keep their defaults, a missing output directory is the current one.
-    Of `RUNNER_KEYS` only loggers make use.
+    Missing groups and keys keep their defaults; a missing output directory is the current one.
+    Only loggers use `RUNNER_KEYS`.
     """
     single = [item.name for item in dataclasses.fields(_TopLevel)]
     require_known(

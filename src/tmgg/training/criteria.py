@@ -17,7 +17,7 @@ class Criterion:
     at_least: float | None = None
     at_most: float | None = None
     model: str | None = None
-    """The model it is for; null is all."""
+    """The model that the criterion is for; null means every model."""
 
     def __post_init__(self) -> None:
         if self.at_least is None and self.at_most is None:
@@ -31,7 +31,7 @@ class Criterion:
             )
 
     def is_met(self, metrics: Mapping[str, float]) -> bool:
-        """A metric that is not there, or is no number, meets nothing."""
+        """Whether the metric is within the bounds. False if it is missing or NaN."""
         value = metrics.get(self.metric, math.nan)
         low = -math.inf if self.at_least is None else self.at_least
         high = math.inf if self.at_most is None else self.at_most

@@ -13,8 +13,8 @@ LOG_EVERY_STEPS = 10
 class TrainingCurve(Callback):
     """Logs `train_loss`, the `learning_rate` of the next step, and `graphs_per_second`.
 
-    Straight to the loggers: on its way through Lightning's own `log` each number costs a third of a
-    millisecond, and the step after it more.
+    It writes directly to the loggers: with Lightning's own `log`, each number would cost a third of
+    a millisecond, and the next step more.
     """
 
     def __init__(self, batch_size: int) -> None:
@@ -22,7 +22,7 @@ class TrainingCurve(Callback):
         self._since: tuple[int, float] | None = None
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Do not count the time it took."""
+        """Leave the time of the validation out of the speed."""
         self._since = None
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:

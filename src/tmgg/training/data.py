@@ -1,4 +1,4 @@
-"""Which graphs a training sees, as a function of the step and not of who asks.
+"""Decides which graphs a training sees. They depend on the step, not on the worker.
 
 Graph number i of a run is always the same graph (see `tmgg.denoising.philox`). Step s trains on
 numbers s B .. s B + B - 1 of the global batch size B, and each of W workers takes every W-th of
@@ -22,8 +22,8 @@ from tmgg.training.noisy_graphs import draw_graphs as draw_graphs
 
 _TRAINING, _VALIDATION, _PAIR, _TEST = 0, 1, 2, 3
 _PAIRS_AT_ONCE = 2**17
-"""Node pairs drawn together: enough that what each operation costs is little beside what it does,
-and few enough for the processor's cache."""
+"""Node pairs drawn together: enough to make the overhead of each operation small, and few enough
+for the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class GraphSource:
     def training_batches(
         self, steps: range, *, shard: Shard, device: torch.device
     ) -> list[NoisyGraphs]:
-        """As `training_batch`, of these steps in a row, for less than one by one."""
+        """Like `training_batch` for several steps together, which takes less time."""
         data = self._settings.data
         if data.protocol == "fixed_pair":
             sample_B = torch.zeros(1, dtype=torch.int64)
@@ -75,7 +75,7 @@ class GraphSource:
         return graphs.split(len(numbers[0]))
 
     def steps_at_once(self) -> int:
-        """How many steps' graphs are best drawn together; the same for any number of workers."""
+        """For how many steps graphs are best drawn together; the same for any number of workers."""
         if self._settings.data.protocol == "fixed_pair":
             return self._settings.trainer.steps
         distributions = self._settings.data.distributions
@@ -96,7 +96,7 @@ class GraphSource:
         return self._draw(_VALIDATION, data.validation_seed, sample_B, device, member=member)
 
     def test_batches(self, *, shard: Shard) -> int:
-        """How many batches this shard's part of the test set makes; none without a test set."""
+        """How many batches this shard's part of the test set makes; 0 without a test set."""
         return len(self._test_parts(shard))
 
     def test_batch(self, index: int, *, shard: Shard, device: torch.device) -> NoisyGraphs:
@@ -105,7 +105,7 @@ class GraphSource:
         return self._draw(_TEST, self._settings.data.test_seed, sample_B, device, member=member)
 
     def test_graph(self, number: int) -> NoisyGraphs:
-        """One graph of the test set, or of the endless list that it begins."""
+        """Graph `number` of the endless list whose beginning is the test set."""
         data = self._settings.data
         member = number % len(data.distributions)
         sample_B, cpu = torch.tensor([number]), torch.device("cpu")
@@ -113,7 +113,7 @@ class GraphSource:
 
     def _test_parts(self, shard: Shard) -> list[tuple[int, Tensor]]:
         data = self._settings.data
-        # What a fixed pair is to show is memory; there is nothing to test.
+        # Protocol `fixed_pair` shows only that a model can memorise; it has no test set.
         return self._parts(0 if data.protocol == "fixed_pair" else data.test_graphs, shard)
 
     def _validation_parts(self, shard: Shard) -> list[tuple[int, Tensor]]:
@@ -123,7 +123,7 @@ class GraphSource:
     def _parts(self, graphs: int, shard: Shard) -> list[tuple[int, Tensor]]:
         """The shard's batches of a fixed set: which distribution, and which numbers of it.
 
-        Graph i comes from distribution i modulo their number, whoever draws it.
+        Graph i comes from distribution i modulo their number, on every worker.
         """
         members = len(self._settings.data.distributions)
         return [
@@ -192,7 +192,7 @@ class DenoisingData(pl.LightningDataModule):
         return DataLoader(_Ticks(batches), batch_size=None)
 
     def test_dataloader(self) -> DataLoader[int]:
-        """As `val_dataloader`, of the test set."""
+        """Like `val_dataloader`, for the test set."""
         return DataLoader(_Ticks(self._source.test_batches(shard=self._shard())), batch_size=None)
 
     def on_after_batch_transfer(self, batch: int, dataloader_idx: int) -> NoisyGraphs:
@@ -217,7 +217,7 @@ class DenoisingData(pl.LightningDataModule):
         self._ahead.close()
 
     def _validation_batch(self, index: int, device: torch.device) -> NoisyGraphs:
-        """Drawn once: every validation has the same."""
+        """A validation batch. It is drawn once, since every validation uses the same graphs."""
         if index not in self._validation:
             self._validation[index] = self._source.validation_batch(
                 index, shard=self._shard(), device=device

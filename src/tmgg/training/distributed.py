@@ -1,8 +1,8 @@
-"""One training by many workers, with Ray Train: the same batches, steps and result as by one.
+"""Trains with many workers by Ray Train: the same batches, steps and result as with one worker.
 
-Ray starts the workers, connects them and starts them again when one is lost, with as many as there
-is still room for. What Ray's own checkpoints would be for is left to ours: the checkpoint `last`
-lies where every node sees it, so a start after a loss goes on from there.
+Ray starts the workers and connects them. If one is lost, Ray starts as many workers again as there
+is room for. TMGG's checkpoint `last` replaces Ray's own checkpoints: every node sees it, so a new
+start after a loss goes on from there.
 """
 
 import contextlib
@@ -29,18 +29,18 @@ from tmgg.training.together import processes
 FOLDER = "ray_train"
 """The part of the output directory that Ray Train and the workers need while they train."""
 MOST_LOSSES = 4
-"""How often the workers of one training are started again. An error of the training's own, such as
-too little GPU memory, looks to Ray like a lost worker, too."""
+"""How often the workers of one training are started again at most. An error of the training, such
+as too little GPU memory, also looks to Ray like a lost worker."""
 _ENVIRONMENT = {
     # How long to wait for a node that Ray does not yet know to be dead.
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "20",
-    # Ends are seen within this time; by default 2 s.
+    # How soon the end of a worker is noticed; the default is 2 s.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
-    # Relative paths stay what they are; prints are not shown twice; nobody asks for the metrics.
+    # Keep the working directory; do not show prints twice; collect no metrics, as none are used.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
-    # Of Ray's own clusters in a cloud; here Slurm preempts.
+    # This is for Ray's own clusters in a cloud; here Slurm preempts jobs.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
 
@@ -50,34 +50,34 @@ _CONNECTION = re.compile(
     r"\b(gloo|nccl)\b|connection (closed|reset|refused)|broken pipe|process group", re.IGNORECASE
 )
 _FROM_C = re.compile(r"\[[^\]]*\.(cc|cpp|h|hpp):\d+\]")
-"""How their messages begin, which say where they were raised."""
+"""How messages from C++ code begin: with the place where they were raised."""
 _TALKS = ("torch.distributed.", "ray.train.")
 _CALLS = (*_TALKS, "torch.", "pytorch_lightning.", "lightning_fabric.", "torchmetrics.")
 _RAISES_FOR_OTHERS = "torch._utils"
-"""Raises again what a process that loads data met."""
+"""This module only raises the errors of data-loading processes again."""
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a distributed training came to."""
+    """The result of a distributed training."""
 
     metrics: dict[str, float]
     workers: list[tuple[int, str]]
-    """Rank and host name of each."""
+    """Rank and host name of each worker."""
 
 
 class Plan(Protocol):
-    """What the workers train: `Settings` of a denoiser, or somebody's own."""
+    """What the workers train: `Settings` of a denoiser, or a user's own training."""
 
     @property
     def output_dir(self) -> Path:
-        """On a file system that all nodes share."""
+        """The output directory, on a file system that all nodes share."""
         ...
 
     @property
     def resume_from(self) -> Path | None:
-        """A checkpoint to go on from."""
+        """A checkpoint to resume from."""
         ...
 
 
@@ -89,11 +89,11 @@ def train_distributed(
     train: Callable[..., dict[str, float]] = train_part,
     find_unused_parameters: bool = False,
 ) -> Outcome:
-    """As `loop.train` by the workers of `placement`, in the Ray cluster this process is part of.
+    """Like `loop.train`, with the workers of `placement` in the Ray cluster of this process.
 
     `train` is what each worker does; with `find_unused_parameters` its steps need not use every
-    parameter. The output directory must be on a file system that all nodes share. Raises what a
-    worker raised by itself, and Ray's TrainingFailedError when workers are lost too often.
+    parameter. The output directory must be on a file system that all nodes share. Raises the error
+    of a worker that failed, and Ray's TrainingFailedError if workers are lost too often.
     """
     output_dir = settings.output_dir.absolute()
     (output_dir / FOLDER).mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def train_distributed(
         answer = work.answer()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # one left by a killed attempt
+        with contextlib.suppress(OSError):  # a killed attempt may have left a folder in it
             folder.parent.rmdir()
     if isinstance(answer, Exception):
         raise answer
@@ -121,43 +121,43 @@ def train_distributed(
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What every worker is told; the same for each start of the workers."""
+    """What every worker gets; the same for each start of the workers."""
 
     settings: Plan
     hooks: Hooks
     folder: Path
-    """Shared; the workers of one training leave their marks here."""
+    """On a shared file system; the workers of one training write their marks here."""
     train: Callable[..., dict[str, float]] = train_part
     workers: int = 0
-    """How many were asked for; there may be fewer."""
+    """How many workers were asked for; there may be fewer."""
     find_unused_parameters: bool = False
 
     def lay_out(self) -> None:
-        """Make the marks, empty.
+        """Make the marks as empty files.
 
-        A name that was missing once may stay missing in a node's cache for a minute, while a file
-        that is there is asked for anew at every open (close-to-open consistency, nfs(5)).
+        A node may cache for a minute that a file is missing. A file that exists is looked up again
+        at every open (close-to-open consistency, nfs(5)).
         """
         self._answer_file.touch()
         self._saved_file.touch()
 
     def answer(self) -> Outcome | Exception:
-        """What the training came to, once it has ended."""
+        """The result or the error of the training, which must have ended."""
         with self.hooks.open_own(self._answer_file) as stream:
             found: Outcome | Exception = pickle.load(stream)
         return found
 
     @property
     def is_answered(self) -> bool:
-        """Whether an earlier start of the workers already came to an end."""
+        """Whether an earlier start of the workers has already ended the training."""
         return _is_written(self._answer_file)
 
     def leave_answer(self, answer: Outcome | Exception) -> None:
-        """The answer is about the whole training: it is not tried again."""
+        """Write the answer for the whole training, which is then not tried again."""
         write_durably(self._answer_file, lambda stream: pickle.dump(answer, stream))
 
     def next_settings(self) -> Plan:
-        """The settings to begin with: from this training's own checkpoint once there is one."""
+        """The settings to start with. They resume from this training's own checkpoint, if any."""
         if not _is_written(self._saved_file):
             return self.settings
         last = CheckpointFiles(self.settings.output_dir).last
@@ -165,7 +165,7 @@ class Work:
         return plan
 
     def saved(self, path: Path) -> None:
-        """Note that `last` is this training's own: another may have left one in the folder."""
+        """Note that this training wrote `last`: another one may have left one in the folder."""
         if not _is_written(self._saved_file):
             self._saved_file.write_text("yes\n")
         self.hooks.saved(path)
@@ -195,7 +195,7 @@ def _fit(work: Work, placement: Placement) -> None:
         do_work,
         train_loop_config={"work": work},
         scaling_config=ScalingConfig(
-            # Elastic: a node that is lost in a job that goes on does not come back.
+            # The number may fall: a lost node does not come back while the job goes on.
             num_workers=(1, placement.workers),
             use_gpu=placement.gpus_each > 0,
             resources_per_worker={
@@ -213,7 +213,7 @@ def _fit(work: Work, placement: Placement) -> None:
     try:
         trainer.fit()
     except TrainingFailedError:
-        # Workers that refused their settings have said why; Ray's error only says that they did.
+        # The answer says why a worker failed; Ray's error does not.
         if not work.is_answered:
             raise
 
@@ -223,8 +223,8 @@ def _trainer_class() -> Callable[..., Any]:
 
     class QuietTrainer(TorchTrainer):  # type: ignore[misc, unused-ignore]
         def _create_default_callbacks(self) -> list[Any]:
-            # It would ask Ray's dashboard every second, and warn each time, where there is none.
-            # It frees what a dead driver leaves; here the cluster ends with the driver.
+            # PlacementGroupCleaner frees what a dead driver leaves; here the cluster ends with the
+            # driver. If there is no dashboard, it would ask for it and warn every second.
             callbacks: list[Any] = super()._create_default_callbacks()
             return [
                 item for item in callbacks if "PlacementGroupCleaner" not in type(item).__name__
@@ -259,7 +259,7 @@ def do_work(config: dict[str, Work]) -> None:
         answer: Outcome | Exception = stopped
     except Exception as error:
         if not is_loss_of_a_worker(error):
-            # It would come again; the others may wait for this worker, so the group must end.
+            # The error would occur again. Others may wait for this worker: the group must end.
             work.leave_answer(as_answer(error))
         raise
     else:
@@ -269,12 +269,12 @@ def do_work(config: dict[str, Work]) -> None:
 
 
 def is_loss_of_a_worker(error: Exception) -> bool:
-    """Whether this worker only met what became of another: it, too, may be started again."""
+    """Whether the error only shows that another worker was lost, so a new start may help."""
     import torch.distributed
 
     if isinstance(error, torch.distributed.DistError):
         return True
-    # The module's own errors may have the same types and words; they are raised elsewhere.
+    # Errors of the trained module may have the same types and words, but are raised elsewhere.
     module, words = _raising_module(error), f"{error}"
     if isinstance(error, (ConnectionError, TimeoutError)):
         return module.startswith(_TALKS)
@@ -295,7 +295,7 @@ def as_answer(error: Exception) -> Exception:
     trace_text = "".join(traceback.format_exception(error))
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:  # any class may be raised, and pickled as it likes
+    except Exception:  # any class may be raised, and its own code pickles it
         return RuntimeError(trace_text)
     error.add_note(f"In the worker:\n{trace_text}")
     return error

@@ -1,4 +1,4 @@
-"""Training ends at the step at which a number is none, before that step can reach the weights."""
+"""Ends a training if a loss or a gradient is NaN or infinite, before it changes the weights."""
 
 import math
 from pathlib import Path
@@ -7,9 +7,9 @@ from tmgg.errors import DivergedError
 
 
 def require_finite(what: str, value: float, *, step: int, best: Path | None) -> None:
-    """Raise DivergedError, with this training's best checkpoint from before, unless it is a number.
+    """Raise DivergedError, with this training's best checkpoint, if `value` is NaN or infinite.
 
-    `best` is None as long as this training has none: its folder may have one of another training.
+    `best` is None if this training has none yet: the one in its folder may be another training's.
     """
     if math.isfinite(value):
         return

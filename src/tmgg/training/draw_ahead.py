@@ -1,4 +1,4 @@
-"""What the next step needs is made while this one computes."""
+"""Makes the data of the next steps while the current step computes."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -12,11 +12,11 @@ _AHEAD = 2
 
 
 class DrawAhead(Generic[Drawn]):
-    """Draws for some steps at once, and ahead of whoever asks where there is a core for it.
+    """Draws for several steps at once, and ahead of the training if there is more than one core.
 
     Which steps are drawn together depends on their numbers alone. Eigendecompositions and random
-    numbers run in threads of their own, outside of Python's lock: two, so that a core is never idle
-    because drawing takes longer than the steps do.
+    numbers do not hold Python's lock, so they run in threads. There are two threads, so that no
+    core is idle if drawing takes longer than the steps.
     """
 
     def __init__(self, at_once: int) -> None:
@@ -28,9 +28,9 @@ class DrawAhead(Generic[Drawn]):
     def draw(
         self, make: Callable[[range], Sequence[Drawn]], step: int, *, steps: int, ahead: bool
     ) -> Drawn:
-        """What `make` makes for this step, of `steps` in all; with `ahead` it makes more meanwhile.
+        """What `make` returns for this step of `steps`. With `ahead`, threads make the next ones.
 
-        `make` gets some steps in a row, and is called in several threads.
+        `make` gets a range of steps, and is called in several threads.
         """
         if step not in self._drawn[0]:
             now, *following = self._parts(step - step % self._at_once, steps)
@@ -42,7 +42,7 @@ class DrawAhead(Generic[Drawn]):
         return drawn[step - which.start]
 
     def _parts(self, first: int, steps: int) -> list[range]:
-        """The steps that are drawn together with `first`, and those that are next."""
+        """The steps that are drawn together with `first`, and the following groups of steps."""
         begins = range(first, steps, self._at_once)[: 1 + _AHEAD]
         return [range(begin, min(begin + self._at_once, steps)) for begin in begins]
 
@@ -61,7 +61,7 @@ class DrawAhead(Generic[Drawn]):
 
     def _own_threads(self) -> ThreadPoolExecutor:
         if self._threads is None:
-            # How many threads OpenMP uses is a setting of each thread that calls it.
+            # The number of OpenMP's threads is a setting of each thread that calls OpenMP.
             self._threads = ThreadPoolExecutor(
                 _AHEAD, "draw-ahead", torch.set_num_threads, (torch.get_num_threads(),)
             )

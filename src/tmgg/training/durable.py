@@ -1,4 +1,4 @@
-"""Files that a reader or a crash finds whole or not at all."""
+"""Writes files whole: a reader never finds a part of one, not even after a crash."""
 
 import os
 from collections.abc import Callable

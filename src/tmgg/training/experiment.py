@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def run(config: Mapping[str, object] | DictConfig) -> dict[str, float | str]:
-    """Train a denoiser in this process, as `config` says, and return what it is worth.
+    """Train a denoiser in this process, as `config` says, and return its metrics.
 
     `config` has the shape of `tmgg/exp_configs/config.yaml`, all parts optional.
     Returns numbers, defined in docs/experiments.md, and under `checkpoint_path` the file with
@@ -34,7 +34,7 @@ def run(config: Mapping[str, object] | DictConfig) -> dict[str, float | str]:
 
 @contextlib.contextmanager
 def alone_in_folder(settings: Settings) -> Iterator[None]:
-    """Hold the output folder; raises ConfigError, before anything is written, if it cannot be."""
+    """Lock the output folder. Raises ConfigError if that, or `resume_from`, is not possible."""
     require_checkpoint(settings.resume_from)
     with one_training_in(settings.output_dir):
         yield
@@ -59,14 +59,14 @@ def place(settings: Settings, machines: Sequence[Machine]) -> Placement:
 
 
 def train_placed(settings: Settings, placement: Placement, *, hooks: Hooks) -> Outcome:
-    """Train with these workers: in this process where it is one, else with Ray Train."""
+    """Train with these workers: one worker in this process, several with Ray Train."""
     if placement.workers == 1:
         return Outcome(train(settings, hooks=hooks), [])
     return train_distributed(settings, placement, hooks=hooks)
 
 
 def judge(settings: Settings, metrics: Mapping[str, float]) -> dict[str, float]:
-    """Whether the stage's criteria are met, said and as a metric; nothing without criteria."""
+    """Log whether the stage's criteria are met, and return it as a metric, if there are any."""
     name = next((key for key, entry in MODELS.items() if entry.config is type(settings.model)), "")
     criteria = for_model(settings.criteria, name)
     if not criteria:

@@ -41,13 +41,13 @@ class DataConfig(SbmConfig):
 
     @property
     def distributions(self) -> tuple[SbmConfig, ...]:
-        """What graphs come from; a batch comes from one of them, and each in turn."""
+        """The distributions of the graphs. Each batch comes from one of them, in turn."""
         return (self,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """A distribution that differs from that of `data` in what is given here."""
+    """A distribution that differs from that of `data` in the fields that are given here."""
 
     size: float = 1.0
     """Nodes, as a multiple of `data.n`."""

@@ -1,4 +1,4 @@
-"""What Lightning's hooks cost at each step, made small: a step of a small model is mostly hooks."""
+"""Makes Lightning's hooks at each step cheaper: they take most of a small model's step."""
 
 import contextlib
 from contextlib import AbstractContextManager
@@ -12,15 +12,15 @@ _NOTED_AT_EACH_HOOK = "_current_fx_name"
 
 
 class NoProfiler(PassThroughProfiler):
-    """Lightning's own profiler that measures nothing makes a generator for each callback's hook."""
+    """Cheaper than Lightning's idle profiler, which makes a generator for each callback's hook."""
 
     def profile(self, action_name: str) -> AbstractContextManager[str]:  # type: ignore[override]
-        """Nothing."""
+        """Measure nothing."""
         return _NOTHING
 
 
 class QuickHooks(pl.LightningModule):
-    """Lightning notes on the module which hook it is in; for PyTorch that might be a parameter."""
+    """Sets the attribute in which Lightning notes its hook without PyTorch's parameter checks."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == _NOTED_AT_EACH_HOOK:

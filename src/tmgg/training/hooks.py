@@ -1,4 +1,4 @@
-"""What a training asks of, and tells, whoever runs it; plain functions, so it need not know who."""
+"""Functions by which a training asks and informs its caller, without knowing the caller."""
 
 import logging
 import signal
@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 AGREE_EVERY_STEPS = 10
-"""Workers tell each other whether to stop; at every step that would cost more than small models."""
+"""How often workers agree on a stop. At every step it would take longer than a small model."""
 
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
@@ -36,13 +36,13 @@ class Hooks:
     """The functions travel to the workers of a distributed training: they must be picklable."""
 
     stop: Callable[[], bool] = _never
-    """Whether to save and end before all steps are done; asked after every step, by several workers
-    after every tenth."""
+    """Whether to save and end before all steps are done. One worker asks after every step, several
+    workers ask after every tenth."""
     saved: Callable[[Path], None] = _ignore
-    """Told the checkpoint to go on from whenever it has been written."""
+    """Called with the checkpoint to resume from whenever it has been written."""
     open_own: Callable[[Path], BinaryIO] = _open
-    """Opens a file of this training that is a pickle, which is code: whoever runs the training
-    brings the check that nobody else can have written it."""
+    """Opens a pickle file of this training. A pickle can run code, so the caller's function must
+    check that no other user can have written the file."""
 
 
 class StopRequests(Callback):
@@ -54,29 +54,29 @@ class StopRequests(Callback):
         self._told: signal.Signals | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take SIGTERM from Lightning, which would end the training between two saves.
+        """Replace Lightning's handler of SIGTERM, which would end the training between two saves.
 
-        Whoever runs the training has it, if he handles it. Otherwise it ends the training after
-        the step, and so does Ctrl-C.
+        If the caller had set a handler, it is set again. Otherwise SIGTERM or Ctrl-C ends the
+        training after the step.
         """
         for number, before in self._before.items():
             nobodys = before in (signal.SIG_DFL, signal.default_int_handler)
             self._handle(number, self._note if nobodys else before)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """After the training all signals are as before: Lightning would end it in silence."""
+        """After the training, restore all signal handlers: Lightning's would end it silently."""
         if trainer.state.fn != "fit":
             for number, before in self._before.items():
                 self._handle(number, before)
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """As `on_validation_start`."""
+        """See `on_validation_start`."""
         self.on_validation_start(trainer, pl_module)
 
     def is_asked(self, trainer: pl.Trainer, *, before: int) -> bool:
-        """Ask, at the same step on all workers; `before` is the step at which this could be last.
+        """Whether to stop. All workers must call it at the same steps; `before` is the step before.
 
-        What one worker is told counts for all, as files reach some nodes later.
+        If one worker is asked to stop, all stop: some nodes see a new file later than others.
         """
         now = trainer.global_step // AGREE_EVERY_STEPS
         if trainer.world_size > 1 and now == before // AGREE_EVERY_STEPS:
@@ -87,7 +87,7 @@ class StopRequests(Callback):
         return asked
 
     def raise_signal(self, step: int, checkpoint: Path) -> None:
-        """End the process as the signal would have, if there was one, its state saved."""
+        """If a signal came, end the process as the signal would have; the state is saved."""
         if self._told is None:
             return
         log.warning(
@@ -124,5 +124,5 @@ class StopWhenAsked(StopRequests):
         if step != trainer.max_steps and self.is_asked(trainer, before=step - 1):
             self.stopped = True
             trainer.should_stop = True
-            # There may be no time. Whoever goes on makes up for it (see `validation`).
+            # There may be no time for it. A resumed training makes up for it (see `validation`).
             trainer.limit_val_batches = 0

@@ -1,4 +1,4 @@
-"""Classes and functions of somebody's own, named in a config as `package.module:name`."""
+"""Loads a user's classes and functions, which a config names as `package.module:name`."""
 
 import importlib
 import sys
@@ -9,14 +9,14 @@ from tmgg.errors import ConfigError
 
 
 def is_import_path(name: object) -> bool:
-    """Whether it names something in a module, and not one of the built-in choices."""
+    """Whether `name` is an import path, not the name of a built-in choice."""
     return isinstance(name, str) and ":" in name
 
 
 def load_by_path(path: str, *, key: str) -> Any:
-    """What `package.module:name` names; modules in the working directory count.
+    """The object with the name `package.module:name`; the working directory is searched, too.
 
-    Raises ConfigError that names `key` when there is none; an error inside the module passes.
+    Raises a ConfigError that names `key` if there is none. Errors inside the module are not caught.
     """
     module_name, _, name = path.partition(":")
     here = str(Path.cwd())

@@ -1,4 +1,4 @@
-"""A trained denoiser out of its checkpoint, as a function of noisy graphs."""
+"""Loads a trained denoiser from its checkpoint, as a function of noisy graphs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from tmgg.training.reading import read_checkpoint
 
 
 class TrainedDenoiser:
-    """Callable; made by `load`."""
+    """A function of noisy graphs; `load` makes it."""
 
     def __init__(self, settings: Settings, state: Mapping[str, Tensor]) -> None:
         self.settings = settings
@@ -32,7 +32,7 @@ class TrainedDenoiser:
     def __call__(self, noisy: Any, *, eps: float | None = None) -> Tensor:
         """P(edge) of each pair, of one noisy graph (N, N) or several (B, N, N); zero diagonal.
 
-        `eps` is the flip rate, which a model of `noise=flip_range` must be told.
+        `eps` is the flip rate; a model that was trained with `noise=flip_range` needs it.
         """
         noisy_BNN = torch.as_tensor(noisy, dtype=torch.float32)
         if noisy_BNN.ndim not in (2, 3) or noisy_BNN.shape[-1] != noisy_BNN.shape[-2]:
@@ -52,7 +52,7 @@ class TrainedDenoiser:
         return probability_BNN[0] if single else probability_BNN
 
     def _require_graph(self, noisy: Tensor) -> None:
-        """Raise ConfigError for what no noise of the training makes."""
+        """Raise ConfigError for a graph that the training's noise cannot make."""
         if not len(noisy):
             raise ConfigError("no graph is given; give one matrix, or several")
         if not bool(torch.isfinite(noisy).all()):
@@ -86,7 +86,7 @@ def load(checkpoint: str | Path) -> TrainedDenoiser:
         denoise = tmgg.load("outputs/.../checkpoints/best.ckpt")
         probability = denoise(noisy)
 
-    Raises ConfigError for a file that is no such checkpoint. Nothing in the file is executed.
+    Raises ConfigError for a file that is not such a checkpoint. Nothing in the file is executed.
     """
     path = Path(checkpoint)
     if not path.is_file():
@@ -104,9 +104,9 @@ def load(checkpoint: str | Path) -> TrainedDenoiser:
 
 
 def _settings_of(then: Mapping[str, Any], test_set: Mapping[str, Any]) -> Settings:
-    """From what a checkpoint keeps: classes by name, as `Settings.scientific` has them.
+    """The settings that a checkpoint keeps, with class names as in `Settings.scientific`.
 
-    `test_set` is as `Settings.test_set`; checkpoints did not always keep it, so it may be empty.
+    `test_set` has the keys of `Settings.test_set`; it is empty for older checkpoints.
     """
     names = {entry.config.__name__: name for name, entry in MODELS.items()}
     for table in (ALL_NOISES, DATA):

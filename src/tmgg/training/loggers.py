@@ -1,4 +1,4 @@
-"""Where training curves go, and what is said of a run beside them."""
+"""The loggers for training curves, and the description of the run that they get."""
 
 import importlib.util
 from collections.abc import Iterable, Mapping
@@ -16,14 +16,14 @@ from tmgg.training.durable import write_durably
 LOG_FOLDER = "logs"
 """Folder of the output directory that holds the curves; each attempt gets its own below."""
 _PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
-"""One of them must be there."""
+"""One of a logger's packages must be installed."""
 
 
 class OneFileTensorBoard(TensorBoardLogger):
     """Keeps its file open from the training to the evaluation that follows.
 
-    A file is named by the second it was made in: closed and made again within one, it would lose
-    what it held.
+    The file's name has the second in which it was made. If it were closed and made again within one
+    second, its content would be lost.
     """
 
     @rank_zero_only
@@ -65,7 +65,7 @@ def describe_run(loggers: Iterable[Logger], settings: Settings) -> None:
     text = yaml.safe_dump(values, sort_keys=False).encode()
     for logger in loggers:
         if isinstance(logger, CSVLogger):
-            # Itself it would first import what it knows of object stores.
+            # The logger itself would first import its support for object stores.
             folder = Path(logger.experiment.log_dir)
             write_durably(folder / "hparams.yaml", lambda file: file.write(text))
         else:
@@ -73,7 +73,7 @@ def describe_run(loggers: Iterable[Logger], settings: Settings) -> None:
 
 
 def hyperparameters(settings: Settings) -> dict[str, Any]:
-    """All that results depend on, by dotted key, with the run's name and its group."""
+    """All settings that results depend on, by dotted key, with the run's name and its group."""
     named = {"name": run_name(settings), "group": settings.stage}
     return {**named, **_flat(settings.scientific), **_flat(settings.test_set, "data.")}
 
@@ -85,14 +85,14 @@ def run_name(settings: Settings) -> str:
 
 
 def close_loggers(loggers: Iterable[Logger]) -> None:
-    """End what would otherwise go on into the next run of this process."""
+    """Close loggers that would otherwise continue into the next run of this process."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.experiment.finish()
 
 
 def _next_version(folder: Path) -> int:
-    """As Lightning counts."""
+    """The next version number, counted as in Lightning."""
     found = [path.name.partition("_")[2] for path in folder.glob("version_*")]
     return max((int(number) for number in found if number.isdecimal()), default=-1) + 1
 

@@ -46,8 +46,8 @@ def train(
     """Train in this process, on one device, and return the metrics of the final weights.
 
     Raises StoppedEarlyError once the hooks ask for an end and `CheckpointFiles.last` is written. A
-    callback may end the training early, too (`trainer.should_stop = True`); `steps` then tells how
-    far it came.
+    callback may end the training early, too (`trainer.should_stop = True`); then the metric `steps`
+    says how far it came.
     """
     return train_part(
         settings,
@@ -63,10 +63,10 @@ def train(
 def train_part(
     settings: Settings, *, hooks: Hooks, callbacks: Sequence[Callback] = (), **placement: Any
 ) -> dict[str, float]:
-    """As `train`, for one of the workers that `placement` describes; see `build_trainer`."""
+    """Like `train`, for one of the workers that `placement` describes; see `build_trainer`."""
     require_checkpoint(settings.resume_from)
     if settings.resume_from is not None:
-        read_checkpoint(settings.resume_from)  # Lightning would not name the file
+        read_checkpoint(settings.resume_from)  # an error of Lightning would not name the file
     _try_own_metrics(settings)
     stop = StopWhenAsked(hooks.stop)
     with quiet_lightning(), cpu_threads(settings.trainer.cpu_threads), own_random_state():
@@ -110,7 +110,7 @@ def build_trainer(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         log_every_n_steps=LOG_EVERY_STEPS,
-        # Each worker draws its own part of a batch already.
+        # Each worker already draws only its own part of a batch.
         use_distributed_sampler=False,
         enable_model_summary=False,
         enable_progress_bar=isinstance(progress, ProgressBar),
@@ -141,13 +141,13 @@ def fit(
     trainer.fit(module, datamodule=data, ckpt_path=settings.resume_from)
     for item in trainer.checkpoint_callbacks:
         if isinstance(item, LastCheckpoint):
-            item.on_train_end(trainer, module)  # Lightning asks nobody where nothing was left to do
+            item.on_train_end(trainer, module)  # Lightning does not call it if no step was left
 
 
 def measure(
     trainer: pl.Trainer, module: DenoiserModule, data: DenoisingData, settings: Settings
 ) -> dict[str, float]:
-    """What the trained weights are worth on the validation set; losses are nats per pair."""
+    """The metrics of the trained weights on the validation and test sets; losses: nats per pair."""
     (values,) = trainer.validate(module, datamodule=data, verbose=False)
     references = module.references
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning
@@ -184,7 +184,7 @@ def _tested(
 
 
 def _try_own_metrics(settings: Settings) -> None:
-    """Call them once, before the training rather than after it; raises what they raise."""
+    """Call the user's metrics once before the training, so that their errors come early."""
     if not settings.metrics or settings.data.protocol == "fixed_pair":
         return
     batch = GraphSource(settings).test_batch(0, shard=Shard(), device=torch.device("cpu"))

@@ -29,13 +29,13 @@ from tmgg.training.report import known_exactly
 
 SETTINGS_KEY = "tmgg_settings"
 TEST_SET_KEY = "tmgg_test_set"
-"""Of a checkpoint: which graphs the training was tested on; they may change when it goes on."""
+"""The key in a checkpoint for the graphs of the test. They may change when it is resumed."""
 _NEW_IN_TRAINERS = {"batch_parts": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """Scores on the validation set of the two predictors that frame every model."""
+    """Scores on the validation set of the two predictors that a model is compared with."""
 
     edge_only: PairScores
     oracle: PairScores
@@ -62,7 +62,7 @@ def score_references(settings: Settings) -> References:
 def reference_logits(
     batch: NoisyGraphs, noise: NoiseConfig | FlipRangeNoise
 ) -> tuple[Tensor, Tensor]:
-    """Logits of edge-only and of the block oracle."""
+    """The logits of edge-only and of the block oracle."""
     evidence = (
         noise.evidence(density=batch.density)
         if batch.rate_B is None
@@ -83,7 +83,7 @@ def compare(
     *,
     optimum_BNN: Tensor | None = None,
 ) -> Comparison:
-    """A model's logits of these graphs with the two references, and the optimum's if known."""
+    """Compare a model's logits with those of the two references, and the optimum's if known."""
     model_B, edge_only_B, oracle_B = (
         graph_losses(each_BNN, batch.adj_BNN)
         for each_BNN in (logits_BNN, *reference_logits(batch, noise))
@@ -105,15 +105,15 @@ class DenoiserModule(QuickHooks):
         self.loss = torch.zeros(())
         """The loss of the newest step, on this worker's graphs."""
         self.comparison = Comparison.nothing()
-        """How the trained model compares with the references on the test set; once tested."""
+        """How the trained model compares with the references on the test set; set by the test."""
         self.own_metrics = OwnMetrics.start(settings.metrics)
         self.model = seeded_model(settings)
 
     def training_step(self, batch: NoisyGraphs, batch_idx: int) -> Tensor:
         """The loss of this worker's graphs, weighted by their share of the global batch.
 
-        Workers' gradients are averaged with equal weight; the factor makes that average the
-        gradient of the global batch also where it does not split evenly.
+        Workers' gradients are averaged with equal weight. The factor makes that average the
+        gradient of the global batch, even if the batch does not split evenly.
         """
         world_size, trainer = self.trainer.world_size, self._settings.trainer
         losses = [
@@ -132,10 +132,10 @@ class DenoiserModule(QuickHooks):
         optimizer: Optimizer | LightningOptimizer,
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
-        """Forward and backward, then the step, unless the gradient or the loss is no number.
+        """Forward and backward, then the step. Raises DivergedError if a number is not finite.
 
-        As Lightning's own in full precision, without asking everybody between backward and step.
-        The gradient is that of all workers together, so all end at the same step.
+        Like Lightning's own in full precision, but without the hooks between backward and step.
+        The gradient is that of all workers together, so they all end at the same step.
         """
         assert optimizer_closure is not None
         optimizer_closure()
@@ -143,18 +143,18 @@ class DenoiserModule(QuickHooks):
         norm = torch.nn.utils.get_total_norm(
             [item.grad for item in weights if item.grad is not None]
         )
-        # One read for both: on a GPU each makes the host wait.
+        # One read for both numbers: on a GPU, each read makes the host wait.
         found_norm, found_loss = torch.stack((norm, self.loss)).tolist()
         step = self.trainer.global_step + 1
         self._require_finite("loss", found_loss, step=step)
         self._require_finite("gradient norm", found_norm, step=step)
-        if found_norm + 1e-6 > clip_norm:  # PyTorch adds it, too
+        if found_norm + 1e-6 > clip_norm:  # PyTorch also adds 1e-6
             torch.nn.utils.clip_grads_with_norm_(weights, clip_norm, norm)
         plain = optimizer.optimizer if isinstance(optimizer, LightningOptimizer) else optimizer
         plain.step()
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """As the optimiser's own, without asking the profiler."""
+        """Like the optimiser's own, without a call of the profiler."""
         for parameter in self.model.parameters():
             parameter.grad = None
 
@@ -186,7 +186,7 @@ class DenoiserModule(QuickHooks):
             "val_accuracy": 1.0 - scores.edge_error,
         }
         for name, value in values.items():
-            # float64: the default float32 would round what the final report repeats.
+            # float64: the default float32 would round values that the final report has, too.
             total = torch.tensor(value, dtype=torch.float64, device=self.device)
             self.log(name, total, prog_bar=name in ("val_loss", "gap_closed"), sync_dist=True)
 
@@ -222,14 +222,14 @@ class DenoiserModule(QuickHooks):
         """AdamW (Loshchilov and Hutter, arXiv:1711.05101) on a one-cycle schedule.
 
         The schedule is PyTorch's `OneCycleLR` with its defaults (Smith and Topin,
-        arXiv:1708.07120): up to the peak over the first 30 % of the steps, then down to nothing.
+        arXiv:1708.07120): up to the peak over the first 30 % of the steps, then down to almost 0.
         """
         trainer = self._settings.trainer
         optimizer = torch.optim.AdamW(
             self.model.parameters(),
             lr=trainer.learning_rate,
             weight_decay=trainer.weight_decay,
-            fused=True,  # one pass over all weights; for small models a step is mostly calls
+            fused=True,  # one pass over all weights: small models spend most of a step in calls
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, max_lr=trainer.learning_rate, total_steps=trainer.steps
@@ -240,12 +240,12 @@ class DenoiserModule(QuickHooks):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the settings that the weights and the tests depend on beside the weights."""
+        """Save the settings that the weights and the tests depend on, beside the weights."""
         checkpoint[SETTINGS_KEY] = self._settings.scientific
         checkpoint[TEST_SET_KEY] = self._settings.test_set
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
-        """Refuse to go on under other settings than those the checkpoint was made with."""
+        """Refuse to resume with settings that differ from those of the checkpoint."""
         then, now = _as_of_now(checkpoint.get(SETTINGS_KEY, {})), self._settings.scientific
         changed = [
             f"{group}: {then.get(group)} -> {now[group]}"
@@ -261,7 +261,7 @@ class DenoiserModule(QuickHooks):
 
 
 def _as_of_now(then: Mapping[str, Any]) -> dict[str, Any]:
-    """What was no setting of trainers yet when a checkpoint was made is what it is by default."""
+    """Add the defaults of trainer settings that are newer than the checkpoint."""
     trainer = then.get("trainer")
     if not isinstance(trainer, Mapping):
         return dict(then)
@@ -269,7 +269,7 @@ def _as_of_now(then: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seeded_model(settings: Settings) -> Denoiser:
-    """The untrained model, by the seed alone."""
+    """The untrained model; its weights depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         return build_model(settings.model, _readout(settings))

@@ -1,4 +1,4 @@
-"""Noisy graphs with what they were: what models are trained and tested on."""
+"""Noisy graphs with their clean originals, on which models are trained and tested."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from tmgg.denoising.spectral import Eigenpairs, top_eigenpairs
 
 @dataclass(frozen=True, slots=True)
 class NoisyGraphs:
-    """Graphs to denoise, and what they were."""
+    """Noisy graphs, and their clean originals."""
 
     noisy_BNN: Tensor
     adj_BNN: Tensor
@@ -21,24 +21,24 @@ class NoisyGraphs:
     density: float
     """P(A_ij = 1) in the distribution that the graphs come from, for edge-only."""
     eigen: Eigenpairs | None = None
-    """The eigenpairs that the model wants; None where nobody asked for them."""
+    """The eigenpairs that the model uses; None if they were not asked for."""
     rate_B: Tensor | None = None
-    """The flip rate of each graph, where models are told it."""
+    """The flip rate of each graph, if models get it; otherwise None."""
 
     def split(self, graphs: int) -> "list[NoisyGraphs]":
-        """The same as batches of so many graphs each."""
+        """The same graphs in batches of `graphs` each."""
         parts = range(0, len(self.adj_BNN), graphs)
         return [self._part(slice(first, first + graphs)) for first in parts]
 
     def dealt(self, parts: int) -> "list[NoisyGraphs]":
-        """The same in so many batches, as graphs are dealt out to workers; none is empty."""
+        """The same graphs in at most `parts` batches, divided as among workers; none is empty."""
         if parts == 1:
             return [self]
         found = range(min(parts, len(self.adj_BNN)))
         return [self._part(slice(first, None, parts)) for first in found]
 
     def _part(self, which: slice) -> "NoisyGraphs":
-        # As memory lies if these graphs alone had been drawn: sums depend on it.
+        # The memory layout as if only these graphs had been drawn: sums depend on it.
         return NoisyGraphs(
             self.noisy_BNN[which].contiguous(),
             self.adj_BNN[which].contiguous(),
@@ -59,7 +59,7 @@ def draw_graphs(
     seed: int,
     k: int | None = None,
 ) -> NoisyGraphs:
-    """The noisy graphs with these numbers in the list that `seed` names, with k eigenpairs each."""
+    """The noisy graphs with these numbers in the list that belongs to `seed`, with k eigenpairs."""
     graphs, density = distribution.sample(sample_B, seed=seed), distribution.density
     noisy_BNN = noise.corrupt(graphs.adj_BNN, sample_B, density=density, seed=seed)
     rate_B = noise.rates(sample_B, seed=seed) if isinstance(noise, FlipRangeNoise) else None

@@ -1,4 +1,4 @@
-"""One training at a time in an output folder: two would give out each other's checkpoints."""
+"""One training at a time in an output folder: two would return each other's checkpoints."""
 
 import contextlib
 import errno
@@ -16,10 +16,10 @@ _HELD = (errno.EAGAIN, errno.EACCES)
 
 @contextlib.contextmanager
 def one_training_in(output_dir: Path) -> Iterator[None]:
-    """Hold the folder until this training ends, however it ends: the lock goes with its process.
+    """Lock the folder until this training ends. If its process dies, the lock ends, too.
 
-    Raises ConfigError while another training holds it. Where the file system has no locks, nothing
-    is held.
+    Raises ConfigError if another training holds the lock. If the file system has no locks, nothing
+    is locked.
     """
     is_new = not output_dir.exists()
     output_dir.mkdir(parents=True, exist_ok=True)

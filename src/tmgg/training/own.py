@@ -1,4 +1,4 @@
-"""A Lightning training of somebody's own, in the same harness as the built-in ones."""
+"""A user's own Lightning training, with checkpoints and stops as in the built-in ones."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from tmgg.training.together import processes
 log = logging.getLogger(__name__)
 
 _UNUSED = "parameters that were not used in producing"
-"""What PyTorch and Lightning say of them."""
+"""Words in the message of PyTorch and Lightning about unused parameters."""
 _LIMITS = ("max_steps", "max_epochs", "min_steps", "min_epochs", "max_time")
 
 
@@ -32,16 +32,16 @@ class OwnTraining:
 
     module: pl.LightningModule
     data: Any
-    """A LightningDataModule, a training loader, or a pair of it and one for validation."""
+    """A LightningDataModule, a training loader, or a pair of loaders: training and validation."""
     output_dir: Path
     checkpoint_every: int
     accelerator: str
     callbacks: Sequence[Callback] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Lightning's own options of the trainer."""
+    """Options for Lightning's trainer."""
     resume_from: Path | None = None
     find_unused_parameters: bool | None = None
-    """Whether each step may leave other parameters unused; None is so for manual optimisation."""
+    """Whether steps may leave parameters unused. None: yes for manual optimisation, else no."""
 
     @property
     def may_leave_unused(self) -> bool:
@@ -51,12 +51,12 @@ class OwnTraining:
 
     @property
     def limits(self) -> dict[str, Any]:
-        """How far it is to go; with others a training that has ended goes on."""
+        """The limits of the training. With other limits, a training that has ended goes on."""
         return {name: self.options[name] for name in _LIMITS if name in self.options}
 
 
 def train_own(training: OwnTraining, *, hooks: Hooks, **placement: Any) -> dict[str, float]:
-    """Train on this worker; the numbers that the module logged last.
+    """Train on this worker, and return the numbers that the module logged last.
 
     `placement` is as for `tmgg.training.loop.build_trainer`. Raises StoppedEarlyError once the
     hooks ask for an end and `CheckpointFiles.last` is written.
@@ -99,7 +99,7 @@ def _fit(trainer: pl.Trainer, training: OwnTraining) -> None:
         trainer.fit(
             training.module,
             ckpt_path=training.resume_from,
-            # It holds whatever the user's module saved; `DurableCheckpointIO` asks whose it is.
+            # The checkpoint may hold any object; `DurableCheckpointIO` checks whose file it is.
             weights_only=False,
             **_data_arguments(training.data),
         )
@@ -124,7 +124,7 @@ def _about_unused(module: pl.LightningModule) -> str:
 
 
 def load_finished(training: OwnTraining, *, hooks: Hooks) -> End | None:
-    """What an earlier attempt came to, its weights in the module; None if it has not ended."""
+    """Load the weights of an earlier attempt that has ended, and return its end; else None."""
     if training.resume_from != CheckpointFiles(training.output_dir).last:
         return None
     require_checkpoint(training.resume_from)
@@ -137,13 +137,13 @@ def load_finished(training: OwnTraining, *, hooks: Hooks) -> End | None:
 
 
 def load_trained(training: OwnTraining, *, hooks: Hooks) -> None:
-    """Give the caller's module the weights that the workers came to."""
+    """Load the weights that the workers trained into the caller's module."""
     saved = _load_own(CheckpointFiles(training.output_dir).last, hooks)
     training.module.load_state_dict(saved["state_dict"])
 
 
 def _load_own(path: Path, hooks: Hooks) -> dict[str, Any]:
-    # A checkpoint of the user's own module may hold whatever it saved; it is this run's own file.
+    # The checkpoint may hold any object of the user's module; the file is this run's own.
     with hooks.open_own(path) as stream:
         saved: dict[str, Any] = torch.load(stream, map_location="cpu", weights_only=False)
     return saved

@@ -1,4 +1,4 @@
-"""The checkpoint `last` of a Lightning training of somebody's own."""
+"""The checkpoint `last` of a user's own Lightning training."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -10,12 +10,12 @@ import pytorch_lightning as pl
 from tmgg.training.checkpoint import LastFile
 
 END_KEY = "tmgg_end"
-"""Of a checkpoint: what the training came to, once it has ended."""
+"""The key in a checkpoint for the result of the training, once it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What a training came to."""
+    """The result of a training."""
 
     metrics: dict[str, float]
     limits: dict[str, Any]
@@ -24,8 +24,8 @@ class End:
 
 
 class OwnLastCheckpoint(LastFile):
-    """`own_loops` says when to save. The end is not saved at the last step, but when all is done:
-    callbacks may change weights until then.
+    """`own_loops` decides when to save. The end is saved when all is done, not at the last step:
+    until then, callbacks may change weights.
     """
 
     def __init__(self, path: Path, *, every_steps: int, saved: Callable[[Path], None]) -> None:
@@ -33,17 +33,17 @@ class OwnLastCheckpoint(LastFile):
         self._end: End | None = None
 
     def is_due(self, before: int, step: int) -> bool:
-        """Whether to save, when the steps until `before` have become those until `step`."""
+        """Whether a save is due between the steps `before` and `step`."""
         return before // self._every_steps != step // self._every_steps
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Say in the file that it is the end."""
+        """Add the result to the file, if the training has ended."""
         if self._end is not None:
             checkpoint[END_KEY] = asdict(self._end)
 
     def save_end(self, trainer: pl.Trainer, end: End) -> None:
-        """Save what the training came to."""
+        """Save the weights and the result."""
         self._end = end
         self.save(trainer)

@@ -1,8 +1,8 @@
-"""Lightning's loops for trainings that go on as if they had never been interrupted.
+"""Lightning's loops, changed so that resumed trainings go on as if never interrupted.
 
-Lightning calls the hooks in which checkpoints are made before the validation that follows a batch,
-and takes that validation, and the end of the epoch, for done when it goes on from there. These
-loops save behind the hooks of a batch and between two epochs, and go on at just that place.
+Lightning makes checkpoints in hooks before the validation that follows a batch. When it resumes
+there, it regards that validation, and the end of the epoch, as done. These loops save after the
+hooks of a batch, and between two epochs, and resume exactly there.
 """
 
 import contextlib
@@ -32,16 +32,16 @@ class Place(enum.StrEnum):
     EPOCH = "epoch"
     """Between two epochs."""
     END = "end"
-    """After the last epoch. With other limits the training goes on with the next one."""
+    """After the last epoch. With other limits the training goes on with the next epoch."""
 
 
 class StepEnds:
-    """When a training saves, and when it obeys a stop: only where an optimiser step was taken.
+    """Decides when a training saves and when it stops: only after an optimiser step.
 
-    Between the batches of one step there are gradients, which no checkpoint has. The last batch of
-    an epoch belongs to the epoch's end: a module may need there what it kept of the batches. So a
+    Between the batches of one step there are gradients, which are not in a checkpoint. After the
+    last batch of an epoch, the end of the epoch may need what the module kept of the batches. So a
     checkpoint that is due then is made between the epochs. A stop then does not wait for a long
-    validation; the training that goes on makes up for it.
+    validation; the resumed training makes up for it.
     """
 
     def __init__(self, last: OwnLastCheckpoint, stop: StopRequests) -> None:
@@ -50,9 +50,9 @@ class StepEnds:
         self._step = 0
         self._is_due = self._is_asked = False
         self.has_begun = False
-        """Whether there was anything left to train, or a checkpoint says what it came to."""
+        """Whether there was something left to train, or the checkpoint has the results."""
         self.stopped = False
-        """Whether it ended the training before its end."""
+        """Whether a stop ended the training early."""
         self.validation_s: float | None = None
         """How long the newest validation took."""
 
@@ -78,7 +78,7 @@ class StepEnds:
             self._save(trainer, Place.STEP)
 
     def end_epoch(self, trainer: pl.Trainer) -> None:
-        """As `end_batch`, between two epochs."""
+        """Like `end_batch`, between two epochs."""
         is_due, is_asked = self._is_due, self._is_asked
         self._is_due = self._is_asked = False
         if is_asked:
@@ -110,7 +110,7 @@ class OwnEpochLoop(_TrainingEpochLoop):
         super().__init__(trainer, min_steps=like.min_steps, max_steps=like.max_steps)
         self._ends = ends
         self.remains = False
-        """Whether it goes on after a batch whose end was left out, which comes first."""
+        """Whether it resumes after a batch whose end is still to be done, before other batches."""
 
     @property
     def done(self) -> bool:
@@ -118,14 +118,14 @@ class OwnEpochLoop(_TrainingEpochLoop):
         return not self.remains and bool(super().done)
 
     def reset(self) -> None:
-        """As Lightning, which guesses whether the newest batch was counted."""
+        """Like Lightning's, but keep the count: Lightning guesses if the newest batch counted."""
         counted = self._batches_that_stepped
         super().reset()
         if self.remains:
             self._batches_that_stepped = counted
 
     def advance(self, data_fetcher: Any) -> None:
-        """Train on one batch, unless the newest one is to end first."""
+        """Train on one batch, unless the newest one must be ended first."""
         if self.remains:
             self.val_loop.restarting = False
         else:
@@ -150,7 +150,7 @@ class OwnEpochLoop(_TrainingEpochLoop):
 
 
 class OwnFitLoop(_FitLoop):
-    """The epochs of a training. Instead of `trainer.fit_loop`."""
+    """The epochs of a training; it replaces `trainer.fit_loop`."""
 
     def __init__(self, trainer: pl.Trainer, ends: StepEnds) -> None:
         like = trainer.fit_loop
@@ -160,11 +160,11 @@ class OwnFitLoop(_FitLoop):
         self._place: Place | None = None
         self._kept: dict[str, Any] | None = None
         self._has_results = False
-        """Whether it has all that an epoch has logged, also if it goes on within that epoch."""
+        """Whether it has all numbers that the epoch logged, also if it was resumed within it."""
 
     @contextlib.contextmanager
     def at(self, place: Place) -> Iterator[None]:
-        """What is saved within says that the training is at this place."""
+        """Checkpoints that are saved inside say that the training is at this place."""
         self._place = place
         try:
             yield
@@ -173,35 +173,35 @@ class OwnFitLoop(_FitLoop):
 
     @property
     def done(self) -> bool:
-        """Whether the training is over; at `max_steps` an end may remain."""
+        """Whether the training is over; at `max_steps` the end of a batch may remain."""
         return not self.epoch_loop.remains and bool(super().done)
 
     def on_save_checkpoint(self) -> dict[str, Any]:
-        """As Lightning, and where the training is; checkpoints of others do not say it."""
+        """Like Lightning's, and say where the training is, inside `at`."""
         state = super().on_save_checkpoint()
         if self._place is not None:
             state[_KEY] = {
                 "place": str(self._place),
-                # Lightning forgets it; with min_epochs the training may go on for long.
+                # Lightning does not keep it; with min_epochs the training may go on for long.
                 "should_stop": self.trainer.should_stop and self._place is not Place.END,
                 "results": kept_results(self.trainer),
             }
         return state
 
     def on_load_checkpoint(self, state_dict: dict[str, Any]) -> None:
-        """As Lightning."""
+        """Like Lightning's, and keep what `on_save_checkpoint` added."""
         super().on_load_checkpoint(state_dict)
         self._kept = state_dict.get(_KEY)
         self.epoch_loop.remains = self._kept is not None and self._kept["place"] == Place.STEP
 
     def load_state_dict(self, state_dict: dict[str, Any], prefix: str = "") -> None:
-        """As Lightning, which with `max_steps` would go on within an epoch that has ended."""
+        """Like Lightning's, which with `max_steps` would resume within an epoch that has ended."""
         super().load_state_dict(state_dict, prefix)
         if self._kept is not None and not self.epoch_loop.remains:
             self._restarting = self.epoch_loop._restarting = False
 
     def run(self) -> None:
-        """Train. Where nothing is left to do, the numbers are those that the checkpoint kept."""
+        """Train. If nothing is left to do, the numbers are those that the checkpoint kept."""
         super().run()
         if self._kept is not None:
             self._begin()
@@ -223,7 +223,7 @@ class OwnFitLoop(_FitLoop):
         if self._ends.stopped:
             raise StopIteration
         if self._has_results:
-            self._restarting = False  # Lightning leaves out schedulers that need numbers
+            self._restarting = False  # else Lightning would skip schedulers that need numbers
         super().on_advance_end()
         if not self.done:
             self._ends.end_epoch(self.trainer)

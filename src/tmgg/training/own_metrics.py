@@ -1,4 +1,4 @@
-"""Metrics of somebody's own, on the test set."""
+"""A user's own metrics, on the test set."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _BUILT_IN = (
     "bayes_gap_closed_low", "bayes_gap_closed_high", "bayes_gap_closed_se", "bayes_beaten_by_se",
     "bayes_excess_se", "train_seconds", "steps", "parameters", "passed", "checkpoint_path",
 )  # fmt: skip
-"""Names of what every training reports; a metric of that name would stand in for it."""
+"""Names of built-in numbers; a user's metric of the same name would replace one."""
 _BUILT_IN_PREFIX = "shift_"
 
 Metric = Callable[[Tensor, Tensor], Tensor]
@@ -29,13 +29,13 @@ class OwnMetrics:
     """Sums over graphs, which add up over workers."""
 
     functions: dict[str, Metric]
-    """By the names that they are reported under."""
+    """The metrics, by the names under which they are reported."""
     sums: Tensor
-    """One for each, and the number of graphs."""
+    """One sum for each metric, and the number of graphs."""
 
     @classmethod
     def start(cls, paths: Sequence[str], device: torch.device | None = None) -> "OwnMetrics":
-        """The metrics of no graphs, to add to."""
+        """The sums over no graphs, to which `add` adds."""
         functions = {metric_name(path): load_by_path(path, key="metrics") for path in paths}
         return cls(functions, torch.zeros(len(functions) + 1, dtype=torch.float64, device=device))
 
@@ -52,7 +52,7 @@ class OwnMetrics:
         self.sums[-1] += len(adj_BNN)
 
     def means(self) -> dict[str, float]:
-        """By name."""
+        """The mean of each metric, by name."""
         return {
             name: float(total / self.sums[-1])
             for name, total in zip(self.functions, self.sums, strict=False)
@@ -60,12 +60,12 @@ class OwnMetrics:
 
 
 def metric_name(path: str) -> str:
-    """What the metric with this import path is reported as."""
+    """The name under which the metric with this import path is reported."""
     return path.replace(":", ".").rpartition(".")[2]
 
 
 def require_own_names(paths: Sequence[str]) -> None:
-    """Raise ConfigError where a metric would stand in for another one, or a built-in number."""
+    """Raise ConfigError if a metric would replace another one, or a built-in number."""
     names = [metric_name(path) for path in paths]
     for path, name in zip(paths, names, strict=True):
         if name in _BUILT_IN or name.startswith(_BUILT_IN_PREFIX):

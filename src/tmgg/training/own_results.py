@@ -14,8 +14,8 @@ _AS_LOGGED = (
 def kept_results(trainer: pl.Trainer) -> dict[str, Any]:
     """What callbacks see (`callback_metrics`), and the sums of this epoch's means so far.
 
-    All workers must ask together. What a module keeps in objects of its own, `torchmetrics` among
-    them, is not in it.
+    All workers must call it together. What a module keeps in its own objects, such as those of
+    `torchmetrics`, is not included.
     """
     metrics = {name: value.detach().cpu() for name, value in trainer.callback_metrics.items()}
     results = trainer.fit_loop.epoch_loop._results
@@ -24,7 +24,7 @@ def kept_results(trainer: pl.Trainer) -> dict[str, Any]:
 
 
 def restore_results(trainer: pl.Trainer, kept: dict[str, Any]) -> None:
-    """Make the training's numbers those that `kept_results` found; at the start of a training."""
+    """Restore the numbers that `kept_results` returned, at the start of a training."""
     connector, device = trainer._logger_connector, trainer.strategy.root_device
     connector._callback_metrics.update(
         {name: value.to(device) for name, value in kept["metrics"].items()}
@@ -41,7 +41,7 @@ def _is_kept(item: Any) -> bool:
 
 
 def _kept(item: Any, trainer: pl.Trainer) -> dict[str, Any]:
-    """One logged name. Each worker goes on with an equal share of what all have come to."""
+    """One logged name. Each worker resumes with an equal share of the total of all workers."""
     value, count = item.value.detach().clone(), None
     value = item.meta.sync(value)
     if item.meta.is_sum_reduction and item.meta.sync.should:

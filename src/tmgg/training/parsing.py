@@ -1,4 +1,4 @@
-"""From plain mappings, as YAML and JSON give them, to frozen dataclasses."""
+"""Makes frozen dataclasses of plain mappings, such as those from YAML and JSON."""
 
 import dataclasses
 import sys
@@ -32,8 +32,8 @@ def parse_choice(
 ) -> T:
     """The dataclass that `values["name"]` selects, with the other values.
 
-    A name with a colon is an import path of a dataclass of somebody's own, or of a class that has
-    one as its `Config`; else it is a name in `table`.
+    A name with a colon is the import path of a user's own dataclass, or of a class that has one as
+    its `Config`; otherwise it is a name in `table`.
     """
     name = values.get("name", default)
     rest = {key: value for key, value in values.items() if key != "name"}

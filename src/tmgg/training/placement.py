@@ -1,4 +1,4 @@
-"""How many workers train, and what each has of the machines. Pure."""
+"""How many workers train, and which share of the machines each one has. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from tmgg.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What of one machine may be used."""
+    """The CPUs and GPUs of one machine that may be used."""
 
     cpus: float
     gpus: float
@@ -27,9 +27,9 @@ class Placement:
 
 
 def place_workers(wanted: int | None, machines: Sequence[Machine], *, use_gpus: bool) -> Placement:
-    """Spread `wanted` workers over the machines; None is one per GPU, or per machine without.
+    """Spread `wanted` workers over the machines. None: one per GPU, or without GPUs per machine.
 
-    Raises ConfigError when there are too few machines for them.
+    Raises ConfigError if there are too few GPUs or CPUs for them.
     """
     cpus = min(machine.cpus for machine in machines)
     if use_gpus:
@@ -46,7 +46,7 @@ def place_workers(wanted: int | None, machines: Sequence[Machine], *, use_gpus: 
 
 
 def _share(cpus: float, workers: int) -> float:
-    """A worker's share of one machine's CPUs; whole ones, unless there are too few."""
+    """A worker's share of one machine's CPUs: a whole number, or less than one CPU."""
     share = cpus / max(workers, 1)
     return math.floor(share) if share >= 1 else share
 

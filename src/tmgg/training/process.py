@@ -20,7 +20,7 @@ def cpu_threads(count: int | None) -> Iterator[None]:
 
 
 def own_random_state() -> AbstractContextManager[None]:
-    """Give PyTorch's global random state back as it was; data loaders, too, draw from it."""
+    """Restore PyTorch's global random state at the end; data loaders also draw from it."""
     return torch.random.fork_rng(devices=[])
 
 
@@ -38,11 +38,11 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
             # A short training, or a short epoch of data of one's own.
             warnings.filterwarnings("ignore", message=".*smaller than the logging interval")
-            # Lightning 2.6 meets newer PyTorch releases; nothing here calls it.
+            # Lightning 2.6 causes it with newer PyTorch releases; TMGG does not use it.
             warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
-            # Where a run executes is not Lightning's affair; see `tmgg.training.loop.train`.
+            # Lightning does not decide where a run executes; see `tmgg.training.loop.train`.
             warnings.filterwarnings("ignore", message="The `srun` command is available")
-            # A resumed run writes into the folder of the attempt before.
+            # A resumed run writes into the folder of the previous attempt.
             warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")
             yield
     finally:

@@ -1,4 +1,4 @@
-"""How a training shows that it moves: a bar for a person, lines for a log file."""
+"""Shows the progress of a training: a bar on a terminal, lines in a log file."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""What a checkpoint of a built-in experiment holds, or which file it is that cannot be read."""
+"""Reads checkpoints of built-in experiments. Errors name the file."""
 
 import pickle
 from pathlib import Path
@@ -10,7 +10,7 @@ from tmgg.errors import ConfigError
 
 
 def read_checkpoint(path: Path) -> Any:
-    """Its content, on the CPU; nothing in it is executed. Raises ConfigError for a damaged one."""
+    """A checkpoint's content, on the CPU. Executes nothing in it. Raises ConfigError if damaged."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:

@@ -1,4 +1,4 @@
-"""The numbers of a trained model on the test set, between what can be had and what cannot."""
+"""The numbers of a trained model on the test set, with those of references and the optimum."""
 
 import math
 from typing import cast
@@ -12,7 +12,7 @@ from tmgg.training.graph_data import DataConfig
 
 
 def report_metrics(settings: Settings, found: Comparison) -> dict[str, float]:
-    """See docs/experiments.md; what is not known is left out."""
+    """The metrics in docs/experiments.md; those that are not known are left out."""
     return {
         "test_loss": found.model,
         "test_loss_se": found.model_standard_error,
@@ -48,7 +48,7 @@ def _bayes_metrics(settings: Settings, found: Comparison) -> dict[str, float]:
         "bayes_is_known": True,
         "bayes_test_loss_low": found.oracle + best.low,
         "bayes_test_loss_high": found.oracle + best.high,
-        # The lower the bound, the smaller the part of the way to it.
+        # A lower bound of the loss is further away, so a smaller part of the gap is closed.
         "bayes_gap_closed_low": found.gap_closed(beyond_oracle=best.low),
         "bayes_gap_closed_high": found.gap_closed(beyond_oracle=best.high),
         "bayes_gap_closed_se": found.gap_standard_error(
@@ -60,7 +60,7 @@ def _bayes_metrics(settings: Settings, found: Comparison) -> dict[str, float]:
 
 
 def _exact_metrics(found: Comparison) -> dict[str, float]:
-    """Of the optimum on the very graphs of the test set, which has no error of its own."""
+    """The metrics for an optimum that is computed on the test graphs, so it has no error itself."""
     error = found.optimum_excess_standard_error()
     better = found.optimum - found.model
     return {

@@ -1,4 +1,4 @@
-"""A trained model on other graphs and noise than it was trained on, between its references."""
+"""Compares a trained model with references on other graphs and noise than in its training."""
 
 import math
 
@@ -19,7 +19,7 @@ _SHIFTED = 6
 
 
 def report_shifts(settings: Settings, model: Denoiser) -> dict[str, float]:
-    """`shift_<name>_<metric>` for each shift; what is not known is left out. On the CPU."""
+    """`shift_<name>_<metric>` for each shift, without those that are not known. On the CPU."""
     model = model.cpu()
     found: dict[str, float] = {}
     for shift in settings.shifts:
@@ -29,7 +29,7 @@ def report_shifts(settings: Settings, model: Denoiser) -> dict[str, float]:
 
 
 def _compare(settings: Settings, shift: Shift, model: Denoiser) -> Comparison:
-    # Of one rate; a model that is told rates is told this one.
+    # The noise has one rate; a model that gets rates gets this one.
     knows_rate = isinstance(settings.noise, FlipRangeNoise)
     noise = (
         FlipRangeNoise(low=shift.eps, high=shift.eps) if knows_rate else FlipNoise(eps=shift.eps)
@@ -61,7 +61,7 @@ def _report(settings: Settings, shift: Shift, found: Comparison) -> dict[str, fl
 
 
 def _optimum(settings: Settings, shift: Shift, found: Comparison) -> dict[str, float]:
-    """Which part of the block oracle's gap the optimum closes: from low to high."""
+    """Bounds, low and high, of the part of the block oracle's gap that the optimum closes."""
     if found.edge_only - found.oracle <= 1e-9:
         return {}
     best = optimum(shift.of(settings.data), FlipNoise(eps=shift.eps))

@@ -28,7 +28,7 @@ class Shift(Variant):
         FlipNoise(eps=self.eps)
 
     def require_possible(self, data: DataConfig, noise: NoiseConfig | FlipRangeNoise) -> None:
-        """Raise ConfigError where such graphs or flips are not what the model is for."""
+        """Raise ConfigError if the model is not made for such graphs or flips."""
         self.of(data)
         if type(noise) is FlipNoise and noise.eps != self.eps:
             raise ConfigError(

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def processes() -> list[tuple[int, str]]:
-    """Rank and host name of every process of this training, as they tell each other."""
+    """Rank and host name of every process of this training. All of them must call it."""
     import torch.distributed
 
     host = socket.gethostname()

@@ -5,11 +5,11 @@ from pytorch_lightning.callbacks import Callback
 
 
 class MissedValidation(Callback):
-    """Makes up for the validation of the step at which a training goes on.
+    """Makes up for the missed validation of the step at which a training is resumed.
 
-    `last` is written before that validation, which a stop leaves out and a crash may prevent.
-    Lightning takes it for done; then the lowest loss, and the weights in `best`, might be others
-    than those of a training that was never interrupted.
+    `last` is written before that validation. A stop leaves it out, and a crash may prevent it, but
+    Lightning regards it as done. Without it, the lowest loss and the weights in `best` might
+    differ from those of a training that was never interrupted.
     """
 
     def __init__(self, *, every_steps: int) -> None:
