@@ -1,7 +1,7 @@
-"""A launcher file outside an app, composed by Hydra: its `defaults` count as they do in an app.
+"""Composes a launcher file outside an app with Hydra, so its `defaults` count as in an app.
 
-Hydra finds files by group and name, so the file's folder stands for the group `hydra/launcher`,
-wherever it is. The other places are those of each app: TMGG's own launchers, those of other
+Hydra finds files by group and name, so the file's folder is used as the group `hydra/launcher`,
+wherever it is. Hydra also searches where each app does: TMGG's own launchers, those of other
 packages, and this user's profiles.
 """
 
@@ -23,7 +23,7 @@ from tmgg.hydra_plugins.profiles import profile_folder
 
 _GROUP = Path("hydra") / "launcher"
 _SUFFIX = ".yaml"
-# Hydra's own, and what it raises for a list of defaults in another form.
+# Hydra's own errors, and what it raises for a list of defaults in a wrong form.
 _COMPOSITION_ERRORS = (
     HydraException,
     OmegaConfBaseException,
@@ -36,9 +36,9 @@ _COMPOSITION_ERRORS = (
 
 
 def compose_launcher(file: Path) -> dict[str, Any]:
-    """The keys of the file on top of what its `defaults` name.
+    """The keys of the file, over those of the files that its `defaults` name.
 
-    Raises ConfigError where Hydra finds no such default, or cannot compose them.
+    Raises ConfigError if Hydra does not find such a default, or cannot compose them.
     """
     if file.suffix != _SUFFIX:
         raise ConfigError(
@@ -47,7 +47,7 @@ def compose_launcher(file: Path) -> dict[str, Any]:
         )
     try:
         with _config_folder(file) as folder, warnings.catch_warnings():
-            # A missing `_self_` is a matter of the app's launches, where Hydra warns, too.
+            # Hydra warns of a missing `_self_` when an app launches, so not here, too.
             warnings.simplefilter("ignore")
             with initialize_config_dir(str(folder), version_base="1.3"):
                 whole = compose(
@@ -67,7 +67,7 @@ def compose_launcher(file: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _config_folder(file: Path) -> Iterator[Path]:
-    """A folder in which the file is `hydra/launcher/NAME.yaml`; its own, if it is there already."""
+    """A folder in which the file is `hydra/launcher/NAME.yaml`. It is temporary, if need be."""
     beside = file.absolute().parent
     if beside.parts[-2:] == _GROUP.parts:
         yield beside.parents[1]
@@ -85,7 +85,7 @@ def _quoted(name: str) -> str:
 
 
 def _words(error: Exception) -> str:
-    """Of a default that is missing Hydra lists its places, among them a folder made for this."""
+    """The message. For a missing default, leave out Hydra's list with the temporary folder."""
     if not isinstance(error, MissingConfigException):
         return str(error)
     what, _, _places = str(error).partition("\n")
@@ -100,7 +100,7 @@ def _plain(launcher: DictConfig) -> dict[str, Any]:
 
 
 def _value(launcher: DictConfig, key: str) -> Any:
-    """As it is resolved; as it is written where it names a key that only an app has."""
+    """The resolved value; the text as written if it refers to a key that only an app has."""
     try:
         value = launcher[key]
         return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value

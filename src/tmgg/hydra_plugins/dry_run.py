@@ -16,7 +16,7 @@ _requested = False
 
 @contextlib.contextmanager
 def dry_run() -> Iterator[None]:
-    """Inside, every launcher shows and none submits."""
+    """Inside, every launcher shows what it would submit, and submits nothing."""
     global _requested
     _requested = True
     try:
@@ -32,7 +32,7 @@ def is_dry_run() -> bool:
 def print_dry_run(
     runner: CloudRunner, requests: Sequence[TaskRequest], titles: Sequence[str] = ()
 ) -> None:
-    """What would be submitted, in full where the runner can tell."""
+    """Print what would be submitted, in full if the runner can render it."""
     for index, request in enumerate(requests):
         title = f"# {index + 1} of {len(requests)}: {titles[index]}\n" if titles else ""
         script = _render(runner, as_request(request)).rstrip()
@@ -41,7 +41,7 @@ def print_dry_run(
 
 
 def end_dry_run() -> NoReturn:
-    """For a sweeper that would choose its next jobs by the values of those that were shown."""
+    """End the process: the sweeper would choose its next jobs by the values of these jobs."""
     put("# the sweeper may choose more jobs, by the values of these")
     raise SystemExit(exit_codes.OK)
 
@@ -49,7 +49,7 @@ def end_dry_run() -> NoReturn:
 def _what_was_written() -> str:
     if _requested:
         return "nothing was written"
-    # Another app than tmgg-experiment: its sweeper has done this before the launcher is asked.
+    # In other apps than tmgg-experiment, the sweeper wrote it before it called the launcher.
     return "TMGG wrote nothing; Hydra itself may have written multirun.yaml into hydra.sweep.dir"
 
 

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP to a launcher: an interruption, as Ctrl-C is, with an exit code of its own."""
+"""Handles SIGTERM and SIGHUP to a launcher like Ctrl-C, but with another exit code."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ _OUTPUTS = (1, 2)
 
 
 class EndSignal(KeyboardInterrupt):
-    """The process was asked to end by a signal that is not Ctrl-C's."""
+    """SIGTERM or SIGHUP asked the process to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class EndSignal(KeyboardInterrupt):
 
 
 def exit_code_after(end: KeyboardInterrupt) -> int:
-    """What shells show for a process that the signal has ended."""
+    """The exit code that shells show for a process that the signal ended."""
     return _SIGNALLED + end.number if isinstance(end, EndSignal) else exit_codes.INTERRUPTED
 
 
@@ -32,8 +32,8 @@ def exit_code_after(end: KeyboardInterrupt) -> int:
 def end_signals_heard() -> Iterator[None]:
     """Inside, the first such signal raises EndSignal; the next ends the process at once.
 
-    One that somebody else handles, or ignores as `nohup` does, is left alone; so are all of them
-    outside the main thread, which alone gets them.
+    A signal that other code handles, or that is ignored (by `nohup`), is left alone. Outside the
+    main thread nothing is changed: Python handles signals in the main thread only.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -42,7 +42,7 @@ def end_signals_heard() -> Iterator[None]:
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
-        if os.getpid() != owner:  # a forked child ends as any other
+        if os.getpid() != owner:  # a forked child ends like any other process
             os.kill(os.getpid(), number)
             return
         _let_go_of_what_hung_up()
@@ -60,7 +60,7 @@ def end_signals_heard() -> Iterator[None]:
 
 
 def _let_go_of_what_hung_up() -> None:
-    """A terminal that was closed refuses every word, and the refusal would be the end instead."""
+    """Redirect closed outputs to /dev/null: a failed write would end the process instead."""
     asking = select.poll()
     for descriptor in _OUTPUTS:
         asking.register(descriptor, 0)

@@ -33,16 +33,16 @@ def run_experiment(config: DictConfig) -> Mapping[str, Any] | None:
 
 
 def run_here(config: DictConfig) -> Mapping[str, Any]:
-    """The experiment in this process, its files in Hydra's output folder unless told otherwise.
+    """Run the experiment in this process. Without `output_dir`, it gets Hydra's output folder.
 
-    Returns what it returned, checked: numbers by name, `checkpoint_path` if there is one.
+    Returns its checked result: numbers by name, and `checkpoint_path` if there is one.
     """
     plain = plain_config(config)
     runtime = HydraConfig.get().runtime
     if plain.get("output_dir") is None:
         plain["output_dir"] = str(runtime.output_dir)
     if runtime.cwd not in sys.path:
-        # hydra.job.chdir=true moves the working directory, but not where the user's modules are.
+        # With hydra.job.chdir=true the working directory is not where the user's modules are.
         sys.path.append(runtime.cwd)
     returned = call_experiment(_load(target_of(plain)), OmegaConf.create(plain))
     metric = OmegaConf.select(cast(DictConfig, HydraConfig.get()), "launcher.metric")
@@ -52,7 +52,7 @@ def run_here(config: DictConfig) -> Mapping[str, Any]:
 
 
 def _load(target: str) -> Experiment:
-    """As `load_target`; at a terminal a module that is not there is a word, not a traceback."""
+    """Like `load_target`, but outside a job a missing module is a TaskError, not a traceback."""
     try:
         return load_target(target)
     except ModuleNotFoundError as error:
@@ -66,12 +66,12 @@ def _load(target: str) -> Experiment:
 
 
 def call_experiment(experiment: Experiment, config: DictConfig) -> Mapping[str, Any]:
-    """A frame of its own, so that a traceback can be shown from here on (see `errors`)."""
+    """Call the experiment. Tracebacks are shown from this frame on (see `errors`)."""
     return experiment(config)
 
 
 def plain_config(config: DictConfig) -> JsonDict:
-    """The config as the experiment gets it. Raises TaskError for what no job could run."""
+    """The config as the experiment gets it. Raises TaskError if no job could run it."""
     plain = prepare_config(config)
     target_of(plain)
     return plain
@@ -92,5 +92,5 @@ def _report(returned: Mapping[str, Any]) -> None:
     report.print_metrics(metrics, places)
 
 
-# What the launcher asks of each job's config before it submits one.
+# The launcher calls it with each job's config before it submits one.
 run_experiment.plain_config = plain_config  # type: ignore[attr-defined]

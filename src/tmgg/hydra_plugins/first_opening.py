@@ -1,8 +1,8 @@
-"""Pickles that run code of others are opened in a child process first.
+"""Opens pickles that run other code in a child process first.
 
-What ends, hangs or interrupts the process that opens it costs only itself. Pickles of plain values
-are opened at once, and cost no child. The time limit does not count what the child imports: a first
-`import torch` from a cold file system takes longer than any value does.
+If opening a pickle ends, blocks or interrupts the process, then only the child is lost. Pickles of
+plain values are opened at once, without a child. Imports do not count for the time limit of
+opening: a first `import torch` from a cold file system takes longer than any value.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 
 OPENING_TIMEOUT_S = 30.0
 IMPORT_TIMEOUT_S = 600.0
-"""For each module that a pickle names and its process does not have yet."""
+"""The limit for each module that a pickle names and the child has not imported yet."""
 _DONE, _IMPORTS, _IMPORTED = b"d", b"i", b"o"
-"""How the child's messages begin: the answer, and the name of a module before and after it."""
+"""First bytes of the child's messages: the answer; before an import; after an import."""
 _PLAIN_MODULES = frozenset((
     "collections", "datetime", "decimal", "fractions", "uuid",
-    "pathlib", "pathlib._local",  # the second: where a path's class says it is, in Python 3.13
+    "pathlib", "pathlib._local",  # the second: the module of path classes in Python 3.13
 ))  # fmt: skip
 _PLAIN_PACKAGES = ("hydra.", "omegaconf", "tmgg.hydra_plugins.job_returns")
 _PLAIN_NAMES = frozenset(
@@ -52,11 +52,11 @@ _PLAIN_NUMPY = ("dtype", "ndarray")
 
 
 class OpeningError(Exception):
-    """Opening the pickle ends or hangs its process; says how."""
+    """Opening the pickle ends or blocks its process; the message says how."""
 
 
 class FirstOpening:
-    """Opens pickles one after the other; the child starts with the first that is not plain."""
+    """Opens pickles one after the other. The first one that is not plain starts the child."""
 
     def __init__(
         self, timeout_s: float = OPENING_TIMEOUT_S, import_timeout_s: float = IMPORT_TIMEOUT_S
@@ -94,11 +94,11 @@ class FirstOpening:
 
 
 class _NotPlainError(Exception):
-    """The pickle names something whose code is not known to be harmless."""
+    """The pickle names an object whose code may be harmful."""
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Opens a pickle, and stops before it would call anything that is not a plain type."""
+    """Opens a pickle, but raises _NotPlainError before it calls anything but plain types."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("builtins", "getattr"):
@@ -119,7 +119,7 @@ def _member(kind: object, name: str) -> object:
 
 
 def _is_plain(module: str, name: str) -> bool:
-    """A dotted name could lead out of its module."""
+    """Whether the object is plain. A dotted name is not: it could lead out of its module."""
     if "." in name:
         return False
     if module == "builtins" or module in _PLAIN_MODULES or (module, name) in _PLAIN_NAMES:
@@ -128,11 +128,11 @@ def _is_plain(module: str, name: str) -> bool:
 
 
 class _Child:
-    """A fork of this process: it has the script and its modules as they are."""
+    """A fork of this process, so it has the same script and modules."""
 
     def __init__(self) -> None:
         self._here, there = multiprocessing.Pipe()
-        with warnings.catch_warnings():  # threads of ours do not open pickles
+        with warnings.catch_warnings():  # TMGG's threads do not open pickles
             warnings.simplefilter("ignore", DeprecationWarning)
             self._pid = os.fork()
         if self._pid == 0:
@@ -141,7 +141,7 @@ class _Child:
         there.close()
 
     def try_opening(self, pickled: bytes, timeout_s: float, import_timeout_s: float) -> str | None:
-        """Why it must not be opened here; None when the child did it and goes on."""
+        """Why it must not be opened here; None if the child opened it and goes on."""
         try:
             self._here.send_bytes(pickled)
             while self._here.poll(timeout_s):
@@ -162,14 +162,14 @@ class _Child:
         return self._here.poll(max(0.0, timeout_s - patience_s))
 
     def end(self) -> None:
-        """Also the processes that its pickles have started; safe to call on one that has ended."""
+        """End the child. It may have ended already."""
         self._here.close()
         self._kill()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
 
     def _how_it_ended(self) -> str:
-        self._kill()  # one that closed the pipe, but lives
+        self._kill()  # it may have closed the pipe and still live
         try:
             status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
         except ChildProcessError:
@@ -182,22 +182,22 @@ class _Child:
 
 
 def _serve(pipe: multiprocessing.connection.Connection) -> NoReturn:
-    """The child's life: open, answer, until the pipe is closed. It never returns to its caller."""
+    """The loop of the child: open and answer until the pipe is closed. Never returns."""
     try:
-        os.setsid()  # a signal to its process group stays in it
+        os.setsid()  # a signal to its process group does not reach the parent
         _calm_signals()
         _silence()
         while True:
             problem = _problem_of(pipe.recv_bytes(), pipe)
             pipe.send_bytes(_DONE + problem.encode(errors="replace"))
-    except BaseException:  # the end of the pipe, or of the parent
+    except BaseException:  # the pipe was closed, or the parent ended
         pass
     finally:
         os._exit(0)
 
 
 class _ReportingUnpickler(pickle.Unpickler):
-    """Says into a pipe which module it imports."""
+    """Writes into a pipe which module it imports."""
 
     def __init__(self, pickled: bytes, pipe: multiprocessing.connection.Connection) -> None:
         super().__init__(io.BytesIO(pickled))
@@ -218,7 +218,7 @@ def _message(sent: bytes) -> tuple[bytes, str]:
 
 
 def _problem_of(pickled: bytes, pipe: multiprocessing.connection.Connection) -> str:
-    """Ordinary exceptions are none: whoever opens the pickle later catches these."""
+    """How opening fails, or empty. Ordinary exceptions do not count: the callers catch them."""
     try:
         _ReportingUnpickler(pickled, pipe).load()
     except (Exception, SystemExit):
@@ -229,7 +229,7 @@ def _problem_of(pickled: bytes, pipe: multiprocessing.connection.Connection) -> 
 
 
 def _calm_signals() -> None:
-    """The launcher's handlers say and do things that are its own."""
+    """Replace the launcher's signal handlers, which are not meant for the child."""
     handler: Callable[[int, types.FrameType | None], Any] | None = signal.default_int_handler
     signal.signal(signal.SIGINT, handler)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
@@ -237,7 +237,7 @@ def _calm_signals() -> None:
 
 
 def _silence() -> None:
-    """What opening prints is printed by the second opening. Locks of streams may be held."""
+    """Print nothing: the second opening will print. New streams, as locks may be held."""
     nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for number in (0, 1, 2):
         os.dup2(nowhere, number)

@@ -1,4 +1,4 @@
-"""Exceptions of jobs whose text can be printed: Hydra prints their traceback at a launch's end."""
+"""Makes jobs' exceptions safe to print: Hydra prints their traceback at the end of a launch."""
 
 import contextlib
 from typing import Any
@@ -10,10 +10,10 @@ _MOST_CAUSES = 20
 
 
 def harmless(error: Any) -> Any:
-    """The same exception, where its text and notes hold nothing that acts on a terminal.
+    """The same exception, with control characters in its strings and notes written as text.
 
-    Else its strings are written out in place; where its text stays as it was (a class may make it
-    from anything), a RuntimeError that names the class and has the text stands for it.
+    If its text still has control characters (a class may make its text from anything), a
+    RuntimeError with the class name and the safe text is returned instead.
     """
     if not isinstance(error, Exception):
         return error
@@ -29,7 +29,7 @@ def harmless(error: Any) -> Any:
 
 
 def _mend_causes(error: BaseException) -> None:
-    """Python prints these, too; the chain may be a circle."""
+    """Mend the chain of causes, which Python also prints. It may be a circle."""
     for _ in range(_MOST_CAUSES):
         _mend_notes(error)
         if error.__cause__ is not None:

@@ -1,9 +1,9 @@
 """One job of a Hydra app, packed where it is submitted and run where the backend says.
 
-A Hydra task function may be a closure, so it travels as a pickle (cloudpickle) in the run's payload
-file, which only its owner can read, together with its composed config and Hydra's own state: what
-Hydra's `run_job` does in the job is then what it would have done at home. What the user's script
-defines goes by its name: the job loads the script (see `experiment_utils.program`).
+A Hydra task function may be a closure, so it is sent as a pickle (cloudpickle) in the run's payload
+file, which only its owner can read. The composed config and Hydra's own state are sent with it. So
+Hydra's `run_job` does in the job what it would have done in the launcher. What the user's script
+defines is sent by name: the job loads the script (see `experiment_utils.program`).
 """
 
 import contextlib
@@ -59,7 +59,7 @@ class App:
 
 
 def pack_app(task_function: TaskFunction, hydra_context: HydraContext) -> bytes:
-    """The shared part of the payloads; raises TaskError when the task function cannot travel."""
+    """The shared part of the payloads. Raises TaskError if the task function cannot be sent."""
     app = App(task_function, hydra_context, Singleton.get_state())
     program = capture_program()
     for name in set_in_modules(program):
@@ -80,7 +80,7 @@ def pack_app(task_function: TaskFunction, hydra_context: HydraContext) -> bytes:
 
 
 def pack_job(app: bytes, config: DictConfig) -> bytes:
-    """One job's payload; its outside is plain data, which opens before the app's modules do."""
+    """One job's payload: plain data on the outside, which opens without the app's modules."""
     envelope = {
         **place_of(str(config.hydra.runtime.cwd)),
         "sys_path": own_search_path(),
@@ -94,11 +94,11 @@ def pack_job(app: bytes, config: DictConfig) -> bytes:
 
 
 def in_folder_of_record(request: TaskRequest) -> TaskRequest:
-    """The job with the folders that its run has on record: what it saved there is there."""
+    """The job with the folders that its run has on record: its saved files are there."""
     known = request.identity
     if request.payload is None or request.target != TARGET or known is None or known.folder is None:
         return request
-    envelope = pickle.loads(request.payload)  # this process's own
+    envelope = pickle.loads(request.payload)  # this process made it
     asked = (envelope["folder"], envelope["sweep_folder"])
     if [*map(_normal, asked)] == [*map(_normal, (known.folder, known.sweep_folder))]:
         return request
@@ -111,14 +111,14 @@ def _normal(folder: str | None) -> str | None:
 
 
 def warm_up() -> None:
-    """Import what opening a payload imports; many jobs are then forked from this process."""
+    """Import what payloads need, in a process from which many jobs are then forked."""
     import tmgg.hydra_plugins.experiment  # noqa: F401 - the task function of most
 
     know_plugins()
 
 
 def run(_config: DictConfig) -> dict[str, Any]:
-    """Job-side entry, named by the task: run the job of the payload, leave its JobReturn behind."""
+    """The target in the job: run the job of the payload, and write its JobReturn."""
     context = current_run()
     if context is None or context.payload_path is None:
         raise TaskError(f"{TARGET} runs only in a job that has a payload file")
@@ -130,7 +130,7 @@ def run(_config: DictConfig) -> dict[str, Any]:
     put_into_recorded(config, envelope)
     job_return = _run_hydra_job(app, config, context)
     if job_return.status is JobStatus.COMPLETED and not context.is_first:
-        return {}  # rank 0 speaks for all
+        return {}  # rank 0 returns the numbers
     sent = portable(job_return, program)
     leave_if_possible(sent, context.returns_dir, attempt=context.attempt, program=program)
     if job_return.status is JobStatus.FAILED:
@@ -145,7 +145,7 @@ def _run_hydra_job(app: App, config: DictConfig, context: RunContext) -> JobRetu
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.job.id = os.environ.get("TMGG_JOB_ID") or context.run_id
         if not context.is_first:
-            config.hydra.output_subdir = None  # the same files; rank 0 writes them
+            config.hydra.output_subdir = None  # rank 0 writes these files
     with as_in_job(config, JOB_DIR_KEY, JOB_SUBDIR_KEY):
         script = getattr(sys.modules["__main__"], "__file__", None)
         announce(str(config.hydra.runtime.output_dir), script, sys.argv[1:])
@@ -160,12 +160,12 @@ def _run_hydra_job(app: App, config: DictConfig, context: RunContext) -> JobRetu
 
 
 def put_into_recorded(config: DictConfig, envelope: Mapping[str, Any]) -> None:
-    """Make the job's output folder and the sweep's those that its run has on record, if it has."""
+    """Set the output folders of the job and the sweep to those on record, if there are any."""
     if envelope.get("put_into") is None:
         return
     folder = Path(os.path.normpath(envelope["put_into"]))
     sweep = Path(envelope.get("put_into_sweep") or folder.parent)
-    # Elsewhere an absolute one: joined to the sweep's folder it is itself.
+    # If it is not below the sweep's folder, it is absolute: joined, it stays as it is.
     subfolder = folder.relative_to(sweep) if folder.is_relative_to(sweep) else folder
     with read_write(config.hydra.sweep), open_dict(config.hydra.sweep):
         config.hydra.sweep.dir = escape_interpolation(str(sweep))
@@ -174,7 +174,7 @@ def put_into_recorded(config: DictConfig, envelope: Mapping[str, Any]) -> None:
 
 
 def _forget(config: DictConfig, folders: Sequence[str | None]) -> None:
-    """Drop what resolvers with a cache made of these folders, which are the launch's."""
+    """Drop cached results of resolvers that contain these folders of the launch."""
     for found in OmegaConf.get_cache(config).values():
         for key, value in list(found.items()):
             if any(folder and folder in str(value) for folder in folders):
@@ -183,22 +183,22 @@ def _forget(config: DictConfig, folders: Sequence[str | None]) -> None:
 
 @contextlib.contextmanager
 def _loading() -> Iterator[None]:
-    """While the script is loaded: after Hydra's plugins are known; its app does not start."""
+    """Inside, the script is loaded: Hydra's plugins are known, and its app does not start."""
     know_plugins()
     with no_app_starts():
         yield
 
 
 def _dump_globals(task_function: TaskFunction, program: Program) -> bytes:
-    """Values of the script that a job may not have by loading it."""
+    """The script's values that a job may not get by loading the script."""
     if not program.is_loadable:
-        return b""  # they travel with the functions that use them
+        return b""  # they are sent with the functions that use them
     used = globals_for([task_function], program)
     return dump_globals(used, program, user="the task function")
 
 
 def _dump_config(config: DictConfig) -> bytes:
-    """As `_dump`; twice as fast, and the same, where nothing has to travel by value."""
+    """Like `_dump`, but twice as fast if nothing has to be sent by value."""
     if not cloudpickle.list_registry_pickle_by_value():
         with contextlib.suppress(*PICKLING_ERRORS):
             pickled = pickle.dumps(config)

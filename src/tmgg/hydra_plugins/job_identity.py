@@ -1,11 +1,11 @@
-"""What a job of a Hydra app is (see `experiment_utils.identity`), wherever and whenever it runs.
+"""The identity of a Hydra app's job (see `experiment_utils.identity`), the same in every launch.
 
-The job's config is resolved once more with names in place of Hydra's own places and times: its
-folders, the job's id, and what `${now:...}` says. Whatever text was computed from them is then the
-same in every launch, and nothing else is touched: a text that only looks like today's date stays
-what it is. The job's number counts, as it may be a seed or a fold, but in a text that is a place or
-has a time in it. What the command line gives is meant: a path below the sweep's folder counts there
-as the path that it is.
+The job's config is resolved once more, with names in place of Hydra's own places and times: its
+folders, the job's id, and the values of `${now:...}`. So texts that were computed from these are
+the same in every launch. Nothing else changes: a text that only looks like today's date stays as it
+is. The job's number counts, as it may be a seed or a fold, except in a text that is a place or
+contains a time. Values from the command line count as given: there, a path below the sweep's folder
+is an ordinary path.
 """
 
 import os
@@ -31,17 +31,17 @@ _OF_SWEEPS = ("<hydra.sweep.dir>", "<hydra.run.dir>")
 
 @dataclass(frozen=True, slots=True)
 class _Launch:
-    """What the texts of a job's config may have of its launch."""
+    """The values of a launch that the texts of a job's config may contain."""
 
     output_dir: str
     sweep_dir: str
-    """As Hydra gives it, mostly relative."""
+    """As Hydra gives it; mostly a relative path."""
     is_shared: bool
-    """Whether the sweep's folder is one that others share, as the working directory."""
+    """Whether the sweep's folder contains the working directory, so others use it, too."""
     given: frozenset[str]
     """The keys that the command line sets."""
     modules: set[str] = field(default_factory=set)
-    """Those that have code of the objects in the config; noted while the config is looked at."""
+    """Modules with the code of objects in the config; added while the config is read."""
 
 
 def experiment_of_own_app(target: str, programs: Programs) -> Program:
@@ -58,11 +58,11 @@ def identify_job(
     *,
     is_own_app: bool,
 ) -> tuple[Identity, Program]:
-    """The identity of a job whose config, as it will resolve there, is `recorded`.
+    """The identity of a job, and its program with the code that its config names.
 
-    Also its program, with the code that its config leads to. `config` has its `hydra` node with the
-    job's output folder. In TMGG's own app some keys say who the run is and where its files go;
-    those of another app mean nothing here.
+    `recorded` is its config as it will resolve in the job. `config` has its `hydra` node with the
+    job's output folder. In TMGG's own app some keys only give the run's name and folders, so they
+    do not count; in other apps keys with these names count.
     """
     launch = _launch(config)
     has_id = has_job_id(config, "dir")
@@ -85,7 +85,7 @@ def identify_job(
         config=counted,
         recorded=recorded,
         surroundings=surroundings,
-        # Where the backend's own id is part of it, the job alone knows it.
+        # If the folder contains the backend's job id, only the job knows it.
         folder=None if has_id or has_job_id(config, "subdir") else launch.output_dir,
         sweep_folder=None if has_id else sweep_folder,
     )
@@ -103,7 +103,7 @@ def _launch(config: DictConfig) -> _Launch:
 
 
 def _surroundings(config: DictConfig) -> dict[str, Any]:
-    """What Hydra brings to the task beside its config. Variables may be secret: by their hash."""
+    """What Hydra gives the task besides its config. Variables may be secret, so their hashes."""
     job = config.hydra.job
     copied = {str(name) for name in job.env_copy}  # Hydra adds them to `env_set`
     environment = {
@@ -123,14 +123,15 @@ def _surroundings(config: DictConfig) -> dict[str, Any]:
 def _resolved(node: DictConfig, key: Any) -> str:
     try:
         return named_text(str(node[key]), node, key)
-    except Exception:  # a resolver is anybody's code; see `resolving`
+    except Exception:  # a resolver may run any code; see `resolving`
         return str(node._get_node(key))
 
 
 def _given(config: DictConfig) -> frozenset[str]:
-    """The keys that the command line sets, as far as they are keys and no groups.
+    """The keys that the command line sets, without groups.
 
-    A group's file is chosen there; what stands in it is not. A mapping is merged into it.
+    For a group, the command line chooses a file but does not give its content. A mapping as value
+    is merged into the group, so it counts.
     """
     groups = {str(group).partition("@")[0] for group in config.hydra.runtime.choices}
     texts = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
@@ -160,7 +161,7 @@ def _neutral(parent: Any, key: Any, recorded: Any, launch: _Launch) -> Any:
     try:
         value = parent[key]
     except Exception:
-        # A resolver is anybody's code, and some need a real folder.
+        # A resolver may run any code, and some need a real folder.
         return _known_place(recorded, launch, is_given=_is_given(parent, key, launch.given))
     if isinstance(value, str | PurePath):
         text = named_text(str(value), parent, key)
@@ -168,7 +169,7 @@ def _neutral(parent: Any, key: Any, recorded: Any, launch: _Launch) -> Any:
             return recorded
         return _without_folders(escape_interpolation(text), launch)
     if value is None or isinstance(value, bool | int | float):
-        return recorded  # a number is no place: a job's number may be its seed
+        return recorded  # a number is not a place: a job's number may be its seed
     return _neutral_parts(value, recorded, launch)
 
 
@@ -187,7 +188,7 @@ def _neutral_parts(value: Any, recorded: Any, launch: _Launch) -> Any:
 
 
 def _object_text(value: Any, launch: _Launch) -> str | None:
-    """What an object counts as, whose text may say too little; None for a text."""
+    """A text for an object, with its fingerprint; None for a value whose text is enough."""
     if OmegaConf.is_config(value):
         return None
     held = value._value() if isinstance(value, Node) else value
@@ -199,21 +200,21 @@ def _object_text(value: Any, launch: _Launch) -> str | None:
 
 
 def _known_place(recorded: Any, launch: _Launch, *, is_given: bool) -> Any:
-    """For a value that only real places give, as that of a resolver that makes the folder."""
+    """For a value that resolves only with real places, as if a resolver makes the folder."""
     if not isinstance(recorded, str):
         return recorded
     if is_given:
         return _renamed(recorded, launch.output_dir, OUTPUT)
     text = _without_folders(recorded, launch)
-    # Elsewhere a relative path may be any text.
+    # Only texts that start with the folder are renamed: others may be any text.
     return text if launch.is_shared else _renamed(text, launch.sweep_dir, SWEEP)
 
 
 def _without_folders(text: str, launch: _Launch) -> str:
-    """The job's folders, absolute, in texts in which they stand already."""
+    """The text with names for the job's folders, if it starts with one as an absolute path."""
     text = _renamed(text, launch.output_dir, OUTPUT)
     if launch.is_shared:
-        return text  # such a folder says nothing
+        return text  # a path below such a folder need not belong to the launch
     return _renamed(text, str(Path(launch.sweep_dir).absolute()), SWEEP)
 
 

@@ -1,4 +1,4 @@
-"""Logging in a job of a Hydra app, as the process of Hydra's basic launcher would have it."""
+"""Sets up logging in a job of a Hydra app as in a process of Hydra's basic launcher."""
 
 import copy
 import functools
@@ -22,14 +22,14 @@ _FILES = (
 
 
 def configure_as_launched(config: DictConfig) -> None:
-    """What the launching process has done before a job's own `hydra.job_logging` is configured.
+    """Configure `hydra_logging`, as the launching process did; `hydra.job_logging` comes later.
 
-    A `job_logging` may build on it: with no level of its own, root keeps that of `hydra_logging`.
+    A `job_logging` may depend on it: if it sets no level, root keeps the level of `hydra_logging`.
     Call it where `config` resolves as in the job.
     """
     try:
         configure_log(_with_unopened_files(config.hydra.hydra_logging), config.hydra.verbose)
-    except ValueError as error:  # dictConfig's, for whatever is wrong with a handler on this node
+    except ValueError as error:  # dictConfig raises it for any problem with a handler
         log.warning(
             "hydra.hydra_logging cannot be configured in the job: %s: %s. What job_logging takes "
             "over from it (the level of root, for example) is missing here.",
@@ -39,7 +39,7 @@ def configure_as_launched(config: DictConfig) -> None:
 
 
 def keeping_own_lines_apart(task: TaskFunction) -> TaskFunction:
-    """The task function, before which Hydra has configured its job's logging."""
+    """The task function, with TMGG's own lines kept out of the log that Hydra has configured."""
 
     @functools.wraps(task)
     def call(config: Any) -> Any:
@@ -50,7 +50,7 @@ def keeping_own_lines_apart(task: TaskFunction) -> TaskFunction:
 
 
 def _with_unopened_files(settings: DictConfig | None) -> Any:
-    """The files are the launching process's, which writes them now; a job must not empty them."""
+    """The settings with files that open late: the launching process writes them, jobs must not."""
     settings = copy.deepcopy(settings)
     for handler in _own_values(_own_value(settings, "handlers")):
         if _own_value(handler, "class") in _FILES:
@@ -64,7 +64,7 @@ def _own_values(node: Any) -> list[Any]:
 
 
 def _own_value(node: Any, key: Any) -> Any:
-    """None where there is none, or where it is another node's."""
+    """The value of a key; None if there is none, or if it refers to another node."""
     if not OmegaConf.is_dict(node) or key not in node or OmegaConf.is_interpolation(node, key):
         return None
     return node[key]

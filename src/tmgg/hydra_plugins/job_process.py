@@ -17,18 +17,18 @@ from tmgg.experiment_utils.program import again
 from tmgg.experiment_utils.program.script import MAIN
 from tmgg.hydra_plugins.resolving import as_written
 
-# They choose where a sweep's jobs run. The job run alone has none of them.
+# These overrides choose where a sweep's jobs run. A single job does not use them.
 _OF_THE_SWEEP = (
     "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "hydra.sweep",
     "hydra.mode", "hydra.run",
 )  # fmt: skip
 _CONFIG_FLAGS = ("config_path", "config_name", "config_dir")
 _scanned: list[str] = []
-"""Where the plugins were looked for."""
+"""The folders in which the plugins were found."""
 
 
 def arguments_of(config: DictConfig) -> list[str]:
-    """The command line that runs the job alone: its own overrides, and where its config is."""
+    """The command line that runs only this job: its overrides, and where its config is."""
     asked = _overrides(config, "hydra")
     of_hydra = [each for each in asked if not each.lstrip("+~").startswith(_OF_THE_SWEEP)]
     return [*_config_flags(), *of_hydra, *_overrides(config, "task")]
@@ -42,17 +42,17 @@ def _config_flags() -> list[str]:
     try:
         with contextlib.redirect_stderr(None):
             given, _others = get_args_parser().parse_known_args(sys.argv[1:])
-    except SystemExit:  # not a command line of Hydra's
+    except SystemExit:  # not a command line of Hydra
         return []
     flags = ((name, getattr(given, name)) for name in _CONFIG_FLAGS)
     return [f"--{name.replace('_', '-')}={value}" for name, value in flags if value is not None]
 
 
 def know_plugins() -> None:
-    """Have Hydra's plugins found, before anything is opened that may be an instance of one.
+    """Let Hydra find its plugins, before any pickle is opened that may have instances of them.
 
-    To find them Hydra runs their modules, also a second time, and makes new classes of the old
-    names: what was opened before could not be pickled any more.
+    Hydra runs the plugins' modules to find them, even again, and so makes new classes with the same
+    names. Instances from before could not be pickled any more.
     """
     try:
         places = list(importlib.import_module("hydra_plugins").__path__)
@@ -65,14 +65,14 @@ def know_plugins() -> None:
 
 
 def set_state(state: dict[str, Any]) -> None:
-    """Hydra's state of the submitting process; the plugins of this one, which are found already."""
+    """Take over Hydra's state of the submitting process, but keep this process's plugins."""
     state["instances"][Plugins] = Plugins.instance()
     Singleton.set_state(state)
 
 
 @contextlib.contextmanager
 def no_app_starts() -> Iterator[None]:
-    """Inside, a script that is loaded may define a Hydra app, and not start it."""
+    """Inside, a script that is loaded may define a Hydra app but not start it."""
     module: Any = sys.modules["hydra.main"]
     started = module._run_hydra
 
@@ -90,9 +90,9 @@ def no_app_starts() -> Iterator[None]:
 
 
 def join_job_folder() -> None:
-    """In a process that runs a job's command line again: one run, in the job's folder.
+    """In a process that runs a job's command line again: make it one run, in the job's folder.
 
-    Called as Hydra finds the plugins of an app that starts.
+    Called while Hydra searches for the plugins of an app that starts.
     """
     folder = again.job_folder()
     if folder is None or getattr(Hydra.run, "is_again", False):
@@ -112,6 +112,6 @@ def join_job_folder() -> None:
 
 
 def _quoted(path: str) -> str:
-    """As a value in Hydra's grammar of overrides."""
+    """The path as a quoted value in Hydra's grammar of overrides."""
     escaped = path.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
     return f"'{escaped}'"

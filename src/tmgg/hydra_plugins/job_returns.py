@@ -1,4 +1,4 @@
-"""JobReturn, what Hydra expects of a job: left behind by the job, read or made by the launcher."""
+"""JobReturns, which Hydra expects of jobs: the job writes one, the launcher reads or makes it."""
 
 import contextlib
 import logging
@@ -38,33 +38,33 @@ from tmgg.hydra_plugins.resolving import as_written
 log = logging.getLogger(__name__)
 
 MakeConfig = Callable[[], DictConfig]
-"""Composes a job's config again; most JobReturns bring their own."""
+"""Composes a job's config again. It is seldom called: most JobReturns have their config."""
 _FILE = "job_return.{}.pkl"
 _REPORTED = "_tmgg_reported"
 
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """In the place of a return value that cannot travel; says why."""
+    """Replaces a return value that cannot be sent, and says why."""
 
     why: str
 
 
 class UnusableReturnError(Exception):
-    """A job's return value cannot be had here; says why."""
+    """A job's return value cannot be used here; the message says why."""
 
 
 def portable(job_return: JobReturn, program: Program | None = None) -> JobReturn:
-    """A copy that survives being pickled and opened elsewhere.
+    """A copy that can be pickled, and opened in another process.
 
-    A failed job's exception carries its traceback in a note. In the place of a return value that
-    cannot travel is a NotSent, and the log says why: the run's numbers stand in for it at home.
+    A failed job's exception has its traceback in a note. A return value that cannot be sent is
+    replaced by a NotSent, and the log says why. The launcher then uses the run's numbers instead.
     """
     if job_return.status is JobStatus.FAILED:
         sent = _portable_error(job_return._return_value, program)
         return replace(job_return, _return_value=sent)
     try:
-        _dumps(job_return, program)  # whole, as it is left: one level deeper than its value
+        _dumps(job_return, program)  # the whole JobReturn, which nests deeper than its value
     except PICKLING_ERRORS as error:
         kind, why = type(job_return._return_value).__name__, text_of(error)
         log.warning(
@@ -88,7 +88,7 @@ def leave(
 def leave_if_possible(
     job_return: JobReturn, output_dir: Path, *, attempt: int, program: Program | None = None
 ) -> None:
-    """As `leave`; what cannot be written is reported, and its numbers are in the run's result."""
+    """Like `leave`, but only warn if it cannot be written: the run's result has its numbers."""
     try:
         leave(job_return, output_dir, attempt=attempt, program=program)
     except OSError as error:
@@ -98,12 +98,12 @@ def leave_if_possible(
 def load(
     output_dir: Path, *, attempt: int, opening: FirstOpening | None = None
 ) -> JobReturn | None:
-    """What that attempt of the job left in its run's folder; None when it died before.
+    """What that attempt of the job left in its run's folder; None if it left nothing.
 
-    `opening` shares the child process of several loads.
+    Several loads can share the child process of one `opening`.
 
-    Raises UnusableReturnError for what could not be sent, cannot be opened here, or is not this
-    user's own.
+    Raises UnusableReturnError if the value could not be sent, cannot be opened here, or the file is
+    not this user's own.
     """
     path = output_dir / _FILE.format(attempt)
     try:
@@ -130,7 +130,7 @@ def load(
 def metrics_of(returned: object, *, bare_name: str = BARE_NAME) -> dict[str, Any]:
     """The numbers in what a task function returned, by name, and its `checkpoint_path`.
 
-    What is no number is named in the log, once: a Hydra app may return what it likes.
+    Values that are not numbers are named in the log, once: a Hydra app may return anything.
     """
     found = sort_returned(returned, bare_name=bare_name)
     name_no_numbers(found.no_numbers)
@@ -142,10 +142,10 @@ def metrics_of(returned: object, *, bare_name: str = BARE_NAME) -> dict[str, Any
 def of_results(
     configs: Sequence[MakeConfig], results: Sequence[ExperimentResult], *, metric: str | None = None
 ) -> list[JobReturn]:
-    """The JobReturns the jobs left; one that says why where a job died before it could.
+    """The JobReturns that the jobs left. If a job left none, one is made that says why.
 
-    With `metric` names and numbers that a job returned are replaced by the number of that name:
-    sweepers that optimise want one.
+    With `metric`, names and numbers that a job returned are replaced by the number of that name:
+    sweepers that optimise need one number.
     """
     with FirstOpening() as opening:
         left = [_of_result(*each, opening) for each in zip(configs, results, strict=True)]
@@ -155,7 +155,7 @@ def of_results(
 def of_spawned(
     configs: Sequence[MakeConfig], spawned: Sequence[SpawnedTask | TmggError]
 ) -> list[JobReturn]:
-    """COMPLETED with the handle as return value for each job that was submitted, else FAILED."""
+    """For each job COMPLETED, with the handle as return value, if it was submitted, else FAILED."""
     return [
         _failed(config(), task) if isinstance(task, TmggError) else completed(config(), task)
         for config, task in zip(configs, spawned, strict=True)
@@ -172,7 +172,7 @@ def completed(config: DictConfig, returned: object) -> JobReturn:
 
 def mark_reported(error: Exception) -> None:
     """Note on a job's exception that the report at the end of the launch has shown it."""
-    with contextlib.suppress(AttributeError):  # an exception of a kind that keeps no attributes
+    with contextlib.suppress(AttributeError):  # an exception whose class has no attributes
         error.__dict__[_REPORTED] = True
 
 
@@ -201,7 +201,7 @@ def _of_result(config: MakeConfig, result: ExperimentResult, opening: FirstOpeni
             result.run_id,
         )
         return completed(config(), _from_metrics(result))
-    # The job's own word counts only where the verdict agrees: it may have died after it spoke.
+    # The JobReturn counts only if the verdict agrees: the job may have died after writing it.
     error = RuntimeError(visible(f"run {result.run_id} failed: {_why(result)}"))
     mark_reported(error)
     return _failed(config(), error)
@@ -214,7 +214,7 @@ def _left(result: ExperimentResult, opening: FirstOpening) -> JobReturn | None:
 
 
 def _from_metrics(result: ExperimentResult) -> object:
-    """The numbers of a return value that cannot be opened, in its place and in its form."""
+    """The run's numbers in the form of the return value that they replace."""
     numbers = dict(result.metrics)
     if list(numbers) == [BARE_NAME]:
         return numbers[BARE_NAME]
@@ -239,7 +239,7 @@ def _with_number(job_return: JobReturn, metric: str) -> JobReturn:
 def _value_named(name: str, returned: object) -> object:
     try:
         return returned[name] if isinstance(returned, Mapping) and name in returned else None
-    except Exception:  # a class of anybody's
+    except Exception:  # the class may be a user's own
         return None
 
 
@@ -262,7 +262,7 @@ def _failed(config: DictConfig, error: Exception) -> JobReturn:
 
 
 def _blank(config: DictConfig) -> JobReturn:
-    """Takes the config apart; copies of Hydra's part cost milliseconds for each of many jobs."""
+    """An empty JobReturn. It takes `config` apart: a copy would cost milliseconds for each job."""
     names = [str(key) for key in config if key != "hydra"]
     task_config = OmegaConf.masked_copy(config, names)
     with read_write(config), open_dict(config):
@@ -278,13 +278,13 @@ def _blank(config: DictConfig) -> JobReturn:
 
 
 def _dumps(value: object, program: Program | None) -> bytes:
-    """Objects of the script go by name: the launcher's process has the script itself."""
+    """Pickle a value; the script's objects by name, since the launcher has the script itself."""
     return bytes(cloudpickle.dumps(value)) if program is None else dumps(value, program)
 
 
 def _portable_error(error: Exception, program: Program | None) -> Exception:
     try:
-        # Exceptions whose __init__ takes more than a message pickle well and then do not open.
+        # Some exceptions can be pickled but not opened: those with more arguments of __init__.
         copy = _opened(_dumps(error, program))
     except Exception:
         copy = RuntimeError(f"{type(error).__name__}: {text_of(error)}")
@@ -294,7 +294,7 @@ def _portable_error(error: Exception, program: Program | None) -> Exception:
 
 
 def _opened(pickled: bytes) -> Exception:
-    """The exception; raises for one that cannot be opened, or not be printed, at home."""
+    """The exception. Raises if it cannot be opened or printed, as then in the launcher, too."""
     opened = pickle.loads(pickled)
     if not isinstance(opened, Exception):
         raise TypeError(f"it opens as a {type(opened).__name__}")

@@ -1,6 +1,6 @@
 """The launcher files in `exp_configs`, rendered from the classes that define the options.
 
-`python -m tmgg.hydra_plugins.launcher_files` writes them anew; a test compares them.
+`python -m tmgg.hydra_plugins.launcher_files` writes them again; a test compares them.
 """
 
 import re
@@ -21,7 +21,7 @@ from tmgg.hydra_plugins.launcher_options import (
 )
 
 WIDTH = 100
-# What the specification lists comes first in its file.
+# In each file, the options that the specification lists come first, up to this one.
 _LAST_OF_FIRST = "slurm_setup_commands"
 _HEADER = """# @package hydra.launcher
 # The defaults of `hydra/launcher=tmgg_{backend}`, made from the code that defines them by
@@ -53,7 +53,7 @@ def _in_order(backend: str) -> list[tuple[str, Any]]:
 
 
 def _meanings(backend: str) -> dict[str, str]:
-    """By launcher key, in the launcher's names."""
+    """The meaning of each launcher key, with the launcher's names for options."""
     names = option_names(backend)
     own = field_meanings(config_class(backend))
     keys = {name: key for key, name in names.items()}

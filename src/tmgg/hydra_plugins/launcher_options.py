@@ -2,7 +2,7 @@
 
 Keys of a backend are the fields of its config class behind a prefix: field `nodes` of `SlurmConfig`
 is `slurm_nodes`. `launcher_files` makes the YAML files in `exp_configs/hydra/launcher`. Backends of
-other packages (see `cloud.plugins`) have their switch, and keys where they bring a config class.
+other packages (see `cloud.plugins`) have a switch, and keys if they have a config class.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ from tmgg.experiment_utils.run_folder.failures import FailureKind
 log = logging.getLogger(__name__)
 
 TARGET = "tmgg.hydra_plugins.tmgg_launcher.TmggLauncher"
-# Said once for every backend, as the launcher's own key.
+# One key of the launcher for all backends.
 _NOT_PREFIXED = "timeout_seconds"
 NEAREST_SHOWN = 3
 _SWITCHES = (
@@ -134,7 +134,7 @@ class LauncherOptions:
 
     @property
     def ranking(self) -> Ranking:
-        """Which of a sweep's runs is the best."""
+        """How the best of a sweep's runs is found."""
         return Ranking(self.metric, self.metric_mode)
 
     def make_runner(self) -> CloudRunner:
@@ -151,7 +151,7 @@ class LauncherOptions:
 
 
 def parse_options(given: Mapping[str, Any]) -> LauncherOptions:
-    """Options out of a `hydra.launcher` node; absent keys take their defaults.
+    """Options from a `hydra.launcher` node; absent keys have their defaults.
 
     Raises ConfigError for an unknown key, no backend or several, or a value that is not valid.
     Keys of other backends than the chosen one are allowed, so that one YAML serves several.
@@ -170,9 +170,9 @@ def parse_options(given: Mapping[str, Any]) -> LauncherOptions:
 
 
 def split_options(given: Mapping[str, Any], backend: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Launcher keys as fields of the backend's config, and the keys that all launchers have.
+    """Split launcher keys into fields of the backend's config, and keys that all launchers have.
 
-    Raises ConfigError for a key that no launcher takes, or another backend's.
+    Raises ConfigError for a key that no launcher takes, or that belongs to another backend.
     """
     prefixed, general = option_names(backend), _general()
     for key in given:
@@ -189,7 +189,7 @@ def split_options(given: Mapping[str, Any], backend: str) -> tuple[dict[str, Any
 
 
 def launcher_table(backend: str) -> dict[str, Any]:
-    """The whole of `hydra/launcher=tmgg_<backend>`, defaults filled in."""
+    """All keys of `hydra/launcher=tmgg_<backend>`, with their defaults."""
     defaults = {item.name: _default(item) for item in _fields(backend)}
     return {
         "_target_": TARGET,
@@ -205,7 +205,7 @@ def known_keys() -> list[str]:
 
 
 def unknown_key(key: str) -> str:
-    """A message about a key that no launcher takes, with the nearest that one does."""
+    """A message about a key that no launcher takes, with the known keys that are most similar."""
     near = difflib.get_close_matches(key, known_keys(), n=NEAREST_SHOWN)
     guess = f" Did you mean {' or '.join(near)}?" if near else ""
     return (
@@ -215,7 +215,7 @@ def unknown_key(key: str) -> str:
 
 
 def _backend_meant(keys: list[str]) -> str:
-    """The first backend whose keys begin like one of these."""
+    """The first backend with whose prefix one of these keys begins; else slurm."""
     meant = [name for key in keys for name in _backends() if key.startswith(f"{name}_")]
     return meant[0] if meant else "slurm"
 
@@ -236,11 +236,11 @@ def store_tables() -> None:
 
 
 def withdraw_tables() -> None:
-    """Take the tables back, for apps whose search path has the YAML files.
+    """Remove the stored tables, for apps whose search path has the YAML files.
 
     Hydra 1.3 takes a stored config of the same name for a schema, and warns.
     """
-    Plugins.instance()  # the scan that stores them; a second one does not happen by itself
+    Plugins.instance()  # this scan stores them; Hydra does not scan again by itself
     group = ConfigStore.instance().repo.get("hydra", {}).get("launcher", {})
     for backend in CONFIG_CLASSES:
         group.pop(f"tmgg_{backend}.yaml", None)
@@ -256,7 +256,7 @@ def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
         }
     except OmegaConfBaseException as error:
         raise ConfigError(f"hydra.launcher cannot be resolved: {error}") from error
-    # `_target_`, `_recursive_` and the like are Hydra's.
+    # `_target_`, `_recursive_` and similar keys are Hydra's.
     return {key: value for key, value in found.items() if not key.startswith("_")}
 
 
@@ -301,7 +301,7 @@ def option_names(backend: str) -> dict[str, str]:
 
 
 def _fields(backend: str) -> tuple["dataclasses.Field[Any]", ...]:
-    """The fields of the backend's config class; none where no such class can be loaded."""
+    """The fields of the backend's config class; empty if no such class can be loaded."""
     if backend in CONFIG_CLASSES:
         return dataclasses.fields(config_class(backend))
     target = plugins.found(plugins.CONFIGS).get(backend)
@@ -309,7 +309,7 @@ def _fields(backend: str) -> tuple["dataclasses.Field[Any]", ...]:
 
 
 def config_class(backend: str) -> Any:
-    """The class of a backend of ours."""
+    """The config class of one of TMGG's backends."""
     return _load(CONFIG_CLASSES[backend])
 
 
@@ -327,7 +327,7 @@ def _default(item: "dataclasses.Field[Any]") -> Any:
 def _with_prefixes(message: str, backend: str) -> str:
     """The message of a backend's config, with the launcher's names for its options.
 
-    A name counts at the beginning, before `=`, and wherever it can be no other word (`no_kill`).
+    A name counts at the beginning, before `=`, and where it cannot be another word (`no_kill`).
     """
     fields = {name: key for key, name in option_names(backend).items()}
 

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 def wait_for_run(runner: CloudRunner, request: TaskRequest, *, cancel: bool) -> ExperimentResult:
-    """Submit one run and wait for its end. Raises TmggError when it cannot be submitted."""
+    """Submit one run and wait for its end. Raises TmggError if it cannot be submitted."""
     assert request.run_id is not None
     view = LiveView()
     with _interruptible(runner, [request.run_id], view.progress.seen, cancel=cancel):
@@ -44,14 +44,14 @@ def wait_for_run(runner: CloudRunner, request: TaskRequest, *, cancel: bool) -> 
 
 @dataclass(frozen=True, slots=True)
 class SweepFolder:
-    """Where a sweep writes: `hydra.sweep.dir`, and the folder of each job in the order of them."""
+    """Where a sweep writes: `hydra.sweep.dir`, and the folder of each job, in order."""
 
     path: Path
     jobs: Sequence[str]
     name: str = ""
-    """The sweep's, for people; see `sweep_name`."""
+    """The sweep's name for users; see `sweep_name`."""
     launched: Collection[str] = ()
-    """Runs of the same sweep that were launched before, by a sweeper that works in batches."""
+    """Runs of the same sweep in earlier batches, if its sweeper launches in batches."""
 
 
 def wait_for_sweep(
@@ -60,7 +60,7 @@ def wait_for_sweep(
     options: LauncherOptions,
     folder: SweepFolder,
 ) -> list[ExperimentResult]:
-    """Submit all as room appears and wait for the last."""
+    """Submit all runs as the limits allow, and wait for the last one."""
     asked, run_ids = requests, list[str]()
     progress = SweepProgress(
         total=len(asked),
@@ -93,7 +93,7 @@ def wait_for_sweep(
 
 
 def _metrics_so_far(runner: CloudRunner, run_id: str) -> Mapping[str, float]:
-    """Metrics for the view while it waits; a result that cannot be read is reported at the end."""
+    """Metrics for the view during the wait. A result that cannot be read is reported at the end."""
     try:
         return runner.collect(run_id).metrics
     except (TmggError, OSError) as error:
@@ -102,7 +102,7 @@ def _metrics_so_far(runner: CloudRunner, run_id: str) -> Mapping[str, float]:
 
 
 def detach(runner: CloudRunner, request: TaskRequest, *, cancel: bool) -> SpawnedTask:
-    """Submit one run and wait for nothing. Raises TmggError when it cannot be submitted."""
+    """Submit one run without waiting. Raises TmggError if it cannot be submitted."""
     assert request.run_id is not None
     with _interruptible(runner, [request.run_id], {}, cancel=cancel):
         task = runner.spawn_experiment(request)
@@ -117,7 +117,7 @@ def detach_sweep(
     options: LauncherOptions,
     folder: SweepFolder,
 ) -> list[SpawnedTask | SubmissionError]:
-    """Submit all and wait for none. One that the backend refuses does not stop the others."""
+    """Submit all runs without waiting. A run that the backend refuses does not stop the others."""
     asked, run_ids = requests, list[str]()
     with (
         _interruptible(runner, run_ids, {}, cancel=options.cancel_on_interrupt),
@@ -156,7 +156,7 @@ def detach_sweep(
 
 
 def render_submitted(sweep_id: str, run_ids: Sequence[str], known: Mapping[str, RunState]) -> str:
-    """How many of these runs were submitted; `known` are those that need not be. Pure."""
+    """How many of these runs were submitted; those in `known` need not be. Pure."""
     new = sum(run_id not in known for run_id in run_ids)
     done = sum(_has_completed(known.get(run_id)) for run_id in run_ids)
     open_count = len(run_ids) - new - done
@@ -181,7 +181,7 @@ def _noting(
     matched: Sequence[TaskRequest],
     options: LauncherOptions,
 ) -> contextlib.AbstractContextManager[None]:
-    """Keep other sweeps out of the folders of new runs; a known one goes on where it began."""
+    """Keep other sweeps out of the folders of new runs. Known runs go on in their folders."""
     if options.share_output_dir:
         return contextlib.nullcontext()
     runs, known = {}, {}
@@ -197,7 +197,7 @@ def _noting(
 def _looking_up(
     runner: CloudRunner, options: LauncherOptions
 ) -> contextlib.AbstractContextManager[None]:
-    """Given up as soon as the sweep is on record, long before its end."""
+    """Hold the lock for looking up runs, until the sweep is on record."""
     return runner.runs.looking_up() if options.resume else contextlib.nullcontext()
 
 
@@ -207,7 +207,7 @@ def _matched(
     options: LauncherOptions,
     launched: Collection[str],
 ) -> Resumed:
-    """With the ids of earlier runs of the same content, where the sweep is a resumed one."""
+    """The requests; with `resume`, with the ids of earlier runs of the same content."""
     if not options.resume:
         return Resumed(requests=list(requests))
     found = runner.runs.match_earlier(
@@ -221,7 +221,7 @@ def _matched(
 
 
 def _say_sweep(asked: Sequence[TaskRequest], run_ids: Sequence[str]) -> None:
-    """By what name the resumed sweep is on record, where that is its runs'."""
+    """Say the id of the resumed sweep, if the ids of its runs begin with it."""
     new = {str(request.run_id) for request in asked}
     sweep_id = sweep_of_all(run_ids, without=set(run_ids) - new)
     if sweep_id is not None:
@@ -230,7 +230,7 @@ def _say_sweep(asked: Sequence[TaskRequest], run_ids: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def interrupted_in_words(words: str) -> Iterator[None]:
-    """Turn Ctrl-C, SIGTERM and SIGHUP into these words, where nothing need be known."""
+    """On Ctrl-C, SIGTERM or SIGHUP, say these words and exit."""
     try:
         with end_signals_heard():
             yield
@@ -243,10 +243,10 @@ def interrupted_in_words(words: str) -> Iterator[None]:
 def _interruptible(
     runner: CloudRunner, run_ids: Sequence[str], seen: Mapping[RunKey, RunState], *, cancel: bool
 ) -> Iterator[None]:
-    """Turn Ctrl-C into a word about what goes on and how to come back; a second one just leaves.
+    """On Ctrl-C, say what goes on and how to come back, or cancel. A second Ctrl-C exits at once.
 
-    `run_ids` and `seen` may fill meanwhile. SIGTERM and SIGHUP get the same words; they never
-    cancel: runs go on when a terminal is closed.
+    `run_ids` and `seen` may be filled inside. SIGTERM and SIGHUP do the same, but never cancel:
+    runs go on when a terminal is closed.
     """
     try:
         with end_signals_heard():
@@ -281,16 +281,16 @@ def _take_leave(
 
 @dataclass(kw_only=True, slots=True)
 class _LookBack:
-    """What became of the runs of a launch by the time it is interrupted."""
+    """What is known of the runs of a launch when it is interrupted."""
 
     under_way: list[str] = field(default_factory=list)
     elsewhere: set[str] = field(default_factory=set)
-    """Those of them that nothing can be done about here."""
+    """Runs that can be cancelled only elsewhere."""
     unknown: list[str] = field(default_factory=list)
-    """Runs of which nobody can tell now whether the backend has them."""
+    """Runs for which it is not known now whether the backend has them."""
     ended_count: int = 0
     waiting_count: int = 0
-    """Runs that are on record, their turn yet to come."""
+    """Runs that are on record but not submitted yet."""
     unrecorded_count: int = 0
 
     @property
@@ -313,7 +313,7 @@ class _LookBack:
 def _look_back(
     runner: CloudRunner, run_ids: Sequence[str], seen: Mapping[RunKey, RunState]
 ) -> _LookBack:
-    """Looks again at those that were not submitted when they were last looked at."""
+    """Look again at the runs that were not known to be submitted."""
     found = _LookBack()
     known = [state for run_id in run_ids if (state := seen.get(run_id)) and _is_in(state)]
     known_ids = {state.run_id for state in known}
@@ -333,9 +333,9 @@ def _look_back(
 
 
 def _known(runner: CloudRunner, run_ids: Sequence[str]) -> list[RunState]:
-    """The states of those that are on record, which were written in this order."""
+    """The states of the runs on record. Records were written in the order of `run_ids`."""
     try:
-        return runner.poll(run_ids)  # one question for all
+        return runner.poll(run_ids)  # one query for all
     except UnknownRunError:
         states: list[RunState] = []
         with contextlib.suppress(UnknownRunError):
@@ -345,16 +345,16 @@ def _known(runner: CloudRunner, run_ids: Sequence[str]) -> list[RunState]:
 
 
 def _is_in(state: RunState) -> bool:
-    """Whether the backend has it, or had it."""
+    """Whether the backend has the run, or had it."""
     return state.final or state.status != "pending" or state.job_id is not None
 
 
 def _cancel(runner: CloudRunner, run_ids: Sequence[str]) -> list[str]:
-    """With one request for all; those that could not be cancelled."""
+    """Cancel the runs with one request; return those that could not be cancelled."""
     try:
         asked = runner.cancel_all(run_ids)
     except TmggError as error:
-        if isinstance(error, RunError) and len(run_ids) > 1:  # of one of them
+        if isinstance(error, RunError) and len(run_ids) > 1:  # about one run only
             return [left for run_id in run_ids for left in _cancel(runner, [run_id])]
         which = f"run {run_ids[0]}" if len(run_ids) == 1 else f"{len(run_ids)} runs"
         say(f"{which} could not be cancelled: {error}")
@@ -380,7 +380,7 @@ def _say_how_to_come_back(
     """`asked` are all runs of the launch; those `elsewhere` cannot be cancelled here."""
     _say_command(runner, "wait", run_ids, asked=asked)
     here = [run_id for run_id in run_ids if run_id not in elsewhere]
-    if here:  # the sweep's name would ask for those elsewhere, too, which is refused
+    if here:  # the sweep's name would also mean runs elsewhere, and be refused
         others = [run_id for run_id in asked if run_id not in elsewhere]
         _say_command(runner, "cancel", here, asked=others)
 

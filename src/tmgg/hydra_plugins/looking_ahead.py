@@ -1,4 +1,4 @@
-"""What the backend says of a sweep before anything of it is written or submitted."""
+"""Asks the backend about a sweep before anything is written or submitted."""
 
 import logging
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ _LISTED = (ValueType.CHOICE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.RANG
 
 
 def refuse_at_once(runner: CloudRunner, options: LauncherOptions, overrides: Sequence[str]) -> None:
-    """Raise RefusedError where the backend takes no job with these options, whatever the runs.
+    """Raise RefusedError if the backend takes no job with these options, whatever the runs are.
 
-    Not where runs that are there already may make it unnecessary to submit any. `overrides` are
-    those of the task, as written.
+    With `resume` it does nothing: earlier runs may make it unnecessary to submit any. `overrides`
+    are those of the task, as written.
     """
     runs = runner.runs
     if isinstance(runs, RecordedRuns) and not options.resume:
@@ -38,7 +38,7 @@ def look_ahead(
     *,
     imports: frozenset[str],
 ) -> str:
-    """What the sweep may use, in a line; raises RefusedError where the backend takes none of it.
+    """A line about what the sweep may use. Raises RefusedError if the backend takes no job of it.
 
     `imports` are the packages that the program imports.
     """
@@ -55,7 +55,7 @@ def look_ahead(
 
 
 def _has_several(overrides: Sequence[str]) -> bool:
-    """Whether they certainly mean several jobs; a sweeper may have more in its own options."""
+    """Whether the overrides mean several jobs for certain; a sweeper's options may mean more."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     choices = [each.sweep_string_iterator() for each in parsed if each.value_type in _LISTED]
     return any(len(list(islice(each, 2))) > 1 for each in choices)

@@ -1,8 +1,8 @@
-"""Names in place of what Hydra sets anew in each launch, while a config is resolved once more.
+"""Puts names in place of values that differ in each launch, while a config is resolved again.
 
 Resolvers get these names, too, and a resolver may do anything, for example make a folder. So the
-names are such that the operating system makes no file of them. A resolver that tries raises an
-error, which shows that it needs the real place.
+names are chosen so that the operating system cannot make a file with them. A resolver that tries
+raises an error, which shows that it needs the real place.
 """
 
 import contextlib
@@ -17,10 +17,10 @@ from omegaconf.basecontainer import BaseContainer
 OUTPUT, SWEEP = "/<hydra.runtime.output_dir>", "/<hydra.sweep.dir>"
 _RUN = "/<hydra.run.dir>"
 _IN_NO_PATH = "\0"
-"""In texts that may become part of a path: the operating system refuses a path that has it."""
+"""For texts that may become part of a path: the operating system refuses a path with it."""
 _NOWHERE = "/dev/null/nowhere"
-"""Above places, as no file is below /dev/null. A path below it can be resolved, unlike one with
-`_IN_NO_PATH`."""
+"""The parent of all places: no file can be below /dev/null. Unlike a path with `_IN_NO_PATH`, a
+path below it can be resolved."""
 _JOB_ID = f"{_IN_NO_PATH}<hydra.job.id>"
 _NAMES: dict[str, dict[str, Any]] = {
     "runtime": {"output_dir": _NOWHERE + OUTPUT},
@@ -32,7 +32,7 @@ _OF_LAUNCHES = ("<hydra.", "<now:")
 
 
 class _NoNumber(int):
-    """In place of a job's number, which has to stay a number; its text is in no path, either."""
+    """Replaces a job's number, which must stay a number; its text cannot be part of a path."""
 
     def __repr__(self) -> str:
         return _IN_NO_PATH + super().__repr__()
@@ -42,7 +42,7 @@ class _NoNumber(int):
 
 
 _JOB_NUMBER = _NoNumber(-8640086400)
-"""One that no job has."""
+"""A number that no job has."""
 
 
 @contextlib.contextmanager
@@ -56,7 +56,7 @@ def as_anywhere(config: DictConfig) -> Iterator[None]:
                 stack.enter_context(_standing_in(config.hydra[group], key, value))
         stack.enter_context(_cache_kept(config))
         HydraConfig.instance().cfg = config  # type: ignore[assignment]
-        # Without a cache: the real ones are kept in the config's.
+        # Without a cache: the config's cache keeps the real values.
         _register("now", lambda pattern: f"{_IN_NO_PATH}<now:{pattern}>")
         try:
             yield
@@ -69,13 +69,13 @@ def as_anywhere(config: DictConfig) -> Iterator[None]:
 
 
 def named_text(text: str, parent: Any, key: Any) -> str:
-    """`text` is what `parent[key]` gives inside `as_anywhere`.
+    """The text to compare; `text` is the value of `parent[key]` inside `as_anywhere`.
 
-    It keeps the job's number, unless it is a place or has a time in it.
+    It keeps the job's number, unless it is a place or contains a time.
     """
     if any(mark in text for mark in _OF_LAUNCHES):
         job = HydraConfig.instance().cfg.hydra.job  # type: ignore[union-attr]
-        # A resolver may need a real number, as an index; then it has this one.
+        # A resolver may need a real number, for example as an index; then `text` stays.
         with _standing_in(job, "num", _JOB_NUMBER), contextlib.suppress(Exception):
             text = str(parent[key])
     return text.replace(_IN_NO_PATH, "").replace(f"{_NOWHERE}/", "/")
@@ -84,18 +84,18 @@ def named_text(text: str, parent: Any, key: Any) -> str:
 def has_job_id(config: DictConfig, key: str) -> bool:
     """Whether the id that the backend gives the job is part of `hydra.sweep.<key>`.
 
-    Only where `config` resolves as in the job (see `as_in_job`).
+    Call it only where `config` resolves as in the job (see `as_in_job`).
     """
     with _cache_kept(config), _standing_in(config.hydra.job, "id", _JOB_ID):
         try:
             return _JOB_ID in str(config.hydra.sweep[key])
-        except Exception:  # a resolver is anybody's code; with another id it did resolve
+        except Exception:  # a resolver may run any code; with another id it did resolve
             return True
 
 
 @contextlib.contextmanager
 def _cache_kept(config: DictConfig) -> Iterator[None]:
-    """What resolvers give inside does not stay in the config's cache, which goes to the job."""
+    """Restore the config's cache at the end, as it goes to the job: drop results from inside."""
     cache = OmegaConf.get_cache(config)
     before = {name: dict(found) for name, found in cache.items()}
     try:
@@ -106,7 +106,7 @@ def _cache_kept(config: DictConfig) -> Iterator[None]:
 
 
 def _register(name: str, resolver: Callable[..., Any]) -> None:
-    # OmegaConf 2.4 gives it the name that another function has had, and warns of the old one.
+    # OmegaConf 2.4 has renamed the function, and warns of the old name.
     register: Any = OmegaConf.register_resolver
     if "replace" not in inspect.signature(register).parameters:
         register = OmegaConf.register_new_resolver
@@ -115,7 +115,7 @@ def _register(name: str, resolver: Callable[..., Any]) -> None:
 
 @contextlib.contextmanager
 def _standing_in(group: DictConfig, key: str, value: Any) -> Iterator[None]:
-    """Another node in a node's place; not set by OmegaConf's own means, which copy and check."""
+    """Put another node in a node's place, not with OmegaConf's own calls, which copy and check."""
     content = group.__dict__["_content"]
     missing = object()
     before = content.get(key, missing)

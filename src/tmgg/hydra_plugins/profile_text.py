@@ -10,13 +10,13 @@ from tmgg.console.visible import visible_line
 from tmgg.experiment_utils.cloud.slurm.setup.profile import Line
 
 _WIDTH = 98
-# The two characters that YAML takes nowhere, not even in a comment, and that may be seen.
+# Two characters that YAML refuses even in a comment, and that `visible_line` does not replace.
 _NOT_IN_YAML = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
 _BASE = "defaults:\n  - tmgg_slurm\n  - _self_\n\nuse_slurm: true\n"
 
 
 def render_profile(lines: Sequence[Line], *, header: Sequence[str]) -> str:
-    """The whole file; lines that do not count are commented out."""
+    """The whole file; lines whose value is not known are commented out."""
     told = ["# @package hydra.launcher", *(row for text in header for row in _comment(text))]
     return "\n".join([*told, "", _BASE + "".join(_entry(line) for line in lines)])
 
@@ -31,7 +31,7 @@ def _entry(line: Line) -> str:
 
 
 def _comment(text: Any) -> list[str]:
-    """Whatever the text holds, each of its lines is a comment that YAML can read."""
+    """Comment lines that YAML can read, whatever the text contains."""
     rows = [
         row
         for part in str(text).splitlines()

@@ -1,7 +1,7 @@
 """Launchers of this user that every Hydra app finds by name: `hydra/launcher=my_site`.
 
-They lie below the user's own folder (`~/.tmgg`), which `TmggSearchPath` adds to the end of each
-app's search path: a file of the same name among the app's own configs comes first.
+They are in the user's own folder (`~/.tmgg`). `TmggSearchPath` adds this place at the end of each
+app's search path, so a file of the same name among the app's own configs comes first.
 """
 
 import os
@@ -19,12 +19,12 @@ def profile_folder() -> Path:
 
 
 def profile_file(name: str) -> Path:
-    """Where the profile of this name is, or would be."""
+    """The path of the profile with this name; it need not exist."""
     return profile_folder() / "hydra" / "launcher" / f"{name}.yaml"
 
 
 def has_profiles() -> bool:
-    """Whether there are any that nobody else could have written: a launcher names what is run."""
+    """Whether the folders exist, and only this user can write them: launchers name what is run."""
     folder = profile_folder()
     return all(_is_own(each) for each in (folder.parent, folder, profile_file("any").parent))
 

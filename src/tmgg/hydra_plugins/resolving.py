@@ -14,19 +14,19 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from tmgg.experiment_utils.run_folder.task import escape_interpolation
 
 _ENVIRONMENT = re.compile(r"oc\.env:\s*['\"]?([^,}\s'\"]+)")
-# A shorter value of a variable is in other texts by chance.
+# A shorter value of a variable may be in other texts by chance.
 _SHORTEST_PART = 4
 
 
 @contextlib.contextmanager
 def as_in_job(config: DictConfig, *dir_keys: str) -> Iterator[None]:
-    """Inside, `${hydra:...}` in `config` resolves; its output folder is that of `dir_keys`, joined.
+    """Inside, `${hydra:...}` in `config` resolves. The output folder is `dir_keys`, joined.
 
-    `config` has its `hydra` node, which learns the output folder. Nothing is written.
+    It is set in the `hydra` node of `config`. Nothing is written to disk.
     """
     before = HydraConfig.instance().cfg
-    # Not `set_config`, which copies the hydra node, so that tasks cannot change it: milliseconds
-    # for each of a thousand jobs.
+    # Not `set_config`, which copies the hydra node to protect it from tasks: that takes
+    # milliseconds for each of a thousand jobs.
     HydraConfig.instance().cfg = cast(HydraConf, config)
     try:
         folder = Path(*(str(OmegaConf.select(config, key)) for key in dir_keys))
@@ -38,22 +38,20 @@ def as_in_job(config: DictConfig, *dir_keys: str) -> Iterator[None]:
 
 
 def as_written(texts: ListConfig) -> list[str]:
-    """Texts that may hold interpolations, which nobody asked to resolve: they may be secrets, and
-    what they call may fail here.
-    """
+    """The texts without resolving their interpolations: those may give secrets, or fail here."""
     return [str(text) for text in cast(list[Any], OmegaConf.to_container(texts, resolve=False))]
 
 
 def config_for_record(config: DictConfig) -> dict[str, Any]:
-    """A foreign app's config for its record, as JSON; what cannot be resolved stays as written.
+    """A foreign app's config for its record, as JSON. What cannot be resolved stays as written.
 
-    People read it; the job gets the config itself.
+    The record is for users to read; the job gets the config itself.
     """
     return {str(key): _plain(config, key) for key in config if key != "hydra"}
 
 
 def key_texts(node: Iterable[Any]) -> dict[Any, str]:
-    """The keys of a mapping as JSON has them, each another: 1 beside "1" is `1 (int)`."""
+    """The keys of a mapping as different texts, for JSON: 1 beside "1" becomes `1 (int)`."""
     texts = {key: key for key in node if isinstance(key, str)}
     for key in node:
         if not isinstance(key, str):
@@ -70,7 +68,7 @@ def _plain(node: Any, key: Any) -> Any:
     try:
         value = node[key]
     except Exception:
-        # A resolver is anybody's code and may need the compute node to work.
+        # A resolver may run any code, and may work on the compute node only.
         return escape_interpolation(str(node._get_node(key)._value()))
     if OmegaConf.is_dict(value):
         return {text: _plain(value, inner) for inner, text in key_texts(value).items()}
@@ -82,21 +80,21 @@ def _plain(node: Any, key: Any) -> Any:
 
 
 def written_of_environment(config: DictConfig) -> dict[str, str]:
-    """By dotted key, as written: the values that have something of the environment in them.
+    """The values that contain a variable of the environment, by dotted key, as they are written.
 
-    A summary shows these instead of the values, which may be secrets: `token: ${oc.env:HF_TOKEN}`.
-    Values that refer to such a value count, too.
+    A summary shows `token: ${oc.env:HF_TOKEN}` instead of the value, which may be a secret. Values
+    that refer to such a value count, too.
     """
     raw = {key: text for key, text in _raw_texts(config, "") if "${" in text}
     names = {name for text in raw.values() for name in _ENVIRONMENT.findall(text)}
     if not names:
-        return {}  # nothing need be resolved: a resolver may do more than give a value
+        return {}  # resolve nothing without need: a resolver may do more than return a value
     secrets = {value for name in names if (value := os.environ.get(name))}
     written = {}
     for key, text in raw.items():
         try:
             value = _resolved_text(OmegaConf.select(config, key))
-        except Exception:  # a resolver is anybody's code; then the record has it as written, too
+        except Exception:  # a resolver may run any code; the record has it as written, too
             continue
         if _ENVIRONMENT.search(text) or any(_shows(secret, value) for secret in secrets):
             written[key] = text
@@ -104,7 +102,7 @@ def written_of_environment(config: DictConfig) -> dict[str, str]:
 
 
 def _resolved_text(value: Any) -> str:
-    """With all that is in a node, when it is one that an interpolation stands for."""
+    """The value as text. If an interpolation gives a node, the text has all that is in it."""
     return str(OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value)
 
 

@@ -1,4 +1,4 @@
-"""The folders into which the jobs of a sweep write: two jobs share none, unless that is meant."""
+"""Checks that no two jobs of a sweep write into the same folder, unless the user wants it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Writers:
         self._launches = 0
 
     def begin_launch(self) -> None:
-        """What is added from now on is of another launch."""
+        """Jobs that are added from now on belong to another launch."""
         self._launches += 1
 
     def add(self, name: str, folders: Sequence[str], *, key: str) -> None:
@@ -41,9 +41,9 @@ class Writers:
         self._writers += [_Writer(name, folder, key, self._launches) for folder in folders]
 
     def refuse_shared(self, *, resume: bool) -> None:
-        """Raise ConfigError where two jobs write into one folder.
+        """Raise ConfigError if two jobs write into the same folder.
 
-        With `resume` a job that an earlier launch had, too, is that launch's run.
+        With `resume`, a job that an earlier launch also had is the same run, so it does not count.
         """
         launches: dict[tuple[str, str], int] = {}
         for each in self._writers:

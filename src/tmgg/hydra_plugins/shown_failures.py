@@ -1,12 +1,12 @@
-"""A launch whose failures are on the screen ends with its exit code, and with no more words.
+"""Ends a launch silently, with its exit code, if TMGG has already shown its failures.
 
-After a launch a sweeper asks each JobReturn for its value. That of a failed job raises, and Hydra
-prints its traceback below the table, of the first failed job only. Where TMGG's report has shown
-all failures, that says nothing new and pushes the table off the screen.
+After a launch a sweeper asks each JobReturn for its value. The value of a failed job raises, and
+Hydra prints the traceback of the first failed job below the table. If TMGG's report has shown all
+failures, this is not new, and it pushes the table off the screen.
 
-Hydra's basic sweeper ends on every such exception, so its process ends silently at once. (The
-launcher says how many of its jobs are left.) Others decide by the exceptions, so they get them, and
-only what comes out of their `sweep` ends the process silently.
+Hydra's basic sweeper ends at the first such exception, so here the process ends silently at once.
+(The launcher says how many jobs are left.) Other sweepers use the exceptions for decisions, so they
+get them; the process ends silently only if an exception leaves their `sweep`.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ _in_words: ContextVar[bool] = ContextVar("in_words", default=False)
 
 
 class ShownReturn(JobReturn):
-    """A failed job's return; who asks for its value ends the process as Hydra does, silently."""
+    """A failed job's return. Asking for its value ends the process silently, with Hydra's code."""
 
     @property
     def return_value(self) -> Any:
@@ -44,7 +44,7 @@ class ShownReturn(JobReturn):
 
 
 class RaisingReturn(JobReturn):
-    """As Hydra's, but it does not say again that its job failed."""
+    """Like Hydra's JobReturn, but it does not log again that its job failed."""
 
     @property
     def return_value(self) -> Any:
@@ -57,7 +57,7 @@ class RaisingReturn(JobReturn):
 
 @contextlib.contextmanager
 def words_instead() -> Iterator[None]:
-    """While the caller sets HYDRA_FULL_ERROR only to tell errors in its own way."""
+    """Inside, HYDRA_FULL_ERROR is set only because the caller prints errors itself."""
     token = _in_words.set(True)
     try:
         yield
@@ -66,10 +66,10 @@ def words_instead() -> Iterator[None]:
 
 
 def silence_shown(returns: Sequence[JobReturn], sweeper: Sweeper | None) -> Sequence[JobReturn]:
-    """The same JobReturns; reported failures say nothing where Hydra would repeat them.
+    """The same JobReturns, but reported failures are silent where Hydra would print them again.
 
-    Only below Hydra's own command line: other programs get the exceptions, and so does whoever
-    asks for them with HYDRA_FULL_ERROR=1 or a debugger.
+    This holds only below Hydra's own command line. Other programs get the exceptions, and so do
+    users with HYDRA_FULL_ERROR=1 or a debugger.
     """
     if not _hydra_would_print():
         return returns
@@ -78,7 +78,7 @@ def silence_shown(returns: Sequence[JobReturn], sweeper: Sweeper | None) -> Sequ
 
 
 def end_silently(sweeper: Sweeper | None) -> None:
-    """Have a sweeper end without words after a failure that was shown."""
+    """Make a sweeper end silently after a failure that was shown."""
     if sweeper is None:
         return
     sweep = sweeper.sweep

@@ -1,10 +1,10 @@
-"""Compose the configs of a sweep without starting from the files for each.
+"""Composes the configs of a sweep's jobs without reading the files for each job.
 
-Hydra composes every job from its files, fifty milliseconds each: once to check it and once to
-launch it. The jobs of a sweep differ mostly in plain values, which Hydra applies last, to what the
-choice of groups gave. So that part is composed once for each choice, by Hydra, and each job applies
-its values to a copy, with Hydra's own code. Where the outcome might differ from Hydra's, and where
-anything fails, Hydra composes the job from its files: the errors are Hydra's.
+Hydra composes every job from its files, in fifty milliseconds: once to check it and once to launch
+it. The jobs of a sweep differ mostly in plain values. Hydra applies these last, to the config that
+the choice of groups gives. So Hydra composes that config once for each choice, and each job applies
+its values to a copy, with Hydra's own code. If the result might differ from Hydra's, or if anything
+fails, Hydra composes the job from its files. So the errors are Hydra's.
 """
 
 import copy
@@ -26,7 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS
 
-# Hydra's own, up to 1.3; a Hydra without it composes every job itself.
+# This function exists up to Hydra 1.3; a Hydra without it composes every job itself.
 _OVERRIDES_DIRNAME = getattr(config_loader_impl, "get_overrides_dirname", None)
 _COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, KeyError, ValueError)
 _LINES_KEPT = 10_000
@@ -36,13 +36,13 @@ _READ_LATER = ("name", "env_copy")
 
 
 def for_sweeps(loader: ConfigLoader) -> ConfigLoader:
-    """A loader that does the same, faster in sweeps; the same one where it is not Hydra's own."""
+    """A loader with the same results, faster in sweeps; `loader` itself if it is not Hydra's."""
     is_known = type(loader) is ConfigLoaderImpl and _OVERRIDES_DIRNAME is not None
     return SweepConfigLoader(loader) if is_known else loader  # type: ignore[arg-type]
 
 
 class SweepConfigLoader(ConfigLoaderImpl):
-    """Hydra's loader, with `load_sweep_config` as the module says."""
+    """Hydra's loader, with `load_sweep_config` as the module's docstring says."""
 
     def __init__(self, own: ConfigLoaderImpl) -> None:
         self.config_search_path = own.config_search_path
@@ -53,7 +53,7 @@ class SweepConfigLoader(ConfigLoaderImpl):
         self._starts: dict[tuple[_Sweep, tuple[str, ...]], _Start | None] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _itself, (self._own,)  # what is kept here is of no use in a job
+        return _itself, (self._own,)  # a job does not need what is kept here
 
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: list[str]
@@ -66,7 +66,7 @@ class SweepConfigLoader(ConfigLoaderImpl):
         return config
 
     def _from_start(self, master: DictConfig, lines: Sequence[str]) -> DictConfig | None:
-        """None where only Hydra's own way is sure to be right."""
+        """The job's config; None if only Hydra's own way is certain to be right."""
         sweep = _Sweep.of(master)
         try:
             overrides = [self._parse(line) for line in lines]
@@ -83,7 +83,7 @@ class SweepConfigLoader(ConfigLoaderImpl):
             return None
 
     def _chooses_group(self, override: Override, sweep: "_Sweep") -> bool:
-        """As Hydra's `defaults_list.Overrides` tells choices of groups from values."""
+        """Whether it chooses a group and sets no value, as in Hydra's `defaults_list.Overrides`."""
         if isinstance(override.value(), dict):
             return False
         key = (override.key_or_group, sweep)
@@ -99,14 +99,14 @@ class SweepConfigLoader(ConfigLoaderImpl):
     ) -> "_Start | None":
         key = (sweep, tuple(choices))
         if key not in self._starts:
-            self._starts[key] = None  # and so it stays if Hydra cannot compose the choices alone
+            self._starts[key] = None  # it stays None if Hydra cannot compose the choices alone
             self._starts[key] = _Start.of(super().load_sweep_config(master, list(choices)), choices)
         return self._starts[key]
 
 
 @dataclass(frozen=True)
 class _Sweep:
-    """All that `load_sweep_config` reads of the sweep's own config, but for the resolver cache."""
+    """All that `load_sweep_config` reads of the sweep's own config, without the resolver cache."""
 
     config_name: str | None
     hydra_overrides: tuple[str, ...]
@@ -123,7 +123,7 @@ class _Start:
     """What Hydra composed from the files for one choice of groups."""
 
     fresh: Callable[[], DictConfig]
-    """A new copy."""
+    """Returns a new copy."""
 
     @classmethod
     def of(cls, config: DictConfig, choices: Sequence[str]) -> "_Start | None":
@@ -140,7 +140,7 @@ class _Start:
     def apply(
         self, values: Sequence[Override], *, all_overrides: list[Override]
     ) -> DictConfig | None:
-        """The job's config; None where applying a value would read more than it sets."""
+        """The job's config; None if applying a value would read other values, too."""
         config = self.fresh()
         for override in values:
             if not _only_sets(override, config):
@@ -166,8 +166,8 @@ def _is_about_hydra(override: Override) -> bool:
 def _only_sets(override: Override, config: DictConfig) -> bool:
     """Whether applying the override resolves nothing.
 
-    At this point Hydra's own config lacks parts that the copy has (in its hydra node), so what an
-    interpolation gives may differ; what is written is the same.
+    At this point Hydra's own config lacks parts that the copy has in its hydra node. So the value
+    of an interpolation may differ, but its text is the same.
     """
     if not _PLAIN_KEY.fullmatch(override.key_or_group):
         return False
@@ -202,7 +202,7 @@ def _copier(config: DictConfig) -> Callable[[], DictConfig]:
     try:
         pickled = pickle.dumps(config)
     except PICKLING_ERRORS:
-        # A structured config whose class is local to a function, say. Ten times slower.
+        # For example a structured config with a class inside a function. Ten times slower.
         return functools.partial(copy.deepcopy, config)
     return functools.partial(pickle.loads, pickled)
 

@@ -1,7 +1,7 @@
-"""Two sweeps with one `hydra.sweep.dir`, whose jobs would overwrite each other's files.
+"""Refuses two sweeps with the same `hydra.sweep.dir`: jobs would overwrite each other's files.
 
-Hydra's own default has only the second of the launch in its name. Who launches into a folder notes
-there which run writes into which folder below it; the next to come looks whether those runs go on.
+Hydra's default for it has only the second of the launch in its name. A launch notes in the folder
+which run writes into which folder below it. The next launch there checks whether those runs go on.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ _NOTES = ".tmgg"
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """What one launch notes."""
+    """The note of one launch."""
 
     file: Path
     launcher: Intent
@@ -42,7 +42,7 @@ class _Note:
 
     @property
     def launches(self) -> bool:
-        """Whether its launcher may yet put runs on record."""
+        """Whether its launcher may still put runs on record."""
         return not (self.launcher.submitter_has_ended or leases.is_over(self.file))
 
 
@@ -50,7 +50,7 @@ class _Note:
 def noted(sweep_dir: Path, output_dir: Path | None, runs: Mapping[str, str]) -> Iterator[None]:
     """Note the folders of new runs, by run id, while they are launched.
 
-    Raises ConfigError when another run, which has not ended, has one of them.
+    Raises ConfigError if another run that has not ended has one of these folders.
     """
     if output_dir is None or not runs:
         yield
@@ -71,9 +71,9 @@ def noted(sweep_dir: Path, output_dir: Path | None, runs: Mapping[str, str]) -> 
 
 
 def refuse_known(known: Mapping[str, str], runs: Mapping[str, str]) -> None:
-    """Raises ConfigError when a new run has the folder of one that a resumed sweep goes on with.
+    """Raise ConfigError if a new run has the folder of a recognised run of the resumed sweep.
 
-    `known` has run ids by folder, `runs` folders by run id.
+    `known` has run ids by folder, `runs` has folders by run id.
     """
     owners = {os.path.normpath(folder): run_id for folder, run_id in known.items()}
     for folder in runs.values():

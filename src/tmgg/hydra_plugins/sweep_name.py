@@ -1,4 +1,4 @@
-"""What people call a sweep: by the folder that they chose for it, else by the program."""
+"""The name of a sweep for users: that of the folder that they chose for it, or of the program."""
 
 import re
 from pathlib import Path

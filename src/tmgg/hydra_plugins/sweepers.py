@@ -1,6 +1,6 @@
 """How a sweeper uses its launcher: it may need the jobs' values, or end before its last job.
 
-Hydra gives a launcher no sweeper, so it is looked for among those that call `setup`.
+Hydra does not pass the sweeper to a launcher, so it is found in the call stack of `setup`.
 """
 
 import contextlib
@@ -18,9 +18,9 @@ from tmgg.errors import ConfigError
 
 
 def sweeper_in_setup() -> Sweeper | None:
-    """The outermost, which Hydra itself calls: a plugin's class may hold the one that works.
+    """The outermost sweeper, which Hydra itself calls: it may contain the one that works.
 
-    Called in the launcher's `setup`. None where no sweeper sets it up.
+    Call it in the launcher's `setup`. None if no sweeper sets the launcher up.
     """
     found: Sweeper | None = None
     frame: FrameType | None = sys._getframe()
@@ -32,19 +32,17 @@ def sweeper_in_setup() -> Sweeper | None:
 
 
 def may_need_values(sweeper: Sweeper | None) -> bool:
-    """Whether it may choose jobs by the values of earlier ones; Hydra's basic one never does."""
+    """Whether it may choose jobs by the values of earlier jobs; Hydra's basic one never does."""
     return sweeper is not None and not any(map(_is_basic_class, type(sweeper).__mro__))
 
 
 def is_basic(sweeper: Sweeper | None) -> bool:
-    """Whether it is Hydra's basic one itself."""
+    """Whether it is Hydra's basic sweeper itself."""
     return _is_basic_class(type(sweeper))
 
 
 def refuse_detached(sweeper: Sweeper | None) -> None:
-    """Raises ConfigError where a launch that waits for nothing would leave the sweeper without the
-    values that it asks for.
-    """
+    """Raise ConfigError if the sweeper may need values: a launch without waiting has none."""
     if may_need_values(sweeper):
         raise ConfigError(
             "hydra.launcher.detach=true returns before a run has a value, and "
@@ -55,10 +53,10 @@ def refuse_detached(sweeper: Sweeper | None) -> None:
 
 @contextlib.contextmanager
 def saying_what_is_left(sweeper: Sweeper | None) -> Iterator[list[JobReturn]]:
-    """Inside, a batch is launched; what it returns is put into the list.
+    """Inside, a batch is launched; the caller puts its JobReturns into the list.
 
-    Hydra's basic sweeper ends, and does not say so, after a batch with a failed run, and when the
-    process is interrupted. Then this says how many jobs it has in batches to come.
+    Hydra's basic sweeper ends silently after a batch with a failed run, and when the process is
+    interrupted. Then this says how many jobs are left in its further batches.
     """
     returns: list[JobReturn] = []
     try:
@@ -85,6 +83,6 @@ def _say_left(sweeper: Sweeper | None, *, why: str) -> None:
 
 
 def _is_basic_class(kind: type) -> bool:
-    """By its name: to find its plugins Hydra may run the module again, which makes a new class."""
+    """Compare by name: Hydra may run the plugin's module again, which makes a new class."""
     own = BasicSweeper
     return (kind.__module__, kind.__qualname__) == (own.__module__, own.__qualname__)

@@ -1,4 +1,4 @@
-"""TmggLauncher: Hydra's jobs as TMGG's runs. Translation only; the runner does the work."""
+"""TmggLauncher: Hydra's jobs as TMGG's runs. It only translates; the runner does the work."""
 
 import contextlib
 import gc
@@ -96,10 +96,10 @@ class TmggLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        # The sweeper has this context, too: it checks each job with the loader before a launch.
+        # The sweeper has the same context: it checks each job with this loader before a launch.
         hydra_context.config_loader = for_sweeps(hydra_context.config_loader)
-        # Each config that comes and goes would have the garbage collector look at all that is there
-        # already, which takes as long as all the rest.
+        # Otherwise the many configs make the garbage collector look at all existing objects again
+        # and again, which takes as long as all other work.
         gc.freeze()
         self._hydra_context = hydra_context
         self._task_function = task_function
@@ -111,21 +111,21 @@ class TmggLauncher(Launcher):
             if self._options.detach:
                 refuse_detached(self._sweeper)
             self._runner = self._options.make_runner()
-            # Before the sweeper makes it.
+            # Check it before the sweeper makes it.
             folder = str(Path(str(config.hydra.sweep.dir)).absolute())
             refuse_long(folder, name="hydra.sweep.dir", cure=_CURE_LONG)
             if not self._options.dry_run and not is_dry_run():
-                # To compose a thousand jobs takes far longer than to ask.
+                # Composing a thousand jobs takes far longer than asking.
                 overrides = as_written(config.hydra.overrides.task)
                 refuse_at_once(self._runner, self._options, overrides)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """One run per list of overrides, all composed and checked before the first is submitted.
+        """Launch one run per list of overrides, after all are composed and checked.
 
-        The jobs are numbered from `initial_job_idx`. A job that failed is a JobReturn that says so;
-        with `detach` each says COMPLETED, which then means submitted, and returns its SpawnedTask.
+        The jobs are numbered from `initial_job_idx`. For a failed job the JobReturn says FAILED.
+        With `detach` it says COMPLETED, which then means submitted; its value is the SpawnedTask.
         """
         assert self._options is not None
         assert self._runner is not None
@@ -154,7 +154,7 @@ class TmggLauncher(Launcher):
         configs: Sequence[Callable[[], DictConfig]],
         folder: SweepFolder,
     ) -> Sequence[JobReturn]:
-        """Submit, and wait for the end unless the launch is a detached one."""
+        """Submit, and wait for the end unless the launch is detached."""
         assert self._options is not None
         assert self._runner is not None
         requests = [job.request for job in jobs]
@@ -162,7 +162,7 @@ class TmggLauncher(Launcher):
             spawned = detach_sweep(self._runner, requests, self._options, folder)
             return job_returns.of_spawned(configs, spawned)
         results = wait_for_sweep(self._runner, requests, self._options, folder)
-        # Before the table: what it warns of belongs above.
+        # Before the table, so that its warnings are above it.
         returns = job_returns.of_results(configs, results, metric=self._options.metric)
         are_failures_shown = self._report(jobs, results, folder.path)
         return silence_shown(returns, self._sweeper) if are_failures_shown else returns
@@ -170,7 +170,7 @@ class TmggLauncher(Launcher):
     def _made_ready(
         self, job_overrides: Sequence[Sequence[str]], first_number: int
     ) -> "tuple[list[_Job], str]":
-        """The jobs, checked, and what they may use in a line; a dry run shows them."""
+        """The checked jobs, and a line about what they may use. A dry run shows the jobs."""
         assert self._config is not None
         assert self._options is not None
         assert self._runner is not None
@@ -194,7 +194,7 @@ class TmggLauncher(Launcher):
         return jobs, usage
 
     def _folder_of(self, jobs: "Sequence[_Job]") -> SweepFolder:
-        """Where the sweep writes; it is there from now on."""
+        """Where the sweep writes. Makes the folder."""
         assert self._config is not None
         path = Path(str(self._compose(jobs[0]).hydra.sweep.dir))
         path.mkdir(parents=True, exist_ok=True)
@@ -209,7 +209,7 @@ class TmggLauncher(Launcher):
     def _report(
         self, jobs: "Sequence[_Job]", results: Sequence[ExperimentResult], folder: Path
     ) -> bool:
-        """Files about all launches of the sweep so far; the table of this one, if it can be had."""
+        """Write files about all launches so far, and print this one's table; False if it cannot."""
         assert self._options is not None
         rows = [
             SweepRow(
@@ -224,7 +224,7 @@ class TmggLauncher(Launcher):
         self._rows += rows
         try:
             save_summary(self._rows, self._options.ranking, folder)
-        except Exception as error:  # the runs have ended; their results are what counts
+        except Exception as error:  # the runs have ended; only their results matter
             log.warning("the summary of the sweep cannot be written in %s: %s", folder, error)
         try:
             report.print_sweep(rows, self._options.ranking)
@@ -262,7 +262,7 @@ class TmggLauncher(Launcher):
         programs: Programs,
         sweep_id: str,
     ) -> "_Job":
-        """The job without its config: a thousand configs take more memory than all the rest."""
+        """The job without its config: a thousand configs would take most of the memory."""
         assert self._options is not None
         config = self._load(overrides, number)
         with as_in_job(config, hydra_job.JOB_DIR_KEY, hydra_job.JOB_SUBDIR_KEY):
@@ -279,7 +279,7 @@ class TmggLauncher(Launcher):
             folder = str(Path(str(config.hydra.runtime.output_dir)).absolute())
         request = TaskRequest(
             config=record,
-            # A key of this name in another app's config is that app's.
+            # In another app's config, a key of this name has another meaning.
             run_id=(record.get("run_id") if is_own else None) or f"{sweep_id}-{number}",
             target=hydra_job.TARGET,
             payload=payload,
@@ -293,13 +293,13 @@ class TmggLauncher(Launcher):
 
     @property
     def _is_own_app(self) -> bool:
-        """Whether it is tmgg-experiment, whose config has keys that TMGG reads."""
+        """Whether the app is tmgg-experiment, whose config has keys that TMGG reads."""
         return hasattr(self._task_function, "plain_config")
 
     def _checked_folders(
         self, config: DictConfig, record: dict[str, Any], *, name: str
     ) -> list[str]:
-        """Where a job writes; raises ConfigError for a name that is too long."""
+        """The folders in which a job writes. Raises ConfigError for a path that is too long."""
         folder = Path(str(config.hydra.runtime.output_dir))
         folders = [str(folder)]
         refuse_long(str(folder / f"{config.hydra.job.name}.log"), name=name, cure=_CURE_LONG)
@@ -321,13 +321,13 @@ class TmggLauncher(Launcher):
         config = self._hydra_context.config_loader.load_sweep_config(self._config, list(overrides))
         with open_dict(config.hydra.job):
             config.hydra.job.num = number
-            # The backend's own id is known in the job only, where it takes this one's place.
+            # Only the job knows the backend's own id, and sets it there.
             config.hydra.job.id = str(number)
         return config
 
     def _record(self, config: DictConfig) -> dict[str, Any]:
-        """Only where `config` resolves as in the job."""
-        # tmgg-experiment's own task function knows what it takes; other apps take anything.
+        """The config for the record. Call it only where `config` resolves as in the job."""
+        # tmgg-experiment's own task function checks its config; other apps take anything.
         plain_config = getattr(self._task_function, "plain_config", None)
         if plain_config is None:
             return config_for_record(config)
@@ -355,15 +355,15 @@ class _Job:
 def _is_elsewhere(job: _Job, result: ExperimentResult, sweep_folder: Path) -> bool:
     if result.run_id == job.request.run_id or result.folder is None:
         return False  # a new run of this launch
-    # Both with their `..` resolved: hydra.sweep.dir may be given as ../sweeps/A.
+    # Resolve `..` in both: hydra.sweep.dir may be given as ../sweeps/A.
     return not Path(os.path.normpath(result.folder)).is_relative_to(os.path.normpath(sweep_folder))
 
 
 def _log_launch(jobs: Sequence[_Job], backend: str, usage: str, *, is_new: bool) -> None:
-    """The ids of a resumed sweep's runs, and its own, are known once its runs are recognised."""
+    """Log the jobs. Ids only if `is_new`: those of a resumed sweep are not known yet."""
     run_ids = [str(job.request.run_id) for job in jobs]
     sweeps = {sweep_of(run_id) for run_id in run_ids}
-    # Its runs are SWEEP-0, SWEEP-1: the lines of many jobs have room for other words.
+    # The runs are SWEEP-0, SWEEP-1, so the lines of the jobs need not repeat their ids.
     is_one = len(jobs) > 1 and len(sweeps) == 1 and None not in sweeps
     named = f"{backend}, sweep {sweeps.pop()}" if is_one and is_new else backend
     log.info("Launching %d jobs (%s)", len(jobs), named)
