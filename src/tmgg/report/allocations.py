@@ -14,9 +14,10 @@ from tmgg.report.timeline import read_all_marks
 def read_allocation(
     batch: BatchPaths, settings: Mapping[str, Any], *, runs_shown: int, until_s: float | None
 ) -> Allocation:
-    """`until_s` is now for a job that goes on; None for one that is over.
+    """What a packed job held. `until_s` is the present time if the job goes on, None if it ended.
 
-    Where runs of the job are not shown, nobody asked what they held, and no time is shown.
+    If the report does not show all runs of the job, the time is None: it is not known what the
+    others held.
     """
     try:
         runs = len(names_in(batch))
@@ -31,7 +32,7 @@ def read_allocation(
 
 
 def seconds_of(starts: list[list[Phase]], *, until_s: float | None) -> float | None:
-    """Of all starts of a job together; None where one of them did not tell its end. Pure."""
+    """The time of all starts of a job; None if the end of one is not on record. Pure."""
     total = 0.0
     for number, marks in enumerate(starts):
         at = {mark.name: mark.at for mark in reversed(marks)}

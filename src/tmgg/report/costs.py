@@ -1,4 +1,4 @@
-"""Where the hours of GPUs (of CPUs, where a sweep has no GPUs) went. Waiting is free. Pure."""
+"""How the GPU-hours of a sweep were used (CPU-hours if it has no GPUs). Waiting is free. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,28 +11,28 @@ _S_PER_HOUR = 3600.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Costs:
-    """Hours, by what became of them."""
+    """Hours, by how they were used."""
 
     unit: str
     """`GPU` or `CPU`."""
     busy: float = 0.0
-    """In runs that completed or go on, as far as the GPUs were busy."""
+    """Hours in runs that completed or go on, in which the GPUs were busy."""
     idle: float = 0.0
-    """In the same, the rest; 0 where nobody knows how busy they were."""
+    """The other hours in these runs; 0 if it is not known how busy the GPUs were."""
     startup: float = 0.0
-    """Before an experiment began and after it ended."""
+    """Hours before an experiment began and after it ended."""
     failed: float = 0.0
-    """In experiments that came to nothing."""
+    """Hours in experiments that failed."""
     unfilled: float = 0.0
-    """In packed jobs, while no run had them."""
+    """Hours in packed jobs without a run."""
     is_idle_known: bool = False
-    """For every run that had any."""
+    """Whether the idle hours of every run are known."""
     is_unfilled_known: bool = True
-    """For every packed job."""
+    """Whether the unfilled hours of every packed job are known."""
     began: int = 0
     """Runs that have begun."""
     not_measured: int = 0
-    """Of these, runs of which nothing says what they held: they are not in the hours."""
+    """How many of these runs are not in the hours, since what they held is not on record."""
 
     @property
     def total(self) -> float:
@@ -46,7 +46,7 @@ class Costs:
 def add_costs(
     runs: Sequence[ReportRun], allocations: Mapping[str, Allocation] | None = None
 ) -> Costs | None:
-    """None where no run has begun."""
+    """The hours of all runs; None if no run has begun."""
     begun = [run for run in runs if any(span.kind != "queue" for span in run.spans)]
     if not begun:
         return None
@@ -79,7 +79,7 @@ def _held(run: ReportRun, *, has_gpus: bool) -> float:
 
 
 def _unfilled(allocation: Allocation, runs: Sequence[ReportRun], *, has_gpus: bool) -> float | None:
-    """Hours that no run of a packed job had; None where nobody knows."""
+    """Hours of a packed job in which no run used its share; None if they are not known."""
     if allocation.seconds is None or (allocation.has_whole_nodes and not has_gpus):
         return None
     held = allocation.unit.gpus if has_gpus else allocation.unit.cpus
@@ -105,7 +105,7 @@ def _add(sums: dict[str, float], span: Span, held: float, share: float | None) -
 
 
 def _busy_share(run: ReportRun, *, has_gpus: bool) -> float | None:
-    """Of what the run held, from 0 to 1; None if a node or a start of it was not measured."""
+    """The busy part of what the run held, 0 to 1; None if a node or start was not measured."""
     starts = sum(span.kind == "run" for span in run.spans)
     if run.used is None or starts > 1 or len(run.used.hosts) < run.node_count:
         return None

@@ -10,9 +10,9 @@ from typing import BinaryIO
 from tmgg.experiment_utils.files.trust import open_trusted
 
 MOST_BYTES = 4 << 20
-"""Of a table that is larger, so much is read."""
+"""The most that is read of a table."""
 MOST_ENTRIES = 400
-"""Files and folders that are looked at below an output folder."""
+"""The most files and folders that are looked at below an output folder."""
 _PARTS = 64
 _LONGEST_HEADER = 64 << 10
 _DEEPEST = 5
@@ -34,7 +34,7 @@ class CurveFiles:
 
 
 def find_curve_files(folders: Sequence[Path]) -> CurveFiles:
-    """Looks at a bounded part of what is below the folders; what cannot be seen is not there."""
+    """Look at a limited number of files below the folders. What cannot be read is ignored."""
     tables: list[Path] = []
     events: list[Path] = []
     is_complete = True
@@ -50,9 +50,9 @@ def find_curve_files(folders: Sequence[Path]) -> CurveFiles:
 
 
 def read_table(path: Path) -> tuple[str, bool]:
-    """A table's text, and whether that is a part of it only.
+    """A table's text, and whether it is only a part of the table.
 
-    Of a large table it has the header and lines from places at equal distances, the end among them.
+    For a large table it is the header, and lines from places at equal distances up to the end.
     Raises ForeignFileError, OSError.
     """
     with open_trusted(path) as stream:
@@ -85,14 +85,14 @@ def _read_parts(stream: BinaryIO, size: int) -> bytes:
     for number in range(_PARTS):
         stream.seek(begin + (size - length - begin) * number // (_PARTS - 1))
         part = stream.read(length)
-        # The first part begins with a line; the others in the middle of one.
+        # The first part begins with a whole line; the others begin in the middle of a line.
         whole = part if number == 0 else part[part.find(b"\n") + 1 :]
         parts.append(whole[: whole.rfind(b"\n") + 1])
     return b"".join(parts)
 
 
 def _files_below(folder: Path) -> Iterator[Path | None]:
-    """The files, then None if there are more files and folders than are looked at."""
+    """Yield the files, then None if not all files and folders were looked at."""
     left = MOST_ENTRIES
     frontier = [(folder, 0)]
     while frontier:

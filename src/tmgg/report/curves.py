@@ -1,8 +1,8 @@
-"""Learning curves: what runs logged as CSV or for TensorBoard in their output folders.
+"""Reads learning curves: what runs logged as CSV or for TensorBoard in their output folders.
 
-A CSV holds curves when it has a column of steps (`step`, `epoch`, ...) and others of numbers, as
+A CSV has curves if it has a column of steps (`step`, `epoch`, ...) and other columns of numbers, as
 Lightning's CSVLogger and many programs write it. Event files of TensorBoard are read by
-TensorBoard's own reader, where it is installed.
+TensorBoard's own reader, if it is installed.
 """
 
 import csv
@@ -18,7 +18,7 @@ from tmgg.report.curve_files import CurveFiles, attempts_of, read_table
 from tmgg.report.model import Curve
 
 STEPS = ("step", "global_step", "iteration", "iter", "epoch", "trainer/global_step")
-"""Names of columns by which curves go on, the better ones first."""
+"""Names of columns of steps, the preferred ones first."""
 MOST_POINTS = 120
 MOST_CURVES = 40
 
@@ -29,9 +29,9 @@ def has_event_reader() -> bool:
 
 
 def read_curves(files: CurveFiles, first: str = "") -> list[Curve]:
-    """At most MOST_CURVES, that of the name `first` before others, thinned.
+    """At most MOST_CURVES curves, thinned; the curve with the name `first` comes first.
 
-    Of two copies of one name the one with more points counts.
+    Of two curves with the same name, the one with more points counts.
     """
     found: dict[str, Curve] = {}
     for curve in _read_all(files):
@@ -43,9 +43,9 @@ def read_curves(files: CurveFiles, first: str = "") -> list[Curve]:
 
 
 def parse_table(text: str) -> list[Curve]:
-    """The curves in a CSV, with all points; none where it has no column of steps. Pure.
+    """The curves in a CSV, with all points; empty if it has no column of steps. Pure.
 
-    A last line without an end is still being written, and its numbers may be cut: it is left out.
+    A last line without a newline is left out: it is still being written, so numbers may be cut.
     """
     try:
         rows = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
@@ -65,9 +65,9 @@ def parse_table(text: str) -> list[Curve]:
 
 
 def join_attempts(attempts: Iterable[Sequence[Curve]]) -> list[Curve]:
-    """The curves of a run that was started several times, each in one piece. Pure.
+    """The curves of a run that was started several times, joined. Pure.
 
-    A later attempt goes on from what was saved, so it replaces what earlier ones logged beyond.
+    A later attempt resumes from what was saved, so it replaces later points of earlier attempts.
     """
     found: dict[str, Curve] = {}
     for curve in (curve for curves in attempts for curve in curves):
@@ -80,7 +80,7 @@ def join_attempts(attempts: Iterable[Sequence[Curve]]) -> list[Curve]:
 
 
 def thin(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most so many of them, the first and the last among them. Pure."""
+    """At most MOST_POINTS of the points, with the first and the last. Pure."""
     if len(points) <= MOST_POINTS:
         return list(points)
     stride = (len(points) - 1) / (MOST_POINTS - 1)
@@ -130,7 +130,7 @@ def _read_table(path: Path) -> list[Curve]:
 
 
 def _read_events(folder: Path) -> Iterator[Curve]:
-    # A second to import, for those who log for it.
+    # The import takes a second, so only if there are event files.
     from tensorboard.backend.event_processing.event_accumulator import (
         SCALARS,
         TENSORS,
@@ -144,5 +144,5 @@ def _read_events(folder: Path) -> Iterator[Curve]:
             points = [(float(event.step), float(event.value)) for event in events.Scalars(name)]
             if _count(points) > 0:
                 yield Curve(str(name), points)
-    except Exception:  # of any kind, for a damaged file
+    except Exception:  # a damaged file may raise any error
         return

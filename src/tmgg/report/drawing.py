@@ -1,6 +1,6 @@
-"""Pieces of SVG: text made safe, marks. Pure.
+"""Pieces of SVG: escaped text, marks. Pure.
 
-Colours are classes, so that a page can have them light or dark; see `figure_style`.
+Colours are CSS classes, so that a page can be light or dark; see `figure_style`.
 """
 
 import html
@@ -18,7 +18,7 @@ class Figure:
     """One picture."""
 
     name: str
-    """Of its file, without a suffix."""
+    """The name of its file, without a suffix."""
     title: str
     width: int
     height: int
@@ -26,7 +26,7 @@ class Figure:
     """SVG without its outermost element."""
 
     def svg(self, style: str = "") -> str:
-        """The whole element; `style` is CSS for where no page has any."""
+        """The whole element; `style` is CSS for a figure outside a page."""
         inside = f"<style>{style}</style>" if style else ""
         background = (
             f'<rect class="paper" width="{self.width}" height="{self.height}"/>' if style else ""
@@ -39,7 +39,7 @@ class Figure:
 
 
 def escaped(text: str) -> str:
-    """Text of anybody for HTML and SVG, between tags and in attributes, on one line."""
+    """Foreign text made safe for HTML and SVG, between tags and in attributes, on one line."""
     return html.escape(visible_line(text), quote=True)
 
 
@@ -52,9 +52,9 @@ def text(
     anchor: str = "start",
     kind: str = "label",
 ) -> str:
-    """A label whose whole text shows when pointed at, where it is shortened.
+    """A label. If it is shortened, its whole text is shown when the user points at it.
 
-    `whole` is given where `words` are short already.
+    `whole` is the whole text if `words` are already shortened.
     """
     shown, told = (shortened(words), words) if whole is None else (words, whole)
     title = f"<title>{escaped(told)}</title>" if shown != told else ""
@@ -94,7 +94,7 @@ def colour(index: int) -> str:
 
 
 def render_value(value: float) -> str:
-    """Four digits, as labels of axes have them."""
+    """Four significant digits, as in labels of axes."""
     return f"{value:.4g}"
 
 

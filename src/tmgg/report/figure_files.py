@@ -1,4 +1,4 @@
-"""The figures of a report as files: SVG always, PNG where resvg is installed."""
+"""The figures of a report as files: always SVG, and PNG if resvg is installed."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from tmgg.report.style import figure_style
 
 READABLE = 0o644
 SCALE = 2
-"""Pixels of a PNG for each of the SVG."""
+"""Pixels of a PNG per unit of the SVG."""
 
 
 def can_draw_png() -> bool:
@@ -19,7 +19,7 @@ def can_draw_png() -> bool:
 
 
 def save_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:
-    """Write them all; the files written. Raises OSError."""
+    """Write all figures, and return the files written. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     css = figure_style()
     written = []
@@ -35,14 +35,14 @@ def save_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:
 
 def render_png(svg: str) -> bytes:
     """A picture of twice the size, with the fonts of this machine."""
-    # Rust, some megabytes: only who asks for pictures has it.
+    # A package of some megabytes, which only users who want pictures install.
     import resvg_py
 
     return bytes(resvg_py.svg_to_bytes(svg_string=svg, zoom=SCALE))
 
 
 def _names(figures: Sequence[Figure]) -> list[str]:
-    """One each, also where two figures are called the same."""
+    """A different file name for each figure, even if two figures have the same name."""
     names: list[str] = []
     for figure in figures:
         count = sum(figure.name == each.name for each in figures[: len(names)])

@@ -1,4 +1,4 @@
-"""What a run held of GPUs and CPUs, by what it was asked for and what it had. Pure."""
+"""How many GPUs and CPUs a run held, from its settings and what it measured. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,32 +9,32 @@ from tmgg.experiment_utils.sampling.used import RunUse
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unit:
-    """What one run holds of what is scarce."""
+    """The GPUs and CPUs that one run holds."""
 
     gpus: float = 0.0
-    """GPUs; of a packed run its share."""
+    """For a packed run, its share."""
     cpus: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Allocation:
-    """What a packed job held for its runs, whether one used it or not."""
+    """What a packed job held for its runs, also while no run used it."""
 
     unit: Unit
-    """On all nodes."""
+    """On all its nodes together."""
     seconds: float | None
-    """Of all its starts; None where the records do not tell."""
+    """The time of all its starts; None if it is not on record."""
     has_whole_nodes: bool = False
-    """Then it held more CPUs than are on record."""
+    """Whether it had whole nodes. Then it held more CPUs than are on record."""
 
 
 def held_by(
     backend: str, settings: Mapping[str, Any], use: RunUse | None, *, is_packed: bool
 ) -> Unit:
-    """Of all its nodes; of a packed run its share of one. Nothing where nobody says.
+    """What a run held on all its nodes; for a packed run, its share of one node.
 
-    A local run without `local_cpus_per_run` shares the machine with whatever runs there: it holds
-    what it uses.
+    A number is 0 if it is not known. A local run without `local_cpus_per_run` shares the machine
+    with other programs, so it holds the CPUs that it uses.
     """
     if backend == "slurm":
         return _of_slurm(settings, _cpus_on_a_node(use), is_packed=is_packed)
@@ -49,7 +49,7 @@ def held_by(
 
 
 def held_by_job(settings: Mapping[str, Any], *, runs: int) -> Unit:
-    """By the one job of a packed sweep, for all of its runs together."""
+    """What the job of a packed sweep held, for all of its runs together."""
     nodes = _number(settings, "nodes") or 1.0
     if settings.get("nodelist") is None:
         nodes = min(nodes, runs)  # it asks for no more nodes than it has runs
@@ -58,7 +58,7 @@ def held_by_job(settings: Mapping[str, Any], *, runs: int) -> Unit:
 
 
 def _used(use: RunUse | None) -> float:
-    """CPUs in use, on average; never more than there are."""
+    """The average number of CPUs in use, at most the number that the run had."""
     if use is None:
         return 0.0
     return min(use.cpu_cores_mean, use.cpus_allotted or use.cpu_cores_mean)

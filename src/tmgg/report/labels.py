@@ -1,4 +1,4 @@
-"""Short labels that still tell apart what they name. Pure."""
+"""Short labels that still differ. Pure."""
 
 from collections.abc import Sequence
 from itertools import takewhile
@@ -7,12 +7,12 @@ from tmgg.console.overrides import typed
 
 LABEL_LETTERS = 24
 LETTER_WIDTH = 6.4
-"""Of a label's letter, on average, in the units of figures."""
+"""The average width of a letter in a label, in the units of figures."""
 NOT_SET = "(not set)"
 
 
 def shortened(text: str, letters: int = LABEL_LETTERS) -> str:
-    """With its middle left out, for labels; the whole is in the title."""
+    """The text for a label, without its middle if it is long. A title shows the whole text."""
     if len(text) <= letters:
         return text
     half = (letters - 1) // 2
@@ -20,9 +20,9 @@ def shortened(text: str, letters: int = LABEL_LETTERS) -> str:
 
 
 def labels_apart(texts: Sequence[str], letters: int) -> list[str]:
-    """Each in at most so many letters, those that differ never alike.
+    """Labels of at most `letters` letters. Different texts never have the same label.
 
-    What all begin with or end in is left out first; where that is not enough, it is their numbers.
+    First their common beginning and end are left out. If this is not enough, labels are numbers.
     """
     begin = _alike(texts)
     end = _alike([text[begin:][::-1] for text in texts])
@@ -41,12 +41,12 @@ def label_of_value(text: str) -> str:
 
 
 def width_of(labels: Sequence[str]) -> float:
-    """Room for the longest of them."""
+    """The width of the longest label."""
     return LETTER_WIDTH * max(map(len, labels), default=0)
 
 
 def _alike(texts: Sequence[str]) -> int:
-    """With how many letters all of them begin."""
+    """The length of the beginning that all texts have in common."""
     columns = zip(*texts, strict=False)
     return sum(1 for _letters in takewhile(lambda letters: len({*letters}) == 1, columns))
 

@@ -1,4 +1,4 @@
-"""What a page tells of runs, read once and shown in several ways."""
+"""What a page shows of runs; it is read once and shown in several ways."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ from tmgg.experiment_utils.sampling.used import RunUse
 from tmgg.report.held import Allocation, Unit
 
 SpanKind = Literal["queue", "startup", "run", "end", "failed"]
-"""Waiting for nodes; from the job's start to the experiment's; the experiment; from its end to the
-job's; an experiment that came to nothing, from start to end."""
+"""`queue`: waiting for nodes. `startup`: from the job's start to the experiment's start. `run`: the
+experiment. `end`: from its end to the job's end. `failed`: an experiment that failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a run's time."""
+    """A part of a run's time."""
 
     kind: SpanKind
     begin_s: float
@@ -31,13 +31,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What a run logged under one name."""
+    """The values that a run logged under one name."""
 
     name: str
     points: Sequence[tuple[float, float]]
-    """Step and value, in order of steps; NaN where none that is finite was logged."""
+    """Step and value, in order of steps; NaN for a value that is not finite."""
     is_sampled: bool = False
-    """Whether the file was so large that parts of it were read."""
+    """Whether only parts of the file were read, because it was large."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +48,7 @@ class ReportRun:
     status: str
     title: str = ""
     overrides: Overrides = field(default_factory=dict)
-    """In what it differs from the others, as it was written; empty for a title of other words."""
+    """The overrides in its title, as the user wrote them; empty for a title that is other text."""
     failure: Failure | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     duration_s: float = 0.0
@@ -59,7 +59,7 @@ class ReportRun:
     used: RunUse | None = None
     unit: Unit = field(default_factory=Unit)
     allocation: str = ""
-    """The packed job that ran it among others."""
+    """The name of the packed job that ran it; empty if there is none."""
     spans: Sequence[Span] = ()
     curves: Sequence[Curve] = ()
     advice: Sequence[str] = ()
@@ -67,10 +67,10 @@ class ReportRun:
 
 @dataclass(frozen=True, slots=True)
 class ReportCause:
-    """One way to fail, and the runs that failed so."""
+    """One cause of failures, and the runs that failed for it."""
 
     failure: Failure
-    """That of the first of them."""
+    """The failure of the first of these runs."""
     run_ids: Sequence[str]
 
 
@@ -84,7 +84,7 @@ class Report:
     made_at: float
     """Unix time."""
     allocations: Mapping[str, Allocation] = field(default_factory=dict)
-    """By the names that the runs have."""
+    """Packed jobs, by `ReportRun.allocation`."""
     causes: Sequence[ReportCause] = ()
     """Why runs failed, the most frequent cause first."""
     notes: Sequence[str] = ()

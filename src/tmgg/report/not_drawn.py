@@ -11,12 +11,12 @@ from tmgg.report.statistics import finite, is_seed
 
 
 def not_drawn(report: Report) -> list[str]:
-    """A sentence for each kind of thing that a reader may look for in vain."""
+    """A sentence for each kind of data that the figures do not show."""
     return [*_without_objective(report), *_hyperparameters(report), *_curves(report)]
 
 
 def not_read(runs: Sequence[ReportRun], incomplete: int) -> list[str]:
-    """What was not read of the files of learning curves; `incomplete` runs have too many files."""
+    """Sentences about curves that were not read; `incomplete` runs have too many files."""
     found = []
     if large := sum(any(curve.is_sampled for curve in run.curves) for run in runs):
         found.append(

@@ -1,4 +1,4 @@
-"""The page: one HTML file that asks nothing of the network, which its own header forbids. Pure."""
+"""The page: one HTML file. It uses no network; its own header forbids this. Pure."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ from tmgg.report.run_table import render_table
 RUNS_NAMED = 8
 KEYS_TOLD, VALUES_TOLD = 8, 6
 WIDEST_OF_A_TELEPHONE = 620
-"""Of a figure that is made smaller to fit one; what is wider can be moved along."""
+"""Figures below this width are made smaller on a telephone; wider ones can be scrolled."""
 ADVICE_SHOWN = 5
 
 
@@ -68,7 +68,7 @@ def figures_of(report: Report) -> list[Figure]:
 
 
 def best_run(report: Report) -> ReportRun | None:
-    """The best run that completed; None when none has the objective."""
+    """The best completed run; None if no completed run has the objective."""
     ranking = report.ranking
     done = [run for run in report.runs if run.status == "completed"]
     ranked = [run for run in done if ranking.value(run.metrics) is not None]
@@ -205,7 +205,7 @@ def _by_parameter(report: Report) -> str:
 def _parallel(report: Report) -> str:
     found = parallel.draw(report)
     words = "A line for each run with the objective; the strongest lines are the best runs."
-    # A few axes are read on a telephone; many are for moving along.
+    # A few axes fit on a telephone; a figure with many axes can be scrolled.
     kind = "wide near" if found and found[0].width < WIDEST_OF_A_TELEPHONE else "wide"
     return _explained(words, _figures(found, kind)) if found else ""
 
@@ -273,13 +273,13 @@ def _not_measured(costs: Costs) -> str:
 
 
 def _percent(share: float) -> str:
-    """With a digit more where it would be none or all of it, and is not."""
+    """A percentage, with a decimal if rounding would otherwise give 0 % or 100 %."""
     is_close = 0 < share < 0.005 or 0.995 <= share < 1
     return f"{100 * share:.{1 if is_close else 0}f} %"
 
 
 def _advice(runs: Sequence[ReportRun]) -> str:
-    """What runs could have done with, the most frequent first."""
+    """The advice about the resources of runs, the most frequent first."""
     counts = Counter(words for run in runs for words in run.advice)
     if not counts:
         return ""

@@ -21,7 +21,7 @@ _WORDS_SHOWN = 60
 class _Cell:
     shown: str
     value: str | float | None = None
-    """What it is sorted by, where that is not what is shown."""
+    """The value for sorting; None if it is the text that is shown."""
     kind: str = ""
 
 
@@ -35,7 +35,7 @@ class _Column:
 
 
 def render_table(report: Report, best: str | None) -> str:
-    """HTML; the row of the run `best` stands out."""
+    """The table as HTML; the row of the run `best` is marked."""
     columns = [column for column in _columns(report) if any(cell.shown for cell in column.cells)]
     names = names_apart([(column.name, column.full) for column in columns])
     heads = "".join(
@@ -127,7 +127,7 @@ def _metrics(values: Sequence[float | None]) -> list[_Cell]:
 
 
 def _plain(value: float) -> str:
-    """As JavaScript reads it."""
+    """The number as JavaScript reads it; empty for NaN."""
     try:
         number = float(value)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""From values to places on an axis, and the round values beside it. Pure."""
+"""Maps values to places on an axis, and chooses round values for its ticks. Pure."""
 
 import math
 import sys
@@ -15,7 +15,7 @@ _LOG_FROM_DECADES = math.log10(50)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """From values to places."""
+    """Maps values between `low` and `high` to places between `begin` and `end`."""
 
     low: float
     high: float
@@ -30,26 +30,26 @@ class Scale:
         return self.begin + (at - low) / (high - low) * (self.end - self.begin)
 
     def ticks(self) -> list[float]:
-        """Round values within the scale, each once, at least one."""
+        """Different round values within the scale, at least one."""
         found = _log_ticks(self.low, self.high) if self.is_log else _ticks(self.low, self.high)
         return list(dict.fromkeys(found)) or [self.low]
 
     def labelled_ticks(self) -> list[tuple[float, str]]:
-        """The same, with their labels."""
+        """The ticks with their labels."""
         ticks = self.ticks()
         return list(zip(ticks, render_numbers(ticks, digits=DIGITS_OF_TICKS), strict=True))
 
     def named(self, name: str) -> str:
-        """The name of what is on the axis."""
+        """The name of the axis; it says if the scale is logarithmic."""
         return f"{name} (log scale)" if self.is_log else name
 
     def _warped(self, value: float) -> float:
-        # Half of it: the span of two floats may be beyond all floats.
+        # Half of the value: the difference of two floats may be too large for a float.
         return math.log10(value) if self.is_log else value / 2
 
 
 def scale_of(values: Sequence[float], begin: float, end: float, *, room: float = 0.04) -> Scale:
-    """A scale that holds the values; logarithmic where they are positive and far apart."""
+    """A scale that contains the values; logarithmic if they are positive and far apart."""
     low, high = min(values), max(values)
     decades = math.log10(high) - math.log10(low) if low > 0 else 0.0
     if decades >= _LOG_FROM_DECADES:

@@ -1,4 +1,4 @@
-"""Runs that differ in their seed only, and the intervals of their means. Pure."""
+"""Groups of runs that differ only in their seed, and intervals of their means. Pure."""
 
 import math
 import sys
@@ -15,21 +15,21 @@ _GREATEST = sys.float_info.max
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The mean of a metric over seeds, and where it lies with 95 % if values are normal."""
+    """The mean of a metric over seeds, and its 95 % interval if values are normally distributed."""
 
     mean: float
     low: float
-    """As `high`, the mean itself where there is one value only."""
+    """`low` and `high` are the mean itself if there is only one value."""
     high: float
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Runs that differ in nothing but their seed, or one run."""
+    """Runs that differ only in their seed, or a single run."""
 
     overrides: Overrides
-    """Those that its runs have in common; of one run also its seed."""
+    """The overrides that its runs have in common; for a single run also its seed."""
     interval: Interval
 
 
@@ -41,11 +41,11 @@ def is_seed(key: str) -> bool:
 
 
 def interval_of(values: Sequence[float]) -> Interval:
-    """Of at least one finite value."""
+    """The interval of at least one finite value."""
     count = len(values)
     if count == 1:
         return Interval(values[0], values[0], values[0], 1)
-    # In parts of the largest: sums and squares of large values are beyond all floats.
+    # Divide by the largest: sums and squares of large values may be too large for a float.
     unit = max(map(abs, values)) or 1.0
     parts = [value / unit for value in values]
     mean = math.fsum(parts) / count
@@ -60,8 +60,8 @@ def interval_of(values: Sequence[float]) -> Interval:
 def group_by_seed(runs: Sequence[ReportRun], metric: str) -> list[Group]:
     """The runs that completed with a finite value of the metric, in groups.
 
-    A run without a seed is alone. So are runs of which two have the same seed: what they show is
-    not how a result varies over seeds.
+    A run without a seed is a group of its own. So is each run if two of them have the same seed:
+    such runs do not show how a result varies over seeds.
     """
     alike: dict[frozenset[tuple[str, str]], list[tuple[Overrides, float]]] = {}
     for run in runs:
@@ -73,7 +73,7 @@ def group_by_seed(runs: Sequence[ReportRun], metric: str) -> list[Group]:
 
 
 def _group(members: Sequence[tuple[Overrides, float]]) -> list[Group]:
-    """Of runs that differ at most in their seeds."""
+    """The groups of runs that differ at most in their seeds."""
     seeds = [_seeds(overrides) for overrides, _value in members]
     if len(members) == 1 or len({*seeds}) < len(seeds) or () in seeds:
         return [Group(overrides, interval_of([value])) for overrides, value in members]
@@ -86,7 +86,7 @@ def _seeds(overrides: Overrides) -> tuple[tuple[str, str], ...]:
 
 
 def finite(run: ReportRun, metric: str) -> float | None:
-    """The metric of a run that completed; None where there is none that can be drawn."""
+    """The metric of a completed run; None if it is missing or cannot be drawn."""
     value = run.metrics.get(metric)
     if value is None or run.status != "completed":
         return None

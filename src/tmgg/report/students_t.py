@@ -1,6 +1,6 @@
 """Student's t, for the interval in which a mean lies. Pure."""
 
-# Between -t and t lie 95 %, by degrees of freedom (any table of it).
+# 95 % lie between -t and t, by degrees of freedom (from any table of Student's t).
 _TABLE = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
     2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
@@ -11,7 +11,7 @@ _TABLE = (
 def quantile_95(count: int) -> float:
     """Half the width of the 95 % interval of a mean, in standard errors, to 1e-3.
 
-    `count` is how many values the mean is of, at least two.
+    `count` is the number of values, at least two.
     """
     freedom = count - 1
     if freedom <= len(_TABLE):

@@ -1,4 +1,4 @@
-"""The look: of a page, light or dark; of a figure in a file of its own, light. Pure."""
+"""The style: light or dark for a page, light for a figure in its own file. Pure."""
 
 import re
 from importlib.resources import files
@@ -33,7 +33,7 @@ def page_style() -> str:
 
 
 def figure_style() -> str:
-    """The CSS of a figure by itself, without variables, which not all programs know."""
+    """The CSS of a figure in its own file, without variables: not all programs know them."""
     return _VARIABLE.sub(lambda found: LIGHT[found[1]], _read("figure.css"))
 
 

@@ -1,4 +1,4 @@
-"""How a run got on, as stretches of time: from the marks that its jobs left."""
+"""The parts of a run's time, from the marks that its jobs left."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ _ENDED = "entrypoint_end"
 
 
 def read_spans(paths: RunPaths, *, is_alone: bool, has_failed: bool, until_s: float) -> list[Span]:
-    """All starts of all submissions of a run, in order.
+    """The parts of all starts of all submissions of a run, in order.
 
-    `is_alone`: there was one start only, so that nothing else need be looked for. `until_s` ends
-    what has no end on record. What cannot be read is left out.
+    `is_alone`: there was only one start, so no others are looked for. `until_s` is used as the end
+    if none is on record. What cannot be read is left out.
     """
     numbers = [1] if is_alone else paths.submission_numbers()
     starts = [
@@ -46,7 +46,7 @@ class _Start:
     submission: SubmissionPaths = field(kw_only=False)
     marks: list[Phase] = field(kw_only=False)
     has_failed: bool
-    """Its experiment came to nothing: it failed, or was cut off before it could save its state."""
+    """Whether its experiment failed, or was stopped before it could save its state."""
 
 
 def spans_of(
@@ -56,7 +56,7 @@ def spans_of(
     until_s: float,
     has_failed: bool = False,
 ) -> list[Span]:
-    """The stretches of one start. Pure."""
+    """The parts of one start. Pure."""
     at = {mark.name: mark.at for mark in reversed(marks)}
     begin = at.get("batch_start")
     if begin is None:
@@ -73,17 +73,17 @@ def spans_of(
 
 
 def _span(kind: SpanKind, begin_s: float, end_s: float) -> list[Span]:
-    # Clocks of nodes differ a little: what would end before it began is no stretch.
+    # Clocks of nodes differ a little: a part that would end before it began is left out.
     return [Span(kind, begin_s, end_s)] if end_s > begin_s else []
 
 
 def _read_starts(
     submission: SubmissionPaths, *, is_alone: bool, has_failed: bool
 ) -> list[tuple[list[Phase], bool]]:
-    """The marks of each start of a submission's job, and whether it came to nothing."""
+    """The marks of each start of a submission's job, and whether the start failed."""
     names = [] if is_alone else _set_aside(submission)
     starts = [parse_phases(_text(submission, name)) for name in names]
-    # What its experiment ended by itself, and went on with at the next start, it had saved.
+    # If the experiment ended by itself before the next start, it had saved its state.
     found = [(marks, not any(mark.name == _ENDED for mark in marks)) for marks in starts]
     last = parse_phases(_text(submission, submission.phases.name))
     found.append((last, has_failed or _failed(submission, is_alone=is_alone)))
@@ -102,7 +102,7 @@ def _failed(submission: SubmissionPaths, *, is_alone: bool) -> bool:
 
 
 def read_all_marks(files: JobFiles) -> list[list[Phase]]:
-    """The marks of each start of a job, in order; of what cannot be read, none."""
+    """The marks of each start of a job, in order. Marks that cannot be read are left out."""
     names = [*_set_aside(files), files.phases.name]
     return [marks for name in names if (marks := parse_phases(_text(files, name)))]
 

@@ -20,7 +20,7 @@ _WIDEST_DODGE = 0.6
 
 
 def draw(report: Report) -> list[Figure]:
-    """One for each hyperparameter but the seed; none where nothing varies or nothing completed."""
+    """One figure for each hyperparameter that varies, except the seed. May be empty."""
     metric = report.ranking.name
     groups = group_by_seed(report.runs, metric)
     keys = [key for key in varying([group.overrides for group in groups]) if not is_seed(key)]
@@ -31,7 +31,7 @@ def draw(report: Report) -> list[Figure]:
 
 
 def in_order(texts: Sequence[str]) -> list[str]:
-    """Values of a hyperparameter, numbers by size and before words."""
+    """Values of a hyperparameter: first numbers by size, then words."""
 
     def key(text: str) -> tuple[bool, float, str]:
         value = typed(text)
@@ -54,7 +54,7 @@ def _draw(groups: Sequence[Group], key: str, name: str, metric: str) -> Figure:
 
 
 def _ends(groups: Sequence[Group]) -> list[float]:
-    """Of two seeds an interval may be many times as long as all means are apart: it is cut then."""
+    """The ends of the axis. Intervals that are much longer than the means are apart are cut."""
     means = [group.interval.mean for group in groups]
     apart = max(means) - min(means)
     low = max(min(group.interval.low for group in groups), min(means) - apart)
@@ -63,7 +63,7 @@ def _ends(groups: Sequence[Group]) -> list[float]:
 
 
 class _Picture:
-    """What all parts of one picture need."""
+    """Draws the parts of one picture."""
 
     def __init__(self, groups: Sequence[Group], vertical: Scale, metric: str) -> None:
         self._vertical, self._metric = vertical, metric
@@ -91,7 +91,7 @@ class _Picture:
         return "".join(parts)
 
     def column(self, members: Sequence[Group], place: int, count: int) -> str:
-        """The groups with one value, side by side, the median marked."""
+        """The groups with the same value, side by side, with a mark for the median."""
         centre = self._centre(place, count)
         room = _WIDEST_DODGE * (WIDTH - self._left - _RIGHT) / count
         parts = []

@@ -1,4 +1,4 @@
-"""Where the GPU-hours went: one bar."""
+"""How the GPU-hours were used: one bar."""
 
 from tmgg.report import drawing
 from tmgg.report.costs import Costs, add_costs
@@ -10,7 +10,7 @@ WIDTH, HEIGHT = 900, 44
 
 
 def parts_of(costs: Costs) -> list[tuple[str, str, float]]:
-    """The class of each part, what it is, and its hours."""
+    """For each part its CSS class, its name, and its hours."""
     of_known = "busy" if costs.is_idle_known else "in use"
     return [
         ("run", of_known, costs.busy),
@@ -22,7 +22,7 @@ def parts_of(costs: Costs) -> list[tuple[str, str, float]]:
 
 
 def draw(report: Report) -> list[Figure]:
-    """None where nobody knows what runs held."""
+    """One picture; empty if it is not known what runs held."""
     costs = add_costs(report.runs, report.allocations)
     if costs is None or not costs.total:
         return []

@@ -1,4 +1,4 @@
-"""Learning curves: a picture for each thing that runs logged, a line for each run."""
+"""Learning curves: a picture for each name that runs logged, with a line for each run."""
 
 import math
 from collections import Counter
@@ -18,7 +18,7 @@ _COLOURED = 8
 
 
 def draw(report: Report) -> list[Figure]:
-    """Of the things that most runs logged, the objective first; none where nothing was logged."""
+    """Pictures of the names that most runs logged, the objective first. May be empty."""
     counts = Counter(curve.name for run in report.runs for curve in run.curves)
     metric = report.ranking.name
     names = sorted(counts, key=lambda name: (name != metric, -counts[name], name))
@@ -27,7 +27,7 @@ def draw(report: Report) -> list[Figure]:
 
 
 def legend(report: Report) -> list[tuple[str, str]]:
-    """The classes of the coloured lines, and which runs they are."""
+    """The CSS classes of the coloured lines, with the names of their runs."""
     named = [
         (drawing.colour(place), run.title or run.run_id)
         for place, run in enumerate(_ranked(report)[:_COLOURED])
@@ -53,7 +53,7 @@ def _draw(ranked: Sequence[ReportRun], name: str) -> Figure:
     ticks = vertical.labelled_ticks()
     left = max(_LEFT, width_of([words for _tick, words in ticks]) + 10)
     horizontal = scale_of(steps, left, WIDTH - _RIGHT, room=0.01)
-    if horizontal.is_log:  # of steps, a logarithm hides most of a training
+    if horizontal.is_log:  # a log scale of steps would hide most of a training
         horizontal = Scale(min(steps), max(steps), left, WIDTH - _RIGHT)
     parts = []
     for tick, words in ticks:
@@ -78,7 +78,7 @@ def _draw(ranked: Sequence[ReportRun], name: str) -> Figure:
 
 
 def stretches(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
-    """The curve where it has values; one that stands alone is a line of no length, a dot."""
+    """The parts of the curve that have values. A single value becomes a line of length 0, a dot."""
     parts = groupby(points, key=lambda point: math.isfinite(point[1]))
     found = [list(part) for has_values, part in parts if has_values]
     return [part if len(part) > 1 else part * 2 for part in found]

@@ -16,18 +16,18 @@ from tmgg.report.statistics import finite
 HEIGHT = 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 116, 96, 44, 18
 _LETTERS = 14
-"""Of the labels of an axis: to the left of the first one there is room for so many."""
+"""The most letters of an axis label: there is room for so many left of the first axis."""
 _AXIS_WIDTH = 150
 MOST_AXES = 9
 MOST_WORDS = 12
 MOST_VALUES = 6
-"""Numbers that are named as they are; of more, round ones."""
+"""Up to so many numbers are labels themselves; if there are more, labels are round numbers."""
 _BINS = 5
-"""Lines are coloured by how good a run is, in so many steps."""
+"""The number of colours of lines: the colour shows how good a run is."""
 
 
 def draw(report: Report) -> list[Figure]:
-    """One picture; none where fewer than two runs have the objective, or nothing varies."""
+    """One picture; empty if fewer than two runs have the objective, or nothing varies."""
     metric = report.ranking.name
     runs = [run for run in report.runs if finite(run, metric) is not None and run.overrides]
     keys = varying([run.overrides for run in runs])[: MOST_AXES - 1] if len(runs) > 1 else []
@@ -36,7 +36,7 @@ def draw(report: Report) -> list[Figure]:
     axes = [_Axis(runs, key, _LEFT + place * _AXIS_WIDTH) for place, key in enumerate(keys)]
     objective = _Objective(runs, metric, _LEFT + len(keys) * _AXIS_WIDTH)
     width = math.ceil(objective.x + objective.room)
-    # The best comes last, on top.
+    # The best run is drawn last, on top of the others.
     ordered = sorted(runs, key=lambda run: report.ranking.key(run.metrics), reverse=True)
     body = "".join(
         _line(run, axes, objective, report, place, len(ordered))
@@ -49,7 +49,7 @@ def draw(report: Report) -> list[Figure]:
 
 
 class _Axis:
-    """A hyperparameter: numbers by size, words in a row."""
+    """The axis of a hyperparameter: numbers by size, words one after the other."""
 
     def __init__(self, runs: Sequence[ReportRun], key: str, x: float) -> None:
         self.key, self.x = key, x
@@ -92,7 +92,7 @@ class _Axis:
 
 
 class _Objective:
-    """The metric, to the right."""
+    """The axis of the metric, on the right."""
 
     def __init__(self, runs: Sequence[ReportRun], metric: str, x: float) -> None:
         self.x = x

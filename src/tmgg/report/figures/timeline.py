@@ -29,7 +29,7 @@ WORDS = {
 
 
 def draw(report: Report) -> list[Figure]:
-    """One picture; none where no run has left a mark."""
+    """One picture; empty if no run has left a mark."""
     runs = [run for run in report.runs if run.spans]
     if not runs:
         return []
