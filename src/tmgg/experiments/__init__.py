@@ -1,1 +1,1 @@
-"""The built-in experiments: the science of `tmgg.training`, joined to the run that executes it."""
+"""The built-in experiments, which connect `tmgg.training` to the run that executes it."""

@@ -1,4 +1,4 @@
-"""Denoising on all that a run has: its nodes, its checkpoints, its wish to end."""
+"""Denoising in a run: it uses the run's nodes and checkpoints, and stops when it is asked to."""
 
 import contextlib
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ from tmgg.training.experiment import alone_in_folder, place, read_settings, resu
 
 
 def run(config: Mapping[str, object] | DictConfig) -> dict[str, float | str]:
-    """As `tmgg.training.experiment.run`, on all workers that the run has room for.
+    """Like `tmgg.training.experiment.run`, on all workers that the run has room for.
 
-    A run that was stopped, preempted or lost its nodes goes on from its last checkpoint, and one
-    that is asked to end saves one and raises StoppedEarlyError.
+    A run that was stopped, preempted or lost its nodes goes on from its last checkpoint. A run that
+    is asked to stop saves a checkpoint and raises StoppedEarlyError.
     """
     context = current_run()
     require_one_process(context)
@@ -37,7 +37,7 @@ def run(config: Mapping[str, object] | DictConfig) -> dict[str, float | str]:
     alone = has_ray(context) or placement.workers == 1
     with contextlib.ExitStack() as during:
         if context is None:
-            # The folder of a run is its own, and an attempt that a dead node holds must not count.
+            # A run needs no lock: its folder is its own, and a dead node may still hold one.
             during.enter_context(alone_in_folder(settings))
         if not alone:
             during.enter_context(own_ray(placement.workers))
@@ -47,7 +47,7 @@ def run(config: Mapping[str, object] | DictConfig) -> dict[str, float | str]:
 
 
 def _here(settings: Settings, context: RunContext | None) -> Settings:
-    """On the devices of this run, and from where an earlier attempt of this training came to."""
+    """The settings for this run's devices, resuming from an earlier attempt's checkpoint."""
     trainer = settings.trainer
     workers = trainer.workers if has_ray(context) else trainer.workers or 1
     accelerator = granted_accelerator(trainer.accelerator, context)

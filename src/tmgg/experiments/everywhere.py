@@ -36,14 +36,14 @@ _OURS = ("accelerator", "devices", "num_nodes", "strategy", "plugins", "callback
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """What a training came to."""
+    """The result of a training."""
 
     metrics: dict[str, float]
-    """What the module logged last, as `Trainer.callback_metrics`, and `steps`."""
+    """The values that the module logged last (`Trainer.callback_metrics`), and `steps`."""
     checkpoint_path: str
-    """Weights and optimiser state at the end."""
+    """The file with weights and optimiser state at the end."""
     workers: list[tuple[int, str]] = field(default_factory=list)
-    """Rank and host of each process that trained; empty when it was this process alone."""
+    """Rank and host of each process that trained; empty if only this process trained."""
 
     def as_result(self) -> dict[str, float | str]:
         """What an experiment returns."""
@@ -66,23 +66,23 @@ def train_on_all_nodes(
 ) -> Trained:
     """Train a LightningModule with one process for each GPU or node of the run, by Ray Train.
 
-    `data` is a LightningDataModule, a training loader, or a pair of it and one for validation;
-    Lightning gives each worker its part. `trainer_options` are Lightning's own (`max_steps`,
-    `precision`, ...), except for where to train. All of it must be picklable when there are
-    several workers.
+    `data` is a LightningDataModule, a training loader, or a pair of loaders for training and
+    validation. Lightning gives each worker its part. `trainer_options` are Lightning's own
+    (`max_steps`, `precision`, ...), except for those about where to train. If there are several
+    workers, all arguments must be picklable.
 
-    A checkpoint is written every `checkpoint_every` optimiser steps. When a worker is lost the
-    others go on from there; a run that was stopped or preempted goes on from there, too, and makes
-    up for a validation that was left out; a run that is to end raises StoppedEarlyError. A run may
-    have several trainings, each in an `output_dir` of its own: when it begins again, those that
-    have ended return at once what they came to. An error of the module's own is not tried again.
-    Outside of a run it trains here, in this process unless `workers` says otherwise. Afterwards
-    `module` has the trained weights.
+    A checkpoint is written every `checkpoint_every` optimiser steps. If a worker is lost, the
+    others go on from the checkpoint. A run that was stopped or preempted also goes on from there,
+    and makes up for a validation that was left out. A run that is asked to stop raises
+    StoppedEarlyError. A run may have several trainings, each in its own `output_dir`. If the run is
+    started again, trainings that have ended return their results at once. An error of the module
+    itself is not tried again. Outside of a run it trains on this machine, in this process unless
+    `workers` is larger. Afterwards `module` has the trained weights.
 
-    `resume_from` is a checkpoint to begin with where the run has left none. A module whose steps
-    do not use every parameter needs `find_unused_parameters=True` on several workers: each step
-    then looks which were used, some per cent of its time. For manual optimisation, as of GANs,
-    that is the default.
+    `resume_from` is a checkpoint to start from if the run has left none. A module whose steps do
+    not use every parameter needs `find_unused_parameters=True` on several workers. Each step then
+    checks which ones were used, which takes some per cent of its time. For manual optimisation,
+    for example of GANs, this is the default.
     """
     if taken := sorted(set(_OURS) & set(trainer_options)):
         raise ConfigError(

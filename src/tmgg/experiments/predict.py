@@ -1,10 +1,10 @@
-"""What a trained denoiser makes of one graph, as numbers and as a picture.
+"""Denoises one graph with a trained model, and shows the result as numbers and as a picture.
 
     python -m tmgg.experiments.predict outputs/.../best.ckpt --graph 3 --picture graph.png
 
-The graph is one of the test set that the model was trained beside, or a matrix of your own
-(`--noisy mine.npy`). The picture shows, from left to right, the noisy graph, what the model makes
-of it, and the truth where it is known; nodes are sorted by their true blocks, else as they are.
+The graph is one of the test set of the model's training, or a matrix of your own
+(`--noisy mine.npy`). The picture shows, from left to right, the noisy graph, the denoised one,
+and the true one if it is known. Nodes are sorted by their true blocks, if these are known.
 """
 
 import argparse
@@ -27,7 +27,7 @@ _CELL_PIXELS, _GAP_PIXELS = 8, 16
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; 2 for a value that is not valid."""
+    """The command. Returns 2 for a value that is not valid."""
     asked = _parser().parse_args(arguments)
     try:
         denoise = load(asked.checkpoint)
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 def _graph(
     denoise: TrainedDenoiser, asked: argparse.Namespace
 ) -> tuple[Tensor, Tensor | None, float | None]:
-    """The noisy graph, the true one and the flip rate, where the model needs one."""
+    """The noisy graph, the true one if it is known, and the flip rate if the model needs it."""
     if asked.noisy:
         needs_rate = isinstance(denoise.settings.noise, FlipRangeNoise)
         if needs_rate and asked.eps is None:
@@ -92,8 +92,8 @@ def _graph(
 
 
 def by_block(probability_NN: Tensor) -> Tensor:
-    """The nodes, those of one block together: only the diagonal and they have its P(edge)."""
-    same_NN = probability_NN == probability_NN.diagonal()  # where blocks say anything at all
+    """An order of nodes by block. P(edge) equals that of the diagonal within a block only."""
+    same_NN = probability_NN == probability_NN.diagonal()  # true within a block
     first_N = same_NN.int().argmax(dim=0)  # the first node of each one's block
     return first_N.argsort(stable=True)
 
@@ -110,7 +110,7 @@ def _render_summary(noisy_NN: Tensor, found_NN: Tensor, true_NN: Tensor | None) 
 
 
 def render_png(panels: Sequence[Tensor]) -> bytes:
-    """Matrices side by side in grey: 0 is white, 1 is black, what lies beyond is cut."""
+    """Matrices side by side in grey: 0 is white, 1 is black; values outside are clipped."""
     shown = [
         np.kron(255 - 255 * panel.clamp(0, 1).numpy(), np.ones((_CELL_PIXELS, _CELL_PIXELS)))
         for panel in panels

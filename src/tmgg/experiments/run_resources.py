@@ -1,4 +1,4 @@
-"""What a run has, as the plain parameters that a training takes: machines, devices, wishes."""
+"""A run's machines, devices and stop requests, as the plain parameters of a training."""
 
 import contextlib
 import importlib.util
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.2
 _SCHEDULERS = ("SLURM_JOB_ID", "RAY_JOB_CONFIG_JSON_ENV_VAR")
-"""Set in jobs of Slurm, and in those of a Ray cluster."""
+"""Variables that are set in jobs of Slurm, and in jobs of a Ray cluster."""
 
 
 def has_ray(context: RunContext | None) -> bool:
@@ -33,7 +33,7 @@ def has_ray(context: RunContext | None) -> bool:
 
 
 def machines_of(context: RunContext | None) -> list[Machine]:
-    """The nodes of the run's Ray cluster; without one this machine, with the GPUs PyTorch sees."""
+    """The nodes of the run's Ray cluster; without one, this machine with the GPUs PyTorch sees."""
     import torch
 
     if context is None or not has_ray(context):
@@ -42,18 +42,18 @@ def machines_of(context: RunContext | None) -> list[Machine]:
 
 
 def granted_accelerator(wanted: str, context: RunContext | None) -> str:
-    """Not `auto` where no GPU was given to the run: PyTorch may see one that is somebody else's."""
+    """`cpu` for `auto` if the run got no GPU: PyTorch may see a GPU of another job."""
     granted = context is None or context.resources["GPU"] > 0 or not _is_scheduled(context)
     return wanted if granted or wanted != "auto" else "cpu"
 
 
 def _is_scheduled(context: RunContext) -> bool:
-    """Whether somebody hands devices out here; on a machine of one's own, all are one's own."""
+    """Whether a scheduler assigns devices. Without one, a run may use all of the machine."""
     return has_ray(context) or any(map(os.environ.get, _SCHEDULERS))
 
 
 def require_busy_nodes(workers: int, context: RunContext | None, *, allow_idle: bool) -> None:
-    """Raise ConfigError when nodes of the run would have nothing to do all the time."""
+    """Raise ConfigError if nodes of the run would be idle all the time."""
     nodes = 1 if context is None else len(context.nodes)
     if nodes > workers and not allow_idle:
         raise ConfigError(
@@ -64,7 +64,7 @@ def require_busy_nodes(workers: int, context: RunContext | None, *, allow_idle: 
 
 
 def require_one_process(context: RunContext | None) -> None:
-    """Raise ConfigError in one of several ranks, which would each train alone."""
+    """Raise ConfigError in a run with several ranks, each of which would train alone."""
     if context is not None and context.rank is not None and context.rank.world_size > 1:
         raise ConfigError(
             f"this is rank {context.rank.rank} of {context.rank.world_size}, and the training "
@@ -76,9 +76,9 @@ def require_one_process(context: RunContext | None) -> None:
 def begin_training(output_dir: Path, context: RunContext | None) -> tuple[Path, Path | None]:
     """The folder of a training, and the checkpoint that an earlier attempt of it left there.
 
-    A run may have several trainings. Each goes on from what is its own: a checkpoint counts if
-    it was noted before this attempt began and lies in the training's folder, and no two trainings
-    of a run have the same folder.
+    A run may have several trainings. Each resumes only from its own checkpoint. A checkpoint counts
+    if it was noted before this attempt began and is in the training's folder; no two trainings of a
+    run have the same folder.
     """
     if context is None:
         return output_dir, None
@@ -92,10 +92,10 @@ def begin_training(output_dir: Path, context: RunContext | None) -> tuple[Path, 
 
 
 def hooks_of(context: RunContext | None) -> Hooks:
-    """Functions that work on every node, where there is no current run."""
+    """Hooks that also work on other nodes, where `current_run` returns None."""
     if context is None or context.stop_path is None:
         return Hooks(open_own=open_own)
-    context.stop_requested()  # from now on SIGTERM leaves time to save
+    context.stop_requested()  # from now on SIGTERM asks for a stop, with time to save
     return Hooks(
         stop=StopFile(context.stop_path),
         saved=context.note_checkpoint,
@@ -104,12 +104,12 @@ def hooks_of(context: RunContext | None) -> Hooks:
 
 
 def open_own(path: Path) -> BinaryIO:
-    """A pickle of this user's own; raises ForeignFileError for any other."""
+    """Open a pickle that this user owns. Raises ForeignFileError for other files."""
     return open_trusted(path, own=True)
 
 
 class StopFile:
-    """Whether a file is there; looks a few times a second, however often it is asked."""
+    """Whether a file exists. It looks only a few times a second, however often it is called."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -123,12 +123,12 @@ class StopFile:
         return os.path.exists(self._path)  # noqa: PTH110 - a look that fails is no request
 
     def __reduce__(self) -> tuple[type["StopFile"], tuple[Path]]:
-        """Another machine's clock is another."""
+        """Pickle without the time: another machine has another clock."""
         return StopFile, (self._path,)
 
 
 def report_workers(context: RunContext | None, workers: Sequence[tuple[int, str]]) -> None:
-    """Tell the run which processes trained; none means this one alone."""
+    """Report to the run which processes trained. No workers mean this process alone."""
     if context is not None:
         found = workers or [(0, socket.gethostname())]
         context.report_workers([Worker(rank=rank, node=node) for rank, node in found])
@@ -136,13 +136,13 @@ def report_workers(context: RunContext | None, workers: Sequence[tuple[int, str]
 
 @contextlib.contextmanager
 def own_ray(workers: int) -> Iterator[None]:
-    """Ray on this machine, for a run that has none."""
+    """Run Ray on this machine, for a run without a Ray cluster."""
     if importlib.util.find_spec("ray") is None:
         raise MissingExtraError(
             f"trainer.workers={workers} needs Ray, which is not installed. Install it: "
             f"{install_command('ray')}; or use trainer.workers=1"
         )
-    import ray  # over a second to import
+    import ray  # the import takes over a second
 
     on_term = signal.getsignal(signal.SIGTERM)
     ray.init(

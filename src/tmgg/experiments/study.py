@@ -1,10 +1,10 @@
-"""A stage with every model and several seeds: the table and the figure of docs/experiments.md.
+"""Trains every model with several seeds on a stage: table and figure of docs/experiments.md.
 
     python -m tmgg.experiments.study stage2_validation --seeds 0,1,2 --folder study
 
-trains here, one after the other, what is not in the folder yet, and writes `table.md` and
-`figure.svg` there. More arguments are overrides, as of `tmgg-experiment`. A training that is there
-counts if its settings are the same.
+trains in this process, one after the other, what is not in the folder yet, and writes `table.md`
+and `figure.svg` there. More arguments are overrides, as for `tmgg-experiment`. A training in the
+folder counts if its settings are the same.
 """
 
 import argparse
@@ -40,11 +40,11 @@ _DECIDED = {
     "experiment": "has no meaning here",
     "hydra": "has no meaning here",
 }
-"""Overrides after which a row would not be what its label says, or that would do nothing."""
+"""Overrides that would make a row's label wrong, or that would have no effect."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; 2 for a value that is not valid."""
+    """The command. Returns 2 for a value that is not valid, 1 if a training is missing."""
     asked, overrides = _parser().parse_known_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def collect(
     stage: str, models: Sequence[str], seeds: Sequence[int], folder: Path, overrides: Sequence[str]
 ) -> tuple[Study, list[str]]:
-    """The metrics of each model and seed, trained unless in the folder; and which diverged."""
+    """The metrics of each model and seed, and which diverged. Trains what is not in the folder."""
     found: Study = {}
     missing: list[str] = []
     for model, seed in itertools.product(models, seeds):
@@ -86,7 +86,7 @@ def collect(
 
 
 def compose(overrides: Sequence[str]) -> dict[str, Any]:
-    """The config, plain; raises ConfigError."""
+    """The config as plain values. Raises ConfigError."""
     config = OmegaConf.to_container(compose_config(overrides), resolve=True)
     assert isinstance(config, dict)
     return {str(key): value for key, value in config.items() if key != "output_dir"}

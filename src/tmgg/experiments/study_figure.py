@@ -13,9 +13,9 @@ _LEAST, _MOST = -0.25, 1.0
 
 
 def render_figure(study: Study) -> str:
-    """SVG: a column for each shift with a gap, else one for the test set; a mark for each model.
+    """SVG with a column for each shift that has a gap, or one for the test set if there are none.
 
-    Bars of the marks are 95 % intervals over seeds; grey is where the Bayes optimum lies.
+    Each model has a mark, with a bar for the 95 % interval over seeds. The Bayes optimum is grey.
     """
     first = next(metrics for seeds in study.values() for metrics in seeds.values())
     gaps = {cell: f"shift_{cell}_gap_closed" for cell in cells_of(study)}

@@ -16,7 +16,7 @@ class Measured:
     """The names of the numbers that a table shows."""
 
     graphs: str
-    """Which set they are of."""
+    """The name of the set of graphs."""
     called: str
     loss: str
     edge_error: str
@@ -48,12 +48,12 @@ _VALIDATED = Measured(
 
 
 def measured_in(study: Study) -> Measured:
-    """Numbers of the test set; where a stage has none, of the validation set."""
+    """The names of numbers on the test set, or on the validation set if a stage has no test set."""
     return _TESTED if _TESTED.loss in _any(study) else _VALIDATED
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and half the width of its 95 % interval; NaN for the latter with one value."""
+    """Mean and half the width of its 95 % interval, which is NaN if there is only one value."""
     mean = statistics.fmean(values)
     if len(values) < 2:
         return mean, math.nan
@@ -72,12 +72,12 @@ def cells_of(study: Study) -> list[str]:
 
 
 def values_of(study: Study, model: str, metric: str) -> list[float]:
-    """One for each seed that has it."""
+    """The metric of each seed that has it."""
     return [metrics[metric] for metrics in study[model].values() if metric in metrics]
 
 
 def render_table(study: Study) -> str:
-    """The stage's own test set; then, where there are shifts, one row for each of them."""
+    """A table of the stage's own test set, and one of the shifts if there are any."""
     parts = [_render_models(study)]
     if cells_of(study):
         parts.append(_render_shifts(study))
@@ -150,7 +150,7 @@ def _mean(study: Study, model: str, metric: str, digits: int) -> str:
 
 
 def _any(study: Study) -> Mapping[str, float]:
-    """References are the same for every model and seed."""
+    """The metrics of any one training: references are the same for every model and seed."""
     return next(metrics for seeds in study.values() for metrics in seeds.values())
 
 
