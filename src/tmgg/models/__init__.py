@@ -39,7 +39,7 @@ ModelConfig = (
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """What a name stands for."""
+    """A model's settings and how it is built."""
 
     config: type[ModelConfig]
     """Settings, as written under `model:` in a config."""
@@ -62,7 +62,7 @@ MODELS: Mapping[str, ModelEntry] = {
 def build_model(config: ModelConfig, readout: Readout) -> Denoiser:
     """The untrained model for these settings; its random weights follow torch's global seed.
 
-    Settings of a model of somebody's own are the `Config` nested in its class.
+    For a user's own model, the settings are the class `Config` inside the model's class.
     """
     for entry in MODELS.values():
         if entry.config is type(config):

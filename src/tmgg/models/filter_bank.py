@@ -19,10 +19,10 @@ class FilterBankConfig:
     k: int = 8
     """Eigenpairs used; at most the number of nodes."""
     degree: int = 4
-    """Highest power of the eigenvalue; 0 leaves `linear_pe`."""
+    """Highest power of the eigenvalue; with 0 the model is `linear_pe`."""
     eigenvalue_scale: Literal["size", "noise"] = "size"
-    """What eigenvalues are measured in. `size`: 0.35 n, as those of blocks grow with n, so that a
-    filter learned at one n holds at another. `noise`: 2 sqrt(n), as those of the noise grow."""
+    """The unit of eigenvalues. `size`: 0.35 n. Eigenvalues of blocks grow like n, so a filter that
+    is learned at one n holds at another. `noise`: 2 sqrt(n), as eigenvalues of the noise grow."""
 
     def __post_init__(self) -> None:
         if self.degree < 0:
@@ -32,11 +32,11 @@ class FilterBankConfig:
 class FilterBank(Denoiser):
     """f = g X sym(W) X' with X = sqrt(n) V and W = sum_l diag((lambda / scale)^l) H_l.
 
-    The eigenvalue of a block is its size times an edge probability, so it grows like n, and the
-    filter has to tell blocks of different sizes apart: the scale is 0.35 n. Noise eigenvalues of a
+    The eigenvalue of a block is its size times an edge probability, so it grows like n. The filter
+    must distinguish blocks of different sizes, so the scale is 0.35 n. Noise eigenvalues of a
     random symmetric matrix with entries of variance v end at 2 sqrt(v n) (Füredi and Komlós, "The
-    eigenvalues of random symmetric matrices", Combinatorica 1, 1981); measured in 2 sqrt(n) noise
-    looks alike for every n, and blocks do not. Both scales are the same at n = 32.6.
+    eigenvalues of random symmetric matrices", Combinatorica 1, 1981). In units of 2 sqrt(n), noise
+    looks the same for every n, and blocks do not. Both scales are equal at n = 32.6.
     """
 
     def __init__(self, config: FilterBankConfig, readout: Readout) -> None:

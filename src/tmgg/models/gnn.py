@@ -34,8 +34,8 @@ class Gnn(Denoiser):
     """f = gain G G' / sqrt(d) with G = h Wo, after rounds h += ReLU(Linear[h, S h, S^2 h]).
 
     S = D^-1/2 Y D^-1/2 as in Kipf and Welling (ICLR 2017,
-    arXiv:1609.02907), without self-loops; degrees are sums of |Y_ij| so that noise with negative
-    values is covered. Nodes start from [sqrt(n) V, degree / n].
+    arXiv:1609.02907), without self-loops. Degrees are sums of |Y_ij|, as noise may have negative
+    values. Nodes start from [sqrt(n) V, degree / n].
     """
 
     def __init__(self, config: GnnConfig, readout: Readout) -> None:
@@ -46,7 +46,7 @@ class Gnn(Denoiser):
             nn.Linear(3 * config.width, config.width) for _ in range(config.layers)
         )
         self.output = nn.Linear(config.width, config.width)
-        # Starting G at zero instead would leave it there: the gradient of G G' vanishes at 0.
+        # Not G = 0 at the start: the gradient of G G' is 0 there, so G would stay 0.
         self.gain = nn.Parameter(torch.zeros(()))
 
     def scores(self, noisy_BNN: Tensor, eigen: Eigenpairs) -> Tensor:

@@ -20,7 +20,7 @@ class GraphConvolutionalAttentionConfig:
     width: int = 64
     """Channels of queries, keys, values and output."""
     terms: int = 2
-    """Powers of the graph in each filter, from 0 on; 1 leaves `self_attention`."""
+    """Number of powers of the graph in each filter, from 0 on; 1 is like `self_attention`."""
     layers: int = 2
     """Rounds of attention."""
 
@@ -41,9 +41,9 @@ class GraphConvolutionalAttention(Denoiser):
     are not filtered. With one term it is eq. (26), plain attention. X starts as sqrt(n) V, so that
     S^l X = sqrt(n) V diag(lambda^l): the filter weighs eigenvectors by their eigenvalues.
 
-    Different from the paper: S is Y / (0.35 n), as in `filter_bank`, and not Y, whose powers grow
-    with n; rounds have a residual and no normalisation; f is a product of the last node features
-    behind the readout that all models share, and not a mixture of attention scores.
+    Differences from the paper: S is Y / (0.35 n), as in `filter_bank`, not Y, whose powers grow
+    with n. Rounds have a residual and no normalisation. f is a product of the last node features,
+    which goes into the readout that all models share, not a mixture of attention scores.
     """
 
     def __init__(self, config: GraphConvolutionalAttentionConfig, readout: Readout) -> None:
@@ -52,7 +52,7 @@ class GraphConvolutionalAttention(Denoiser):
         widths = [config.k] + [config.width] * (config.layers - 1)
         self.rounds = nn.ModuleList(_Round(inputs, config.width, config.terms) for inputs in widths)
         self.output = nn.Linear(config.width, config.width)
-        # Starting G at zero instead would leave it there: the gradient of G G' vanishes at 0.
+        # Not G = 0 at the start: the gradient of G G' is 0 there, so G would stay 0.
         self.gain = nn.Parameter(torch.zeros(()))
 
     def scores(self, noisy_BNN: Tensor, eigen: Eigenpairs) -> Tensor:

@@ -1,4 +1,4 @@
-"""A small graph transformer with node and edge channels, after the network of DiGress."""
+"""A small graph transformer with node and edge channels, based on the network of DiGress."""
 
 import math
 from dataclasses import dataclass
@@ -37,11 +37,11 @@ class GraphTransformerConfig:
 
 
 class GraphTransformer(Denoiser):
-    """Attention between nodes, biased by and updating a feature vector per pair.
+    """Attention between nodes. A feature vector per pair biases it and is updated by it.
 
-    Vignac et al. (ICLR 2023, arXiv:2209.14734), appendix B, made small: no global features, edge
-    features enter the attention as an additive bias, and spectral features [Y, V L V', n V V' / k,
-    Y^2 / n] start the edges. f is a symmetrised perceptron of the last edge features.
+    A small version of Vignac et al. (ICLR 2023, arXiv:2209.14734), appendix B: no global features;
+    edge features enter the attention as an additive bias; edges start from the spectral features
+    [Y, V L V', n V V' / k, Y^2 / n]. f is a symmetrised perceptron of the last edge features.
     """
 
     def __init__(self, config: GraphTransformerConfig, readout: Readout) -> None:
@@ -49,7 +49,7 @@ class GraphTransformer(Denoiser):
         self.k = config.k
         self.node_input = nn.Linear(config.k + 1, config.width)
         self.edge_input = nn.Linear(4, config.edge_width)
-        # Nothing reads the nodes after the last block, so it has no weights to update them with.
+        # Nodes are not used after the last block, so it has no weights to update them.
         self.blocks = nn.ModuleList(
             _Block(config, updates_nodes=layer + 1 < config.layers)
             for layer in range(config.layers)
@@ -98,7 +98,7 @@ class _Block(nn.Module):
 
 
 class _NodeUpdate(nn.Module):
-    """What nodes take from those they attend to, then a perceptron for each."""
+    """Adds to each node the values of the nodes that it attends to, then a perceptron."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -20,8 +20,8 @@ class LinearPeConfig:
 class LinearPe(Denoiser):
     """f = g X sym(W) X' with X = sqrt(n) V: one learned (K, K) matrix W and gain g for all graphs.
 
-    The eigenvalues are not used, so that f cannot tell a strong eigenvector from noise. The gain
-    adds nothing to what f can be; it lets logits grow faster than W's steps.
+    The eigenvalues are not used, so f cannot distinguish a strong eigenvector from noise. The gain
+    does not add functions that f can represent; it lets logits grow faster than with W's steps.
     """
 
     def __init__(self, config: LinearPeConfig, readout: Readout) -> None:

@@ -15,10 +15,10 @@ from tmgg.errors import ConfigError
 class EvidenceReadout(nn.Module):
     """logits_ij = f_ij + c + s Y_ij, where c and s start at their optimum for f = 0.
 
-    For pairwise noise Bayes' rule reads logit P(A_ij = 1 | Y, z) = logit P(A_ij = 1 | z) +
-    intercept + slope Y_ij, so the observation belongs in the logits additively, and f has to
-    learn only what the structure says about the prior. At f = 0, with c = logit density +
-    intercept and s = slope, this is the edge-only posterior, exactly.
+    For pairwise noise, Bayes' rule is logit P(A_ij = 1 | Y, z) = logit P(A_ij = 1 | z) +
+    intercept + slope Y_ij. So the observation is added to the logits, and f must learn only what
+    the structure says about the prior. At f = 0, with c = logit density + intercept and s = slope,
+    this is exactly the edge-only posterior.
     """
 
     def __init__(self, *, density: float, evidence: Evidence) -> None:
@@ -27,22 +27,22 @@ class EvidenceReadout(nn.Module):
         self.slope = nn.Parameter(torch.as_tensor(evidence.slope))
 
     def seen(self, noisy_BNN: Tensor, rate_B: Tensor | None) -> Tensor:
-        """What models look at: the noisy graph itself."""
+        """The input of models: the noisy graph itself."""
         return noisy_BNN
 
     def forward(self, score_BNN: Tensor, noisy_BNN: Tensor, rate_B: Tensor | None = None) -> Tensor:
-        """Logits of shape (B, N, N); symmetric where the scores are."""
+        """Logits of shape (B, N, N); symmetric if the scores are symmetric."""
         return score_BNN + self.bias + self.slope * noisy_BNN
 
 
 class RateReadout(nn.Module):
     """logits_ij = (1 + a u) f_ij + b + logit rho(Y, eps) + s (2 Y_ij - 1) log((1 - eps) / eps).
 
-    For graphs that differ in density and flip rate, of which the model is told the rate eps. rho is
-    the density that Y itself shows (`estimated_density`), so that at a = b = f = 0, s = 1, where
-    training starts, this is the edge-only posterior with each graph's own density and rate. u is
-    the log odds log((1 - eps) / eps) over those of eps = 0.1, minus 1: scores may count more, or
-    less, where there is less noise. Models see the graph without the bias of flips (`unbiased`).
+    For graphs with different densities and flip rates; the model gets the rate eps. rho is the
+    density estimated from Y (`estimated_density`). Training starts at a = b = f = 0, s = 1, where
+    this is the edge-only posterior with each graph's own density and rate. u is the log odds
+    log((1 - eps) / eps) divided by those of eps = 0.1, minus 1: so scores may count more, or less,
+    if there is less noise. Models get the graph without the bias of flips (`unbiased`).
     """
 
     def __init__(self) -> None:
@@ -52,11 +52,11 @@ class RateReadout(nn.Module):
         self.score_slope = nn.Parameter(torch.zeros(()))
 
     def seen(self, noisy_BNN: Tensor, rate_B: Tensor | None) -> Tensor:
-        """What models look at."""
+        """The input of models: the noisy graph without the bias of flips."""
         return unbiased(noisy_BNN, _given(rate_B))
 
     def forward(self, score_BNN: Tensor, noisy_BNN: Tensor, rate_B: Tensor | None = None) -> Tensor:
-        """Logits of shape (B, N, N); symmetric where the scores are."""
+        """Logits of shape (B, N, N); symmetric if the scores are symmetric."""
         rate_B = _given(rate_B)
         log_odds_B11 = (torch.log1p(-rate_B) - torch.log(rate_B))[:, None, None]
         density_B11 = estimated_density(noisy_BNN, rate_B)[:, None, None]
@@ -79,11 +79,11 @@ Readout = EvidenceReadout | RateReadout
 
 
 class Denoiser(nn.Module):
-    """A model: structure scores of its own, the shared readout behind them.
+    """A model: its own structure scores, followed by the readout that all models share.
 
-    A subclass defines `k` and `scores`: symmetric in the two nodes, equivariant to how nodes are
-    numbered, and zero before training, so that every model starts as the edge-only posterior
-    and all it gains is structure. Tests hold every registered model to that.
+    A subclass defines `k` and `scores`. Scores are symmetric in the two nodes, equivariant to the
+    numbering of nodes, and zero before training. So every model starts as the edge-only posterior,
+    and learns only structure. Tests check this for every registered model.
     """
 
     def __init__(self, readout: Readout) -> None:
@@ -91,13 +91,13 @@ class Denoiser(nn.Module):
         self.readout = readout
 
     k: int
-    """How many eigenpairs `scores` wants."""
+    """How many eigenpairs `scores` needs."""
 
     def scores(self, noisy_BNN: Tensor, eigen: Eigenpairs) -> Tensor:
         """What the whole noisy graph says about each pair, (B, N, N); the diagonal is not used.
 
-        `eigen` are the graphs' `k` largest eigenpairs. They do not depend on weights, so that
-        whoever trains may compute them ahead.
+        `eigen` are the graphs' `k` largest eigenpairs. They do not depend on weights, so a training
+        may compute them ahead.
         """
         raise NotImplementedError
 
@@ -106,7 +106,7 @@ class Denoiser(nn.Module):
     ) -> Tensor:
         """Edge logits (B, N, N) of the clean graph; eigenpairs are computed unless given.
 
-        `rate_B` are the graphs' flip rates, for a model that is told them.
+        `rate_B` are the graphs' flip rates, for a model that uses them.
         """
         seen_BNN = self.readout.seen(noisy_BNN, rate_B)
         pairs = top_eigenpairs(seen_BNN, self.k) if eigen is None else eigen

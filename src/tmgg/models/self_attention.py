@@ -39,7 +39,7 @@ class SelfAttention(Denoiser):
         self.key = nn.Linear(config.k, config.width)
         self.value = nn.Linear(config.k, config.width)
         self.output = nn.Linear(config.width, config.width)
-        # Starting G at zero instead would leave it there: the gradient of G G' vanishes at 0.
+        # Not G = 0 at the start: the gradient of G G' is 0 there, so G would stay 0.
         self.gain = nn.Parameter(torch.zeros(()))
 
     def scores(self, noisy_BNN: Tensor, eigen: Eigenpairs) -> Tensor:
