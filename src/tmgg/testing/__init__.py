@@ -1,4 +1,4 @@
-"""Helps those who write a backend: the tests that every `CloudRunner` has to pass.
+"""Tests that every `CloudRunner` must pass, for authors of backends.
 
     from tmgg.testing import BackendUnderTest, CloudRunnerSuite
 
@@ -8,7 +8,7 @@
         def backend(cls) -> BackendUnderTest:
             return BackendUnderTest("mine", {"output_dir": "..."})
 
-docs/backends.md says what the tests ask for. This package needs pytest; nothing else of TMGG does.
+docs/backends.md says what the tests require. This package needs pytest; the rest of TMGG does not.
 """
 
 import importlib
@@ -28,7 +28,7 @@ _WITH_ASSERTIONS = ("backend", "jobs", "life_cycle", "outcomes", "processes", "s
 
 
 def __getattr__(name: str) -> Any:
-    # Late: jobs import `tmgg.testing.experiments` where there is no pytest.
+    # Imported late: jobs import `tmgg.testing.experiments`, and may have no pytest.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import pytest

@@ -1,7 +1,6 @@
-"""What the suite's runs execute, each known by what it does. Imported where the jobs run.
+"""The experiments of the suite's runs. Their jobs import this module.
 
-What a test wants to know of a job comes back as its metrics, so that the suite needs no folder
-that both sides see.
+A test learns about a job from its metrics, so the suite needs no folder that both sides see.
 """
 
 import math
@@ -27,7 +26,7 @@ def say(config: Config) -> dict[str, float]:
 
 
 def hold(config: Config) -> dict[str, float]:
-    """Sleeps for `config.hold_s`; when it began and ended, by the job's clock."""
+    """Sleeps for `config.hold_s`. Returns when it began and ended, by the job's clock."""
     began = time.time()
     time.sleep(config["hold_s"])
     return {"began": began, "ended": time.time()}
@@ -42,7 +41,7 @@ def many_metrics(config: Config) -> dict[str, float]:
 
 
 def measure(config: Config) -> dict[str, float]:
-    """How much text came in."""
+    """Returns the length of the text, and the sum of its code points."""
     return {"length": len(config["text"]), "sum": sum(map(ord, config["text"]))}
 
 
@@ -55,7 +54,7 @@ def nothing(_config: Config) -> None:
 
 
 def context(_config: Config) -> dict[str, float | str]:
-    """What the run knows of itself."""
+    """Returns what the run's context contains."""
     run = _run()
     (run.output_dir / "file").write_text("writable")
     payload = b"" if run.payload_path is None else run.payload_path.read_bytes()
@@ -63,7 +62,7 @@ def context(_config: Config) -> dict[str, float | str]:
 
 
 def own_job(_config: Config) -> dict[str, str]:
-    """The id by which its job claimed the run."""
+    """Returns the id by which its job claimed the run."""
     return {"checkpoint_path": os.environ["TMGG_JOB_ID"]}
 
 
@@ -72,7 +71,7 @@ def fail(_config: Config) -> None:
 
 
 def fail_at_first(_config: Config) -> dict[str, float]:
-    """Only a retry of it completes."""
+    """Fails at the first attempt; a retry completes."""
     if _run().attempt == 1:
         raise RuntimeError("the first time")
     return {"attempt": _run().attempt}
@@ -87,7 +86,7 @@ def die(_config: Config) -> None:
 
 
 def text(_config: Config) -> Any:
-    """Returns what is no result."""
+    """Returns a value that is not a valid result."""
     return "the loss went down nicely"
 
 

@@ -1,4 +1,4 @@
-"""A run's job as its backend sees it."""
+"""Tests of a run's job in its backend."""
 
 import time
 
@@ -11,7 +11,7 @@ POLL_INTERVAL_S = 0.5
 
 
 class JobTests:
-    """The job's id, the backend's word on it, and its end on request."""
+    """The job's id, its phase in the backend, and its end on request."""
 
     def test_a_job_claims_its_run_by_the_id_that_the_backend_gave_it(
         self, runner: CloudRunner
@@ -28,7 +28,7 @@ class JobTests:
     def test_a_run_that_goes_on_for_longer_than_the_grace_stays_running(
         self, runner: CloudRunner, backend: BackendUnderTest
     ) -> None:
-        """The grace is how long a job is waited for that the backend does not know."""
+        """The grace is how long TMGG waits for a job that the backend does not know."""
         spawned = runner.spawn_experiment(config("hold", hold_s=LONG_S))
         run_id = spawned.run_id
         backend.wait_until(lambda: runner.get_status(run_id) == "running", "the run to begin")
@@ -46,7 +46,7 @@ class JobTests:
     def test_a_job_ends_when_the_backend_is_asked_to_end_it(
         self, runner: CloudRunner, backend: BackendUnderTest
     ) -> None:
-        """Without the note on record, which a job that waits or hangs does not see."""
+        """Without the cancellation on record, which a waiting or blocked job does not see."""
         run_id = runner.spawn_experiment(config("hold", hold_s=LONG_S)).run_id
         backend.wait_until(lambda: runner.get_status(run_id) == "running", "the run to begin")
         (state,) = runner.poll([run_id])

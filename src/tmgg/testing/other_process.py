@@ -1,7 +1,7 @@
-"""One call of a runner in a process of its own.
+"""One call of a runner in its own process.
 
-`python -m tmgg.testing.other_process BACKEND CALL ARGUMENT...`, all but the call in JSON; prints
-one line of JSON.
+`python -m tmgg.testing.other_process BACKEND CALL ARGUMENT...`: all but CALL is JSON. It prints one
+line of JSON.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""What a run can come to. The runs are made once, as one sweep, and each test looks at its own."""
+"""Tests of a run's outcomes. The runs are made once, as a sweep; each test looks at one of them."""
 
 import math
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ def _kind(result: ExperimentResult) -> str:
 
 
 class OutcomeTests:
-    """Results that complete and failures of every kind that does not need a broken machine."""
+    """Completed runs, and every kind of failure that needs no broken machine."""
 
     @pytest.fixture(scope="class")
     @classmethod

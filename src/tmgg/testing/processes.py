@@ -1,4 +1,4 @@
-"""Runs outlive the process that asked for them, and any other can go on with them."""
+"""Runs go on when the process that submitted them ends, and other processes can use them."""
 
 import dataclasses
 import gc
@@ -10,7 +10,7 @@ from tmgg.testing.life_cycle import LONG_S
 
 
 class ProcessTests:
-    """Nothing about a run is kept in a runner or a process."""
+    """Tests that no state of a run is kept in a runner or a process."""
 
     def test_a_run_is_collected_by_another_process_than_the_one_that_asked_for_it(
         self, runner: CloudRunner, backend: BackendUnderTest

@@ -15,12 +15,12 @@ from tmgg.testing.sweeps import SweepTests
 
 
 class CloudRunnerSuite(LifeCycleTests, JobTests, OutcomeTests, SweepTests, ProcessTests):
-    """Subclass it under a name that begins with `Test` and say what `backend` is."""
+    """Make a subclass whose name begins with `Test`, and override the fixture `backend`."""
 
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls) -> BackendUnderTest:
-        """To be overridden; the runs of all the tests are made in one place."""
+        """Override it. All tests use the same backend and options."""
         raise NotImplementedError("override the fixture `backend` in your class")
 
     @pytest.fixture
@@ -31,7 +31,7 @@ class CloudRunnerSuite(LifeCycleTests, JobTests, OutcomeTests, SweepTests, Proce
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def own_home(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-        """The user's own list of folders with runs is left alone."""
+        """Another home, so that the user's list of folders with runs does not change."""
         home = tmp_path_factory.mktemp("tmgg-home")
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TMGG_HOME", str(home))
