@@ -1,15 +1,16 @@
-"""The Bayes predictor of graphs too large to enumerate, by sampling hidden blocks, from both sides.
+"""Bounds of the Bayes predictor by sampling hidden blocks, for graphs too large to enumerate.
 
 Annealed importance sampling (Neal, Statistics and Computing 11, 2001, arXiv:physics/9803008) leads
-chains from the prior to the posterior and weighs them; what they predict together is a function of
-the noisy graph alone, so its expected loss cannot be below that of the optimum.
+chains from the prior to the posterior and weighs them. Their joint prediction depends only on the
+noisy graph, so its expected loss cannot be below that of the optimum.
 
-The true blocks are themselves an exact sample of the posterior. Led back to the prior they get a
-weight of the same kind (bidirectional Monte Carlo: Grosse, Ghahramani and Adams, arXiv:1511.02543),
-and with them as one more chain the prediction knows too much, as much as their weight: its loss is
-below that of the optimum. Where the two agree, the optimum is known.
+The true blocks are an exact sample of the posterior. Chains from there back to the prior give them
+a weight of the same kind (bidirectional Monte Carlo: Grosse, Ghahramani and Adams,
+arXiv:1511.02543). With the true blocks as one more chain, the prediction knows too much, in
+proportion to their weight, so its loss is below that of the optimum. If the two losses agree, the
+optimum is known.
 
-A move proposes to swap the blocks of two nodes, which keeps block sizes as they are.
+A move proposes to swap the blocks of two nodes, so block sizes do not change.
 """
 
 import itertools
@@ -24,10 +25,10 @@ from tmgg.denoising.pairs import from_pairs
 from tmgg.denoising.posterior import PairFacts
 
 CHAINS = 6
-"""How many run for each graph and block count; as many begin at the truth."""
+"""Chains for each graph and block count; as many start at the true blocks."""
 TEMPERATURES = 400
 SAMPLES = 160
-"""States that each chain is averaged over, n proposed swaps apart."""
+"""The number of states in the average of a chain; between two are n proposed swaps."""
 
 
 @dataclass(slots=True)
@@ -35,7 +36,7 @@ class _Chains:
     """States of many chains: M of them, each of one graph and one block count."""
 
     same_BNN: Tensor
-    """Evidence for each pair to share a block."""
+    """The evidence that the nodes of a pair share a block."""
     graph_M: Tensor
     block_MN: Tensor
     energy_M: Tensor
@@ -49,7 +50,7 @@ class _Chains:
         return cls(same_BNN, graph_M, block_MN.clone(), energy_M, generator)
 
     def move(self, times: int, *, power: float) -> None:
-        """Propose so many swaps to each chain, with the evidence taken `power` times."""
+        """Propose `times` swaps to each chain, with the evidence multiplied by `power`."""
         chains, n = self.block_MN.shape
         row_M = torch.arange(chains)
         pair_2TM = torch.randint(n, (2, times, chains), generator=self.generator)
@@ -59,7 +60,7 @@ class _Chains:
             evidence_MN = self.same_BNN[self.graph_M, j_M] - self.same_BNN[self.graph_M, i_M]
             side_MN = (self.block_MN == at_i_M[:, None]).to(evidence_MN.dtype)
             side_MN -= (self.block_MN == at_j_M[:, None]).to(evidence_MN.dtype)
-            # Of the two nodes themselves, which stay apart, the sum has the evidence once each.
+            # The sum wrongly contains the evidence of the pair i, j twice; both stay in two blocks.
             gain_M = torch.linalg.vecdot(side_MN, evidence_MN)
             gain_M -= 2.0 * self.same_BNN[self.graph_M, i_M, j_M]
             taken_M = (at_i_M != at_j_M) & (chance_M < torch.exp(power * gain_M))
@@ -68,7 +69,7 @@ class _Chains:
             self.energy_M += gain_M * taken_M
 
     def anneal(self) -> Tensor:
-        """Lead the chains from the prior to the posterior; their log weights."""
+        """Lead the chains from the prior to the posterior, and return their log weights."""
         weight_M = torch.zeros_like(self.energy_M)
         for before, power in itertools.pairwise(_powers()):
             weight_M += (power - before) * self.energy_M
@@ -76,7 +77,7 @@ class _Chains:
         return weight_M
 
     def anneal_back(self) -> Tensor:
-        """The way of `anneal` in reverse, from the posterior to the prior; their log weights."""
+        """Lead them from the posterior to the prior, `anneal` in reverse. Returns log weights."""
         weight_M = torch.zeros_like(self.energy_M)
         for before, power in reversed(list(itertools.pairwise(_powers()))):
             self.move(self._moves, power=power)
@@ -99,7 +100,7 @@ class _Chains:
 
 
 def _powers() -> list[float]:
-    """From prior to posterior; slow at first, where states change most."""
+    """Powers from prior to posterior, with small steps at first, where states change most."""
     return [(step / TEMPERATURES) ** 2 for step in range(TEMPERATURES + 1)]
 
 
@@ -108,13 +109,13 @@ class BothSides:
     """Two estimates of P(nodes share a block | Y) of each pair, (B, P)."""
 
     with_truth_BP: Tensor
-    """Predicts better than the optimum, or as well."""
+    """Predicts at least as well as the optimum."""
     without_truth_BP: Tensor
-    """Predicts worse than the optimum, or as well."""
+    """Predicts at most as well as the optimum."""
 
 
 def sampled_share(facts: PairFacts, config: SbmConfig, block_BN: Tensor, *, seed: int) -> BothSides:
-    """The share of the graphs with these facts and true blocks; the same at every call."""
+    """The estimates for graphs with these facts and true blocks; the same at every call."""
     same_BNN, graphs = from_pairs(facts.same_BP.float(), config.n), len(facts.same_BP)
     graph_M = torch.arange(graphs).repeat_interleave(CHAINS)
     log_weights, shares = [], []

@@ -1,7 +1,7 @@
-"""How much more the best possible predictor loses than the block oracle, which knows the blocks.
+"""How much larger the optimum's loss is than that of the block oracle, which knows the blocks.
 
-The oracle is a bound that nobody reaches: blocks have to be guessed. The optimum is the posterior
-mean (`posterior`), exact for small graphs and between two samplers for larger ones (`annealing`).
+No predictor reaches the oracle, because blocks must be guessed. The optimum is the posterior mean
+(`posterior`). It is exact for small graphs; for larger ones two samplers bound it (`annealing`).
 """
 
 import math
@@ -25,13 +25,13 @@ from tmgg.denoising.posterior import (
 )
 
 WIDEST_BRACKET = 0.1
-"""Of the gap between edge-only and the block oracle; where samplers differ by more, they have not
-converged and the optimum is not known."""
+"""Largest difference of the samplers, as a part of the gap between edge-only and block oracle. If
+it is larger, they have not converged, and the optimum is not known."""
 WIDEST_OF_WAY = 0.2
-"""Bracket and standard error together, of the way from edge-only to the optimum: short where
-hardly anything can be seen."""
+"""Largest bracket and standard error together, as a part of the way from edge-only to the optimum.
+This way is short if the graph shows hardly anything."""
 _EXACT_GRAPHS, _SAMPLED_GRAPHS = 2048, 128
-_SEED = (5 << 32) | 2026  # a family of graphs of its own: neither trained, validated nor tested on
+_SEED = (5 << 32) | 2026  # separate graphs, not used for training, validation or test
 _CHAIN_SEED = 11
 
 
@@ -44,12 +44,12 @@ class BayesExcess:
     standard_error: float
     """The standard error of each bound, over graphs."""
     gap: float
-    """Expected loss of edge-only minus that of the block oracle: what `low` and `high` are of."""
+    """Expected loss of edge-only minus that of the block oracle; a scale for `low` and `high`."""
     method: Literal["exact", "sampled"]
 
     @property
     def is_known(self) -> bool:
-        """Whether bounds and sampling error are close enough together to speak of one value."""
+        """Whether bounds and sampling error are close enough together to be one value."""
         bracket = self.high - self.low
         way = self.gap - self.high  # from edge-only to the optimum
         uncertain = math.hypot(bracket, self.standard_error)
@@ -57,12 +57,12 @@ class BayesExcess:
 
 
 def is_enumerable(config: SbmConfig) -> bool:
-    """Whether the optimum is a sum over all partitions of the nodes, and so few that it is done."""
+    """Whether the partitions of the nodes are few enough to sum over all of them."""
     return partition_count(config) <= MOST_PARTITIONS
 
 
 def exact_logits(noisy_BNN: Tensor, config: SbmConfig, noise: NoiseConfig) -> Tensor:
-    """The logits of P(A_ij = 1 | Y), (B, N, N) in float64 on the CPU; of what `is_enumerable`."""
+    """The logits of P(A_ij = 1 | Y), (B, N, N) in float64 on the CPU, if `is_enumerable`."""
     facts = pair_facts(noisy_BNN.cpu(), config, noise.evidence(density=config.density))
     probability_BP = facts.edge_probability(exact_share(facts, config))
     return from_pairs(torch.logit(probability_BP, eps=1e-12), config.n)
@@ -71,7 +71,7 @@ def exact_logits(noisy_BNN: Tensor, config: SbmConfig, noise: NoiseConfig) -> Te
 def bayes_excess(config: SbmConfig, noise: NoiseConfig) -> BayesExcess:
     """The optimum of this distribution; the same numbers at every call.
 
-    Takes milliseconds where graphs are small enough to enumerate, else seconds to minutes.
+    Takes milliseconds if graphs are small enough to enumerate, else seconds to minutes.
     """
     exact = is_enumerable(config)
     number_B = torch.arange(_EXACT_GRAPHS if exact else _SAMPLED_GRAPHS)
@@ -111,8 +111,8 @@ def _both_sides(
 def _divergence(oracle_BP: Tensor, other_BP: Tensor) -> Tensor:
     """Mean over pairs of KL(oracle || other): the loss beyond the oracle's, given blocks and Y.
 
-    Clean pairs are drawn from what the oracle believes, so this is the expected difference of the
-    two losses, without the chance in how pairs turned out.
+    Clean pairs are drawn with the oracle's probabilities, so this is the expected difference of the
+    two losses, without the randomness of the drawn pairs.
     """
 
     def term(true: Tensor, said: Tensor) -> Tensor:

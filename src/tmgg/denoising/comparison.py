@@ -1,4 +1,4 @@
-"""A model against its references on the same graphs, with standard errors over graphs."""
+"""Compares a model with its references on the same graphs, with standard errors over graphs."""
 
 import math
 from dataclasses import dataclass
@@ -23,18 +23,18 @@ def graph_losses(logits_BNN: Tensor, adj_BNN: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Sums over graphs of the losses of model, edge-only, block oracle, optimum; their products.
+    """Sums over graphs: losses of model, edge-only, block oracle and optimum, and their products.
 
-    The losses of the optimum are 0 where nobody can compute them.
-    Sums of several workers add up to those of all graphs.
+    The losses of the optimum are 0 if they cannot be computed. The sums of several workers add up
+    to those of all graphs.
     """
 
     sums: Tensor
-    """Float64: count; four losses; the ten products of two; wrong pairs as a share."""
+    """Float64: count; four losses; the ten products of two losses; the share of wrong pairs."""
 
     @classmethod
     def nothing(cls, device: torch.device | None = None) -> "Comparison":
-        """The comparison of no graphs, to add to."""
+        """The comparison on no graphs, to which others are added."""
         return cls(torch.zeros(_ERROR + 1, dtype=torch.float64, device=device))
 
     @classmethod
@@ -46,7 +46,7 @@ class Comparison:
         error_B: Tensor,
         optimum_B: Tensor | None = None,
     ) -> "Comparison":
-        """The comparison of some graphs, from the losses of each."""
+        """The comparison on some graphs, from the losses of each graph."""
         optimum_B = torch.zeros_like(model_B) if optimum_B is None else optimum_B.to(model_B)
         loss_BL = torch.stack([model_B, edge_only_B, oracle_B, optimum_B], dim=-1)
         row, column = torch.triu_indices(_LOSSES, _LOSSES, device=loss_BL.device)
@@ -82,9 +82,9 @@ class Comparison:
         return self._standard_error((1.0, 0.0, 0.0, 0.0))
 
     def gap_closed(self, *, beyond_oracle: float = 0.0) -> float:
-        """Which part of the way from edge-only to a bound the model went; NaN without a way.
+        """The part of the gap from edge-only to a bound that the model closes; NaN without a gap.
 
-        The bound lies `beyond_oracle` above the loss of the block oracle.
+        The bound is the loss of the block oracle plus `beyond_oracle`.
         """
         gap = self.edge_only - self.oracle - beyond_oracle
         return (self.edge_only - self.model) / gap if gap > 1e-9 else math.nan
@@ -92,9 +92,9 @@ class Comparison:
     def gap_standard_error(
         self, *, beyond_oracle: float = 0.0, beyond_oracle_error: float = 0.0
     ) -> float:
-        """Standard error of `gap_closed`, by the delta method: both parts share their graphs.
+        """Standard error of `gap_closed`, by the delta method: both losses are on the same graphs.
 
-        How far the bound lies beyond the oracle was found on other graphs, with its own error.
+        `beyond_oracle` was computed on other graphs, so its error is independent.
         """
         gap = self.edge_only - self.oracle - beyond_oracle
         if gap <= 1e-9:
@@ -104,11 +104,11 @@ class Comparison:
         return math.hypot(here, closed * beyond_oracle_error) / gap
 
     def optimum_gap_closed(self) -> float:
-        """As `gap_closed`, of the way to the optimum on these very graphs."""
+        """Like `gap_closed`, for the gap to the optimum on the same graphs."""
         return self.gap_closed(beyond_oracle=self.optimum - self.oracle)
 
     def optimum_gap_standard_error(self) -> float:
-        """Standard error of `optimum_gap_closed`: all three share their graphs."""
+        """Standard error of `optimum_gap_closed`: all three losses are on the same graphs."""
         gap = self.edge_only - self.optimum
         closed = self.optimum_gap_closed()
         return (

@@ -56,9 +56,9 @@ class SbmConfig:
         return self.p_in * same_mean + self.p_out * (1.0 - same_mean)
 
     def sample(self, sample_B: Tensor, *, seed: int) -> "GraphBatch":
-        """The graphs with these numbers in the endless list that `seed` names.
+        """The graphs with these numbers in the endless list that belongs to `seed`.
 
-        A distribution of somebody's own defines this and `density`.
+        A user's own distribution defines this method and `density`.
         """
         return sample_sbm(self, sample_B, seed=seed)
 
@@ -70,13 +70,13 @@ class GraphBatch:
     adj_BNN: Tensor
     """Adjacency matrices: float32, 0 or 1, symmetric, zero diagonal."""
     edge_probability_BNN: Tensor
-    """P(A_ij = 1 | blocks): what an observer who knew the blocks would believe beforehand."""
+    """P(A_ij = 1 | blocks): the probability for an observer who knows the blocks but not Y."""
     block_BN: Tensor
     """The hidden block of each node, int64."""
 
 
 def sample_sbm(config: SbmConfig, sample_B: Tensor, *, seed: int) -> GraphBatch:
-    """The graphs with these numbers (int64) in the endless list of graphs that `seed` names."""
+    """The graphs with these numbers (int64) in the endless list that belongs to `seed`."""
     count = 1 + config.n + pair_count(config.n)
     words = random_words(sample_B, count=count, seed=seed, stream=_GRAPH_STREAM)
     choice_B1, order_BN = words[:, :1], words[:, 1 : 1 + config.n]
@@ -103,7 +103,7 @@ def _blocks_in_order(n: int, counts: tuple[int, ...], device: torch.device) -> T
 
 
 def _edge_probability(config: SbmConfig, block_BN: Tensor) -> Tensor:
-    small_BN = block_BN.to(torch.int16)  # comparing costs by the byte
+    small_BN = block_BN.to(torch.int16)  # smaller numbers are faster to compare
     same_BNN = small_BN[:, :, None] == small_BN[:, None, :]
     return same_BNN.to(torch.float32).mul_(config.p_in - config.p_out).add_(config.p_out)
 

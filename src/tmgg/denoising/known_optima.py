@@ -1,6 +1,6 @@
-"""The optimum of a distribution, computed once: known by heart, from the user's cache, or anew.
+"""The optimum of a distribution: from the package, from the user's cache, or computed once.
 
-`python -m tmgg.denoising.known_optima` computes what is known by heart again and prints it.
+`python -m tmgg.denoising.known_optima` computes the package's optima again and prints them.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ from tmgg.denoising.posterior import MOST_PARTITIONS, partition_count
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1  # of how the optimum is computed; kept values of another one do not count
+_VERSION = 1  # of the method; values that another version computed do not count
 _BY_HEART = "known_optima.json"
 
 
 def optimum(config: SbmConfig, noise: NoiseConfig) -> BayesExcess:
-    """As `bayes_excess`, from wherever the answer is found first."""
+    """Like `bayes_excess`, but use a value that is already known."""
     if partition_count(config) <= MOST_PARTITIONS:
         return bayes_excess(config, noise)
     question = describe(config, noise)
@@ -52,7 +52,7 @@ def _anew(config: SbmConfig, noise: NoiseConfig, question: dict[str, Any]) -> Ba
         _folder(),
     )
     found = bayes_excess(config, noise)
-    with contextlib.suppress(OSError):  # a home that cannot be written costs time, no more
+    with contextlib.suppress(OSError):  # if it cannot be written, it only costs time later
         _keep(question, found)
     return found
 
@@ -66,14 +66,14 @@ def _from_cache(question: dict[str, Any]) -> BayesExcess | None:
     try:
         with _file(question).open() as stream:
             if os.fstat(stream.fileno()).st_uid != os.geteuid():
-                return None  # what somebody else put there
+                return None  # another user's file
             return _parse(json.load(stream), question)
     except (OSError, ValueError):
         return None
 
 
 def _parse(item: Any, question: dict[str, Any]) -> BayesExcess | None:
-    """The kept answer, if it is one to this question."""
+    """The stored value, if it is for this question."""
     if not isinstance(item, dict) or item.get("of") != question:
         return None
     try:

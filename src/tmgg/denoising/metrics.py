@@ -1,4 +1,4 @@
-"""How good a prediction is, over node pairs i < j."""
+"""Scores of predictions, over node pairs i < j."""
 
 import math
 from collections.abc import Callable
@@ -31,11 +31,11 @@ class PairScores:
 
     @classmethod
     def nothing(cls, device: torch.device | None = None) -> "PairScores":
-        """The scores of no pairs at all, to add to."""
+        """The scores of no pairs, to which others are added."""
         return cls(*torch.zeros(3, dtype=torch.float64, device=device).unbind())
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "PairScores":
-        """Each sum changed, for example summed over workers."""
+        """Apply `change` to each sum, for example to sum over workers."""
         return PairScores(change(self.bce_sum), change(self.error_sum), change(self.pairs))
 
     @property
@@ -64,10 +64,10 @@ def mean_bce(logits_BNN: Tensor, adj_BNN: Tensor) -> Tensor:
 
 
 def gap_closed(*, model_bce: float, edge_only_bce: float, oracle_bce: float) -> float:
-    """Which part of what graph structure can give was gained: 0 none, 1 all of it.
+    """The part of the possible gain from graph structure that a model reaches: 0 none, 1 all.
 
     (BCE_edge_only - BCE_model) / (BCE_edge_only - BCE_oracle), comparable over noise levels and
-    graph sizes. NaN where structure says nothing and the two references agree.
+    graph sizes. NaN if structure says nothing, so that the two references agree.
     """
     gap = edge_only_bce - oracle_bce
     return (edge_only_bce - model_bce) / gap if gap > 1e-9 else math.nan

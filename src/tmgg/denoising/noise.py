@@ -1,7 +1,7 @@
 """Ways to corrupt a graph, and what a corrupted value says about the true one.
 
-Every noise here acts on each pair i < j by itself, so all that an observation Y_ij says about
-A_ij is its log likelihood ratio, which for these noises is linear in Y_ij:
+Every noise here acts on each pair i < j independently. So all that an observation Y_ij says about
+A_ij is its log likelihood ratio. For these noises it is linear in Y_ij:
 
     log P(Y_ij | A_ij = 1) - log P(Y_ij | A_ij = 0) = intercept + slope * Y_ij.
 """
@@ -20,7 +20,7 @@ from tmgg.errors import ConfigError
 
 _NOISE_STREAM = 1
 LEAST_RATE = 1e-7
-"""Uniforms have 24 bits: a flip of a lower rate is hardly ever drawn, and its odds overflow."""
+"""Uniform numbers have 24 bits: flips of a lower rate are hardly drawn, and their odds overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Evidence:
     """The log likelihood ratio `intercept + slope * Y_ij` of an edge against no edge."""
 
     intercept: float | Tensor
-    """A tensor, of a shape that fits Y, where graphs differ."""
+    """If graphs differ, a tensor with a shape that broadcasts with Y."""
     slope: float | Tensor
 
     def logits(self, prior_logit: Tensor | float, noisy: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class FlipNoise:
     """Each pair is flipped (edge to no edge, no edge to edge) with the same probability."""
 
     eps: float = 0.1
-    """Probability of a flip; above 0 and below 0.5, where nothing of the graph is left."""
+    """Probability of a flip; above 0 and below 0.5. At 0.5 nothing of the graph would be left."""
 
     def __post_init__(self) -> None:
         if not LEAST_RATE <= self.eps < 0.5:
@@ -73,7 +73,7 @@ class FlipNoise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigressNoise:
-    """The discrete diffusion of DiGress at one time t, summed up by its kept signal.
+    """The discrete diffusion of DiGress at one time t, given by the signal that is kept.
 
     Vignac et al., "DiGress: Discrete denoising diffusion for graph generation" (ICLR 2023,
     arXiv:2209.14734), section 3 and eq. (2): Qbar_t = abar_t I + (1 - abar_t) 1 m', where m is
@@ -84,7 +84,7 @@ class DigressNoise:
     """Kept signal abar_t: above 0 (pure noise) and below 1 (no noise). Not a flip rate: with the
     uniform transition the flip rate is (1 - alpha_bar) / 2."""
     transition: Literal["uniform", "marginal"] = "marginal"
-    """What a forgotten pair is redrawn from; `marginal` keeps the density of the graphs."""
+    """The distribution of pairs that are drawn again; `marginal` keeps the graphs' density."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.alpha_bar < 1.0:
@@ -138,7 +138,7 @@ class GaussianNoise:
         return from_pairs(adj_BP + self.sigma * normal_BP, adj_BNN.shape[-1])
 
     def evidence(self, *, density: float) -> Evidence:
-        """As log [N(y; 1, sigma^2) / N(y; 0, sigma^2)] = (2 y - 1) / (2 sigma^2)."""
+        """From log [N(y; 1, sigma^2) / N(y; 0, sigma^2)] = (2 y - 1) / (2 sigma^2)."""
         return Evidence(intercept=-0.5 / self.sigma**2, slope=1.0 / self.sigma**2)
 
 

@@ -1,7 +1,7 @@
-"""Flips whose rate differs from graph to graph, and what a model that is told the rate can do.
+"""Flips with a different rate for each graph, and what a model can compute from the rate.
 
-With a known rate eps the matrix (Y - eps) / (1 - 2 eps) has the clean graph as its mean, whatever
-eps is; and the mean of Y over pairs tells the density of the graph.
+With a known rate eps, the mean of the matrix (Y - eps) / (1 - 2 eps) is the clean graph, for every
+eps. The mean of Y over pairs gives the density of the graph.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _RATE_STREAM, _FLIP_STREAM = 2, 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlipRangeNoise:
-    """Each graph has a flip rate of its own, uniform from `low` to `high`; models are told it."""
+    """Each graph has its own flip rate, uniform from `low` to `high`; models get it as input."""
 
     low: float = 0.02
     high: float = 0.25
@@ -41,7 +41,7 @@ class FlipRangeNoise:
         return self.low + (self.high - self.low) * u_B
 
     def evidence(self, *, density: float) -> Evidence:
-        """The evidence at the rate in the middle; `flip_evidence` has that of each graph."""
+        """The evidence at the middle rate; for the rate of each graph use `flip_evidence`."""
         middle = torch.tensor(0.5 * (self.low + self.high))
         found = flip_evidence(middle)
         return Evidence(intercept=float(found.intercept), slope=float(found.slope))
@@ -70,7 +70,7 @@ def unbiased(noisy_BNN: Tensor, rate_B: Tensor) -> Tensor:
 
 
 def estimated_density(noisy_BNN: Tensor, rate_B: Tensor) -> Tensor:
-    """The density of each clean graph by that of the noisy one, (B,), never below half a pair."""
+    """The density of each clean graph from that of the noisy one, (B,), at least half a pair."""
     least = 0.5 / pair_count(noisy_BNN.shape[-1])
     mean_B = to_pairs(unbiased(noisy_BNN, rate_B)).mean(dim=-1)
     return mean_B.clamp(least, 1.0 - least)

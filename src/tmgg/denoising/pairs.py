@@ -1,6 +1,6 @@
-"""Between symmetric (B, N, N) matrices and their P = N(N-1)/2 values over node pairs i < j.
+"""Symmetric (B, N, N) matrices to and from their P = N(N-1)/2 values over node pairs i < j.
 
-Every loss and metric counts each unordered pair once and the diagonal never.
+Every loss and metric counts each unordered pair once, and never the diagonal.
 """
 
 import functools
@@ -30,7 +30,7 @@ def from_pairs(value_BP: Tensor, n: int) -> Tensor:
 
 @functools.lru_cache(maxsize=16)
 def _places(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Where each pair is in the flat matrix, and which pair each entry of it is; P is none."""
+    """The place of each pair in the flat matrix, and the pair of each entry; P means no pair."""
     row_P, column_P = torch.triu_indices(n, n, offset=1, device=device)
     pair_NN = torch.full((n, n), pair_count(n), device=device)
     pair_NN[row_P, column_P] = torch.arange(pair_count(n), device=device)

@@ -2,8 +2,8 @@
 
 Philox4x32-10, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random
 numbers: as easy as 1, 2, 3" (SC11, doi:10.1145/2063384.2063405), written with integer tensor
-operations. Sample 17 is therefore the same on a CPU and on a GPU, alone or within any batch, and
-whichever of several workers draws it: that is what makes data sharding and resuming exact.
+operations. So sample 17 is the same on a CPU and on a GPU, alone or within any batch, and on every
+worker. This makes data sharding and resuming exact.
 """
 
 import math
@@ -24,7 +24,7 @@ _WORD = 0xFFFFFFFF
 _CPU_WORD, _CPU_SHIFT = np.uint64(_WORD), np.uint64(32)
 _CPU_MULTIPLIERS = tuple(map(np.uint64, _MULTIPLIERS))
 _SMALL_ROUNDS = 3
-"""Until then some words are those of the sample or of the place alone, and few."""
+"""In these first rounds, some words depend only on the sample or only on the place: few words."""
 
 
 def philox_4x32(counter: Counter, key: tuple[int, int]) -> Tensor:
@@ -39,8 +39,8 @@ def philox_4x32(counter: Counter, key: tuple[int, int]) -> Tensor:
 def _rounds(counter: Counter, key: tuple[int, int]) -> Tensor:
     c0, c1, c2, c3 = counter
     for k0, k1 in _round_keys(key):
-        # A product may wrap to a negative int64; its bits, and so both halves, are right. c1 and
-        # c3 keep bits above 32 until the next round masks them: fewer operations per round.
+        # A product may wrap to a negative int64, but its bits, and so both halves, are right. c1
+        # and c3 keep bits above 32 until the next round masks them, which saves operations.
         product0, product1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
         c0, c2 = _mixed(product1, c1, k0), _mixed(product0, c3, k1)
         c1, c3 = product1, product0
@@ -49,12 +49,12 @@ def _rounds(counter: Counter, key: tuple[int, int]) -> Tensor:
 
 
 def _mixed(product: Tensor, word: Tensor, key: int) -> Tensor:
-    """The product's upper half, the word and the key, in one piece of memory."""
+    """Combine the product's upper half, the word and the key, without further copies."""
     return ((product >> 32) ^ word).bitwise_xor_(key).bitwise_and_(_WORD)
 
 
 def _rounds_on_cpu(counter: Counter, key: tuple[int, int]) -> Tensor:
-    """As `_rounds`, by NumPy in place: half of the processor's time."""
+    """Like `_rounds`, with NumPy in place, which takes half of the CPU time."""
     c0, c1, c2, c3 = (word.numpy().astype(np.uint64) for word in counter)
     for number, (k0, k1) in enumerate(_round_keys(key)):
         if number == _SMALL_ROUNDS:

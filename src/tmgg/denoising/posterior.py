@@ -1,7 +1,7 @@
 """The true Bayes predictor P(A_ij = 1 | Y): blocks unknown, everything else about the model known.
 
-Given the blocks z, pairs are independent, and z matters to a pair only by whether its two nodes
-share a block. So P(z | Y) is proportional to P(z) exp(sum of d_ij over pairs in one block) with
+Given the blocks z, pairs are independent. For a pair, z matters only in whether its two nodes share
+a block. So P(z | Y) is proportional to P(z) exp(sum of d_ij over pairs in one block) with
 d_ij = log P(Y_ij | same) - log P(Y_ij | different), and
 
     P(A_ij = 1 | Y) = q_ij P(A_ij = 1 | Y_ij, same) + (1 - q_ij) P(A_ij = 1 | Y_ij, different)
@@ -24,7 +24,7 @@ from tmgg.denoising.noise import Evidence
 from tmgg.denoising.pairs import to_pairs
 
 MOST_PARTITIONS = 30_000
-"""Up to so many are summed over; n = 12 with 2, 3 and 4 blocks has 21,637."""
+"""The most partitions that are summed over; n = 12 with 2, 3 and 4 blocks has 21,637."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class PairFacts:
     """P(A_ij = 1 | Y_ij, nodes do not share a block)."""
 
     def edge_probability(self, share_BP: Tensor) -> Tensor:
-        """P(A_ij = 1), where nodes share a block with probability `share_BP`."""
+        """P(A_ij = 1), if nodes share a block with probability `share_BP`."""
         return share_BP * self.edge_if_same_BP + (1.0 - share_BP) * self.edge_if_not_BP
 
 
 def pair_facts(noisy_BNN: Tensor, config: SbmConfig, evidence: Evidence) -> PairFacts:
-    """The facts that Bayes' rule needs of each pair."""
+    """The facts about each pair that Bayes' rule needs."""
     ratio_BP = evidence.logits(0.0, to_pairs(noisy_BNN).double())
     seen = [_log_seen(ratio_BP, probability) for probability in (config.p_in, config.p_out)]
     edges = [
@@ -109,7 +109,7 @@ def _count(sizes: list[int]) -> int:
 
 
 def _partitions(n: int, sizes: list[int]) -> Iterator[list[tuple[int, ...]]]:
-    """Every partition once: the first free node decides whose block comes next."""
+    """Every partition once: the next block is always that of the first free node."""
 
     def rest(free: tuple[int, ...], left: tuple[int, ...]) -> Iterator[list[tuple[int, ...]]]:
         if not free:

@@ -1,4 +1,4 @@
-"""Eigenpairs of noisy graphs: what the spectral models look at."""
+"""Eigenpairs of noisy graphs, the input of the spectral models."""
 
 from typing import NamedTuple
 
@@ -16,10 +16,10 @@ class Eigenpairs(NamedTuple):
 def top_eigenpairs(symmetric_BNN: Tensor, k: int) -> Eigenpairs:
     """The k eigenvalues of largest magnitude, (B, K), and their unit eigenvectors, (B, N, K).
 
-    Both are constants to autograd: the derivative of an eigenvector divides by eigenvalue gaps
-    and blows up where two are close. An eigenvector is only defined up to its sign; the one whose
-    entries sum to a positive number is returned, a rule that does not depend on how nodes are
-    numbered. Equal eigenvalues leave a free choice within their space, which no rule removes.
+    Both are constants to autograd: the derivative of an eigenvector divides by eigenvalue gaps, so
+    it becomes very large if two eigenvalues are close. An eigenvector is only defined up to its
+    sign. The one whose entries have a positive sum is returned, a rule that does not depend on the
+    numbering of nodes. Equal eigenvalues leave a free choice in their space, without a rule.
     """
     with torch.no_grad():
         eigenvalue_BN, eigenvector_BNN = torch.linalg.eigh(symmetric_BNN)
