@@ -1,1 +1,1 @@
-"""Slurm: one file runs its commands, one table maps its states, one function reaches a verdict."""
+"""The Slurm backend: `commands.py` runs Slurm's commands, `states.py` maps its job states."""

@@ -62,9 +62,10 @@ def is_definite(said: str) -> bool:
 
 
 def confirms_doubts(said: str) -> bool:
-    """Whether Slurm refuses the job because of its partition, and not only for the moment.
+    """Whether the refusal agrees with doubts about the partition, and does not pass by itself.
 
-    While the user has reached a limit on jobs, Slurm names that limit instead.
+    The doubts are from the partition's settings, which the job does not fit. While the user has
+    reached a limit on jobs, Slurm names that limit instead.
     """
     code = _CODE.search(said)
     if code is None or _may_pass(said):

@@ -64,8 +64,8 @@ def shortened(lines: Sequence[str]) -> list[str]:
 def telling(lines: Sequence[str]) -> list[str]:
     """Of many lines, only the errors of Slurm; the site's own rules print theirs as such errors.
 
-    A site's wrapper may print a page around the errors, or a page without any. Few lines, and lines
-    without an error, are all kept; see `shortened`.
+    A site's wrapper may print a page around the errors, or a page without any. If the lines are
+    few, or none of them is an error, the result is `shortened(lines)`.
     """
     errors = [each for each in lines if _ERROR.match(each)]
     others = len(lines) - len(errors)

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 # The first runs of a sweep are submitted within seconds; they share one question to Slurm.
 ASK_AGAIN_S = 30.0
-# At most so many submissions are checked for proof that a dependency was met.
+# At most this many submissions are checked for proof that a dependency was met.
 MOST_PROOFS = 8
 
 
@@ -104,7 +104,8 @@ class Dependencies:
             queue = {name: entry.state for name, entry in self._client.queue(jobs).items()}
         except BackendError as error:
             return _not_known(error)
-        # If the controller knows an array, its own check counts: it may have forgotten elements.
+        # An array that the controller still knows in part is left out, so that Slurm itself checks
+        # it: the controller may have forgotten the other elements.
         known = {job: _states_of(job, queue) for job in jobs}
         found = {job: [queue[job]] for job in jobs if job in queue and len(known[job]) == 1}
         forgotten = [job for job in jobs if not known[job]]

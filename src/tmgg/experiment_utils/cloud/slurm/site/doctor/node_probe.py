@@ -33,7 +33,8 @@ from tmgg.experiment_utils.ray_cluster.preflight import ray_problem
 NOTE_LIMIT_S = 60.0
 CONNECT_LIMIT_S = 5.0
 IMPORT_LIMIT_S = 120.0
-# Up to this many nodes, all pairs are tried; with more, each node tries the head and NEIGHBOURS.
+# Up to this many nodes, all pairs are tried; with more, each node tries the head and the next
+# NEIGHBOURS nodes.
 ALL_PAIRS_UP_TO = 16
 NEIGHBOURS = 4
 

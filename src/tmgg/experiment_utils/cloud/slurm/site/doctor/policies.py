@@ -135,7 +135,7 @@ def _check_qos(config: SlurmConfig, rows: Sequence[Settings]) -> list[Finding]:
 
 
 def _asked(config: SlurmConfig, resource: str) -> int | None:
-    """The least amount of a resource that one job gets; None if not known.
+    """The least amount of a resource that one job gets; None for resources not listed here.
 
     A job that takes whole nodes may get more.
     """
