@@ -288,7 +288,7 @@ class Cluster:
         return self.machine(name)
 
     def _refuse_fixed_changes(self) -> bool:
-        """Whether the cluster runs. Raises ClusterError if the options need other machines."""
+        """Whether the cluster runs. Raises ClusterError if options differ that cannot change."""
         saved = read_state(self._layout)
         if saved is None:
             return False

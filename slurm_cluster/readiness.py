@@ -19,8 +19,8 @@ _SHOW_NODES = ["env", "SLURM_TIME_FORMAT=%s", "scontrol", "--oneliner", "show", 
 def wait_for_nodes(controller: Machine, started: Mapping[str, int]) -> None:
     """Wait until Slurm can use the nodes. A node that answers but is down or drained is resumed.
 
-    `started` has, by node, the Unix second after which its slurmd must have started; this excludes
-    a state from before a restart. Raises ClusterError after _NODES_TIMEOUT_S.
+    `started` has, by node, the first Unix second at which its slurmd may have started; this
+    excludes a state from before a restart. Raises ClusterError after _NODES_TIMEOUT_S.
     """
     resumed: dict[str, float] = {}
 

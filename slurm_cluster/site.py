@@ -70,7 +70,7 @@ class Site:
     launcher: str
     """The settings of the launcher file that works there."""
     defaults: str
-    """Part of the error when a run with TMGG's default options is submitted there."""
+    """Part of the error when a run with TMGG's default options is launched there."""
     nodes: Sequence[NodeGroup]
     partitions: Sequence[Partition]
     accounts: Mapping[str, Sequence[str]]
