@@ -1,1 +1,1 @@
-"""What a run is, so that it is recognised again: its program, its code, its config."""
+"""The identity of a run, from its program, code and config: the same run is recognised by it."""

@@ -1,4 +1,4 @@
-"""What of a callable travels beside its name: what is bound to it, and the globals it uses."""
+"""What is sent beside a callable's name: values that are bound to it, and globals that it uses."""
 
 import functools
 import types
@@ -11,18 +11,18 @@ from tmgg.experiment_utils.job.travelling import Ways
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Travelling:
-    """Fingerprints of what travels beside a callable's name."""
+    """Fingerprints of the values that are sent beside a callable's name."""
 
     arguments: str | None
     """See `programs.Program`."""
     surroundings: dict[str, str] = field(default_factory=dict)
     """By name: globals and values of defaults."""
     modules: frozenset[str] = frozenset()
-    """Modules that have something of it under its name, and so its code."""
+    """Modules that define functions or classes of these values, so they have the code."""
 
 
 def unbound(function: Any) -> tuple[Any, list[Any]]:
-    """The function itself, and what is bound to it."""
+    """The function itself, and the values that are bound to it."""
     bound: list[Any] = []
     while True:
         if isinstance(function, functools.partial):
@@ -36,7 +36,7 @@ def unbound(function: Any) -> tuple[Any, list[Any]]:
 
 
 def travelling(function: Any, bound: list[Any]) -> Travelling:
-    """What travels beside the name of a function that `unbound` gave."""
+    """What is sent beside the name of a function; `function` and `bound` are from `unbound`."""
     walk = Walk()
     counted = [walk.plain(each) for each in bound]
     beside: dict[str, Any] = {}
@@ -50,7 +50,7 @@ def travelling(function: Any, bound: list[Any]) -> Travelling:
     else:
         plain = walk.plain(function)
         if not (isinstance(function, type) and Ways().of(function).is_reference):
-            counted.append(plain)  # an object that can be called, or a class that travels
+            counted.append(plain)  # a callable object, or a class that is sent by value
     beside |= walk.globals
     return Travelling(
         arguments=digest(counted) if counted else None,

@@ -1,4 +1,4 @@
-"""Which file a module's code is in: a source, a compiled module, or an archive (zipapp, egg)."""
+"""The file that has a module's code: a source, a compiled module, or an archive (zipapp, egg)."""
 
 import zipfile
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from pathlib import Path
 SOURCE = ".py"
 LARGEST_SOURCE_BYTES = 4 << 20
 LARGEST_BINARY_BYTES = 256 << 20
-"""Of a compiled module or an archive."""
+"""The limit for a compiled module or an archive."""
 _MOST_MEMBERS = 1000
 
 
 def holder_of(place: Path) -> Path | None:
-    """The file that code is in: `place`, or the archive that it leads into; None for neither."""
+    """The file with the code: `place` itself, or the archive in whose path it is; else None."""
     for path in (place, *place.parents):
         if path.is_file():
             return path.resolve()
@@ -23,7 +23,7 @@ def holder_of(place: Path) -> Path | None:
 
 
 def holder_of_module(spec: ModuleSpec | None) -> Path | None:
-    """The archive or compiled file that the import system has a module in; None for a source."""
+    """The archive or compiled file of a module, from its spec; None if it has a source file."""
     if spec is None:
         return None
     places = [spec.origin] if spec.has_location else list(spec.submodule_search_locations or ())
@@ -32,23 +32,23 @@ def holder_of_module(spec: ModuleSpec | None) -> Path | None:
 
 
 def compiled_files(folder: Path, module: str) -> list[Path]:
-    """The compiled files of a module in a folder, whichever interpreter they are for."""
+    """The compiled files of a module in a folder, with all suffixes that this Python imports."""
     named = [folder / f"{module}{suffix}" for suffix in EXTENSION_SUFFIXES]
     return [path for path in named if path.is_file()]
 
 
 def is_archive(path: Path) -> bool:
-    """Whether other files' code may be in this one."""
+    """Whether the file is an archive that may contain source files."""
     return path.suffix != SOURCE and not _is_compiled(path) and zipfile.is_zipfile(path)
 
 
 def is_too_large(path: Path, size: int) -> bool:
-    """Whether a file is not looked into."""
+    """Whether a file is too large to be read."""
     return size > (LARGEST_SOURCE_BYTES if path.suffix == SOURCE else LARGEST_BINARY_BYTES)
 
 
 def read_texts(path: Path, content: bytes, *, in_archive: bool) -> Iterator[str]:
-    """The sources in a file of code; none in a compiled module. `in_archive` is `is_archive`."""
+    """The source texts in a file; none in a compiled module. `in_archive`: it is an archive."""
     if _is_compiled(path):
         return
     if not in_archive:

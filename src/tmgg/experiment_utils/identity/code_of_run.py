@@ -1,8 +1,8 @@
-"""Which version of the program's files this process has, beside the one that was submitted.
+"""Which versions of the program's files this process uses, compared with the submitted ones.
 
-Python reads a module when it is imported. A file that somebody edits while the run waits in the
-queue, or before the run imports it, changes what the run computes. So a job looks at the files that
-the run's identity names before it loads the program, and at each of them when it is imported.
+Python reads a module's file when the module is imported. If the file is edited while the run waits
+in the queue, or before the run imports it, the run computes something else. So a job reads the
+files that the run's identity names before it loads the program, and checks each at its import.
 """
 
 import functools
@@ -18,11 +18,11 @@ from tmgg.experiment_utils.files.atomic_file import JsonDict
 SHORT_HASH = 12
 """Digits of a file's hash in the records."""
 UNKNOWN = "?"
-"""In place of a hash: the file was edited again after it was imported."""
+"""In place of a hash, if the version is not known: the file was edited again after its import."""
 
 _Signature = tuple[int, int, int]
 _preloaded: dict[str, str] = {}
-"""A short hash of each file that the process imported from which this one was forked."""
+"""A short hash of each file that was imported before this process was forked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,14 @@ class _Version:
 
 
 class CodeOfRun:
-    """The files of one run's program. A finder of modules that finds none: it only takes notes."""
+    """The files of one run's program. It is a finder of modules, but only notes their imports."""
 
     def __init__(
         self, root: str, submitted: Mapping[str, str], submitted_at: Callable[[], float]
     ) -> None:
         """`submitted` has a short hash for each file, by its path from `root`, or for each folder.
 
-        `submitted_at` is asked for the Unix time of the submission where there are folders.
+        `submitted_at` returns the Unix time of the submission; it is called if there are folders.
         """
         self._submitted = submitted
         self._paths = {name: os.path.normpath(Path(root) / name) for name in submitted}
@@ -48,7 +48,7 @@ class CodeOfRun:
         found = {name: _read(path) for name, path in self._paths.items() if name[-1:] != "/"}
         self._at_start = {name: version for name, version in found.items() if version is not None}
         self._modules: dict[str, dict[str, str]] = {}
-        """By the last part of a module's name: its file by the folder that it is imported from."""
+        """By the last part of a module's name: its file, by the folder that it is imported from."""
         for name in self._at_start:
             folder, module = _importable(self._paths[name])
             self._modules.setdefault(module, {})[folder] = name
@@ -66,7 +66,7 @@ class CodeOfRun:
                 self._note_import(name)
 
     def note_script(self, script: str) -> None:
-        """The script's file is read now, which no finder sees."""
+        """Note that the script's file is read now; finders are not called for it."""
         path = os.path.realpath(script)
         for name in self._at_start:
             if self._paths[name] == path:
@@ -78,9 +78,9 @@ class CodeOfRun:
             self._at_import.setdefault(name, signature)
 
     def changed(self) -> dict[str, str]:
-        """For each file that is not as it was submitted: a short hash of what the run had of it.
+        """For each file that differs from the submitted one, a short hash of the version used.
 
-        Empty where the program was loaded from another place, such as a copy in a container.
+        Empty if the program was loaded from another place, such as a copy in a container.
         """
         loaded = _loaded_files()
         if loaded.isdisjoint(self._paths[name] for name in self._at_start):
@@ -99,7 +99,7 @@ class CodeOfRun:
         return now.content if now is not None and now.signature == imported else UNKNOWN
 
     def _changed_folders(self, loaded: frozenset[str]) -> dict[str, str]:
-        """Of a large project only folders are noted, so a newer file is all there is to see."""
+        """For a large project, of which only folders are noted: those with files that are newer."""
         newer = [path for path in loaded if self._folder_of(path) and self._is_newer(path)]
         return {self._folder_of(path): UNKNOWN for path in newer}
 
@@ -132,13 +132,13 @@ def note_script(script: str) -> None:
 
 
 def changed_code() -> dict[str, str]:
-    """See `CodeOfRun.changed`; empty where nothing is known of the program's files."""
+    """See `CodeOfRun.changed`; empty if the program's files are not known."""
     return {} if _current is None else _current.changed()
 
 
 def note_preloaded() -> None:
-    """Note the project's files that this process has imported, for the runs it will fork."""
-    # Takes milliseconds to import, and a run that is not forked never needs it.
+    """Note the project's files that this process has imported, for the runs that it will fork."""
+    # Imported here: it takes milliseconds, and a run that is not forked does not need it.
     from tmgg.experiment_utils.identity.project_modules import is_installed
 
     for path in _loaded_files():
@@ -150,7 +150,7 @@ def note_preloaded() -> None:
 def _importable(path: str) -> tuple[str, str]:
     """The folder that a file is imported from, and the last part of its module's name."""
     folder, file = os.path.split(path)
-    # A compiled one has the interpreter in its name: `b.cpython-311-x86_64-linux-gnu.so`.
+    # The name of a compiled file has the interpreter, too: `b.cpython-311-x86_64-linux-gnu.so`.
     module = file.partition(".")[0]
     if module == "__init__":
         folder, module = os.path.split(folder)
@@ -158,9 +158,9 @@ def _importable(path: str) -> tuple[str, str]:
 
 
 def _loaded_files() -> frozenset[str]:
-    """The files of all imported modules, the script's too, and the archives that some are in.
+    """The files of all imported modules and of the script, and the archives that contain some.
 
-    Links in their folders are resolved.
+    Links in the paths of their folders are resolved.
     """
     modules = list(sys.modules.values())
     archives = [getattr(getattr(each, "__loader__", None), "archive", None) for each in modules]
@@ -169,12 +169,12 @@ def _loaded_files() -> frozenset[str]:
     return frozenset(f"{_real_folder(folder)}/{name}" for folder, name in split)
 
 
-# Thousands of modules are in some hundred folders.
+# Cached, because thousands of modules are in some hundred folders.
 _real_folder = functools.lru_cache(maxsize=4096)(os.path.realpath)
 
 
 def _read(path: str) -> _Version | None:
-    """None where it cannot be read: then the import fails, or the program is elsewhere."""
+    """The file's version; None if it cannot be read, for example because it is not on this host."""
     signature = _signature(path)
     try:
         content = Path(path).read_bytes()

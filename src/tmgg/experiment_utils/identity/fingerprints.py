@@ -1,12 +1,12 @@
-"""A hash of any value: the same for equal values in every process, another for different ones.
+"""A hash of any value: the same in every process for equal values, another one for different ones.
 
-What the job gets by reference counts by its name. What travels to it by value (see `travelling`)
-counts whole, with the globals it uses. An object with an inner life is hashed by the parts that
-pickling would ask it for, each like any other value: whole pickles of equal values differ from
-process to process, by the order of sets and by addresses. What cannot be pickled at all gets a hash
-that nothing else ever has. So two values with the same fingerprint are equal, while equal values
-may differ in it: a run is then not recognised, which costs time, where a wrong result would cost
-more.
+Functions and classes that the job gets by reference count by their name. Those that are sent by
+value (see `travelling`) count completely, with the globals that they use. Other objects are hashed
+by the parts that pickling would take from them, each like any other value. Whole pickles would not
+do: those of equal values differ between processes, by the order of sets and by addresses. A value
+that cannot be pickled gets a hash that no other value ever has. So two values with the same
+fingerprint are equal, but equal values may have different fingerprints. A run is then not
+recognised, which costs time, but a wrong match would give a wrong result.
 """
 
 import copyreg
@@ -35,11 +35,11 @@ from tmgg.experiment_utils.program.users import functions_in, mentioned
 
 _PROTOCOL = 4
 _ERRORS = (Exception,)
-"""What is raised by an object that cannot be pickled: anything, for classes say how they pickle."""
+"""The errors of pickling: classes define how they are pickled, and may raise anything."""
 _USERS = (types.FunctionType, type, functools.partial, types.MethodType)
 _SIMPLE = (bool, int, float, str)
 _PLAIN = {kind: f"builtins.{kind.__name__}" for kind in (*_SIMPLE, list, tuple, dict, type(None))}
-"""Classes of most values; how they travel need not be found out for each of a thousand calls."""
+"""The classes of most values, with their names; a shortcut, because there are many values."""
 _ITEMS = (list, tuple)
 _SETS = (set, frozenset)
 _BYTES = (bytes, bytearray)
@@ -48,16 +48,16 @@ _OF_SOURCE = ("__firstlineno__", "__static_attributes__", "__annotations__", "__
 _OF_LATER = ("__annotate_func__", "__annotations_cache__")
 _OF_DATACLASS = ("__dataclass_fields__", "__dataclass_params__", "__match_args__")
 _OF_NO_ACCOUNT = frozenset((*_GENERATED, *_OF_SOURCE, *_OF_LATER, *_OF_DATACLASS))
-"""Attributes of a class that say nothing of what it does, or say it twice."""
+"""Attributes of a class that do not matter for what it does, or repeat other attributes."""
 
 
 def fingerprint(value: object) -> str:
-    """See the module."""
+    """The hash of a value; see the module's docstring."""
     return fingerprint_and_modules(value)[0]
 
 
 def fingerprint_and_modules(value: object) -> tuple[str, frozenset[str]]:
-    """Also the modules by which it names functions and classes: their files have its code."""
+    """As `fingerprint`, and the modules of its functions and classes, whose files have the code."""
     walk = Walk()
     plain = walk.plain(value)
     found = digest([plain, sorted(walk.globals.items())] if walk.globals else plain)
@@ -65,32 +65,33 @@ def fingerprint_and_modules(value: object) -> tuple[str, frozenset[str]]:
 
 
 def fingerprint_code(function: types.FunctionType) -> str:
-    """A hash of a function's code: for one whose source is in no file."""
+    """A hash of a function's bytecode, for functions whose source is in no file."""
     return digest(["code", Walk().code(function.__code__)])
 
 
 def digest(plain: Any) -> str:
-    """A hash of what `Walk` made."""
+    """A hash of JSON that `Walk` made."""
     return hashlib.sha256(json.dumps(plain).encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 class Walk:
-    """Values as JSON, and the globals that travel with the functions among them."""
+    """Makes JSON of values, and of the globals that are sent with the functions in them."""
 
     def __init__(self) -> None:
         self.globals: dict[str, Any] = {}
-        """`module.name`, and the value as JSON."""
+        """By `module.name`: the global's value as JSON."""
         self.modules: set[str] = set()
-        """Modules that have functions and classes of the values under their names."""
+        """Modules that define functions and classes of the values under their names."""
         self._ways = Ways()
         self._within: list[int] = []
         self._seen: dict[int, tuple[int, object]] = {}
-        """Functions and classes that travel, by id: their order, and themselves to keep the id."""
+        """By id: a number for each function and class that is sent by value, and the object itself,
+        which keeps the id in use."""
         self._namespaces: dict[str, dict[str, Any]] = {}
         self._is_unstable = False
 
     def plain(self, value: Any) -> Any:
-        """As JSON, the type first, so that 1, True and "1" differ."""
+        """The value as JSON, with its type first, so that 1, True and "1" differ."""
         if id(value) in self._within:
             return ["cycle", self._within.index(id(value))]
         self._within.append(id(value))
@@ -102,7 +103,7 @@ class Walk:
             self._within.pop()
 
     def of_named(self, function: types.FunctionType) -> list[Any]:
-        """What travels beside the name of a function that has one; its globals are in `globals`."""
+        """What is sent beside a function's name. The globals that it uses are put in `globals`."""
         way = self._ways.of(function)
         self._walk_globals(function, way)
         parts: list[Any] = [["wraps", way.depth]] if way.depth else []
@@ -117,7 +118,7 @@ class Walk:
         return parts
 
     def code(self, code: types.CodeType) -> Any:
-        """Without the file's name and the lines, which say where it is and not what it does."""
+        """A code object as JSON, without its file name and line numbers, which have no effect."""
         constants = [
             self.code(each) if isinstance(each, types.CodeType) else self.plain(each)
             for each in code.co_consts
@@ -191,7 +192,7 @@ class Walk:
         ]
 
     def _class(self, kind: type) -> Any:
-        """Its name; all that it has where that is not enough."""
+        """The class's name; with all its content if it is sent by value."""
         if kind in _PLAIN:
             return _PLAIN[kind]
         way = self._ways.of(kind)
@@ -225,14 +226,14 @@ class Walk:
             self.modules.add(module)
 
     def _once(self, value: object) -> Any:
-        """What stands for a function or class that was walked before; None for a new one."""
+        """A reference to a function or class that was walked before; None for a new one."""
         if id(value) in self._seen:
             return ["again", name_of(value), self._seen[id(value)][0]]
         self._seen[id(value)] = len(self._seen), value
         return None
 
     def _walk_globals(self, function: types.FunctionType, way: Way) -> None:
-        """Note what travels with a function because it uses it, directly or not."""
+        """Note the globals that are sent with a function because it uses them, also indirectly."""
         used = function.__globals__
         for name in sorted(set(mentioned(function.__code__)) & set(used)):
             value = used[name]
@@ -241,18 +242,18 @@ class Walk:
                 continue
             if self._ways.stays(value, name, used, way):
                 if isinstance(value, _USERS) or attribute_of(value, "__wrapped__"):
-                    self._apart(value)  # for what it uses itself
+                    self._apart(value)  # notes the globals that it uses
                 elif used is vars(sys.modules["__main__"]):
                     for each in _of_script([value]):
                         self._apart(each)
                 continue
-            self.globals[label] = None  # it may use itself
+            self.globals[label] = None  # before the walk, because it may use itself
             self.globals[label], is_stable = self._apart(value)
             if not is_stable and self._ways.is_left_behind(value, name, way):
                 del self.globals[label]
 
     def _apart(self, value: Any) -> tuple[Any, bool]:
-        """As `plain`, the same wherever the walk comes from; and whether it is so every time."""
+        """As `plain`, independent of the objects around it, and whether it is always the same."""
         before = self._within, self._is_unstable
         self._within, self._is_unstable = [], False
         try:
@@ -261,7 +262,7 @@ class Walk:
             self._within, self._is_unstable = before
 
     def _label(self, namespace: dict[str, Any], name: str) -> str:
-        """Another one for each namespace, though they are called the same."""
+        """`module.name`; namespaces with the same module name get different labels."""
         module = str(namespace.get("__name__"))
         while self._namespaces.setdefault(module, namespace) is not namespace:
             module += "'"
@@ -275,7 +276,7 @@ class Walk:
         if tensor is not None:
             return ["tensor", tensor, self.plain(vars(value))]
         reduced = self._reduced(value)
-        # The pickles of a path and of an array leave such attributes out.
+        # Pickles of paths and arrays leave out attributes that were set on them.
         if isinstance(value, PurePath):
             fields = vars_of(value)
         elif not has_content(type(value)):
@@ -283,18 +284,19 @@ class Walk:
         return [reduced, self.plain(fields)] if fields else reduced
 
     def _member(self, value: enum.Enum) -> list[Any]:
-        """Its name, and the value of one that has no name of its own, as flags may have."""
+        """A member's name, and its value if no single member has it (combined flags)."""
         is_named = type(value).__members__.get(value.name or "") is value
         return [value.name] if is_named else [value.name, self.plain(value.value)]
 
     def _reduced(self, value: Any) -> Any:
-        """The parts that a pickle of it would have."""
+        """The parts that a pickle of the value would have."""
         try:
             reduce = copyreg.dispatch_table.get(type(value))
             parts = reduce(value) if reduce else value.__reduce_ex__(_PROTOCOL)
             if isinstance(parts, str):
                 self._note_module(value)
-                # A cache around a function of the script goes by name, what that uses does not.
+                # A cache around a function of the script is sent by name, but not the globals that
+                # the function uses.
                 wrapped = attribute_of(value, "__wrapped__")
                 return ["global", parts, self.plain(wrapped)]
             made, arguments, state, items, pairs, *more = (*parts, None, None, None, None)[:6]
@@ -304,7 +306,7 @@ class Walk:
             return self._copied(value)
 
     def _copied(self, value: object) -> str:
-        import cloudpickle  # only for what the standard module cannot pickle
+        import cloudpickle  # imported here: only for values that `pickle` cannot pickle
 
         try:
             return hashlib.sha256(cloudpickle.dumps(value, protocol=_PROTOCOL)).hexdigest()
@@ -319,12 +321,12 @@ class Walk:
 def _text(value: Any) -> str:
     try:
         return repr(value)
-    except ValueError:  # a number with more digits than Python writes
+    except ValueError:  # an integer with more digits than Python converts
         return hex(value)
 
 
 def _fields(value: Any) -> dict[str, Any] | None:
-    """Of a dataclass; None if one of them is not set, or cannot be read."""
+    """The fields of a dataclass; None if one of them is not set, or cannot be read."""
     try:
         return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
     except _ERRORS:
@@ -332,7 +334,7 @@ def _fields(value: Any) -> dict[str, Any] | None:
 
 
 def _is_all_of(value: Any, fields: set[str]) -> bool:
-    """Whether an object has nothing but these attributes."""
+    """Whether an object has only these attributes, and no other content."""
     slots = (each.__name__ for each in slots_of(type(value)))
     return not has_content(type(value)) and {*slots, *vars_of(value)} <= fields
 
@@ -342,7 +344,7 @@ def _is_named_tuple(value: Any) -> bool:
 
 
 def _of_script(values: list[Any]) -> list[types.FunctionType]:
-    """The script's functions in the values, in an order that is the same in every process."""
+    """The script's functions in the values, in the same order in every process."""
     main = sys.modules["__main__"]
     return sorted(functions_in(values, main), key=lambda each: (each.__qualname__, each.__module__))
 

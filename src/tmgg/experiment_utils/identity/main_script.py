@@ -1,4 +1,4 @@
-"""The script that this process runs: what `__main__` is called in an identity, and its file."""
+"""The script that this process runs: the name of `__main__` in an identity, and its file."""
 
 import site
 import sys
@@ -13,13 +13,13 @@ MAIN = "__main__"
 
 
 def file_of(module: str) -> Path | None:
-    """The file that an imported module is in; None where it has none."""
+    """The file with the code of an imported module; None if it has none."""
     file = getattr(sys.modules.get(module), "__file__", None)
     return None if file is None else holder_of(Path(file).absolute())
 
 
 def name_of_main() -> str:
-    """The module that `python -m` ran; for a script, its path; `__main__` where there is none."""
+    """The module that `python -m` ran, or the script's path; `__main__` if there is neither."""
     spec: ModuleSpec | None = getattr(sys.modules.get(MAIN), "__spec__", None)
     if spec is not None and spec.name:
         return spec.name
@@ -28,7 +28,7 @@ def name_of_main() -> str:
 
 
 def is_command(file: Path) -> bool:
-    """Whether it is in the environment's folder of commands, as the installed ones are."""
+    """Whether the file is an installed command: it is in the environment's folder of commands."""
     folders = [Path(sysconfig.get_path("scripts")), Path(site.getuserbase()) / "bin"]
     return file.parent in [folder.resolve() for folder in folders]
 

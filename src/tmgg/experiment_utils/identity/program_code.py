@@ -1,9 +1,9 @@
-"""Which version of a program's own code this is: a fingerprint of its files.
+"""The version of a program's own code: a fingerprint of its files.
 
-The files are the program's own and those of the project that it reaches, directly or not: by
-imports, by names in texts (`importlib`), by names in the config (`_target_`), and by what is bound
-to it or given to it. Where jobs load the script, it belongs to them. Packages of the environment
-are not looked into; their versions are the environment's matter.
+These are the program's own file and the files of the project that it uses, directly or indirectly:
+by imports, by names in texts (`importlib`), by names in the config (`_target_`), and by values that
+are bound or given to the program. If jobs load the script, the script is one of them. Packages of
+the environment are not included.
 """
 
 import hashlib
@@ -27,36 +27,36 @@ class Code:
     """One version of a program's code."""
 
     source: str | None = None
-    """A hash of all files; equal files in another folder have the same. None for no file."""
+    """A hash of all files, the same for equal files in another folder. None if there is no file."""
     files: dict[str, str] = field(default_factory=dict)
-    """A short hash for each file, by its path from the root; by folder where there are many."""
+    """A short hash for each file, by its path from the root; for each folder if there are many."""
     variables: tuple[str, ...] = ()
     """Environment variables that the files read by name."""
     imports: frozenset[str] = frozenset()
-    """Packages that the files import or name, of the project or not."""
+    """Packages that the files import or name, also those that are not of the project."""
 
 
 class ProgramCode:
-    """The code of one program, for as many configs as there are."""
+    """The code of one program; it can be asked for many configs."""
 
     def __init__(self, file: Path, root: Path) -> None:
-        """`root` is the folder that the program's module is imported from."""
+        """`root` is the folder from which the program's module is imported."""
         self._file, self._root = file, root
         self._modules = ProjectModules(file, root)
         self._reached: dict[Path, tuple[Source, tuple[Path, ...]]] = {}
         self._newest: tuple[tuple[tuple[Path, Source], ...], Code] = ((), Code())
 
     def of(self, names: Iterable[str] = ()) -> Code:
-        """The code that is reached from the program's file and from `names` in its config."""
+        """The code that the program's file and `names` in its config use."""
         return self.with_files(self.files_named(names))
 
     def files_named(self, names: Iterable[str]) -> tuple[Path, ...]:
-        """The files of the project that `names` are in."""
+        """The files of the project with the modules in `names`."""
         found = {file for name in set(names) for file in self._modules.files_of(name)}
         return tuple(sorted(found))
 
     def with_files(self, more: Iterable[Path]) -> Code:
-        """The code that is reached from the program's file and from these; it is looked at now."""
+        """The code that the program's file and these files use; changed files are read again."""
         files = self.files([self._file, *more])
         key = tuple(files.items())
         if key != self._newest[0]:
@@ -64,7 +64,7 @@ class ProgramCode:
         return self._newest[1]
 
     def files(self, first: Iterable[Path]) -> dict[Path, Source]:
-        """All files that are reached from the first ones, those included; `MOST_FILES` at most."""
+        """The files `first` and all that they use, `MOST_FILES` at most."""
         found: dict[Path, Source] = {}
         waiting = deque(first)
         while waiting and len(found) < MOST_FILES:
@@ -114,12 +114,12 @@ def _short(named: Mapping[str, str]) -> dict[str, str]:
 
 
 def changed_files(earlier: Mapping[str, str], today: Mapping[str, str]) -> list[str]:
-    """The files, by path from the root, that are not the same in two versions."""
+    """The paths from the root of the files that differ between two versions."""
     return sorted({name for name, _content in earlier.items() ^ today.items()})
 
 
 def shown_file(root: str, name: str) -> str:
-    """A file for people: from the working directory where it lies below that."""
+    """A file's path for display: from the working directory if the file is below it."""
     path = os.path.normpath(Path(root) / name)
     shown = os.path.relpath(path, Path.cwd())
     return name.replace(f"..{os.sep}", "") if shown.startswith("..") else shown

@@ -1,10 +1,11 @@
-"""Which program a run runs: its name, where it is, and the version of its code.
+"""The program of a run: its name, its place, and the version of its code.
 
-A program is a callable: its module and qualified name, and the file of the module unless it belongs
-to an installed package. The `__main__` of two scripts are two programs. What is bound to the
-callable, given to it or named in its config may have its code in other modules. Their files are
-part of the program's code. Where the callable's own name does not tell which script or project
-they are of, their places are part of the surroundings.
+A program is a callable. Its name has the callable's module and qualified name, and the place of the
+module's file if that is not in an installed package. The `__main__` of two scripts are two
+programs. Values that are bound or given to the callable, or named in its config, may have their
+code in other modules; the files of these are part of the program's code. If the callable's name
+does not show to which script or project these modules belong, their places are part of the
+surroundings.
 """
 
 import functools
@@ -35,43 +36,43 @@ from tmgg.experiment_utils.program.parts import attribute_of
 from tmgg.experiment_utils.run_folder.task import module_of
 
 OWN_APP = "tmgg-experiment: "
-"""Beginning of the names of programs that TMGG's own Hydra app runs."""
+"""The names of programs of TMGG's own Hydra app begin so."""
 _OWN_PACKAGE = "tmgg"
 _SCRIPT, _PROJECT = "the script", "the project"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
-    """What tells a callable apart from all others."""
+    """What identifies a callable."""
 
     name: str
-    """Equal for the same program only."""
+    """Equal only for the same program."""
     label: str
-    """The script's file name, or the module; for people."""
+    """The script's file name, or the module; for display."""
     source: str | None = None
-    """Fingerprint of its code; None when its files cannot be found."""
+    """Fingerprint of its code; None if its files cannot be found."""
     arguments: str | None = None
-    """Fingerprint of what is bound to it: arguments of a partial, variables of a closure; of all
-    that a function is which its module does not have under its name."""
+    """Fingerprint of the values bound to it: arguments of a partial, variables of a closure. For a
+    function that its module does not have under its name: of the whole function. None for none."""
     surroundings: dict[str, str] = field(default_factory=dict)
-    """Fingerprints of what else reaches it, by name: globals and values of defaults that travel
-    with it, and variables of the environment that its code reads."""
+    """Fingerprints of its other inputs, by name: globals and values of defaults that are sent with
+    it, and environment variables that its code reads."""
     files: dict[str, str] = field(default_factory=dict)
     """See `program_code.Code.files`."""
     imports: frozenset[str] = frozenset()
     """See `program_code.Code.imports`."""
     file: str = ""
     root: str = ""
-    """Its module's file, and the folder that this is imported from; the script's for a callable
-    that is in no file."""
+    """Its module's file, and the folder from which this is imported. For a callable that is in no
+    file, those of the script."""
     modules: frozenset[str] = frozenset()
-    """Other modules that have code of what is bound to it, or given to it."""
+    """Other modules, which have code of values that are bound or given to it."""
 
 
 def program_named(target: str, names: Iterable[str] = ()) -> Program:
     """The program of `package.module:function`, found without importing anything.
 
-    `names` are those in its config that may be modules.
+    `names` are the texts in its config that may name modules.
     """
     module = module_of(target)
     function = target[len(module) + 1 :]
@@ -81,7 +82,7 @@ def program_named(target: str, names: Iterable[str] = ()) -> Program:
 
 
 def gone_file(name: str) -> str | None:
-    """The script or folder in a program's name that is not there any more; None if it is there."""
+    """The script or folder in a program's name, if it does not exist any more; else None."""
     from_folder = name.partition(" in ")[2]
     place = Path(from_folder or name.rpartition(":")[0])
     if not place.is_absolute() or os.path.lexists(place):
@@ -100,7 +101,7 @@ def program_of(function: Any, programs: "Programs | None" = None) -> Program:
         module = name_of_main()
     label = file.name if file is not None and "/" in module else module
     if file is None or "<lambda>" in qualified_name:
-        # Nothing but its code tells it from others of this name.
+        # Its name is not unique, so a hash of its code is added.
         code = fingerprint_code(bare) if isinstance(bare, types.FunctionType) else fingerprint(bare)
         qualified_name = f"{qualified_name}#{code}"
     found = replace(
@@ -130,9 +131,9 @@ class Programs:
     def with_names(
         self, program: Program, names: Iterable[str], modules: frozenset[str] = frozenset()
     ) -> Program:
-        """The program with the code, too, that its config names and that jobs load.
+        """The program, with the code that its config names and that jobs load.
 
-        `modules` are those that have code of what is given to it.
+        `modules` are the modules with code of the values that are given to it.
         """
         if not program.file:
             return program
@@ -161,7 +162,7 @@ def _named(module: str, function: str, file: Path | None, *, label: str) -> Prog
 
 
 def _place_of(module: str, file: Path) -> tuple[Path, str]:
-    """The folder that it is imported from, and what a name has of it."""
+    """The folder from which the module is imported, and the part of a name that shows this."""
     is_script = "/" in module
     in_archive = is_archive(file)
     root = file.parent if is_script or in_archive else _root_of(module, file)
@@ -170,7 +171,7 @@ def _place_of(module: str, file: Path) -> tuple[Path, str]:
 
 
 def _in_script(program: Program) -> Program:
-    """A program without a file has the code of the script that it is called from."""
+    """A program without a file gets the file of the script from which it is called."""
     file = file_of(MAIN)
     if file is None:
         return program
@@ -196,7 +197,7 @@ def _code_of(program: Program) -> ProgramCode:
 def _code_seen_from(
     file: Path, root: Path, _path: tuple[str, ...], _here: Path, _main: Path | None
 ) -> ProgramCode:
-    """Where its modules are is looked up once; each version of a file is read once."""
+    """Cached: the places of modules are looked up once, and each version of a file is read once."""
     return ProgramCode(file, root)
 
 
@@ -205,7 +206,7 @@ def _main_in(names: Iterable[str]) -> frozenset[str]:
 
 
 def _places_apart(program: Program, modules: Iterable[str]) -> dict[str, str]:
-    """The script and the project that `modules` are of, where the program's name does not tell."""
+    """The script and the projects of `modules`, if the program's name does not show them."""
     files = {module: file for module in modules if (file := file_of(module)) is not None}
     main, places = name_of_main(), dict[str, str]()
     script = files.pop(MAIN, None)
@@ -219,7 +220,7 @@ def _places_apart(program: Program, modules: Iterable[str]) -> dict[str, str]:
 
 
 def _find_module(module: str, path: Sequence[str]) -> Path | None:
-    """Its file, by the import system's own finder; only folders on the way are looked at."""
+    """The module's file, by the import system's finder; nothing is imported. None if not found."""
     places: Sequence[str] | None = list(dict.fromkeys(item or str(Path.cwd()) for item in path))
     spec: ModuleSpec | None = None
     name = ""
@@ -230,9 +231,10 @@ def _find_module(module: str, path: Sequence[str]) -> Path | None:
         try:
             spec = PathFinder.find_spec(name, places)
             if spec is None and name == module.partition(".")[0]:
-                spec = importlib.util.find_spec(name)  # an editable install brings a finder
+                spec = importlib.util.find_spec(name)  # an editable install has its own finder
         except KeyError:
-            # A folder without __init__.py in another one: the finder looks for that in sys.modules.
+            # A folder without __init__.py in another folder: the finder expects the outer one in
+            # sys.modules.
             places, spec = [f"{place}/{part}" for place in places], None
             continue
         except (ImportError, OSError, ValueError):
@@ -246,13 +248,13 @@ def _find_module(module: str, path: Sequence[str]) -> Path | None:
 
 
 def _root_of(module: str, file: Path) -> Path:
-    """The folder that the top-level package or module is imported from."""
+    """The folder from which the top-level package or module is imported."""
     depth = module.count(".") + (file.name == "__init__.py")
     return file.parents[min(depth, len(file.parents) - 1)]
 
 
 def _is_installed(module: str, file: Path) -> bool:
-    """Whether the module's name says which one it is."""
+    """Whether the module is of an installed package, so that its name is unique."""
     if module.partition(".")[0] == _OWN_PACKAGE:
         return True
     return is_installed(file)

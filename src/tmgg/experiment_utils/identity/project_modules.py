@@ -1,9 +1,9 @@
-"""Which files are the user's project: where its modules are, without importing any.
+"""Finds the files of the user's project, without importing its modules.
 
-A module belongs to the project when its file lies in no folder of installed packages: below the
-script's folder, or another one on `sys.path` (PYTHONPATH, what the script has put there, an
-editable install). Of TMGG's own modules, and of an installed package, those count that are the
-program's.
+A module belongs to the project if its file is in no folder of installed packages. It is then below
+the script's folder, or below another folder on `sys.path` (from PYTHONPATH, added by the script, or
+of an editable install). Modules of TMGG, or of an installed package, count only if they are in the
+program's own package.
 """
 
 import functools
@@ -22,13 +22,13 @@ from tmgg.experiment_utils.identity.main_script import MAIN, file_of, is_command
 _INSTALLED = ("site-packages", "dist-packages")
 _TMGG = Path(__file__).resolve().parents[1]
 
-# A file system takes 255, with `.py`.
+# File systems allow 255, including `.py`.
 _LONGEST_NAME_BYTES = 250
 
 
 @functools.cache
 def installed_folders() -> tuple[Path, ...]:
-    """Where the environment's packages are."""
+    """The folders with the packages of the environment."""
     paths = sysconfig.get_paths()
     named = [paths[name] for name in ("purelib", "platlib", "stdlib", "platstdlib")]
     return tuple(Path(folder).resolve() for folder in [*named, site.getusersitepackages()])
@@ -36,17 +36,17 @@ def installed_folders() -> tuple[Path, ...]:
 
 @functools.lru_cache(maxsize=4000)
 def is_installed(file: Path) -> bool:
-    """Whether it is the environment's."""
+    """Whether the file belongs to a package of the environment."""
     if any(part in _INSTALLED for part in file.parts):
         return True
     return any(file.is_relative_to(folder) for folder in installed_folders())
 
 
 class ProjectModules:
-    """The modules that one program can reach. Each place is looked at once."""
+    """The modules that one program can import. Each place is looked at once."""
 
     def __init__(self, file: Path, root: Path) -> None:
-        """`root` is the folder that the program's module is imported from."""
+        """`root` is the folder from which the program's module is imported."""
         self._root = root
         self._own = _own_package(file, root)
         on_path = {os.path.realpath(item or Path.cwd()) for item in sys.path}
@@ -56,7 +56,7 @@ class ProjectModules:
         self._files: dict[tuple[str, str | None], tuple[Path, ...]] = {}
 
     def files_of(self, name: str, importer: Path | None = None) -> tuple[Path, ...]:
-        """The project's files that importing `name` runs, its packages' included."""
+        """The project's files that an import of `name` runs, including those of its packages."""
         key = (name, str(importer.parent) if importer is not None and name[:1] == "." else None)
         if key not in self._files:
             found = dict.fromkeys(
@@ -94,7 +94,7 @@ class ProjectModules:
         return self._specs[top]
 
     def _folders_of(self, top: str) -> tuple[Path, ...]:
-        """The project's folders that have this module or package, as the import system looks."""
+        """The project's folders with this module or package, in the import system's order."""
         if top not in self._folders:
             places = [*self._first, *_folders_in(self._spec_of(top), top), self._root, Path.cwd()]
             has = [place for place in dict.fromkeys(places) if _is_in(top, place)]
@@ -115,7 +115,7 @@ def script_files() -> list[Path]:
 
 
 def _is_name(part: str) -> bool:
-    """Whether a file can have it: a text of the config may be anything."""
+    """Whether it can be a file's name: the parts come from texts, which may be anything."""
     return 0 < len(part.encode(errors="replace")) <= _LONGEST_NAME_BYTES
 
 
@@ -128,15 +128,15 @@ def _is_namespace(package: Path) -> bool:
 
 
 def _find_spec(top: str) -> ModuleSpec | None:
-    """What the import system says of a top-level module; nothing is imported."""
+    """The import system's spec of a top-level module; nothing is imported."""
     try:
         return importlib.util.find_spec(top) if top else None
-    except Exception:  # finders are anybody's code, and some modules have no spec
+    except Exception:  # other libraries' finders may raise anything; some modules have no spec
         return None
 
 
 def _folders_in(spec: ModuleSpec | None, top: str) -> Iterator[Path]:
-    """The folders that the import system has a top-level module in."""
+    """The folders from which the import system imports a top-level module."""
     if spec is None:
         return
     for location in spec.submodule_search_locations or ():
@@ -164,7 +164,7 @@ def _below(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
 
 
 def _own_package(file: Path, root: Path) -> Path | None:
-    """The program's own package, where it would not count otherwise."""
+    """The program's own package, if it is installed or of TMGG, so that it would not count."""
     if not is_installed(file) and not file.is_relative_to(_TMGG):
         return None
     return root / file.relative_to(root).parts[0] if file.is_relative_to(root) else file

@@ -1,7 +1,7 @@
-"""Environment variables that a program's code reads by name: their values count, by their hash.
+"""Environment variables that a program's code reads by name: hashes of their values count.
 
-What a session, a shell, Slurm, TMGG or a launcher of ranks sets says nothing of what is computed,
-and a key or token opens the same door whatever it is.
+Not counted are the variables of sessions, shells, Slurm, TMGG and launchers of ranks, which do not
+change what is computed. Nor are keys and tokens, which may change without any effect on results.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ _OF_SESSIONS = re.compile(
 )
 _KEYS = r"API_?KEY|ACCESS_KEY|TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIALS"
 _SECRET = re.compile(rf"(\w*_)?({_KEYS})(_ID)?(_?\d+)?", re.IGNORECASE)
-"""The kind of thing stands at the end of a name: TOKEN_LIMIT is a limit."""
+"""The end of a name says what it is: TOKEN_LIMIT is a limit, not a token."""
 _MAY_BE_SECRET = re.compile(rf"(\w*_)?({_KEYS})(_\w*)?", re.IGNORECASE)
 
 
 def what_is_read(
     names: Iterable[str], environment: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """By a name for people: a hash of each variable that is set and counts."""
+    """A hash of each variable that is set and counts, by a name for display."""
     return {
         f"{name} in the environment": _hash(name, environment[name])
         for name in sorted(set(names))
@@ -47,7 +47,7 @@ def counts(name: str) -> bool:
 
 
 def may_be_secret(name: str) -> bool:
-    """Whether what has this name may be a password or the like; in doubt it may."""
+    """Whether a variable with this name may hold a password or the like; True in doubt."""
     return _MAY_BE_SECRET.fullmatch(name) is not None
 
 

@@ -1,15 +1,15 @@
-"""What a run is: what it computes, whatever it is called and wherever its files go.
+"""The identity of a run: what it computes. Its name and the place of its files do not matter.
 
-Two runs are the same one when their *keys* are equal. The key is a hash of
+Two runs are the same if their *keys* are equal. The key is a hash of
 
-- the program: module and qualified name, and its file where that is not an installed package's;
-- its config, with the places and times that differ from launch to launch replaced by their names;
-- its surroundings: whatever else reaches the task and can change its result, such as the variables
+- the program: module and qualified name, and its file if that is not in an installed package;
+- its config, in which places and times that differ from launch to launch are replaced by names;
+- its surroundings: all other input of the task that can change its result, such as the variables
   that Hydra sets in the job's environment;
-- its arguments: what is bound to the callable, or travels beside the task.
+- its arguments: values bound to the callable, or sent beside the task.
 
-Resources are not part of it, nor is the version of the program's code: that is noted beside the
-key, so that a result of an earlier version is recognised, and named as such.
+Resources are not part of the key. Nor is the version of the program's code, which is noted beside
+the key. So a result of an earlier version is recognised, and shown as such.
 
 Resuming, retrying and the records use this one definition.
 """
@@ -28,28 +28,28 @@ from tmgg.experiment_utils.run_folder.records import parse_record, shallow
 
 IDENTITY_VERSION = 1
 PLACE_KEYS = ("run_id", "output_dir")
-"""Keys of a config that TMGG itself reads: who the run is and where its files are."""
+"""Keys of a config that TMGG itself reads: the run's id, and where its files are."""
 PROGRAM, _ARGUMENTS = "the program", "the arguments"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Identity:
-    """What a run is, as its record keeps it beside the config."""
+    """The identity of a run, as its record has it beside the config."""
 
     key: str
     program: str
     """See `programs.Program.name`."""
     label: str = ""
-    """The program, for people."""
+    """The program's name for display."""
     source: str | None = None
-    """Version of the program's code: a fingerprint; None when it is not known. Not in the key."""
+    """Version of the program's code: a fingerprint; None if it is not known. Not in the key."""
     surroundings: dict[str, Any] = field(default_factory=dict)
     arguments: str | None = None
     places: dict[str, Any] = field(default_factory=dict)
-    """Parts of the config (`a.b[0]`) that count as something else than their value; null where they
-    do not count."""
+    """Parts of the config, by name (`a.b[0]`), for which another value counts in the key; null for
+    parts that do not count at all."""
     folder: str | None = None
-    """Where Hydra's output of the run goes; absolute. Not in the key."""
+    """The folder of Hydra's output of the run; absolute. Not in the key."""
     sweep_folder: str | None = None
     """`hydra.sweep.dir` of the launch that made it; absolute. Not in the key."""
     files: dict[str, str] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Identity:
     """The folder that the program's module is imported from."""
 
     def to_json(self) -> JsonDict:
-        # All values are plain; `asdict` would copy each, for each of a thousand runs.
+        # Not asdict, which would copy all values, for each of a thousand runs.
         return {"version": IDENTITY_VERSION, **shallow(self)}
 
     @classmethod
@@ -76,10 +76,10 @@ def make_identity(
     folder: str | None = None,
     sweep_folder: str | None = None,
 ) -> Identity:
-    """The identity of a run of `program` whose config, places and times replaced, is `config`.
+    """The identity of a run of `program`; `config` has its places and times replaced.
 
-    `recorded` is the config as its record has it; None when nothing is replaced. `surroundings`
-    count beside the program's own.
+    `recorded` is the config as in the run's record; None if nothing is replaced. `surroundings` are
+    added to the program's own.
     """
     around = {**(surroundings or {}), **program.surroundings}
     content = [IDENTITY_VERSION, program.name, config, around, arguments]
@@ -111,14 +111,14 @@ def identity_of_task(target: str, config: JsonDict, payload: bytes | None = None
 
 
 def has_same_code(one: Identity, other: Identity) -> bool:
-    """Whether two versions of a program's code are one, as far as both are known."""
+    """Whether two versions of a program's code are the same, as far as both are known."""
     if one.files and other.files:
         return one.files == other.files
     return one.source == other.source
 
 
 def load_identity(value: JsonDict | None, *, what: str) -> Identity | None:
-    """The identity in a task's record; None where an older TMGG wrote it, or a newer one."""
+    """The identity in a task's record; None if there is none, or if it cannot be read."""
     if value is None:
         return None
     try:
@@ -128,7 +128,7 @@ def load_identity(value: JsonDict | None, *, what: str) -> Identity | None:
 
 
 def counted(identity: Identity, config: JsonDict) -> dict[str, str]:
-    """What counts of a run, by name, each as JSON."""
+    """The parts of a run that are in its key: for each its name, and its value as JSON."""
     parts = dict(flatten(config))
     for name, value in identity.places.items():
         parts.pop(name, None)
@@ -141,7 +141,7 @@ def counted(identity: Identity, config: JsonDict) -> dict[str, str]:
 
 
 def differences(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """In what two runs differ, given what counts of each: parts of the config, and what else."""
+    """The names of the parts in which two runs differ; the arguments are results of `counted`."""
     return sorted({name for name, _value in one.items() ^ other.items()})
 
 
@@ -158,7 +158,7 @@ def flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _replaced(recorded: JsonDict, counted: JsonDict) -> dict[str, Any]:
-    """The leaves of a recorded config that count as something else, or (null) not at all."""
+    """The leaves of a recorded config for which another value counts, or none (null)."""
     counts = dict(flatten(counted))
     return {
         name: counts.get(name)

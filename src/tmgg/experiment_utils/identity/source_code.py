@@ -1,8 +1,8 @@
-"""What a source file says, without importing it: what it imports and names, and which variables.
+"""Reads from a source file, without importing it, its imports and its environment variables.
 
-Texts count that look like a module or a part of one: `importlib.import_module("lib.model")`, or
-the `_target_` of a default. A few too many are found; those that are no files of the project do no
-harm.
+Texts that look like the name of a module, or of a part of one, count as imports, too:
+`importlib.import_module("lib.model")`, or the `_target_` of a default. So some names are found that
+are no modules; they do no harm if the project has no such files.
 """
 
 import functools
@@ -36,18 +36,18 @@ _VARIABLE_IN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What one file says."""
+    """What was read from one file."""
 
     content: str
-    """A hash of all that is in it."""
+    """A hash of the whole file."""
     imports: tuple[str, ...]
-    """Modules, or something in them; relative ones with their dots."""
+    """Modules, or parts of modules; relative ones with their dots."""
     variables: tuple[str, ...]
-    """Environment variables by name."""
+    """Names of environment variables."""
 
 
 def read_source(path: Path) -> Source | None:
-    """None when it cannot be read."""
+    """Read one file; None if it cannot be read, or is too large."""
     try:
         status = path.stat()
         if is_too_large(path, status.st_size):
@@ -64,7 +64,7 @@ def _read_version(path: Path, _modified_ns: int, _size: int, _inode: int) -> Sou
     texts = list(read_texts(path, content, in_archive=in_archive))
     imports = dict.fromkeys(name for text in texts for name in parse_imports(text))
     if in_archive:
-        # What is beside a module in an archive is in the archive, too.
+        # Relative imports of a module in an archive lead to the same archive.
         imports = dict.fromkeys(name for name in imports if not name.startswith("."))
     return Source(
         content=hashlib.sha256(content).hexdigest(),
@@ -74,14 +74,14 @@ def _read_version(path: Path, _modified_ns: int, _size: int, _inode: int) -> Sou
 
 
 def parse_imports(text: str) -> Iterator[str]:
-    """The modules that a source may import, relative ones with their dots; a few too many."""
+    """The modules that a source may import, and some more; relative ones with their dots."""
     for line in _IMPORT.findall(text):
         for part in line.split(","):
             yield part.split(" as ")[0].strip()
     for dots, module, names in _FROM.findall(text):
         yield dots + module
         for name in _NAME.findall(names):
-            # It may be a module as well as something in it.
+            # The name may be that of a module, or of something in the module before it.
             yield f"{dots}{module}.{name}" if module else f"{dots}{name}"
     yield from _CALL.findall(text)
     for name in _DOTTED_TEXT.findall(text):
@@ -89,13 +89,13 @@ def parse_imports(text: str) -> Iterator[str]:
 
 
 def parse_variables(text: str) -> Iterator[str]:
-    """The environment variables that a source reads by a name that stands in it."""
+    """The environment variables that a source reads, if their names are literals."""
     yield from _VARIABLE.findall(text)
     yield from _VARIABLE_IN.findall(text)
 
 
 def names_in(value: Any) -> Iterator[str]:
-    """What in a config may be a module, or a part of one: `_target_` and the like."""
+    """Texts in a config that may name a module, or a part of one: `_target_` and the like."""
     if isinstance(value, Mapping):
         for item in value.values():
             yield from names_in(item)
@@ -107,7 +107,7 @@ def names_in(value: Any) -> Iterator[str]:
 
 
 def _parse_names(text: str) -> Iterator[str]:
-    """What in a config's value may be a module or a part of one."""
+    """The parts of a config's text that may name a module, or a part of one."""
     if _NAME.fullmatch(text):
         yield text
     for name in _DOTTED.findall(text[:_LONGEST_TEXT]):

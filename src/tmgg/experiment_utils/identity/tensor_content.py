@@ -1,4 +1,4 @@
-"""What is in a torch tensor, without torch: its pickle has addresses in it."""
+"""The content of a torch tensor, for fingerprints: its pickle would have addresses in it."""
 
 import hashlib
 import sys
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def as_plain_tensor(value: Any) -> list[Any] | None:
-    """Type, shape, place and a hash of the numbers; None for what is no plain tensor."""
+    """Type, shape, device and a hash of the numbers; None if it is no plain tensor."""
     torch: Any = sys.modules.get("torch")
     if torch is None or not isinstance(value, torch.Tensor):
         return None
