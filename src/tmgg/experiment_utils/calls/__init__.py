@@ -1,5 +1,5 @@
-"""Calls of Python functions as runs: packed where they are submitted, run where the backend says.
+"""Calls of Python functions as runs: the submitter packs them, and jobs of a backend run them.
 
-A call travels as a pickle beside the task, in a file that only its owner can read. What it returns
-or raises comes back as another.
+A call is sent as a pickle beside the task, in a file that only its owner can read. The value that
+it returns, or the error that it raises, is written to another pickle.
 """

@@ -1,4 +1,4 @@
-"""The job side of a call: open it, run it, leave what came of it."""
+"""The job side of a call: opens it, runs it, writes its outcome."""
 
 import pickle
 from collections.abc import Callable
@@ -19,9 +19,9 @@ TARGET = "tmgg.experiment_utils.calls.job:run"
 
 
 def run(_config: object) -> dict[str, Any]:
-    """Job-side entry, named by the task: run the call of the payload, leave its outcome behind.
+    """The target of the task: run the call in the payload file, and write its outcome.
 
-    Returns the numbers in what it returned.
+    Returns the numbers in the value that the call returned.
     """
     context = current_run()
     if context is None or context.payload_path is None:
@@ -30,12 +30,12 @@ def run(_config: object) -> dict[str, Any]:
     try:
         returned = ending_well(call)()
     except StoppedEarlyError:
-        raise  # no end: it goes on later
+        raise  # no outcome yet: the run goes on later
     except Exception as error:
         leave_raised(context.returns_dir, error, attempt=context.attempt, program=program)
         raise
     if not context.is_first:
-        return {}  # rank 0 speaks for all
+        return {}  # rank 0 returns the run's value
     leave_returned(context.returns_dir, returned, attempt=context.attempt, program=program)
     found = sort_returned(returned)
     name_lost(found.lost)
@@ -47,9 +47,9 @@ setattr(run, IGNORES_CONFIG, True)
 
 
 def open_call(payload: Path, folder: Path) -> tuple[Callable[[], object], Program | None]:
-    """The call, in a process made to be the submitting one, and that one's program.
+    """Make this process like the submitting one; return the call and the submitter's program.
 
-    `folder` is the job's own.
+    `folder` is the job's own folder.
     """
     envelope = pickle.loads(read_trusted(payload, own=True))
     program = enter(envelope, folder)

@@ -1,6 +1,6 @@
-"""What a call returned or raised: left by the job in a file of its owner's, read by the caller.
+"""What a call returned or raised: the job writes it to a file, and the caller reads it.
 
-Opening a pickle runs code, so a file counts only if it belongs to whoever opens it.
+Opening a pickle runs code, so a file counts only if it belongs to the user who opens it.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _Kind = Literal["returned", "raised"]
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """How one attempt of a call ended; what it gave is opened when it is wanted."""
+    """How one attempt of a call ended; the value or exception is unpickled only by `open`."""
 
     kind: _Kind
     pickled: bytes
@@ -37,10 +37,10 @@ class CallOutcome:
 def leave_returned(
     folder: Path, returned: object, *, attempt: int, program: Program | None = None
 ) -> None:
-    """Job side: keep a return value; raises TaskError for one that cannot travel."""
+    """Job side: write a return value. Raises TaskError if it cannot be pickled, UnwritableError."""
     try:
         pickled = dump_portable(returned, program)
-    except Exception as error:  # classes say how they pickle
+    except Exception as error:  # a class may define how it is pickled, and raise anything
         raise TaskError(
             f"the function completed, but returned a {type(returned).__name__}, which cannot be "
             f"sent back: {error}. Return numbers, text, lists, arrays or mappings."
@@ -55,19 +55,20 @@ def leave_returned(
 def leave_raised(
     folder: Path, error: Exception, *, attempt: int, program: Program | None = None
 ) -> None:
-    """Job side: keep an exception, with its traceback as a note, if it can travel."""
+    """Job side: write an exception, with its traceback as a note, if it can be pickled."""
     try:
         pickled = _portable(error, program)
     except Exception:  # any class may be raised; its text and traceback are in the result
         return
-    with contextlib.suppress(OSError):  # so are they then
+    with contextlib.suppress(OSError):  # in this case, too
         _write(folder, "raised", pickled, attempt)
 
 
 def load_outcome(folder: Path, *, attempt: int) -> CallOutcome | None:
-    """What that attempt left; None when it left nothing.
+    """The outcome of that attempt; None if there is none.
 
-    Raises ForeignFileError for a file that somebody else could have written.
+    Raises ForeignFileError for a file that another user could have written, RecordError for a
+    damaged one.
     """
     path = folder / _FILE.format(attempt)
     try:
@@ -86,14 +87,15 @@ def _write(folder: Path, kind: _Kind, pickled: bytes, attempt: int) -> None:
 
 
 def _portable(error: Exception, program: Program | None) -> bytes:
-    # Exceptions whose __init__ takes more than a message pickle well and then do not open.
+    # Exceptions whose __init__ takes more than a message can be pickled, but not unpickled. So this
+    # is tried here.
     copy = pickle.loads(dump_portable(error, program))
     copy.add_note("\nIn the job:\n" + "".join(traceback.format_exception(error)))
     return dump_portable(_WithCauses(copy, _causes_of(error, program)), program)
 
 
 class _WithCauses:
-    """Opens as the exception, with the causes that it had; pickles of exceptions leave them out."""
+    """Unpickles to the exception, with its causes, which pickles of exceptions leave out."""
 
     def __init__(self, error: Exception, causes: list[BaseException]) -> None:
         self._parts = error, causes
@@ -103,7 +105,7 @@ class _WithCauses:
 
 
 def with_causes(error: Exception, causes: list[BaseException]) -> Exception:
-    """The exception, raised from the first of the causes, that from the second, and so on."""
+    """The exception, with the first cause as its cause, the second as the cause of that, etc."""
     raised: BaseException = error
     for cause in causes:
         raised.__cause__ = cause
@@ -112,7 +114,7 @@ def with_causes(error: Exception, causes: list[BaseException]) -> Exception:
 
 
 def _causes_of(error: BaseException, program: Program | None) -> list[BaseException]:
-    """The causes of an error that can travel, up to the first that cannot."""
+    """The causes of an error, up to the first that cannot be pickled."""
     causes: list[BaseException] = []
     while (cause := error.__cause__) is not None and len(causes) < _MOST_CAUSES:
         try:

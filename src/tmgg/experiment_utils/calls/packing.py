@@ -1,7 +1,8 @@
-"""A function and its arguments as they travel: packed where they are submitted.
+"""Packs a function and its arguments, in the submitting process.
 
-A function of a module goes by reference; the job imports the module. What a script defines goes by
-its name; the job loads the script. Lambdas, closures and what a notebook defines go by value.
+A function of a module is sent by reference; the job imports the module. A function of a script is
+sent by its name; the job loads the script. Lambdas, closures and functions of a notebook are sent
+by value.
 """
 
 import contextlib
@@ -22,30 +23,30 @@ from tmgg.experiment_utils.program.parts import attribute_of
 from tmgg.experiment_utils.run_folder.task import escape_interpolation
 
 PICKLING_ERRORS = (Exception,)
-"""What is raised for an object that cannot travel: anything, for classes say how they pickle."""
+"""The errors of pickling: classes define how they are pickled, and may raise anything."""
 _LONGEST_ARGUMENT = 60
 _LONGEST_TITLE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class PackedCall:
-    """One call, ready to travel."""
+    """One call, ready to be sent."""
 
     payload: bytes
     title: str
-    """`module.function(arguments)`, shortened, for people."""
+    """`module.function(arguments)`, shortened, for display."""
     identity: Identity
-    """What the run is: the function and its arguments."""
+    """The identity of the run: the function and its arguments."""
 
     def config(self) -> JsonDict:
-        """What the run's record says of it."""
+        """The config in the run's record."""
         return _config(self.title)
 
 
 class CallPacker:
     """Packs calls of one function, which is pickled once for all of them.
 
-    Raises TaskError for a function that cannot travel.
+    Raises TaskError for a function that cannot be pickled.
     """
 
     def __init__(self, function: Callable[..., object]) -> None:
@@ -60,7 +61,7 @@ class CallPacker:
         self._globals = self._submitter.dump_globals(self._used, user=self._name)
 
     def pack(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> PackedCall:
-        """One call; raises TaskError for arguments that cannot travel."""
+        """Pack one call; raises TaskError for arguments that cannot be pickled."""
         payload = self._submitter.envelope(
             function=self._function,
             arguments=self._dump_arguments((args, dict(kwargs))),
@@ -75,20 +76,20 @@ class CallPacker:
         return make_identity(
             self._programs.with_names(self._identified, (), modules),
             arguments=arguments_hash,
-            config={},  # the title is for people
+            config={},  # the title is only for display, and does not count
             recorded=_config(title),
         )
 
     def _dump_globals(self, arguments: list[object]) -> bytes:
-        """Those that the function uses, and those that functions in the arguments use."""
+        """Pickle the globals that the function and functions in the arguments use."""
         used = self._used | self._submitter.globals_for(arguments)
         if used.keys() == self._used.keys():
             return self._globals
         return self._submitter.dump_globals(used, user=self._name)
 
     def _dump_arguments(self, arguments: object) -> bytes:
-        """As `_dump`; several times as fast, and the same, where nothing has to travel by value."""
-        import cloudpickle  # only for those who submit
+        """As `_dump`, but several times as fast if nothing must be sent by value."""
+        import cloudpickle  # imported here: only submitters need it
 
         if not cloudpickle.list_registry_pickle_by_value():
             with contextlib.suppress(*PICKLING_ERRORS):
@@ -112,7 +113,7 @@ def _config(title: str) -> JsonDict:
 
 
 def name_of(function: Callable[..., object]) -> str:
-    """The function, for people."""
+    """The function's name for display."""
     if isinstance(function, functools.partial):
         return name_of(function.func)
     named = function if attribute_of(function, "__qualname__") else type(function)
@@ -129,5 +130,5 @@ def _shown(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
 def _text(short: reprlib.Repr, value: object) -> str:
     try:
         return short.repr(value)
-    except Exception:  # classes say how they are shown; a number may have too many digits
+    except Exception:  # a class's `__repr__` may raise; a number may have too many digits
         return f"<{type(value).__name__}>"

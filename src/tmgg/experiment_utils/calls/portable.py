@@ -1,7 +1,7 @@
-"""Pickles that the submitting script opens with its own classes, and others with copies.
+"""Pickles that the submitting script opens with its own classes, and other processes with copies.
 
-In the script `isinstance` holds and `except` catches. Another process, for example a notebook that
-comes back to the run, has no such classes, or others of the same names.
+So in the script `isinstance` and `except` work as expected. Another process, for example a notebook
+that reads the run's result later, does not have these classes, or has others of the same names.
 """
 
 import contextlib
@@ -13,12 +13,12 @@ from tmgg.experiment_utils.program.captured import Program, script_of
 from tmgg.experiment_utils.program.script import MAIN
 
 _LARGEST_TWICE = 16 * 2**20
-"""In bytes. What is larger is not kept a second time: only the script can open it."""
+"""In bytes. Of a larger pickle no copy is kept, so only the script can open it."""
 
 
 def dump_portable(value: object, program: Program | None) -> bytes:
-    """Raises whatever the value's classes raise."""
-    import cloudpickle  # only jobs of calls need it
+    """Pickle a value; raises any error that the value's classes raise."""
+    import cloudpickle  # imported here: only jobs of calls need it
 
     from tmgg.experiment_utils.program.pickling import dumps, find_in_main
 
@@ -31,14 +31,14 @@ def dump_portable(value: object, program: Program | None) -> bytes:
 
 
 def open_either(script: str, by_name: bytes, by_value: bytes | None) -> object:
-    """The value, for this process."""
+    """Unpickle the value: with the script's own classes in the script, else with copies."""
     here = script_of(sys.modules[MAIN])
     is_its_script = here is not None and str(here) == os.path.abspath(script)  # noqa: PTH100
     return pickle.loads(by_name if is_its_script or by_value is None else by_value)
 
 
 class _Twice:
-    """Opens as the value itself."""
+    """Unpickles to the value itself."""
 
     def __init__(self, *parts: str | bytes | None) -> None:
         self._parts = parts
@@ -52,6 +52,6 @@ def _copied(value: object, size: int) -> bytes | None:
 
     if size > _LARGEST_TWICE:
         return None
-    with contextlib.suppress(Exception):  # classes say how they pickle; the first one is there
+    with contextlib.suppress(Exception):  # any class may raise; the pickle by name is there
         return bytes(cloudpickle.dumps(value))
     return None

@@ -1,7 +1,7 @@
-"""The process of a call: captured where it is submitted, taken on by the job.
+"""Makes a job's process like the one that submitted the call.
 
-A script's function runs in a job whose `__main__` is the script, loaded as Python's own spawn does.
-What loading the script gives goes by its name; the rest travels by value.
+If a script submits a call of one of its functions, the script is loaded as the job's `__main__`, as
+Python's own `spawn` does. Objects that loading the script makes are sent by name, others by value.
 """
 
 import pickle
@@ -36,34 +36,34 @@ class Submitter:
         }
 
     def envelope(self, **parts: Any) -> bytes:
-        """A payload: its outside is plain data, which opens before the script is loaded."""
+        """A payload: a pickle of plain data, which can be opened before the script is loaded."""
         return pickle.dumps({**self._place, **parts})
 
     def dumps(self, value: object) -> bytes:
-        """Pickle for the job; raises whatever the value's classes raise."""
+        """Pickle for the job; raises any error that the value's classes raise."""
         from tmgg.experiment_utils.program.pickling import dumps  # cloudpickle, for submitters only
 
         return dumps(value, self._program)
 
     def globals_for(self, users: Iterable[object]) -> dict[str, Any]:
-        """Values of the script that a job may not have by loading it, and that functions in the
-        `users` use.
+        """The script's values that functions in `users` use, and that a job may not get by loading
+        the script.
         """
         if not self._program.is_loadable:
-            return {}  # they travel with the functions that use them
+            return {}  # they are pickled with the functions that use them
         from tmgg.experiment_utils.program.pickling import globals_for
 
         return globals_for(users, self._program)
 
     def dump_globals(self, values: Mapping[str, Any], *, user: str) -> bytes:
-        """Pickle what `globals_for` gave; raises TaskError for what cannot travel, and must."""
+        """Pickle the values from `globals_for`; raises TaskError if a needed one cannot be sent."""
         from tmgg.experiment_utils.program.sent_globals import dump_globals
 
         return dump_globals(values, self._program, user=user)
 
 
 def enter(envelope: dict[str, Any], folder: Path) -> Program | None:
-    """Job side: make this process what the submitting one was, and tell its program."""
+    """Job side: make this process like the submitting one, and return that one's program."""
     program = become_submitter(envelope, envelope.get("argv", ()), what="a function")
     if program is not None:
         again.announce(str(folder), program.script, envelope["argv"])
