@@ -1,8 +1,8 @@
-"""The user's program in a job: `__main__`, `sys.argv` and `sys.path` as they are at home.
+"""The user's program in a job: `__main__`, `sys.argv` and `sys.path` as in the submitting process.
 
-script.py      what of a script is there when it is loaded, from its source
-captured.py    the program of this process, as it travels
-entering.py    a job's process becomes the submitting one
+script.py      what loading a script defines, from its source
+captured.py    the program of this process, as it is sent to a job
+entering.py    makes a job's process like the submitting one
 main_module.py a job's `__main__`, loaded from the script
 pickling.py    pickles that name what the script defines instead of copying it
 search_path.py the order in which modules are looked for

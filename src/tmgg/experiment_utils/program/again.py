@@ -1,7 +1,8 @@
-"""A process that runs a job's command line again, as launchers of distributed training do.
+"""Recognises a process that runs a job's command line again, as launchers of distributed training
+start it.
 
-It must do that one job's work in that job's folder, and never submit anything: what it was told to
-do is done already, by the job above it.
+Such a process must do the work of this one job, in the job's folder, and never submit anything: the
+job above it was submitted by the same command line.
 """
 
 import json
@@ -14,24 +15,25 @@ from pathlib import Path
 from tmgg.experiment_utils.job.job_environment import COMMAND_VARIABLE
 
 _RANK = re.compile(r"--local[-_]rank=\d+")
-"""What `torch.distributed.launch` and DeepSpeed's launcher put before the script's own words."""
+"""The argument that `torch.distributed.launch` and DeepSpeed's launcher put before the others."""
 _FOLDER_OVERRIDE = "hydra.run.dir="
 _NAME_OVERRIDE = "hydra.job.name=train_ddp_process_"
-"""What Lightning's launcher always adds in a Hydra app, after a `hydra.run.dir` of its own."""
+"""The argument that Lightning's launcher adds in a Hydra app, after its own `hydra.run.dir`."""
 
 
 def announce(folder: str, script: str | None, arguments: Sequence[str]) -> None:
-    """Tell the processes below this one which command line is the job's."""
+    """Put the job's command line into the environment, for the processes below this one."""
     command = {"folder": folder, "script": script, "arguments": list(arguments)}
     os.environ[COMMAND_VARIABLE] = json.dumps(command)
 
 
 def job_folder() -> str | None:
-    """The job's folder when this process was started with the job's command line.
+    """The job's folder, if this process was started with the job's command line; else None.
 
-    Launchers of distributed training add words: Lightning's some of `hydra`, others the rank. With
-    any other word more it is a command of its own. A job without words of its own is not known by
-    them, so a `hydra.run.dir` that is not Lightning's makes a command of its own there, too.
+    Launchers of distributed training add arguments: Lightning's adds some for `hydra`, others add
+    the rank. With any further argument it is another command. A job without arguments cannot be
+    recognised by them; so there a `hydra.run.dir` that is not Lightning's means another command,
+    too.
     """
     try:
         command = json.loads(os.environ.get(COMMAND_VARIABLE, "null"))

@@ -1,4 +1,4 @@
-"""The program of a process that submits: what a job needs to become it."""
+"""The program of a submitting process: what a job needs to make its process like it."""
 
 import hashlib
 import importlib.util
@@ -22,22 +22,22 @@ class Program:
     """How this process was started, as plain data."""
 
     command: str
-    """`sys.argv[0]` as it was given."""
+    """`sys.argv[0]`."""
     script: str | None = None
-    """The file that is `__main__`; None for standard input, `python -c` and notebooks."""
+    """The file of `__main__`; None for standard input, `python -c` and notebooks."""
     module: str | None = None
-    """Its name where it was started by `python -m`."""
+    """The module's name if it was started by `python -m`; else None."""
     is_loadable: bool = False
-    """Whether a job can load the script without starting what was started by it: it was started
-    in a part that only the main program runs."""
+    """Whether a job can load the script without submitting again: the submission is made in a part
+    that only the main program runs."""
     digest: str | None = None
     """SHA-256 of the script when it was submitted."""
     source: str = ""
-    """The script itself, packed, for machines that do not see its file."""
+    """The script's text, compressed, for machines that do not see its file."""
     search_path: list[str] = field(default_factory=list)
     """`sys.path`."""
     own_path: list[str] = field(default_factory=list)
-    """Its entries that are not the interpreter's own folders."""
+    """The entries of `search_path` that are not the interpreter's own folders."""
 
     def to_json(self) -> JsonDict:
         return asdict(self)
@@ -51,7 +51,7 @@ class Program:
 
 
 def capture_program() -> Program:
-    """The program that runs now; `__main__` and the main thread tell."""
+    """The program of this process, from `__main__` and the main thread's frames."""
     main = sys.modules[MAIN]
     path = script_of(main)
     search_path = [str(entry) for entry in sys.path]
@@ -66,9 +66,9 @@ def capture_program() -> Program:
 
 
 def script_of(main: ModuleType) -> Path | None:
-    """The source file of a `__main__`; None where it has none that can be read again."""
+    """The source file of a `__main__`; None if it has none that can be read again."""
     name = getattr(main, "__file__", None)
-    # "<stdin>" names no file, and a pipe is read only once.
+    # "<stdin>" is not the name of a file, and a pipe can be read only once.
     path = Path(os.path.abspath(name)) if isinstance(name, str) else None  # noqa: PTH100
     return path if path is not None and path.is_file() else None
 
@@ -81,7 +81,7 @@ def _with_source(program: Program, path: Path, main: ModuleType) -> Program:
     try:
         source = path.read_bytes()
         is_loadable = _is_started_guarded(script_with(source, str(path)), main)
-    except (OSError, SyntaxError, ValueError):  # not readable; not Python, for example a .pyc
+    except (OSError, SyntaxError, ValueError):  # it cannot be read, or is no source (a .pyc)
         return program
     facts = asdict(program) | {
         "is_loadable": is_loadable,
@@ -97,7 +97,7 @@ def _is_started_guarded(script: Script, main: ModuleType) -> bool:
 
 
 def _main_frame(main: ModuleType) -> FrameType | None:
-    """The frame that runs the script itself, found below all that it called."""
+    """The main thread's frame that runs the script itself; None if there is none."""
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
     while frame is not None:
         if frame.f_globals is main.__dict__ and frame.f_code.co_name == "<module>":
@@ -107,7 +107,7 @@ def _main_frame(main: ModuleType) -> FrameType | None:
 
 
 def find_spec(module: str) -> object:
-    """The spec of a program started by `python -m`; None where it cannot be found."""
+    """The spec of a program that was started by `python -m`; None if it cannot be found."""
     try:
         return importlib.util.find_spec(module)
     except (ImportError, ValueError):

@@ -1,4 +1,4 @@
-"""Whether a value can have changed in place, and whether it has."""
+"""Whether a value can be changed in place, and whether two values are the same."""
 
 import dataclasses
 import enum
@@ -12,37 +12,37 @@ from tmgg.experiment_utils.program.script import MAIN
 
 _CODE = (FunctionType, BuiltinFunctionType, MethodType, ModuleType, type, functools.partial)
 _BY_NAME = (*_CODE, logging.Logger)
-"""What a job finds by its name, or makes of what it finds so."""
+"""Types of objects that a job finds by name, or makes from objects that it finds by name."""
 
 
 def is_changeable(value: object) -> bool:
-    """Whether code may have changed it, so that it is not what loading the script makes.
+    """Whether code may have changed the value, so that loading the script makes another one.
 
-    A class that compares and hashes its objects by their content promises that this stays; numbers,
-    texts, paths, times and devices do.
+    If a class compares and hashes its objects by their content, the content does not change: so it
+    is for numbers, texts, paths, times and devices.
     """
     kind = type(value)
     if issubclass(kind, _BY_NAME) or kind is object or attribute_of(value, "__wrapped__"):
         return False
     if not (has_content(kind) or attributes_of(value)):
-        return False  # a mark such as `MISSING = Missing()`, which is compared by identity
+        return False  # a marker such as `MISSING = Missing()`, which is compared by identity
     if issubclass(kind, tuple | frozenset):
         return any(map(is_changeable, value))  # type: ignore[call-overload]
     if hasattr(kind, "__setitem__"):
         return True
-    if kind.__hash__ in (None, object.__hash__):  # not by its content
+    if kind.__hash__ in (None, object.__hash__):  # it is not hashed by its content
         return not _is_pickled_by_name(value)
     return kind.__module__ == MAIN and not _is_frozen(kind)
 
 
 def _is_pickled_by_name(value: object) -> bool:
-    """As types of torch and type variables are."""
+    """Whether it is pickled as a name, as dtypes of torch and type variables are."""
     kind: Any = type(value)
     if (kind.__reduce__, kind.__reduce_ex__) == (object.__reduce__, object.__reduce_ex__):
         return False
     try:
         return isinstance(value.__reduce_ex__(4), str)
-    except Exception:  # classes say how they pickle
+    except Exception:  # a class may define how it is pickled, and raise anything
         return False
 
 

@@ -1,4 +1,4 @@
-"""A job's process becomes the submitting one: what calls and Hydra's jobs have in common."""
+"""Makes a job's process like the submitting one: the common part for calls and Hydra's jobs."""
 
 import contextlib
 import functools
@@ -17,7 +17,7 @@ Loading = contextlib.AbstractContextManager[object]
 
 
 def place_of(cwd: str) -> dict[str, Any]:
-    """What `enter` needs of this process besides its program, for an envelope."""
+    """What `enter` needs to know about this process besides its program, for an envelope."""
     return {"python": list(sys.version_info[:2]), "cwd": cwd}
 
 
@@ -28,11 +28,11 @@ def enter(
     what: str,
     loading: Callable[[], Loading] = contextlib.nullcontext,
 ) -> Program | None:
-    """Make this process what the submitting one was, and tell its program.
+    """Make this process like the submitting one, and return that one's program.
 
-    The envelope's outside is plain data; what is in it by value is opened after the script, which
-    is loaded inside `loading()`, is there. `arguments` become its command line. `what` travels, for
-    the words when it cannot.
+    The envelope itself is plain data. Values pickled in it are opened after the script is loaded,
+    which happens within the context `loading()`. `arguments` become the command line. `what` names
+    the thing that was sent, for the error message.
     """
     _check_version(envelope["python"], what)
     if "program" not in envelope:  # of an earlier TMGG

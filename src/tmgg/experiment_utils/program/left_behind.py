@@ -1,7 +1,7 @@
-"""What the guarded part of a script sets in other modules of the project: a job does not have it.
+"""Finds attributes that a script's guarded part sets in other modules: a job does not have them.
 
-A job imports these modules anew. The script's text tells: assignments to attributes of modules in
-the guarded part, and in the plain functions of the script that it calls.
+A job imports these modules anew. Found are assignments to attributes of the project's modules, in
+the text of the guarded part and of the script's plain functions that it calls.
 """
 
 import ast
@@ -17,7 +17,7 @@ from tmgg.experiment_utils.program.script import MAIN, Script
 
 
 def set_in_modules(program: Program) -> list[str]:
-    """The names, as `settings.K`; empty where the script cannot tell."""
+    """The names, such as `settings.K`; empty if the script cannot be loaded by jobs."""
     if program.script is None or not program.is_loadable:
         return []
     script = Script(program.source_when_submitted(), program.script)
@@ -27,7 +27,7 @@ def set_in_modules(program: Program) -> list[str]:
 
 
 def names_set(nodes: list[ast.stmt], functions: Mapping[str, ast.FunctionDef]) -> Iterator[str]:
-    """The dotted names that are assigned to, in calls of these functions, too."""
+    """The dotted names that are assigned to, also in those of `functions` that are called."""
     waiting, seen = list(nodes), set[str]()
     while waiting:
         for node in ast.walk(waiting.pop()):

@@ -1,4 +1,4 @@
-"""A job's `__main__`: the user's script, loaded as a module whose guarded part does not run."""
+"""A job's `__main__`: the user's script, loaded as a module without its guarded part."""
 
 import contextlib
 import logging
@@ -17,22 +17,22 @@ from tmgg.experiment_utils.program.search_path import joined, search_path_here
 
 log = logging.getLogger(__name__)
 
-# What `multiprocessing` calls the main module of a process that it spawned. Pickles may have it.
+# The name that `multiprocessing` gives to the main module of a spawned process; pickles may use it.
 _SPAWNED_MAIN = "__mp_main__"
 _earlier: list[ModuleType] = []
-"""Their functions need what they define as long as they run."""
+"""The replaced `__main__` modules, kept because their functions may still run."""
 
 
 _changed: list[str] = []
 
 
 def changed_script() -> str | None:
-    """The script that this process has loaded, if it was edited since the run was submitted."""
+    """The script that this process has loaded, if it was edited after the submission; else None."""
     return _changed[-1] if _changed else None
 
 
 def prepare_process(program: Program, arguments: Sequence[str], cwd: str) -> None:
-    """Before the script is loaded: working directory, `sys.path` and `sys.argv` of the program."""
+    """Before the script is loaded, set the program's working directory, `sys.path`, `sys.argv`."""
     here = search_path_here()
     os.chdir(cwd)
     sys.path[:] = joined(program.search_path, program.own_path, here)
@@ -42,8 +42,8 @@ def prepare_process(program: Program, arguments: Sequence[str], cwd: str) -> Non
 def load_main(program: Program) -> None:
     """Make the program's script this process's `__main__`.
 
-    A script whose guard is not known is not run: `__main__` is then an empty module, which gets
-    what comes with the task by value.
+    A script that jobs cannot load is not run. `__main__` is then an empty module, and objects of
+    the script come with the task, by value.
     """
     main = _new_main(program)
     _earlier.append(sys.modules[MAIN])
@@ -71,7 +71,7 @@ def _new_main(program: Program) -> ModuleType:
 
 
 def _source_now(program: Program) -> bytes:
-    """The script's file as it is now, as its imports are; else as it was."""
+    """The script's text now, as with modules that it imports; if not readable, as submitted."""
     assert program.script is not None
     note_script(program.script)
     try:
@@ -94,7 +94,10 @@ def _source_now(program: Program) -> bytes:
 
 @contextlib.contextmanager
 def _search_path_kept() -> Iterator[None]:
-    """What the script puts into `sys.path` is there already; only what is new stays."""
+    """Restore `sys.path` after the `with` block; entries that were not there before come first.
+
+    The script's changes of `sys.path` are already in the path of the submitting process.
+    """
     before = list(sys.path)
     yield
     new = [entry for entry in sys.path if entry not in before]

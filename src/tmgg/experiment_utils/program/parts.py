@@ -1,4 +1,4 @@
-"""What is in an object, without running code of its class: no `__getattr__`, no `__iter__`."""
+"""The parts of an object, found without code of its class such as `__getattr__` or `__iter__`."""
 
 import inspect
 import struct
@@ -8,13 +8,13 @@ from weakref import WeakKeyDictionary
 
 _POINTER_BYTES = struct.calcsize("P")
 HEAP_TYPE = 1 << 9
-"""Py_TPFLAGS_HEAPTYPE: made at run time, and not part of the interpreter or an extension."""
+"""Py_TPFLAGS_HEAPTYPE: the class was made at run time, not in the interpreter or an extension."""
 _slots: WeakKeyDictionary[type, list[MemberDescriptorType]] = WeakKeyDictionary()
-"""Those of classes that were asked for; many objects have the same class."""
+"""A cache of `slots_of`, because many objects have the same class."""
 
 
 def vars_of(value: object) -> dict[str, Any]:
-    """Its `__dict__`; an empty one if it has none."""
+    """The object's `__dict__`; an empty dict if it has none."""
     try:
         found = object.__getattribute__(value, "__dict__")
     except AttributeError:
@@ -23,7 +23,7 @@ def vars_of(value: object) -> dict[str, Any]:
 
 
 def slots_of(kind: type) -> list[MemberDescriptorType]:
-    """The slots of its instances, also those of base classes; not what C code shows of its own."""
+    """The slots of a class's instances, also those of base classes; not members of C classes."""
     if kind not in _slots:
         bases = [base for base in kind.__mro__ if base.__flags__ & HEAP_TYPE]
         held = [each for base in bases for each in vars(base).values()]
@@ -32,21 +32,21 @@ def slots_of(kind: type) -> list[MemberDescriptorType]:
 
 
 def attributes_of(value: object) -> list[Any]:
-    """The values of its attributes, from its `__dict__` and its slots."""
+    """The values of an object's attributes, from its `__dict__` and its slots."""
     found = list(vars_of(value).values())
     for slot in slots_of(type(value)):
         try:
             found.append(slot.__get__(value))
-        except AttributeError:  # not set
+        except AttributeError:  # the slot is not set
             continue
     return found
 
 
 def has_content(kind: type) -> bool:
-    """Whether instances have something beside their attributes, as a dict or an array has.
+    """Whether instances have content besides their attributes, as a dict or an array has.
 
-    An instance has room for what its class holds: a pointer for each slot, and more if it has
-    something that only C code sees.
+    An instance's size in memory shows it: a pointer for each slot, and more if it has content that
+    only C code sees.
     """
     pointers = len(slots_of(kind)) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
     room = kind.__basicsize__ - object.__basicsize__
@@ -54,7 +54,7 @@ def has_content(kind: type) -> bool:
 
 
 def content_of(cell: CellType) -> Any:
-    """What a closure's variable holds; None while it has no value."""
+    """The value of a closure's variable; None while it has none."""
     try:
         return cell.cell_contents
     except ValueError:
@@ -62,10 +62,10 @@ def content_of(cell: CellType) -> Any:
 
 
 def attribute_of(value: object, name: str) -> Any:
-    """An attribute that is there; None for one that `__getattr__` would make, or that fails."""
+    """An attribute of the object; None if only `__getattr__` would make it, or if it raises."""
     if inspect.getattr_static(value, name, None) is None:
         return None
     try:
         return getattr(value, name, None)
-    except Exception:  # a property is anybody's code
+    except Exception:  # a property may raise anything
         return None

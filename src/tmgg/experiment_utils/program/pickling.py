@@ -1,9 +1,9 @@
 """Pickles that name what the script defines instead of copying it.
 
-cloudpickle copies every function and class of `__main__`; in a job they would then be strangers to
-the script loaded there, and could not be pickled again. Here what loading the script defines goes
-by its name. The rest, for example what is defined in the guarded part, is copied, and lives in the
-globals of the job's `__main__`.
+cloudpickle copies every function and class of `__main__`. In a job the copies would differ from
+those of the script loaded there, and could not be pickled again. Here objects that loading the
+script defines are pickled by name. Others, for example those defined in the guarded part, are
+copied; the copied functions use the globals of the job's `__main__`.
 """
 
 import functools
@@ -24,11 +24,11 @@ from tmgg.experiment_utils.program.script import MAIN, Script, script_with
 from tmgg.experiment_utils.program.users import changeable_in, used_names
 
 PICKLING_ERRORS = (Exception,)
-"""What is raised for an object that cannot travel: anything, for classes say how they pickle."""
+"""The errors of pickling: classes define how they are pickled, and may raise anything."""
 
 
 class Names:
-    """What a process knows of the names in its `__main__`."""
+    """Which names of `__main__` a job gets by loading the script, and with the same values."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -37,17 +37,17 @@ class Names:
             self._script = script_with(program.source_when_submitted(), str(program.script))
 
     def is_loaded(self, name: str) -> bool:
-        """Whether a job has it by loading the script."""
-        first = name.partition(".")[0]  # of an attribute of a class: the class
+        """Whether loading the script defines the name in a job."""
+        first = name.partition(".")[0]  # the class, if it is an attribute of a class
         return self._script is not None and first in self._script.defined
 
     def must_travel(self, name: str) -> bool:
-        """Whether it may be bound to another value than loading the script gives."""
+        """Whether the name may be bound to another object than loading the script gives."""
         return not self.is_loaded(name) or name in self._script.changed  # type: ignore[union-attr]
 
     def may_differ(self, name: str, value: object) -> bool:
-        """Whether its value may not be what loading the script gives: it was bound anew, or changed
-        in place.
+        """Whether loading the script may give another value: the name was bound again, or its value
+        was changed in place.
         """
         if self._script is None or self.must_travel(name):
             return True
@@ -57,8 +57,8 @@ class Names:
         return touched.is_any_bound or is_changeable(value)
 
     def changed_attributes(self, kind: type) -> dict[str, Any]:
-        """Attributes of a class of the script, and of its base classes, that may have been
-        assigned to after loading, as `Config.rate`.
+        """Attributes of a class of the script and of its base classes, such as `Config.rate`, that
+        may have been assigned to after loading.
         """
         touched = self._script.touched.attributes if self._script is not None else frozenset()
         found: dict[str, Any] = {}
@@ -71,7 +71,7 @@ class Names:
 
 
 def dumps(value: object, program: Program) -> bytes:
-    """Pickle `value` for a process that has loaded, or will load, the program."""
+    """Pickle `value` for a process that has loaded the program, or will."""
     buffer = io.BytesIO()
     dump(value, buffer, program)
     return buffer.getvalue()
@@ -83,9 +83,9 @@ def dump(value: object, file: io.BytesIO, program: Program) -> None:
 
 
 def globals_for(users: Iterable[object], program: Program) -> dict[str, Any]:
-    """Values that loading the script may not give, and that functions in the `users` use, by name.
+    """By name: values that functions in `users` use, and that differ from those of a loaded script.
 
-    Functions and classes that loading gives are not among them.
+    Functions and classes that loading defines are left out.
     """
     names = Names(program)
     main = sys.modules[MAIN]
@@ -104,8 +104,10 @@ def globals_for(users: Iterable[object], program: Program) -> dict[str, Any]:
 
 
 def _with_sharing(sent: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
-    """Also those of the rest that share an object with one that is sent: an optimizer that stays
-    behind would have other parameters than its model.
+    """Add those of `rest` that share an object with one that is sent.
+
+    Otherwise, for example, an optimizer that is not sent would have other parameters than its
+    model, which is sent.
     """
     waiting = [*sent.values()]
     inside = {name: changeable_in(each) for name, each in rest.items() if is_changeable(each)}
@@ -134,7 +136,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return super().reducer_override(value)
 
     def _place(self, value: Any) -> tuple[str, int] | None:
-        """Its name in the script, and how often to unwrap what is found there."""
+        """The value's name in the script, and how often to unwrap the object with this name.
+
+        None if loading the script does not define it.
+        """
         if value.__module__ != MAIN:
             return None
         name = value.__qualname__
@@ -146,7 +151,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return None
 
     def _in_main(self, reduced: Any) -> Any:
-        """A copied function works on the globals of the job's `__main__`."""
+        """Let a copied function use the globals of the job's `__main__`."""
         match reduced:
             case (make, (code, dict(), *rest), (state, {"__globals__": used, **slots}), *more):
                 travels = {
@@ -158,11 +163,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                     (state, {**slots, "__globals__": travels}),
                     *more,
                 )
-        return reduced  # a cloudpickle that does it another way: a copy with globals of its own
+        return reduced  # another cloudpickle has another form: the copy gets its own globals
 
 
 def find_in_main(name: str, depth: int) -> object:
-    """What the script of this process calls `name`, with `depth` wrappers taken off."""
+    """The object `name` of this process's script, unwrapped `depth` times."""
     main = sys.modules[MAIN]
     found = None
     for at, found in enumerate(_layers(name, main)):
@@ -175,7 +180,7 @@ def find_in_main(name: str, depth: int) -> object:
 
 
 def make_in_main(make: Callable[..., Any], code: CodeType, rest: tuple[Any, ...]) -> Any:
-    """A function that was copied, on the globals of this process's `__main__`."""
+    """Make a copied function that uses the globals of this process's `__main__`."""
     namespace = sys.modules[MAIN].__dict__
     builtins = namespace["__builtins__"]
     made = make(code, namespace, *rest)
@@ -184,7 +189,7 @@ def make_in_main(make: Callable[..., Any], code: CodeType, rest: tuple[Any, ...]
 
 
 def _layers(name: str, main: ModuleType) -> Iterator[object]:
-    """What `name` leads to, then what that wraps, and so on."""
+    """The object `name`, then the object that it wraps, and so on."""
     found: Any = main
     for part in name.split("."):
         found = attribute_of(found, part)
@@ -196,7 +201,7 @@ def _layers(name: str, main: ModuleType) -> Iterator[object]:
 
 
 def _data(kind: type) -> Iterator[tuple[str, Any]]:
-    """A class's attributes without methods, properties and what Python puts there."""
+    """A class's attributes without methods, properties, classes and Python's own attributes."""
     for name, value in vars(kind).items():
         is_own = name.startswith("__") and name.endswith("__")
         if not is_own and not hasattr(type(value), "__get__") and not isinstance(value, type):
@@ -204,7 +209,7 @@ def _data(kind: type) -> Iterator[tuple[str, Any]]:
 
 
 def _is_definition(value: object, name: str) -> bool:
-    """Whether it is what a `def` or `class` of that name, or an import, has made."""
+    """Whether a `def` or `class` of that name, or an import, made the value."""
     if isinstance(value, ModuleType):
         return True
     if not isinstance(value, FunctionType | type):

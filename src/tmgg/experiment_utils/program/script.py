@@ -1,8 +1,8 @@
-"""What of a script is there when it is loaded and its guarded part is not run.
+"""A script that is loaded without its guarded part: its code, and the names that it defines.
 
 Python's own `multiprocessing` loads a script under the name `__mp_main__`, so that
-`if __name__ == "__main__":` is false. Here the script keeps its name, which its loggers and classes
-show, and the guarded part is left out of it instead.
+`if __name__ == "__main__":` is false. Here the script keeps the name `__main__`, which its loggers
+and classes show, and the guarded part is left out instead.
 """
 
 import ast
@@ -19,7 +19,7 @@ MAIN = "__main__"
 
 @dataclass(frozen=True)
 class Script:
-    """A script's source, taken apart. Raises SyntaxError when it is none."""
+    """A script's source, parsed. Its properties raise SyntaxError if it is no Python."""
 
     source: bytes
     path: str
@@ -51,7 +51,7 @@ class Script:
 
     @cached_property
     def touched(self) -> Touched:
-        """What the guarded part, and the functions that it leads to, may have changed in place."""
+        """What the guarded part, and the functions that it calls, may have changed in place."""
         rest = [node for node in self._tree.body if node not in self._guards]
         return touched(rest, self.guarded)
 
@@ -62,12 +62,12 @@ class Script:
 
     @property
     def guarded(self) -> list[ast.stmt]:
-        """What only the main program runs."""
+        """The statements that only the main program runs."""
         return [part for node in self._guards for part in node.body]
 
     @property
     def plain_functions(self) -> dict[str, ast.FunctionDef]:
-        """The script's functions without decorators, which may make a task of them."""
+        """The script's functions without decorators (a decorator may make a task of a function)."""
         functions = (node for node in self._tree.body if isinstance(node, ast.FunctionDef))
         return {node.name: node for node in functions if not node.decorator_list}
 
@@ -77,7 +77,7 @@ class Script:
         return any(first <= line <= last for first, last in spans)
 
     def code(self) -> CodeType:
-        """The script without its guarded part, compiled; lines keep their numbers."""
+        """The script without its guarded part, compiled, with unchanged line numbers."""
         code: CodeType = compile(self._unguarded(), self.path, "exec", dont_inherit=True)
         return code
 
@@ -88,7 +88,7 @@ class Script:
 
 @lru_cache(maxsize=4)
 def script_with(source: bytes, path: str) -> Script:
-    """The script of this source, taken apart once: each call and each job of a sweep asks."""
+    """The script with this source; cached, because each call and each job of a sweep needs it."""
     return Script(source, path)
 
 
@@ -107,7 +107,7 @@ def _is_guard(node: ast.If) -> bool:
 
 
 def _asks_for_main(test: ast.expr) -> bool:
-    """`__name__ == "__main__"`, either way round."""
+    """Whether it is `__name__ == "__main__"`, in either order."""
     if not (isinstance(test, ast.Compare) and len(test.ops) == 1):
         return False
     sides = (test.left, test.comparators[0])

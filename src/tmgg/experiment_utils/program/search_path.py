@@ -1,7 +1,7 @@
-"""The order in which modules are looked for: that of the process that submitted.
+"""The order in which a job looks for modules: that of the submitting process.
 
-The interpreter's own folders are the job's matter. The script's folder, what it inserted and what
-PYTHONPATH had keep their places before and after them.
+The interpreter's own folders are those of the job's interpreter. The script's folder, folders that
+the script added and those of PYTHONPATH keep their places before or after them.
 """
 
 import os
@@ -21,20 +21,21 @@ def own_search_path() -> list[str]:
 
 
 def is_of_interpreter(entry: str) -> bool:
-    """Whether the standard library or installed packages of this process's Python are there."""
+    """Whether the folder has the standard library or installed packages of this Python."""
     return entry in _interpreter_folders()
 
 
 def is_of_package(entry: str) -> bool:
-    """Whether it is a folder inside an installed package."""
+    """Whether the folder is within an installed package."""
     installed = (folder for folder in _interpreter_folders() if folder.endswith("-packages"))
     return any(entry.startswith(f"{folder}{os.sep}") for folder in installed)
 
 
 def search_path_here() -> list[str]:
-    """`sys.path` of a job's process before it becomes the user's.
+    """`sys.path` of a job's process before it is changed to the submitter's.
 
-    Without the working directory, which `python -c` and `python -m` put there by themselves.
+    The working directory, which `python -c` and `python -m` add, is left out unless PYTHONPATH has
+    it.
     """
     asked = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     unasked = {"", str(Path.cwd())} - set(asked)
@@ -42,12 +43,12 @@ def search_path_here() -> list[str]:
 
 
 def joined(submitted: Sequence[str], own: Iterable[str], here: Sequence[str]) -> list[str]:
-    """`submitted` with this interpreter's folders in the place of those it had.
+    """`submitted`, with this interpreter's folders in place of those of the submitter's.
 
-    `own` are the entries of `submitted` that are no interpreter's. What only `here` has, for
-    example the PYTHONPATH of the setup commands, comes before the interpreter's folders. What an
-    installed package has put there, as Ray does when it is imported, comes last: it must not hide
-    what the user has installed.
+    `own` are the entries of `submitted` that are not an interpreter's folders. Entries that only
+    `here` has, for example from a PYTHONPATH in the setup commands, come before the interpreter's
+    folders. Folders within installed packages, which Ray adds when it is imported, come last: they
+    must not hide what the user has installed.
     """
     kept = set(own)
     first = next((at for at, entry in enumerate(submitted) if entry not in kept), len(submitted))

@@ -1,6 +1,7 @@
 """The script's globals that are sent with its functions, in one pickle.
 
-What two of them share (an optimizer and the parameters of its model) they share in the job, too.
+If two of them share an object (an optimizer and its model share parameters), they share it in the
+job, too.
 """
 
 import functools
@@ -14,17 +15,17 @@ from tmgg.experiment_utils.program.captured import Program
 from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, Names, dump, dumps
 
 LARGEST_TOUCHED_BYTES = 64 * 2**20
-"""Of a value that loading the script makes, too, and that was perhaps not changed since: a data
-set should not travel with each of a thousand calls."""
+"""The limit for a value that loading the script makes, too, and that was perhaps not changed: a
+data set should not be sent with each of a thousand calls."""
 
 log = logging.getLogger(__name__)
 
 
 def dump_globals(values: Mapping[str, Any], program: Program, *, user: str) -> bytes:
-    """The values that `globals_for` gave, for `entering.enter`; raises TaskError.
+    """Pickle the values from `globals_for`, for `entering.enter`; raises TaskError.
 
-    One that loading the script makes, too, stays behind if it cannot be pickled, as with Python's
-    own spawn. `user` names what uses them, for people.
+    A value that cannot be pickled is left out if loading the script makes it, too, as with Python's
+    own `spawn`. `user` is the name of the function that uses them, for messages.
     """
     if not values:
         return b""
@@ -72,7 +73,7 @@ class _TooLargeError(Exception):
 
 
 class _Bounded(io.BytesIO):
-    """A buffer that ends a pickle early."""
+    """A buffer that raises an error when a pickle becomes too large."""
 
     def write(self, data: Any) -> int:
         written = super().write(data)

@@ -1,7 +1,7 @@
-"""The process of a run that is named by its path and submitted by itself: `tmgg-experiment`.
+"""The process of a single run of `tmgg-experiment`: made in the job like the submitting one.
 
-Plain JSON beside the task, no pickle. Where the working directory is not there, on a cloud's
-machine, nothing is done: the experiment then has the process that the backend gives it.
+It is described in plain JSON in the task, not in a pickle. If the working directory does not exist,
+as on a cloud's machine, nothing is done, and the experiment runs in the backend's process as it is.
 """
 
 import os
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def capture_process(config: "DictConfig", arguments: list[str]) -> JsonDict:
-    """This process, for the job of a composed config with its `hydra` node."""
-    from omegaconf import OmegaConf  # slow, and imported by those who have a config
+    """Describe this process for a job; `config` is the composed config with its `hydra` node."""
+    from omegaconf import OmegaConf  # slow, but callers with a config have imported it already
 
     return {
         "program": capture_program().to_json(),
@@ -31,7 +31,7 @@ def capture_process(config: "DictConfig", arguments: list[str]) -> JsonDict:
 
 
 def become(process: JsonDict, config: JsonDict, output_dir: Path) -> None:
-    """Make this process what the one of `capture_process` was; its `HydraConfig` included."""
+    """Make this process like the one of `capture_process`, including its `HydraConfig`."""
     if not Path(process["cwd"]).is_dir():
         return
     program = Program.from_json(process["program"])
@@ -42,7 +42,7 @@ def become(process: JsonDict, config: JsonDict, output_dir: Path) -> None:
 
 
 def _set_hydra_config(hydra: JsonDict, config: JsonDict, output_dir: Path) -> None:
-    from hydra.conf import HydraConf  # slow, and needed by runs of tmgg-experiment only
+    from hydra.conf import HydraConf  # slow, and only for runs of tmgg-experiment
     from hydra.core.hydra_config import HydraConfig
     from hydra.core.utils import setup_globals
     from omegaconf import DictConfig, OmegaConf, open_dict

@@ -1,8 +1,9 @@
-"""Which values of a script its main program may have changed in place after loading it.
+"""Which values of a script the main program may have changed in place after they were made.
 
-`CFG.update(vars(args))`, in a function that the guarded part calls, binds no name, and yet a job
-that loads the script has another value. The script's text tells which functions the guarded part
-leads to, and which names these mention. A function that is only submitted does not run here.
+`CFG.update(vars(args))`, in a function that the guarded part calls, binds no name. But a job that
+loads the script has another value of `CFG` then. So this module finds, in the script's text, the
+functions that the guarded part calls, directly or not, and the names in them. A function that is
+only submitted does not run in this process, so it does not count.
 """
 
 import ast
@@ -19,7 +20,7 @@ _READERS = frozenset(
 )
 """Functions that change none of their arguments."""
 _COMPUTES = frozenset(("globals", "exec", "__main__"))
-"""With these a function may bind any name of the script anew."""
+"""With these a function may bind any name of the script again."""
 _OF_WRITES = frozenset(
     "add append clear extend insert merge pop remove set setdefault update".split()  # noqa: SIM905
 )
@@ -28,17 +29,17 @@ _OF_WRITES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """See the module."""
+    """The names whose values may have been changed; see the module's docstring."""
 
     names: frozenset[str]
     is_any_bound: bool
-    """Whether also a number or a text may be another, as names are computed."""
+    """Whether any name may be bound again (`globals`, `exec`), so numbers and texts may differ."""
     attributes: frozenset[str] = frozenset()
-    """Attributes of classes that are assigned to, as `Config.rate`; `Config.*` if any may be."""
+    """Attributes of classes that may be assigned to: `Config.rate`; `Config.*` for any of them."""
 
 
 def touched(body: Sequence[ast.stmt], guarded: Sequence[ast.stmt]) -> Touched:
-    """What the guarded part may touch of what the statements of `body` bind."""
+    """Which of the names that `body` binds the statements `guarded` may change."""
     binders = _binders(_flat(body))
     names, written = set[str](), set[str]()
     waiting: list[ast.AST] = list(guarded)
@@ -46,7 +47,7 @@ def touched(body: Sequence[ast.stmt], guarded: Sequence[ast.stmt]) -> Touched:
     while waiting:
         node = waiting.pop()
         mentioned = set(_mentions(node, frozenset()))
-        if not isinstance(node, ast.Assign | ast.AnnAssign):  # that ran when it was loaded
+        if not isinstance(node, ast.Assign | ast.AnnAssign):  # jobs run assignments when loading
             names |= mentioned
             written |= set() if _is_task(node) else set(_written(node))
         for name in mentioned:
@@ -64,7 +65,7 @@ def touched(body: Sequence[ast.stmt], guarded: Sequence[ast.stmt]) -> Touched:
 
 
 def literals(body: Sequence[ast.stmt]) -> dict[str, Any]:
-    """Values of names that are bound once, to a literal: what loading makes of them is known."""
+    """The values of names that are bound once, to a literal: loading the script gives the same."""
     return {
         name: ast.literal_eval(nodes[0].value)
         for name, nodes in _binders(_flat(body)).items()
@@ -84,7 +85,7 @@ def _is_literal(node: ast.stmt) -> bool:
 
 
 def _flat(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Also the statements within `if`, `try` and so on, but not those of functions."""
+    """All statements, also those within `if`, `try` and so on, but not those of functions."""
     for node in body:
         yield node
         if isinstance(node, _DEFINITIONS):
@@ -97,7 +98,10 @@ def _flat(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _binders(statements: Iterator[ast.stmt]) -> dict[str, list[Any]]:
-    """The statements that bind each name; those of a command line program's parts lead to it."""
+    """By name: the statements that bind it.
+
+    A function with a decorator such as `@app.command()` is also listed under `app`.
+    """
     found: dict[str, list[Any]] = {}
     for node in statements:
         for name in _bound(node):
@@ -121,7 +125,7 @@ def _bound(node: ast.stmt) -> Iterator[str]:
 
 
 def named_by(node: ast.AST) -> list[str]:
-    """The names that a definition or an import binds; none for other code."""
+    """The names that a definition or an import binds; empty for other code."""
     match node:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             return [name]
@@ -143,7 +147,10 @@ def _is_imported(nodes: list[Any]) -> bool:
 
 
 def _mentions(node: ast.AST, hidden: frozenset[str]) -> Iterator[str]:
-    """Names in code that may run here, without a function's own variables and what is only read."""
+    """Names in code that may run in this process.
+
+    Without a function's own variables, and names whose values are only read.
+    """
     if isinstance(node, ast.Name) and node.id not in hidden:
         yield node.id
     if isinstance(node, ast.Import | ast.ImportFrom):
@@ -159,13 +166,13 @@ def _mentions(node: ast.AST, hidden: frozenset[str]) -> Iterator[str]:
 
 
 def _only_reads(node: ast.AST) -> bool:
-    """A comparison, or a call of a function such as `len`."""
+    """Whether it is a comparison, or a call of a function such as `len`."""
     is_reader = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     return isinstance(node, ast.Compare) or (is_reader and node.func.id in _READERS)  # type: ignore[attr-defined]
 
 
 def _handed_over(node: ast.AST) -> list[ast.AST]:
-    """A function that a call gives to a runner, or makes the task of a Hydra app."""
+    """The function that a call gives to a runner, or makes the task of a Hydra app."""
     if not (isinstance(node, ast.Call) and node.args):
         return []
     if _is_of_hydra(node.func):
@@ -182,12 +189,12 @@ def _is_task(node: ast.AST) -> bool:
 
 
 def _is_of_hydra(node: ast.expr) -> bool:
-    """`hydra.main(...)`, whose task function runs in the jobs."""
+    """Whether it is `hydra.main(...)`, whose task function runs in the jobs."""
     return isinstance(node, ast.Call) and ast.unparse(node.func) in ("hydra.main", "main")
 
 
 def _own_names(node: Any) -> frozenset[str]:
-    """Parameters and variables of a function, without those of functions in it."""
+    """Parameters and variables of a function, without those of functions within it."""
     of = node.args
     names = [*of.posonlyargs, *of.args, *of.kwonlyargs, *filter(None, (of.vararg, of.kwarg))]
     own = {each.arg for each in names}
@@ -205,8 +212,10 @@ def _own_names(node: Any) -> frozenset[str]:
 
 
 def _written(node: ast.AST) -> Iterator[str]:
-    """What is assigned to (`cfg.a["b"] = 1`), or has a call such as `cfg.a.update`: its name and
-    first attribute (`cfg.a`), and `cfg.*` for `setattr(cfg, name, value)`.
+    """Targets of changes in place, as name and first attribute.
+
+    `cfg.a` for `cfg.a["b"] = 1` and for a call such as `cfg.a.update(...)`; `cfg.*` for
+    `setattr(cfg, name, value)`.
     """
     own = {"cls": node.name} if isinstance(node, ast.ClassDef) else {}
     for inner in ast.walk(node):
@@ -228,7 +237,7 @@ def _is_setattr(node: ast.Call) -> bool:
 
 
 def _path(node: ast.AST) -> tuple[str, str]:
-    """The name that it begins with, and the first attribute; `a.b["c"].d` gives a and b."""
+    """The name with which an expression begins, and its first attribute: a, b for `a.b["c"].d`."""
     first = ""
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
         first = node.attr if isinstance(node, ast.Attribute) else first

@@ -1,7 +1,7 @@
-"""Functions of the script that a value leads to, and the names of the script that they use.
+"""Finds the script's functions in a value, and the names of the script that they use.
 
-A job may call each of them: the methods of an object's class and of its base classes, what is in a
-list or a dict, what a partial or a closure holds.
+These are all functions that a job may call: methods of an object's class and of its base classes,
+and functions in a list or a dict, or in a partial or a closure.
 """
 
 import collections
@@ -32,7 +32,7 @@ _ITEMS = (list, tuple, set, frozenset, collections.deque)
 def functions_in(
     values: Iterable[object], main: ModuleType, seen: dict[int, object] | None = None
 ) -> Iterator[FunctionType]:
-    """The script's functions in the values. `seen` has what was looked into before, by id."""
+    """The script's functions in the values. `seen` has the objects searched before, by id."""
     for value in _all_in(values, {} if seen is None else seen):
         if type(value) is FunctionType and value.__globals__ is vars(main):
             yield value
@@ -41,9 +41,9 @@ def functions_in(
 def used_names(
     values: Iterable[object], main: ModuleType, seen: dict[int, object] | None = None
 ) -> set[str]:
-    """Names in `main` that functions in the values, or what these use there, mention.
+    """Names in `main` that functions in the values use, directly or through other names there.
 
-    `seen` gets all that was looked into, by id.
+    All objects that were searched are added to `seen`, by id.
     """
     known = vars(main)
     names: set[str] = set()
@@ -58,12 +58,12 @@ def used_names(
 
 
 def changeable_in(value: object) -> set[int]:
-    """Ids of the objects that a copy of the value would have copies of, and that may change."""
+    """Ids of the changeable objects in the value, of which a copy of the value has copies."""
     return {id(each) for each in _all_in([value], {}, without=_BY_NAME) if is_changeable(each)}
 
 
 def mentioned(code: CodeType) -> Iterator[str]:
-    """Names of globals and attributes in a function's code, and in what is defined in it."""
+    """Names of globals and attributes in a function's code, and in the functions within it."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -73,9 +73,10 @@ def mentioned(code: CodeType) -> Iterator[str]:
 def _all_in(
     values: Iterable[object], seen: dict[int, object], *, without: tuple[type, ...] = ()
 ) -> Iterator[object]:
-    """The values and what is in them, each once; nothing of the types `without`, nor what is in it.
+    """The values and all objects in them, each once.
 
-    What `seen` has is left out, and it gets the rest.
+    Objects of the types `without` are left out, with their content. So are the objects in `seen`;
+    the others are added to it.
     """
     waiting = list(values)
     while waiting:
@@ -89,7 +90,7 @@ def _all_in(
 
 
 def _inside(value: Any) -> list[Any]:
-    # By the type: `isinstance` would ask an object for its `__class__`, which may be computed.
+    # By the type: `isinstance` would read the object's `__class__`, which may be computed.
     kind = type(value)
     if issubclass(kind, type):
         bases = [base for base in value.__mro__ if vars(base).get("__module__") == MAIN]
