@@ -5,6 +5,7 @@ here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submis
 
     TmggError
     ├── ConfigError (ValueError)         a setting that is not valid; nothing was submitted
+    │   └── BackendNotLoadedError        the package of a backend is not installed
     ├── TaskError (ValueError)           the task cannot be sent to its job: not JSON, unresolved
     ├── ArtifactError                    a run's files could not be copied to their target
     ├── MissingExtraError (ImportError)  an optional dependency is not installed
@@ -12,11 +13,13 @@ here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submis
     ├── AnswerLostError                  standard output could not be written
     ├── UnwritableError                  a job's own files could not be written
     ├── DivergedError                    a training met a loss or gradient that is NaN or infinite
+    ├── IdleGpuError                     a run did not use its GPUs for too long
     ├── RunError
     │   ├── UnknownRunError (LookupError)   no record of this run id
     │   ├── RunExistsError (FileExistsError)  this run id was already submitted
     │   ├── RunFailedError               a call's run failed, and its exception is not available
     │   └── RecordError (ValueError)        a record on disk is damaged or from a newer version
+    │       ├── RemovedRunError             the run was removed
     │       ├── ForeignFileError            a file of another user, which is not trusted
     │       └── UnreadableError             a record cannot be read now; the run may be fine
     └── BackendError
@@ -25,6 +28,7 @@ here: it is an `ExperimentResult` with `status="failed"`. Only misuse and submis
         ├── NotEndedError                the caller asked for the result of a run that goes on
         └── SubmissionError              the backend refused the job, in its own words
             ├── AbandonedError           the submitting process ended before the backend had the job
+            ├── RefusedError             refused, and the same request would be refused again
             ├── SubmitLimitError         refused for now: the user has too many jobs in the queue
             └── SubmissionUnknownError   it is not known yet whether the job was accepted
 """

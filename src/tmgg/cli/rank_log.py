@@ -12,7 +12,7 @@ from tmgg.experiment_utils.run_folder.rank_paths import RankPaths
 def log_of_rank(run: RunPaths, rank: int) -> Path:
     """The log of a rank of the newest submission; rank 0 prints into the run's own log.
 
-    Raises ConfigError where there is no such rank, RunError where the record cannot be read.
+    Raises ConfigError if there is no such rank, RunError if the record cannot be read.
     """
     last = newest_submission(run)
     settings = record_of(last).settings

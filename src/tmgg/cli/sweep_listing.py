@@ -114,7 +114,7 @@ def _sweeps_of(runs: Sequence[RunPaths]) -> list[ListedSweep]:
         elif key not in found:
             found[key] = ListedSweep(key, find_record(key))
     for folder in unnamed:
-        # If the folder cannot be read, the command has said so where it looked for runs.
+        # If the folder cannot be read, the command has already said so when it looked for runs.
         for sweep in readable_sweeps(folder):
             found.setdefault(sweep.paths, ListedSweep(sweep.paths, sweep.record))
     return list(found.values())

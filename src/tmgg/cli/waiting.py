@@ -58,7 +58,7 @@ def wait_and_tell(
 
 
 def watch_and_tell(reattached: Reattached, ranking: Ranking) -> int:
-    """As `wait_and_tell`, without a limit; the table at the end is that of a launch."""
+    """Like `wait_and_tell`, without a limit. The table at the end is the same as after a launch."""
     removed, view = Removed(), make_view(reattached, ranking)
     with interruptible(reattached, view.progress.seen):
         _wait(reattached, removed, view, limit_s=None)

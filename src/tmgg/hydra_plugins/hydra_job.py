@@ -1,4 +1,4 @@
-"""One job of a Hydra app, packed where it is submitted and run where the backend says.
+"""One job of a Hydra app: the launcher packs it, and the backend runs it.
 
 A Hydra task function may be a closure, so it is sent as a pickle (cloudpickle) in the run's payload
 file, which only its owner can read. The composed config and Hydra's own state are sent with it. So

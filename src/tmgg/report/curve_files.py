@@ -63,7 +63,7 @@ def read_table(path: Path) -> tuple[str, bool]:
 
 
 def attempts_of(paths: Sequence[Path]) -> list[list[Path]]:
-    """The paths in groups, one for each file that the starts of a run wrote anew. Pure.
+    """The paths in groups: each group is one file, which every start of a run writes again. Pure.
 
     Paths that differ only in the numbers of `version_<n>` are one group, in order of the starts.
     Every other path is a group of its own.

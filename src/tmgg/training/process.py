@@ -36,7 +36,7 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*does not have many workers")
             # Which graphs a step sees depends on the step alone, not on a loader's position.
             warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
-            # A short training, or a short epoch of data of one's own.
+            # A short training, or a short epoch of the user's own data.
             warnings.filterwarnings("ignore", message=".*smaller than the logging interval")
             # Lightning 2.6 causes it with newer PyTorch releases; TMGG does not use it.
             warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
