@@ -24,7 +24,7 @@ JsonDict = dict[str, Any]
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = OWNER_ONLY) -> None:
-    """Replace the content of `path` by `data`; if that fails, change nothing and raise OSError.
+    """Replace the content of `path` by `data`; if that fails, raise OSError and change nothing.
 
     In a folder that is open to a team (see `run_folder.sharing`) the file is open, too, unless it
     holds secrets.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @functools.cache
 def process_scope() -> str:
-    """Where this process can tell about pids: boot, PID namespace and user; "" if not known."""
+    """Where this process's pid is valid: boot, PID namespace and user; "" if not known."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - not a path

@@ -28,7 +28,7 @@ VERSION = 1
 UPLOAD_WITHIN_S = 3600.0
 TRIES = 6
 FIRST_RETRY_S = 1.0
-# Larger files travel in parts of this size.
+# Larger files are sent in parts of this size.
 PART_BYTES = 16 << 20
 # Noting each of a thousand small files by itself would double the number of requests.
 NOTE_EVERY_BYTES = 8 << 20

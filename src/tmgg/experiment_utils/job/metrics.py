@@ -98,7 +98,7 @@ def check_returned(returned: object, *, bare_name: str = BARE_NAME) -> Returned:
 
 
 def name_no_numbers(no_numbers: Mapping[str, object]) -> None:
-    """Log one warning with the names of these values; of the names at most the first ten."""
+    """Log one warning about these values, with the first ten names and the number of the others."""
     if len(no_numbers) == 1:
         log.warning("1 value is not a number: %s", _listed(list(no_numbers)))
     elif no_numbers:

@@ -16,7 +16,7 @@ from tmgg.experiment_utils.ray_cluster.loop import Loop
 Message = dict[str, Any]
 
 _LONGEST_LINE = 64 * 1024
-# If a node has lost power, the kernel breaks the connection after these times (seconds).
+# If a node has lost power, the kernel breaks the connection after so many probes without an answer.
 _IDLE_S, _PROBE_EVERY_S, _PROBES = 5, 5, 3
 
 

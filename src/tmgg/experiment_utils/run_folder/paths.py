@@ -38,8 +38,8 @@
                 usage.json             what the run used: CPU, memory, GPUs
                 *.before-restart-<k>   what an earlier start of the job left
                 missing.json           since when something that should be there is missing
-                cancel.json            there if a user asked to cancel it
-                stop                   asks the experiment to checkpoint and end; the reason
+                cancel.json            there if its cancellation was requested
+                stop                   asks the experiment to checkpoint and end; has the reason
                 ray_token              secret of this job's Ray cluster (0600)
                 ray_logs/<node>/       ends of Ray's logs, where Ray failed (managed bootstrap)
                 ray_head               where the head's supervisor listens (managed bootstrap)
@@ -77,7 +77,7 @@ def check_run_id(run_id: object) -> str:
 
 
 def run_id_of_exit_record(file_name: str) -> str:
-    """The run whose exit record in `.ended/` has this name."""
+    """The id of the run of an exit record, from the record's file name in `.ended/`."""
     return file_name.rsplit(".", 2)[0]
 
 
@@ -342,6 +342,6 @@ class SweepPaths:
 
 
 def submission_paths(folder: Path) -> SubmissionPaths:
-    """The paths of the submission whose folder this is."""
+    """The paths of the submission with this folder."""
     run_folder = folder.absolute().parent
     return RunPaths(run_folder.parent, run_folder.name).submission(int(folder.name))

@@ -268,7 +268,7 @@ def note_job(paths: JobFolder, job_id: str | None, *, cluster: str | None = None
 
 
 def submitted_at(paths: JobFolder) -> float | None:
-    """When the backend's answer was noted (Unix time); None if that is not on record."""
+    """When the job id was noted, or the submitter gave up (Unix time); None if not on record."""
     return as_time(_job_note(paths).get("submitted_at"))
 
 

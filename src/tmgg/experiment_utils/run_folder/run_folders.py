@@ -112,7 +112,7 @@ def _why_not_read(folder: str) -> str | None:
 
 
 def owner_who_closed(folder: Path, error: OSError) -> str | None:
-    """The other user who keeps `folder` closed, so the error does not pass; None if it may."""
+    """The other user who keeps `folder` closed, so the error is permanent; None if it may pass."""
     if not isinstance(error, PermissionError):
         return None
     try:

@@ -22,7 +22,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 def run_job(
     folder: Path, job_id: str, *, restarts: int = 0, environment: Mapping[str, str] = _NOTHING
 ) -> int:
-    """Do a submission's run in this process, as its supervisor; return the process's exit code.
+    """Supervise a submission's run in this process; return the process's exit code.
 
     `restarts` is how often the backend started the job before. The experiment gets the variables
     of this process and those in `environment`. Raises RunError if the folder has no valid record,

@@ -59,7 +59,7 @@ def take_logs(run: RunPaths) -> None:
 
 
 def supervise_run(start: Start, start_process: StartProcess, limits: Limits) -> End | None:
-    """Do the run, and return its end, as recorded; None if this job must not do it.
+    """Start the run and wait for its end, which is returned; None if this job must not do the run.
 
     Raises OSError when its files cannot be written.
     """
