@@ -21,7 +21,7 @@ tmgg_ended=/home/alice/project/slurm_outputs/.ended/run-1.1.json
 tmgg_script=$tmgg_dir/job.sh
 tmgg_job=$SLURM_JOB_ID
 tmgg_enter() { :; }
-# What the login node proved itself with; not every sbatch leaves it there.
+# Credentials of the login node: some releases of sbatch pass them on to the job.
 unset SLURM_JWT SLURM_SACK_JWKS SLURM_SACK_KEY SLURM_SACK_SOCKET
 export TMGG_JOB_ID=$tmgg_job TMGG_RESTART=${SLURM_RESTART_COUNT:-0}
 tmgg_stage=claim
@@ -32,15 +32,15 @@ tmgg_releaser=
 tmgg_ended_once=
 tmgg_at_exit=
 tmgg_path=$PATH
-tmgg_options=$(env -i "$BASH" -c 'set +o; shopt -p') # of a shell that has read no file
+tmgg_options=$(env -i "$BASH" -c 'set +o; shopt -p') # the options of a shell without start-up files
 
 tmgg_now() { # bash before 5.0 has no EPOCHREALTIME; some locales write it with a comma
     local now=${EPOCHREALTIME:-$(date +%s.%N)}
     printf '%s' "${now/,/.}"
 }
 
-# A node that lost touch with Slurm may go on while a later start of this job runs elsewhere. Then
-# this start says nothing more in the folder, which is the later one's.
+# If a node loses contact with Slurm, its job may go on while Slurm starts the job again elsewhere.
+# The folder then belongs to the later start, and this start writes nothing more into it.
 tmgg_is_superseded() {
     local last
     read -r last 2> /dev/null < "$tmgg_dir/restart"
@@ -57,7 +57,8 @@ tmgg_fail() { # message, exit code
     exit "$2"
 }
 
-# The first job to link its id owns a folder; a duplicate left by a lost answer ends here, unused.
+# The first job that links its id owns the folder. If sbatch's answer was lost, there may be a second
+# job of this submission; it ends here, unused.
 tmgg_own() { # folder, job
     local mine=$1/.owner.$SLURM_JOB_ID owner
     printf '%s\n' "$2" > "$mine" || tmgg_fail "cannot write to $1" 74
@@ -65,19 +66,19 @@ tmgg_own() { # folder, job
     rm -f "$mine"
     read -r owner < "$1/owner" || tmgg_fail "cannot write to $1" 74
     if [ "$owner" != "$2" ]; then
-        # "nobody" owns what was given up before a job began it.
+        # The owner is "nobody" if TMGG gave the submission up before a job began it.
         echo "tmgg: job $2 is not needed, this submission belongs to $owner"
         exit 0
     fi
 }
 
-# A run that was removed may have left its name to another: then the folder has another token.
+# After a run was removed, another run may have its name. The folder then has another token.
 tmgg_is_anothers() {
     local code
     if [ -z "$TMGG_SUBMISSION" ]; then return 1; fi
     grep -qsF "$TMGG_SUBMISSION" "$tmgg_intent"
     code=$?
-    [ "$code" -eq 1 ] # 2: it cannot be read, which says nothing
+    [ "$code" -eq 1 ] # 2 means that grep could not read the file, which proves nothing
 }
 
 tmgg_claim() {
@@ -92,27 +93,27 @@ tmgg_claim() {
         tmgg_stage=cancelled
         exit 0
     fi
-    # A job that ended by itself is not run again because a node died, or somebody requeued it, then.
+    # Slurm may start a job again after it ended by itself (a node died, a person requeued it).
     if [ -s "$tmgg_dir/entrypoint_exit_code" ] && grep -qs '"signal": ""' "$tmgg_ended"; then
         echo "tmgg: this run has ended; tmgg-jobs retry runs a failed one again"
         exit "$(cat "$tmgg_dir/entrypoint_exit_code")"
     fi
-    # Nor one whose end was told: a retry may have begun meanwhile.
+    # TMGG has reported the end of this run, so a retry may have begun already.
     if [ -e "$tmgg_dir/verdict.json" ]; then
         echo "tmgg: the end of this run was told; tmgg-jobs retry runs a failed one again"
         exit 0
     fi
 }
 
-# An earlier start may have left the last line of its log open, as progress bars do.
+# The last line of an earlier start's log may have no newline: progress bars write such lines.
 tmgg_end_line() { # number of an open file
     if [ -f "/proc/$$/fd/$1" ] && [ -n "$(tail -c 1 "/proc/$$/fd/$1" 2> /dev/null)" ]; then echo >&"$1"; fi
 }
 
-# What an earlier start of this job left must not be taken for this one's.
+# Renames the files of an earlier start, so that they do not count as files of this start.
 tmgg_set_aside() {
     local name
-    # First of all: what an earlier start writes after this is known to be too late.
+    # This comes first: an earlier start that still runs reads the file and then writes nothing.
     if ! { printf '%s\n' "$TMGG_RESTART" > "$tmgg_dir/.restart.tmp" && mv -f "$tmgg_dir/.restart.tmp" "$tmgg_dir/restart"; }; then
         tmgg_fail "cannot write to $tmgg_dir" 74
     fi
@@ -122,8 +123,8 @@ tmgg_set_aside() {
         fi
     done
     rm -f "$tmgg_ended" "$tmgg_dir/stop" "$tmgg_dir/missing.json"
-    if [ -n "$tmgg_asked" ]; then tmgg_tell; fi # this start has been signalled already
-    # All starts of all submissions append to the same logs.
+    if [ -n "$tmgg_asked" ]; then tmgg_tell; fi # the signal came before this point
+    # All starts append to the same logs, so each begins with a line of its own.
     tmgg_mark="tmgg: submission ${tmgg_dir##*/}, restart $TMGG_RESTART, job $tmgg_job on $HOSTNAME"
     tmgg_end_line 1
     echo "$tmgg_mark"
@@ -131,8 +132,8 @@ tmgg_set_aside() {
     echo "$tmgg_mark" >&2
 }
 
-# A setup command fails by its own exit code, not by what fails inside a file that it sources.
-# Its words stay in this script, which only its owner can read: they may hold a secret.
+# A setup command has failed if its own exit code is not 0; a failure inside a file that it sources
+# does not count. The message does not quote the command, because it may hold a secret.
 tmgg_check_setup() { # exit code, line of this script, depth of sourcing
     local number=0 last=$tmgg_setup_line lines line=$2
     if [ "$3" -gt 1 ]; then
@@ -146,8 +147,8 @@ tmgg_check_setup() { # exit code, line of this script, depth of sourcing
     tmgg_fail "setup command failed with exit code $1: number $number of slurm_setup_commands, line $line of $tmgg_script" 71
 }
 
-# Open to the team where the run's folder is.
-tmgg_share() { # folder that says it, mode, files
+# Gives the team access to the files if the folder is shared with a team.
+tmgg_share() { # folder that shows whether it is shared, mode, files
     case $(stat -c %A "$1" 2> /dev/null) in d???r-s---*) chmod "$2" "${@:3}" ;; esac
 }
 
@@ -155,7 +156,7 @@ tmgg_record() { # exit code
     local entrypoint=null temporary=$tmgg_ended.$SLURM_JOB_ID.tmp
     if tmgg_is_anothers || tmgg_is_superseded; then return; fi
     if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then read -r entrypoint < "$tmgg_dir/entrypoint_exit_code"; fi
-    umask 077 # whatever the site's: a record that others can write is not trusted
+    umask 077 # TMGG does not trust a record that other users can write
     printf '{"version": 1, "token": "%s", "job_id": "%s", "restart": %s, "stage": "%s", "signal": "%s", "exit_code": %s, "entrypoint_exit_code": %s, "ended_at": %s}\n' \
         "$TMGG_SUBMISSION" "$tmgg_job" "$TMGG_RESTART" "$tmgg_stage" "$tmgg_signal" "$1" "$entrypoint" "$(tmgg_now)" > "$temporary" &&
         tmgg_share "$tmgg_dir" 640 "$temporary" &&
@@ -164,56 +165,57 @@ tmgg_record() { # exit code
 
 tmgg_exit() {
     local code=$?
-    # A child of this shell that is signalled right after its fork still has the traps.
+    # A child that gets a signal right after its fork still has this shell's traps.
     if [ "$BASHPID" != $$ ] || [ -n "$tmgg_ended_once" ]; then return; fi
     tmgg_ended_once=1
     trap - EXIT
-    trap '' TERM USR2 HUP INT QUIT USR1 XCPU # the record must still be written
+    trap '' TERM USR2 HUP INT QUIT USR1 XCPU # no signal may interrupt the writing of the record
     tmgg_plain_shell
-    PATH=$PATH:$tmgg_path # a setup command may have put nothing useful there
+    PATH=$PATH:$tmgg_path # a setup command may have removed the usual folders
     tmgg_end_release
     if [ "$tmgg_stage" = claim ]; then return; fi
     tmgg_phase batch_end
     tmgg_record "$code"
-    (exit "$code") # as the commands of an EXIT trap find it
+    (exit "$code") # the user's EXIT trap finds this code in $?
     eval "$tmgg_at_exit"
 }
 
-# Setup commands, and what they source, may change how bash works: with `set -e` the script would end at
-# a `wait` that a signal interrupts, though the experiment goes on.
+# Setup commands may have changed how bash works. With `set -e`, for example, a signal that interrupts
+# a `wait` would end this script while the experiment still runs.
 tmgg_plain_shell() {
     IFS=$' \t\n'
     eval "$tmgg_options" 2> /dev/null
     # shellcheck disable=SC2046
     unset -f $(compgen -b) # `cd`, `wait`, `read`
-    # Where a site gives jobs no variables, srun would give its tasks none; the job is of this cluster.
+    # A site may start jobs without variables; srun would start its tasks so, too. And the job runs on
+    # this cluster.
     unset SLURM_EXPORT_ENV SLURM_CLUSTERS
 }
 
-# The traps are the script's own. What a setup command wants done at the end is done after the record.
+# Sets this script's traps. An EXIT trap of the setup commands runs after the record is written.
 tmgg_take_over() {
     tmgg_plain_shell
     eval "set -- $(trap -p EXIT)"
     if [ "${3-}" != tmgg_exit ]; then tmgg_at_exit=${3-}; fi
     trap tmgg_exit EXIT
     trap 'tmgg_signal=TERM; exit 143' TERM
-    # What else ends a batch script: a person's scancel with a signal, a site's signal ahead of the end.
+    # Other signals that end a batch script: scancel with a signal, or a site's warning before the end.
     trap 'tmgg_signal=HUP; exit 129' HUP
     trap 'tmgg_signal=INT; exit 130' INT
     trap 'tmgg_signal=QUIT; exit 131' QUIT
     trap 'tmgg_signal=USR1; exit 138' USR1
     trap 'tmgg_signal=XCPU; exit 152' XCPU
     trap tmgg_ask USR2
-    # Any other would interrupt a `wait`.
+    # A trap for another signal would interrupt a `wait`.
     trap - ALRM CHLD CONT IO PIPE PROF TSTP TTIN TTOU URG VTALRM WINCH
 }
 
-tmgg_scontrol() { # seconds, arguments; times are written as a setup command may have them
+tmgg_scontrol() { # seconds, arguments; a setup command may have set another SLURM_TIME_FORMAT
     SLURM_TIME_FORMAT=standard timeout "$1" scontrol "${@:2}"
 }
 
-# Asked by tmgg_job: one element of an array has the array's own id as its SLURM_JOB_ID, which to
-# scontrol means all elements.
+# The question names $tmgg_job: in one element of an array SLURM_JOB_ID is the id of the whole array,
+# for which scontrol shows all elements.
 tmgg_preempted() {
     case " $(tmgg_scontrol 20 --oneliner show job "$tmgg_job" 2> /dev/null) " in
         *' PreemptTime=None '* | *' PreemptTime=N/A '* | *' PreemptTime=Unknown '*) return 1 ;;
@@ -222,7 +224,7 @@ tmgg_preempted() {
     return 1
 }
 
-# By the experiment itself: Lightning does that.
+# Whether the experiment itself has requeued the job; Lightning does that.
 tmgg_is_requeued() {
     case " $(tmgg_scontrol 20 --oneliner show job "$tmgg_job" 2> /dev/null) " in
         *" Restarts=$TMGG_RESTART "*) return 1 ;;
@@ -231,13 +233,13 @@ tmgg_is_requeued() {
     return 1
 }
 
-# Not before the claim: the folder may be another job's. tmgg_set_aside makes up for it.
+# Before the claim the folder may belong to another job; tmgg_set_aside calls this again later.
 tmgg_tell() {
     if [ "$tmgg_stage" = claim ] || tmgg_is_superseded; then return; fi
     printf '%s\n' "$tmgg_asked" >| "$tmgg_dir/stop"
 }
 
-# Slurm's signal ahead of the time limit; at some sites also ahead of preemption.
+# Slurm sends this signal before the time limit, and at some sites before a preemption.
 tmgg_ask() {
     tmgg_interrupted=1
     tmgg_asked=time_limit
@@ -249,8 +251,9 @@ tmgg_ask() {
     echo "tmgg: the experiment is asked to save its state and end ($tmgg_asked)" >&2
 }
 
-# From Slurm 26.05 on srun ends only when the controller has heard of its step's end. While that is down
-# it is enough that the experiment has left its exit code, and nothing of a step runs on this node.
+# Since Slurm 26.05 srun ends only after the controller knows that its step has ended. While the
+# controller is down, srun is killed if the experiment has left its exit code and no process of a step
+# runs on this node.
 tmgg_release() { # process id of srun
     local processes
     until [ -s "$tmgg_dir/entrypoint_exit_code" ]; do
@@ -275,7 +278,7 @@ tmgg_end_release() {
 
 tmgg_wait() { # process id, nodes; the signal above only interrupts the waiting
     local code
-    if [ "$2" = 1 ]; then # of others, this node does not tell
+    if [ "$2" = 1 ]; then # this node does not know the processes of other nodes
         tmgg_release "$1" > /dev/null &
         tmgg_releaser=$!
         disown "$tmgg_releaser"
@@ -286,27 +289,27 @@ tmgg_wait() { # process id, nodes; the signal above only interrupts the waiting
         tmgg_interrupted=
         wait "$1"
         code=$?
-        if [ "$code" -eq 127 ]; then break; fi # it had ended, of a signal of its own
+        if [ "$code" -eq 127 ]; then break; fi # srun had ended before, by a signal
         tmgg_srun_code=$code
     done
     tmgg_end_release
 }
 
-# The experiment saved its state because it was asked to: the job goes back into the queue. Where it
-# cannot do so by itself, whoever waits for the run submits it again.
+# The experiment was asked to save its state, and did. The job goes back into the queue. If Slurm does
+# not allow that, the process that waits for the run submits it again.
 tmgg_go_on() {
     if tmgg_is_superseded; then return; fi
     if [ -z "$tmgg_asked" ] && tmgg_preempted; then tmgg_asked=preemption; fi
-    if [ -z "$tmgg_asked" ]; then return; fi # somebody stopped it by hand
+    if [ -z "$tmgg_asked" ]; then return; fi # a person stopped it
     if [ "$TMGG_RESTART" -ge 100 ]; then
         echo "tmgg: this run has no restart left (slurm_max_restarts, slurm_requeue)" >&2
         return
     fi
-    tmgg_signal=USR2 # not an end by itself: the next start of this job must run
+    tmgg_signal=USR2 # the record then says that the run goes on in the next start of this job
     tmgg_record 85
     if tmgg_is_requeued || tmgg_scontrol 60 requeue "$tmgg_job"; then
         sleep 60 &> /dev/null &
-        wait $! # for the TERM by which Slurm ends this start
+        wait $! # until Slurm ends this start by SIGTERM
     fi
 }
 tmgg_take_over
@@ -320,11 +323,11 @@ tmgg_stage=setup
 tmgg_phase batch_start
 export PATH=/home/alice/venv/bin:"$PATH"
 
-# A setup command that ends the script may have set an EXIT trap before: the end is noted all the same
+# A setup command may set an EXIT trap and then end the script; the end is noted also then.
 # shellcheck disable=SC2317,SC2329
 exit() {
     local code=${1-$?}
-    if [ "$BASHPID" = $$ ]; then tmgg_take_over; fi # not of a subshell
+    if [ "$BASHPID" = $$ ]; then tmgg_take_over; fi # a subshell ends only itself
     builtin exit "$code"
 }
 # Environment setup (from slurm_setup_commands)
@@ -332,7 +335,7 @@ tmgg_setup_line=$((LINENO + 1))
 trap 'tmgg_check_setup "$?" "$LINENO" "${#BASH_SOURCE[@]}"' ERR
 
 tmgg_take_over
-trap - ERR DEBUG RETURN # a function cannot
+trap - ERR DEBUG RETURN # a function cannot reset these traps of its caller
 tmgg_stage=preflight
 python -m tmgg.experiment_utils.ray_cluster.preflight --no-ray || exit
 tmgg_phase environment_ready
@@ -345,8 +348,8 @@ env -u SLURM_GPUS_PER_TASK -u SLURM_GPUS_PER_NODE -u SLURM_TRES_PER_TASK -u SLUR
     python -u -m tmgg.experiment_utils.ranks "$tmgg_dir" --tasks-per-node=4 --gpus=1 --ports=20000-31999 --interface=ib0 --start-timeout=300 --max-restarts=100 &
 tmgg_wait $! "$SLURM_JOB_NUM_NODES"
 
-# Only the experiment itself knows how it ended: symmetric-run exits 0 when Ray never started, and
-# srun ends otherwise than 0 when a worker lingers.
+# Only the experiment's own exit code counts: symmetric-run exits with 0 even if Ray never started, and
+# srun does not exit with 0 if a worker is slow to end.
 if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then
     read -r tmgg_code < "$tmgg_dir/entrypoint_exit_code"
     if [ "$tmgg_code" = 85 ]; then tmgg_go_on; fi
