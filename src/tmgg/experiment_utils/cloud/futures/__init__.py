@@ -1,1 +1,1 @@
-"""Calls of functions as futures of the standard kind."""
+"""Calls of functions as futures of the standard library (`concurrent.futures`)."""

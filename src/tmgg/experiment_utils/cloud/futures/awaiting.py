@@ -1,7 +1,7 @@
-"""Waiting for a future in event loops of asyncio. The end of such a wait leaves the future alone.
+"""Waits for a future in asyncio event loops, so that a cancelled wait does not cancel the future.
 
-asyncio cancels what it waits for: at the limit of `wait_for`, at Ctrl-C, when another task of a
-group has failed. `asyncio.wrap_future` passes that on to the future, which would end its job.
+asyncio cancels what it waits for: at the time limit of `wait_for`, at Ctrl-C, or if another task of
+a group failed. `asyncio.wrap_future` would cancel the future as well, and so end its job.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Awaiting:
-    """The waits for one future, in whatever loops."""
+    """The waits for one future, in any number of event loops."""
 
     def __init__(self, future: Future[Any]) -> None:
         self._future = future
@@ -21,11 +21,11 @@ class Awaiting:
         self._listens = False
 
     async def until_done(self) -> None:
-        """Return once the future is done, however it ended."""
+        """Return once the future is done: with a value, with an error, or cancelled."""
         wait: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._add(wait)
         try:
-            # Not before `_add`: nothing would wake a wait if the future ended in between.
+            # Checked after `_add`: if the future ended in between, nothing would wake this wait.
             if not self._future.done():
                 await wait
         finally:
@@ -36,7 +36,7 @@ class Awaiting:
         with self._lock:
             self._waits.add(wait)
             is_first, self._listens = not self._listens, True
-        if is_first:  # one callback for all waits: a future keeps each callback for ever
+        if is_first:  # one callback for all waits, because a future keeps each of its callbacks
             self._future.add_done_callback(self._wake)
 
     def _wake(self, _future: Future[Any]) -> None:

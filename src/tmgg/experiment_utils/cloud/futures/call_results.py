@@ -1,4 +1,4 @@
-"""From a run that has ended to what its future gives: the value, or the exception."""
+"""Makes the value or the exception of a future from its run, which has ended."""
 
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,17 @@ from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 
 def settle(future: RunFuture[Any], result: ExperimentResult, outcome: CallOutcome | None) -> None:
-    """Give the future what came of its run; `outcome` is what the call left."""
+    """Set the future's value or exception. `outcome` is what the call left; None if nothing."""
     try:
         value = value_of(result, outcome)
-    except Exception as error:  # whatever the call raised, or its classes when they are unpickled
+    except Exception as error:  # from the call itself, or from unpickling its classes
         future.fail(error)
     else:
         future.succeed(value)
 
 
 def value_of(result: ExperimentResult, outcome: CallOutcome | None) -> Any:
-    """What the call returned; raises what it raised, where that could travel, or RunFailedError."""
+    """What the call returned. Raises its exception if that can be opened, or RunFailedError."""
     if result.status == "completed":
         if outcome is None or outcome.kind != "returned":
             raise RunFailedError(
@@ -33,7 +33,7 @@ def value_of(result: ExperimentResult, outcome: CallOutcome | None) -> Any:
                 result=result,
             )
         return _value(outcome, result)
-    # The job's own word counts only where the verdict agrees: it may have died after it spoke.
+    # What the call left counts only if the verdict agrees: the job may have died after writing it.
     if outcome is not None and outcome.kind == "raised":
         raise _opened(outcome, result)
     raise _failed(result)
@@ -42,7 +42,7 @@ def value_of(result: ExperimentResult, outcome: CallOutcome | None) -> Any:
 def _value(outcome: CallOutcome, result: ExperimentResult) -> Any:
     try:
         return outcome.open()
-    except BaseException as problem:  # a class that is not here; one that ends or interrupts
+    except BaseException as problem:  # for example, a class is missing or raises SystemExit
         raise RunFailedError(
             f"run {result.run_id} completed, but its return value cannot be opened in this "
             f"process: {_words_of(problem)}. Its classes must be importable here as in the job, "
@@ -74,9 +74,9 @@ def _failed(result: ExperimentResult) -> RunFailedError:
 
 
 def outcome_of(result: ExperimentResult) -> CallOutcome | None:
-    """What the call left; None when it left nothing.
+    """What the call left; None if it left nothing.
 
-    Raises RecordError for what is damaged or another user's, OSError when nobody could look.
+    Raises RecordError if the file is damaged or another user's, OSError if it cannot be read.
     """
     paths = _paths(result)
     return None if paths is None else load_outcome(paths.artifacts, attempt=result.attempts)

@@ -1,7 +1,7 @@
-"""The one thread of a runner that watches all of its futures, and ends when none is open.
+"""The thread of a runner that watches all of its futures, and ends when all of them are done.
 
-It waits with `waiting.Watch`, as everybody does: one question for all runs, asked ever more rarely,
-and an ear on the folder where jobs leave their exit records.
+It waits with `waiting.Watch`: one question for all runs, asked less and less often, and frequent
+listings of the folder in which jobs leave their exit records.
 """
 
 import contextlib
@@ -28,11 +28,11 @@ log = logging.getLogger(__name__)
 
 AFTER_TROUBLE_S = 5.0
 Futures = dict[str, RunFuture[Any]]
-_Watched = dict[str, list[RunFuture[Any]]]  # several of one run: copies, or taken up again
+_Watched = dict[str, list[RunFuture[Any]]]  # a run may have several futures, for example copies
 
 
 class CallGroup:
-    """Calls that were submitted together: those that wait for room, and how many are under way."""
+    """Calls that were submitted together: those that still wait, and those that are under way."""
 
     def __init__(
         self,
@@ -48,18 +48,18 @@ class CallGroup:
         self._waiting = deque(requests)
         self.futures = futures
         self._open: set[str] = set()
-        # Held, not only renewed when somebody asks: a question may take long, or be rare.
+        # Held all the time, not only renewed at each poll: polls may take long, or be rare.
         self._lease = contextlib.ExitStack()
         self._lease.enter_context(runs.holding_lease(sweep_id))
         self.held = ""
-        """Why the rest waits although it need not for the group's own sake."""
+        """The backend's reason why the other calls wait; empty if only `parallelism` does."""
 
     @property
     def is_waiting(self) -> bool:
         return bool(self._waiting)
 
     def dispatch(self) -> Futures:
-        """Submit what can be submitted now; the futures of what is under way since."""
+        """Submit what can be submitted now; returns the futures of the runs that were launched."""
         try:
             launched = self._dispatch()
         except BaseException:
@@ -78,7 +78,7 @@ class CallGroup:
             except Exception as error:
                 if not launched:
                     raise
-                # What is under way must be watched first. An error that lasts is raised next time.
+                # First the launched runs must be watched. A lasting error is raised next time.
                 self.held = text_of(error)
                 break
             self.held = done.held
@@ -95,7 +95,7 @@ class CallGroup:
         return launched
 
     def refuse(self, words: str) -> None:
-        """What still waits will not be submitted."""
+        """Fail the waiting calls and record that they will not be submitted; `words` says why."""
         error = f"Nothing of the runner is under way, and still: {words}"
         self._runs.end_sweep(self.sweep_id, failure("submission", error))
         for request in self._waiting:
@@ -104,14 +104,14 @@ class CallGroup:
         self._end_lease()
 
     def give_up(self, error: Exception) -> None:
-        """Fail the futures of what still waits, with the reason why it cannot be submitted."""
+        """Fail the futures of the waiting calls with the error that kept them from submission."""
         for request in self._waiting:
             self.futures[str(request.run_id)].fail(error)
         self._waiting.clear()
         self._end_lease()
 
     def _end_lease(self) -> None:
-        """Once nothing waits any more."""
+        """Give up the lease if no call waits any more."""
         if not self._waiting:
             self._lease.close()
 
@@ -122,7 +122,7 @@ class CallGroup:
 
 
 class CallWatcher:
-    """Watches one runner's calls. Its thread never keeps the interpreter from ending."""
+    """Watches one runner's calls, in a daemon thread, so the interpreter can end."""
 
     def __init__(self, runs: RunControl, clock: Clock | None = None) -> None:
         self._runs = runs
@@ -138,9 +138,9 @@ class CallWatcher:
         self._hiccups = Hiccups(self._clock.monotonic)
 
     def watch(self, futures: Futures, group: CallGroup | None = None) -> None:
-        """Settle these, whose runs are under way; submit what waits in `group`, when there is room.
+        """Settle these futures, whose runs are under way, when their runs end.
 
-        Safe to call from any thread.
+        Also submits the waiting calls of `group` when there is room. Can be called from any thread.
         """
         with self._lock:
             self._new.append((futures, group))
@@ -155,12 +155,12 @@ class CallWatcher:
             self._clock.wake()
 
     def _let_go(self, future: Future[Any]) -> None:
-        """Wake, when a future is cancelled, so that its run is asked about no more."""
+        """If the future was cancelled, wake the thread, so that it stops polling the run."""
         if future.cancelled():
             self._wake()
 
     def seen(self, states: Sequence[RunState]) -> None:
-        """How the runs stand now; asked at each question to the backend."""
+        """Take the current states of the runs; called after each poll."""
         for group in self._groups:
             self._runs.show_alive(group.sweep_id)
         for state in states:
@@ -172,12 +172,12 @@ class CallWatcher:
             while self._take_in():
                 self._dispatch()
                 self._settle_ended()
-        except BaseException as error:  # the thread's top level: nobody may wait for ever
+        except BaseException as error:  # the thread ends: the futures must not stay open for ever
             log.exception("the futures of the %s runner are given up", self._runs.traits.name)
             self._give_up(_harmless(error))
 
     def _take_in(self) -> bool:
-        """Whether there is something to do; with nothing, the thread ends."""
+        """Take in new futures and groups. False if there is nothing to do: the thread then ends."""
         with self._lock:
             new, self._new = self._new, []
             for futures, group in new:
@@ -200,7 +200,7 @@ class CallWatcher:
             self._runs.show_alive(group.sweep_id)
             try:
                 self._add(group.dispatch())
-            except Exception as error:  # it concerns these calls only
+            except Exception as error:  # it concerns only the calls of this group
                 group.give_up(error)
         self._groups = [group for group in self._groups if group.is_waiting]
 
@@ -226,7 +226,7 @@ class CallWatcher:
             self._sleep(AFTER_TROUBLE_S)
 
     def _collect(self, ended: RunState) -> bool:
-        """Settle its futures. False when its files do not answer; then it is watched again."""
+        """Settle the run's futures. False if its files cannot be read now; it is watched again."""
         run_id = ended.run_id
         futures = [future for future in self._futures.pop(run_id) if not future.done()]
         if not futures:
@@ -234,7 +234,7 @@ class CallWatcher:
         try:
             result = self._runs.result_of(ended)
             outcome = outcome_of(result)
-        except NotEndedError:  # somebody else submitted it again just now
+        except NotEndedError:  # another process submitted it again just now
             self._add_again(run_id, futures)
         except (TmggError, OSError) as error:
             if self._hiccups.bearable(run_id, error):
@@ -242,7 +242,7 @@ class CallWatcher:
                 self._add_again(run_id, futures)
                 return False
             _fail(futures, error)
-        except Exception as error:  # MemoryError of one huge value, for example
+        except Exception as error:  # for example MemoryError because of a huge value
             _fail(futures, error)
         else:
             self._hiccups.over(run_id)
@@ -263,7 +263,7 @@ class CallWatcher:
                 self._futures[run_id] = still_open
 
     def _fail_broken(self) -> None:
-        """A record that cannot be read ends its own future only."""
+        """Fail the futures of runs whose records cannot be read; the others stay open."""
         run_ids = self._watch.open_runs
         for run_id, found in zip(run_ids, self._runs.poll_each(run_ids), strict=True):
             if isinstance(found, RunError):
@@ -271,7 +271,10 @@ class CallWatcher:
                 _fail(self._futures.pop(run_id), found)
 
     def _wait_for_room(self) -> None:
-        """Nothing is under way whose end could make room: ask again later, but not for ever."""
+        """Wait before the next attempt to submit, if no run is under way that could make room.
+
+        After `submit_patience_s` the waiting calls are refused.
+        """
         if not self._groups:
             return
         if self._held_s >= self._runs.traits.submit_patience_s:
@@ -305,7 +308,7 @@ class CallWatcher:
             _fail(watched, error)
         for group in groups:
             _fail(group.futures.values(), error)
-            with contextlib.suppress(Exception):  # its lease ends by itself
+            with contextlib.suppress(Exception):  # if this fails, the lease ends by itself
                 group.give_up(error)
 
 
@@ -315,7 +318,7 @@ def _fail(futures: Iterable[RunFuture[Any]], error: Exception) -> None:
 
 
 def _harmless(error: BaseException) -> Exception:
-    """What a future can raise without ending the program that asks it."""
+    """An Exception in place of a BaseException, which would end the program that asks a future."""
     if isinstance(error, Exception):
         return error
     words = f"{type(error).__name__}: {text_of_any(error)}"
@@ -330,7 +333,7 @@ class _WokenError(Exception):
 
 
 class _WakingClock(Clock):
-    """Sleep from which another thread can wake."""
+    """A clock whose sleep another thread can end."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -345,7 +348,10 @@ class _WakingClock(Clock):
 
 
 class _SharedWatch(Watch[str]):
-    """One to which runs are added while it listens: their ends may have been heard before."""
+    """A watch to which runs are added while it waits.
+
+    Exit records that it has already seen may belong to the added runs, so it forgets them.
+    """
 
     def add(self, run: str, job_id: str | None = None) -> None:
         super().add(run, job_id)

@@ -33,13 +33,16 @@ class Calls:
     def submit(
         self, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> RunFuture[T]:
-        """One call as one run. Raises TaskError, ConfigError or BackendError; then nothing runs."""
+        """Submit one call as one run. Raises TaskError, ConfigError or BackendError.
+
+        Nothing runs if it raises.
+        """
         request = as_request(_request(CallPacker(function).pack(args, kwargs)))
         future: RunFuture[T] = RunFuture(self._runs, str(request.run_id))
         try:
             spawn_checked(self._runs, request, gpu_type=None, resume=False)
         except SubmissionUnknownError as error:
-            log.warning("%s", error)  # the job may be in; polling finds out
+            log.warning("%s", error)  # the backend may have the job; polling shows whether it has
         self.watcher.watch({future.run_id: future})
         return future
 
@@ -49,11 +52,11 @@ class Calls:
         iterables: Sequence[Iterable[Any]],
         options: CallOptions,
     ) -> list[RunFuture[T]]:
-        """A call for each item of the iterables, as the runs of one sweep."""
+        """Submit a call for each item of the iterables, as the runs of one sweep."""
         return self.submit_all(pack_map(function, iterables), options)
 
     def submit_all(self, calls: Sequence[PackedCall], options: CallOptions) -> list[RunFuture[Any]]:
-        """All calls as the runs of one sweep; their futures, in order."""
+        """Submit the calls as the runs of one sweep; returns their futures, in order."""
         if not calls:
             return []
         group = self._group(calls, options)
@@ -64,7 +67,7 @@ class Calls:
         return list(group.futures.values())
 
     def batch(self, options: CallOptions) -> "CallBatch":
-        """Calls that are gathered first."""
+        """A batch that collects calls before it submits them."""
         return CallBatch(self, options)
 
     def reattach(self, run_id: str) -> RunFuture[Any]:
@@ -73,7 +76,7 @@ class Calls:
         return self.reopen(run_id)
 
     def reopen(self, run_id: str, *, is_cancelled: bool = False) -> RunFuture[Any]:
-        """A future of a call that is certainly on record; nobody is asked now."""
+        """A future of a call that is certainly on record. The backend is not asked now."""
         future: RunFuture[Any] = RunFuture(self._runs, run_id)
         if is_cancelled:
             future.count_as_cancelled()
@@ -82,7 +85,7 @@ class Calls:
         return future
 
     def _group(self, calls: Sequence[PackedCall], asked: CallOptions) -> CallGroup:
-        """The calls as a sweep, on record from now on."""
+        """Record the calls as a sweep."""
         options = sweep_options(self._runs.traits, asked, len(calls))
         plan = plan_sweep(self._runs, [_request(call) for call in calls], options)
         run_ids = [str(request.run_id) for request in plan.requests]
@@ -103,7 +106,7 @@ def pack_map(
 
 
 class CallBatch:
-    """Calls of any functions that are submitted together at the end of a `with` block."""
+    """Calls of any functions; they are submitted together at the end of a `with` block."""
 
     def __init__(self, calls: Calls, options: CallOptions) -> None:
         self._submitter = calls
@@ -113,7 +116,7 @@ class CallBatch:
         """In the order of the calls; filled when the block has ended."""
 
     def add(self, function: Callable[..., object], /, *args: Any, **kwargs: Any) -> int:
-        """One more call; its place in `futures`."""
+        """Add a call; returns the index that its future will have in `futures`."""
         self._calls.append(CallPacker(function).pack(args, kwargs))
         return len(self._calls) - 1
 
@@ -141,9 +144,10 @@ def _request(call: PackedCall) -> TaskRequest:
 
 
 def sweep_options(traits: BackendTraits, asked: CallOptions, count: int) -> SweepOptions:
-    """How so many calls are submitted where nothing else is said.
+    """The sweep options for `count` calls: those of `asked`, with defaults for the others.
 
-    One job array where the backend has them, unless the runner packs its sweeps.
+    The default mode is one job array if the backend has arrays, unless the runner's own default
+    mode is another one than `separate`.
     """
     has_arrays = traits.default_sweep_mode == "separate" and "array" in traits.sweep_modes
     mode: SweepMode = "array" if has_arrays else traits.default_sweep_mode

@@ -1,7 +1,7 @@
-"""Futures of calls, opened from a pickle: in another process, on another day, or as a copy.
+"""Makes futures of calls from their pickles, for example in another process, or as a copy.
 
-A pickle of a future says which run it is and where, nothing else. What the run gave is read from
-its record, with the same trust as for `runner.future(run_id)`.
+A pickle of a future holds only the run's id, its folder and whether it was cancelled. The result is
+read from the run's record, with the same trust as for `runner.future(run_id)`.
 """
 
 import os
@@ -19,10 +19,10 @@ from tmgg.experiment_utils.run_folder.registry import find_run
 
 
 def open_future(run_id: str, folder: str, is_cancelled: bool) -> RunFuture[Any]:
-    """Pickles name this function: its name and its arguments stay as they are.
+    """Make a future of the run. Pickles name this function: do not change its name or arguments.
 
-    A run that is not on record any more is its future's error, so that the others of a list open.
-    Raises UnreadableError or OSError when nothing can be read now.
+    If the run is not on record any more, the future fails with that error, so that the other
+    futures of a list can be opened. Raises UnreadableError or OSError if nothing can be read now.
     """
     try:
         run = read_known_run(find_run(run_id, [Path(folder)]))
@@ -37,7 +37,7 @@ def open_future(run_id: str, folder: str, is_cancelled: bool) -> RunFuture[Any]:
 
 
 class _Reopened:
-    """What the futures share that one process has opened: one watcher for each runner."""
+    """What the futures that one process has opened share: one watcher for each runner."""
 
     def __init__(self) -> None:
         self._runners = RunnersOnRecord()
@@ -50,5 +50,5 @@ class _Reopened:
 
 @cache
 def _reopened(_process: int) -> _Reopened:
-    """Anew in a forked process, which has none of its parent's threads."""
+    """One for each process: a forked process does not have its parent's threads."""
     return _Reopened()
