@@ -1,1 +1,1 @@
-"""Modal: one file asks its servers, one table has its GPUs, one file is what a container runs."""
+"""The Modal backend. `calls.py` asks Modal's servers; a container runs `container.py`."""

@@ -1,8 +1,9 @@
-"""The deployed app: an image, and in it the function that runs parcels.
+"""The deployed app: an image, and the function in it that runs parcels.
 
-An app's name ends in a digest of all that makes its image: the pinned packages, and the code that
-is sent along. So a change deploys a new app, runs that wait in Modal's queue keep the code they
-were submitted with, and deploying again changes nothing. Apps that nothing runs in cost nothing.
+An app's name ends in a digest of everything in its image, such as the pinned packages and the code
+that is sent with it. So a change of these deploys a new app, and runs that wait in Modal's queue
+keep the code with which they were submitted. Deploying the same again changes nothing. An app costs
+nothing while nothing runs in it.
 """
 
 import hashlib
@@ -18,14 +19,14 @@ from tmgg.experiment_utils.cloud.modal.config import ModalConfig
 from tmgg.experiment_utils.cloud.modal.requirements import pinned_requirements
 
 DIGEST_LETTERS = 10
-# The package itself: TMGG needs its configs and templates, too.
+# These files of a package are not sent. All others are: TMGG also needs its configs and templates.
 _IGNORED = ("**/__pycache__", "**/*.pyc")
 _OWN_PACKAGE = "tmgg"
 
 
 @dataclass(frozen=True, slots=True)
 class AppPlan:
-    """All that an app is made of; equal plans are one app."""
+    """Everything that an app is made of. Equal plans make the same app."""
 
     app_name: str
     function_name: str
@@ -36,9 +37,9 @@ class AppPlan:
 
 
 def plan_app(config: ModalConfig) -> AppPlan:
-    """Raises ConfigError for a local package that cannot be found."""
+    """The plan for the options. Raises ConfigError for a local package that cannot be found."""
     python_version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    # As far as they are installed here.
+    # Packages of these extras that are not installed here are left out.
     extras = ["experiments", "s3", *(["ray"] if config.nodes > 1 else [])]
     requirements = (*pinned_requirements(extras), *config.requirements)
     packages = (_OWN_PACKAGE, *config.local_packages)
@@ -47,7 +48,7 @@ def plan_app(config: ModalConfig) -> AppPlan:
         "requirements": requirements,
         "apt": config.apt_packages,
         "base": config.base_image,
-        # A cluster's size and GPUs cannot be chosen at the call: each has a function of its own.
+        # A call cannot choose a cluster's size and GPUs, so each choice has its own function.
         "cluster": (config.nodes, config.gpu) if config.nodes > 1 else None,
         "code": [_code_digest(package) for package in packages],
     }
@@ -63,7 +64,7 @@ def plan_app(config: ModalConfig) -> AppPlan:
 
 
 def build_app(plan: AppPlan) -> Any:
-    """The app as the SDK deploys it."""
+    """The app object that the SDK deploys."""
     import modal  # see Claims
 
     from tmgg.experiment_utils.cloud.modal import cluster, container
@@ -72,7 +73,7 @@ def build_app(plan: AppPlan) -> Any:
     options: dict[str, Any] = {
         "image": _image(plan),
         "name": plan.function_name,
-        "include_source": False,  # the image has it
+        "include_source": False,  # the image has the source
     }
     if plan.config.nodes == 1:
         app.function(**options)(container.run_parcel)
@@ -93,7 +94,7 @@ def _image(plan: AppPlan) -> Any:
     if config.apt_packages:
         image = image.apt_install(*config.apt_packages)
     image = image.uv_pip_install(*plan.requirements)
-    # Last: code changes often, and what is added here is no layer of the image.
+    # Last, because code changes often: added like this, it is not a layer of the image.
     return image.add_local_python_source(*plan.packages, ignore=list(_IGNORED))
 
 
@@ -108,7 +109,7 @@ def _code_digest(package: str) -> str:
 
 
 def _folder_of(package: str) -> Path:
-    """The package's folder, or the file of a module."""
+    """The folder of a package, or the file of a module."""
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):

@@ -1,6 +1,6 @@
-"""The one file of the submitting side that asks Modal's servers.
+"""The only module of the submitting side that asks Modal's servers.
 
-Every question is bounded: the SDK by itself retries an unreachable server for nearly a minute.
+Every question has a time limit, because the SDK retries an unreachable server for nearly a minute.
 """
 
 import asyncio
@@ -32,14 +32,14 @@ log = logging.getLogger(__name__)
 
 ASK_WITHIN_S = 20.0
 ASKED_AT_ONCE = 32
-# Building an image with a CUDA build of torch takes minutes.
+# Building an image with torch for CUDA takes minutes.
 DEPLOY_WITHIN_S = 3600.0
 _Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallView(JobView):
-    """What Modal says of a call that returned, with what it returned."""
+    """Modal's answer about a call that returned, with its return value."""
 
     returned: object = field(default=None, repr=False)
 
@@ -53,13 +53,13 @@ class ModalCalls:
         self._plans: dict[str, AppPlan] = {}
         self._started: set[str] = set()
         self.known_place: str | None = None
-        """See `place`; None before Modal was first asked."""
+        """The answer of `place`; None while it is not known."""
 
     def deploy(self, config: ModalConfig) -> AppPlan:
-        """Make sure that the app for these options is there; takes minutes when its image is new.
+        """Deploy the app for these options if it is not there; a new image takes minutes.
 
-        Raises ConfigError, MissingExtraError, BackendUnavailableError, or SubmissionError for what
-        Modal refuses.
+        Raises ConfigError, MissingExtraError, BackendUnavailableError or QueryError, or
+        SubmissionError if Modal refuses it.
         """
         _sdk()
         plan = self._plan(config)
@@ -75,10 +75,10 @@ class ModalCalls:
         return self._plans[repr(config)]
 
     def spawn(self, config: ModalConfig, parcel: Parcel, *, timeout_s: int | None) -> str:
-        """Hand a run over; its call's id.
+        """Give a run to Modal; returns the id of its call.
 
-        Raises SubmissionUnknownError when Modal may have taken it, SubmissionError or
-        BackendUnavailableError when it has not.
+        Raises SubmissionUnknownError if Modal may have taken the run; SubmissionError,
+        BackendUnavailableError or QueryError if it has not.
         """
         plan = self.deploy(config)
         function = self._functions[plan.app_name, plan.function_name]
@@ -88,7 +88,7 @@ class ModalCalls:
         plain = parcel.to_plain()
         try:
             call = within(config.submit_timeout_s, bound.spawn.aio(plain))
-        except Exception as error:  # whatever it is, Modal may have the run
+        except Exception as error:  # after any error Modal may have the run
             refused = refusal("Modal did not take the run", error)
             if not isinstance(refused, QueryError):
                 raise refused from error
@@ -100,12 +100,12 @@ class ModalCalls:
         return str(call.object_id)
 
     def view(self, call_ids: Sequence[str]) -> dict[str, JobView | None]:
-        """What Modal says of each call; None where it did not answer in time."""
+        """Modal's answer about each call; None if it did not answer in time."""
         _sdk()
         return within(2 * ASK_WITHIN_S, self._view(call_ids))
 
     def cancel(self, call_ids: Sequence[str]) -> None:
-        """Ask Modal to end calls; raises QueryError when it does not answer."""
+        """Ask Modal to end calls; raises QueryError if it does not answer."""
 
         async def cancel() -> None:
             for call_id in call_ids:
@@ -118,9 +118,9 @@ class ModalCalls:
         self._ask(cancel(), "whether the run was cancelled")
 
     def place(self) -> str:
-        """Which workspace and environment this process uses; raises QueryError.
+        """An id of the workspace and environment that this process uses; raises QueryError.
 
-        Runs that were submitted to another place are not seen here.
+        Runs in another workspace or environment cannot be seen from here.
         """
         if self.known_place is None:
             place = Claims(self._environment).place()
@@ -128,11 +128,11 @@ class ModalCalls:
         return self.known_place
 
     def owner(self, token: str) -> str | None:
-        """The call that began a submission; raises QueryError when Modal does not answer."""
+        """The call that began a submission, or None; raises QueryError if Modal does not answer."""
         return self._ask(Claims(self._environment).owner(token), "who runs the submission")
 
     def forbid(self, token: str) -> str | None:
-        """See Claims.forbid; raises QueryError when Modal does not answer."""
+        """See `Claims.forbid`; raises QueryError if Modal does not answer."""
         return self._ask(Claims(self._environment).forbid(token), "whether the run has begun")
 
     def _ask(self, question: Coroutine[Any, Any, _Answer], what: str) -> _Answer:
@@ -176,7 +176,7 @@ class ModalCalls:
             return
         try:
             self.known_place = await Claims(self._environment).place()
-        except Exception as error:  # then it is not known which runs are of another place
+        except Exception as error:  # then it is not known which runs are in another workspace
             log.info("Modal does not say which workspace this is: %s", why_silent(error))
 
     async def _view_one(self, call_id: str, room: asyncio.Semaphore) -> "JobView | _Silence":
@@ -188,14 +188,14 @@ class ModalCalls:
                 )
             except builtins.TimeoutError:
                 return await self._view_unfinished(call_id)
-            except Exception as error:  # where a container cannot start, whatever stopped it
+            except Exception as error:  # any: if a container cannot start, the SDK raises its error
                 return answer_of(error) or _Silence(why_silent(error))
 
     async def _view_unfinished(self, call_id: str) -> "JobView | _Silence":
         if call_id not in self._started:
             try:
                 started = await Claims(self._environment).has_started(call_id)
-            except Exception as error:  # of this question only
+            except Exception as error:  # it concerns only this question
                 return _Silence(f"whether it has begun: {why_silent(error)}")
             if not started:
                 return JobView(phase="pending", state="PENDING", reason="in Modal's queue")
@@ -205,7 +205,7 @@ class ModalCalls:
 
 @dataclass(frozen=True, slots=True)
 class _Silence:
-    """Modal did not answer; why."""
+    """Modal did not answer; `why` is the reason."""
 
     why: str
 
@@ -222,7 +222,7 @@ def _warn_of_silence(answers: Mapping[str, JobView | _Silence]) -> None:
 
 @contextlib.contextmanager
 def _raised_as(ours: Callable[[str, Exception], BackendError], what: str) -> Iterator[None]:
-    """Raise an error of the SDK as what `ours` makes of it."""
+    """Raise an error of the SDK as the error that `ours` makes from it."""
     try:
         yield
     except Exception as error:
@@ -236,7 +236,7 @@ def _sdk() -> Any:
 
 
 def _options(config: ModalConfig, timeout_s: int | None, environment: str | None) -> dict[str, Any]:
-    """Arguments of `with_options`, which takes None as "as deployed"."""
+    """Arguments of `with_options`. An option without a value stays as it was deployed."""
     modal = _sdk()
     limit_s = config.timeout_seconds if timeout_s is None else timeout_s
     options: dict[str, Any] = {

@@ -1,8 +1,9 @@
-"""When a container hears that its call was cancelled.
+"""Delays the cancellation of a call until the container can end what it has started.
 
-Modal's SDK cancels by a signal to its own process, whose handler raises in the main thread, between
-any two steps. Just after a fork the caller has no handle of the new process yet, and that process
-would go on. So a cancellation is held back until a wait whose caller ends what it has started.
+To cancel a call, Modal's SDK sends a signal to its own process. The signal's handler raises in the
+main thread, between any two steps. Just after a fork the caller has no handle of the new process
+yet, so that process would not be ended. So the signal is held back until the caller waits in
+`hearing`, where it can end its processes.
 """
 
 import signal
@@ -12,17 +13,17 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
-# As in `modal._container_entrypoint`; a child gets the default handler, as always.
+# The signal that `modal._container_entrypoint` uses. A child process has the default handler.
 CANCELS = signal.SIGUSR1
 _Answer = TypeVar("_Answer")
 
 
 class _Held:
-    """What is known within `held_back`; only the main thread has it."""
+    """The state within `held_back`; only the main thread uses it."""
 
     def __init__(self) -> None:
         self.handler: Any = None
-        """The SDK's; None where nothing is held back."""
+        """The SDK's handler; None if nothing is held back."""
         self.has_come = False
 
     def note(self, _number: int, _frame: FrameType | None) -> None:
@@ -34,7 +35,7 @@ _held = _Held()
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """A cancellation that comes within waits for `hearing`, or for the end."""
+    """Within the block, a cancellation is raised only in `hearing`, or at the block's end."""
     if threading.current_thread() is not threading.main_thread():
         yield  # the SDK raises in no other thread
         return
@@ -50,7 +51,7 @@ def held_back() -> Iterator[None]:
 
 
 def hearing(wait: Callable[[], _Answer]) -> _Answer:
-    """What `wait` returns; raises the cancellation that was held back, or that comes meanwhile."""
+    """What `wait` returns. Raises a cancellation that was held back, or that comes during it."""
     if _held.handler is None:
         return wait()
     try:

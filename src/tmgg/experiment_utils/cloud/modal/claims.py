@@ -1,9 +1,9 @@
-"""Who may run a submission, kept in a `modal.Dict`: the same rule as the file `owner` elsewhere.
+"""Decides in a `modal.Dict` which call runs a submission, as the file `owner` does elsewhere.
 
-Modal has no token by which an unanswered spawn could be looked up. So the call itself claims the
-submission's token before it does anything; of two calls with one token, one runs. A submission that
-is given up is claimed by nobody, and a call that arrives later ends unused. Modal drops entries
-that nobody touched for a week; no call waits that long.
+If Modal does not answer a spawn, the call cannot be looked up by a token. So each call first claims
+the submission's token; of two calls with the same token, only one runs. To give up a submission,
+the name NOBODY claims it, so a call that comes later ends unused. Modal drops entries that were not
+used for a week; no call waits that long.
 """
 
 from typing import Any
@@ -15,7 +15,10 @@ DICT_NAME = "tmgg-claims"
 
 
 class Claims:
-    """Each method is one or two questions to Modal; they raise the SDK's errors."""
+    """The claims of one Modal environment. Each method asks Modal once or twice.
+
+    The methods raise the SDK's errors.
+    """
 
     def __init__(self, environment: str | None = None) -> None:
         modal: Any = require("modal", extra="modal", purpose="the modal backend")
@@ -24,26 +27,26 @@ class Claims:
         )
 
     async def place(self) -> str:
-        """Id of the claims, which each Modal environment of each workspace has for itself."""
+        """The id of the Dict, which is another one in each environment of each workspace."""
         await self._dict.hydrate.aio()
         return str(self._dict.object_id)
 
     async def claim(self, token: str, owner: str) -> str:
-        """Begin the submission as `owner`, unless another has; who owns it."""
+        """Claim the submission for `owner`, unless it is already claimed; returns who owns it."""
         if await self._dict.put.aio(token, owner, skip_if_exists=True):
             return owner
         return str(await self._dict.get.aio(token, NOBODY))
 
     async def forbid(self, token: str) -> str | None:
-        """Let no call begin the submission any more; the one that had begun it before, if any."""
+        """Let no call begin the submission any more; the call that had begun it before, or None."""
         return _call_of(await self.claim(token, NOBODY))
 
     async def owner(self, token: str) -> str | None:
-        """The call that began the submission; None when none has, or none may."""
+        """The call that began the submission; None if none has, or if it is forbidden."""
         return _call_of(await self._dict.get.aio(token, None))
 
     async def mark_started(self, call_id: str) -> None:
-        """Let others see that a call has left the queue, which Modal itself does not tell."""
+        """Note that a call has left the queue, because Modal itself does not report that."""
         await self._dict.put.aio(call_id, True, skip_if_exists=True)
 
     async def has_started(self, call_id: str) -> bool:

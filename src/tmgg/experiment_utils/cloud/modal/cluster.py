@@ -1,7 +1,7 @@
-"""Several containers as one Ray cluster, by Modal's clusters (`modal.clustered`).
+"""Several containers as one Ray cluster, made with `modal.clustered`.
 
 Every container of the cluster gets the same parcel. The first starts Ray's head and runs the
-experiment as a single container would; the others are Ray's workers until the head is gone.
+experiment as a single container would; the others are Ray's workers until the head has ended.
 """
 
 import hashlib
@@ -26,12 +26,13 @@ from tmgg.experiment_utils.cloud.modal.container import (
 )
 from tmgg.experiment_utils.cloud.modal.parcel import Envelope, Parcel, as_container_errors
 
-# One for each submission, the same in all its containers: below the kernel's own ports.
+# The head's port is chosen by the submission's token, so all its containers know it. The range is
+# below the ports that the kernel gives out itself.
 FIRST_PORT, PORTS = 20_000, 10_000
 START_WITHIN_S = 180.0
 STOP_WITHIN_S = 30.0
 LOOK_EVERY_S = 1.0
-# Of looks in a row; a head that is busy may miss one.
+# The head has ended if so many looks in a row fail; a busy head may miss one.
 GONE_AFTER = 5
 _RAY_START = (sys.executable, "-m", "ray.scripts.scripts", "start", "--block")
 
@@ -88,14 +89,17 @@ def _run_as_head(parcel: Parcel, head: Head, *, nodes: int) -> Envelope:
 
 
 def _secured(parcel: Parcel) -> dict[str, str]:
-    """Ray's token, which every container of the submission can tell and nobody else."""
+    """Variables with Ray's token, which only the containers of the submission can compute."""
     token = hashlib.sha256(f"ray {parcel.token}".encode()).hexdigest()
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
 
 
 @contextmanager
 def ray_head(head: Head, *, nodes: int) -> Iterator[None]:
-    """Ray's head in this container, once all nodes have joined."""
+    """Run Ray's head in this container; the block begins once all nodes have joined.
+
+    Raises RayStartError.
+    """
     options = ["--head", f"--port={head.port}", f"--node-ip-address={head.host}"]
     ray = _start_ray(*options, "--include-dashboard=false")
     try:
@@ -127,7 +131,7 @@ def _wait_for_nodes(ray: subprocess.Popen[bytes], address: str, nodes: int) -> N
 
 
 def work_for(head: Head) -> None:
-    """Be a worker of the head there until it is gone."""
+    """Run a Ray worker of the head until the head has ended."""
     deadline = time.monotonic() + START_WITHIN_S
     while not _reachable(head):
         if time.monotonic() > deadline:
@@ -169,8 +173,8 @@ def _reachable(head: Head) -> bool:
 
 
 def main(address: str, nodes: int) -> None:
-    """Return once so many nodes are in the cluster. Runs until then, or until it is ended."""
-    import ray  # a second to import, and only for clusters
+    """Return once the cluster has `nodes` nodes. The caller ends this process at its time limit."""
+    import ray  # takes a second to import, and only clusters need it
 
     ray.init(address=address, logging_level="WARNING", log_to_driver=False)
     while sum(bool(node["Alive"]) for node in ray.nodes()) < nodes:

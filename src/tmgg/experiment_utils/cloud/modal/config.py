@@ -13,7 +13,7 @@ from tmgg.experiment_utils.cloud.modal.gpus import render_gpu
 from tmgg.experiment_utils.cloud.options import parse_options
 
 LONGEST_TIMEOUT_S = 24 * 3600
-# Room for starting the experiment's process and bringing its files home, above its own time limit.
+# Added to a run's own time limit, for starting its process and for sending its files back.
 MARGIN_S = 600
 MOST_RETRIES = 10
 MOST_NODES = 64
@@ -123,14 +123,14 @@ class ModalConfig:
         return render_gpu(self.gpu_type, self.gpus_per_task)
 
     def to_json(self) -> dict[str, object]:
-        """As `from_mapping` takes it."""
+        """Plain values that `from_mapping` takes."""
         return {
             item.name: _plain(getattr(self, item.name)) for item in dataclasses.fields(ModalConfig)
         }
 
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any]) -> "ModalConfig":
-        """Raises ConfigError for an unknown name, pointing at the nearest."""
+        """A config from plain options. An unknown name raises ConfigError with the nearest one."""
         return parse_options(cls, options, what="modal")
 
 

@@ -1,8 +1,7 @@
-"""What a container does: claim the submission, run it as any backend would, pack what is left.
+"""What a container does: claim the submission, run it as other backends do, and pack its files.
 
-The experiment runs in a process of its own under the supervisor of local runs, so one that dies
-(out of memory, a signal, `os._exit`) leaves an exit record like everywhere else and not just a dead
-container.
+The experiment runs in its own process, under the supervisor that local runs have. So an experiment
+that dies (out of memory, a signal, `os._exit`) leaves an exit record and not only a dead container.
 """
 
 import contextlib
@@ -33,7 +32,7 @@ from tmgg.experiment_utils.run_folder.exit_record import End, leave_exit_record
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.registry import Intent
 
-# The supervisor gives the experiment ten seconds to end.
+# More than the ten seconds that the supervisor gives the experiment to end.
 END_WITHIN_S = 15.0
 CLAIM_WITHIN_S = 120.0
 _SUPERVISOR = "tmgg.experiment_utils.cloud.modal.supervisor"
@@ -54,13 +53,13 @@ def run_parcel(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def current_call_id() -> str:
-    import modal  # in the container it is always there; on the submitting side it may not be
+    import modal  # always installed in a container, but perhaps not on the submitting side
 
     return str(modal.current_function_call_id())
 
 
 async def claim(token: str, call_id: str) -> str:
-    """Who runs the submission: this call, unless another was first or nobody may."""
+    """The owner of the submission: this call, unless another was first or it is forbidden."""
     claims = Claims()
     owner = await claims.claim(token, call_id)
     if owner == call_id:
@@ -69,9 +68,9 @@ async def claim(token: str, call_id: str) -> str:
 
 
 def run_claimed(parcel: Parcel, call_id: str, *arguments: str) -> Envelope:
-    """Run the submission in a folder that is gone afterwards: the container may serve others.
+    """Run the submission in a folder that is removed afterwards, as a container may run others.
 
-    Further `arguments` are the supervisor's.
+    Further `arguments` go to the supervisor.
     """
     root = Path(tempfile.mkdtemp(prefix="tmgg-"))
     try:
@@ -84,7 +83,7 @@ def run_claimed(parcel: Parcel, call_id: str, *arguments: str) -> Envelope:
 
 
 def report_end(parcel: Parcel, call_id: str, *, stage: str, words: str) -> Envelope:
-    """What a submission leaves that ended before its experiment could begin."""
+    """The envelope of a submission that ended before its experiment could begin."""
     root = Path(tempfile.mkdtemp(prefix="tmgg-"))
     try:
         submission = _write_run(parcel, root)
@@ -132,7 +131,7 @@ def _supervise(submission: SubmissionPaths, base_dir: str, arguments: Sequence[s
     ):
         try:
             hearing(process.wait)
-        finally:  # also when it was cancelled
+        finally:  # also if it was cancelled
             _end(process)
 
 
@@ -148,7 +147,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def _copying(pipe: IO[bytes], log: Path, shown: IO[str]) -> Iterator[None]:
-    """Into the run's log, and to where Modal shows a container's output."""
+    """Within the block, copy the pipe to the run's log and to the output that Modal shows."""
 
     def copy() -> None:
         with log.open("ab") as stream:
@@ -187,7 +186,7 @@ def _pack(submission: SubmissionPaths, parcel: Parcel, call_id: str) -> Envelope
 
 
 def _without_room(result: JsonDict, left_out: list[str], limit_bytes: int) -> JsonDict:
-    """A run whose files cannot be had is not complete; its metrics are kept."""
+    """A completed result as failed, because files did not fit; its metrics are kept."""
     if result.get("status") != "completed":
         return result
     shown = ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else "")

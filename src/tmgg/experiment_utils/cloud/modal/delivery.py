@@ -1,4 +1,4 @@
-"""From an envelope to the files of a run, so that all else is the same as for other backends."""
+"""Writes the content of an envelope to the files of a run, which then are as for other backends."""
 
 import contextlib
 import fcntl
@@ -18,10 +18,9 @@ from tmgg.experiment_utils.run_folder.records import parse_record
 
 
 def deliver(submission: SubmissionPaths, call_id: str, envelope: Envelope) -> None:
-    """Write what came back, the exit record last; doing it again changes nothing.
+    """Write the content of the envelope, the exit record last. Repeating it changes nothing.
 
-    Raises OSError when the files cannot be written, RecordError when the envelope is damaged: then
-    the next who asks tries again.
+    Raises OSError if the files cannot be written, RecordError if the envelope is damaged.
     """
     with _alone(submission):
         if is_there(submission.ended):
@@ -43,7 +42,7 @@ def deliver(submission: SubmissionPaths, call_id: str, envelope: Envelope) -> No
 
 @contextlib.contextmanager
 def _alone(submission: SubmissionPaths) -> Iterator[None]:
-    """One of the processes that collect writes; the others wait for it."""
+    """Only one process at a time is within this block; the others wait."""
     descriptor = os.open(submission.folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -53,7 +52,7 @@ def _alone(submission: SubmissionPaths) -> Iterator[None]:
 
 
 def _at_home(envelope: Envelope, submission: SubmissionPaths) -> JsonDict:
-    """The result, with the checkpoint's path on this side."""
+    """The result, with the checkpoint's path on this machine."""
     assert envelope.result is not None
     result = dict(envelope.result)
     checkpoint = result.get("checkpoint_path")
@@ -72,14 +71,14 @@ def _append_logs(submission: SubmissionPaths, envelope: Envelope) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _LogStarts:
-    """The content of `log_starts.json`: how long the logs were, in bytes."""
+    """The content of `log_starts.json`: sizes of the logs before the first delivery, in bytes."""
 
     stdout: int
     stderr: int
 
 
 def _log_starts(submission: SubmissionPaths) -> _LogStarts:
-    """Noted by the first delivery, so that one that is repeated knows what is there already."""
+    """The first delivery notes the sizes, so that a repeated one knows what is already written."""
     path, run = submission.log_starts, submission.run_paths
     value = read_json(path)
     if value is not None:
@@ -90,7 +89,7 @@ def _log_starts(submission: SubmissionPaths) -> _LogStarts:
 
 
 def _append_once(log: Path, text: bytes, start: int) -> None:
-    """Append what an earlier delivery, which may have been interrupted, has not written."""
+    """Append the part of the text that an earlier, interrupted delivery has not written."""
     with log.open("ab+") as stream:
         stream.seek(start)
         stream.write(text.removeprefix(stream.read(len(text))))

@@ -1,4 +1,4 @@
-"""Modal's GPUs by name, as its guide lists them (https://modal.com/docs/guide/gpu)."""
+"""Modal's GPUs by name, from its guide (https://modal.com/docs/guide/gpu)."""
 
 from dataclasses import dataclass
 
@@ -31,9 +31,9 @@ GPUS: dict[str, Gpu] = {
 
 
 def render_gpu(gpu_type: str | None, count: int) -> str | None:
-    """What the SDK takes, `H100:2`; None asks for no GPU.
+    """The GPUs in the SDK's form, such as `H100:2`; None for no GPU.
 
-    Raises ConfigError for a name that is not in the table, or for more than one container can have.
+    Raises ConfigError for a name that is not in the table, or for too many in one container.
     """
     if gpu_type is None:
         return None

@@ -1,14 +1,14 @@
-"""What the SDK's exceptions mean, of a question and of a call. Pure but for importing the SDK.
+"""What the SDK's exceptions mean. Pure, except for importing the SDK.
 
-A question about a call raises two kinds of errors: what the call left, and what became of the
-question. Both may be exceptions of the SDK. So only those that the SDK raises for nothing but a
-call's end are an answer; every other one of the SDK says that there is none.
+A question about a call raises two kinds of errors: the end of the call, or a failure of the
+question. Both may be exceptions of the SDK. An exception counts as an answer only if the SDK raises
+it for nothing but a call's end. Every other exception of the SDK means that there is no answer.
 
-Some of them are traps. `modal.exception.TimeoutError` is not Python's, which says "not ready yet".
-And `RemoteError` covers a cancelled call, a container that died and one that could not start; that
-a call was cancelled with TMGG is known from our own record only (see runner). A connection that
-breaks once too often comes through as the error of a library below. `ExecutionError` is also
-raised when a result that is there could not be downloaded.
+Some exceptions mislead. `modal.exception.TimeoutError` is not Python's TimeoutError, which means
+"not ready yet". `RemoteError` covers a cancelled call, a container that died, and a container that
+could not start; only TMGG's own record shows that a call was cancelled with TMGG (see runner). If a
+connection breaks too often, the error of a lower library is raised. `ExecutionError` is also raised
+if a result exists but could not be downloaded.
 """
 
 from typing import Any
@@ -22,13 +22,13 @@ from tmgg.errors import (
 from tmgg.experiment_utils.cloud.judging.verdict import JobView
 from tmgg.experiment_utils.cloud.modal.parcel import ContainerError
 
-# The SDK's beginning of its words when it has what a call left, and cannot read it.
+# How the SDK's message begins if it has a call's result but cannot read it.
 _NOT_READ = "Could not deserialize"
 _LOST_STREAM = "_write_appdata"
 
 
 def is_of_the_sdk(error: Exception) -> bool:
-    """Whether a question to Modal may raise it; Python's TimeoutError is of our own limit."""
+    """Whether a question to Modal may raise it. TMGG's time limit raises Python's TimeoutError."""
     return isinstance(error, _sdk_errors()) or _is_lost_stream(error)
 
 
@@ -45,7 +45,7 @@ def _sdk_errors() -> tuple[type[Exception], ...]:
 
 
 def _is_lost_stream(error: Exception) -> bool:
-    """Whether it is the form that a connection's end has in grpclib up to 0.4.7."""
+    """Whether it is the error that grpclib up to 0.4.7 raises if a connection ends."""
     return isinstance(error, AttributeError) and _LOST_STREAM in str(error)
 
 
@@ -54,9 +54,10 @@ def is_not_found(error: Exception) -> bool:
 
 
 def refusal(what: str, error: Exception) -> BackendError:
-    """The error of a submission as ours: no account, no answer (QueryError), or a refusal.
+    """TMGG's error for an error of a submission.
 
-    An error that is not the SDK's is no answer.
+    BackendUnavailableError without a valid account; QueryError if Modal did not answer, which
+    includes errors that are not the SDK's; SubmissionError if Modal refused.
     """
     if isinstance(error, _exceptions().AuthError) or _is_silence(error):
         return unanswered(what, error)
@@ -64,7 +65,7 @@ def refusal(what: str, error: Exception) -> BackendError:
 
 
 def unanswered(what: str, error: Exception) -> BackendUnavailableError | QueryError:
-    """The error of a question about a run as ours. It says nothing about the run."""
+    """TMGG's error for an error of a question about a run. It says nothing about the run."""
     words = _words(error)
     if isinstance(error, _exceptions().AuthError):
         return BackendUnavailableError(
@@ -80,7 +81,7 @@ _ADVICE = "See that the Modal profile and its token are those that submitted the
 
 
 def why_silent(error: Exception) -> str:
-    """Why a question about a call has no answer, in words."""
+    """A text that says why a question about a call has no answer."""
     words = f"{type(error).__name__}: {error}".rstrip(": ")
     known = _exceptions()
     is_denied = isinstance(error, known.AuthError | known.PermissionDeniedError)
@@ -88,10 +89,10 @@ def why_silent(error: Exception) -> str:
 
 
 def answer_of(error: Exception) -> JobView | None:
-    """What an exception says of the call that was asked about; None when it is no answer.
+    """What an exception says about the call; None if the exception is not an answer.
 
-    One that is not known may be that of a container that could not start, or of the question. It is
-    the call's end only when it stays (`settled`).
+    An unknown exception may come from a container that could not start, or from the question. It
+    counts as the call's end only if it lasts; so its view is not `settled`.
     """
     known = _exceptions()
     words = str(error)
@@ -138,6 +139,6 @@ def _words(error: Exception) -> str:
 
 
 def _exceptions() -> Any:
-    import modal.exception  # only there when the backend is chosen
+    import modal.exception  # only installed if Modal is used
 
     return modal.exception

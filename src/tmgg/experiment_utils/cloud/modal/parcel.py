@@ -1,8 +1,8 @@
-"""What travels to a container and what comes back: plain data, so versions may differ a little.
+"""What is sent to a container and what it returns: plain data, so versions may differ a little.
 
-No exception travels as such: the SDK could not tell a `TimeoutError` that was raised there from its
-own "not ready yet". An experiment's are in the result, inside the envelope; of those of the
-container's own steps there are words in a `ContainerError`.
+No exception is sent as an object: the SDK could not tell a `TimeoutError` raised in the container
+from its own "not ready yet". The exception of an experiment is described in the result, inside the
+envelope. Exceptions of the container's own steps are raised as a `ContainerError` with their text.
 """
 
 import io
@@ -22,52 +22,52 @@ LOG_BYTES = 4 << 20
 
 
 class ContainerError(Exception):
-    """What kept a container from running a parcel, or from sending its envelope."""
+    """A container could not run its parcel, or not send its envelope."""
 
 
 @contextmanager
 def as_container_errors() -> Iterator[None]:
-    """Raise whatever is raised within as a ContainerError."""
+    """Raise each exception of the block as a ContainerError."""
     try:
         yield
-    except Exception as error:  # whatever it is, it must not look like one of a question
+    except Exception as error:  # it must not look like an error of a question to Modal
         words = f"{type(error).__name__}: {error}".rstrip(": ")
         raise ContainerError(f"in the container: {words}") from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parcel:
-    """One submission, on its way to a container."""
+    """One submission as it is sent to a container."""
 
     token: str
-    """The intent's; whoever claims it first runs the submission."""
+    """The intent's token. The call that claims it first runs the submission."""
     submission: int
     base_dir: str
-    """Working directory of the submitter, which the experiment finds, empty, by the same name."""
+    """Working directory of the submitter. The container makes an empty folder with this path."""
     task: JsonDict
     payload: bytes | None
     artifacts: bytes
-    """What earlier submissions left, as in `Envelope`: a retry goes on from it."""
+    """The files that earlier submissions left, as in `Envelope`; a retry goes on from them."""
     artifacts_limit_bytes: int
     interpreter_options: list[str] = field(default_factory=list)
-    """The launching Python had them. An older TMGG sends none; its containers ignore them."""
+    """The options of the launching Python. An older TMGG sends none, and ignores them."""
 
     def to_plain(self) -> dict[str, Any]:
         return {"version": VERSION, **asdict(self)}
 
     @classmethod
     def from_plain(cls, value: Mapping[str, Any]) -> "Parcel":
-        """Raises RecordError for what this version cannot read."""
+        """Read a parcel. Raises RecordError if this version cannot read it."""
         given = {"interpreter_options": [], **value}
         return cls(**_known(cls, given, what="what was sent to the container"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Envelope:
-    """What one call left behind."""
+    """What one call returns."""
 
     owner: str
-    """The call that runs the submission, or nobody; unless it is this one, the rest is empty."""
+    """The call that runs the submission, or NOBODY. If it is not this call, the rest is empty."""
     exit_record: JsonDict | None = None
     result: JsonDict | None = None
     stdout: bytes = b""
@@ -76,16 +76,16 @@ class Envelope:
     artifacts: bytes = b""
     """The experiment's files, as a zip archive."""
     artifacts_root: str = ""
-    """Where they were in the container."""
+    """The folder of these files in the container."""
     usage: JsonDict | None = None
-    """What it used; not in what a container of an older TMGG sends."""
+    """The resources that it used. A container with an older TMGG does not send them."""
 
     def to_plain(self) -> dict[str, Any]:
         return {"version": VERSION, **asdict(self)}
 
     @classmethod
     def from_plain(cls, value: object) -> "Envelope":
-        """Raises RecordError for what this version cannot read."""
+        """Read an envelope. Raises RecordError if this version cannot read it."""
         what = "what came back from the container"
         if not isinstance(value, Mapping):
             raise RecordError(
@@ -109,15 +109,15 @@ def _known(cls: type[Any], value: Mapping[str, Any], *, what: str) -> dict[str, 
 
 
 def pack_folder(folder: Path, *, limit_bytes: int) -> tuple[bytes, list[str]]:
-    """The files below a folder as an archive, small ones first; the names that did not fit.
+    """The files below a folder as an archive, small files first; and the names that did not fit.
 
-    Links and special files stay behind. No files are no bytes.
+    Links and special files are left out. If there are no files, the archive is empty bytes.
     """
     found = files_below(folder)
     left_out: list[str] = []
     packed_bytes = 0
     buffer = io.BytesIO()
-    # Not compressed: what is large here are weights, which do not get smaller.
+    # Not compressed: the large files are weights, which compression does not make smaller.
     with zipfile.ZipFile(buffer, "w") as archive:
         for path in sorted(found, key=lambda each: (each.stat().st_size, each)):
             name = path.relative_to(folder).as_posix()
@@ -130,7 +130,10 @@ def pack_folder(folder: Path, *, limit_bytes: int) -> tuple[bytes, list[str]]:
 
 
 def unpack_folder(data: bytes, folder: Path) -> None:
-    """Raises RecordError for a damaged archive; no name in it can lead out of the folder."""
+    """Unpack an archive; no name in it can lead out of the folder.
+
+    Raises RecordError for a damaged archive.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if not data:
         return

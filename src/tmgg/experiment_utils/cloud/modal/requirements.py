@@ -1,6 +1,6 @@
-"""The packages of a container, pinned to the versions installed where the run is submitted.
+"""The packages of a container, pinned to the versions that are installed on the submitting side.
 
-So an experiment meets there what it met here. Pure but for asking which versions are installed.
+So an experiment has the same versions there as here. Pure, except for asking what is installed.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,12 @@ DISTRIBUTION = "tmgg"
 
 
 def pinned_requirements(extras: Sequence[str] = ()) -> list[str]:
-    """TMGG's dependencies and theirs, `name==version`, sorted.
+    """TMGG's direct and indirect dependencies as `name==version`, sorted.
 
-    A version's local part (`+cpu`) is left out: the index has the build that fits the container.
+    A version's local part (`+cpu`) is left out, because the package index has the build that fits
+    the container.
     """
-    from packaging.requirements import Requirement  # with the extra: only needed to deploy
+    from packaging.requirements import Requirement  # comes with the extra; only needed to deploy
 
     pinned: dict[str, str] = {}
     open_items = [(DISTRIBUTION, frozenset(extras))]
@@ -30,7 +31,7 @@ def pinned_requirements(extras: Sequence[str] = ()) -> list[str]:
             key = requirement.name.lower().replace("_", "-")
             version = _version(key)
             if version is not None and _applies(requirement.marker, wanted):
-                if key != DISTRIBUTION:  # an extra that names another; the code is sent along
+                if key != DISTRIBUTION:  # an extra of TMGG that names another; TMGG itself is sent
                     pinned[key] = version
                 open_items.append((key, frozenset(requirement.extras)))
     return [f"{name}=={version}" for name, version in sorted(pinned.items())]
@@ -44,7 +45,7 @@ def _applies(marker: object, extras: frozenset[str]) -> bool:
 
 
 def _version(name: str) -> str | None:
-    """None for what is not installed here: pip then chooses."""
+    """The installed version without its local part; None if the package is not installed here."""
     try:
         return metadata.version(name).partition("+")[0]
     except metadata.PackageNotFoundError:

@@ -1,7 +1,7 @@
-"""Runs as calls of a function deployed on Modal, with the records and verdicts of every backend.
+"""Runs as calls of a function that is deployed on Modal.
 
-The records are on this machine; what a run leaves travels home in its call's result and is written
-into them by whichever process asks first.
+The records are on this machine, as for other backends. The files of a run come back in the result
+of its call. The first process that polls the run after its end writes them to the records.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ from tmgg.experiment_utils.run_folder.task import target_of
 
 log = logging.getLogger(__name__)
 
-# A call whose spawn was not answered may wait in Modal's queue for a GPU before it shows itself.
+# If Modal did not answer a spawn, the call may still wait for a GPU before it claims anything.
 SHOWS_ITSELF_WITHIN_S = 900.0
 _ELSEWHERE = (
     "it was submitted to another workspace or environment of Modal than the one that is in use "
@@ -77,12 +77,12 @@ class ModalBackend(Backend):
             poll_interval_s=config.poll_interval_s,
             grace_s=config.lost_grace_s,
             default_timeout_s=config.timeout_seconds,
-            # Modal's SDK drops the cancellation of a call whose input it still unpacks.
+            # Modal's SDK drops a cancellation that comes while it unpacks the call's input.
             begins_cancelled_jobs=True,
         )
 
     def check(self, submission: SubmissionPaths, *, gpu_type: str | None) -> None:
-        # Before anything is recorded: no account, no image or a wrong name is no run.
+        # Fails before anything is recorded, for example without an account or without an image.
         asked = self.config if gpu_type is None else replace(self.config, gpu_type=gpu_type)
         self.calls.deploy(asked)
 
@@ -94,7 +94,7 @@ class ModalBackend(Backend):
         gpu_type: str | None,
         changes: RetryChanges | None,
     ) -> None:
-        if changes is not None:  # of a retry: the options on record must be Modal's
+        if changes is not None:  # a retry: the options on record must be valid for Modal
             ModalConfig.from_mapping(record_of(draft).settings)
         intent = replace(new_intent(final), cluster=self.calls.place())
         write_json(draft.intent, intent.to_json())
@@ -106,14 +106,14 @@ class ModalBackend(Backend):
         try:
             call_id = self.calls.spawn(config, parcel, timeout_s=timeout_s)
         except (SubmissionUnknownError, KeyboardInterrupt):
-            # Whoever asks later need not wait for this process any more.
+            # The note shows other processes that they need not wait for this process any more.
             note_job(submission, None)
             raise
         except (MissingExtraError, ConfigError, QueryError, BackendUnavailableError) as error:
             raise SubmissionError(str(error)) from error
         note_job(submission, call_id)
         with contextlib.suppress(OSError):  # a call that was given up ends unused
-            if ownership.is_forbidden(submission):  # cancelled meanwhile
+            if ownership.is_forbidden(submission):  # it was cancelled during the spawn
                 self.cancel_jobs([call_id])
         return call_id
 
@@ -122,7 +122,7 @@ class ModalBackend(Backend):
         submission = folder
         intent = load_intent(submission)
         may_come = not ownership.is_forbidden(submission) and _may_still_show(submission, intent)
-        # Reading ends nothing, unless the submitter's end is proven.
+        # A look forbids the submission only if the end of the submitter is proven.
         closes = not may_come and (ownership.is_forbidden(submission) or intent.submitter_has_ended)
         ask = self.calls.forbid if closes else self.calls.owner
         try:
@@ -157,7 +157,7 @@ class ModalBackend(Backend):
             return None
 
     def _settle(self, submission: SubmissionPaths, call_id: str, view: JobView) -> JobView | None:
-        """Write down what a view brought; the view as the verdict takes it."""
+        """Write the files that came with an answer; returns the view for the verdict."""
         if view.phase == "running" and ownership.read_owner(submission) is None:
             ownership.claim(submission, call_id)
         if view.kind == "node_fail" and is_there(submission.cancel):
@@ -174,7 +174,7 @@ class ModalBackend(Backend):
         return self._unused(submission, envelope.owner)
 
     def _unused(self, submission: SubmissionPaths, owner: str) -> JobView:
-        """The call found the submission begun by another one, or given up."""
+        """The view if the call found its submission forbidden, or begun by another call."""
         if owner == ownership.NOBODY:
             return JobView(phase="ended", state="UNUSED", reason="the submission was given up")
         note_job(submission, owner)
@@ -185,18 +185,18 @@ class ModalBackend(Backend):
 
     def forbid(self, submission: SubmissionPaths) -> str | None:
         self._refuse_elsewhere(submission)
-        # The file is what this machine sees; a container asks Modal.
+        # This machine looks at the file; a container asks Modal. So both are marked.
         return self.calls.forbid(load_intent(submission).token) or ownership.forbid(submission)
 
     def whereabouts(self, submission: SubmissionPaths) -> Whereabouts:
-        """As far as it is known without a question: `view_jobs` learns of the place here."""
+        """Asks nothing: `view_jobs` has learnt which workspace and environment are used here."""
         there, here = load_intent(submission).cluster, self.calls.known_place
         if there is None or there == here:
             return Whereabouts()
         return Whereabouts(is_surely_here=False, elsewhere="" if here is None else _ELSEWHERE)
 
     def _refuse_elsewhere(self, submission: SubmissionPaths) -> None:
-        """Raise QueryError for a submission that another workspace has."""
+        """Raise QueryError if the submission is in another workspace or environment."""
         there = load_intent(submission).cluster
         if there is not None and there != self.calls.place():
             raise QueryError(f"Modal was not asked about run {submission.name!r}: {_ELSEWHERE}")
@@ -211,11 +211,11 @@ class ModalRunner(CloudRunner):
         super().__init__(RecordedRuns(self._modal))
 
     def deploy(self) -> str:
-        """Deploy the app for this runner's options now instead of with the first run; its name."""
+        """Deploy the app for this runner's options now, not with the first run; the app's name."""
         return self._modal.calls.deploy(self.config).app_name
 
     def render_dry_run(self, request: TaskRequest) -> str:
-        """What `spawn` would hand over. Asks nobody, writes nothing."""
+        """A text that shows what `spawn` would submit. Asks nothing and writes nothing."""
         checked = as_request(request)
         what = checked.target or target_of(checked.config)
         shown = {key: value for key, value in self.config.to_json().items() if value}
@@ -224,7 +224,7 @@ class ModalRunner(CloudRunner):
 
 
 def make_parcel(submission: SubmissionPaths, config: ModalConfig, *, base_dir: str) -> Parcel:
-    """What a container needs to know of a recorded submission."""
+    """The parcel of a recorded submission."""
     run = submission.run_paths
     limit_bytes = config.artifacts_limit_mb << 20
     return Parcel(
@@ -261,5 +261,5 @@ def _table(options: Mapping[str, object]) -> list[str]:
 
 
 def make_runner(options: Mapping[str, Any]) -> ModalRunner:
-    """What the factory calls; `options` are fields of `ModalConfig`."""
+    """The factory calls this. `options` are fields of `ModalConfig`."""
     return ModalRunner(ModalConfig.from_mapping(options))
