@@ -28,7 +28,7 @@ class FlipRangeNoise:
         if not LEAST_RATE <= self.low <= self.high < 0.5:
             raise ConfigError(
                 f"noise.low is {self.low} and noise.high is {self.high}; flip rates must be above "
-                "0 and below 0.5, and low must be below high"
+                "0 and below 0.5, and low must not be above high"
             )
 
     def corrupt(self, adj_BNN: Tensor, sample_B: Tensor, *, density: float, seed: int) -> Tensor:

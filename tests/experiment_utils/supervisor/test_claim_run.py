@@ -39,7 +39,7 @@ def test_a_run_whose_end_was_told_is_not_run_again(trial: Trial) -> None:
 
     assert trial.begin(restart=1).wait(60) == 0
 
-    assert "tmgg: not needed, the end of this run was told\n" in trial.printed
+    assert "tmgg: not needed, the end of this run was reported before\n" in trial.printed
     assert not trial.paths.phases.exists()
 
 

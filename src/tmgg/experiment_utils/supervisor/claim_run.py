@@ -69,7 +69,7 @@ def claim_run(start: Start) -> Start | str:
         # The owner "nobody" means that the run was cancelled before it began.
         return f"this submission belongs to {owner}"
     if is_there(paths.verdict):
-        return "the end of this run was told"
+        return "the end of this run was reported before"
     if _has_ended(paths):
         return "this run has ended"
     earlier = last_start(paths)

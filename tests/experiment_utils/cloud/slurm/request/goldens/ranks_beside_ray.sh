@@ -100,7 +100,7 @@ tmgg_claim() {
     fi
     # TMGG has reported the end of this run, so a retry may have begun already.
     if [ -e "$tmgg_dir/verdict.json" ]; then
-        echo "tmgg: the end of this run was told; tmgg-jobs retry runs a failed one again"
+        echo "tmgg: the end of this run was reported before; tmgg-jobs retry runs a failed one again"
         exit 0
     fi
 }

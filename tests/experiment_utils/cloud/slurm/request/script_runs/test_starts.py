@@ -41,7 +41,7 @@ def test_a_run_whose_end_was_reported_is_not_run_again_when_the_job_is_requeued(
     calls = commands.calls()
     done = commands.run(render(paths), base, SLURM_RESTART_COUNT="1")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "the end of this run was told" in done.stdout
+    assert "the end of this run was reported before" in done.stdout
     assert commands.calls() == calls
 
 
