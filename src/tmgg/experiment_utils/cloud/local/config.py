@@ -1,4 +1,4 @@
-"""What a local run may ask for: names, defaults, meaning and limits."""
+"""The options of a local run: names, defaults, meaning and limits."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What to do about a failure of a run on this machine."""
+"""What to do about failures of runs on this machine."""
 
 from tmgg.experiment_utils.run_folder.failures import HintName
 

@@ -1,6 +1,7 @@
-"""Runs of another PID namespace of this machine: of a container that has its name, for example.
+"""Runs in another PID namespace of this machine, as in a container with the same hostname.
 
-Process ids of there mean nothing here. So a process that is not found here may run there.
+Process ids of another namespace have no meaning here. So a process that is not found in this
+namespace may still run in the other one.
 """
 
 import contextlib
@@ -20,7 +21,10 @@ _ELSEWHERE = (
 
 
 def seen_across_namespaces(submission: SubmissionPaths) -> Whereabouts:
-    """Where the submission's process is; one that has ended is at no place (see `other_host`)."""
+    """Whether the submission's process is in this PID namespace.
+
+    A process that has ended counts as being here (see `other_host`).
+    """
     with contextlib.suppress(OSError, RecordError):
         scope = text_in(SubmissionFiles(submission).intent, "scope") or ""
         if is_of_another_namespace(scope) and not has_ended(submission):

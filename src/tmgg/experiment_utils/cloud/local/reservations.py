@@ -1,7 +1,7 @@
 """Reserves CPUs and GPUs of this machine for local runs, across all processes of the user.
 
-Each is a file that its run has locked. The kernel takes the lock away with the process, so nothing
-is left booked, and no process need look after it.
+For each CPU and GPU there is a file. A run reserves it by locking the file. The kernel removes the
+lock when the process ends, so no process has to clean up.
 """
 
 import contextlib
@@ -20,21 +20,21 @@ from tmgg.experiment_utils.supervisor import processes
 from tmgg.experiment_utils.supervisor.gpus import find_gpus
 
 LOOK_AGAIN_S = 0.2
-# What libraries take their number of threads from.
+# From these variables libraries take their number of threads.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _WAITING = "tmgg-waiting"
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a run asks for; None leaves the choice to the run, and keeps nothing."""
+    """What a run asks for. None reserves nothing and leaves the choice to the run."""
 
     cpus: int | None
     gpus: int | None
 
     @classmethod
     def of_settings(cls, settings: Mapping[str, Any]) -> "Wish":
-        """Out of a run's record; one from before there was this has no such settings."""
+        """Made from the settings on a run's record, which a record of an older TMGG may lack."""
         return cls(settings.get("cpus_per_run"), settings.get("gpus_per_run"))
 
 
@@ -44,7 +44,7 @@ def available_cpus() -> list[str]:
 
 
 def is_waiting(pid: int) -> bool:
-    """Whether a process is in `wait_for_room`."""
+    """Whether a process waits in `wait_for_room`."""
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip() == _WAITING
     except OSError:
@@ -52,10 +52,10 @@ def is_waiting(pid: int) -> bool:
 
 
 def wait_for_room(wish: Wish) -> dict[str, str] | None:
-    """Keep what is asked for until this process ends; the experiment's environment.
+    """Reserve what is asked for until this process ends; returns variables for the experiment.
 
-    None when SIGTERM came first, which must be blocked. One process at a time looks for room, so
-    that a run that needs much is not passed over for ever.
+    None if SIGTERM came first; the caller must have blocked that signal. Only one process at a time
+    looks for room, so that a run that needs much does not wait for ever.
     """
     if not wish.cpus and not wish.gpus:
         return _environment(wish, [])
@@ -82,7 +82,7 @@ def wait_for_room(wish: Wish) -> dict[str, str] | None:
 def _wait_until_taken(
     folder: Path, kind: str, names: Sequence[str], count: int
 ) -> dict[str, int] | None:
-    """`count` of the names with their locks, which stay open; None when SIGTERM came first."""
+    """Lock `count` of the names; returns the open file descriptors by name, None after SIGTERM."""
     taken: dict[str, int] = {}
     while True:
         for name in names:
@@ -114,7 +114,7 @@ def _environment(wish: Wish, gpus: Sequence[str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _named(name: str) -> Iterator[None]:
-    """What `ps` shows of this process, and `is_waiting` looks at."""
+    """Within the block, this process has another name, which `ps` shows and `is_waiting` reads."""
     before = processes.read_name()
     processes.set_name(name)
     try:

@@ -1,8 +1,8 @@
 """Runs as processes of this machine, with the same records and verdicts as on a cluster.
 
-A small supervisor (`supervisor/supervise.py`) is each run's batch script: it starts the experiment
-in a session of its own, waits, and leaves the exit record; so a run outlives the process that
-spawned it, and any process can ask for its result.
+A small supervisor (`supervisor/supervise.py`) takes the place of a job script: it starts the
+experiment in a new session, waits, and leaves the exit record. So a run can outlive the process
+that spawned it, and any process can ask for its result.
 """
 
 import logging
@@ -48,10 +48,10 @@ _WHAT = "it is a process of"
 
 
 class LocalBackend(Backend):
-    """Runs experiments as processes of this machine. `gpu_type` is accepted and has no meaning."""
+    """Runs experiments as processes of this machine. `gpu_type` is accepted but has no effect."""
 
     def __init__(self, config: LocalConfig, *, name: str = "local") -> None:
-        """Relative paths are resolved against the working directory of this moment."""
+        """Relative paths are resolved against the current working directory."""
         base_dir = Path.cwd()
         self.traits = BackendTraits(
             name=name,
@@ -81,7 +81,7 @@ class LocalBackend(Backend):
 
     def start(self, submission: SubmissionPaths, record: RunRecord) -> str:
         run = submission.run_paths
-        if submission.number > 1:  # that may come where there is less; `check` has seen the first
+        if submission.number > 1:  # it may start with fewer CPUs; `check` covers the first only
             try:
                 _check_room(record.settings)
             except ConfigError as error:
@@ -139,7 +139,7 @@ class LocalRunner(CloudRunner):
 
 
 def _check_room(settings: Mapping[str, Any]) -> None:
-    """Raise ConfigError for a run that would wait for ever here."""
+    """Raise ConfigError for a run that would wait for ever on this machine."""
     wish = Wish.of_settings(settings)
     asks = [
         ("cpus_per_run", wish.cpus, available_cpus),
@@ -154,10 +154,10 @@ def _check_room(settings: Mapping[str, Any]) -> None:
 
 
 def view_process(job_id: str) -> JobView | None:
-    """Whether the supervisor lives; None when it is a process of another machine, or nobody could
-    look.
+    """The view of a run's supervisor. None if it is on another machine, or if looking failed.
 
-    A job id is the supervisor's pid, start time and host, so no other process is mistaken for it.
+    A job id holds the supervisor's pid, start time and host, so that no other process is mistaken
+    for it.
     """
     if not is_of_this_host(job_id):
         return None
@@ -178,7 +178,7 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def _reap_when_over(process: subprocess.Popen[bytes]) -> None:
-    """A dead supervisor stays a zombie of the process that spawned it until somebody waits."""
+    """Wait for the supervisor in a thread: without that it would stay a zombie after its end."""
     _children[process.pid] = process
 
     def wait() -> None:
@@ -197,5 +197,5 @@ def _live_pid(job_id: str) -> int | None:
 
 
 def make_runner(options: Mapping[str, Any]) -> LocalRunner:
-    """What the factory calls; `options` are fields of `LocalConfig`."""
+    """The factory calls this. `options` are fields of `LocalConfig`."""
     return LocalRunner(parse_options(LocalConfig, options, what="local"))
