@@ -1,4 +1,4 @@
-"""Whether the Ray of this machine has work, also when its dashboard does not answer."""
+"""Whether the Ray of this machine has work, also if its dashboard does not answer."""
 
 import contextlib
 import time
@@ -9,14 +9,15 @@ from tmgg.errors import QueryError
 from tmgg.experiment_utils.cloud.ray.request import ENTRY
 from tmgg.experiment_utils.supervisor import processes
 
-# A dashboard that has died does not come back; one that is busy may miss some questions.
+# A busy dashboard may leave some questions unanswered; a dashboard that died stays dead.
 _SILENT_S = 120.0
 
 
 class Activity:
-    """What one Ray does, from the time when it is up.
+    """Watches whether one Ray has work; made when that Ray is up.
 
-    `has_open_jobs` raises QueryError where there is no answer; `has_runs` looks at the processes.
+    `has_open_jobs` asks the dashboard, and raises QueryError if that does not answer. `has_runs`
+    looks at the processes.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Activity:
         self._is_silent = False
 
     def is_busy(self) -> bool:
-        """Whether it must not end: in doubt it must not, but for a limited time."""
+        """Whether this Ray must not end. Also true for a limited time if that is not known."""
         try:
             busy = self._has_open_jobs()
         except QueryError as error:
@@ -51,7 +52,7 @@ class Activity:
 def has_runs_below(root: int) -> bool:
     """Whether a process of a run lives among the descendants of `root`."""
     for pid in processes.descendants(root):
-        with contextlib.suppress(OSError):  # it may have ended meanwhile
+        with contextlib.suppress(OSError):  # the process may have ended in the meantime
             if ENTRY.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
                 return True
     return False

@@ -1,4 +1,4 @@
-"""The one place that speaks to a Ray cluster: its Jobs API, with Python's own HTTP.
+"""The only module that talks to a Ray cluster. It uses Ray's Jobs API and Python's HTTP library.
 
 https://docs.ray.io/en/latest/cluster/running-applications/job-submission/rest.html
 """
@@ -23,19 +23,19 @@ ANSWER_WITHIN_S = 20.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 _UNAUTHORISED = (401, 403)
-# A gateway's words about Ray, which may have got the question.
+# Answers of a gateway in front of Ray. Ray itself may have got the question.
 _OF_A_GATEWAY = (502, 503, 504)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SHOWN_CHARACTERS = 200
 _ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
-# Before any of the job's traces: Ray's head is there, the part that takes jobs is not yet.
+# Ray's head is up, but the part that takes jobs is not yet. Ray has not noted the job then.
 _NOT_READY = "No available agent to submit job"
-# HTTPException: an answer that ends in the middle is none of the others.
+# HTTPException is raised for an answer that ends in the middle.
 _CUT_OFF = (OSError, ValueError, http.client.HTTPException)
 
 
 class _RefusedError(Exception):
-    """Ray answered, and it was no."""
+    """Ray answered with a refusal."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
@@ -43,11 +43,11 @@ class _RefusedError(Exception):
 
 
 class _TurnedAwayError(Exception):
-    """Ray's jobs did not get the question: the token is wrong, or the address."""
+    """The question did not reach Ray's Jobs API: the token or the address is wrong."""
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """urllib would repeat a POST elsewhere as a GET, and send the token there."""
+    """Follows no redirects: urllib would repeat a POST as a GET, and send the token elsewhere."""
 
     def redirect_request(self, *_given: Any) -> None:
         return None
@@ -61,14 +61,15 @@ class RayJobsClient:
         self._token = token
         self._clock = clock or Clock()
         own = urllib.parse.urlsplit(self.address).hostname in _LOOPBACK
-        # A site's proxy knows nothing of this machine's own addresses.
+        # For this machine's own addresses no proxy is used: a site's proxy cannot reach them.
         handlers = [urllib.request.ProxyHandler({})] if own else []
         self._opener = urllib.request.build_opener(_NoRedirects, *handlers)
 
     def submit(self, request: JsonDict, submission_id: str, *, budget_s: float) -> None:
-        """Have Ray take the job; once it has, asking again changes nothing.
+        """Submit a job, trying for `budget_s`. If Ray has the job already, nothing changes.
 
-        Raises SubmissionError when Ray refuses, SubmissionUnknownError when nobody can tell.
+        Raises SubmissionError if Ray refuses, SubmissionUnknownError if it is not known whether Ray
+        took the job.
         """
         deadline_s = self._clock.monotonic() + budget_s
         pause_s = _FIRST_PAUSE_S
@@ -92,7 +93,7 @@ class RayJobsClient:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _try_to_submit(self, request: JsonDict, submission_id: str) -> str | None:
-        """None once Ray has the job, else why that is not certain."""
+        """None if Ray has the job, else the reason why that is not certain."""
         try:
             body = {**request, "submission_id": submission_id}
             answer = self._ask("POST", "/api/jobs/", body)
@@ -107,7 +108,10 @@ class RayJobsClient:
         return f"its answer does not name the job: {json.dumps(answer)[:_SHOWN_CHARACTERS]}"
 
     def _why_refused(self, refused: _RefusedError, submission_id: str) -> str | None:
-        """None when it was this very job that came twice: an answer had been lost."""
+        """None if Ray refused because it has this job already: an earlier answer was lost.
+
+        Else the reason why that is not known. Raises SubmissionError if Ray does not have the job.
+        """
         try:
             known = self.find(submission_id)
         except QueryError as error:
@@ -119,7 +123,7 @@ class RayJobsClient:
         return None
 
     def find(self, submission_id: str) -> JsonDict | None:
-        """What Ray knows of one job; None when it knows none. Raises QueryError."""
+        """Ray's entry of one job; None if Ray does not know the job. Raises QueryError."""
         try:
             found = self._question("GET", f"/api/jobs/{submission_id}")
         except _RefusedError as refused:
@@ -135,11 +139,14 @@ class RayJobsClient:
         return {str(job["submission_id"]): job for job in self._list() if job.get("submission_id")}
 
     def has_open_jobs(self) -> bool:
-        """Whether anything goes on, drivers that nobody submitted included. Raises QueryError."""
+        """Whether any job has not ended, including drivers that were not submitted as jobs.
+
+        Raises QueryError.
+        """
         return any(job.get("status") not in _ENDED for job in self._list())
 
     def stop(self, job_ids: Sequence[str]) -> None:
-        """Ask Ray to end jobs, whichever start of them is going on. Raises QueryError."""
+        """Ask Ray to end the last starts of jobs. Raises QueryError."""
         jobs = self.find_all()
         for job_id in job_ids:
             name, job = latest_start(jobs, job_id)
@@ -162,7 +169,7 @@ class RayJobsClient:
             raise self._no_answer(str(refused)) from refused
 
     def _question(self, method: str, path: str, body: JsonDict | None = None) -> Any:
-        """As `_ask`, but raises QueryError for a question that was turned away."""
+        """As `_ask`, but raises QueryError in place of _TurnedAwayError."""
         try:
             return self._ask(method, path, body)
         except _TurnedAwayError as error:
@@ -218,7 +225,7 @@ class RayJobsClient:
 
 
 def _address_in(location: str, asked: str) -> str:
-    """Where a redirect leads, without what may be secret; empty when it does not say."""
+    """The target of a redirect, without parts that may be secret; empty if there is none."""
     if not location:
         return ""
     try:
@@ -230,14 +237,14 @@ def _address_in(location: str, asked: str) -> str:
 
 
 def latest_start(jobs: dict[str, JsonDict], job_id: str) -> tuple[str, JsonDict | None]:
-    """Name and entry of the last start of a job; None when Ray knows of no start."""
+    """Name and entry of the last start of a job; None as entry if Ray knows no start."""
     restarts = count_restarts(jobs, job_id)
     name = restarted_id(job_id, restarts)
     return name, jobs.get(name)
 
 
 def count_restarts(jobs: dict[str, JsonDict], job_id: str) -> int:
-    """How often a job was started again."""
+    """How often TMGG started a job again."""
     restarts = 0
     while restarted_id(job_id, restarts + 1) in jobs:
         restarts += 1
@@ -245,6 +252,6 @@ def count_restarts(jobs: dict[str, JsonDict], job_id: str) -> int:
 
 
 def _last_words(text: str) -> str:
-    """Ray answers with tracebacks; the last line says what is wrong."""
+    """The last line of a text. Ray answers with tracebacks, whose last line is the error."""
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "no reason given"

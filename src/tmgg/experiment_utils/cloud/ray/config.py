@@ -1,4 +1,4 @@
-"""What a run on Ray may ask for, and of which cluster.
+"""The options of a run on Ray, and of its cluster.
 
 Field `x` is the launcher key `hydra.launcher.ray_x`.
 """
@@ -13,7 +13,7 @@ from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.options import parse_options
 from tmgg.experiment_utils.job.artifacts import without_credentials
 
-# How long Ray waits for the end of a job it stops; see request.py.
+# TMGG itself sets how long Ray waits for a job that it stops; see request.py.
 _OWN_VARIABLES = ("RAY_JOB_STOP_WAIT_TIME_S",)
 
 
@@ -117,11 +117,11 @@ class RayConfig:
 
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any]) -> "RayConfig":
-        """From plain options; an unknown key is a ConfigError that lists the known ones."""
+        """A config from plain options. An unknown key raises ConfigError with the known keys."""
         return parse_options(cls, options, what="Ray")
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values, for the record."""
+        """Plain values for the record."""
         return dataclasses.asdict(self)
 
 

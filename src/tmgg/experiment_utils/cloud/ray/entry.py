@@ -9,10 +9,11 @@ from tmgg.experiment_utils.supervisor.entry import run_job
 
 
 def main(folder: str, job_id: str, restarts: str, *options: str) -> int:
-    # Ray's own variable: the cluster that runs this job.
+    # Ray sets this variable to the address of the cluster that runs this job.
     address = os.environ.get("RAY_ADDRESS", "")
     connect = {RAY_VARIABLE: address} if "--connect" in options and address else {}
-    # Ray's own lead to this cluster: a Slurm job that the experiment submits must not have them.
+    # Ray's variables lead to this cluster. They go only to the experiment: they must not get into
+    # the environment of a Slurm job that it submits.
     of_ray = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("RAY_")}
     return run_job(Path(folder), job_id, restarts=int(restarts), environment=connect | of_ray)
 

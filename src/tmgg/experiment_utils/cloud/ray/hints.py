@@ -1,4 +1,4 @@
-"""What to do about a failure of a run on Ray, in the words of its options."""
+"""What to do about failures of runs on Ray, with the names of Ray's options."""
 
 from tmgg.experiment_utils.run_folder.failures import HintName
 

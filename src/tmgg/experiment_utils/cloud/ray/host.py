@@ -31,12 +31,12 @@ _MOST_OBJECT_STORE_BYTES = 2 * 1024**3
 _LONGEST_CHECK_S = 10.0
 _STOPPED = 0
 _FAILED = 1
-# Runs wait for their turn as long as it takes; Ray's own limit is a quarter of an hour.
+# Runs wait for resources without a limit. Ray's default limit is a quarter of an hour.
 _START_TIMEOUT_S = 10**9
 
 
 class Host:
-    """Starts Ray, notes where it is, and ends it: when asked, when idle, when it is broken."""
+    """Starts Ray, notes its address, and ends it if asked, if it is idle, or if it is broken."""
 
     def __init__(self, folder: Path, scratch: Path, *, cpus: int, gpus: int, idle_s: float) -> None:
         self._folder = folder
@@ -80,7 +80,7 @@ class Host:
             has_runs=lambda: has_runs_below(guard),
             notice=self.notice,
         )
-        self._busy_at = time.monotonic()  # starting is not idling
+        self._busy_at = time.monotonic()  # the time of starting does not count as idle
         write_json(
             note_path(self._folder),
             {
@@ -122,7 +122,7 @@ class Host:
         self._end()
 
     def _withdraw(self) -> bool:
-        """Take the note away, unless somebody has just come."""
+        """Remove `ray.json`, unless a process uses this Ray now; whether it was removed."""
         with (
             contextlib.suppress(BlockingIOError),
             locked(self._folder, fcntl.LOCK_EX | fcntl.LOCK_NB),

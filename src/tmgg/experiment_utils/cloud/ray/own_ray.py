@@ -1,7 +1,7 @@
-"""A Ray of the user's own on this machine, shared by all her processes.
+"""The user's own Ray on this machine, shared by all processes of the user.
 
-It is started by whoever needs it first and kept by a process of its own (`host`), which ends it
-when it had nothing to do for a while. What others must know of it is in one file, `ray.json`.
+The first process that needs it starts it. A separate process (`host`) keeps it, and ends it after
+some time without work. The file `ray.json` tells other processes its address and token.
 """
 
 import contextlib
@@ -31,13 +31,13 @@ START_WITHIN_S = 120.0
 END_WITHIN_S = 30.0
 _POLL_S = 0.05
 _LOG_LINES = 15
-# Of ray[default]: without it Ray has no Jobs API.
+# These modules come with ray[default]; without them Ray has no Jobs API.
 _DASHBOARD = ("ray", "aiohttp_cors")
 
 
 @dataclass(frozen=True, slots=True)
 class OwnRay:
-    """A Ray that lives."""
+    """A Ray of the user on this machine that is alive."""
 
     address: str
     token: str
@@ -46,7 +46,7 @@ class OwnRay:
 
 
 def state_folder() -> Path:
-    """Where this user's Ray on this machine is noted."""
+    """The folder of the files about this user's Ray on this machine."""
     return home_folder() / "ray" / socket.gethostname()
 
 
@@ -55,7 +55,7 @@ def note_path(folder: Path) -> Path:
 
 
 def find_own_ray() -> OwnRay | None:
-    """The user's Ray on this machine, if there is one."""
+    """The user's Ray on this machine; None if there is none alive."""
     note = read_json(note_path(state_folder()))
     if note is None:
         return None
@@ -66,14 +66,14 @@ def find_own_ray() -> OwnRay | None:
 
 @contextlib.contextmanager
 def hold_own_ray(config: RayConfig) -> Iterator[OwnRay]:
-    """The user's Ray, started when there is none; it does not end for idleness meanwhile.
+    """The user's Ray; it is started if there is none. It does not end as idle within the block.
 
     Raises MissingExtraError or BackendUnavailableError.
     """
     folder = state_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
     while True:
-        with locked(folder, fcntl.LOCK_SH):  # its host ends it under the other kind of lock
+        with locked(folder, fcntl.LOCK_SH):  # an idle Ray ends only under an exclusive lock
             if (ray := find_own_ray()) is not None:
                 yield ray
                 return
@@ -84,7 +84,10 @@ def hold_own_ray(config: RayConfig) -> Iterator[OwnRay]:
 
 @contextlib.contextmanager
 def locked(folder: Path, operation: int) -> Iterator[None]:
-    """Raises BlockingIOError where `operation` says not to wait."""
+    """Hold the folder's lock within the block.
+
+    Raises BlockingIOError if `operation` has LOCK_NB and the lock is taken.
+    """
     descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, operation)
@@ -94,7 +97,7 @@ def locked(folder: Path, operation: int) -> Iterator[None]:
 
 
 def end_own_ray() -> bool:
-    """End the user's Ray on this machine and the runs on it; False when there is none."""
+    """End the user's Ray on this machine and the runs on it; False if there is none."""
     ray = find_own_ray()
     if ray is None:
         return False
@@ -141,7 +144,7 @@ def _start(config: RayConfig, folder: Path) -> None:
     _hosts.append(host)
 
 
-# Never waited for: the host outlives this process. Kept, because a forgotten Popen warns.
+# The hosts outlive this process. The list keeps the objects, because a deleted Popen warns.
 _hosts: list[subprocess.Popen[bytes]] = []
 
 

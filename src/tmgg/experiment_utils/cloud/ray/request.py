@@ -1,4 +1,4 @@
-"""A submission as Ray is asked for it. Pure."""
+"""Makes the request with which a submission is given to Ray. Pure."""
 
 import shlex
 import sys
@@ -9,25 +9,25 @@ from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
 
 ENTRY = "tmgg.experiment_utils.cloud.ray.entry"
-# Ray kills a job it stops after 3 s; the supervisor gives the experiment 10 s by itself.
+# Ray's default is to kill a stopped job after 3 s, but the supervisor gives the experiment 10 s.
 STOP_WAIT_S = 20
-# As Ray does for `accelerator_type=` of a task.
+# The amount that Ray itself asks for if a task has `accelerator_type=`.
 _A_LITTLE = 0.001
 _BYTES_PER_GB = 10**9
 
 
 def submission_id(token: str) -> str:
-    """The job's name in Ray, which takes no second job of this name."""
+    """The job's name in Ray. Ray does not take a second job with the same name."""
     return f"tmgg-{token}"
 
 
 def restarted_id(job_id: str, restarts: int) -> str:
-    """The name of the same job when it is started again after its node was lost."""
+    """The job's name in Ray after `restarts` new starts, each because its node was lost."""
     return job_id if restarts == 0 else f"{job_id}-r{restarts}"
 
 
 def render_request(config: RayConfig, paths: SubmissionPaths, *, job_id: str) -> JsonDict:
-    """The body of `POST /api/jobs/`, without the submission id; `paths` is where the job reads."""
+    """The body of `POST /api/jobs/` without the submission id; the job reads from `paths`."""
     runtime_env: dict[str, Any] = dict(config.runtime_env)
     variables = dict(runtime_env.get("env_vars") or {})
     runtime_env["env_vars"] = {**variables, "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S)}
@@ -49,7 +49,7 @@ def render_request(config: RayConfig, paths: SubmissionPaths, *, job_id: str) ->
 def render_entrypoint(
     config: RayConfig, paths: SubmissionPaths, *, job_id: str, restarts: int
 ) -> str:
-    """A shell command, because Ray takes no other."""
+    """The job's command as a shell command, the only form that Ray takes."""
     connect = ["--connect"] if config.connect else []
     python = config.python or sys.executable
     argv = [python, "-m", ENTRY, str(paths.folder), job_id, str(restarts), *connect]

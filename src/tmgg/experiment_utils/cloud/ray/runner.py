@@ -57,7 +57,7 @@ _WHAT = "its Ray is that of"
 
 
 class RayBackend(Backend):
-    """Ray decides when and where runs begin, by what each asks for."""
+    """Runs as Ray jobs. Ray decides when and where each begins, by the resources it asks for."""
 
     def __init__(self, config: RayConfig, client: RayJobsClient | None = None) -> None:
         base_dir = Path.cwd()
@@ -78,7 +78,7 @@ class RayBackend(Backend):
         )
 
     def render_dry_run(self, run_id: str) -> str:
-        """Exactly what `start` would ask Ray for. Writes nothing."""
+        """The exact request that `start` would send to Ray. Writes nothing."""
         paths = RunPaths(self.traits.output_dir, run_id).submission(1)
         job_id = self._job_id_of(requests.submission_id("TOKEN"))
         body = requests.render_request(self.config, paths, job_id=job_id)
@@ -134,7 +134,7 @@ class RayBackend(Backend):
 
     def refine(self, submission: SubmissionPaths, job_id: str, view: JobView) -> JobView | None:
         if is_forbidden(submission) and view.phase == "pending":
-            # It was cancelled while it waited. Ray keeps it waiting; it will end unused.
+            # It was cancelled while it waited. In Ray it goes on waiting, and later ends unused.
             return JobView(
                 phase="ended", state=view.state, kind="cancelled", restarts=view.restarts
             )
@@ -161,7 +161,7 @@ class RayBackend(Backend):
         return view_of(job, restarts=_restarts_of(name))
 
     def _started_again(self, submission: SubmissionPaths, job_id: str, view: JobView) -> JobView:
-        """The job after its node was lost: begun anew, as often as the run's record allows."""
+        """Start a job again whose node was lost, if its `max_retries` allow; its new view."""
         config = _config_of(submission)
         restarts = (view.restarts or 0) + 1
         if restarts > config.max_retries:
@@ -185,7 +185,7 @@ class RayBackend(Backend):
 
     @contextlib.contextmanager
     def _cluster(self) -> Iterator[RayJobsClient]:
-        """The cluster to submit to; the Ray of this machine is started when there is none."""
+        """The cluster to submit to. Without an address, this machine's Ray, started if needed."""
         if self._client is not None or self.config.address is not None:
             client = self._found_cluster()
             assert client is not None
@@ -195,7 +195,7 @@ class RayBackend(Backend):
             yield RayJobsClient(ray.address, ray.token)
 
     def _found_cluster(self) -> RayJobsClient | None:
-        """The cluster to ask; None when the Ray of this machine has ended."""
+        """The cluster to ask; None if it is the Ray of this machine and that has ended."""
         if self._client is not None:
             return self._client
         if self.config.address is not None:
@@ -204,7 +204,10 @@ class RayBackend(Backend):
         return None if ray is None else RayJobsClient(ray.address, ray.token)
 
     def _job_id_of(self, name: str) -> str:
-        """Other machines may see the record, and know nothing of the Ray of this one."""
+        """The job id. It has this machine's name if the Ray is this machine's own.
+
+        Other machines may see the record, but cannot ask the Ray of this machine.
+        """
         return name if self.config.address is not None else f"{name}@{socket.gethostname()}"
 
     def _is_asked_here(self, job_id: str) -> bool:
@@ -215,7 +218,7 @@ class RayBackend(Backend):
 
 
 def _config_of(submission: SubmissionPaths) -> RayConfig:
-    """The options on record: those of a retry, whatever the runner was made with."""
+    """The options of this submission on record; the options of this runner may differ."""
     return RayConfig.from_mapping(record_of(submission).settings)
 
 
@@ -230,12 +233,15 @@ class RayRunner(CloudRunner):
         super().__init__(RecordedRuns(self._ray))
 
     def render_dry_run(self, request: TaskRequest) -> str:
-        """Exactly what `spawn` would ask Ray for. Writes nothing."""
+        """The exact request that `spawn` would send to Ray. Writes nothing."""
         return self._ray.render_dry_run(str(as_request(request).run_id))
 
 
 def find_token(token_path: str | None) -> str | None:
-    """The cluster's token, looked for where Ray does; None when there is none."""
+    """The cluster's token, from the places where Ray looks for it; None if there is none.
+
+    Raises QueryError if a given token file cannot be read.
+    """
     if token_path is None and (token := os.environ.get("RAY_AUTH_TOKEN")):
         return token.strip()
     given = token_path or os.environ.get("RAY_AUTH_TOKEN_PATH")
@@ -252,7 +258,10 @@ def find_token(token_path: str | None) -> str | None:
 
 
 def _is_over(submission: SubmissionPaths) -> bool:
-    """Whether it must not begin again: its node may be lost just after it has ended."""
+    """Whether it must not be started again, because it was cancelled or ended by itself.
+
+    Its node may have been lost just after its end.
+    """
     if is_there(submission.cancel):
         return True
     return has_trusted_end(read_evidence(SubmissionFiles(submission), ended=False))
@@ -275,5 +284,5 @@ def _restarts_of(name: str) -> int:
 
 
 def make_runner(options: Mapping[str, Any]) -> RayRunner:
-    """What the factory calls; `options` are fields of `RayConfig`."""
+    """The factory calls this. `options` are fields of `RayConfig`."""
     return RayRunner(RayConfig.from_mapping(options))

@@ -1,4 +1,4 @@
-"""What a job's status means, as one table.
+"""A table of what the status of a Ray job means.
 
 https://docs.ray.io/en/latest/cluster/running-applications/job-submission/doc/ray.job_submission.JobStatus.html
 and ray/dashboard/modules/job/common.py (JobErrorType), Ray 2.60.
@@ -25,20 +25,20 @@ _KINDS: dict[str, FailureKind | None] = {
     "JOB_SUPERVISOR_ACTOR_START_FAILURE": "submission",
     "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE": "submission",
     "JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE": "node_fail",
-    # Its node is gone, or something killed it there.
+    # The node of the job was lost, or the job was killed there.
     "JOB_SUPERVISOR_ACTOR_DIED": "node_fail",
     "JOB_ENTRYPOINT_COMMAND_START_ERROR": "environment",
-    # Our own entry's exit code: the run's files say more.
+    # The exit code of `entry.py`; the run's files say more about the failure.
     "JOB_ENTRYPOINT_COMMAND_ERROR": None,
 }
-# What a shell says when it cannot start a program.
+# The exit codes of a shell that cannot start a program.
 _NOT_STARTED = (126, 127)
 _OUT_OF_MEMORY = "running low on memory"
 REASON_LETTERS = 600
 
 
 def view_of(job: dict[str, Any] | None, *, restarts: int = 0) -> JobView:
-    """What Ray says of a job; `job` is its entry in the answer, None when Ray does not know it."""
+    """The view of a job from its entry in Ray's answer; `job` is None if Ray does not know it."""
     if job is None:
         return JobView(phase="unknown")
     status = str(job.get("status"))
@@ -71,6 +71,6 @@ def _kind(status: str, job: dict[str, Any]) -> FailureKind | None:
 
 
 def _reason(job: dict[str, Any]) -> str:
-    """The end of Ray's own words, on one line."""
+    """Ray's message on one line; only its end if it is long."""
     words = " ".join(str(job.get("message") or "").split())
     return words if len(words) <= REASON_LETTERS else f"...{words[-REASON_LETTERS:]}"
