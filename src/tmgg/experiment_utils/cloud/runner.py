@@ -1,8 +1,6 @@
 """The interface that users call, the same for all backends. It only calls the parts."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
@@ -24,10 +22,11 @@ from tmgg.experiment_utils.cloud.runs_on_record import waiting
 from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request
 from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
 from tmgg.experiment_utils.cloud.runs_on_record.spawning import spawn_checked
-from tmgg.experiment_utils.cloud.sweep.driver import Sweep, prepare_sweep
+from tmgg.experiment_utils.cloud.sweep.driver import Sweep, make_sweep
 from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions, SweepPlan
 from tmgg.experiment_utils.cloud.sweep.planning import plan_sweep
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges, SweepPolicy
+from tmgg.experiment_utils.cloud.sweep.recorded_plan import record_sweep
 from tmgg.experiment_utils.run_folder.task import ConfigLike
 
 if TYPE_CHECKING:
@@ -199,13 +198,10 @@ class CloudRunner:
 
         `all_at_once` submits the runs of `separate` mode without a limit on their number.
         """
-        with self.runs.looking_up() if options.resume else nullcontext():
-            plan = self.plan_sweep(configs, options)
-            if not plan.requests:
-                return plan, None
-            if all_at_once and plan.mode == "separate":
-                plan = replace(plan, parallelism=len(plan.requests))
-            return plan, prepare_sweep(self.runs, plan, options, on_update=on_update)
+        if not configs:
+            return self.plan_sweep(configs, options), None
+        recorded = record_sweep(self.runs, configs, options, all_at_once=all_at_once)
+        return recorded.plan, make_sweep(self.runs, recorded, on_update=on_update)
 
     def plan_sweep(
         self, configs: Sequence[ConfigLike | TaskRequest], options: SweepOptions

@@ -1,5 +1,6 @@
 """Launchers that resume the same configs at the same time: each config runs once."""
 
+import math
 import os
 import threading
 import time
@@ -12,7 +13,8 @@ import pytest
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.errors import SubmissionError
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
-from tmgg.experiment_utils.cloud.runs import SpawnedSweep, SweepMode
+from tmgg.experiment_utils.cloud.futures.call_future import RunFuture
+from tmgg.experiment_utils.cloud.runs import CallOptions, SweepMode
 from tmgg.experiment_utils.cloud.runs_on_record import waiting
 from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
 from tmgg.experiment_utils.cloud.sweep import records as sweep_records
@@ -36,17 +38,43 @@ class WaitingClock(Clock):
         time.sleep(min(duration_s, 0.01))
 
 
-class Other(threading.Thread):
-    """Another launcher of the same configs."""
+Launch = Callable[[SlurmRunner, SweepMode], list[str]]
 
-    def __init__(self, mode: SweepMode) -> None:
+
+def by_sweep(runner: SlurmRunner, mode: SweepMode) -> list[str]:
+    return runner.spawn_sweep(CONFIGS, mode=mode, resume=True).run_ids
+
+
+def by_map(runner: SlurmRunner, mode: SweepMode) -> list[str]:
+    return let_go(runner.map(math.sqrt, range(3), mode=mode, resume=True))
+
+
+def by_batch(runner: SlurmRunner, mode: SweepMode) -> list[str]:
+    with runner.batch(CallOptions(mode=mode, resume=True)) as batch:
+        for x in range(3):
+            batch.add(math.sqrt, x)
+    return let_go(batch.futures)
+
+
+def let_go(futures: list[RunFuture[float]]) -> list[str]:
+    """The runs of the futures, which nothing watches any more."""
+    for future in futures:
+        future.count_as_cancelled()
+    return [future.run_id for future in futures]
+
+
+class Other(threading.Thread):
+    """Another launcher of the same runs."""
+
+    def __init__(self, launch: Launch, mode: SweepMode) -> None:
         super().__init__()
         self.clock = WaitingClock()
+        self._launch = launch
         self._mode = mode
-        self.sweep: SpawnedSweep | None = None
+        self.run_ids: list[str] = []
 
     def run(self) -> None:
-        self.sweep = new_runner(self.clock).spawn_sweep(CONFIGS, mode=self._mode, resume=True)
+        self.run_ids = self._launch(new_runner(self.clock), self._mode)
 
     def begin(self) -> None:
         """Return once it waits, or is done."""
@@ -72,17 +100,31 @@ def once(monkeypatch: pytest.MonkeyPatch, action: Callable[[], None]) -> None:
     monkeypatch.setattr(sweep_records, "note_sweep", overtaken)
 
 
+@pytest.mark.parametrize("launch", [by_sweep, by_map, by_batch])
 @pytest.mark.parametrize("mode", ["separate", "array"])
 def test_of_two_that_resume_at_once_one_waits_and_takes_the_others_runs(
-    slurm: FakeSlurm, folder: Path, monkeypatch: pytest.MonkeyPatch, mode: SweepMode
+    slurm: FakeSlurm,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: SweepMode,
+    launch: Launch,
 ) -> None:
-    other = Other(mode)
+    other = Other(launch, mode)
     once(monkeypatch, other.begin)
-    mine = new_runner().spawn_sweep(CONFIGS, mode=mode, resume=True)
+    mine = launch(new_runner(), mode)
     other.join(60)
-    assert other.sweep is not None
-    assert other.sweep.run_ids == mine.run_ids
+    assert other.run_ids == mine
     assert len(slurm.submissions()) == (3 if mode == "separate" else 1)
+
+
+def test_a_resumed_sweep_is_not_recorded_without_the_lock_under_which_it_was_planned(
+    slurm: FakeSlurm, folder: Path
+) -> None:
+    runner = new_runner()
+    plan = runner.plan_sweep(CONFIGS, SweepOptions(resume=True))
+    with pytest.raises(AssertionError, match="under one lock"):
+        runner.runs.note_sweep(plan, gpu_type=None)
+    assert list((runner.output_dir / SweepPaths.FOLDER_NAME).glob("*.json")) == []
 
 
 def test_what_another_went_on_with_is_not_submitted_by_one_that_was_stopped(

@@ -22,6 +22,7 @@ from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatched
 from tmgg.experiment_utils.cloud.sweep.driver import Sweep
 from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges, SweepPolicy
+from tmgg.experiment_utils.cloud.sweep.recorded_plan import RecordedPlan
 from tmgg.experiment_utils.run_folder.failures import FailureKind, failure
 
 
@@ -110,9 +111,11 @@ def run(tmp_path: Path) -> Run:
             parallelism=1,
             policy=policy or SweepPolicy(),
             requests=[TaskRequest(config={}, run_id=run_id) for run_id in ends],
+            is_resumed=False,
         )
+        recorded = RecordedPlan(plan, dispatcher)
         watch = Watch(runner, on_update=on_update, clock=clock)
-        found = Sweep(runner, plan, dispatcher, watch=watch, clock=clock).run()
+        found = Sweep(runner, recorded, watch=watch, clock=clock).run()
         return dispatcher, [each.failure.kind if each.failure else each.status for each in found]
 
     return sweep

@@ -16,7 +16,7 @@ from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request
 from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
 from tmgg.experiment_utils.cloud.runs_on_record.spawning import spawn_checked
 from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions
-from tmgg.experiment_utils.cloud.sweep.planning import plan_sweep
+from tmgg.experiment_utils.cloud.sweep.recorded_plan import record_sweep
 
 log = logging.getLogger(__name__)
 
@@ -87,12 +87,11 @@ class Calls:
     def _group(self, calls: Sequence[PackedCall], asked: CallOptions) -> CallGroup:
         """Record the calls as a sweep."""
         options = sweep_options(self._runs.traits, asked, len(calls))
-        plan = plan_sweep(self._runs, [_request(call) for call in calls], options)
+        recorded = record_sweep(self._runs, [_request(call) for call in calls], options)
+        plan = recorded.plan
         run_ids = [str(request.run_id) for request in plan.requests]
         futures: Futures = {run_id: RunFuture(self._runs, run_id) for run_id in run_ids}
-        dispatcher = self._runs.dispatcher(plan, gpu_type=options.gpu_type, resume=options.resume)
-        self._runs.note_sweep(plan, gpu_type=options.gpu_type)
-        return CallGroup(self._runs, plan.sweep_id, dispatcher, plan.requests, futures)
+        return CallGroup(self._runs, plan.sweep_id, recorded.dispatcher, plan.requests, futures)
 
 
 def pack_map(

@@ -222,7 +222,7 @@ class RecordedRuns:
         for request in new:
             self.finder.knows(RunPaths(folder, str(request.run_id)))
         record = self.submitter.new_record("", gpu_type=gpu_type)
-        self._resume_lock.check()
+        self._resume_lock.check(must_be_held=plan.is_resumed)
         try:
             wait_out(
                 lambda: sweep_records.note_sweep(folder, record, plan, tasks), folder, self._clock
@@ -233,7 +233,7 @@ class RecordedRuns:
                 self.finder.forgets(str(request.run_id))
             raise
         try:
-            self._resume_lock.check()
+            self._resume_lock.check(must_be_held=plan.is_resumed)
         except LockLostError as error:
             # The process that has the lock now may have seen these runs.
             sweep_records.give_up(folder, plan.sweep_id, failure("submission", str(error)))

@@ -121,7 +121,11 @@ class RunControl(Protocol):
         ...
 
     def note_sweep(self, plan: SweepPlan, *, gpu_type: str | None) -> None:
-        """Record which runs a sweep has, before the first one is submitted."""
+        """Record which runs a sweep has, before the first one is submitted.
+
+        The caller holds the lock (`looking_up`) for a resumed sweep since before it was planned;
+        this releases the lock.
+        """
         ...
 
     def end_sweep(self, sweep_id: str, why: Failure) -> None:

@@ -23,9 +23,9 @@ from tmgg.errors import (
 from tmgg.experiment_utils.cloud.runs import ExperimentResult, OnUpdate, RunState, TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record import waiting
 from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
-from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatched, Dispatcher, PatientDispatch
-from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions, SweepPlan
+from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatched, PatientDispatch
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
+from tmgg.experiment_utils.cloud.sweep.recorded_plan import RecordedPlan
 from tmgg.experiment_utils.error_text import text_of
 from tmgg.experiment_utils.files.hiccups import Hiccups
 from tmgg.experiment_utils.run_folder.failures import (
@@ -49,19 +49,18 @@ class Sweep:
     def __init__(
         self,
         runs: RunControl,
-        plan: SweepPlan,
-        dispatcher: Dispatcher,
+        recorded: RecordedPlan,
         *,
         watch: waiting.Watch[str],
         clock: waiting.Clock,
-        takes_over: bool = False,
     ) -> None:
-        """With `takes_over` it also submits runs that another launcher left unsubmitted."""
+        plan = recorded.plan
         self._runs = runs
-        self._takes_over = takes_over
+        self._takes_over = plan.is_resumed
+        """Whether it also submits runs that another launcher left unsubmitted."""
         self._sweep_id = plan.sweep_id
         self._requests = {str(request.run_id): request for request in plan.requests}
-        self._dispatcher = PatientDispatch(dispatcher, Hiccups(clock.monotonic))
+        self._dispatcher = PatientDispatch(recorded.dispatcher, Hiccups(clock.monotonic))
         self._policy = plan.policy
         self._watch = watch
         self._clock = clock
@@ -306,12 +305,9 @@ class Sweep:
             log.warning("%s, but the runs in the queue could not be cancelled: %s", why, error)
 
 
-def prepare_sweep(
-    runs: RunControl, plan: SweepPlan, options: SweepOptions, *, on_update: OnUpdate | None
-) -> Sweep:
-    """Record the sweep of a plan, and return it."""
-    dispatcher = runs.dispatcher(plan, gpu_type=options.gpu_type, resume=options.resume)
-    runs.note_sweep(plan, gpu_type=options.gpu_type)
+def make_sweep(runs: RunControl, recorded: RecordedPlan, *, on_update: OnUpdate | None) -> Sweep:
+    """The sweep of a plan that is on record."""
+    plan = recorded.plan
     clock = waiting.Clock()
     warned: set[str] = set()
 
@@ -321,7 +317,7 @@ def prepare_sweep(
             _show(on_update, states, warned)
 
     watch = waiting.Watch(runs, on_update=seen, clock=clock)
-    return Sweep(runs, plan, dispatcher, watch=watch, clock=clock, takes_over=options.resume)
+    return Sweep(runs, recorded, watch=watch, clock=clock)
 
 
 def _show(on_update: OnUpdate, states: Sequence[RunState], warned: set[str]) -> None:

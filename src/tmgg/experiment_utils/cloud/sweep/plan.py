@@ -46,6 +46,8 @@ class SweepPlan:
     policy: SweepPolicy
     requests: list[TaskRequest]
     """Each has a run id, and no two have the same."""
+    is_resumed: bool
+    """Whether earlier runs were looked up for the requests."""
     name: str = ""
     metric: str | None = None
     metric_mode: Literal["min", "max"] = "min"

@@ -54,6 +54,7 @@ def plan_sweep(
         parallelism=options.parallelism,
         policy=options.policy,
         requests=requests,
+        is_resumed=options.resume,
         name=options.name,
         metric=options.metric,
         metric_mode=options.metric_mode,

@@ -55,10 +55,16 @@ class ResumeLock(threading.local):
             self._held = stack.enter_context(lock.held())
             self._stack = stack
 
-    def check(self) -> None:
-        """Raises LockLostError if this runner held the lock and another process has it now."""
+    def check(self, *, must_be_held: bool) -> None:
+        """Raise LockLostError if this runner held the lock and another process has it now.
+
+        With `must_be_held`, raise AssertionError if this runner has not taken the lock: then the
+        program that called has a fault.
+        """
         if self._held is not None:
             self._held.check()
+        elif must_be_held:
+            raise AssertionError("a resumed sweep is looked up and recorded under one lock")
 
     def release(self) -> None:
         """Release the lock. Does nothing if it is not held."""

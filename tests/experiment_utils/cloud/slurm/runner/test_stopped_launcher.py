@@ -9,9 +9,10 @@ from tests.experiment_utils.cloud.slurm.runner.conftest import PLAIN, config
 from tests.fakes.slurm.fake import FakeSlurm
 from tmgg.experiment_utils.cloud import SlurmRunner
 from tmgg.experiment_utils.cloud.runs import SweepMode, TaskRequest
-from tmgg.experiment_utils.cloud.sweep.driver import prepare_sweep
+from tmgg.experiment_utils.cloud.sweep.driver import make_sweep
 from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions
 from tmgg.experiment_utils.cloud.sweep.policy import SweepPolicy
+from tmgg.experiment_utils.cloud.sweep.recorded_plan import record_sweep
 from tmgg.experiment_utils.cloud.sweep.records import waiting_batch
 
 SWEEP = "20260101-120000-0123abcd"
@@ -32,8 +33,8 @@ def test_it_collects_what_the_other_finished(
     slurm.configure(run_jobs=True)
     policy = SweepPolicy(max_failures=1)
     options = SweepOptions(mode=mode, parallelism=3, policy=policy)
-    plan = runner.plan_sweep(requests(count), options)
-    stopped = prepare_sweep(runner.runs, plan, options, on_update=None)
+    recorded = record_sweep(runner.runs, requests(count), options)
+    stopped = make_sweep(runner.runs, recorded, on_update=None)
     # It is in a container, and was stopped for longer than its lease lasts.
     intent = waiting_batch(runner.output_dir, SWEEP).intent
     intent.write_text(json.dumps(json.loads(intent.read_text()) | {"scope": "a container"}))
