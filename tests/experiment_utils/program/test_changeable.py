@@ -38,6 +38,11 @@ class Options:
     rate: float = 0.1
 
 
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    held: Any
+
+
 def with_something(made: Any) -> Any:
     made.held = 1
     return made
@@ -48,6 +53,7 @@ def with_something(made: Any) -> Any:
     [
         {}, [], set(), bytearray(), collections.deque(), ([],), Options(), with_something(Mark()),
         with_something(Slotted()), argparse.Namespace(a=1), types.SimpleNamespace(a=1),
+        Frozen({}), Frozen((Frozen([]),)), (Frozen(Options()),),
         numpy.zeros(1), torch.zeros(1), torch.nn.Linear(1, 1), numpy.random.default_rng(0),
     ],
     ids=lambda value: type(value).__name__,
@@ -60,7 +66,8 @@ def test_objects_can_have_changed(value: object) -> None:
     "value",
     [
         None, 1, 1.5, "a", b"a", True, (1, "a"), frozenset("a"), object(), Mark(), Slotted(),
-        Colour.RED, pathlib.Path("a"), datetime.date(2026, 1, 1), decimal.Decimal(1), range(3),
+        Colour.RED, Frozen(1), Frozen(("a", pathlib.Path("a"))), Frozen(len),
+        pathlib.Path("a"), datetime.date(2026, 1, 1), decimal.Decimal(1), range(3),
         torch.device("cpu"), torch.float32, numpy.float64(1), len, math, Mark, is_same,
         functools.cache(len), functools.partial(len), logging.getLogger("a"),
     ],
@@ -68,6 +75,16 @@ def test_objects_can_have_changed(value: object) -> None:
 )  # fmt: skip
 def test_values_and_code_and_marks_stay_what_they_are(value: object) -> None:
     assert not is_changeable(value)
+
+
+def test_what_is_frozen_and_has_itself_has_not_changed_by_that() -> None:
+    alone, other = Frozen(None), Frozen(None)
+    object.__setattr__(alone, "held", (1, other))
+    object.__setattr__(other, "held", alone)
+    assert not is_changeable(alone)
+
+    object.__setattr__(other, "held", (alone, []))
+    assert is_changeable(alone)
 
 
 def test_the_same_are_equal_values_of_the_same_types() -> None:
