@@ -137,6 +137,15 @@ def test_telling_lines_of_the_logs_are_shown_once(here: Path, tmgg_jobs: Jobs) -
     assert tmgg_jobs("explain", BAD, "--json").json["evidence"] == [telling]
 
 
+def test_lines_of_an_earlier_start_do_not_tell_why_a_later_one_failed(
+    here: Path, tmgg_jobs: Jobs
+) -> None:
+    err = here / "local_outputs" / f"{BAD}.err"
+    mark = "tmgg: submission 1, restart 0, job 1 on n1"
+    err.write_text(f"{mark}\nDetected 1 oom_kill event\n{mark}\nNo space left on device\n")
+    assert tmgg_jobs("explain", BAD, "--json").json["evidence"] == ["No space left on device"]
+
+
 def test_a_backend_that_does_not_answer_is_said(
     empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
 ) -> None:

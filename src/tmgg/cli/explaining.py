@@ -13,9 +13,11 @@ from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record.known_run import KnownRun
 from tmgg.experiment_utils.cloud.slurm.site.reasons import Explanation, at_cluster, explain_reason
 from tmgg.experiment_utils.files.plain_files import read_beginning
+from tmgg.experiment_utils.run_folder.attempt_log import last_attempt
 from tmgg.experiment_utils.run_folder.attempts import newest_submission
 from tmgg.experiment_utils.run_folder.evidence import log_tail
 from tmgg.experiment_utils.run_folder.phases import PHASE_WORDS, parse_phases
+from tmgg.experiment_utils.run_folder.submission_files import first_attempt
 
 
 def explain_run(run: KnownRun, state: RunState) -> dict[str, Any]:
@@ -86,6 +88,12 @@ def _last_phase(run: KnownRun) -> str:
 def _evidence(run: KnownRun, state: RunState) -> list[str]:
     if state.failure is None:
         return []
-    logs = LogTails(stdout=log_tail(run.paths.stdout), stderr=log_tail(run.paths.stderr))
+    submission = newest_submission(run.paths)
+    name, restart = str(submission.number), state.attempt - first_attempt(submission)
+    out, err = (
+        last_attempt(log_tail(log), submission=name, restart=restart)
+        for log in (run.paths.stdout, run.paths.stderr)
+    )
+    logs = LogTails(stdout=out, stderr=err)
     told = state.failure.message.splitlines()
     return [line for line in find_evidence(logs) if line not in told]

@@ -6,6 +6,7 @@ import pytest
 
 from tests.experiment_utils.supervisor.conftest import JOB, MakeTrial, Trial
 from tmgg.experiment_utils.job.job_exit_codes import CANNOT_WRITE, SUPERVISOR_FAILED
+from tmgg.experiment_utils.run_folder.attempt_log import last_attempt
 from tmgg.experiment_utils.run_folder.phases import parse_phases
 
 
@@ -42,6 +43,21 @@ def test_a_supervisor_that_cannot_leave_the_record_says_so_by_its_exit_code(
     assert trial.run("good") == CANNOT_WRITE
 
     assert "File name too long" in trial.printed
+
+
+def test_a_supervisor_that_cannot_claim_the_run_says_so_in_its_own_part_of_the_log(
+    trial: Trial,
+) -> None:
+    (trial.folder / "printed").write_text(
+        "tmgg: submission 1, restart 0, job 1 on n\nMemoryError\n"
+    )
+    fails = "run_supervisor.claim_run = lambda start: Path('/proc/owner').write_text('')"
+
+    assert trial.run("good", changed=fails) == CANNOT_WRITE
+
+    said = last_attempt(trial.printed, submission="1", restart=0)
+    assert "/proc/owner" in said
+    assert "MemoryError" not in said
 
 
 def test_a_supervisor_that_fails_itself_says_so_by_its_exit_code(trial: Trial) -> None:

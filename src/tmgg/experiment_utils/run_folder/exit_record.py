@@ -37,7 +37,8 @@ class ExitRecord:
     job_id: str
     restart: int
     stage: str
-    """How far it came: `setup`, `preflight`, `ray`, `entrypoint`, or `cancelled`."""
+    """How far it came: `begin`, `restart`, `setup`, `preflight`, `ray`, `entrypoint`, or
+    `cancelled`."""
     signal: str
     """`TERM` if it was asked to end, or another signal that ended it; empty if it ended by itself.
     """

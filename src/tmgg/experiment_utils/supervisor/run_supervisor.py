@@ -63,7 +63,11 @@ def supervise_run(start: Start, start_process: StartProcess, limits: Limits) -> 
 
     Raises OSError when its files cannot be written.
     """
-    claimed = leave(lambda: claim_run(start), start.paths.folder)
+    try:
+        claimed = leave(lambda: claim_run(start), start.paths.folder)
+    except OSError:
+        _mark_logs(start)  # else the error is taken for a part of an earlier start's logs
+        raise
     if isinstance(claimed, str):
         sys.stdout.write(f"tmgg: not needed, {claimed}\n")
         return None
@@ -91,6 +95,10 @@ def _run(start: Start, start_process: StartProcess, limits: Limits) -> End:
 def _begin(start: Start) -> None:
     leave(lambda: begin_start(start), start.paths.folder)
     write_phase(start.paths, "batch_start", restart=start.restart)
+    _mark_logs(start)
+
+
+def _mark_logs(start: Start) -> None:
     # All starts append to the same two logs; each begins with a mark.
     submission, host = start.paths.number, socket.gethostname()
     mark = render_mark(submission, restart=start.restart, job_id=start.job_id, host=host)

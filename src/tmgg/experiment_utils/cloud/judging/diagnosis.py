@@ -260,6 +260,7 @@ def _error_of(output: TaskOutput) -> str:
 
 
 _STAGES = {
+    "begin": "The job ended before it could begin the run",
     "restart": "The job was started again too often",
     "setup": "A setup command ended the job",
     "preflight": "The environment of the node is not what the run needs",

@@ -41,7 +41,7 @@ from tmgg.experiment_utils.cloud.runs import NOT_SUBMITTED, RunState
 from tmgg.experiment_utils.files.hiccups import Hiccups, may_pass
 from tmgg.experiment_utils.files.looking import expect_folder, is_there, look_anew
 from tmgg.experiment_utils.files.write_cures import cure_for
-from tmgg.experiment_utils.run_folder.attempt_log import read_attempt_log
+from tmgg.experiment_utils.run_folder.attempt_log import read_attempt_log, read_job_log
 from tmgg.experiment_utils.run_folder.batch_index import (
     find_member,
     make_run_folder,
@@ -49,7 +49,6 @@ from tmgg.experiment_utils.run_folder.batch_index import (
 from tmgg.experiment_utils.run_folder.copies import original_of
 from tmgg.experiment_utils.run_folder.evidence import (
     Evidence,
-    expect_log_tail,
     read_evidence,
     read_result,
 )
@@ -252,12 +251,12 @@ class Judge:
     ) -> RunState:
         if state.status == "completed":
             return state
-        packed = files.packed_in
+        packed, restart = files.packed_in, state.attempt - evidence.first_attempt
         if packed is not None and not evidence.claimed:
             # The run has no logs. The logs of its job say why its turn did not come.
-            logs = LogTails(expect_log_tail(packed.job_stdout), expect_log_tail(packed.job_stderr))
+            logs = LogTails(*read_job_log(packed, restart=restart))
         else:
-            logs = LogTails(*read_attempt_log(files.paths))
+            logs = LogTails(*read_attempt_log(files.paths, restart=restart))
         return reach_verdict(evidence, view, logs, grace_s=self._backend.traits.grace_s)
 
     def _keep(self, files: SubmissionFiles, remembered: Remembered, state: RunState) -> RunState:

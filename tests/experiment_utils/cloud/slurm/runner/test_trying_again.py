@@ -20,6 +20,7 @@ from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record import waiting
 from tmgg.experiment_utils.files.atomic_file import write_json
 from tmgg.experiment_utils.run_folder.attempt_log import render_mark
+from tmgg.experiment_utils.run_folder.failures import HINTS
 from tmgg.experiment_utils.run_folder.task import TaskOutput
 
 
@@ -102,6 +103,25 @@ def test_a_retry_that_dies_at_once_is_not_judged_by_the_first_tries_words(
     assert second.failure is not None
     assert (second.failure.kind, second.attempts) == ("environment", 2)
     assert "oom-kill" not in second.failure.message
+
+
+@pytest.mark.parametrize("why", ["PREEMPTION", "TIME LIMIT", "NODE FAILURE"])
+def test_a_restart_that_dies_before_its_first_word_is_not_judged_by_the_first_starts_words(
+    runner: SlurmRunner, slurm: FakeSlurm, why: str
+) -> None:
+    job_id = spawn(runner)
+    submission = paths_of(runner)
+    first_mark = render_mark(1, restart=0, job_id=job_id, host="node1")
+    ended = f"slurmstepd-node1: error: *** JOB {job_id} ON node1 CANCELLED AT x DUE TO {why} ***"
+    submission.run_paths.stderr.write_text(f"{first_mark}\n{ended}\nexecve(): No such file\n")
+    slurm.change_job(job_id, state="FAILED", reason="x", exit_status=74 * 256, restarts=1)
+
+    result = runner.get_result("run")
+
+    assert result.failure is not None
+    assert (result.failure.kind, result.failure.hint) == ("environment", HINTS["disk"])
+    assert "DUE TO" not in result.failure.message
+    assert result.attempts == 2
 
 
 def test_resuming_submits_what_failed_and_nothing_else(

@@ -31,6 +31,7 @@ tmgg_interrupted=
 tmgg_releaser=
 tmgg_ended_once=
 tmgg_at_exit=
+tmgg_mark=
 tmgg_path=$PATH
 tmgg_options=$(env -i "$BASH" -c 'set +o; shopt -p') # the options of a shell without start-up files
 
@@ -52,18 +53,43 @@ tmgg_phase() {
     printf '%s %s %s\n' "$1" "$(tmgg_now)" "$HOSTNAME" >> "$tmgg_dir/phases"
 }
 
+# The last line of an earlier start's log may have no newline: progress bars write such lines.
+tmgg_end_line() { # number of an open file
+    if [ -f "/proc/$$/fd/$1" ] && [ -n "$(tail -c 1 "/proc/$$/fd/$1" 2> /dev/null)" ]; then echo >&"$1"; fi
+}
+
+# All starts append to the same logs, so each begins with a line of its own.
+tmgg_begin_log() {
+    if [ -n "$tmgg_mark" ]; then return; fi
+    tmgg_mark="tmgg: submission ${tmgg_dir##*/}, restart $TMGG_RESTART, job $tmgg_job on $HOSTNAME"
+    tmgg_end_line 1
+    echo "$tmgg_mark"
+    tmgg_end_line 2
+    echo "$tmgg_mark" >&2
+}
+
 tmgg_fail() { # message, exit code
+    tmgg_begin_log
     echo "tmgg: $1" >&2
     exit "$2"
+}
+
+tmgg_write() { # line, file
+    local why
+    if ! why=$({ printf '%s\n' "$1" > "$2"; } 2>&1); then
+        tmgg_fail "cannot write to ${2%/*} (${why##*: })" 74
+    fi
 }
 
 # The first job that links its id owns the folder. If sbatch's answer was lost, there may be a second
 # job of this submission; it ends here, unused.
 tmgg_own() { # folder, job
     local mine=$1/.owner.$SLURM_JOB_ID owner
-    printf '%s\n' "$2" > "$mine" || tmgg_fail "cannot write to $1" 74
-    ln "$mine" "$1/owner" 2> /dev/null
-    rm -f "$mine"
+    if [ ! -e "$1/owner" ]; then
+        tmgg_write "$2" "$mine"
+        ln "$mine" "$1/owner" 2> /dev/null
+        rm -f "$mine"
+    fi
     read -r owner < "$1/owner" || tmgg_fail "cannot write to $1" 74
     if [ "$owner" != "$2" ]; then
         # The owner is "nobody" if TMGG gave the submission up before a job began it.
@@ -105,18 +131,12 @@ tmgg_claim() {
     fi
 }
 
-# The last line of an earlier start's log may have no newline: progress bars write such lines.
-tmgg_end_line() { # number of an open file
-    if [ -f "/proc/$$/fd/$1" ] && [ -n "$(tail -c 1 "/proc/$$/fd/$1" 2> /dev/null)" ]; then echo >&"$1"; fi
-}
-
 # Renames the files of an earlier start, so that they do not count as files of this start.
 tmgg_set_aside() {
     local name
     # This comes first: an earlier start that still runs reads the file and then writes nothing.
-    if ! { printf '%s\n' "$TMGG_RESTART" > "$tmgg_dir/.restart.tmp" && mv -f "$tmgg_dir/.restart.tmp" "$tmgg_dir/restart"; }; then
-        tmgg_fail "cannot write to $tmgg_dir" 74
-    fi
+    tmgg_write "$TMGG_RESTART" "$tmgg_dir/.restart.tmp"
+    mv -f "$tmgg_dir/.restart.tmp" "$tmgg_dir/restart" || tmgg_fail "cannot write to $tmgg_dir" 74
     for name in phases result.json entrypoint_exit_code; do
         if [ -e "$tmgg_dir/$name" ]; then
             mv -f "$tmgg_dir/$name" "$tmgg_dir/$name.before-restart-$TMGG_RESTART"
@@ -124,12 +144,7 @@ tmgg_set_aside() {
     done
     rm -f "$tmgg_ended" "$tmgg_dir/stop" "$tmgg_dir/missing.json"
     if [ -n "$tmgg_asked" ]; then tmgg_tell; fi # the signal came before this point
-    # All starts append to the same logs, so each begins with a line of its own.
-    tmgg_mark="tmgg: submission ${tmgg_dir##*/}, restart $TMGG_RESTART, job $tmgg_job on $HOSTNAME"
-    tmgg_end_line 1
-    echo "$tmgg_mark"
-    tmgg_end_line 2
-    echo "$tmgg_mark" >&2
+    tmgg_begin_log
 }
 
 # A setup command has failed if its own exit code is not 0; a failure inside a file that it sources
@@ -155,7 +170,8 @@ tmgg_share() { # folder that shows whether it is shared, mode, files
 tmgg_record() { # exit code
     local entrypoint=null temporary=$tmgg_ended.$SLURM_JOB_ID.tmp
     if tmgg_is_anothers || tmgg_is_superseded; then return; fi
-    if [ -s "$tmgg_dir/entrypoint_exit_code" ]; then read -r entrypoint < "$tmgg_dir/entrypoint_exit_code"; fi
+    # Before its files are set aside, the exit code is that of an earlier start.
+    if [ "$tmgg_stage" != begin ] && [ -s "$tmgg_dir/entrypoint_exit_code" ]; then read -r entrypoint < "$tmgg_dir/entrypoint_exit_code"; fi
     umask 077 # TMGG does not trust a record that other users can write
     printf '{"version": 1, "token": "%s", "job_id": "%s", "restart": %s, "stage": "%s", "signal": "%s", "exit_code": %s, "entrypoint_exit_code": %s, "ended_at": %s}\n' \
         "$TMGG_SUBMISSION" "$tmgg_job" "$TMGG_RESTART" "$tmgg_stage" "$tmgg_signal" "$1" "$entrypoint" "$(tmgg_now)" > "$temporary" &&
@@ -174,7 +190,7 @@ tmgg_exit() {
     PATH=$PATH:$tmgg_path # a setup command may have removed the usual folders
     tmgg_end_release
     if [ "$tmgg_stage" = claim ]; then return; fi
-    tmgg_phase batch_end
+    if [ "$tmgg_stage" != begin ]; then tmgg_phase batch_end; fi
     tmgg_record "$code"
     (exit "$code") # the user's EXIT trap finds this code in $?
     eval "$tmgg_at_exit"
@@ -314,8 +330,9 @@ tmgg_go_on() {
 }
 tmgg_take_over
 tmgg_claim
-tmgg_stage=restart
+tmgg_stage=begin
 tmgg_set_aside
+tmgg_stage=restart
 if [ "$TMGG_RESTART" -gt 100 ]; then
     tmgg_fail "restarted $TMGG_RESTART times, which is more than slurm_max_restarts allows" 76
 fi

@@ -11,6 +11,7 @@ from tests.experiment_utils.cloud.slurm.request.script_runs.conftest import (
     render,
 )
 from tests.fakes.job_commands import SUCCESS, JobCommands, without_mark
+from tmgg.experiment_utils.cloud.judging.diagnosis import LogTails, diagnose_exit
 from tmgg.experiment_utils.run_folder.attempt_log import last_attempt, render_mark
 from tmgg.experiment_utils.run_folder.ownership import forbid, is_forbidden
 from tmgg.experiment_utils.run_folder.paths import SubmissionPaths
@@ -54,10 +55,10 @@ def test_each_start_marks_its_part_of_both_logs(
     mark = render_mark(1, restart=2, job_id="77", host="node1")
     for text in logs:
         assert text.startswith(f"{mark}\n")
-    assert "new" in last_attempt(f"old\n{logs[1]}", submission=1)
-    assert "old" not in last_attempt(f"old\n{logs[1]}", submission=1)
-    assert last_attempt(logs[1], submission=2) == ""
-    assert last_attempt("no mark at all", submission=2) == "no mark at all"
+    assert "new" in last_attempt(f"old\n{logs[1]}", submission="1", restart=2)
+    assert "old" not in last_attempt(f"old\n{logs[1]}", submission="1", restart=2)
+    assert last_attempt(logs[1], submission="2", restart=0) == ""
+    assert last_attempt("no mark at all", submission="2", restart=0) == "no mark at all"
 
 
 @pytest.mark.parametrize(("left", "between"), [("", ""), ("a line\n", ""), ("45%|###", "\n")])
@@ -140,6 +141,42 @@ def test_a_restart_sets_aside_what_the_earlier_start_left(
     assert phases(paths)[0] == "batch_start"
 
 
+def test_a_later_start_that_cannot_write_into_the_folder_reports_that_as_its_own_end(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin", experiment="exit 9")
+    commands.run(render(paths), base)
+    _end_by_signal(paths)
+    paths.entrypoint_exit_code.write_text("0\n")
+    _keep_from_writing(paths.folder / ".owner.77", paths.folder / ".restart.tmp")
+
+    with commands.start(render(paths), base, SLURM_RESTART_COUNT="1") as job:
+        _out, said = job.communicate(timeout=150)
+
+    mark = render_mark(1, restart=1, job_id="77", host="node1")
+    assert said == f"{mark}\ntmgg: cannot write to {paths.folder} (Is a directory)\n"
+    record = exit_record(paths)
+    assert (record.restart, record.stage, record.exit_code) == (1, "begin", 74)
+    assert record.entrypoint_exit_code is None
+    found = diagnose_exit(record, None, "", LogTails(stderr=said))
+    assert found.kind == "environment"
+    assert found.message.startswith("The job ended before it could begin the run (exit code 74).")
+
+
+def test_a_duplicate_that_cannot_write_into_the_folder_ends_unused(
+    base: Path, paths: SubmissionPaths, tmp_path: Path
+) -> None:
+    commands = JobCommands.install(tmp_path / "bin")
+    script = render(paths)
+    paths.owner.write_text("76\n")
+    _keep_from_writing(paths.folder / ".owner.77")
+
+    done = commands.run(script, base)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "tmgg: job 77 is not needed, this submission belongs to 76\n"
+
+
 def test_a_start_that_goes_on_after_a_later_one_began_says_nothing_in_its_folder(
     base: Path, paths: SubmissionPaths, tmp_path: Path
 ) -> None:
@@ -186,6 +223,12 @@ def test_a_job_that_began_cannot_be_forbidden_any_more(
     JobCommands.install(tmp_path / "bin").run(render(paths), base)
     assert forbid(paths) == "77"
     assert not is_forbidden(paths)
+
+
+def _keep_from_writing(*files: Path) -> None:
+    """Let the job fail to write these files, also where the superuser runs the tests."""
+    for file in files:
+        file.mkdir()
 
 
 def _end_by_signal(paths: SubmissionPaths) -> None:
