@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from tmgg.errors import TaskError
 from tmgg.experiment_utils.cloud.runs import TaskRequest
+from tmgg.experiment_utils.error_text import text_of
 from tmgg.experiment_utils.files.trust import read_trusted
 from tmgg.experiment_utils.job.context import RunContext, current_run
 from tmgg.experiment_utils.job.ends import ending_well
@@ -32,6 +33,7 @@ from tmgg.experiment_utils.program.again import announce
 from tmgg.experiment_utils.program.captured import Program, capture_program
 from tmgg.experiment_utils.program.entering import enter, place_of
 from tmgg.experiment_utils.program.left_behind import set_in_modules
+from tmgg.experiment_utils.program.opening import open_part
 from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, dumps, globals_for
 from tmgg.experiment_utils.program.search_path import own_search_path
 from tmgg.experiment_utils.program.sent_globals import dump_globals
@@ -72,9 +74,7 @@ def pack_app(task_function: TaskFunction, hydra_context: HydraContext) -> bytes:
     shared = {
         "program": program.to_json(),
         "globals": _dump_globals(task_function, program),
-        "app": _dump(
-            app, program, what="the Hydra app (its task function, callbacks or resolvers)"
-        ),
+        "app": _dump(app, program, what=_APP),
     }
     return pickle.dumps(shared)
 
@@ -125,8 +125,8 @@ def run(_config: DictConfig) -> dict[str, Any]:
     envelope = pickle.loads(read_trusted(context.payload_path, own=True))
     arguments = envelope.get("arguments", ())
     program = enter(envelope, arguments, what="a Hydra app", loading=_loading)
-    app: App = pickle.loads(envelope["app"])
-    config: DictConfig = pickle.loads(envelope["config"])
+    app: App = open_part(envelope["app"], what=_APP)
+    config: DictConfig = open_part(envelope["config"], what="the config")
     put_into_recorded(config, envelope)
     job_return = _run_hydra_job(app, config, context)
     if job_return.status is JobStatus.COMPLETED and not context.is_first:
@@ -211,7 +211,8 @@ def _dump(value: object, program: Program, *, what: str) -> bytes:
     try:
         return dumps(value, program)
     except PICKLING_ERRORS as error:
+        words = text_of(error).rstrip(".")
         raise TaskError(
-            f"{what} cannot be sent to a job: {error}. Open files, locks and connections inside "
+            f"{what} cannot be sent to a job: {words}. Open files, locks and connections inside "
             "the task function, not around it."
         ) from error

@@ -1,7 +1,6 @@
 """The script's globals in one pickle: what stays behind, and what is refused."""
 
 import logging
-import pickle
 import threading
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from tmgg.errors import TaskError
 from tmgg.experiment_utils.program import sent_globals
 from tmgg.experiment_utils.program.captured import capture_program
+from tmgg.experiment_utils.program.opening import open_each
 from tmgg.experiment_utils.program.pickling import Names
 from tmgg.experiment_utils.program.sent_globals import dump_globals
 
@@ -22,7 +22,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(**values: object) -> object:
-    return pickle.loads(dump_globals(values, capture_program(), user="f"))
+    return dict(open_each(dump_globals(values, capture_program(), user="f")))
 
 
 @pytest.mark.usefixtures("loaded")

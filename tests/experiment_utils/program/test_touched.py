@@ -124,3 +124,23 @@ def test_every_statement_of_python_can_be_looked_at() -> None:
         source = Path(module.__file__ or "").read_bytes()
         source += b"\nif __name__ == '__main__':\n    main()\n"
         assert not Script(source, "app.py").touched.is_any_bound
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "ThreadPoolExecutor(2).map(set_up, [{}])",
+        "with ThreadPoolExecutor() as pool: pool.submit(set_up, {})",
+        "pool = futures.ThreadPoolExecutor(); pool.map(set_up, [{}])",
+        "self.pool = ThreadPool(2); self.pool.map(set_up, [{}])",
+    ],
+)
+def test_what_threads_of_this_process_run_counts(call: str) -> None:
+    assert "A" in found(call).names
+
+
+@pytest.mark.parametrize(
+    "call", ["runner.map(set_up, [{}])", "ProcessPoolExecutor().map(set_up, [{}])"]
+)
+def test_what_other_processes_run_does_not_count(call: str) -> None:
+    assert "A" not in found(call).names

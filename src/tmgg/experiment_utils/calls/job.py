@@ -13,6 +13,7 @@ from tmgg.experiment_utils.job.context import current_run
 from tmgg.experiment_utils.job.ends import ending_well
 from tmgg.experiment_utils.job.metrics import CHECKPOINT, name_lost, sort_returned
 from tmgg.experiment_utils.program.captured import Program
+from tmgg.experiment_utils.program.opening import open_part
 from tmgg.experiment_utils.run_folder.task import IGNORES_CONFIG
 
 TARGET = "tmgg.experiment_utils.calls.job:run"
@@ -53,6 +54,6 @@ def open_call(payload: Path, folder: Path) -> tuple[Callable[[], object], Progra
     """
     envelope = pickle.loads(read_trusted(payload, own=True))
     program = enter(envelope, folder)
-    function = pickle.loads(envelope["function"])
-    args, kwargs = pickle.loads(envelope["arguments"])
+    function = open_part(envelope["function"], what="the function")
+    args, kwargs = open_part(envelope["arguments"], what="an argument of the function")
     return lambda: function(*args, **kwargs), program

@@ -40,7 +40,7 @@ def leave_returned(
     """Job side: write a return value. Raises TaskError if it cannot be pickled, UnwritableError."""
     try:
         pickled = dump_portable(returned, program)
-    except Exception as error:  # a class may define how it is pickled, and raise anything
+    except (Exception, SystemExit) as error:  # a class may define how it is pickled
         raise TaskError(
             f"the function completed, but returned a {type(returned).__name__}, which cannot be "
             f"sent back: {error}. Return numbers, text, lists, arrays or mappings."

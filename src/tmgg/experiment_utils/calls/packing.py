@@ -15,6 +15,7 @@ from typing import Any
 
 from tmgg.errors import TaskError
 from tmgg.experiment_utils.calls.process import Submitter
+from tmgg.experiment_utils.error_text import text_of
 from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.identity.fingerprints import fingerprint_and_modules
 from tmgg.experiment_utils.identity.programs import Programs, program_of
@@ -102,8 +103,9 @@ class CallPacker:
         try:
             return self._submitter.dumps(value)
         except PICKLING_ERRORS as error:
+            words = text_of(error).rstrip(".")
             raise TaskError(
-                f"{what} cannot be sent to a job: {error}. Open files, locks and connections "
+                f"{what} cannot be sent to a job: {words}. Open files, locks and connections "
                 "inside the function."
             ) from error
 

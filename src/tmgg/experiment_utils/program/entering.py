@@ -3,14 +3,14 @@
 import contextlib
 import functools
 import os
-import pickle
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tmgg.errors import TaskError
 from tmgg.experiment_utils.program.captured import Program
 from tmgg.experiment_utils.program.main_module import load_main, prepare_process
+from tmgg.experiment_utils.program.opening import open_each, open_part
 from tmgg.experiment_utils.program.script import MAIN
 
 Loading = contextlib.AbstractContextManager[object]
@@ -44,17 +44,16 @@ def enter(
     prepare_process(program, arguments, envelope["cwd"])
     with loading():
         load_main(program)
-    for name, value in _opened(envelope["globals"]).items():
+    for name, value in _opened(envelope["globals"]):
         *path, last = name.split(".")  # `Config.rate`: an attribute of a class
         setattr(functools.reduce(getattr, path, sys.modules[MAIN]), last, value)
     return program
 
 
-def _opened(sent: bytes | dict[str, bytes]) -> dict[str, Any]:
+def _opened(sent: bytes | dict[str, bytes]) -> Iterator[tuple[str, Any]]:
     if isinstance(sent, dict):  # of an earlier TMGG
-        return {name: pickle.loads(value) for name, value in sent.items()}
-    opened: dict[str, Any] = pickle.loads(sent) if sent else {}
-    return opened
+        return ((name, open_part(value, what=name)) for name, value in sent.items())
+    return open_each(sent)
 
 
 def _check_version(submitted: Sequence[int], what: str) -> None:

@@ -10,7 +10,7 @@ import functools
 import io
 import operator
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -80,6 +80,14 @@ def dumps(value: object, program: Program) -> bytes:
 def dump(value: object, file: io.BytesIO, program: Program) -> None:
     """As `dumps`, into a file."""
     _Pickler(file, Names(program)).dump(value)
+
+
+def dump_each(values: Mapping[str, Any], file: io.BytesIO, program: Program) -> None:
+    """Pickle names and values in turn, for `opening.open_each`. Shared objects are written once."""
+    pickler = _Pickler(file, Names(program))
+    for name, value in values.items():
+        pickler.dump(name)
+        pickler.dump(value)
 
 
 def globals_for(users: Iterable[object], program: Program) -> dict[str, Any]:

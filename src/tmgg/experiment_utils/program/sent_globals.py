@@ -1,4 +1,4 @@
-"""The script's globals that are sent with its functions, in one pickle.
+"""The script's globals that are sent with its functions, in pickles with one memo.
 
 If two of them share an object (an optimizer and its model share parameters), they share it in the
 job, too.
@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tmgg.errors import TaskError
+from tmgg.experiment_utils.error_text import text_of
 from tmgg.experiment_utils.program.captured import Program
-from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, Names, dump, dumps
+from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, Names, dump, dump_each, dumps
 
 LARGEST_TOUCHED_BYTES = 64 * 2**20
 """The limit for a value that loading the script makes, too, and that was perhaps not changed: a
@@ -30,11 +31,16 @@ def dump_globals(values: Mapping[str, Any], program: Program, *, user: str) -> b
     if not values:
         return b""
     try:
-        return _dump_bounded(dict(values), program)
+        return _dump_all(values, _Bounded(), program)
     except PICKLING_ERRORS:  # find out which of them
         names = Names(program)
         sent = {name: each for name, each in values.items() if _can_travel(name, each, names, user)}
-        return dumps(sent, program)
+        return _dump_all(sent, io.BytesIO(), program)
+
+
+def _dump_all(values: Mapping[str, Any], buffer: io.BytesIO, program: Program) -> bytes:
+    dump_each(values, buffer, program)
+    return buffer.getvalue()
 
 
 def _can_travel(name: str, value: object, names: Names, user: str) -> bool:
@@ -42,15 +48,16 @@ def _can_travel(name: str, value: object, names: Names, user: str) -> bool:
         if names.must_travel(name):
             dumps(value, names.program)
         else:
-            _dump_bounded(value, names.program)
+            dump(value, _Bounded(), names.program)
     except _TooLargeError:
         _warn(name, user)
         return False
     except PICKLING_ERRORS as error:
         if names.is_loaded(name):
             return False
+        words = text_of(error).rstrip(".")
         raise TaskError(
-            f"{name}, which {user} uses, cannot be sent to a job: {error}. Open files, locks and "
+            f"{name}, which {user} uses, cannot be sent to a job: {words}. Open files, locks and "
             f"connections inside {user}."
         ) from error
     return True
@@ -80,9 +87,3 @@ class _Bounded(io.BytesIO):
         if self.tell() > LARGEST_TOUCHED_BYTES:
             raise _TooLargeError
         return written
-
-
-def _dump_bounded(value: object, program: Program) -> bytes:
-    buffer = _Bounded()
-    dump(value, buffer, program)
-    return buffer.getvalue()

@@ -41,12 +41,13 @@ class Touched:
 def touched(body: Sequence[ast.stmt], guarded: Sequence[ast.stmt]) -> Touched:
     """Which of the names that `body` binds the statements `guarded` may change."""
     binders = _binders(_flat(body))
+    threads = frozenset(name for each in (*body, *guarded) for name in _thread_pools(each))
     names, written = set[str](), set[str]()
     waiting: list[ast.AST] = list(guarded)
     seen = {id(each) for each in guarded}
     while waiting:
         node = waiting.pop()
-        mentioned = set(_mentions(node, frozenset()))
+        mentioned = set(_mentions(node, frozenset(), threads))
         if not isinstance(node, ast.Assign | ast.AnnAssign):  # jobs run assignments when loading
             names |= mentioned
             written |= set() if _is_task(node) else set(_written(node))
@@ -146,10 +147,11 @@ def _is_imported(nodes: list[Any]) -> bool:
     return any(isinstance(node, _IMPORTS) for node in nodes)
 
 
-def _mentions(node: ast.AST, hidden: frozenset[str]) -> Iterator[str]:
+def _mentions(node: ast.AST, hidden: frozenset[str], threads: frozenset[str]) -> Iterator[str]:
     """Names in code that may run in this process.
 
-    Without a function's own variables, and names whose values are only read.
+    Without a function's own variables (`hidden`), and names whose values are only read. What is
+    submitted to a pool of `threads` runs in this process.
     """
     if isinstance(node, ast.Name) and node.id not in hidden:
         yield node.id
@@ -161,8 +163,8 @@ def _mentions(node: ast.AST, hidden: frozenset[str]) -> Iterator[str]:
         hidden |= _own_names(node)
     for child in ast.iter_child_nodes(node):
         is_read = _only_reads(node) and isinstance(child, ast.Name)
-        if not is_read and child not in _handed_over(node):
-            yield from _mentions(child, hidden)
+        if not is_read and child not in _handed_over(node, threads):
+            yield from _mentions(child, hidden, threads)
 
 
 def _only_reads(node: ast.AST) -> bool:
@@ -171,17 +173,44 @@ def _only_reads(node: ast.AST) -> bool:
     return isinstance(node, ast.Compare) or (is_reader and node.func.id in _READERS)  # type: ignore[attr-defined]
 
 
-def _handed_over(node: ast.AST) -> list[ast.AST]:
+def _handed_over(node: ast.AST, threads: frozenset[str]) -> list[ast.AST]:
     """The function that a call gives to a runner, or makes the task of a Hydra app."""
     if not (isinstance(node, ast.Call) and node.args):
         return []
     if _is_of_hydra(node.func):
         return [node.args[0]]
-    is_submitting = isinstance(node.func, ast.Attribute) and node.func.attr in _SUBMITS
+    is_submitting = (
+        isinstance(node.func, ast.Attribute)
+        and node.func.attr in _SUBMITS
+        and not _is_thread_pool(node.func.value, threads)
+    )
     first = node.args[0]
     is_partial = isinstance(first, ast.Call) and ast.unparse(first.func).endswith("partial")
     is_function = is_partial or isinstance(first, ast.Name | ast.Attribute | ast.Lambda)
     return [first] if is_submitting and is_function else []
+
+
+def _thread_pools(tree: ast.AST) -> Iterator[str]:
+    """Names that are bound to a pool of threads, anywhere in `tree`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.withitem) and isinstance(node.optional_vars, ast.Name):
+            made: ast.expr | None = node.context_expr
+            names = [node.optional_vars.id]
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            made = node.value
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [ast.unparse(target) for target in targets]  # also `self.pool`
+        else:
+            continue
+        if made is not None and _is_thread_pool(made, frozenset()):
+            yield from names
+
+
+def _is_thread_pool(node: ast.expr, threads: frozenset[str]) -> bool:
+    """Whether it is a call such as `ThreadPoolExecutor(4)`, or a name of such a pool."""
+    if isinstance(node, ast.Call):
+        return "Thread" in ast.unparse(node.func)
+    return ast.unparse(node) in threads
 
 
 def _is_task(node: ast.AST) -> bool:
