@@ -81,6 +81,7 @@ def test_a_key_is_called_by_as_many_of_its_last_parts_as_tell_it_from_the_others
     [
         ("1", 1), ("-3", -3), ("007", "007"), ("0.5", 0.5), ("1e-3", 0.001), ("true", True),
         ("null", None), ("'1'", "1"), ("mlp", "mlp"), ("[1]", "[1]"), ("", ""), ("1:30", "1:30"),
+        ("True", True), ("FALSE", False), ("Null", None), ("1_000", 1000), ("'True'", "True"),
     ],
 )  # fmt: skip
 def test_values_have_the_type_that_a_program_wants(text: str, value: object) -> None:

@@ -82,6 +82,20 @@ def test_a_retried_run_shows_both_submissions(
     assert f"1: job {first}, user_error" in tmgg_jobs("show", "run-1").out
 
 
+def test_a_submission_that_was_given_up_before_it_began_is_shown_as_that(
+    empty: Path, tmgg_jobs: Jobs, slurm: FakeSlurm
+) -> None:
+    job = submit("run-1", name="bad")
+    slurm.run(job)
+    slurm.wait_for(job, "FAILED")
+    assert tmgg_jobs("retry", "run-1").code == 0
+    first = RunPaths(empty / "slurm_outputs", "run-1").submission(1)
+    first.verdict.unlink()
+    (first.folder / "owner").write_text("nobody\n")
+
+    assert "given up before it began" in tmgg_jobs("show", "run-1").out
+
+
 def test_a_damaged_record_is_shown_as_far_as_it_goes(here: Path, tmgg_jobs: Jobs) -> None:
     RunPaths(here / "local_outputs", GOOD).run.write_text("{")
     shown = tmgg_jobs("show", GOOD)

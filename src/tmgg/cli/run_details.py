@@ -17,7 +17,7 @@ from tmgg.experiment_utils.files.plain_files import read_beginning
 from tmgg.experiment_utils.run_folder.attempt_changes import changes_of
 from tmgg.experiment_utils.run_folder.attempts import record_of
 from tmgg.experiment_utils.run_folder.evidence import read_result
-from tmgg.experiment_utils.run_folder.ownership import read_job_id
+from tmgg.experiment_utils.run_folder.ownership import is_forbidden, read_job_id
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.phases import PHASE_WORDS, parse_phases
 from tmgg.experiment_utils.run_folder.refused_retry import read_refused_retry
@@ -99,11 +99,20 @@ def _submission(paths: SubmissionPaths) -> dict[str, Any]:
         "job_id": read_job_id(paths),
         "submitted_at": submitted_at(paths),
         "starts": len(_set_aside(paths)) + is_there(paths.phases),
+        "given_up": _is_given_up(paths),
         "status": verdict.status if verdict else None,
         "failure_kind": verdict.failure.kind if verdict and verdict.failure else None,
         "folder": str(paths.folder),
         "changes": changes_of(paths),
     }
+
+
+def _is_given_up(paths: SubmissionPaths) -> bool:
+    """Whether it was given up before a job began it; False if its owner cannot be read."""
+    try:
+        return is_forbidden(paths)
+    except OSError:
+        return False
 
 
 def _verdict(paths: SubmissionPaths) -> RunState | None:

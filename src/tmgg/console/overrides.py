@@ -10,8 +10,8 @@ _OVERRIDE = re.compile(
     r"(?P<sign>~|\+{0,2})(?P<key>[A-Za-z_$][\w./@:$-]*)(?:=(?P<value>.*))?", re.S
 )
 _Run = TypeVar("_Run", bound=Hashable)
-_INTEGER = re.compile(r"[+-]?(0|[1-9]\d*)")
-_FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?|[+-]?(inf|nan)")
+_INTEGER = re.compile(r"[+-]?(0|[1-9](_?\d)*)")
+_FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?|[+-]?(inf|nan)", re.I)
 _BEFORE_A_PART = re.compile(r"[./@]")
 _OPENING, _CLOSING = "([{", ")]}"
 _WORDS = {"true": True, "false": False, "null": None}
@@ -66,8 +66,8 @@ def in_short(titles: Mapping[_Run, str]) -> dict[_Run, str]:
 
 def typed(text: str) -> str | int | float | bool | None:
     """The value of a text, for programs: a number, a truth value, None, or text."""
-    if text in _WORDS:
-        return _WORDS[text]
+    if text.lower() in _WORDS:  # Hydra's grammar takes `True`, and writes it
+        return _WORDS[text.lower()]
     if _INTEGER.fullmatch(text):
         return int(text)
     if _FLOAT.fullmatch(text):

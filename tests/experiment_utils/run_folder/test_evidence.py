@@ -234,3 +234,14 @@ def test_attempts_of_the_submission_before_are_counted_on(
     if before is not None:
         paths.verdict.write_text(before)
     assert first_attempt(paths.run_paths.submission(3)) == first
+
+
+def test_a_submission_that_was_given_up_before_it_began_is_no_attempt(
+    paths: SubmissionPaths,
+) -> None:
+    third = paths.run_paths.submission(3)
+    assert first_attempt(third) == 3
+
+    (paths.folder / "owner").write_text("nobody\n")
+
+    assert first_attempt(third) == 2

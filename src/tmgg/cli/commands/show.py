@@ -183,7 +183,8 @@ def _refusal_lines(details: dict[str, Any]) -> list[str]:
 
 
 def _submission_lines(item: dict[str, Any]) -> list[str]:
-    outcome = item["failure_kind"] or item["status"] or "goes on"
+    unfinished = "given up before it began" if item["given_up"] else "goes on"
+    outcome = item["failure_kind"] or item["status"] or unfinished
     return [
         f"{item['number']}: job {item['job_id'] or 'none'}, {outcome}",
         *_change_lines(item["changes"]),

@@ -210,10 +210,13 @@ def first_attempt(paths: SubmissionPaths) -> int:
     """The number of the attempt with which this submission begins.
 
     It is 1 for the run's first submission. For a later one it follows the last attempt of the
-    submission before. A submission without a verdict on record counts as one attempt.
+    submission before. A submission without a verdict on record counts as one attempt, or as none
+    if it was given up before a job began it. Raises OSError when the file system does not answer.
     """
     if paths.number == 1:
         return 1
-    before = read_sound(paths.run_paths.submission(paths.number - 1).verdict) or {}
-    last = before.get("attempt")
-    return max(paths.number, last + 1 if isinstance(last, int) else 1)
+    before = paths.run_paths.submission(paths.number - 1)
+    last = (read_sound(before.verdict) or {}).get("attempt")
+    if isinstance(last, int):
+        return max(paths.number, last + 1)
+    return first_attempt(before) + (owner_on_record(before) != NOBODY)
