@@ -34,7 +34,7 @@ def test_a_note_of_another_submission_does_not_shorten_the_wait(
 
 
 def test_the_note_has_the_token(submission: SubmissionPaths) -> None:
-    note_missing(Remembered(), submission, missing=True)
+    note_missing(Remembered(), SubmissionFiles(submission), missing=True)
     noted = read_json(submission.missing)
     assert noted is not None
     assert noted["token"] == "mine"

@@ -91,7 +91,7 @@ def read_evidence(files: SubmissionFiles, *, ended: bool) -> Evidence:
         last_start=0 if result is None and files.exit_record is None else files.last_start,
         cancel_requested=files.is_cancelled,
         cancel_why=files.cancel_reason,
-        missing_since_s=_missing_since_s(files.missing),
+        missing_since_s=noted_since_s(files.missing),
     )
 
 
@@ -156,7 +156,11 @@ def _result_in_log(files: SubmissionFiles) -> tuple[TaskOutput | None, str | Non
     return None, problem
 
 
-def _missing_since_s(record: JsonDict) -> float | None:
+def noted_since_s(record: JsonDict) -> float | None:
+    """How long ago the `since` of a `missing.json` is; less if another host's clock wrote it.
+
+    None if the record has no such time.
+    """
     age_s = _age(record.get("since"))
     if age_s is None or record.get("host") in (None, socket.gethostname()):
         return age_s

@@ -26,7 +26,11 @@ from tmgg.experiment_utils.cloud.judging.job_lookup import (
     why_not_started,
 )
 from tmgg.experiment_utils.cloud.judging.memory import Memory, Remembered
-from tmgg.experiment_utils.cloud.judging.missing_since import missing_since_s, note_missing
+from tmgg.experiment_utils.cloud.judging.missing_since import (
+    forget_missing,
+    missing_since_s,
+    note_missing,
+)
 from tmgg.experiment_utils.cloud.judging.polling import Begun, Found, Question, as_run_error
 from tmgg.experiment_utils.cloud.judging.results import load_verdict, save_verdict
 from tmgg.experiment_utils.cloud.judging.submission_claim import read_claim
@@ -233,8 +237,10 @@ class Judge:
             backend_restarts=remembered.restarts,
             shares_job=packed is not None,
             job_record=read_exit_record(packed) if packed and _is_over(view) else None,
-            missing_since_s=missing_since_s(remembered, evidence),
         )
+        missing = is_missing(evidence, view)
+        since_s = missing_since_s(remembered, files, evidence, missing=missing)
+        evidence = replace(evidence, missing_since_s=since_s)
         state = reach_verdict(evidence, view, LogTails(), grace_s=self._backend.traits.grace_s)
         refuse_removed(submission.run_paths)  # missing files of a removed run prove nothing
         self._hiccups.over(submission.run_paths)
@@ -242,7 +248,7 @@ class Judge:
             remembered.read_result = lambda: evidence.result
             return self._keep(files, remembered, self._with_logs(files, evidence, view, state))
         if view is not None:  # without an answer it is not known whether anything is missing
-            note_missing(remembered, submission, missing=is_missing(evidence, view))
+            note_missing(remembered, files, missing=missing)
         remembered.last_known = state
         return state
 
@@ -265,6 +271,7 @@ class Judge:
         try:
             make_run_folder(submission)
             save_verdict(submission, state, files.token)
+            forget_missing(files)
         except (OSError, RecordError) as error:
             # Any other process reaches the same verdict from the same evidence.
             _warn_of_unnoted(submission, error)
