@@ -193,3 +193,33 @@ def test_a_resume_takes_over_from_a_launcher_that_ends_meanwhile(
     results = runner.run_sweep(CONFIGS, mode=mode, resume=True, on_update=see)
     assert [result.metrics for result in results] == [{"x": 0.0}, {"x": 1.0}, {"x": 2.0}]
     assert len(slurm.jobs) == 3
+
+
+# The pretended Slurm runs one element of an array.
+@pytest.mark.parametrize(("mode", "count"), [("separate", 3), ("array", 1)])
+def test_a_resumed_map_takes_over_from_a_launcher_that_ends_meanwhile(
+    slurm: FakeSlurm, folder: Path, monkeypatch: pytest.MonkeyPatch, mode: SweepMode, count: int
+) -> None:
+    monkeypatch.setattr(waiting, "FIRST_POLL_INTERVAL_S", 0.01)
+    held = calls_held_elsewhere(slurm, monkeypatch, count)
+    slurm.configure(run_jobs=True, max_submit=None)
+    futures = new_runner().map(math.sqrt, range(count), mode=mode, parallelism=1, resume=True)
+    assert [future.run_id for future in futures] == held
+    assert slurm.jobs == {}
+
+    sweep_id = held[0].rpartition("-")[0]
+    intent = sweep_records.waiting_batch(new_runner().output_dir, sweep_id).intent
+    long_ago = time.time() - leases.LEASE_S - 60
+    os.utime(intent, (long_ago, long_ago))
+    assert [future.result(60) for future in futures] == [0, 1, 2**0.5][:count]
+
+
+def calls_held_elsewhere(
+    slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch, count: int
+) -> list[str]:
+    """Runs of calls that a launcher on another host has put on record; it waits for room."""
+    elsewhere = replace(new_intent(), host="elsewhere", scope="another boot")
+    slurm.configure(max_submit=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep_records, "new_intent", lambda *_place: elsewhere)
+        return let_go(new_runner().map(math.sqrt, range(count), mode="separate"))

@@ -7,118 +7,25 @@ listings of the folder in which jobs leave their exit records.
 import contextlib
 import logging
 import threading
-from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from tmgg.errors import BackendError, NotEndedError, RunError, SubmissionError, TmggError
+from tmgg.errors import BackendError, NotEndedError, RunError, TmggError
 from tmgg.experiment_utils.cloud.futures.call_future import RunFuture
+from tmgg.experiment_utils.cloud.futures.call_group import CallGroup, Futures
 from tmgg.experiment_utils.cloud.futures.call_results import outcome_of, settle
-from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
+from tmgg.experiment_utils.cloud.runs import RunState
 from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
 from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock, Watch
-from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatcher, PatientDispatch
 from tmgg.experiment_utils.cloud.sweep.driver import FIRST_HOLD_S, LONGEST_HOLD_S
-from tmgg.experiment_utils.error_text import text_of, text_of_any
+from tmgg.experiment_utils.error_text import text_of_any
 from tmgg.experiment_utils.files.hiccups import Hiccups
-from tmgg.experiment_utils.run_folder.failures import failure
 
 log = logging.getLogger(__name__)
 
 AFTER_TROUBLE_S = 5.0
-Futures = dict[str, RunFuture[Any]]
 _Watched = dict[str, list[RunFuture[Any]]]  # a run may have several futures, for example copies
-
-
-class CallGroup:
-    """Calls that were submitted together: those that still wait, and those that are under way."""
-
-    def __init__(
-        self,
-        runs: RunControl,
-        sweep_id: str,
-        dispatcher: Dispatcher,
-        requests: Sequence[TaskRequest],
-        futures: Futures,
-    ) -> None:
-        self._runs = runs
-        self.sweep_id = sweep_id
-        self._dispatcher = PatientDispatch(dispatcher)
-        self._waiting = deque(requests)
-        self.futures = futures
-        self._open: set[str] = set()
-        # Held all the time, not only renewed at each poll: polls may take long, or be rare.
-        self._lease = contextlib.ExitStack()
-        self._lease.enter_context(runs.holding_lease(sweep_id))
-        self.held = ""
-        """The backend's reason why the other calls wait; empty if only `parallelism` does."""
-
-    @property
-    def is_waiting(self) -> bool:
-        return bool(self._waiting)
-
-    def dispatch(self) -> Futures:
-        """Submit what can be submitted now; returns the futures of the runs that were launched."""
-        try:
-            launched = self._dispatch()
-        except BaseException:
-            self._lease.close()
-            raise
-        self._end_lease()
-        return launched
-
-    def _dispatch(self) -> Futures:
-        launched: Futures = {}
-        while self._waiting:
-            self._open = {run_id for run_id in self._open if not self.futures[run_id].done()}
-            self._drop_cancelled()
-            try:
-                done = self._dispatcher.dispatch(list(self._waiting), open_count=len(self._open))
-            except Exception as error:
-                if not launched:
-                    raise
-                # First the launched runs must be watched. A lasting error is raised next time.
-                self.held = text_of(error)
-                break
-            self.held = done.held
-            for run_id in done.launched:
-                launched[run_id] = self.futures[run_id]
-                self._open.add(run_id)
-            for run_id, words in done.refused.items():
-                self.futures[run_id].fail(SubmissionError(words))
-            self._waiting = deque(
-                each for each in self._waiting if str(each.run_id) not in done.run_ids
-            )
-            if not done.refused:
-                break
-        return launched
-
-    def refuse(self, words: str) -> None:
-        """Fail the waiting calls and record that they will not be submitted; `words` says why."""
-        error = f"Nothing of the runner is under way, and still: {words}"
-        self._runs.end_sweep(self.sweep_id, failure("submission", error))
-        for request in self._waiting:
-            self.futures[str(request.run_id)].fail(SubmissionError(error))
-        self._waiting.clear()
-        self._end_lease()
-
-    def give_up(self, error: Exception) -> None:
-        """Fail the futures of the waiting calls with the error that kept them from submission."""
-        for request in self._waiting:
-            self.futures[str(request.run_id)].fail(error)
-        self._waiting.clear()
-        self._end_lease()
-
-    def _end_lease(self) -> None:
-        """Give up the lease if no call waits any more."""
-        if not self._waiting:
-            self._lease.close()
-
-    def _drop_cancelled(self) -> None:
-        self._waiting = deque(
-            each for each in self._waiting if not self.futures[str(each.run_id)].done()
-        )
 
 
 class CallWatcher:
@@ -133,6 +40,8 @@ class CallWatcher:
         self._watch = _new_watch(self)
         self._futures: _Watched = {}
         self._groups: list[CallGroup] = []
+        self._resumed: dict[str, CallGroup] = {}
+        """The groups that may have found runs of other launchers, by run id."""
         self._held_s = 0.0
         self._hold_s = FIRST_HOLD_S
         self._hiccups = Hiccups(self._clock.monotonic)
@@ -183,8 +92,11 @@ class CallWatcher:
             for futures, group in new:
                 self._add(futures)
                 self._groups += [group] if group is not None and group.is_waiting else []
+                if group is not None and group.is_resumed:
+                    self._resumed |= dict.fromkeys(group.futures, group)
             if self._futures or self._groups:
                 return True
+            self._resumed = {}
             self._thread = None
             return False
 
@@ -232,6 +144,10 @@ class CallWatcher:
         if not futures:
             return True
         try:
+            if self._is_to_take_over(ended):
+                futures = self._take_over(run_id, futures)
+            if not futures:
+                return True
             result = self._runs.result_of(ended)
             outcome = outcome_of(result)
         except NotEndedError:  # another process submitted it again just now
@@ -249,6 +165,20 @@ class CallWatcher:
             for future in futures:
                 settle(future, result, outcome)
         return True
+
+    def _is_to_take_over(self, ended: RunState) -> bool:
+        """Whether another launcher that had the run on record ended before it submitted it."""
+        is_unsubmitted = ended.failure is not None and ended.failure.kind == "submission"
+        is_ours = is_unsubmitted and ended.run_id in self._resumed
+        return is_ours and self._runs.was_abandoned(ended.run_id)
+
+    def _take_over(self, run_id: str, futures: Sequence[RunFuture[Any]]) -> list[RunFuture[Any]]:
+        """Let the run wait for its submission here; returns the futures that do not wait for it."""
+        group = self._resumed.pop(run_id)
+        group.wait_again(run_id)
+        if group not in self._groups:
+            self._groups.append(group)
+        return [future for future in futures if future is not group.futures[run_id]]
 
     def _add_again(self, run_id: str, futures: Sequence[RunFuture[Any]]) -> None:
         for future in futures:

@@ -10,7 +10,8 @@ from tmgg.experiment_utils.calls.job import TARGET
 from tmgg.experiment_utils.calls.packing import CallPacker, PackedCall
 from tmgg.experiment_utils.cloud.backend import BackendTraits
 from tmgg.experiment_utils.cloud.futures.call_future import RunFuture
-from tmgg.experiment_utils.cloud.futures.call_watcher import CallGroup, CallWatcher, Futures
+from tmgg.experiment_utils.cloud.futures.call_group import CallGroup
+from tmgg.experiment_utils.cloud.futures.call_watcher import CallWatcher
 from tmgg.experiment_utils.cloud.runs import CallOptions, SweepMode, TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.requests import as_request
 from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
@@ -60,7 +61,11 @@ class Calls:
         if not calls:
             return []
         group = self._group(calls, options)
-        launched = group.dispatch()
+        try:
+            launched = group.dispatch()
+        except BaseException as error:  # also Ctrl-C: this may take long for many calls
+            group.give_up(error)
+            raise
         if group.held:
             log.warning("not all calls are submitted yet: %s", group.held)
         self.watcher.watch(launched, group)
@@ -88,10 +93,7 @@ class Calls:
         """Record the calls as a sweep."""
         options = sweep_options(self._runs.traits, asked, len(calls))
         recorded = record_sweep(self._runs, [_request(call) for call in calls], options)
-        plan = recorded.plan
-        run_ids = [str(request.run_id) for request in plan.requests]
-        futures: Futures = {run_id: RunFuture(self._runs, run_id) for run_id in run_ids}
-        return CallGroup(self._runs, plan.sweep_id, recorded.dispatcher, plan.requests, futures)
+        return CallGroup(self._runs, recorded)
 
 
 def pack_map(
