@@ -178,3 +178,13 @@ def test_a_failed_run_goes_on_in_its_folder_though_an_earlier_batch_made_runs_in
     assert "resume: 1 of 1 recognised (1 failed); 1 to run" in ended.err
     assert (lab.folder / "D" / "0").exists()
     assert not (lab.folder / "D" / "1").exists()
+
+
+def test_a_sweep_folder_that_is_named_by_a_symbolic_link_is_no_other_folder(lab: Lab) -> None:
+    launch(lab, "C", "1,2")
+    (lab.folder / "link").symlink_to("C")
+
+    ended = resume(lab, "link", "1,2")
+
+    assert "resume: 2 of 2 recognised; 0 to run" in ended.err
+    assert "of another sweep" not in ended.err + ended.out

@@ -355,8 +355,8 @@ class _Job:
 def _is_elsewhere(job: _Job, result: ExperimentResult, sweep_folder: Path) -> bool:
     if result.run_id == job.request.run_id or result.folder is None:
         return False  # a new run of this launch
-    # Resolve `..` in both: hydra.sweep.dir may be given as ../sweeps/A.
-    return not Path(os.path.normpath(result.folder)).is_relative_to(os.path.normpath(sweep_folder))
+    # Without `..` and symbolic links: hydra.sweep.dir may be given as ../sweeps/A or by a link.
+    return not Path(os.path.realpath(result.folder)).is_relative_to(os.path.realpath(sweep_folder))
 
 
 def _log_launch(jobs: Sequence[_Job], backend: str, usage: str, *, is_new: bool) -> None:

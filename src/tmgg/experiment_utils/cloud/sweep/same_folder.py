@@ -5,6 +5,7 @@ content that completed or goes on in another folder counts, so nothing runs twic
 completed in no folder is run in the launch's folder.
 """
 
+import functools
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -88,7 +89,7 @@ def other_folders(asked: Sequence[TaskRequest], matched: Sequence[TaskRequest]) 
         if own.identity is None or request.identity is None or own.run_id == request.run_id:
             continue
         home, folder = own.identity.sweep_folder, request.identity.sweep_folder
-        if home is not None and folder is not None and folder != home:
+        if home is not None and folder is not None and not _is_one_folder(folder, home):
             found[str(request.run_id)] = folder
     return found
 
@@ -107,6 +108,7 @@ class _Search:
         self._folder = folder
         self._keys = {str(each.run_id): each.identity.key for each in requests if each.identity}
         self._existing = existing
+        self._is_launchs_folder = functools.cache(functools.partial(_is_one_folder, folder))
         self._folders: dict[str, str] = {}
         """Sweep folders, by run id, of runs whose sweep's record does not name one."""
 
@@ -178,7 +180,7 @@ class _Search:
     def _is_own(self, run: SweepRun, asked: Collection[str]) -> bool:
         if not run.sweep_folder and run.key not in asked:
             return False  # its record would have to be read
-        return self._folder_of(run) == self._folder
+        return self._is_launchs_folder(self._folder_of(run))
 
     def _folder_of(self, run: SweepRun) -> str:
         """The run's sweep folder; empty if no record names it."""
@@ -192,6 +194,11 @@ class _Search:
         is_there = run_id in self._existing
         known = self._runs.identity(run_id) if is_there else None
         return None if known is None else sweep_folder_of(known, self._folder)
+
+
+def _is_one_folder(one: str, other: str) -> bool:
+    """Whether two absolute names mean the same folder; one may contain a symbolic link."""
+    return one == other or (bool(other) and os.path.realpath(one) == os.path.realpath(other))
 
 
 def _rank(state: Found) -> int | None:
