@@ -52,6 +52,19 @@ def test_no_more_than_parallelism_are_under_way(runner: ScriptedRunner, parallel
     assert runner.spawned == names
 
 
+def test_an_interrupted_sweep_says_how_many_runs_it_leaves_unsubmitted(
+    runner: ScriptedRunner,
+) -> None:
+    def interrupt(_states: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        runner.run_sweep(requests("s-0", "s-1", "s-2"), parallelism=2, on_update=interrupt)
+    (note,) = raised.value.__notes__
+    assert note.startswith("1 of 3 runs of sweep ")
+    assert "were not submitted" in note
+
+
 def test_none_waits_for_a_slower_sibling(runner: ScriptedRunner) -> None:
     runner.scripts["slow"] = Script(duration_s=100)
     names = [f"quick{number}" for number in range(9)]

@@ -4,6 +4,7 @@ The modes differ only in their dispatcher. Waiting, retries and stopping after f
 for all modes, and are here.
 """
 
+import contextlib
 import logging
 import textwrap
 from collections import Counter, deque
@@ -82,7 +83,7 @@ class Sweep:
 
     def run(self) -> list[ExperimentResult]:
         """Drive the sweep until the last run has ended; returns the results, in order."""
-        with self._runs.holding_lease(self._sweep_id):
+        with self._runs.holding_lease(self._sweep_id), self._noting_what_is_left():
             while self._waiting or self._retrying or self._watch.open_count:
                 self._dispatch()
                 self._take_results()
@@ -90,12 +91,26 @@ class Sweep:
 
     def submit(self) -> None:
         """Submit runs until the last is submitted. Results of ended runs are not collected here."""
-        with self._runs.holding_lease(self._sweep_id):
+        with self._runs.holding_lease(self._sweep_id), self._noting_what_is_left():
             while self._waiting:
                 self._dispatch()
                 if self._waiting:
                     for _ended in self._next_ended():
                         continue
+
+    @contextlib.contextmanager
+    def _noting_what_is_left(self) -> Iterator[None]:
+        """Add to an exception, for example of Ctrl-C, how many runs it leaves unsubmitted."""
+        try:
+            yield
+        except BaseException as error:
+            if self._waiting:
+                error.add_note(
+                    f"{len(self._waiting)} of {len(self._requests)} runs of sweep {self._sweep_id} "
+                    f"were not submitted; when this process has ended, tmgg-jobs retry "
+                    f"{self._sweep_id} submits them, and those that failed"
+                )
+            raise
 
     def _dispatch(self) -> None:
         """Submit what can be submitted; wait and try again only while no run is under way.
