@@ -4,12 +4,15 @@ Some objects can be pickled and not opened again: for example an exception whose
 arguments than it passes on.
 """
 
+import functools
 import io
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tmgg.errors import TaskError
+from tmgg.experiment_utils.program.in_place import fill, fits
+from tmgg.experiment_utils.program.places import Place, name_of, object_at
 
 
 def open_part(pickled: bytes, *, what: str) -> Any:
@@ -21,22 +24,58 @@ def open_part(pickled: bytes, *, what: str) -> Any:
 
 
 def open_each(pickled: bytes) -> Iterator[tuple[str, Any]]:
-    """The script's globals from `pickling.dump_each`: name and value. Raises as `open_part`."""
-    opening = pickle.Unpickler(io.BytesIO(pickled))
+    """The script's globals from `dumping.dump_each`: name and value. Raises as `open_part`."""
+    opening = _Unpickler(io.BytesIO(pickled))
     while True:
         try:
-            name = _load(opening, "the script's globals")
+            head = _load(opening, "the script's globals")
         except EOFError:
             return
-        if isinstance(name, dict):  # of an earlier TMGG: all in one
-            yield from name.items()
-            return
-        yield name, _load(opening, f"{name}, a global of the script,")
+        match head:
+            case dict():  # of an earlier TMGG: all in one
+                yield from head.items()
+                return
+            case list():
+                opening.targets = head
+            case int():
+                what = f"{name_of(opening.targets[head][0])}, a value of the script,"
+                _tried(functools.partial(opening.fill, head), what)
+            case _:
+                yield head, _load(opening, f"{head}, a global of the script,")
+
+
+class _Unpickler(pickle.Unpickler):
+    """Opens pickles that have a number in place of each object that this process has already."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.targets: list[tuple[Place, type, object, Callable[..., Any], tuple[Any, ...]]] = []
+        """By number: the object's place, class and form, and what makes an empty one."""
+        self._found: dict[int, Any] = {}
+
+    def persistent_load(self, number: int) -> Any:
+        """The object with the number: the one at its place, or an empty one if that is another."""
+        if number not in self._found:
+            place, kind, form, make, arguments = self.targets[number]
+            there = object_at(place)
+            is_free = not any(there is each for each in self._found.values())
+            is_usable = is_free and fits(there, kind, form)
+            self._found[number] = there if is_usable else make(*arguments)
+        return self._found[number]
+
+    def fill(self, number: int) -> None:
+        """Read the content of the object with the number, and give it to the object."""
+        parts = self.load()
+        fill(self.persistent_load(number), parts)
 
 
 def _load(opening: pickle.Unpickler, what: str) -> Any:
+    return _tried(opening.load, what)
+
+
+def _tried(action: Callable[[], Any], what: str) -> Any:
     try:
-        return opening.load()
+        return action()
     except (EOFError, ImportError, MemoryError, TaskError):
         raise
     except Exception as error:  # classes define how they are opened, and may raise anything

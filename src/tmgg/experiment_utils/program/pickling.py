@@ -21,7 +21,7 @@ from tmgg.experiment_utils.program.captured import Program
 from tmgg.experiment_utils.program.changeable import is_changeable, is_same
 from tmgg.experiment_utils.program.parts import attribute_of
 from tmgg.experiment_utils.program.script import MAIN, Script, script_with
-from tmgg.experiment_utils.program.users import changeable_in, used_names
+from tmgg.experiment_utils.program.users import changeable_in, held_by_code, used_names
 
 PICKLING_ERRORS = (Exception,)
 """The errors of pickling: classes define how they are pickled, and may raise anything."""
@@ -56,6 +56,19 @@ class Names:
             return False
         return touched.is_any_bound or is_changeable(value)
 
+    def is_bound_once(self, name: str) -> bool:
+        """Whether the name is still bound to the object that loading the script makes, which may
+        have been changed in place.
+        """
+        if self._script is None or not self.is_loaded(name) or self._script.touched.is_any_bound:
+            return False
+        return name not in self._script.bound_again
+
+    def is_set_once(self, attribute: str) -> bool:
+        """Whether no code of the script may set an attribute of this name, of any object."""
+        known = None if self._script is None else self._script.attributes_set
+        return known is not None and attribute not in known
+
     def changed_attributes(self, kind: type) -> dict[str, Any]:
         """Attributes of a class of the script and of its base classes, such as `Config.rate`, that
         may have been assigned to after loading.
@@ -79,15 +92,7 @@ def dumps(value: object, program: Program) -> bytes:
 
 def dump(value: object, file: io.BytesIO, program: Program) -> None:
     """As `dumps`, into a file."""
-    _Pickler(file, Names(program)).dump(value)
-
-
-def dump_each(values: Mapping[str, Any], file: io.BytesIO, program: Program) -> None:
-    """Pickle names and values in turn, for `opening.open_each`. Shared objects are written once."""
-    pickler = _Pickler(file, Names(program))
-    for name, value in values.items():
-        pickler.dump(name)
-        pickler.dump(value)
+    Pickler(file, Names(program)).dump(value)
 
 
 def globals_for(users: Iterable[object], program: Program) -> dict[str, Any]:
@@ -99,6 +104,7 @@ def globals_for(users: Iterable[object], program: Program) -> dict[str, Any]:
     main = sys.modules[MAIN]
     seen: dict[int, object] = {}
     used = {name: main.__dict__[name] for name in sorted(used_names(users, main, seen))}
+    used |= _held_in(seen.values(), names, without=used)
     classes = [each for each in seen.values() if isinstance(each, type)]
     of_classes = [names.changed_attributes(each) for each in classes if each.__module__ == MAIN]
     found = {name: value for name, value in used.items() if names.may_differ(name, value)}
@@ -109,6 +115,27 @@ def globals_for(users: Iterable[object], program: Program) -> dict[str, Any]:
     }
     rest = {name: value for name, value in used.items() if name not in found}
     return functools.reduce(operator.or_, of_classes, _with_sharing(own, rest))
+
+
+def _held_in(seen: Iterable[object], names: Names, *, without: Mapping[str, Any]) -> dict[str, Any]:
+    """Other globals that functions and classes among `seen` hold.
+
+    Those that may have been changed also count if only a part of them is held.
+    """
+    held = held_by_code(seen)
+    main = vars(sys.modules[MAIN]) if held else {}
+    others = {name: value for name, value in main.items() if name not in without}
+    return {
+        name: value
+        for name, value in others.items()
+        if names.is_loaded(name)
+        and is_changeable(value)
+        and (id(value) in held or (names.may_differ(name, value) and _is_any_in(value, held)))
+    }
+
+
+def _is_any_in(value: object, ids: set[int]) -> bool:
+    return not ids.isdisjoint(changeable_in(value))
 
 
 def _with_sharing(sent: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
@@ -128,7 +155,9 @@ def _with_sharing(sent: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
     return sent
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Pickles by name what loading the script defines; see the module's docstring."""
+
     def __init__(self, file: io.BytesIO, names: Names) -> None:
         super().__init__(file)
         self._names = names

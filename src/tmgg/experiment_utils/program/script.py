@@ -15,6 +15,7 @@ from typing import Any
 from tmgg.experiment_utils.program.touched import Touched, literals, named_by, touched
 
 MAIN = "__main__"
+_SETTERS = frozenset(("setattr", "delattr"))
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,29 @@ class Script:
     def changed(self) -> frozenset[str]:
         """Names whose values the guarded part, or a `global` statement, may have changed."""
         inside = [inner for node in self._guards for part in node.body for inner in ast.walk(part)]
+        return frozenset({name for node in inside for name in _names_in(node)} | self._declared)
+
+    @cached_property
+    def bound_again(self) -> frozenset[str]:
+        """Names that the guarded part, or a `global` statement, may have bound again."""
+        inside = [inner for part in self.guarded for inner in ast.walk(part)]
+        read = {id(node) for node in inside if isinstance(getattr(node, "ctx", None), ast.Load)}
+        bound = {name for node in inside if id(node) not in read for name in _names_in(node)}
+        return frozenset(bound | self._declared)
+
+    @cached_property
+    def attributes_set(self) -> frozenset[str] | None:
+        """Names of attributes that any code of the script sets; None if it computes such names."""
+        nodes = list(ast.walk(self._tree))
+        if any(isinstance(node, ast.Name) and node.id in _SETTERS for node in nodes):
+            return None
+        attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
+        return frozenset(node.attr for node in attributes if not isinstance(node.ctx, ast.Load))
+
+    @cached_property
+    def _declared(self) -> frozenset[str]:
         declared = (node for node in ast.walk(self._tree) if isinstance(node, ast.Global))
-        return frozenset(
-            {name for node in inside for name in _names_in(node)}
-            | {name for node in declared for name in node.names}
-        )
+        return frozenset(name for node in declared for name in node.names)
 
     @cached_property
     def touched(self) -> Touched:

@@ -13,7 +13,8 @@ from typing import Any
 from tmgg.errors import TaskError
 from tmgg.experiment_utils.error_text import text_of
 from tmgg.experiment_utils.program.captured import Program
-from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, Names, dump, dump_each, dumps
+from tmgg.experiment_utils.program.dumping import dump_each
+from tmgg.experiment_utils.program.pickling import PICKLING_ERRORS, Names, dump, dumps
 
 LARGEST_TOUCHED_BYTES = 64 * 2**20
 """The limit for a value that loading the script makes, too, and that was perhaps not changed: a

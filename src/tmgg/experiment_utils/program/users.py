@@ -26,6 +26,7 @@ _LEAVES = frozenset(
     (str, bytes, bytearray, int, float, complex, bool, type(None), ModuleType, CodeType)
 )
 _BY_NAME = (type, FunctionType, logging.Logger)
+_CODE = (type, FunctionType, MethodType, BuiltinFunctionType, functools.partial)
 _ITEMS = (list, tuple, set, frozenset, collections.deque)
 
 
@@ -59,7 +60,21 @@ def used_names(
 
 def changeable_in(value: object) -> set[int]:
     """Ids of the changeable objects in the value, of which a copy of the value has copies."""
-    return {id(each) for each in _all_in([value], {}, without=_BY_NAME) if is_changeable(each)}
+    return {*changeables_in([value])}
+
+
+def changeables_in(values: Iterable[object]) -> dict[int, object]:
+    """As `changeable_in`, for several values: the objects by id."""
+    found = _all_in(values, {}, without=_BY_NAME)
+    return {id(each): each for each in found if is_changeable(each)}
+
+
+def held_by_code(seen: Iterable[object]) -> set[int]:
+    """Ids of the changeable objects that functions, classes and methods among `seen` hold: default
+    arguments, closures, attributes of classes.
+    """
+    held = [part for each in seen if issubclass(type(each), _CODE) for part in _inside(each)]
+    return {*changeables_in(held)}
 
 
 def mentioned(code: CodeType) -> Iterator[str]:
