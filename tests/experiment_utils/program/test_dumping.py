@@ -1,4 +1,6 @@
-"""Values of a script that its functions, its classes and other modules hold since it was loaded."""
+"""What a script has changed since it was loaded: its values, for all that hold them, and attributes
+of its functions and classes.
+"""
 
 import json
 import subprocess
@@ -132,21 +134,104 @@ if __name__ == "__main__":
 """
 
 
-def said(folder: Path, script: str) -> Any:
+ATTRIBUTES = """
+import enum, json, threading
+from tmgg.experiment_utils.cloud import LocalRunner
+
+def scaled():
+    return scaled.scale
+scaled.scale = 1
+
+class Net:
+    def forward(self):
+        return 1
+    @staticmethod
+    def static():
+        return 1
+    @property
+    def size(self):
+        return 1
+
+def methods():
+    return Net().forward(), Net.static(), Net().size
+
+class Config:
+    rate = depth = width = 1
+    names = {}
+    lock = None
+    class train:
+        rate = 1
+
+class Split(enum.Enum):
+    TRAIN = "train"
+
+def attributes():
+    return Config.rate, Config.depth, Config.width, Config.names, Config.train.rate
+
+def member():
+    return Split.TRAIN.folder, Split.TRAIN.value
+
+def locked():
+    return Config.lock is None
+
+def fast(self):
+    return 5
+
+def put(c, value):
+    c.rate = value
+
+def put_by_name(c, name, value):
+    setattr(c, name, value)
+
+FUNCTIONS = [scaled, methods, attributes, member, locked]
+
+def main():
+    scaled.scale = 5
+    Net.forward, Net.static, Net.size = fast, staticmethod(lambda: 5), property(fast)
+    put(Config, 5)
+    put_by_name(Config, "depth", 5)
+    config = Config()
+    type(config).width = 5
+    config.names["rate"] = 5
+    for each in (Config.train,):
+        each.rate = 5
+    Split.TRAIN.folder = "/data"
+    Config.lock = threading.Lock()
+    runner = LocalRunner()
+    sent = [runner.submit(function) for function in FUNCTIONS]
+    found = [future.result(60) for future in sent]
+    print(json.dumps([[each.__name__, each(), there] for each, there in zip(FUNCTIONS, found)]))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def said(folder: Path, script: str) -> tuple[Any, str]:
     (folder / "script.py").write_text(script)
     done = subprocess.run(
         [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=LIMIT_S
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1]), done.stderr
 
 
 def test_a_changed_value_is_changed_for_all_that_hold_it_since_loading(tmp_path: Path) -> None:
     (tmp_path / "settings.py").write_text(SETTINGS)
-    found = said(tmp_path, HOLDERS)
+    found, _ = said(tmp_path, HOLDERS)
 
     there = {name: value for name, _here, value in found}
     assert there == {name: value for name, value, _there in found}
     assert len(found) == 13
     assert there["another"] == [1, 9, False]
     assert there["maybe"] == [5, 5, True]
+
+
+def test_attributes_that_were_set_are_sent_by_whatever_name_the_object_had(tmp_path: Path) -> None:
+    found, words = said(tmp_path, ATTRIBUTES)
+
+    there = {name: value for name, _here, value in found}
+    here = {name: value for name, value, _there in found}
+    assert (there.pop("locked"), here.pop("locked")) == (True, False)
+    assert there == here
+    assert "Config.lock, which __main__.locked uses, cannot be sent to a job: " in words

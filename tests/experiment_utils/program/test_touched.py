@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tmgg.experiment_utils.program.script import Script
-from tmgg.experiment_utils.program.touched import Touched
+from tmgg.experiment_utils.program.touched import Touched, attributes_touched
 
 SOURCE = """
 from settings import cfg
@@ -81,25 +81,23 @@ def test_the_task_function_of_a_hydra_app_runs_in_its_jobs() -> None:
     assert found("set_up({}); main()", task).names == {"A", "B", "cfg"}
 
 
-@pytest.mark.parametrize(
-    ("function", "attributes"),
-    [
-        ("Model.rate = 1", "Model.rate"),
-        ("Model.table['a'].b = 1", "Model.table"),
-        ("Model.names.append(1)", "Model.names"),
-        ("setattr(Model, 'rate', 1)", "Model.*"),
-        ("Model.rate", ""),
-        ("Other.rate = 1", ""),
-    ],
-)
-def test_attributes_of_classes_may_be_assigned_to(function: str, attributes: str) -> None:
-    touched = found("configure()", f"def configure():\n    {function}\n")
-    assert touched.attributes == {*attributes.split()}
+def set_by(guarded: str, loading: str) -> frozenset[str]:
+    body, parts = (ast.parse(each).body for each in (loading, guarded))
+    return attributes_touched(body, parts)
 
 
-def test_a_class_method_may_assign_to_its_class() -> None:
-    loading = "class Config:\n    @classmethod\n    def load(cls): cls.rate = 1\n"
-    assert found("Config.load()", loading).attributes == {"Config.rate"}
+def test_attributes_are_set_by_the_guarded_part_and_by_the_functions_to_which_it_leads() -> None:
+    loading = """
+class Config:
+    @classmethod
+    def load(cls): cls.rate = 1
+def put(c): c.depth = 1
+def work(): Config.width = 1
+Config.table = {}
+"""
+    assert set_by("Config.load()", loading) == {"rate"}
+    assert set_by("put(x)\nx.name = 'a'", loading) == {"depth", "name"}
+    assert set_by("runner.submit(work)", loading) == frozenset()
 
 
 def test_names_may_be_computed() -> None:

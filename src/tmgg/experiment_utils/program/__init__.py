@@ -9,6 +9,7 @@ dumping.py     the script's globals, pickled for a job
 opening.py     opens them in the job, and changes objects in place
 in_place.py    an object that gets the content of another
 places.py      where the job finds such an object
+attributes_set.py, changed_attributes.py: attributes of functions and classes that were set
 search_path.py the order in which modules are looked for
 again.py       a process that runs a job's command line again
 """

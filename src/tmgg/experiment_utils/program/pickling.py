@@ -19,6 +19,7 @@ import cloudpickle
 from tmgg.errors import TaskError
 from tmgg.experiment_utils.program.captured import Program
 from tmgg.experiment_utils.program.changeable import is_changeable, is_same
+from tmgg.experiment_utils.program.changed_attributes import changed_attributes
 from tmgg.experiment_utils.program.parts import attribute_of
 from tmgg.experiment_utils.program.script import MAIN, Script, script_with
 from tmgg.experiment_utils.program.users import changeable_in, held_by_code, used_names
@@ -69,18 +70,20 @@ class Names:
         known = None if self._script is None else self._script.attributes_set
         return known is not None and attribute not in known
 
-    def changed_attributes(self, kind: type) -> dict[str, Any]:
-        """Attributes of a class of the script and of its base classes, such as `Config.rate`, that
-        may have been assigned to after loading.
+    def changed_attributes(self, holder: type | FunctionType) -> dict[str, Any]:
+        """Attributes of a class or a function of the script, such as `Config.rate`, that may have
+        been set after loading.
         """
-        touched = self._script.touched.attributes if self._script is not None else frozenset()
-        found: dict[str, Any] = {}
-        bases = [base for base in kind.__mro__ if base.__module__ == MAIN] if touched else []
-        for base in bases:
-            is_any = f"{base.__qualname__}.*" in touched
-            named = {f"{base.__qualname__}.{name}": each for name, each in _data(base)}
-            found |= {name: each for name, each in named.items() if is_any or name in touched}
-        return found
+        return changed_attributes(holder, self._attributes_touched)
+
+    def is_set(self, name: str) -> bool:
+        """Whether the script's text sets an attribute such as `Config.rate`, of some object."""
+        _holder, dot, attribute = name.rpartition(".")
+        return bool(dot) and attribute in self._attributes_touched
+
+    @property
+    def _attributes_touched(self) -> frozenset[str]:
+        return frozenset() if self._script is None else self._script.attributes_touched
 
 
 def dumps(value: object, program: Program) -> bytes:
@@ -105,8 +108,10 @@ def globals_for(users: Iterable[object], program: Program) -> dict[str, Any]:
     seen: dict[int, object] = {}
     used = {name: main.__dict__[name] for name in sorted(used_names(users, main, seen))}
     used |= _held_in(seen.values(), names, without=used)
-    classes = [each for each in seen.values() if isinstance(each, type)]
-    of_classes = [names.changed_attributes(each) for each in classes if each.__module__ == MAIN]
+    holders: list[Any] = [
+        each for each in seen.values() if issubclass(type(each), FunctionType | type)
+    ]
+    attributes = [names.changed_attributes(each) for each in holders]
     found = {name: value for name, value in used.items() if names.may_differ(name, value)}
     own = {
         name: value
@@ -114,7 +119,7 @@ def globals_for(users: Iterable[object], program: Program) -> dict[str, Any]:
         if not (names.is_loaded(name) and _is_definition(value, name))
     }
     rest = {name: value for name, value in used.items() if name not in found}
-    return functools.reduce(operator.or_, of_classes, _with_sharing(own, rest))
+    return functools.reduce(operator.or_, attributes, _with_sharing(own, rest))
 
 
 def _held_in(seen: Iterable[object], names: Names, *, without: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,14 +240,6 @@ def _layers(name: str, main: ModuleType) -> Iterator[object]:
         seen.append(found)
         yield found
         found = attribute_of(found, "__wrapped__")
-
-
-def _data(kind: type) -> Iterator[tuple[str, Any]]:
-    """A class's attributes without methods, properties, classes and Python's own attributes."""
-    for name, value in vars(kind).items():
-        is_own = name.startswith("__") and name.endswith("__")
-        if not is_own and not hasattr(type(value), "__get__") and not isinstance(value, type):
-            yield name, value
 
 
 def _is_definition(value: object, name: str) -> bool:

@@ -12,7 +12,13 @@ from functools import cached_property, lru_cache
 from types import CodeType
 from typing import Any
 
-from tmgg.experiment_utils.program.touched import Touched, literals, named_by, touched
+from tmgg.experiment_utils.program.touched import (
+    Touched,
+    attributes_touched,
+    literals,
+    named_by,
+    touched,
+)
 
 MAIN = "__main__"
 _SETTERS = frozenset(("setattr", "delattr"))
@@ -73,6 +79,12 @@ class Script:
         """What the guarded part, and the functions that it calls, may have changed in place."""
         rest = [node for node in self._tree.body if node not in self._guards]
         return touched(rest, self.guarded)
+
+    @cached_property
+    def attributes_touched(self) -> frozenset[str]:
+        """Names of attributes that the guarded part, and the functions that it calls, may set."""
+        rest = [node for node in self._tree.body if node not in self._guards]
+        return attributes_touched(rest, self.guarded)
 
     @cached_property
     def literals(self) -> dict[str, Any]:

@@ -55,6 +55,8 @@ def _can_travel(name: str, value: object, names: Names, user: str) -> bool:
         return False
     except PICKLING_ERRORS as error:
         if names.is_loaded(name):
+            if names.is_set(name):
+                _warn_of_attribute(name, user, text_of(error).rstrip("."))
             return False
         words = text_of(error).rstrip(".")
         raise TaskError(
@@ -73,6 +75,17 @@ def _warn(name: str, user: str) -> None:
         name,
         user,
         LARGEST_TOUCHED_BYTES // 2**20,
+    )
+
+
+@functools.cache
+def _warn_of_attribute(name: str, user: str, why: str) -> None:
+    log.warning(
+        "%s, which %s uses, cannot be sent to a job: %s. A job has it as loading the script makes "
+        "it. If the script changes it after that, make the change where the script is loaded.",
+        name,
+        user,
+        why,
     )
 
 

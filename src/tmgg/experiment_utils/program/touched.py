@@ -11,6 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tmgg.experiment_utils.program.attributes_set import (
+    attributes_set,
+    changing_call,
+    set_by_name,
+)
+
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _IMPORTS = (ast.Import, ast.ImportFrom)
@@ -21,10 +27,6 @@ _READERS = frozenset(
 """Functions that change none of their arguments."""
 _COMPUTES = frozenset(("globals", "exec", "__main__"))
 """With these a function may bind any name of the script again."""
-_OF_WRITES = frozenset(
-    "add append clear extend insert merge pop remove set setdefault update".split()  # noqa: SIM905
-)
-"""First words of methods that change an object: `update`, `merge_from_file`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,6 @@ class Touched:
     names: frozenset[str]
     is_any_bound: bool
     """Whether any name may be bound again (`globals`, `exec`), so numbers and texts may differ."""
-    attributes: frozenset[str] = frozenset()
-    """Attributes of classes that may be assigned to: `Config.rate`; `Config.*` for any of them."""
 
 
 def touched(body: Sequence[ast.stmt], guarded: Sequence[ast.stmt]) -> Touched:
@@ -43,26 +43,44 @@ def touched(body: Sequence[ast.stmt], guarded: Sequence[ast.stmt]) -> Touched:
     binders = _binders(_flat(body))
     threads = frozenset(name for each in (*body, *guarded) for name in _thread_pools(each))
     names, written = set[str](), set[str]()
+    for node, mentioned in _running(binders, guarded, threads):
+        if not isinstance(node, ast.Assign | ast.AnnAssign):  # jobs run assignments when loading
+            names |= mentioned
+            written |= set() if _is_task(node) else set(_written(node))
+    assigned = {name for name, nodes in binders.items() if not all(map(_is_named, nodes))}
+    imported = {name for name, nodes in binders.items() if _is_imported(nodes)}
+    is_open = not _COMPUTES.isdisjoint(names)
+    found = assigned if is_open else assigned & names
+    return Touched(frozenset(found | (written & imported)), is_open)
+
+
+def attributes_touched(body: Sequence[ast.stmt], guarded: Sequence[ast.stmt]) -> frozenset[str]:
+    """Names of attributes, of whatever object, that the statements `guarded` may set."""
+    binders = _binders(_flat(body))
+    threads = frozenset(name for each in (*body, *guarded) for name in _thread_pools(each))
+    first = {id(each) for each in guarded}
+    found = set[str]()
+    for node, _mentioned in _running(binders, guarded, threads):
+        is_of_loading = isinstance(node, ast.Assign | ast.AnnAssign) and id(node) not in first
+        if not (is_of_loading or _is_task(node)):
+            found |= set(attributes_set(node))
+    return frozenset(found)
+
+
+def _running(
+    binders: dict[str, list[Any]], guarded: Sequence[ast.stmt], threads: frozenset[str]
+) -> Iterator[tuple[ast.AST, set[str]]]:
+    """The statements that run, or that define what runs, each with the names that it mentions."""
     waiting: list[ast.AST] = list(guarded)
     seen = {id(each) for each in guarded}
     while waiting:
         node = waiting.pop()
         mentioned = set(_mentions(node, frozenset(), threads))
-        if not isinstance(node, ast.Assign | ast.AnnAssign):  # jobs run assignments when loading
-            names |= mentioned
-            written |= set() if _is_task(node) else set(_written(node))
+        yield node, mentioned
         for name in mentioned:
             new = [each for each in binders.get(name, ()) if id(each) not in seen]
             seen |= {id(each) for each in new}
             waiting += new
-    assigned = {name for name, nodes in binders.items() if not all(map(_is_named, nodes))}
-    imported = {name for name, nodes in binders.items() if _is_imported(nodes)}
-    is_open = not _COMPUTES.isdisjoint(names)
-    found = assigned if is_open else assigned & names
-    of_imported = {each.partition(".")[0] for each in written} & imported
-    classes = {name for name, nodes in binders.items() if _is_class(nodes)}
-    of_classes = {each for each in written if each.partition(".")[0] in classes}
-    return Touched(frozenset(found | of_imported), is_open, frozenset(of_classes))
 
 
 def literals(body: Sequence[ast.stmt]) -> dict[str, Any]:
@@ -137,10 +155,6 @@ def named_by(node: ast.AST) -> list[str]:
 
 def _is_named(node: ast.stmt) -> bool:
     return isinstance(node, (*_DEFINITIONS, *_IMPORTS))
-
-
-def _is_class(nodes: list[Any]) -> bool:
-    return all(isinstance(node, ast.ClassDef) for node in nodes)
 
 
 def _is_imported(nodes: list[Any]) -> bool:
@@ -241,38 +255,22 @@ def _own_names(node: Any) -> frozenset[str]:
 
 
 def _written(node: ast.AST) -> Iterator[str]:
-    """Targets of changes in place, as name and first attribute.
-
-    `cfg.a` for `cfg.a["b"] = 1` and for a call such as `cfg.a.update(...)`; `cfg.*` for
-    `setattr(cfg, name, value)`.
+    """Names with which targets of changes in place begin: `cfg` for `cfg.a["b"] = 1`, for a call
+    such as `cfg.a.update(...)`, and for `setattr(cfg, name, value)`.
     """
-    own = {"cls": node.name} if isinstance(node, ast.ClassDef) else {}
     for inner in ast.walk(node):
         is_target = isinstance(getattr(inner, "ctx", None), ast.Store | ast.Del)
-        called = inner.func if isinstance(inner, ast.Call) else None
-        if isinstance(called, ast.Attribute) and called.attr.partition("_")[0] in _OF_WRITES:
-            root, first = _path(called)
+        changed, call = changing_call(inner), set_by_name(inner)
+        if changed is not None:
+            yield _root(changed)
         elif is_target and isinstance(inner, ast.Attribute | ast.Subscript):
-            root, first = _path(inner)
-        elif isinstance(inner, ast.Call) and _is_setattr(inner):
-            root, first = _root(inner.args[0]), "*"
-        else:
-            continue
-        yield f"{own.get(root, root)}.{first}"
-
-
-def _is_setattr(node: ast.Call) -> bool:
-    return isinstance(node.func, ast.Name) and node.func.id == "setattr" and bool(node.args)
-
-
-def _path(node: ast.AST) -> tuple[str, str]:
-    """The name with which an expression begins, and its first attribute: a, b for `a.b["c"].d`."""
-    first = ""
-    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
-        first = node.attr if isinstance(node, ast.Attribute) else first
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return (node.id if isinstance(node, ast.Name) else ""), first
+            yield _root(inner)
+        elif call is not None:
+            yield _root(call.args[0])
 
 
 def _root(node: ast.AST) -> str:
-    return _path(node)[0]
+    """The name with which an expression begins: a for `a.b["c"].d`."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
