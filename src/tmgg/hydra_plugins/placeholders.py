@@ -14,6 +14,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import AnyNode, DictConfig, OmegaConf
 from omegaconf.basecontainer import BaseContainer
 
+from tmgg.hydra_plugins.resolver_cache import cache_kept
+
 OUTPUT, SWEEP = "/<hydra.runtime.output_dir>", "/<hydra.sweep.dir>"
 _RUN = "/<hydra.run.dir>"
 _IN_NO_PATH = "\0"
@@ -54,7 +56,7 @@ def as_anywhere(config: DictConfig) -> Iterator[None]:
         for group, values in _NAMES.items():
             for key, value in values.items():
                 stack.enter_context(_standing_in(config.hydra[group], key, value))
-        stack.enter_context(_cache_kept(config))
+        stack.enter_context(cache_kept(config))
         HydraConfig.instance().cfg = config  # type: ignore[assignment]
         # Without a cache: the config's cache keeps the real values.
         _register("now", lambda pattern: f"{_IN_NO_PATH}<now:{pattern}>")
@@ -86,23 +88,11 @@ def has_job_id(config: DictConfig, key: str) -> bool:
 
     Call it only where `config` resolves as in the job (see `as_in_job`).
     """
-    with _cache_kept(config), _standing_in(config.hydra.job, "id", _JOB_ID):
+    with cache_kept(config), _standing_in(config.hydra.job, "id", _JOB_ID):
         try:
             return _JOB_ID in str(config.hydra.sweep[key])
         except Exception:  # a resolver may run any code; with another id it did resolve
             return True
-
-
-@contextlib.contextmanager
-def _cache_kept(config: DictConfig) -> Iterator[None]:
-    """Restore the config's cache at the end, as it goes to the job: drop results from inside."""
-    cache = OmegaConf.get_cache(config)
-    before = {name: dict(found) for name, found in cache.items()}
-    try:
-        yield
-    finally:
-        cache.clear()
-        cache.update(before)
 
 
 def _register(name: str, resolver: Callable[..., Any]) -> None:

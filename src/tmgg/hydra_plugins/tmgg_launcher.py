@@ -41,6 +41,7 @@ from tmgg.hydra_plugins.launching import (
     wait_for_sweep,
 )
 from tmgg.hydra_plugins.looking_ahead import look_ahead, refuse_at_once
+from tmgg.hydra_plugins.resolver_cache import TIMES, cache_kept
 from tmgg.hydra_plugins.resolving import (
     as_in_job,
     as_written,
@@ -266,12 +267,17 @@ class TmggLauncher(Launcher):
         assert self._options is not None
         config = self._load(overrides, number)
         with as_in_job(config, hydra_job.JOB_DIR_KEY, hydra_job.JOB_SUBDIR_KEY):
-            record = self._record(config)
             title = " ".join(filter_overrides(as_written(config.hydra.overrides.task)))
             is_own = self._is_own_app
-            if is_own:
-                program = experiment_of_own_app(target_of(record), programs)
-            identity, program = identify_job(config, record, program, programs, is_own_app=is_own)
+            # The job has only those cached results that its folders and launch needed.
+            with cache_kept(config, without=TIMES):
+                record = self._record(config)
+                of_environment = written_of_environment(config)
+                if is_own:
+                    program = experiment_of_own_app(target_of(record), programs)
+                identity, program = identify_job(
+                    config, record, program, programs, is_own_app=is_own
+                )
             name = f"job #{number} ({title})"
             folders = self._checked_folders(config, record, name=name)
             self._writers.add(name, folders, key=identity.key)
@@ -286,7 +292,7 @@ class TmggLauncher(Launcher):
             timeout_seconds=self._options.timeout_seconds,
             artifact_url=self._options.artifact_url,
             title=title,
-            as_written=written_of_environment(config),
+            as_written=of_environment,
             identity=identity,
         )
         return _Job(number, list(overrides), title, folder, as_request(request), program.imports)
