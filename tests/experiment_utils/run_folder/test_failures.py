@@ -77,6 +77,7 @@ def test_hints_claim_nothing_that_is_not_known(own: Hints) -> None:
 
     assert "mostly" not in told["killed"]
     assert "does not know" in told["killed"] or "does not say" in told["killed"]
+    assert "so may the experiment" in told["killed"]
     # Nobody need have been asked: the launcher ended, or there is no sbatch.
     assert "did not take" not in told["submission"]
     assert "could not be started" not in told["submission"]

@@ -30,6 +30,7 @@ CloserHint = Literal[
     "disk",
     "outage",
     "killed",
+    "child_died",
     "ray_killed",
     "signalled",
     "unstarted",
@@ -102,9 +103,12 @@ HINTS: dict[HintName, str] = {
     "quota, or set output_dir to another folder that all nodes share; then tmgg-jobs retry.",
     "outage": "The file system did not let the job write its files, for longer than outages last. "
     "Nothing is wrong with the experiment: tmgg-jobs retry submits it again.",
-    "killed": "SIGKILL comes from outside: from a person, the system, or the kernel when "
-    "memory runs out. TMGG does not know which; dmesg may say it. tmgg-jobs retry submits the "
-    "run again.",
+    "killed": "A person, the system, or the kernel when memory runs out may send SIGKILL; so may "
+    "the experiment, or a library that found one of its processes dead. TMGG does not know which; "
+    "dmesg and the end of the .err file may say it. tmgg-jobs retry submits the run again.",
+    "child_died": "Lightning started several processes. One of them ended with the code above, so "
+    "Lightning ended the others by SIGKILL. The error of that process is in the .err or .out file. "
+    "Mend it, then tmgg-jobs retry.",
     "ray_killed": "Something killed a process of Ray or of TMGG on a node: look for an "
     "out-of-memory kill (dmesg), and into ray_logs/ of the run. Then submit it again "
     "(tmgg-jobs retry).",

@@ -5,7 +5,7 @@ import pytest
 from tmgg.experiment_utils.cloud.judging.diagnosis import LogTails, diagnose_exit, diagnose_output
 from tmgg.experiment_utils.job.job_exit_codes import NO_RAY
 from tmgg.experiment_utils.run_folder.exit_record import ExitRecord
-from tmgg.experiment_utils.run_folder.failures import HINTS
+from tmgg.experiment_utils.run_folder.failures import HINTS, HintName
 from tmgg.experiment_utils.run_folder.task import TaskOutput
 
 PROGRESS = "\rEpoch 1:  45%|####   | 45/100 [00:10<00:12,  4.5it/s]"
@@ -106,3 +106,35 @@ def test_an_experiment_that_ends_like_a_job_without_ray_failed_by_itself() -> No
     )
 
     assert diagnose_exit(record, "72:0", "FAILED", LogTails()).kind == "user_error"
+
+
+@pytest.mark.parametrize(
+    ("code", "end", "hint"),
+    [
+        ("1", 137, "child_died"),
+        ("-11", 137, "child_died"),
+        ("-9", 137, "killed"),
+        (None, 137, "killed"),
+        ("1", 1, "user_error"),
+    ],
+)
+def test_a_kill_by_lightning_for_a_dead_process_is_not_ascribed_to_others(
+    code: str | None, end: int, hint: HintName
+) -> None:
+    said = (
+        f"[rank: 1] Child process with PID 2010 terminated with code {code}."
+        " Forcefully terminating all other processes to avoid zombies"
+    )
+    record = ExitRecord(
+        job_id="1",
+        restart=0,
+        stage="entrypoint",
+        signal="",
+        exit_code=end,
+        entrypoint_exit_code=None,
+        age_s=1.0,
+    )
+
+    found = diagnose_exit(record, None, "FAILED", LogTails(stderr=said if code else ""))
+
+    assert (found.kind, found.hint) == ("user_error", HINTS[hint])

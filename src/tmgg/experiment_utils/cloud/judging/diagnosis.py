@@ -66,6 +66,12 @@ _DISK = _pattern(
     "disk",
 )
 
+# Lightning's ddp launcher says this before it sends SIGKILL to all processes, its own one, too. A
+# process that ended with -9 was killed itself.
+_CHILD_DIED = re.compile(
+    r"Child process with PID \d+ terminated with code (?!-9\b)-?\d+\. Forcefully terminating all"
+)
+
 # The job script itself looks for Ray; the managed bootstrap prints the same about one node.
 _NO_RAY_SAID = _pattern(
     "environment",
@@ -186,7 +192,7 @@ def _of_dead_rank(output: TaskOutput) -> Failure:
         return failure("node_fail", words, hint="ray_killed")
     if _MEMORY.expression.search(words):
         return failure("out_of_memory", words)
-    return failure("user_error", words, hint="killed" if "SIGKILL" in words else None)
+    return failure("user_error", words, hint=_hint_of_kill(words) if "SIGKILL" in words else None)
 
 
 def _who(output: TaskOutput) -> str:
@@ -236,12 +242,17 @@ def diagnose_exit(
         return failure("environment", words, hint="disk")
     if stage == "ray" or (stage != "entrypoint" and _RAY.expression.search(text)):
         return failure("ray_start", words)
-    killed: HintName | None = "killed" if "SIGKILL" in words.partition("\n")[0] else None
+    killed = _hint_of_kill(text) if "SIGKILL" in words.partition("\n")[0] else None
     if record is None and (exit_code or "").endswith(_LOG_NOT_OPENED):
         return failure("environment", words, hint="log_folder")
     if record is None:
         return failure("lost", words, hint=killed)
     return failure("user_error", words, hint=killed)
+
+
+def _hint_of_kill(said: str) -> HintName:
+    """The hint for SIGKILL, given what the logs say."""
+    return "child_died" if _CHILD_DIED.search(said) else "killed"
 
 
 def _with_cause_first(cause: str, words: str) -> str:

@@ -19,7 +19,7 @@ MODAL_HINTS: dict[HintName, str] = {
     "submits it again.",
     "cuda": "CUDA was not found. Set gpu_type; a container without one has no GPU.",
     "disk": "The container's disk is full, or a volume of modal_volumes cannot be written.",
-    "killed": "SIGKILL comes from outside: from the system, Modal, or a person. TMGG does not "
-    "know which. If it was memory, raise modal_memory_mb. tmgg-jobs retry submits the run "
-    "again.",
+    "killed": "The system, Modal or a person may send SIGKILL; so may the experiment, or a library "
+    "that found one of its processes dead. TMGG does not know which; the end of the .err file may "
+    "say it. If it was memory, raise modal_memory_mb. tmgg-jobs retry submits the run again.",
 }

@@ -14,8 +14,9 @@ RAY_HINTS: dict[HintName, str] = {
     "ray_runtime_env, or another Python with ray_python.",
     "lost": "Ray does not know the job any more, and it left no record. Look into the .out and"
     " .err files, then tmgg-jobs retry.",
-    "killed": "SIGKILL comes from outside: from a person, Ray, or the kernel when memory runs "
-    "out. TMGG does not know which; the node's dmesg and Ray's logs may say it. If it was "
-    "memory, reserve more with ray_memory_gb. tmgg-jobs retry submits the run again.",
+    "killed": "A person, Ray, or the kernel when memory runs out may send SIGKILL; so may the "
+    "experiment, or a library that found one of its processes dead. TMGG does not know which; the "
+    "node's dmesg, Ray's logs and the end of the .err file may say it. If it was memory, reserve "
+    "more with ray_memory_gb. tmgg-jobs retry submits the run again.",
     "cuda": "CUDA was not found. Ask for a GPU with ray_gpus_per_run.",
 }

@@ -25,9 +25,10 @@ SLURM_HINTS: dict[HintName, str] = {
     "with srun on a node.",
     "lost": "No source knows the job any more, and it left no record. Look into the .out and "
     ".err files and sacct, then tmgg-jobs retry.",
-    "killed": "SIGKILL comes from outside: from a person, the site, or the kernel when memory "
-    "runs out. Slurm does not say that it was memory; sacct's MaxRSS and the node's dmesg may "
-    "show it. tmgg-jobs retry submits the run again.",
+    "killed": "A person, the site, or the kernel when memory runs out may send SIGKILL; so may the "
+    "experiment, or a library that found one of its processes dead. Slurm does not say that it was "
+    "memory; sacct's MaxRSS, the node's dmesg and the end of the .err file may show the cause. "
+    "tmgg-jobs retry submits the run again.",
     "ray_killed": "Something killed a process of Ray or of TMGG on a node: look for an "
     "out-of-memory kill (sacct, dmesg), and into ray_logs/ of the run. Then submit it again "
     "(tmgg-jobs retry).",
