@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -42,6 +43,18 @@ def test_a_cancelled_run_leaves_no_process(runner: LocalRunner) -> None:
     assert runner.cancel("run") is False
     record = json.loads(paths_of(runner).ended.read_text())
     assert (record["signal"], record["exit_code"]) == ("TERM", 143)
+
+
+def test_a_run_is_submitted_though_this_process_can_start_no_thread(
+    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        runner.spawn_experiment(config("good"), run_id="run")
+    assert runner.get_result("run").status == "completed"
 
 
 def test_an_experiment_that_will_not_end_is_killed(

@@ -49,8 +49,8 @@ def python_kept(calls: WaitingCalls) -> Iterator[None]:
 class _Keeper:
     """A thread for all waiting calls of one process.
 
-    It is no daemon, so Python waits for its end. `atexit` would be too late: at that time no
-    process and no thread can be started any more.
+    It is no daemon, so Python waits for its end. `atexit` would be too late: Python 3.12 and newer
+    start no process and no thread at that time.
     """
 
     def __init__(self, process: int) -> None:

@@ -5,6 +5,7 @@ experiment in a new session, waits, and leaves the exit record. So a run can out
 that spawned it, and any process can ask for its result.
 """
 
+import contextlib
 import logging
 import os
 import signal
@@ -185,7 +186,9 @@ def _reap_when_over(process: subprocess.Popen[bytes]) -> None:
         process.wait()
         _children.pop(process.pid, None)
 
-    threading.Thread(target=wait, name=f"tmgg-{process.pid}", daemon=True).start()
+    # At the end of the program Python 3.12.0 and 3.12.1 start no thread; zombies end with it.
+    with contextlib.suppress(RuntimeError):
+        threading.Thread(target=wait, name=f"tmgg-{process.pid}", daemon=True).start()
 
 
 def _live_pid(job_id: str) -> int | None:
