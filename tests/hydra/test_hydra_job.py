@@ -226,6 +226,23 @@ def test_a_job_put_into_its_recorded_folder_has_no_cached_text_of_the_launchs() 
         assert (config.logs, config.token) == ("/lab/OLD", launched[1])
 
 
+@pytest.mark.usefixtures("hydra_state", "resolvers_forgotten")
+def test_a_job_put_into_its_recorded_folder_has_the_id_that_names_this_folder() -> None:
+    setup_globals()
+    OmegaConf.register_new_resolver("token", lambda: os.urandom(8).hex(), use_cache=True)
+    hydra = {"runtime": {"cwd": "/"}, "sweep": {"dir": "/lab/NEW", "subdir": "${id}"}}
+    config = OmegaConf.create({"id": "${token:}", "hydra": hydra})
+    with as_in_job(config, hydra_job.JOB_DIR_KEY, hydra_job.JOB_SUBDIR_KEY):
+        envelope = pickle.loads(hydra_job.pack_job(b"", config))
+
+    hydra_job.put_into_recorded(
+        config, {**envelope, "put_into": "/lab/OLD/0a", "put_into_sweep": "/lab/OLD"}
+    )
+
+    with as_in_job(config, hydra_job.JOB_DIR_KEY, hydra_job.JOB_SUBDIR_KEY):
+        assert (config.id, config.hydra.runtime.output_dir) == ("0a", "/lab/OLD/0a")
+
+
 def test_overrides_of_hydra_are_the_jobs_words_as_written() -> None:
     written = ["hydra.job.env_set.TOKEN=${oc.env:SECRET_TOKEN}", "hydra.job.name=${fails:}"]
     overrides = {"hydra": ["hydra.sweep.dir=${fails:}", *written], "task": ["x=${fails:}"]}

@@ -9,7 +9,7 @@ import pytest
 from hydra.core.utils import setup_globals
 from omegaconf import DictConfig, OmegaConf
 
-from tmgg.hydra_plugins.placeholders import as_anywhere, has_job_id, named_text
+from tmgg.hydra_plugins.placeholders import as_anywhere, has_job_id, named_text, of_launch
 from tmgg.hydra_plugins.resolving import as_in_job
 
 pytestmark = pytest.mark.usefixtures("hydra_state", "resolvers_forgotten")
@@ -32,7 +32,7 @@ def job(value: str, **sweep: str) -> DictConfig:
 
 def named(value: str) -> str:
     config = job(value)
-    with as_anywhere(config):
+    with as_anywhere(config, of_launch()):
         return named_text(str(config.value), config, "value")
 
 
@@ -57,7 +57,7 @@ def test_afterwards_everything_is_as_before() -> None:
     config = job("${hydra:sweep.dir}/${hydra:job.num}")
     before = OmegaConf.to_container(config, resolve=False)
 
-    with as_anywhere(config):
+    with as_anywhere(config, of_launch()):
         named_text(str(config.value), config, "value")
 
     assert OmegaConf.to_container(config, resolve=False) == before

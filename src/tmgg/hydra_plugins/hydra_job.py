@@ -170,7 +170,11 @@ def put_into_recorded(config: DictConfig, envelope: Mapping[str, Any]) -> None:
     with read_write(config.hydra.sweep), open_dict(config.hydra.sweep):
         config.hydra.sweep.dir = escape_interpolation(str(sweep))
         config.hydra.sweep.subdir = escape_interpolation(str(subfolder))
-    _forget(config, [envelope.get("folder"), envelope.get("sweep_folder")])
+    launched, launched_sweep = envelope.get("folder"), envelope.get("sweep_folder")
+    _forget(config, [launched, launched_sweep])
+    if launched is not None and launched_sweep is not None:
+        launched_subfolder = os.path.relpath(launched, launched_sweep)
+        _put_in_cache(config, launched_subfolder, str(subfolder))
 
 
 def _forget(config: DictConfig, folders: Sequence[str | None]) -> None:
@@ -179,6 +183,14 @@ def _forget(config: DictConfig, folders: Sequence[str | None]) -> None:
         for key, value in list(found.items()):
             if any(folder and folder in str(value) for folder in folders):
                 del found[key]
+
+
+def _put_in_cache(config: DictConfig, launched: str, recorded: str) -> None:
+    """Replace a cached value that is the name of the job's folder (`hydra.sweep.subdir=${id}`)."""
+    for found in OmegaConf.get_cache(config).values():
+        for key, value in found.items():
+            if value == launched:
+                found[key] = recorded
 
 
 @contextlib.contextmanager

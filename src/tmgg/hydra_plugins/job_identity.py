@@ -20,10 +20,23 @@ from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.identity.fingerprints import fingerprint, fingerprint_and_modules
 from tmgg.experiment_utils.identity.programs import OWN_APP, Program, Programs
 from tmgg.experiment_utils.identity.read_environment import counts
-from tmgg.experiment_utils.identity.run_identity import PLACE_KEYS, Identity, make_identity
+from tmgg.experiment_utils.identity.run_identity import (
+    MADE_ANEW,
+    PLACE_KEYS,
+    Identity,
+    make_identity,
+)
 from tmgg.experiment_utils.identity.source_code import names_in
 from tmgg.experiment_utils.run_folder.task import escape_interpolation
-from tmgg.hydra_plugins.placeholders import OUTPUT, SWEEP, as_anywhere, has_job_id, named_text
+from tmgg.hydra_plugins.made_anew import MadeAnew
+from tmgg.hydra_plugins.placeholders import (
+    OUTPUT,
+    SWEEP,
+    as_anywhere,
+    has_job_id,
+    named_text,
+    of_launch,
+)
 from tmgg.hydra_plugins.resolving import key_texts
 
 _OF_SWEEPS = ("<hydra.sweep.dir>", "<hydra.run.dir>")
@@ -40,6 +53,7 @@ class _Launch:
     """Whether the sweep's folder contains the working directory, so others use it, too."""
     given: frozenset[str]
     """The keys that the command line sets."""
+    made_anew: MadeAnew
     modules: set[str] = field(default_factory=set)
     """Modules with the code of objects in the config; added while the config is read."""
 
@@ -57,17 +71,19 @@ def identify_job(
     programs: Programs,
     *,
     is_own_app: bool,
+    made_anew: MadeAnew | None = None,
 ) -> tuple[Identity, Program]:
     """The identity of a job, and its program with the code that its config names.
 
     `recorded` is its config as it will resolve in the job. `config` has its `hydra` node with the
     job's output folder. In TMGG's own app some keys only give the run's name and folders, so they
-    do not count; in other apps keys with these names count.
+    do not count; in other apps keys with these names count. `made_anew` is one for all jobs of a
+    launch, so that each resolver is asked only once whether it makes its values anew.
     """
-    launch = _launch(config)
+    launch = _launch(config, made_anew or of_launch())
     has_id = has_job_id(config, "dir")
     ignored = PLACE_KEYS if is_own_app else ()
-    with as_anywhere(config):
+    with as_anywhere(config, launch.made_anew):
         counted = {
             name: _neutral(config, name, value, launch)
             for name, value in recorded.items()
@@ -92,13 +108,14 @@ def identify_job(
     return identity, program
 
 
-def _launch(config: DictConfig) -> _Launch:
+def _launch(config: DictConfig, made_anew: MadeAnew) -> _Launch:
     sweep_dir = str(config.hydra.sweep.dir)
     return _Launch(
         output_dir=str(config.hydra.runtime.output_dir),
         sweep_dir=sweep_dir,
         is_shared=Path.cwd().is_relative_to(Path(sweep_dir).absolute()),
         given=_given(config),
+        made_anew=made_anew,
     )
 
 
@@ -158,9 +175,12 @@ def _neutral(parent: Any, key: Any, recorded: Any, launch: _Launch) -> Any:
         if isinstance(recorded, str) and _is_given(parent, key, launch.given):
             return recorded
         return _neutral_parts(node, recorded, launch)
+    named = launch.made_anew.named
     try:
         value = parent[key]
     except Exception:
+        if launch.made_anew.named > named:  # such as a number: a name is none
+            return _as_written(node)
         # A resolver may run any code, and some need a real folder.
         return _known_place(recorded, launch, is_given=_is_given(parent, key, launch.given))
     if isinstance(value, str | PurePath):
@@ -168,9 +188,15 @@ def _neutral(parent: Any, key: Any, recorded: Any, launch: _Launch) -> Any:
         if any(mark in text for mark in _OF_SWEEPS) and _is_given(parent, key, launch.given):
             return recorded
         return _without_folders(escape_interpolation(text), launch)
+    if launch.made_anew.named > named:
+        return _as_written(node)
     if value is None or isinstance(value, bool | int | float):
         return recorded  # a number is not a place: a job's number may be its seed
     return _neutral_parts(value, recorded, launch)
+
+
+def _as_written(node: Node) -> str:
+    return f"{MADE_ANEW}{escape_interpolation(str(node._value()))}>"
 
 
 def _neutral_parts(value: Any, recorded: Any, launch: _Launch) -> Any:

@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import AnyNode, DictConfig, OmegaConf
 from omegaconf.basecontainer import BaseContainer
 
+from tmgg.hydra_plugins.made_anew import MadeAnew
 from tmgg.hydra_plugins.resolver_cache import cache_kept
 
 OUTPUT, SWEEP = "/<hydra.runtime.output_dir>", "/<hydra.sweep.dir>"
@@ -48,8 +49,11 @@ _JOB_NUMBER = _NoNumber(-8640086400)
 
 
 @contextlib.contextmanager
-def as_anywhere(config: DictConfig) -> Iterator[None]:
-    """Inside, Hydra's places and times in a job's config resolve to their names."""
+def as_anywhere(config: DictConfig, made_anew: MadeAnew) -> Iterator[None]:
+    """Inside, Hydra's places and times in a job's config resolve to their names.
+
+    So do values that resolvers make anew each time.
+    """
     before = HydraConfig.instance().cfg
     now = BaseContainer._resolvers.get("now")
     with contextlib.ExitStack() as stack:
@@ -57,6 +61,7 @@ def as_anywhere(config: DictConfig) -> Iterator[None]:
             for key, value in values.items():
                 stack.enter_context(_standing_in(config.hydra[group], key, value))
         stack.enter_context(cache_kept(config))
+        stack.enter_context(made_anew.as_names())
         HydraConfig.instance().cfg = config  # type: ignore[assignment]
         # Without a cache: the config's cache keeps the real values.
         _register("now", lambda pattern: f"{_IN_NO_PATH}<now:{pattern}>")
@@ -68,6 +73,11 @@ def as_anywhere(config: DictConfig) -> Iterator[None]:
                 OmegaConf.clear_resolver("now")
             else:
                 BaseContainer._resolvers["now"] = now
+
+
+def of_launch() -> MadeAnew:
+    """For all jobs of a launcher: which calls of resolvers make their values anew."""
+    return MadeAnew(prefix=_IN_NO_PATH)
 
 
 def named_text(text: str, parent: Any, key: Any) -> str:

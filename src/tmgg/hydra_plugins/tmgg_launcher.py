@@ -41,6 +41,7 @@ from tmgg.hydra_plugins.launching import (
     wait_for_sweep,
 )
 from tmgg.hydra_plugins.looking_ahead import look_ahead, refuse_at_once
+from tmgg.hydra_plugins.placeholders import of_launch
 from tmgg.hydra_plugins.resolver_cache import TIMES, cache_kept
 from tmgg.hydra_plugins.resolving import (
     as_in_job,
@@ -91,6 +92,7 @@ class TmggLauncher(Launcher):
         self._sweeper: Sweeper | None = None
         self._rows: list[SweepRow] = []
         self._writers = Writers()
+        self._made_anew = of_launch()
         self._launched: list[str] = []
         """The run ids that were asked for in the launches of the sweep so far."""
 
@@ -276,7 +278,7 @@ class TmggLauncher(Launcher):
                 if is_own:
                     program = experiment_of_own_app(target_of(record), programs)
                 identity, program = identify_job(
-                    config, record, program, programs, is_own_app=is_own
+                    config, record, program, programs, is_own_app=is_own, made_anew=self._made_anew
                 )
             name = f"job #{number} ({title})"
             folders = self._checked_folders(config, record, name=name)

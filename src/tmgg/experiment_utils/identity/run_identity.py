@@ -29,6 +29,8 @@ from tmgg.experiment_utils.run_folder.records import parse_record, shallow
 IDENTITY_VERSION = 1
 PLACE_KEYS = ("run_id", "output_dir")
 """Keys of a config that TMGG itself reads: the run's id, and where its files are."""
+MADE_ANEW = "<made anew by "
+"""Begins the name in place of a value that differs at each evaluation; it ends with `>`."""
 PROGRAM, _ARGUMENTS = "the program", "the arguments"
 
 

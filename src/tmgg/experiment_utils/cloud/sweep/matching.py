@@ -21,6 +21,7 @@ from tmgg.experiment_utils.cloud.sweep.choosing import (
 from tmgg.experiment_utils.cloud.sweep.earlier_runs import EarlierRuns, has_failed
 from tmgg.experiment_utils.cloud.sweep.earlier_task import may_be_seen_later
 from tmgg.experiment_utils.cloud.sweep.near_matches import (
+    made_anew,
     may_be_moved_inputs,
     reordered,
     same_config_elsewhere,
@@ -64,6 +65,9 @@ class Matching:
     moved: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """For recognised runs, by run id: config values that come from Hydra's folders, have changed,
     and may be inputs."""
+    made_anew: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """For recognised runs, by run id: config values that differ at each evaluation of their text,
+    so that only the text was compared."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """For requests that were not recognised, by run id: another program that made a run with the
     same config, and that does not exist any more."""
@@ -141,6 +145,7 @@ def match_earlier(
         other_code=_other_code(runs, known) | _left_out(runs, asked, chosen),
         reordered=_reordered(runs, known),
         moved=_moved(runs, known),
+        made_anew=_made_anew(known),
         elsewhere=_elsewhere(runs, records, new, taken, existing),
         near=near,
         folders=other_folders(requests, matched),
@@ -275,6 +280,11 @@ def _moved(runs: EarlierRuns, known: Sequence[TaskRequest]) -> dict[str, list[st
             names = may_be_moved_inputs(identity_of(request), request.config, task.config)
             found |= {str(request.run_id): names} if names else {}
     return found
+
+
+def _made_anew(known: Sequence[TaskRequest]) -> dict[str, list[str]]:
+    found = {str(each.run_id): made_anew(identity_of(each)) for each in known}
+    return {run_id: names for run_id, names in found.items() if names}
 
 
 def _elsewhere(

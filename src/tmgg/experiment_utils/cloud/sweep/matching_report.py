@@ -47,6 +47,12 @@ def render_matching(matching: Matching) -> list[str]:
             f"  {count} {verb} recognised, but places of Hydra's that may be inputs have changed: "
             f"{some_of(names)}; give them on the command line if they are"
         )
+    for names, count in Counter(tuple(each) for each in matching.made_anew.values()).items():
+        verb = "is" if count == 1 else "are"
+        lines.append(
+            f"  {count} {verb} recognised by what is written in {some_of(names)}, where each "
+            "evaluation gives another value"
+        )
     for names, count in Counter(tuple(each) for each in matching.reordered.values()).items():
         verb = "is" if count == 1 else "are"
         lines.append(

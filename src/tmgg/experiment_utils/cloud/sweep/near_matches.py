@@ -5,9 +5,24 @@ from pathlib import Path
 from typing import Any
 
 from tmgg.experiment_utils.identity.programs import gone_file
-from tmgg.experiment_utils.identity.run_identity import PROGRAM, Identity, counted, flatten
+from tmgg.experiment_utils.identity.run_identity import (
+    MADE_ANEW,
+    PROGRAM,
+    Identity,
+    counted,
+    flatten,
+)
 
 _OF_SWEEPS = ("<hydra.sweep.dir>", "<hydra.run.dir>")
+
+
+def made_anew(today: Identity) -> list[str]:
+    """Config values that differ at each evaluation, so that only what is written was compared."""
+    return sorted(
+        name
+        for name, counts in today.places.items()
+        if isinstance(counts, str) and MADE_ANEW in counts
+    )
 
 
 def may_be_moved_inputs(
