@@ -50,7 +50,7 @@ class Project:
     def write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text)
 
-    def run(self, script: str, *arguments: str, code: int = 0) -> str:
+    def run(self, script: str, *arguments: str, code: int = 0, cwd: Path | None = None) -> str:
         """All that it printed."""
         ended = subprocess.run(
             [sys.executable, script, *arguments],
@@ -58,7 +58,7 @@ class Project:
             text=True,
             timeout=150,
             check=False,
-            cwd=self.folder,
+            cwd=cwd or self.folder,
             env=os.environ | {"TMGG_HOME": str(self.folder / "home")},
         )
         assert ended.returncode == code, ended.stderr

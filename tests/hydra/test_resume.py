@@ -344,3 +344,40 @@ def test_a_module_edited_before_the_job_imported_it_is_the_code_of_the_result(
     assert "999" not in with_the_first
     again = project.run("a.py", *RESUME, "hydra.launcher.rerun_changed_code=true", "x=1,2")
     assert project.values(again) == [1, 2]
+
+
+def test_what_the_script_computes_while_it_is_loaded_tells_runs_apart(project: Project) -> None:
+    text = APP.replace("NUMBER = 10", "NUMBER = float(open('number').read())")
+    project.write("a.py", text)
+    for number, recognised in (("10", 0), ("20", 0), ("10", 1)):
+        project.write("number", number)
+        printed = project.run("a.py", *RESUME, "x=1")
+        assert project.values(printed) == [float(number)]
+        assert f"resume: {recognised} of 1 recognised" in printed
+        assert ("differs from an earlier run in __main__.NUMBER" in printed) == (number == "20")
+
+
+def test_what_an_object_uses_that_only_the_config_names_tells_runs_apart(project: Project) -> None:
+    text = APP.replace("NUMBER\n", "2\n").replace("NUMBER +", "hydra.utils.call(cfg.made) +")
+    made = "def made():\n    return NUMBER\n\nNUMBER = float(open('number').read())"
+    project.write("a.py", text.replace("NUMBER = 10", made))
+    project.write("app.yaml", "x: 1\nmade:\n  _target_: __main__.made\n")
+    for number in ("10", "20"):
+        project.write("number", number)
+        printed = project.run("a.py", *RESUME, "x=1")
+        assert project.values(printed) == [float(number)]
+    assert "differs from an earlier run in __main__.NUMBER" in printed
+
+
+def test_the_folder_in_which_the_app_was_started_tells_runs_apart(project: Project) -> None:
+    text = APP.replace("NUMBER = 10", "").replace("NUMBER +", "int(open('number').read()) +")
+    project.write("a.py", text)
+    script, runs = project.folder / "a.py", f"hydra.launcher.local_output_dir={project.folder}/runs"
+    for name, number in (("one", 3), ("two", 5)):
+        (project.folder / name).mkdir()
+        project.write(f"{name}/number", str(number))
+    for name, number in (("one", 3), ("two", 5), ("one", 3)):
+        printed = project.run(str(script), *RESUME, "x=1", runs, cwd=project.folder / name)
+        assert project.values(printed) == [number]
+        is_other = "differs from an earlier run in the working directory" in printed
+        assert is_other == (name == "two")

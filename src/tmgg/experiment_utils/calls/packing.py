@@ -9,6 +9,7 @@ import contextlib
 import functools
 import pickle
 import reprlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.identity.fingerprints import fingerprint_and_modules
 from tmgg.experiment_utils.identity.programs import Programs, program_of
 from tmgg.experiment_utils.identity.run_identity import Identity, make_identity
+from tmgg.experiment_utils.identity.used_values import Used
 from tmgg.experiment_utils.program.parts import attribute_of
 from tmgg.experiment_utils.run_folder.task import escape_interpolation
 
@@ -77,9 +79,15 @@ class CallPacker:
         return make_identity(
             self._programs.with_names(self._identified, (), modules),
             arguments=arguments_hash,
+            given=self._used_by(arguments),
+            command_line=sys.argv[1:],
             config={},  # the title is only for display, and does not count
             recorded=_config(title),
         )
+
+    def _used_by(self, arguments: object) -> Used:
+        known = self._identified.surroundings.keys() | self._identified.used.values.keys()
+        return self._programs.script_values.used_by([arguments], sent=known)
 
     def _dump_globals(self, arguments: list[object]) -> bytes:
         """Pickle the globals that the function and functions in the arguments use."""

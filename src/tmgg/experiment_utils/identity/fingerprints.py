@@ -34,6 +34,8 @@ from tmgg.experiment_utils.program.parts import (
 from tmgg.experiment_utils.program.users import functions_in, mentioned
 
 _PROTOCOL = 4
+MOST_PARTS = 100_000
+"""The limit of `stable_fingerprint`: so many items, or as many KiB of arrays."""
 _ERRORS = (Exception,)
 """The errors of pickling: classes define how they are pickled, and may raise anything."""
 _USERS = (types.FunctionType, type, functools.partial, types.MethodType)
@@ -42,6 +44,7 @@ _PLAIN = {kind: f"builtins.{kind.__name__}" for kind in (*_SIMPLE, list, tuple, 
 """The classes of most values, with their names; a shortcut, because there are many values."""
 _ITEMS = (list, tuple)
 _SETS = (set, frozenset)
+_CONTAINERS = (*_ITEMS, *_SETS, dict)
 _BYTES = (bytes, bytearray)
 _GENERATED = ("__dict__", "__weakref__", "__module__", "__doc__", "__qualname__", "_abc_impl")
 _OF_SOURCE = ("__firstlineno__", "__static_attributes__", "__annotations__", "__annotate__")
@@ -64,6 +67,16 @@ def fingerprint_and_modules(value: object) -> tuple[str, frozenset[str]]:
     return found, frozenset(walk.modules)
 
 
+def stable_fingerprint(value: object) -> str | None:
+    """As `fingerprint`, without globals; None if the value has no stable content, or is too large.
+
+    No content is stable that differs each time, such as that of a lock.
+    """
+    walk = Walk(most_parts=MOST_PARTS)
+    plain = walk.plain(value)
+    return digest(plain) if walk.is_stable else None
+
+
 def fingerprint_code(function: types.FunctionType) -> str:
     """A hash of a function's bytecode, for functions whose source is in no file."""
     return digest(["code", Walk().code(function.__code__)])
@@ -77,7 +90,9 @@ def digest(plain: Any) -> str:
 class Walk:
     """Makes JSON of values, and of the globals that are sent with the functions in them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most_parts: int | None = None) -> None:
+        """With `most_parts` the JSON of a value with more parts is not complete, nor stable."""
+        self._parts_left = most_parts
         self.globals: dict[str, Any] = {}
         """By `module.name`: the global's value as JSON."""
         self.modules: set[str] = set()
@@ -92,6 +107,8 @@ class Walk:
 
     def plain(self, value: Any) -> Any:
         """The value as JSON, with its type first, so that 1, True and "1" differ."""
+        if self._parts_left is not None and not self._is_within_limit(value):
+            return ["unknown"]
         if id(value) in self._within:
             return ["cycle", self._within.index(id(value))]
         self._within.append(id(value))
@@ -101,6 +118,11 @@ class Walk:
             return ["unknown", self._unlike_any()]
         finally:
             self._within.pop()
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether the JSON of what was walked is always the same."""
+        return not self._is_unstable
 
     def of_named(self, function: types.FunctionType) -> list[Any]:
         """What is sent beside a function's name. The globals that it uses are put in `globals`."""
@@ -127,6 +149,13 @@ class Walk:
         counts = [code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags]
         text = [code.co_code.hex(), code.co_exceptiontable.hex()]
         return [text, constants, [list(each) for each in names], counts]
+
+    def _is_within_limit(self, value: Any) -> bool:
+        assert self._parts_left is not None
+        self._parts_left -= _parts_of(value)
+        if self._parts_left < 0:
+            self._is_unstable = True
+        return self._parts_left >= 0
 
     def _plain(self, value: Any) -> Any:
         if isinstance(value, type):
@@ -316,6 +345,16 @@ class Walk:
     def _unlike_any(self) -> str:
         self._is_unstable = True
         return secrets.token_hex(16)
+
+
+def _parts_of(value: Any) -> int:
+    """The items of a list or the like, the KiB of an array or a tensor; 0 for others."""
+    if type(value) in _CONTAINERS:
+        return len(value)
+    try:
+        return int(value.nbytes) // 1024 if hasattr(type(value), "nbytes") else 0
+    except _ERRORS:
+        return 0
 
 
 def _text(value: Any) -> str:

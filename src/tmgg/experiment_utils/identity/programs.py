@@ -26,12 +26,14 @@ from tmgg.experiment_utils.identity.fingerprints import fingerprint, fingerprint
 from tmgg.experiment_utils.identity.main_script import (
     MAIN,
     file_of,
+    is_command,
     is_loaded_by_jobs,
     name_of_main,
 )
 from tmgg.experiment_utils.identity.program_code import Code, ProgramCode
 from tmgg.experiment_utils.identity.project_modules import is_installed
 from tmgg.experiment_utils.identity.read_environment import what_is_read
+from tmgg.experiment_utils.identity.used_values import ScriptValues, Used
 from tmgg.experiment_utils.program.parts import attribute_of
 from tmgg.experiment_utils.run_folder.task import module_of
 
@@ -65,6 +67,8 @@ class Program:
     root: str = ""
     """Its module's file, and the folder from which this is imported. For a callable that is in no
     file, those of the script."""
+    used: Used = field(default_factory=Used)
+    """What it uses of the script, beside `arguments` and `surroundings`."""
     modules: frozenset[str] = frozenset()
     """Other modules, which have code of values that are bound or given to it."""
 
@@ -79,6 +83,22 @@ def program_named(target: str, names: Iterable[str] = ()) -> Program:
     file = _find_module(module, [*sys.path, str(Path.cwd())])
     program = _named(module, function, file, label=module)
     return program if file is None else _with_code(program, _code_of(program).of(names))
+
+
+def working_folder(program: Program) -> str:
+    """The working directory, as seen from the program's folder or from the script's.
+
+    An absolute path if both the program and the script are installed, or if there is no script.
+    """
+    return _folder_seen_from(program.root if "/" in program.name else "", Path.cwd())
+
+
+@functools.lru_cache(maxsize=8)
+def _folder_seen_from(root: str, here: Path) -> str:
+    main = file_of(MAIN)
+    if not root and main is not None and not (is_command(main) or is_installed(main)):
+        root = str(_place_of(name_of_main(), main)[0])
+    return os.path.relpath(here, root) if root else str(here)
 
 
 def gone_file(name: str) -> str | None:
@@ -104,13 +124,14 @@ def program_of(function: Any, programs: "Programs | None" = None) -> Program:
         # Its name is not unique, so a hash of its code is added.
         code = fingerprint_code(bare) if isinstance(bare, types.FunctionType) else fingerprint(bare)
         qualified_name = f"{qualified_name}#{code}"
+    programs = programs or Programs()
     found = replace(
         _named(module, qualified_name, file, label=label),
         arguments=beside.arguments,
         surroundings=beside.surroundings,
+        used=programs.script_values.used_by([function], sent=beside.surroundings),
         modules=beside.modules,
     )
-    programs = programs or Programs()
     return programs.with_names(_in_script(found) if file is None else found, ())
 
 
@@ -120,6 +141,7 @@ class Programs:
     def __init__(self) -> None:
         self._programs: dict[str, Program] = {}
         self._codes: dict[tuple[str, str], ProgramCode] = {}
+        self._named: dict[frozenset[str], Used] = {frozenset(): Used()}
         self._known: dict[tuple[str, tuple[Path, ...]], Code] = {}
 
     def named(self, target: str) -> Program:
@@ -147,7 +169,20 @@ class Programs:
             self._known[key] = self._codes[place].with_files(more)
         found = _with_code(program, self._known[key])
         apart = _places_apart(program, _main_in(named) | modules)
-        return replace(found, surroundings=found.surroundings | apart, modules=modules)
+        used = program.used | self._used_by_names(_names_of_main(named), program)
+        return replace(found, surroundings=found.surroundings | apart, used=used, modules=modules)
+
+    def _used_by_names(self, names: frozenset[str], program: Program) -> Used:
+        """What objects of the script use that the config names: `_target_: __main__.Net`."""
+        if names not in self._named:
+            found = [vars(sys.modules[MAIN]).get(name) for name in sorted(names)]
+            self._named[names] = self.script_values.used_by(found, sent=program.surroundings)
+        return self._named[names]
+
+    @cached_property
+    def script_values(self) -> ScriptValues:
+        """The values of this process's script."""
+        return ScriptValues()
 
     @cached_property
     def _loaded(self) -> frozenset[str]:
@@ -203,6 +238,11 @@ def _code_seen_from(
 
 def _main_in(names: Iterable[str]) -> frozenset[str]:
     return frozenset({MAIN} if any(name.partition(".")[0] == MAIN for name in names) else ())
+
+
+def _names_of_main(names: Iterable[str]) -> frozenset[str]:
+    parts = (name.split(".") for name in names)
+    return frozenset(part[1] for part in parts if part[0] == MAIN and len(part) > 1)
 
 
 def _places_apart(program: Program, modules: Iterable[str]) -> dict[str, str]:

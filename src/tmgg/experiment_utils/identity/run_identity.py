@@ -6,7 +6,9 @@ Two runs are the same if their *keys* are equal. The key is a hash of
 - its config, in which places and times that differ from launch to launch are replaced by names;
 - its surroundings: all other input of the task that can change its result, such as the variables
   that Hydra sets in the job's environment;
-- its arguments: values bound to the callable, or sent beside the task.
+- its arguments: values bound to the callable, or sent beside the task;
+- its inputs: other values of the script that it uses, the command line if it may matter, and the
+  working directory as seen from the program's folder. Records of earlier versions do not have them.
 
 Resources are not part of the key. Nor is the version of the program's code, which is noted beside
 the key. So a result of an earlier version is recognised, and shown as such.
@@ -16,14 +18,15 @@ Resuming, retrying and the records use this one definition.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.files.atomic_file import JsonDict
-from tmgg.experiment_utils.identity.programs import Program, program_named
+from tmgg.experiment_utils.identity.programs import Program, program_named, working_folder
 from tmgg.experiment_utils.identity.source_code import names_in
+from tmgg.experiment_utils.identity.used_values import Used
 from tmgg.experiment_utils.run_folder.records import parse_record, shallow
 
 IDENTITY_VERSION = 1
@@ -32,6 +35,7 @@ PLACE_KEYS = ("run_id", "output_dir")
 MADE_ANEW = "<made anew by "
 """Begins the name in place of a value that differs at each evaluation; it ends with `>`."""
 PROGRAM, _ARGUMENTS = "the program", "the arguments"
+_COMMAND_LINE, _WORKING_FOLDER = "the command line", "the working directory"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +51,10 @@ class Identity:
     """Version of the program's code: a fingerprint; None if it is not known. Not in the key."""
     surroundings: dict[str, Any] = field(default_factory=dict)
     arguments: str | None = None
+    inputs: dict[str, str] | None = None
+    """By name: fingerprints of the script's values, and others; None if they are not known."""
+    key_without_inputs: str = ""
+    """The key that earlier versions, which did not note inputs, gave the same run."""
     places: dict[str, Any] = field(default_factory=dict)
     """Parts of the config, by name (`a.b[0]`), for which another value counts in the key; null for
     parts that do not count at all."""
@@ -75,19 +83,24 @@ def make_identity(
     recorded: JsonDict | None = None,
     surroundings: Mapping[str, Any] | None = None,
     arguments: str | None = None,
+    given: Used | None = None,
+    command_line: Sequence[str] = (),
     folder: str | None = None,
     sweep_folder: str | None = None,
 ) -> Identity:
     """The identity of a run of `program`; `config` has its places and times replaced.
 
     `recorded` is the config as in the run's record; None if nothing is replaced. `surroundings` are
-    added to the program's own.
+    added to the program's own. `given` is what the arguments use of the script. `command_line` is
+    that of the script, without what is in the config.
     """
     around = {**(surroundings or {}), **program.surroundings}
     content = [IDENTITY_VERSION, program.name, config, around, arguments]
-    text = json.dumps(["run", *content], sort_keys=True)
+    inputs = _inputs(program, program.used | (given or Used()), command_line)
     return Identity(
-        key=hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32],
+        key=_hash(["run with inputs", *content, inputs]),
+        key_without_inputs=_hash(["run", *content]),
+        inputs=inputs,
         program=program.name,
         label=program.label,
         source=program.source,
@@ -112,6 +125,18 @@ def identity_of_task(target: str, config: JsonDict, payload: bytes | None = None
     )
 
 
+def _inputs(program: Program, used: Used, command_line: Sequence[str]) -> dict[str, str]:
+    inputs = {**used.values, _WORKING_FOLDER: working_folder(program)}
+    if command_line and used.may_need_arguments:
+        inputs[_COMMAND_LINE] = _hash(list(command_line))  # a hash: it may have a password
+    return inputs
+
+
+def _hash(content: list[Any]) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
 def has_same_code(one: Identity, other: Identity) -> bool:
     """Whether two versions of a program's code are the same, as far as both are known."""
     if one.files and other.files:
@@ -129,16 +154,26 @@ def load_identity(value: JsonDict | None, *, what: str) -> Identity | None:
         return None
 
 
-def counted(identity: Identity, config: JsonDict) -> dict[str, str]:
-    """The parts of a run that are in its key: for each its name, and its value as JSON."""
+def is_same(known: Identity, asked: Identity) -> bool:
+    """Whether a run on record is the same as another one, as far as its record tells."""
+    return known.key == (asked.key_without_inputs if known.inputs is None else asked.key)
+
+
+def counted(identity: Identity, config: JsonDict, *, with_inputs: bool = True) -> dict[str, str]:
+    """The parts of a run that are in its key: for each its name, and its value as JSON.
+
+    `with_inputs=False` is for a comparison with a run whose inputs are not known.
+    """
     parts = dict(flatten(config))
     for name, value in identity.places.items():
         parts.pop(name, None)
         if value is not None:
             parts[name] = value
     beside = {PROGRAM: identity.program, _ARGUMENTS: identity.arguments}
+    inputs = (identity.inputs or {}) if with_inputs else {}
     return {
-        name: json.dumps(value) for name, value in (parts | identity.surroundings | beside).items()
+        name: json.dumps(value)
+        for name, value in (parts | inputs | identity.surroundings | beside).items()
     }
 
 

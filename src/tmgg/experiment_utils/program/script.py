@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from types import CodeType
 from typing import Any
 
+from tmgg.experiment_utils.program.texts import texts_of_definitions
 from tmgg.experiment_utils.program.touched import (
     Touched,
     attributes_touched,
@@ -90,6 +91,11 @@ class Script:
     def literals(self) -> dict[str, Any]:
         """Values that loading gives to names, as far as the text shows them."""
         return literals([node for node in self._tree.body if node not in self._guards])
+
+    @cached_property
+    def texts(self) -> dict[str, Any]:
+        """`literals`, and those of classes and parameters: `Net.rate`, `work(rate)`."""
+        return {**texts_of_definitions(self._tree.body), **self.literals}
 
     @property
     def guarded(self) -> list[ast.stmt]:

@@ -5,7 +5,7 @@ runs by another version of the code that have completed or go on. Failed runs al
 submitted again, with today's code.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -42,6 +42,20 @@ def identity_of(request: TaskRequest) -> Identity:
         return request.identity
     target = request.target or target_of(request.config)
     return identity_of_task(target, dict(request.config), request.payload)
+
+
+def with_keys_of_today(
+    records: Sequence[SweepRecord], asked: Iterable[Identity]
+) -> list[SweepRecord]:
+    """The records, in which runs without known inputs have the keys of the same runs today."""
+    today = {each.key_without_inputs: each.key for each in reversed([*asked])}
+    return [
+        replace(
+            record,
+            runs=[replace(run, key=today.get(run.key, run.key)) for run in record.runs],
+        )
+        for record in records
+    ]
 
 
 def choose(

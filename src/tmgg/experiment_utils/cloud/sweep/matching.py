@@ -17,6 +17,7 @@ from tmgg.experiment_utils.cloud.sweep.choosing import (
     identity_of,
     is_certain,
     old_key_of,
+    with_keys_of_today,
 )
 from tmgg.experiment_utils.cloud.sweep.earlier_runs import EarlierRuns, has_failed
 from tmgg.experiment_utils.cloud.sweep.earlier_task import may_be_seen_later
@@ -32,6 +33,7 @@ from tmgg.experiment_utils.identity.run_identity import (
     Identity,
     counted,
     differences,
+    is_same,
     load_identity,
 )
 from tmgg.experiment_utils.run_folder.attempts import newest_submission, task_of_attempt
@@ -116,7 +118,9 @@ def match_earlier(
         refuse_other_content(runs.paths(own), asked[own])
     if rerun_changed_code:
         _refuse_other_code(runs, [asked[own] for own in named])
-    records = _readable(runs.output_dir)
+    records = with_keys_of_today(
+        _readable(runs.output_dir), [identity_of(each) for each in requests]
+    )
     existing = set(recorded) - gone
     chosen = choose(
         runs,
@@ -216,10 +220,11 @@ def refuse_other_content(paths: RunPaths, request: TaskRequest) -> None:
         if is_certain(request) and old_key(task.target, task.config) == old_key_of(request):
             return
         what = "another config or program: an older TMGG recorded it, and did not note which"
-    elif known.key == asked.key:
+    elif is_same(known, asked):
         return
     else:
-        names = differences(counted(known, task.config), counted(asked, dict(request.config)))
+        parts = counted(asked, dict(request.config), with_inputs=known.inputs is not None)
+        names = differences(counted(known, task.config), parts)
         what = f"another config or program: it differs in {some_of(names)}"
     raise RunExistsError(
         f"run {paths.run_id!r} exists in {paths.output_dir} with {what}. Nothing was submitted: a "
@@ -247,16 +252,23 @@ def _nearest(
     # Runs that were recognised for another request may be compared, too.
     there = [run for run in listed if run.run_id in existing and run.program in programs]
     names = list(dict.fromkeys(run.run_id for run in there))
-    known: dict[str, list[dict[str, str]]] = {}
+    known: dict[str, list[tuple[dict[str, str], bool]]] = {}
     for run_id in names[:MOST_LOOKED_AT]:
         task, found = runs.task(run_id), runs.identity(run_id)
         if task is not None and found is not None:
-            known.setdefault(found.program, []).append(counted(found, task.config))
+            parts = counted(found, task.config), found.inputs is not None
+            known.setdefault(found.program, []).append(parts)
     near: dict[str, list[str]] = {}
     for request in requests:
         asked = identity_of(request)
-        parts = counted(asked, dict(request.config))
-        candidates = [differences(each, parts) for each in known.get(asked.program, [])]
+        ours = {
+            with_inputs: counted(asked, dict(request.config), with_inputs=with_inputs)
+            for with_inputs in (True, False)
+        }
+        candidates = [
+            differences(each, ours[with_inputs])
+            for each, with_inputs in known.get(asked.program, [])
+        ]
         # A run without differences has the same content; another request has taken it.
         if any(candidates):
             near[str(request.run_id)] = min(filter(None, candidates), key=len)

@@ -74,13 +74,19 @@ def same_config_elsewhere(
     for identity, config in known:
         file = gone_file(identity.program)
         if file is not None:
-            gone.setdefault(_beside_program(identity, config), file)
+            with_inputs = identity.inputs is not None
+            gone.setdefault(_beside_program(identity, config, with_inputs=with_inputs), file)
     if not gone:
         return {}
-    keys = {run_id: _beside_program(*each) for run_id, each in asked.items()}
-    return {run_id: gone[key] for run_id, key in keys.items() if key in gone}
+    found: dict[str, str] = {}
+    for run_id, each in asked.items():
+        keys = [_beside_program(*each, with_inputs=known) for known in (True, False)]
+        files = [gone[key] for key in keys if key in gone]
+        found |= {run_id: files[0]} if files else {}
+    return found
 
 
-def _beside_program(identity: Identity, config: Mapping[str, Any]) -> str:
-    parts = counted(identity, dict(config))
-    return str(sorted((name, value) for name, value in parts.items() if name != PROGRAM))
+def _beside_program(identity: Identity, config: Mapping[str, Any], *, with_inputs: bool) -> str:
+    parts = counted(identity, dict(config), with_inputs=with_inputs)
+    beside = sorted((name, value) for name, value in parts.items() if name != PROGRAM)
+    return str([with_inputs, beside])
