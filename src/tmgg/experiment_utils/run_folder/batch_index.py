@@ -161,6 +161,16 @@ def forget_batch(paths: BatchPaths) -> None:
     _index(paths.output_dir).drop(paths.batch_id)
 
 
+def knows_batches(output_dir: Path) -> bool:
+    """Whether this process has seen batches in the folder, and expects to see them again."""
+    return _index(output_dir).knows_any
+
+
+def forget_batches(output_dir: Path) -> None:
+    """Forget all batches of a folder that was removed: they will not be seen again."""
+    _index(output_dir).drop_all()
+
+
 _Members = dict[tuple[str, int], Member]
 
 
@@ -196,7 +206,8 @@ class _Index:
         try:
             names = set(os.listdir(self._output_dir / BatchPaths.FOLDER_NAME))  # noqa: PTH208
         except OSError as error:
-            # TMGG never removes this folder, so its known batches will be seen again.
+            # TMGG never removes this folder, so its known batches will be seen again, unless a
+            # user has removed the whole output folder: see `removed_folder`.
             self.unread = error if self._known or says_nothing(error) else None
             return
         self.unread = None
@@ -241,6 +252,19 @@ class _Index:
                 of_batch = [n for n, found in members.items() if found.batch.batch_id == batch_id]
                 for name in of_batch:
                     del members[name]
+
+    @property
+    def knows_any(self) -> bool:
+        """Whether a batch was seen that was not removed since."""
+        with self._lock:
+            return bool(self._known)
+
+    def drop_all(self) -> None:
+        """Forget all batches, as if the folder had never been listed."""
+        with self._lock:
+            for batch_id in list(self._known):
+                self.drop(batch_id)
+            self.unread = None
 
     def _add(self, batch: BatchPaths) -> None:
         try:

@@ -1,7 +1,9 @@
 """A launch that begins while a folder does not answer waits, and then submits nothing twice."""
 
 import errno
+import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -154,6 +156,72 @@ def test_a_resume_does_not_wait_for_an_output_folder_that_was_removed(
     assert clock.now_s == 1_000 + LOOK_AGAIN_S
     assert not {*again.run_ids} & {*first.run_ids}
     assert f"{runner.output_dir} had runs and was removed" in caplog.text
+
+
+def by_sweep(runner: SlurmRunner) -> None:
+    runner.spawn_sweep(CONFIGS, mode="array")
+
+
+def by_resume(runner: SlurmRunner) -> None:
+    runner.spawn_sweep(CONFIGS, mode="separate", resume=True)
+
+
+def by_single_run(runner: SlurmRunner) -> None:
+    runner.spawn_experiment(CONFIGS[0], run_id="single")
+
+
+def by_submit(runner: SlurmRunner) -> None:
+    runner.submit(math.sqrt, 4).count_as_cancelled()
+
+
+@pytest.mark.parametrize("launch", [by_sweep, by_resume, by_single_run, by_submit])
+@pytest.mark.parametrize("how", ["moved", "removed", "made anew", "used anew"])
+def test_a_process_that_launched_before_does_not_wait_for_a_folder_that_was_removed(
+    slurm: FakeSlurm,
+    folder: Path,
+    clock: FakeClock,
+    caplog: pytest.LogCaptureFixture,
+    launch: Callable[[SlurmRunner], None],
+    how: str,
+) -> None:
+    runner = new_runner(clock)
+    runner.spawn_sweep(CONFIGS, mode="array")
+    runner.spawn_sweep(CONFIGS, mode="separate")
+    before = len(slurm.submissions())
+    runner.output_dir.rename(folder / "away")
+    if how == "removed":
+        shutil.rmtree(folder / "away")
+    if how.endswith("anew"):
+        runner.output_dir.mkdir()
+    if how == "used anew":
+        (runner.output_dir / ".ended").mkdir()
+    launch(runner)
+    assert clock.now_s <= 1_000 + 2 * LOOK_AGAIN_S
+    assert len(slurm.submissions()) > before
+    assert "does not answer" not in caplog.text
+    assert runner.runs.existing(["single"]) == (["single"] if launch is by_single_run else [])
+
+
+@pytest.mark.parametrize("launch", [by_sweep, by_resume, by_single_run, by_submit])
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_a_process_that_launched_before_waits_for_a_folder_that_may_come_back(
+    slurm: FakeSlurm,
+    folder: Path,
+    clock: FakeClock,
+    launch: Callable[[SlurmRunner], None],
+    is_empty: bool,
+) -> None:
+    runner = new_runner(clock)
+    runner.poll(runner.spawn_sweep(CONFIGS, mode="array").run_ids)
+    known = home_folder() / "folders"
+    known.write_text(f"mount {runner.output_dir}\t/somewhere/else\n{runner.output_dir}\n")
+    runner.output_dir.rename(folder / "away")
+    if is_empty:
+        runner.output_dir.mkdir()  # where nothing is mounted now
+    with pytest.raises(UnreadableError, match="Nothing was submitted"):
+        launch(runner)
+    assert clock.now_s >= 1_000 + HICCUP_GRACE_S
+    assert len(slurm.submissions()) == 1
 
 
 def test_a_resume_waits_for_a_folder_that_is_back_at_the_second_look(

@@ -15,6 +15,7 @@ from tmgg.experiment_utils.files.hiccups import (
 )
 from tmgg.experiment_utils.files.looking import says_nothing
 from tmgg.experiment_utils.run_folder.known_folders import had_runs
+from tmgg.experiment_utils.run_folder.removed_folder import forget_if_removed
 
 log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -23,8 +24,8 @@ _Result = TypeVar("_Result")
 def wait_out(action: Callable[[], _Result], output_dir: Path, clock: Clock) -> _Result:
     """Call the action until it does not fail for want of the file system; returns its result.
 
-    Does not wait for a folder that never had runs. Raises the error of the action if it is another
-    error, or if it lasts longer than `HICCUP_GRACE_S`.
+    Does not wait for a folder that never had runs, or that was certainly removed. Raises the error
+    of the action if it is another error, or if it lasts longer than `HICCUP_GRACE_S`.
     """
     hiccups = Hiccups(clock.monotonic)
     is_told = False
@@ -33,6 +34,8 @@ def wait_out(action: Callable[[], _Result], output_dir: Path, clock: Clock) -> _
         nonlocal is_told
         if not (_is_hiccup(error) and had_runs(output_dir) and hiccups.bearable("", error)):
             return False
+        if forget_if_removed(output_dir, clock.sleep):
+            return True
         if not is_told:
             is_told = True
             log.warning(
