@@ -11,12 +11,14 @@ import pytest
 from tests.fakes.slurm.fake import FakeSlurm
 from tests.jobs.conftest import Jobs, task
 from tmgg.experiment_utils.cloud import SlurmConfig, SlurmRunner
+from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
 from tmgg.experiment_utils.cloud.slurm import backend as slurm_backend
 from tmgg.experiment_utils.cloud.sweep import records as sweep_records
 from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions
 from tmgg.experiment_utils.files import leases
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.registry import Intent, new_intent
+from tmgg.experiment_utils.run_folder.sweeps import sweep_of
 
 CONFIGS = [task("good", x=x) for x in range(2)]
 
@@ -89,7 +91,13 @@ def test_cancel_ends_what_a_gone_launcher_left_and_nobody_begins_it_any_more(
     assert first.owner.read_text() == "nobody\n"
     # The launcher was only stopped, and goes on.
     requests = runner.plan_sweep(CONFIGS, SweepOptions(mode="separate")).requests
-    runner.runs.spawn(replace(requests[0], run_id=waiting[0]), gpu_type=None, resume=False)
+    assert isinstance(runner.runs, RecordedRuns)
+    runner.runs.submitter.spawn(
+        replace(requests[0], run_id=waiting[0]),
+        gpu_type=None,
+        resume=False,
+        sweep_id=str(sweep_of(waiting[0])),
+    )
     assert slurm.calls("sbatch") == []
     assert status_of(tmgg_jobs, waiting[1])["status"] == "failed"  # by itself, as before
 

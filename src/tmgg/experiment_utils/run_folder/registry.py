@@ -354,11 +354,16 @@ def _rename_new(source: Path, target: Path, *, what: str) -> None:
                 "that case tmgg-jobs gc removes the run when it is called again."
             ) from error
         if is_there(target):
-            raise RunExistsError(
-                f"{what} already exists in {target.parent}. Choose another run_id, or resume it "
-                "(resume=True; tmgg-jobs retry submits failed runs again)."
-            ) from error
+            raise taken_error(what, target.parent) from error
         raise
+
+
+def taken_error(what: str, folder: Path) -> RunExistsError:
+    """The error for a run or submission that cannot be made, because `folder` has it already."""
+    return RunExistsError(
+        f"{what} already exists in {folder}. Choose another run_id, or resume it "
+        "(resume=True; tmgg-jobs retry submits failed runs again)."
+    )
 
 
 def _unknown(run_id: str, looked: Iterable[Path]) -> str:

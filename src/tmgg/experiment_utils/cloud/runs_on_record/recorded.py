@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,7 @@ from tmgg.experiment_utils.cloud.sweep.dispatch import Dispatcher, SeparateDispa
 from tmgg.experiment_utils.cloud.sweep.earlier_runs import EarlierRuns, has_failed
 from tmgg.experiment_utils.cloud.sweep.foresight import Foresight
 from tmgg.experiment_utils.cloud.sweep.matching_report import render_matching
-from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
+from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan, refuse_existing
 from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.cloud.sweep.refusal import SweepRefusal
 from tmgg.experiment_utils.cloud.sweep.resume_lock import ResumeLock
@@ -45,6 +45,7 @@ from tmgg.experiment_utils.run_folder.attempts import AttemptRequest
 from tmgg.experiment_utils.run_folder.failures import Failure, failure
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.readable import reading, recorded_runs, taken_names
+from tmgg.experiment_utils.run_folder.sweeps import sweep_of_all
 
 log = logging.getLogger(__name__)
 
@@ -204,41 +205,52 @@ class RecordedRuns:
             # Submitting thousands of runs takes longer than a lease lasts without renewal.
             self.show_alive(plan.sweep_id)
             with refusal.noted():
-                if not refusal.known:
-                    return self.spawn(request, gpu_type=gpu_type, resume=resume)
                 return self.submitter.spawn(
-                    request, gpu_type=gpu_type, resume=resume, refused=refusal.known
+                    request,
+                    gpu_type=gpu_type,
+                    resume=resume,
+                    sweep_id=plan.sweep_id,
+                    refused=refusal.known,
                 )
 
         return SeparateDispatcher(spawn, parallelism=plan.parallelism)
 
     def note_sweep(self, plan: SweepPlan, *, gpu_type: str | None) -> None:
-        folder = self.traits.output_dir
-        existing = set(self.existing([str(request.run_id) for request in plan.requests]))
-        new = [request for request in plan.requests if request.run_id not in existing]
-        timeout_s = self.traits.default_timeout_s
-        tasks = [(task_of(each, default_timeout_s=timeout_s), each.payload) for each in new]
-        # Then the runs need not be looked for while the file system does not answer.
-        for request in new:
-            self.finder.knows(RunPaths(folder, str(request.run_id)))
-        record = self.submitter.new_record("", gpu_type=gpu_type)
-        self._resume_lock.check(must_be_held=plan.is_resumed)
-        try:
-            wait_out(
-                lambda: sweep_records.note_sweep(folder, record, plan, tasks), folder, self._clock
-            )
-        except BaseException:
-            # A later poll, as after Ctrl-C, must not take them for runs that cannot be read now.
+        run_ids = [str(request.run_id) for request in plan.requests]
+        # Only one process can record a sweep, and thus run ids that are made of the sweep's id.
+        # For ids that the caller chose it has to look and record under the lock.
+        is_safe = plan.is_resumed or sweep_of_all(run_ids) == plan.sweep_id
+        with nullcontext() if is_safe else self.looking_up():
+            folder = self.traits.output_dir
+            existing = set(self.existing(run_ids))
+            if not plan.is_resumed:
+                refuse_existing(sorted(existing))
+            new = [request for request in plan.requests if request.run_id not in existing]
+            timeout_s = self.traits.default_timeout_s
+            tasks = [(task_of(each, default_timeout_s=timeout_s), each.payload) for each in new]
+            # Then the runs need not be looked for while the file system does not answer.
             for request in new:
-                self.finder.forgets(str(request.run_id))
-            raise
-        try:
+                self.finder.knows(RunPaths(folder, str(request.run_id)))
+            record = self.submitter.new_record("", gpu_type=gpu_type)
             self._resume_lock.check(must_be_held=plan.is_resumed)
-        except LockLostError as error:
-            # The process that has the lock now may have seen these runs.
-            sweep_records.give_up(folder, plan.sweep_id, failure("submission", str(error)))
-            raise
-        self._resume_lock.release()
+            try:
+                wait_out(
+                    lambda: sweep_records.note_sweep(folder, record, plan, tasks),
+                    folder,
+                    self._clock,
+                )
+            except BaseException:
+                # A later poll, as after Ctrl-C, must not take them for runs that are unreadable.
+                for request in new:
+                    self.finder.forgets(str(request.run_id))
+                raise
+            try:
+                self._resume_lock.check(must_be_held=plan.is_resumed)
+            except LockLostError as error:
+                # The process that has the lock now may have seen these runs.
+                sweep_records.give_up(folder, plan.sweep_id, failure("submission", str(error)))
+                raise
+            self._resume_lock.release()
 
     def end_sweep(self, sweep_id: str, why: Failure) -> None:
         sweep_records.end_waiting(self.traits.output_dir, sweep_id, why)

@@ -16,6 +16,12 @@ from tmgg.errors import (
 from tmgg.experiment_utils.cloud.backend import Backend
 from tmgg.experiment_utils.cloud.judging.judge import Judge, cancelled_while_waiting
 from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
+from tmgg.experiment_utils.cloud.runs_on_record.batched_run import (
+    is_waiting,
+    place_in_batch,
+    refuse_taken,
+    yield_to_batch,
+)
 from tmgg.experiment_utils.cloud.runs_on_record.recording import continuing, recording
 from tmgg.experiment_utils.cloud.runs_on_record.requests import task_of
 from tmgg.experiment_utils.cloud.runs_on_record.run_finder import RunFinder
@@ -28,7 +34,7 @@ from tmgg.experiment_utils.files.hiccups import Hiccups, outlast
 from tmgg.experiment_utils.files.looking import can_look
 from tmgg.experiment_utils.program.interpreter_options import interpreter_options
 from tmgg.experiment_utils.run_folder.attempts import AttemptRequest, record_of, write_attempt
-from tmgg.experiment_utils.run_folder.batch_index import fill_run_folder, find_member
+from tmgg.experiment_utils.run_folder.batch_index import fill_run_folder
 from tmgg.experiment_utils.run_folder.failures import failure
 from tmgg.experiment_utils.run_folder.owners import refuse_anothers
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
@@ -60,11 +66,13 @@ class RunSubmitter:
         *,
         gpu_type: str | None,
         resume: bool,
+        sweep_id: str = "",
         refused: str = "",
     ) -> SpawnedTask:
-        """See `RunControl`. If `refused` is not empty, the run is refused with that reason.
+        """See `RunControl`. `sweep_id` is the sweep that submits its run; empty for a single run.
 
-        The backend is not asked then.
+        If `refused` is not empty, the run is refused with that reason, and the backend is not
+        asked.
         """
         traits = self.backend.traits
         task = task_of(request, default_timeout_s=traits.default_timeout_s)
@@ -72,22 +80,27 @@ class RunSubmitter:
         write = self.backend.check(paths.submission(1), gpu_type=gpu_type) or partial(
             self.backend.write, gpu_type=gpu_type, changes=None
         )
-        if resume and waits_for_another(paths):
-            matching.refuse_other_content(paths, request)
-            return self._spawned(paths, None)  # the other process submits this same run
         record = self.new_record(task.run_id, gpu_type=gpu_type)
+        place = place_in_batch(paths)
+        is_own = place is not None and place.batch.name == sweep_id
+        if resume and is_waiting(paths, place):
+            matching.refuse_other_content(paths, request)
+            if waits_for_another(paths):
+                return self._spawned(paths, None)  # the other process submits this same run
         try:
+            refuse_taken(paths, place, may_begin=resume or is_own)
             with recording(paths):
                 submission = create_run(paths, record, task, request.payload, write)
+                if place is None:
+                    yield_to_batch(submission)
             self.judge.forget(submission)
         except RunExistsError:
             if resume:
                 asked = AttemptRequest(record=record, task=task, payload=request.payload)
                 return self._resume(paths, request, asked, refused)
-            if cancelled_while_waiting(paths.submission(1)) or _was_noted(paths):
-                # Another process has resumed this sweep in the meantime and submits this same run.
-                return self._spawned(paths, None)
-            raise
+            if not is_own:
+                raise
+            return self._follow(paths, request)
         return self._spawned(paths, self._start(submission, record, refused))
 
     def new_record(self, run_id: str, *, gpu_type: str | None) -> RunRecord:
@@ -158,6 +171,15 @@ class RunSubmitter:
             note_refused_retry(submission, refused)
         withdraw_submission(submission)
         self.judge.forget(submission)
+
+    def _follow(self, paths: RunPaths, request: TaskRequest) -> SpawnedTask:
+        """A run of a sweep that another process has resumed or cancelled meanwhile.
+
+        Raises RunExistsError if the run has another content than the request.
+        """
+        if not cancelled_while_waiting(paths.submission(1)):
+            matching.refuse_other_content(paths, request)
+        return self._spawned(paths, None)
 
     def _resume(
         self,
@@ -270,12 +292,6 @@ class RunSubmitter:
 def _why(state: RunState) -> str:
     words = state.backend_state or state.reason
     return f" ({words})" if words else ""
-
-
-def _was_noted(paths: RunPaths) -> bool:
-    """Whether the run is on record as a run of a sweep that has not been submitted yet."""
-    member = find_member(paths.submission(1))
-    return member is not None and member.batch.is_waiting
 
 
 def _reserve(draft: SubmissionPaths, _final: SubmissionPaths) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tmgg.errors import ConfigError
+from tmgg.errors import ConfigError, RunExistsError
 from tmgg.experiment_utils.cloud.runs import SweepMode, TaskRequest
 from tmgg.experiment_utils.cloud.sweep.policy import SweepPolicy
 
@@ -60,4 +60,13 @@ def refuse_twins(requests: Sequence[TaskRequest]) -> None:
     if twins:
         raise ConfigError(
             f"run ids given twice in one sweep: {', '.join(twins)}. Make them unique."
+        )
+
+
+def refuse_existing(run_ids: Sequence[str]) -> None:
+    """Raises RunExistsError if there are any; the ids are those of a sweep that exist already."""
+    if run_ids:
+        raise RunExistsError(
+            f"these runs of the sweep exist already: {', '.join(run_ids)}. Nothing was "
+            "submitted. Choose other run ids, or use the existing runs (resume=True)."
         )

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from tmgg.errors import ConfigError, RunExistsError
+from tmgg.errors import ConfigError
 from tmgg.experiment_utils.cloud import checks
 from tmgg.experiment_utils.cloud.backend import BackendTraits
 from tmgg.experiment_utils.cloud.runs import SweepMode, TaskRequest
@@ -13,7 +13,12 @@ from tmgg.experiment_utils.cloud.runs_on_record.requests import (
     new_run_id,
 )
 from tmgg.experiment_utils.cloud.runs_on_record.run_control import RunControl
-from tmgg.experiment_utils.cloud.sweep.plan import SweepOptions, SweepPlan, refuse_twins
+from tmgg.experiment_utils.cloud.sweep.plan import (
+    SweepOptions,
+    SweepPlan,
+    refuse_existing,
+    refuse_twins,
+)
 from tmgg.experiment_utils.cloud.sweep.titles import with_titles
 from tmgg.experiment_utils.extras import check_extra_of
 from tmgg.experiment_utils.run_folder.sweeps import sweep_of_all
@@ -86,19 +91,10 @@ def _matched(
     runs: RunControl, requests: list[TaskRequest], options: SweepOptions
 ) -> list[TaskRequest]:
     if not options.resume:
-        _refuse_existing(runs, requests)
+        refuse_existing(runs.existing([str(request.run_id) for request in requests]))
         return requests
     if all(request.is_matched for request in requests):
         return requests
     return runs.match_earlier(
         requests, rerun_changed_code=options.rerun_changed_code, say=log.warning
     ).requests
-
-
-def _refuse_existing(runs: RunControl, requests: Sequence[TaskRequest]) -> None:
-    existing = runs.existing([str(request.run_id) for request in requests])
-    if existing:
-        raise RunExistsError(
-            f"these runs of the sweep exist already: {', '.join(existing)}. Nothing was "
-            "submitted. Choose other run ids, or use the existing runs (resume=True)."
-        )

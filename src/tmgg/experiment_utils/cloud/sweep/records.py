@@ -11,10 +11,10 @@ from tmgg.experiment_utils.cloud.runs import TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.recording import other_place, recording_batch
 from tmgg.experiment_utils.cloud.sweep.batch_refusals import save_batch_refusal
 from tmgg.experiment_utils.cloud.sweep.choosing import identity_of
-from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan
+from tmgg.experiment_utils.cloud.sweep.plan import SweepPlan, refuse_existing
 from tmgg.experiment_utils.files import leases
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_json
-from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.files.looking import is_there, listing
 from tmgg.experiment_utils.run_folder.batch_index import (
     find_member,
     withdraw_batch,
@@ -53,7 +53,7 @@ def note_sweep(
     """Write the sweep's record, and the tasks and payloads of its new runs.
 
     Raises SubmissionError if they cannot be written, RunExistsError if another process records the
-    same sweep.
+    same sweep, or has just made one of the new runs.
     """
     with recording_batch(waiting_batch(output_dir, plan.sweep_id)):
         prepare_output_dir(output_dir)
@@ -76,7 +76,9 @@ def note_sweep(
     if is_new:
         with recording_batch(waiting):
             _note_waiting(waiting, record, tasks)
-        set_aside_remains(RunPaths(output_dir, task.run_id) for task, _payload in tasks)
+        new = [RunPaths(output_dir, task.run_id) for task, _payload in tasks]
+        _refuse_begun(waiting, new)
+        set_aside_remains(new)
     try:
         save_sweep(SweepPaths(output_dir, plan.sweep_id), sweep)
     except (OSError, RecordError) as error:
@@ -183,6 +185,20 @@ def _note_waiting(
     )
     batch = BatchRecord(kind="waiting", run=common_record(record))
     create_batch(waiting, batch, batched, write_intent)
+
+
+def _refuse_begun(waiting: BatchPaths, new: Sequence[RunPaths]) -> None:
+    """Take batch 0 back if another process has made one of its runs, and raise RunExistsError.
+
+    A process that makes a single run looks for the run's id in the batches after it has made the
+    folder. So a run that is made later than this look is withdrawn by its own process.
+    """
+    try:
+        names = set(listing(waiting.output_dir))
+        refuse_existing([run.run_id for run in new if run.run_id in names])
+    except BaseException:
+        withdraw_batch(waiting)
+        raise
 
 
 def _as_run(request: TaskRequest) -> SweepRun:
