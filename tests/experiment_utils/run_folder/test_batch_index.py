@@ -1,11 +1,21 @@
-"""A batch whose list of runs is damaged: said once, and in words."""
+"""Where the runs of batches are found: damaged lists of runs, and batches that were removed."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tmgg.errors import RecordError
-from tmgg.experiment_utils.run_folder.batch_index import expect_batches, find_member
+from tmgg.experiment_utils.files.atomic_file import JsonDict
+from tmgg.experiment_utils.run_folder.batch_index import (
+    expect_batches,
+    find_member,
+    forget_batches,
+    knows_batches,
+    read_batched_task,
+    withdraw_batch,
+)
 from tmgg.experiment_utils.run_folder.batches import (
     BatchedTask,
     BatchRecord,
@@ -21,16 +31,48 @@ DAMAGES = ["a/1 0", "a/one 0 5\n", "a/1 x y\n", "a/1 -5 5\n", "a/1 0 5 1 2 3 4\n
 @pytest.fixture
 def batch(tmp_path: Path) -> BatchPaths:
     paths = BatchPaths(tmp_path / "out", "sweep.1")
-    record = BatchRecord(kind="array", run={})
-    task = BatchedTask(run_id="a", submission=1, task={"x": 1})
-    create_batch(paths, record, [task], lambda _draft, _final: None)
+    make(paths, {"x": 1})
     return paths
+
+
+def make(paths: BatchPaths, task: JsonDict) -> None:
+    record = BatchRecord(kind="array", run={})
+    run = BatchedTask(run_id="a", submission=1, task=task)
+    create_batch(paths, record, [run], lambda _draft, _final: None)
 
 
 def test_a_run_is_found_in_its_batch(batch: BatchPaths) -> None:
     member = find_member(RunPaths(batch.output_dir, "a").submission(1))
     assert member is not None
     assert member.task() == {"x": 1}
+
+
+def removed(batch: BatchPaths) -> None:
+    shutil.rmtree(batch.output_dir)
+    forget_batches(batch.output_dir)
+
+
+@pytest.mark.parametrize("remove", [removed, withdraw_batch])
+def test_a_batch_that_is_made_under_the_name_of_a_removed_one_is_read(
+    batch: BatchPaths, remove: Callable[[BatchPaths], None]
+) -> None:
+    run = RunPaths(batch.output_dir, "a")
+    assert read_batched_task(run) == {"x": 1}
+    remove(batch)
+    assert find_member(run.submission(1)) is None
+    make(batch, {"x": 2, "name": "a longer task"})
+    assert read_batched_task(run) == {"x": 2, "name": "a longer task"}
+
+
+def test_batches_are_expected_to_be_seen_again_until_they_are_forgotten(batch: BatchPaths) -> None:
+    expect_batches(batch.output_dir)
+    assert knows_batches(batch.output_dir)
+    shutil.rmtree(batch.output_dir)
+    with pytest.raises(FileNotFoundError):
+        expect_batches(batch.output_dir)
+    forget_batches(batch.output_dir)
+    expect_batches(batch.output_dir)
+    assert not knows_batches(batch.output_dir)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

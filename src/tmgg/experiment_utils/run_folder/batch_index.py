@@ -21,6 +21,7 @@ from tmgg.experiment_utils.files.looking import is_there, says_nothing
 from tmgg.experiment_utils.files.trust import read_trusted
 from tmgg.experiment_utils.run_folder.batches import (
     Member,
+    forget_what_was_read,
     load_batch,
     names_in,
     removed_from,
@@ -158,6 +159,7 @@ def expect_batches(output_dir: Path) -> None:
 
 def forget_batch(paths: BatchPaths) -> None:
     """Read again, at the next question, where its runs are."""
+    forget_what_was_read()
     _index(paths.output_dir).drop(paths.batch_id)
 
 
@@ -168,6 +170,7 @@ def knows_batches(output_dir: Path) -> bool:
 
 def forget_batches(output_dir: Path) -> None:
     """Forget all batches of a folder that was removed: they will not be seen again."""
+    forget_what_was_read()
     _index(output_dir).drop_all()
 
 

@@ -199,6 +199,12 @@ def _by_name(paths: BatchPaths) -> dict[str, _Place]:
     return {place.name: place for place in _places(paths)}
 
 
+def forget_what_was_read() -> None:
+    """Read the files of batches again: a new batch may have the name of a removed one."""
+    for remembered in (load_batch, _places, _by_name):
+        remembered.cache_clear()
+
+
 def names_in(paths: BatchPaths) -> list[tuple[str, int]]:
     """Run id and submission number of each line of `runs`; raises RecordError if one is damaged."""
     lines = read_trusted(paths.runs).decode(errors="replace").splitlines()
