@@ -3,22 +3,35 @@
 `make test-network` runs the conformance, fault and sweep tests there, too.
 """
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from slurm_cluster import Cluster, ClusterOptions
 from slurm_cluster.packages import missing_packages
 from tests.slurm.login import PROJECT, PYTHON, Login
-from tests.slurm.trial import Trial, config, within
+from tests.slurm.trial import SMALL, Trial, config, within
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 RUNS = 3
 # Far less than the 30 s for which a machine believes that a file is not there.
 AT_ONCE_S = 5.0
+CALLS = """
+import json, sys
+from tmgg import SlurmConfig, SlurmRunner
+
+def double(number):
+    return 2 * number
+
+if __name__ == "__main__":
+    runner = SlurmRunner(SlurmConfig(**json.loads(sys.argv[1])))
+    print([future.result() for future in runner.map(double, range(2))])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +114,22 @@ def test_what_is_removed_while_another_machine_reads_it_is_removed(trial: Trial)
     )  # fmt: skip
     assert "Traceback" not in shown.stderr
     assert shown.returncode != 0
+
+
+@pytest.mark.parametrize("options", [
+    pytest.param({"tasks_per_node": 1}, id="ranks"),
+    pytest.param({"ray_bootstrap": "managed", "cpus_per_task": 2, "mem_per_cpu": "2GB"}, id="ray"),
+])  # fmt: skip
+def test_a_job_begins_on_the_node_of_its_launcher_which_looked_for_the_run_before(
+    trial: Trial, options: dict[str, Any]
+) -> None:
+    login = trial.login
+    login.write("calls.py", CALLS)
+    asked = json.dumps({**SMALL, "nodes": 2, **options})
+
+    done = login.cluster.run(
+        [str(PYTHON), "calls.py", asked], user=login.user, machine="node2", cwd=login.folder,
+        env=login.environment, timeout_s=240,
+    )  # fmt: skip
+
+    assert done.stdout == "[0, 2]\n", done.stderr

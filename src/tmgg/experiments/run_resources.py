@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from tmgg.errors import ConfigError, MissingExtraError
 from tmgg.experiment_utils.extras import install_command
+from tmgg.experiment_utils.files.looking import appears
 from tmgg.experiment_utils.files.trust import open_trusted
 from tmgg.experiment_utils.job.context import RunContext, Worker, this_machine
 from tmgg.training.checkpoint import CheckpointFiles
@@ -120,7 +121,7 @@ class StopFile:
         if now_s < self._next_look_s:
             return False
         self._next_look_s = now_s + LOOK_EVERY_S
-        return os.path.exists(self._path)  # noqa: PTH110 - a look that fails is no request
+        return appears(self._path)
 
     def __reduce__(self) -> tuple[type["StopFile"], tuple[Path]]:
         """Pickle without the time: another machine has another clock."""

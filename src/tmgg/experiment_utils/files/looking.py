@@ -81,6 +81,24 @@ def look_anew(*folders: Path) -> None:
             os.scandir(folder).close()
 
 
+def look_anew_on_the_way(folder: Path) -> None:
+    """As `look_anew`, for this folder and for all folders above it, from the top.
+
+    A process calls it when it begins on a node, before it reads the folder of its job. Another node
+    may have made the folder after this node had found it missing, for example in a launcher here.
+    """
+    look_anew(*reversed(folder.parents), folder)
+
+
+def appears(path: Path) -> bool:
+    """Whether a file that another node may make is there now.
+
+    It is for code that looks again and again. If the file system does not answer, it returns False.
+    """
+    look_anew(path.parent)
+    return os.path.exists(path)  # noqa: PTH110 - errors mean no
+
+
 def listing(folder: Path | str) -> list[str]:
     """The names in a folder; empty if there is no such folder.
 

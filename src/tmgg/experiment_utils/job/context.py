@@ -11,7 +11,7 @@ from pathlib import Path
 from tmgg.errors import ForeignFileError
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic
 from tmgg.experiment_utils.files.leaving import leave
-from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.files.looking import appears, is_there, look_anew_on_the_way
 from tmgg.experiment_utils.files.trust import read_trusted
 from tmgg.experiment_utils.job.gpu_variables import count_visible
 from tmgg.experiment_utils.run_folder.task import Worker
@@ -99,11 +99,11 @@ class RunContext:
     def previous_checkpoint(self) -> Path | None:
         """The checkpoint that earlier attempts noted last; None if it does not exist any more."""
         noted = self._noted_before()
-        return noted[-1] if noted and is_there(noted[-1]) else None
+        return noted[-1] if noted and _is_there_by_now(noted[-1]) else None
 
     def has_left(self, checkpoint: Path) -> bool:
         """Whether an earlier attempt noted this file, perhaps not as its last, and it exists."""
-        return checkpoint.absolute() in self._noted_before() and is_there(checkpoint)
+        return checkpoint.absolute() in self._noted_before() and _is_there_by_now(checkpoint)
 
     def note_checkpoint(self, path: Path | str) -> None:
         """Tell later attempts of this run to go on from `path`, which must be complete."""
@@ -143,12 +143,13 @@ class RunContext:
         """Whether to save a checkpoint and raise `tmgg.errors.StoppedEarlyError` now.
 
         It is True if the time limit is near, if another job takes the nodes, or if a user asked for
-        the end. A call costs one stat(2). An experiment that calls it gets time to save its state
-        when the run must end; one that never does is ended at once.
+        the end. A call opens the run's folder and looks for one file there, so call it every few
+        seconds. An experiment that calls it gets time to save its state when the run must end; one
+        that never does is ended at once.
         """
         _told.heeds_stop = True
         # If the file system does not answer, the result is False; the next call looks again.
-        return self.stop_path is not None and os.path.exists(self.stop_path)  # noqa: PTH110
+        return self.stop_path is not None and appears(self.stop_path)
 
     def report_workers(self, workers: Sequence[Worker]) -> None:
         """Report which processes took part in the computation; the result lists them."""
@@ -165,6 +166,12 @@ class _Told:
     """Checkpoints of earlier attempts; None until they are read for the first time."""
     folders: list[Path] = field(default_factory=list)
     """See `RunContext.own_folder`."""
+
+
+def _is_there_by_now(checkpoint: Path) -> bool:
+    """Whether the file exists; an earlier attempt may have made it on another node."""
+    look_anew_on_the_way(checkpoint.parent)
+    return is_there(checkpoint)
 
 
 def _read_noted(note: Path) -> list[Path]:

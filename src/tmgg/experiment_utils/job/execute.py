@@ -30,6 +30,7 @@ from tmgg.experiment_utils.error_frames import format_from_users_code
 from tmgg.experiment_utils.error_text import bounded, text_of
 from tmgg.experiment_utils.files.atomic_file import JsonDict, write_atomic, write_json
 from tmgg.experiment_utils.files.leaving import leave
+from tmgg.experiment_utils.files.looking import look_anew_on_the_way
 from tmgg.experiment_utils.identity.code_of_run import changed_code, watch_code
 from tmgg.experiment_utils.job import gpu_variables, job_exit_codes
 from tmgg.experiment_utils.job.artifacts import UPLOAD_WITHIN_S, Upload, url_of
@@ -221,6 +222,7 @@ def parse_returned(returned: object) -> tuple[Metrics, str | None]:
 
 
 def _load(paths: SubmissionPaths) -> TaskInput:
+    look_anew_on_the_way(paths.folder)
     fill_run_folder(paths)
     fill_attempt(paths)
     task = task_of_attempt(paths)

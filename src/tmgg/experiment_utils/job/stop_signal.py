@@ -13,13 +13,13 @@ two different collective operations.
 
 import contextlib
 import logging
-import os
 import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from tmgg.errors import RunError, StoppedEarlyError
+from tmgg.experiment_utils.files.looking import appears
 from tmgg.experiment_utils.job.clock import unix_time_s
 from tmgg.experiment_utils.job.job_exit_codes import STOPPED
 from tmgg.experiment_utils.run_folder.attempts import record_of
@@ -50,7 +50,7 @@ class _Teller:
 
     def watch(self) -> None:
         while not self._ended.wait(seconds_to_next_look(unix_time_s())):
-            if os.path.exists(self._stop) and self._tell():  # noqa: PTH110 - errors mean no
+            if appears(self._stop) and self._tell():
                 return
 
     def end(self) -> None:

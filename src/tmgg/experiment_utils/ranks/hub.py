@@ -8,7 +8,7 @@ from dataclasses import replace
 from tmgg.errors import RecordError
 from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.files.leaving import leave
-from tmgg.experiment_utils.files.looking import listing
+from tmgg.experiment_utils.files.looking import listing, look_anew
 from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER, read_json
 from tmgg.experiment_utils.job import job_exit_codes
 from tmgg.experiment_utils.job.execute import publish
@@ -185,6 +185,7 @@ class Hub:
 
     def _read(self, rank: int) -> TaskOutput | None:
         path = rank_folder(self._run, rank) / "result.json"
+        look_anew(path.parent)
         try:
             found = read_json(path)
             return None if found is None else TaskOutput.from_json(found, what=str(path))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tmgg.experiment_utils.ray_cluster.job_token import TokenUnreadableError, read_job_token
 from tmgg.experiment_utils.ray_cluster.scratch import remove_abandoned
 from tmgg.experiment_utils.ray_cluster.scratch_name import folder_of_start
 from tmgg.experiment_utils.run_folder.paths import JobFilesIn
@@ -22,7 +23,11 @@ _PATIENCE_S = 5.0
 
 def main(arguments: Sequence[str]) -> int:
     folder, parent = Path(arguments[0]), arguments[1]
-    secret = JobFilesIn(folder).ray_token.read_bytes().strip()
+    try:
+        secret = read_job_token(JobFilesIn(folder))
+    except TokenUnreadableError as error:
+        sys.stderr.write(f"tmgg: {os.environ.get('SLURMD_NODENAME', '?')}: {error}\n")
+        return 1
     path = folder_of_start(parent, os.environ, secret=secret)
     deadline = time.monotonic() + _PATIENCE_S
     while path.exists() and time.monotonic() < deadline:

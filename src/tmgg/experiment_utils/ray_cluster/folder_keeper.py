@@ -22,6 +22,7 @@ from pathlib import Path
 
 from tmgg.experiment_utils.job.job_exit_codes import NO_HEAD_OR_FOLDER
 from tmgg.experiment_utils.ray_cluster.clear_node import processes_of
+from tmgg.experiment_utils.ray_cluster.job_token import TokenUnreadableError, read_job_token
 from tmgg.experiment_utils.ray_cluster.scratch import Scratch, ScratchError
 from tmgg.experiment_utils.ray_cluster.scratch_name import (
     ScratchNameError,
@@ -41,11 +42,11 @@ def main(arguments: Sequence[str]) -> int:
     folder, parent = Path(arguments[0]), arguments[1]
     # Blocked from the start: a signal that comes early waits for `sigwait`.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ASKED_TO_END)
-    secret = JobFilesIn(folder).ray_token.read_bytes().strip()
     try:
+        secret = read_job_token(JobFilesIn(folder))
         scratch = Scratch(folder_of_start(parent, os.environ, secret=secret))
         scratch.make()
-    except (ScratchError, ScratchNameError) as error:
+    except (ScratchError, ScratchNameError, TokenUnreadableError) as error:
         node = os.environ.get("SLURMD_NODENAME", "?")
         sys.stderr.write(f"tmgg: {node}: {error}\n")
         return NO_HEAD_OR_FOLDER

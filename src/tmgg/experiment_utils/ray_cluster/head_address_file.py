@@ -10,6 +10,8 @@ import json
 import os
 from pathlib import Path
 
+from tmgg.experiment_utils.files.looking import look_anew
+
 Address = tuple[str, int]
 
 
@@ -30,5 +32,8 @@ def look_up(path: Path, *, start: str) -> Address | None:
     try:
         value = json.loads(path.read_bytes())
         return (str(value["host"]), int(value["port"])) if value["start"] == start else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except OSError:
+        look_anew(path.parent)  # this node may know only that an earlier head has removed the file
+        return None
+    except (ValueError, KeyError, TypeError):
         return None

@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass, replace
 
 from tmgg.experiment_utils.files.atomic_file import write_atomic
-from tmgg.experiment_utils.files.looking import is_there
+from tmgg.experiment_utils.files.looking import is_there, look_anew_on_the_way
 from tmgg.experiment_utils.job.job_environment import RESTART_VARIABLE, ROOT_VARIABLE
 from tmgg.experiment_utils.run_folder.batch_index import fill_run_folder
 from tmgg.experiment_utils.run_folder.exit_record import End, Scope, read_exit_record
@@ -63,6 +63,7 @@ def claim_run(start: Start) -> Start | str:
     Raises OSError when the folder cannot be written.
     """
     paths = start.paths
+    look_anew_on_the_way(paths.folder)
     fill_run_folder(paths)
     owner = claim(paths, start.job_id)
     if owner != start.job_id:
