@@ -17,6 +17,7 @@ import pytest
 from tmgg.experiment_utils.cloud.judging.diagnosis import diagnose_output
 from tmgg.experiment_utils.files.atomic_file import write_json
 from tmgg.experiment_utils.run_folder.evidence_token import carries_token
+from tmgg.experiment_utils.run_folder.failures import HINTS
 from tmgg.experiment_utils.run_folder.paths import RunPaths, SubmissionPaths
 from tmgg.experiment_utils.run_folder.registry import new_intent
 from tmgg.experiment_utils.run_folder.task import TaskInput, TaskOutput
@@ -79,8 +80,14 @@ class Job:
     environment: dict[str, str]
     tasks: list[subprocess.Popen[bytes]]
 
-    def start(self, *options: str, nodes: int = 1, supervisor: Sequence[str] = SUPERVISOR) -> None:
-        for rank in (0, 1):
+    def start(
+        self,
+        *options: str,
+        nodes: int = 1,
+        supervisor: Sequence[str] = SUPERVISOR,
+        ranks: Sequence[int] = (0, 1),
+    ) -> None:
+        for rank in ranks:
             step = {
                 "SLURM_PROCID": str(rank), "SLURM_STEP_NUM_TASKS": "2",
                 "SLURM_LOCALID": str(0 if nodes == 2 else rank),
@@ -226,6 +233,49 @@ def test_a_node_that_does_not_answer_is_left_to_slurm_which_begins_the_job_again
     else:
         assert job.end() == 1, job.said()
         assert diagnose_output(job.result()).kind == "node_fail"
+
+
+def srun_writes(log: Path, *lines: str) -> None:
+    with log.open("a") as stream:
+        stream.writelines(f"{line}\n" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("how", "kind"), [("Exited with exit code 75", "environment"), ("Killed", "node_fail")]
+)
+def test_a_rank_that_ended_before_it_connected_ends_the_run_at_once_in_its_own_words(
+    job: Job, folder: Path, how: str, kind: str
+) -> None:
+    log = folder / "run.err"
+    srun_writes(log, "srun: error: node1: task 0: Exited with exit code 1")  # of a setup command
+    begin = log.stat().st_size
+    words = "tmgg: node2: rank 1: cannot read ray_token: No such file or directory"
+    srun_writes(log, words, f"srun: error: node2: task 1: {how}")
+    ask(job, "nothing")
+    job.start(f"--step-log={begin}:{log}", "--max-restarts=3", nodes=2, ranks=[0])
+    assert job.end() == 1, job.said()
+    failure = diagnose_output(job.result())
+    assert failure.kind == kind
+    first, *rest = failure.message.splitlines()
+    assert first == (
+        f"rank 1 of 2 on node2 did not begin: its supervisor ended before it could connect ({how})."
+    )
+    assert words in rest
+
+
+def test_what_srun_wrote_before_the_step_is_no_end_and_a_rank_that_never_connects_is_late(
+    job: Job, folder: Path
+) -> None:
+    log = folder / "run.err"
+    srun_writes(log, "srun: error: node2: task 1: Exited with exit code 1")
+    ask(job, "nothing")
+    options = [f"--step-log={log.stat().st_size}:{log}", "--start-timeout=2"]
+    job.start(*options, nodes=2, ranks=[0])
+    assert job.end() == 1, job.said()
+    failure = diagnose_output(job.result())
+    assert failure.kind == "node_fail"
+    assert "did not begin: its supervisor did not connect within 2 s" in failure.message
+    assert failure.hint == HINTS["late_node"]
 
 
 @pytest.mark.parametrize("who", [0, 1])

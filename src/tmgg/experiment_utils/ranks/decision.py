@@ -22,6 +22,14 @@ _GONE_PEER = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Why a rank did not begin."""
+
+    error_type: str
+    words: str
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RankEnd:
     """How one rank ended."""
@@ -34,6 +42,8 @@ class RankEnd:
     """Its result; None if it died without one."""
     told_to_end: bool = False
     """The hub ordered its end, because another rank had failed."""
+    absence: Absence | None = None
+    """Why its supervisor never connected to the hub; None if it did."""
 
     @property
     def status(self) -> str:
@@ -68,8 +78,8 @@ def as_output(
         return TaskOutput(
             run_id=run_id,
             status="failed",
-            error_type=LOST_RANK if end.code is None else DIED,
-            error_message=f"{name_of(end, world_size)} {_how(end.code)}",
+            error_type=_type_of(end),
+            error_message=f"{name_of(end, world_size)} {_how(end)}",
             traceback=log_end or None,
             stage="rank",
             rank=end.rank,
@@ -87,7 +97,16 @@ def name_of(end: RankEnd, world_size: int) -> str:
     return f"rank {end.rank} of {world_size} on {end.node}"
 
 
-def _how(code: int | None) -> str:
+def _type_of(end: RankEnd) -> str:
+    if end.absence is not None:
+        return end.absence.error_type
+    return LOST_RANK if end.code is None else DIED
+
+
+def _how(end: RankEnd) -> str:
+    code = end.code
+    if end.absence is not None:
+        return f"did not begin: {end.absence.words}"
     if code is None:
         return "is gone, and so is its supervisor"
     if code < 0:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tmgg.errors import RecordError
+from tmgg.experiment_utils.cloud.judging.diagnosis import LATE_RANK
 from tmgg.experiment_utils.files.atomic_file import JsonDict
 from tmgg.experiment_utils.files.leaving import leave
 from tmgg.experiment_utils.files.looking import listing, look_anew
@@ -13,6 +14,7 @@ from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER, read_json
 from tmgg.experiment_utils.job import job_exit_codes
 from tmgg.experiment_utils.job.execute import publish
 from tmgg.experiment_utils.ranks import decision, lost_node
+from tmgg.experiment_utils.ranks.absent_ranks import AbsentRanks
 from tmgg.experiment_utils.ranks.lobby import Guest, Lobby
 from tmgg.experiment_utils.ranks.options import RankOptions
 from tmgg.experiment_utils.ranks.returned import ReturnedRanks
@@ -56,6 +58,12 @@ class Hub:
         self._returned = ReturnedRanks(
             loop, world_size=options.rank.world_size, on_over=self._finish
         )
+        self._absent = AbsentRanks(
+            loop,
+            options,
+            connected=lambda: None if self._started or self._over else self._guests,
+            on_absent=self._end_absent,
+        )
         self._block: ports.Block | None = None
         self._address = ""
         self._started = False
@@ -98,6 +106,7 @@ class Hub:
         head_address_file.publish(
             hub_file(self._run), (self._address, port), start=self._options.start
         )
+        self._absent.look()
 
     def interrupted(self, *, finish_after_s: float) -> None:
         """The job got SIGTERM, from Slurm or a user."""
@@ -111,9 +120,13 @@ class Hub:
             missing = set(range(self._options.rank.world_size)) - self._guests.keys()
             seconds = self._options.start_timeout_s
             names = ", ".join(map(str, sorted(missing)[:10]))
-            _notice(f"rank {names} did not come within {seconds:g} s (slurm_ray_start_timeout_s)")
-            self._end_of(min(missing), "?", code=None)
-            self._finish()
+            late = f"its supervisor did not connect within {seconds:g} s"
+            _notice(f"rank {names} did not begin: {late} (slurm_ray_start_timeout_s)")
+            self._end_absent(min(missing), "?", decision.Absence(LATE_RANK, late))
+
+    def _end_absent(self, rank: int, node: str, absence: decision.Absence) -> None:
+        self._end_of(rank, node, code=None, absence=absence)
+        self._finish()
 
     def _clear(self) -> None:
         """Remove files of earlier starts of this job, so that they are not taken for this one's."""
@@ -198,7 +211,13 @@ class Hub:
             self._end_of(guest.rank, guest.node, code=None, output=output)
 
     def _end_of(
-        self, rank: int, node: str, *, code: int | None, output: TaskOutput | None = None
+        self,
+        rank: int,
+        node: str,
+        *,
+        code: int | None,
+        output: TaskOutput | None = None,
+        absence: decision.Absence | None = None,
     ) -> None:
         if rank in self._heard or self._over:
             return
@@ -209,6 +228,7 @@ class Hub:
             code=code,
             output=output,
             told_to_end=self._ending and rank not in self._returned,
+            absence=absence,
         )
         self._ends.append(end)
         if self._all_heard:
@@ -245,7 +265,9 @@ class Hub:
         if self._slurm_had_its_turn or self._waits_for_slurm or end is None:
             return self._waits_for_slurm
         may_restart = options.restart < options.max_restarts
-        if not may_restart or end.code is not None or end.node in ("?", options.node):
+        if end.code is not None or end.absence is not None or not may_restart:
+            return False
+        if end.node in ("?", options.node):
             return False
         if lost_node.answers(job_id=options.job_id, node=end.node):
             return False
@@ -271,7 +293,7 @@ class Hub:
             run_id=self._run.run_paths.run_id,
             world_size=world_size,
             workers=self._workers(),
-            log_end=self._log_end(end),
+            log_end=_log_end(self._run, end) if end.absence is None else self._absent.last_words(),
         )
         if output.stage == "rank":
             output = replace(
@@ -283,7 +305,7 @@ class Hub:
             )
         if end.has_failed:
             _notice(f"{decision.name_of(end, world_size)} ended the run: {output.error_message}")
-            if end.rank > 0:
+            if end.rank > 0 and end.absence is None:
                 _notice(f"its log: {rank_folder(self._run, end.rank) / 'log'}")
         if not is_superseded(self._run, self._options.restart):
             self._bring_returns(end)
@@ -291,15 +313,6 @@ class Hub:
 
     def _workers(self) -> list[Worker]:
         return [Worker(rank=rank, node=guest.node) for rank, guest in sorted(self._guests.items())]
-
-    def _log_end(self, end: decision.RankEnd) -> str:
-        if end.output is not None or end.rank == 0:
-            return ""
-        try:
-            data = (rank_folder(self._run, end.rank) / "log").read_bytes()[-_LOG_BYTES:]
-        except OSError:
-            return ""
-        return "\n".join(data.decode(errors="replace").splitlines()[-_LOG_LINES:])
 
     def _bring_returns(self, end: decision.RankEnd) -> None:
         """Copy the values that the rank returned (`RunContext.returns_dir`) to the run's folder."""
@@ -324,3 +337,13 @@ class Hub:
 def _notice(text: str) -> None:
     sys.stderr.write(f"tmgg: {text}\n")
     sys.stderr.flush()
+
+
+def _log_end(run: SubmissionPaths, end: decision.RankEnd) -> str:
+    if end.output is not None or end.rank == 0:
+        return ""
+    try:
+        data = (rank_folder(run, end.rank) / "log").read_bytes()[-_LOG_BYTES:]
+    except OSError:
+        return ""
+    return "\n".join(data.decode(errors="replace").splitlines()[-_LOG_LINES:])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tmgg.experiment_utils.job.context import Rank
 from tmgg.experiment_utils.ray_cluster.options import parse_range
+from tmgg.experiment_utils.ray_cluster.task_ends import StepLog, parse_step_log
 from tmgg.experiment_utils.run_folder.paths import submission_paths
 from tmgg.experiment_utils.run_folder.rank_paths import RankPaths
 
@@ -36,6 +37,8 @@ class RankOptions:
     """How often the job may be restarted."""
     python_options: tuple[str, ...] = ()
     """Options of the interpreter that runs the experiment."""
+    step_log: StepLog | None = None
+    """Where srun writes that a task has ended; None if this is not known."""
 
     @property
     def rank(self) -> Rank:
@@ -66,6 +69,7 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> R
         gpus=parsed.gpus,
         max_restarts=parsed.max_restarts,
         python_options=tuple(parsed.python_option),
+        step_log=parsed.step_log,
     )
 
 
@@ -88,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ports", type=parse_range, required=True, metavar="FIRST-LAST")
     parser.add_argument("--interface")
     parser.add_argument("--start-timeout", type=float, default=300)
-    # It has a default because job scripts of an earlier TMGG, still in the queue, do not give it.
+    # These have a default because job scripts of an earlier TMGG, still in the queue, do not give
+    # them.
     parser.add_argument("--max-restarts", type=int, default=0)
+    parser.add_argument("--step-log", type=parse_step_log, metavar="SIZE:PATH")
     parser.add_argument("--python-option", action="append", default=[], metavar="OPTION")
     return parser

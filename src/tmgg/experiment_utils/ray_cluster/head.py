@@ -18,6 +18,7 @@ from tmgg.experiment_utils.ray_cluster import (
     head_address_file,
     ports,
     slurm_facts,
+    task_ends,
 )
 from tmgg.experiment_utils.ray_cluster.head_address import head_address
 from tmgg.experiment_utils.ray_cluster.options import NodeOptions
@@ -67,6 +68,8 @@ class HeadNode(Node):
         head_address_file.publish(
             self.options.paths.ray_head, (self._own, port), start=self.options.start
         )
+        if self.options.step_log is not None:
+            task_ends.watch(self.loop, self.options.step_log, self._look_for_absent)
         self.ray.start(self._own, None)
         code = self.loop.run()
         for guest in list(self._guests):  # a copy: sending may remove a broken connection
@@ -236,6 +239,16 @@ class HeadNode(Node):
 
     def _entrypoint_ended(self, code: int) -> None:
         self.loop.end(shell_code(code))
+
+    def _look_for_absent(self, ends: list[task_ends.TaskEnd]) -> bool:
+        """End the job if a task ended before it has connected; return whether to look again."""
+        if self._go < 0:
+            return False
+        known = {guest.rank for guest in self._guests} | {self.options.rank}
+        absent = [end for end in ends if end.rank not in known]
+        for end in absent[:1]:
+            self._give_up(f"{end.node}: {end.words}", RAY_FAILED)
+        return not absent
 
     def _too_late(self) -> None:
         if self._go < 0:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmgg.experiment_utils.ray_cluster.ports import PortWishes
+from tmgg.experiment_utils.ray_cluster.task_ends import StepLog, parse_step_log
 from tmgg.experiment_utils.run_folder.paths import JobFiles, JobFilesIn
 
 _MEBIBYTE = 1024**2
@@ -42,6 +43,8 @@ class NodeOptions:
     gpus: int
     memory_bytes: int | None
     """The job's memory on this node; None if Slurm does not allocate memory at this site."""
+    step_log: StepLog | None = None
+    """Where srun writes that a task has ended; None if this is not known."""
 
     @property
     def is_head(self) -> bool:
@@ -79,6 +82,7 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> N
         cpus=cpus,
         gpus=parsed.gpus,
         memory_bytes=parse_memory(environment, cpus=cpus, gpus=parsed.gpus),
+        step_log=parsed.step_log,
     )
 
 
@@ -118,5 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--object-store-mb", type=int)
     parser.add_argument("--scratch", default="/tmp")
     parser.add_argument("--start-timeout", type=float, default=300)
+    # Job scripts of an earlier TMGG, still in the queue, do not give it.
+    parser.add_argument("--step-log", type=parse_step_log, metavar="SIZE:PATH")
     parser.add_argument("--python-option", action="append", default=[], metavar="OPTION")
     return parser

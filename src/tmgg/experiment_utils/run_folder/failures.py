@@ -42,6 +42,8 @@ CloserHint = Literal[
     "reason_given",
     "own_limit",
     "no_ray",
+    "absent_node",
+    "late_node",
 ]
 HintName = FailureKind | CloserHint
 """A kind of failures, or a more specific cause."""
@@ -112,6 +114,10 @@ HINTS: dict[HintName, str] = {
     "ray_killed": "Something killed a process of Ray or of TMGG on a node: look for an "
     "out-of-memory kill (dmesg), and into ray_logs/ of the run. Then submit it again "
     "(tmgg-jobs retry).",
+    "absent_node": "A process of TMGG could not begin on a node of the job; its own words are in "
+    "the .err file. Look whether that node sees the environment and the output folder.",
+    "late_node": "A process of TMGG on a node of the job did not reach the first node in time. "
+    "Look whether the node is slow, or a firewall is between the nodes.",
     "signalled": "Somebody sent the signal. tmgg-jobs retry submits it again.",
     "unstarted": "The system did not let the process start; its own words are above. Mend the "
     "cause (disk space, memory, the limit of processes, a ~/.tmgg or TMGG_HOME that cannot be "

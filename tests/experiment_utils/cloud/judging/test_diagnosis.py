@@ -4,6 +4,7 @@ import pytest
 
 from tmgg.experiment_utils.cloud.judging.diagnosis import LogTails, diagnose_exit, diagnose_output
 from tmgg.experiment_utils.job.job_exit_codes import NO_RAY
+from tmgg.experiment_utils.ray_cluster.task_ends import TaskEnd
 from tmgg.experiment_utils.run_folder.exit_record import ExitRecord
 from tmgg.experiment_utils.run_folder.failures import HINTS, HintName
 from tmgg.experiment_utils.run_folder.task import TaskOutput
@@ -138,3 +139,32 @@ def test_a_kill_by_lightning_for_a_dead_process_is_not_ascribed_to_others(
     found = diagnose_exit(record, None, "FAILED", LogTails(stderr=said if code else ""))
 
     assert (found.kind, found.hint) == ("user_error", HINTS[hint])
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "hint"),
+    [
+        ("Exited with exit code 75", "environment", "absent_node"),
+        ("Killed", "node_fail", "ray_killed"),
+    ],
+)
+def test_a_node_on_which_the_supervisor_of_ray_ended_at_once(
+    how: str, kind: str, hint: HintName
+) -> None:
+    record = ExitRecord(
+        job_id="1",
+        restart=0,
+        stage="ray",
+        signal="",
+        exit_code=75,
+        entrypoint_exit_code=None,
+        age_s=1.0,
+    )
+    words = "tmgg: node2: cannot read /out/run/1/ray_token: No such file or directory."
+    end = f"node2: {TaskEnd(1, 'node2', how).words}"
+    logs = LogTails(stderr=f"{words}\ntmgg: Ray did not start: {end}\n")
+
+    found = diagnose_exit(record, "75:0", "FAILED", logs)
+
+    assert (found.kind, found.hint) == (kind, HINTS[hint])
+    assert words in found.message

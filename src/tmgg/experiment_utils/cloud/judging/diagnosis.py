@@ -16,6 +16,10 @@ _DIVERGED = "tmgg.errors.DivergedError"
 _IDLE_GPU = "tmgg.errors.IdleGpuError"
 LOST_RANK = "RankLost"
 """The error type of a rank that was lost together with its supervisor."""
+ABSENT_RANK = "RankAbsent"
+"""The error type of a rank whose supervisor ended before the rank could begin."""
+LATE_RANK = "RankLate"
+"""The error type of a rank whose supervisor did not report in time."""
 _SIGNALS = {member.value: member.name for member in signal.Signals}
 # The exit code of the job script and of the experiment's process if they cannot write their files.
 _CANNOT_WRITE = f"{CANNOT_WRITE}:0"
@@ -78,6 +82,7 @@ _NO_RAY_SAID = _pattern(
     r"tmgg: (?:Ray did not start: \S+: )?(Ray (?:\S+ is too old|is not installed)\b.*)$",
     "no_ray",
 )
+_ABSENT = r"tmgg: Ray did not start: \S+: its supervisor ended before it could connect"
 _NO_RAY_UNSAID = "Ray is not installed in the job's environment, or too old."
 
 # The most reliable first: lines of Slurm's own daemons come first, guesses from tracebacks last.
@@ -98,8 +103,10 @@ _LOG_PATTERNS = (
     _pattern("preempted", r"tmgg: restarted \d+ times", "restarts"),
     _pattern("node_fail", r"tmgg: .*\bsupervisor\b.* was killed", "ray_killed"),
     _pattern("node_fail", r"tmgg: \S+: Ray's (raylet|gcs_server) ", "ray_killed"),
+    _pattern("node_fail", rf"{_ABSENT} \((?!Exited|Out Of Memory)", "ray_killed"),
     _MEMORY,
     _CUDA,
+    _pattern("environment", rf"{_ABSENT} \(Exited", "absent_node"),
 )
 _RAY = _pattern(
     "ray_start",
@@ -115,7 +122,7 @@ def diagnose_output(output: TaskOutput) -> Failure:
     found = _diagnose_output(output)
     if changed := changed_words(output.changed_script, output.changed_code):
         found = replace(found, hint=f"{found.hint} {changed}")
-    if not output.rank:
+    if not output.rank or output.error_type in (ABSENT_RANK, LATE_RANK):
         return found
     # The run's logs do not hold the output of the other ranks.
     log = f"Its log: tmgg-jobs logs {output.run_id} --rank {output.rank}"
@@ -190,6 +197,10 @@ def _of_dead_rank(output: TaskOutput) -> Failure:
     words = "\n".join([f"{output.error_message}.", *said])
     if output.error_type == LOST_RANK:
         return failure("node_fail", words, hint="ray_killed")
+    if output.error_type == LATE_RANK:
+        return failure("node_fail", words, hint="late_node")
+    if output.error_type == ABSENT_RANK:
+        return failure("environment", words, hint="absent_node")
     if _MEMORY.expression.search(words):
         return failure("out_of_memory", words)
     return failure("user_error", words, hint=_hint_of_kill(words) if "SIGKILL" in words else None)

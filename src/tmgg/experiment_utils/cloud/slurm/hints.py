@@ -32,6 +32,12 @@ SLURM_HINTS: dict[HintName, str] = {
     "ray_killed": "Something killed a process of Ray or of TMGG on a node: look for an "
     "out-of-memory kill (sacct, dmesg), and into ray_logs/ of the run. Then submit it again "
     "(tmgg-jobs retry).",
+    "absent_node": "A process of TMGG could not begin on a node of the job; its own words are in "
+    "the .err file. Look whether that node sees the environment and the output folder (srun "
+    "--nodelist=NODE ls FOLDER). slurm_exclude keeps a bad node out.",
+    "late_node": "A process of TMGG on a node of the job did not reach the first node in time. "
+    "Raise slurm_ray_start_timeout_s where nodes are slow; else ask for the firewall between "
+    "them. slurm_exclude keeps a bad node out.",
     "signalled": "Somebody sent the signal (for example scancel --signal --batch), or the job "
     "has the option --signal=B:. TMGG itself uses USR2 and TERM. tmgg-jobs retry submits the "
     "run again.",

@@ -89,7 +89,7 @@ def render_ranks_beside_ray(config: SlurmConfig, python: str, more: list[str]) -
         f"--ntasks={config.ranks} --ntasks-per-node={config.tasks_per_node}",
         '--cpus-per-task="$SLURM_CPUS_PER_TASK" --distribution=block',
         f"{gpus} --kill-on-bad-exit=0 --wait=0".lstrip(),
-        f'{python} -u -m tmgg.experiment_utils.ranks "$tmgg_dir"',
+        f'{python} -u -m tmgg.experiment_utils.ranks "$tmgg_dir" --step-log="$(tmgg_step_log)"',
         " ".join([*rank_options(config), *more]),
     ]
     return " \\\n    ".join(lines)

@@ -319,6 +319,12 @@ tmgg_end_release() {
     tmgg_releaser=
 }
 
+# The size and path of the log to which srun will append. TMGG's supervisors look there for tasks that
+# have ended before they could connect.
+tmgg_step_log() {
+    printf '%s:%s' "$(stat -L -c %s "/proc/$$/fd/2")" "$(readlink "/proc/$$/fd/2")"
+}
+
 tmgg_wait() { # process id, nodes; the signal above only interrupts the waiting
     local code
     if [ "$2" = 1 ]; then # this node does not know the processes of other nodes
@@ -391,7 +397,7 @@ tmgg_phase ray_start
 srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 \
     --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=0 --wait=0 --no-kill \
     python -u -m tmgg.experiment_utils.ray_cluster "$tmgg_dir" \
-    --gpus="1" --ports=20000-31999 --scratch=/tmp --start-timeout=300 &
+    --gpus="1" --step-log="$(tmgg_step_log)" --ports=20000-31999 --scratch=/tmp --start-timeout=300 &
 tmgg_wait $! "$SLURM_JOB_NUM_NODES"
 if [ "$tmgg_srun_code" -ge 128 ]; then
     if [ -e "$tmgg_dir/ray_head" ]; then echo "tmgg: the supervisor of the head was killed" >&2; fi

@@ -292,6 +292,12 @@ tmgg_end_release() {
     tmgg_releaser=
 }
 
+# The size and path of the log to which srun will append. TMGG's supervisors look there for tasks that
+# have ended before they could connect.
+tmgg_step_log() {
+    printf '%s:%s' "$(stat -L -c %s "/proc/$$/fd/2")" "$(readlink "/proc/$$/fd/2")"
+}
+
 tmgg_wait() { # process id, nodes; the signal above only interrupts the waiting
     local code
     if [ "$2" = 1 ]; then # this node does not know the processes of other nodes
@@ -362,7 +368,7 @@ tmgg_stage=entrypoint
 : > "$tmgg_dir/rank_hub"
 env -u SLURM_GPUS_PER_TASK -u SLURM_GPUS_PER_NODE -u SLURM_TRES_PER_TASK -u SLURM_TRES_BIND -u SLURM_GPU_BIND srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks=8 --ntasks-per-node=4 \
     --cpus-per-task="$SLURM_CPUS_PER_TASK" --distribution=block --gres=gpu:4 --kill-on-bad-exit=0 --wait=0 \
-    python -u -m tmgg.experiment_utils.ranks "$tmgg_dir" --tasks-per-node=4 --gpus=1 --ports=20000-31999 --interface=ib0 --start-timeout=300 --max-restarts=100 &
+    python -u -m tmgg.experiment_utils.ranks "$tmgg_dir" --step-log="$(tmgg_step_log)" --tasks-per-node=4 --gpus=1 --ports=20000-31999 --interface=ib0 --start-timeout=300 --max-restarts=100 &
 tmgg_wait $! "$SLURM_JOB_NUM_NODES"
 
 # Only the experiment's own exit code counts: symmetric-run exits with 0 even if Ray never started, and

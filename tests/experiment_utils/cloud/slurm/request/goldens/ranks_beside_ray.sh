@@ -292,6 +292,12 @@ tmgg_end_release() {
     tmgg_releaser=
 }
 
+# The size and path of the log to which srun will append. TMGG's supervisors look there for tasks that
+# have ended before they could connect.
+tmgg_step_log() {
+    printf '%s:%s' "$(stat -L -c %s "/proc/$$/fd/2")" "$(readlink "/proc/$$/fd/2")"
+}
+
 tmgg_wait() { # process id, nodes; the signal above only interrupts the waiting
     local code
     if [ "$2" = 1 ]; then # this node does not know the processes of other nodes
@@ -366,11 +372,11 @@ env -u SLURM_GPUS_PER_TASK -u SLURM_GPUS_PER_NODE -u SLURM_TRES_PER_TASK -u SLUR
     srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 \
     --cpus-per-task="$((SLURM_CPUS_PER_TASK * 4))" --gres=gpu:4 --kill-on-bad-exit=0 --wait=0 --no-kill \
     python -u -m tmgg.experiment_utils.ray_cluster "$tmgg_dir" \
-    --gpus="4" --ports=20000-31999 --scratch=/tmp --start-timeout=300 -- tmgg.experiment_utils.ranks.beside_ray srun --overlap --mem=0 --nodes="$SLURM_JOB_NUM_NODES" \
+    --gpus="4" --step-log="$(tmgg_step_log)" --ports=20000-31999 --scratch=/tmp --start-timeout=300 -- tmgg.experiment_utils.ranks.beside_ray srun --overlap --mem=0 --nodes="$SLURM_JOB_NUM_NODES" \
     --ntasks=8 --ntasks-per-node=4 \
     --cpus-per-task="$SLURM_CPUS_PER_TASK" --distribution=block \
     --gres=gpu:4 --kill-on-bad-exit=0 --wait=0 \
-    python -u -m tmgg.experiment_utils.ranks "$tmgg_dir" \
+    python -u -m tmgg.experiment_utils.ranks "$tmgg_dir" --step-log="$(tmgg_step_log)" \
     --tasks-per-node=4 --gpus=1 --ports=20000-31999 --start-timeout=300 --max-restarts=100 &
 tmgg_wait $! "$SLURM_JOB_NUM_NODES"
 if [ "$tmgg_srun_code" -ge 128 ]; then

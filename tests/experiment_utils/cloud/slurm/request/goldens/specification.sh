@@ -292,6 +292,12 @@ tmgg_end_release() {
     tmgg_releaser=
 }
 
+# The size and path of the log to which srun will append. TMGG's supervisors look there for tasks that
+# have ended before they could connect.
+tmgg_step_log() {
+    printf '%s:%s' "$(stat -L -c %s "/proc/$$/fd/2")" "$(readlink "/proc/$$/fd/2")"
+}
+
 tmgg_wait() { # process id, nodes; the signal above only interrupts the waiting
     local code
     if [ "$2" = 1 ]; then # this node does not know the processes of other nodes
