@@ -96,3 +96,9 @@ def test_a_process_of_another_pid_namespace_is_not_looked_for_here() -> None:
     assert here.scope
     assert here.scope not in done.stdout
     assert here.host in done.stdout
+
+
+def test_a_process_that_was_stopped_knows_which_leases_it_holds(intent: Path) -> None:
+    with leases.held(intent):
+        assert leases.is_held(intent)
+    assert not leases.is_held(intent)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tmgg.errors import RecordError, RemovedRunError, RunExistsError, UnknownRunError
+from tmgg.experiment_utils.files import leases
+from tmgg.experiment_utils.files.atomic_file import write_json
 from tmgg.experiment_utils.files.process_names import process_name, process_start
 from tmgg.experiment_utils.run_folder.known_folders import (
     home_folder,
@@ -23,11 +25,13 @@ from tmgg.experiment_utils.run_folder.registry import (
     add_submission,
     create_run,
     find_run,
+    launcher_is_over,
     load_intent,
     load_run,
     load_task,
     new_intent,
     save_job,
+    withdraw_submission,
 )
 from tmgg.experiment_utils.run_folder.removal import remove_run
 from tmgg.experiment_utils.run_folder.run_folders import runs_in
@@ -260,3 +264,25 @@ def test_a_run_that_vanishes_while_it_is_looked_at_was_removed(folder: Path) -> 
     for load in (lambda: load_intent(paths.submission(1)), lambda: load_task(paths)):
         with pytest.raises(RemovedRunError, match="run run was removed"):
             load()
+
+
+def test_a_launcher_that_was_stopped_does_not_take_itself_for_ended(folder: Path) -> None:
+    submission = create(folder)
+    write_json(submission.intent, new_intent(submission).to_json())
+    intent = load_intent(submission)
+    os.utime(submission.intent, (1000, 1000))
+    assert launcher_is_over(submission, intent)
+    with leases.held(submission.intent):
+        os.utime(submission.intent, (1000, 1000))
+        assert not launcher_is_over(submission, intent)
+
+
+def test_a_run_that_another_process_submitted_again_is_not_taken_back(folder: Path) -> None:
+    first = create(folder)
+    second = add_submission(first, lambda draft, _final: draft.intent.touch())
+    with pytest.raises(RunExistsError, match="another process has submitted run 'run' again"):
+        withdraw_submission(first)
+    assert second.intent.exists()
+    withdraw_submission(second)
+    withdraw_submission(first)
+    assert not first.run_paths.folder.exists()

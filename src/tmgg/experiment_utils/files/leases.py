@@ -40,6 +40,11 @@ def held(intent: Path) -> Iterator[None]:
         _renewer.drop(intent)
 
 
+def is_held(intent: Path) -> bool:
+    """Whether this process is within the block of `held` for this intent."""
+    return _renewer.holds(intent)
+
+
 def renew(intent: Path) -> None:
     """Renew the lease once. An error is ignored: the next renewal comes soon."""
     with contextlib.suppress(OSError):
@@ -112,6 +117,11 @@ class _Renewer:
             self._held[intent] -= 1
             if self._held[intent] <= 0:
                 del self._held[intent]
+
+    def holds(self, intent: Path) -> bool:
+        with self._lock:
+            # A fork inherits what its parent held, but has no thread that renews it.
+            return self._owner == os.getpid() and intent in self._held
 
     def _run(self) -> None:
         while True:

@@ -41,13 +41,7 @@ def claim(paths: JobFolder, job_id: str) -> str:
 
     Raises OSError when the folder cannot be written.
     """
-    mine = paths.folder / f".owner.{secrets.token_hex(4)}"
-    mine.write_text(f"{job_id}\n")
-    try:
-        with contextlib.suppress(FileExistsError):
-            os.link(mine, paths.owner)
-    finally:
-        mine.unlink()
+    _link_owner(paths, job_id)
     return owner_on_record(paths)
 
 
@@ -58,6 +52,27 @@ def forbid(paths: JobFolder) -> str | None:
     """
     claim(paths, NOBODY)
     return read_owner(paths)
+
+
+def give_up(paths: JobFolder) -> str | None:
+    """As `forbid`, but returns NOBODY if the submission was given up before, so by another process.
+
+    Only the process that gets None may conclude anything about the submission.
+    """
+    return None if _link_owner(paths, NOBODY) else owner_on_record(paths)
+
+
+def _link_owner(paths: JobFolder, owner: str) -> bool:
+    """Whether `owner` is the submission's owner by this call. Raises OSError."""
+    mine = paths.folder / f".owner.{secrets.token_hex(4)}"
+    mine.write_text(f"{owner}\n")
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(mine, paths.owner)
+        # An NFS client that repeats a request may report that the name exists although it made it.
+        return mine.stat().st_nlink > 1
+    finally:
+        mine.unlink()
 
 
 def owner_on_record(paths: JobFolder) -> str:

@@ -186,7 +186,7 @@ class RunPaths:
     def submission_numbers(self) -> list[int]:
         """Submissions made so far, ascending."""
         try:
-            # Folders only: a plain file with such a name bars the next submission (`removal`).
+            # Folders only: a plain file with such a name bars it (`next_submission`).
             with os.scandir(self.folder) as entries:
                 names = [
                     entry.name

@@ -33,6 +33,7 @@ from tmgg.experiment_utils.run_folder.batch_index import (
     read_batched_task,
 )
 from tmgg.experiment_utils.run_folder.known_folders import known_folders, remember_folder
+from tmgg.experiment_utils.run_folder.next_submission import bar_next_submission
 from tmgg.experiment_utils.run_folder.output_folder import prepare_output_dir
 from tmgg.experiment_utils.run_folder.paths import (
     LAYOUT_VERSION,
@@ -139,6 +140,8 @@ def new_intent(place: JobFolder | None = None) -> Intent:
 
 def launcher_is_over(paths: JobFolder, intent: Intent) -> bool:
     """Whether the process that wrote the intent certainly submits nothing more; see `leases`."""
+    if intent.is_own and leases.is_held(paths.intent):
+        return False  # it was stopped, and its thread has not renewed the lease again yet
     return intent.submitter_has_ended or leases.is_over(paths.intent)
 
 
@@ -194,8 +197,18 @@ def add_submission(earlier: SubmissionPaths, write_submission: WriteSubmission) 
 
 
 def withdraw_submission(paths: SubmissionPaths) -> None:
-    """Remove a submission that the backend certainly did not take, as if it had never been made."""
-    folder = paths.run_paths.folder if paths.number == 1 else paths.folder
+    """Remove a submission that the backend certainly did not take, as if it had never been made.
+
+    A first submission goes with its run. Raises RunExistsError, and removes nothing, if another
+    process has submitted the run again.
+    """
+    run = paths.run_paths
+    if max(run.submission_numbers(), default=0) > paths.number or (
+        paths.number == 1 and bar_next_submission(run) is None
+    ):
+        _check_not_removed(run)
+        raise RunExistsError(f"another process has submitted run {paths.name!r} again meanwhile")
+    folder = run.folder if paths.number == 1 else paths.folder
     doomed = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
     folder.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)

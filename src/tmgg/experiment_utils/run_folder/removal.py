@@ -1,24 +1,22 @@
 """Removes a run for good, but never one that another process submits again at that moment.
 
-The lock is the name of the run's next submission. A process that submits the run again renames a
-folder to that name. A process that removes it first makes a file of that name, exclusively. Exactly
-one of them wins, on NFS, too. If the remover dies in between, nobody has to wait: the next `gc`
-continues the removal.
+The lock is the name of the run's next submission (see `next_submission`). If the remover dies in
+between, nobody has to wait: the next `gc` continues the removal.
 """
 
 import contextlib
 import logging
-import os
 import re
 import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tmgg.experiment_utils.files.looking import is_plain_file, is_there, listing
+from tmgg.experiment_utils.files.looking import is_there, listing
 from tmgg.experiment_utils.files.trust import OWNER_ONLY_FOLDER
 from tmgg.experiment_utils.run_folder.batch_index import find_member, note_removed
 from tmgg.experiment_utils.run_folder.lost_folders import has_lost_folder
+from tmgg.experiment_utils.run_folder.next_submission import bar_next_submission
 from tmgg.experiment_utils.run_folder.paths import RunPaths
 from tmgg.experiment_utils.run_folder.remains import earlier_folder, remains_of
 from tmgg.experiment_utils.run_folder.removed_runs import note_removal
@@ -39,7 +37,7 @@ def remove_run(paths: RunPaths, *, with_output: bool, may_go: Callable[[], bool]
     """
     if has_lost_folder(paths):
         return _remove_lost(paths, may_go)
-    mark = _bar_next_submission(paths)
+    mark = bar_next_submission(paths)
     if mark is None:
         return False
     if not may_go():
@@ -61,19 +59,6 @@ def finish_removals(output_dir: Path) -> None:
                 _empty(output_dir / name, paths, with_output=bool(found["with_output"]))
             except OSError as error:
                 log.warning("what is left of run %s cannot be removed: %s", paths.run_id, error)
-
-
-def _bar_next_submission(paths: RunPaths) -> Path | None:
-    """Make a file with the name of the next submission; None if another process was first."""
-    mark = paths.folder / str(max(paths.submission_numbers(), default=1) + 1)
-    try:
-        os.close(os.open(mark, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
-        # A file is from a removal that was interrupted or is under way; each step is safe twice.
-        return mark if is_plain_file(mark) else None
-    except FileNotFoundError:
-        return None  # another process removed the run
-    return mark
 
 
 def _remove_lost(paths: RunPaths, may_go: Callable[[], bool]) -> bool:

@@ -78,6 +78,8 @@ class RecordedRuns:
         self.submitter = RunSubmitter(backend, self.finder, judge, self.poller)
         self.canceller = RunCanceller(backend, self.finder, judge, self.poller)
         self._resume_lock = ResumeLock()
+        self._noted: set[str] = set()
+        """The runs that this object has put on record for a sweep, and not submitted yet."""
         self._clock = clock or Clock()
         self.foresight = Foresight(backend, self.existing)
 
@@ -205,13 +207,16 @@ class RecordedRuns:
             # Submitting thousands of runs takes longer than a lease lasts without renewal.
             self.show_alive(plan.sweep_id)
             with refusal.noted():
-                return self.submitter.spawn(
+                spawned = self.submitter.spawn(
                     request,
                     gpu_type=gpu_type,
                     resume=resume,
                     sweep_id=plan.sweep_id,
                     refused=refusal.known,
+                    is_noted=request.run_id in self._noted,
                 )
+            self._noted.discard(spawned.run_id)
+            return spawned
 
         return SeparateDispatcher(spawn, parallelism=plan.parallelism)
 
@@ -251,6 +256,7 @@ class RecordedRuns:
                 sweep_records.give_up(folder, plan.sweep_id, failure("submission", str(error)))
                 raise
             self._resume_lock.release()
+        self._noted.update(str(request.run_id) for request in new)
 
     def end_sweep(self, sweep_id: str, why: Failure) -> None:
         sweep_records.end_waiting(self.traits.output_dir, sweep_id, why)

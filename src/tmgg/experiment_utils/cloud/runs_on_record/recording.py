@@ -76,6 +76,14 @@ def submitted_elsewhere(what: str, name: str, folder: JobFolder) -> RunExistsErr
     )
 
 
+def given_up_elsewhere(folder: JobFolder) -> RunExistsError:
+    """The error for a process whose submission another process has given up or cancelled."""
+    return RunExistsError(
+        f"another process has cancelled {folder.name!r} or submitted it again, while this process "
+        f"was submitting it. `{folder.shown_by}` shows how it stands."
+    )
+
+
 def _submitter(folder: JobFolder) -> str:
     try:
         intent = load_intent(folder)

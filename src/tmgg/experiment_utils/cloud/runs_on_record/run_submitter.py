@@ -15,14 +15,18 @@ from tmgg.errors import (
 )
 from tmgg.experiment_utils.cloud.backend import Backend
 from tmgg.experiment_utils.cloud.judging.judge import Judge, cancelled_while_waiting
-from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
+from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest, is_to_submit
 from tmgg.experiment_utils.cloud.runs_on_record.batched_run import (
     is_waiting,
     place_in_batch,
     refuse_taken,
     yield_to_batch,
 )
-from tmgg.experiment_utils.cloud.runs_on_record.recording import continuing, recording
+from tmgg.experiment_utils.cloud.runs_on_record.recording import (
+    continuing,
+    given_up_elsewhere,
+    recording,
+)
 from tmgg.experiment_utils.cloud.runs_on_record.requests import task_of
 from tmgg.experiment_utils.cloud.runs_on_record.run_finder import RunFinder
 from tmgg.experiment_utils.cloud.runs_on_record.run_poller import RunPoller
@@ -31,7 +35,7 @@ from tmgg.experiment_utils.cloud.sweep.policy import RetryChanges
 from tmgg.experiment_utils.cloud.sweep.records import waits_for_another
 from tmgg.experiment_utils.files import leases
 from tmgg.experiment_utils.files.hiccups import Hiccups, outlast
-from tmgg.experiment_utils.files.looking import can_look
+from tmgg.experiment_utils.files.looking import can_look, is_there
 from tmgg.experiment_utils.program.interpreter_options import interpreter_options
 from tmgg.experiment_utils.run_folder.attempts import AttemptRequest, record_of, write_attempt
 from tmgg.experiment_utils.run_folder.batch_index import fill_run_folder
@@ -46,6 +50,7 @@ from tmgg.experiment_utils.run_folder.registry import (
     create_run,
     withdraw_submission,
 )
+from tmgg.experiment_utils.run_folder.removed_runs import is_removed, refuse_removed
 from tmgg.experiment_utils.run_folder.submission_files import SubmissionFiles
 
 log = logging.getLogger(__name__)
@@ -68,11 +73,14 @@ class RunSubmitter:
         resume: bool,
         sweep_id: str = "",
         refused: str = "",
+        is_noted: bool = False,
     ) -> SpawnedTask:
         """See `RunControl`. `sweep_id` is the sweep that submits its run; empty for a single run.
 
         If `refused` is not empty, the run is refused with that reason, and the backend is not
         asked.
+        `is_noted` says that this process has put the run on record as a new run of a sweep. If
+        another process has acted on it since then, that is no error, with `resume` neither.
         """
         traits = self.backend.traits
         task = task_of(request, default_timeout_s=traits.default_timeout_s)
@@ -95,13 +103,19 @@ class RunSubmitter:
                     yield_to_batch(submission)
             self.judge.forget(submission)
         except RunExistsError:
+            if is_noted:
+                return self._follow(paths, request)
             if resume:
                 asked = AttemptRequest(record=record, task=task, payload=request.payload)
                 return self._resume(paths, request, asked, refused)
             if not is_own:
                 raise
             return self._follow(paths, request)
-        return self._spawned(paths, self._start(submission, record, refused))
+        try:
+            return self._spawned(paths, self._start(submission, record, refused))
+        except RunExistsError as error:
+            log.info("%s", error)
+            return self._follow(paths, request)
 
     def new_record(self, run_id: str, *, gpu_type: str | None) -> RunRecord:
         """The record of a new run."""
@@ -172,15 +186,6 @@ class RunSubmitter:
         withdraw_submission(submission)
         self.judge.forget(submission)
 
-    def _follow(self, paths: RunPaths, request: TaskRequest) -> SpawnedTask:
-        """A run of a sweep that another process has resumed or cancelled meanwhile.
-
-        Raises RunExistsError if the run has another content than the request.
-        """
-        if not cancelled_while_waiting(paths.submission(1)):
-            matching.refuse_other_content(paths, request)
-        return self._spawned(paths, None)
-
     def _resume(
         self,
         paths: RunPaths,
@@ -197,6 +202,25 @@ class RunSubmitter:
             return self._submit_again(earlier, state, asked, RetryChanges(), refused)
         except RunExistsError:
             return self._spawned(paths, None)  # another process that resumes it was first
+
+    def _follow(self, paths: RunPaths, request: TaskRequest) -> SpawnedTask:
+        """A new run of this process on which another process has acted meanwhile.
+
+        The other process took this one for ended, as this one was stopped for long. If the other
+        has only given the run up, the run is submitted here. Raises RunExistsError if the run has
+        another content than the request.
+        """
+        if not cancelled_while_waiting(paths.submission(1)):
+            matching.refuse_other_content(paths, request)
+        self.finder.knows(paths)
+        earlier = self.finder.submission(paths.run_id)
+        state = self.poller.poll([paths.run_id])[0]
+        if is_given_up(state):
+            try:
+                return self._submit_again(earlier, state, AttemptRequest(), RetryChanges())
+            except RunExistsError as error:
+                log.info("%s", error)
+        return self._spawned(paths, None if state.final else state.job_id)
 
     def _submit_again(
         self,
@@ -255,7 +279,8 @@ class RunSubmitter:
     def _start(self, submission: SubmissionPaths, record: RunRecord | None, refused: str) -> str:
         """Give the submission to the backend; returns the job's id.
 
-        `record` is what was written; None if the backend may have changed it.
+        `record` is what was written; None if the backend may have changed it. Raises RunExistsError
+        if there is no job, and another process has acted on the run meanwhile.
         """
 
         def start() -> str:
@@ -265,13 +290,15 @@ class RunSubmitter:
             if refused:
                 raise RefusedError(refused)
             with leases.held(submission.intent):
-                return outlast(start, is_over=partial(can_look, submission.intent))
+                return outlast(start, is_over=partial(_can_be_read, submission))
         except SubmissionUnknownError:
             raise  # the backend may have the job; a later poll shows whether it has
         except SubmitLimitError:
+            _refuse_taken_over(submission)
             withdraw_submission(submission)
             raise
         except SubmissionError as error:
+            _refuse_taken_over(submission)
             if submission.number == 1:
                 # The refusal is saved as the end: otherwise the record would look half-submitted.
                 self.judge.save_refusal(submission, failure("submission", str(error)))
@@ -292,6 +319,37 @@ class RunSubmitter:
 def _why(state: RunState) -> str:
     words = state.backend_state or state.reason
     return f" ({words})" if words else ""
+
+
+def is_given_up(state: RunState) -> bool:
+    """Whether a run has no job, and no process submits it any more.
+
+    Only for a run that this process has not seen refused by the backend.
+    """
+    why = state.failure
+    return is_to_submit(state) or (state.final and why is not None and why.kind == "submission")
+
+
+def _can_be_read(submission: SubmissionPaths) -> bool:
+    """Whether the submission can be read, or will never be read again."""
+    return can_look(submission.intent) or is_removed(submission.run_paths)
+
+
+def _refuse_taken_over(submission: SubmissionPaths) -> None:
+    """Raise RunExistsError if another process has cancelled the run or submitted it again.
+
+    Raises RemovedRunError if another process has removed it.
+    """
+    run = submission.run_paths
+    refuse_removed(run)
+    try:
+        newest = max(run.submission_numbers(), default=0)
+        is_taken_over = newest > submission.number or is_there(submission.cancel)
+    except OSError as error:
+        log.info("whether others have acted on run %s cannot be seen now: %s", run.run_id, error)
+        return
+    if is_taken_over:
+        raise given_up_elsewhere(submission)
 
 
 def _reserve(draft: SubmissionPaths, _final: SubmissionPaths) -> None:

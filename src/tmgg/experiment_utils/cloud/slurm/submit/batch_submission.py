@@ -10,11 +10,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tmgg.errors import RunError, SubmissionError, SubmissionUnknownError, SubmitLimitError
+from tmgg.errors import (
+    RunError,
+    RunExistsError,
+    SubmissionError,
+    SubmissionUnknownError,
+    SubmitLimitError,
+)
 from tmgg.experiment_utils.cloud.runs import RunState, TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
-from tmgg.experiment_utils.cloud.runs_on_record.recording import recording_batch
+from tmgg.experiment_utils.cloud.runs_on_record.recording import (
+    given_up_elsewhere,
+    recording_batch,
+)
 from tmgg.experiment_utils.cloud.runs_on_record.requests import task_of
+from tmgg.experiment_utils.cloud.runs_on_record.run_submitter import is_given_up
 from tmgg.experiment_utils.cloud.slurm.backend import SlurmBackend
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.refusal_words import NO_SUCH_ARRAY
@@ -68,6 +78,8 @@ class BatchSubmitter:
         self._newest: dict[str, int] = {}
         """Number of the newest known submission, by run id."""
         self._begun: list[SubmissionPaths] = []
+        self._made: dict[str, int] = {}
+        """Number of the newest submission that this process began again, by run id."""
         self._number = _last_number(backend.traits.output_dir, plan.sweep_id)
 
     def take_up(self, requests: Sequence[TaskRequest]) -> dict[str, str | None]:
@@ -76,7 +88,7 @@ class BatchSubmitter:
         known = [run_id for run_id in run_ids if run_id in self._existing]
         # Before the poll, so that a submission by another process in between is noticed.
         self._newest = {run_id: self._newest_submission(run_id) for run_id in known}
-        return self._sort_out(known)
+        return self._sort_out(known, is_left=_has_failed)
 
     def continue_from(self, failed: Sequence[RunState]) -> None:
         """Note runs of this sweep that failed: they get their next submission."""
@@ -94,10 +106,13 @@ class BatchSubmitter:
         found = {run_id: self._submissions_of(run_id) for run_id in run_ids}
         changed = [run_id for run_id in run_ids if found[run_id] > self._made_here(run_id)]
         self._newest.update({run_id: found[run_id] for run_id in changed})
-        return self._sort_out(changed)
+        # The end of a run that another process cancelled, or submitted, is this process's result.
+        return self._sort_out(changed, is_left=is_given_up)
 
-    def _sort_out(self, run_ids: Sequence[str]) -> dict[str, str | None]:
-        """Note the runs that failed. Returns the others, with their jobs.
+    def _sort_out(
+        self, run_ids: Sequence[str], *, is_left: Callable[[RunState], bool]
+    ) -> dict[str, str | None]:
+        """Note the runs whose next submission is left to this process. Returns the others' jobs.
 
         A run with a damaged record counts as submitted: waiting for it shows what is wrong.
         """
@@ -105,7 +120,7 @@ class BatchSubmitter:
         for run_id, found in zip(run_ids, self._runs.poll_each(run_ids), strict=True):
             if isinstance(found, RunError):
                 others[run_id] = None
-            elif _has_failed(found):
+            elif is_left(found):
                 self._failed[run_id] = found
             else:
                 others[run_id] = found.job_id
@@ -118,7 +133,8 @@ class BatchSubmitter:
 
         Raises SubmitLimitError or RunError, and then takes back what it has written. Raises
         SubmissionError if Slurm refuses the job; that is the end of these runs, unless the error
-        may pass or the array is too long (NO_SUCH_ARRAY). Raises ConfigError.
+        may pass or the array is too long (NO_SUCH_ARRAY). Raises ConfigError. Raises
+        RunExistsError, and takes back what it has written, if another process has acted on some.
         """
         self._runs.show_alive(self._sweep_id)
         self._begun = []
@@ -142,8 +158,19 @@ class BatchSubmitter:
                 # The runs are submitted again: later, or as shorter arrays.
                 self._withdraw(batch)
                 raise
+            if self._is_overtaken(requests):
+                self._withdraw(batch)
+                raise given_up_elsewhere(batch) from error
             self._keep_refusal(batch, requests, kind, render, str(error))
             raise
+
+    def _is_overtaken(self, requests: Sequence[TaskRequest]) -> bool:
+        """Whether another process has acted on some of the runs while they were submitted.
+
+        As `overtaken`, it notes those whose next submission is left to this process.
+        """
+        left = set(self._failed)
+        return bool(self.overtaken(requests)) or self._failed.keys() != left
 
     def _keep_refusal(
         self,
@@ -228,9 +255,7 @@ class BatchSubmitter:
         )
 
     def _submission_number(self, run_id: str) -> int:
-        if run_id not in self._failed:
-            return 1
-        return self._newest.get(run_id, 1) + 1
+        return self._made_here(run_id) + 1
 
     def _newest_submission(self, run_id: str) -> int:
         return max(1, self._submissions_of(run_id))
@@ -242,7 +267,9 @@ class BatchSubmitter:
 
     def _made_here(self, run_id: str) -> int:
         """The number of the run's last submission that this process knows of; 0 for none."""
-        return self._newest.get(run_id, 1) if run_id in self._failed else 0
+        if run_id not in self._failed:
+            return 0
+        return max(self._newest.get(run_id, 1), self._made.get(run_id, 0))
 
     def _continue_failed(self, batch: BatchPaths, requests: Sequence[TaskRequest]) -> None:
         """Begin the next submission of runs that failed, and let Slurm append to their old logs."""
@@ -253,6 +280,7 @@ class BatchSubmitter:
             number = self._submission_number(state.run_id)
             run = RunPaths(batch.output_dir, state.run_id)
             self._begun.append(self._runs.submitter.begin_again(state, number))
+            self._made[state.run_id] = number
             for log_file, suffix in ((run.stdout, "out"), (run.stderr, "err")):
                 with contextlib.suppress(OSError):  # then the job script appends to the old log
                     os.link(log_file, batch.logs / f"{index}.{suffix}")
@@ -260,7 +288,9 @@ class BatchSubmitter:
     def _withdraw(self, batch: BatchPaths, refused: str = "") -> None:
         # First the submissions: without the batch, their files would not show what they are.
         for submission in self._begun:
-            self._runs.submitter.take_back(submission, refused)
+            self._made.pop(submission.run_paths.run_id, None)
+            with contextlib.suppress(RunExistsError):
+                self._runs.submitter.take_back(submission, refused)
         self._begun = []
         withdraw_batch(batch)
 

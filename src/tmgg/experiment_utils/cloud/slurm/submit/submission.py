@@ -21,18 +21,25 @@ from tmgg.errors import (
     SubmissionUnknownError,
 )
 from tmgg.experiment_utils.cloud.judging.adoption import close_if_proven, may_still_submit
+from tmgg.experiment_utils.cloud.runs_on_record.recording import given_up_elsewhere
 from tmgg.experiment_utils.cloud.runs_on_record.waiting import Clock
 from tmgg.experiment_utils.cloud.slurm.client import SlurmClient
 from tmgg.experiment_utils.cloud.slurm.commands import AccountingAbsentError
 from tmgg.experiment_utils.cloud.slurm.sbatch_answer import ControllerSilentError
-from tmgg.experiment_utils.run_folder.ownership import forbid, is_forbidden, read_owner
-from tmgg.experiment_utils.run_folder.paths import JobFolder
+from tmgg.experiment_utils.run_folder.ownership import (
+    NOBODY,
+    give_up,
+    is_forbidden,
+    read_owner,
+)
+from tmgg.experiment_utils.run_folder.paths import JobFolder, SubmissionPaths
 from tmgg.experiment_utils.run_folder.registry import (
     Intent,
     load_intent,
     note_job,
     seconds_since_given_up,
 )
+from tmgg.experiment_utils.run_folder.removed_runs import refuse_removed
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +64,8 @@ class Submitter:
 
         Raises SubmissionError if Slurm refuses the job, and SubmissionUnknownError if it is not
         known after `budget_s` whether Slurm has the job. The record stays, so that a later poll can
-        find out.
+        find out. Raises RunExistsError if Slurm has no job and another process has given the
+        submission up meanwhile; this process then knows nothing about the run.
         """
         try:
             job_id = self._submit(paths, load_intent(paths), base)
@@ -86,6 +94,8 @@ class Submitter:
             if not may_help or self.clock.monotonic() >= deadline:
                 return self._give_up(paths, cause)
             retry_s = self._back_off(retry_s, deadline)
+            if _was_given_up(paths):
+                raise given_up_elsewhere(paths) from cause
 
     def _look_up(
         self, paths: JobFolder, intent: Intent, deadline: float, cause: SubmissionError
@@ -114,10 +124,20 @@ class Submitter:
         return min(retry_s * 2, LONGEST_RETRY_S)
 
     def _give_up(self, paths: JobFolder, cause: SubmissionError) -> str:
-        """Raise SubmissionError; if a job has begun in the meantime, return its id instead."""
-        begun = forbid(paths)
-        if begun is not None:
-            return begun
+        """Raise SubmissionError; if a job has begun in the meantime, return its id instead.
+
+        Raises RunExistsError if another process has given the submission up.
+        """
+        try:
+            owner = give_up(paths)
+        except OSError:
+            if isinstance(paths, SubmissionPaths):
+                refuse_removed(paths.run_paths)
+            raise
+        if owner == NOBODY:
+            raise given_up_elsewhere(paths) from cause
+        if owner is not None:
+            return owner
         raise SubmissionError(
             f"{cause}\nSlurm has no job of this run; should one arrive after all, it ends unused."
         ) from cause
