@@ -4,7 +4,7 @@ What it was asked is kept in `asked`, for tests to look at.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tmgg.errors import SubmissionError
@@ -13,6 +13,7 @@ from tmgg.experiment_utils.cloud.local.runner import LocalBackend
 from tmgg.experiment_utils.cloud.runner import CloudRunner
 from tmgg.experiment_utils.cloud.runs import RunState, SpawnedTask, TaskRequest
 from tmgg.experiment_utils.cloud.runs_on_record.recorded import RecordedRuns
+from tmgg.experiment_utils.cloud.runs_on_record.run_submitter import RunSubmitter
 from tmgg.experiment_utils.cloud.slurm.config import SlurmConfig
 from tmgg.experiment_utils.cloud.slurm.runner import SlurmRunner
 
@@ -42,13 +43,13 @@ class StandIn(CloudRunner):
     def render_dry_run(self, request: TaskRequest) -> str:
         return SlurmRunner(self.slurm_config).render_dry_run(request)
 
-    def spawn(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
+    def spawn(self, request: TaskRequest, **options: Any) -> SpawnedTask:
         self.requests.append(request)
         if self.refuse is not None and self.refuse in str(request.config):
             raise SubmissionError("Invalid partition specified: gpu. Existing: batch, debug")
-        return self.recorded.spawn(request, gpu_type=gpu_type, resume=resume)
+        return self.recorded.submitter.spawn(request, **options)
 
-    def note(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
+    def note(self, request: TaskRequest, **_options: Any) -> SpawnedTask:
         """Takes the place of `spawn` where the jobs do not matter."""
         self.requests.append(request)
         return SpawnedTask(run_id=str(request.run_id), job_id=None, backend=self.backend)
@@ -68,12 +69,19 @@ class _Runs(RecordedRuns):
     def __init__(self, backend: LocalBackend, runner: StandIn) -> None:
         super().__init__(backend)
         self._runner = runner
-
-    def spawn(self, request: TaskRequest, *, gpu_type: str | None, resume: bool) -> SpawnedTask:
-        return self._runner.spawn(request, gpu_type=gpu_type, resume=resume)
+        own = self.submitter
+        self.submitter = _Submitter(own.backend, own.finder, own.judge, own.poller, runner)
 
     def poll(self, run_ids: Sequence[str]) -> list[RunState]:
         return self._runner.poll(run_ids)
+
+
+@dataclass(frozen=True, eq=False)
+class _Submitter(RunSubmitter):
+    runner: StandIn
+
+    def spawn(self, request: TaskRequest, **options: Any) -> SpawnedTask:
+        return self.runner.spawn(request, **options)
 
 
 def make_runner(options: Mapping[str, Any]) -> StandIn:
