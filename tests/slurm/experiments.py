@@ -162,7 +162,7 @@ def train_paced(config: Config) -> dict[str, float | str]:
     """
     from omegaconf import DictConfig, OmegaConf
 
-    from tmgg.experiments import denoising
+    from tmgg.experiments import denoising, run_resources
 
     _note_start()
     assert isinstance(config, DictConfig)
@@ -171,13 +171,14 @@ def train_paced(config: Config) -> dict[str, float | str]:
     assert run is not None
     steps = itertools.count(_step_of(run.previous_checkpoint) + 1)
 
-    def paced(stop: Path) -> bool:
+    def paced(stop: Any) -> bool:
         with Path("steps.log").open("a") as stream:
             stream.write(f"{run.attempt} {next(steps)}\n")
         time.sleep(config["pace_s"])
-        return stop.exists()
+        return bool(stop._path.exists())
 
-    vars(denoising).update(_is_there=paced)
+    # The training asks it after each step.
+    run_resources.StopFile.__call__ = paced  # type: ignore[assignment, method-assign]
     return denoising.run(settings)
 
 
