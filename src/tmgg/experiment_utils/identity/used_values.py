@@ -17,7 +17,7 @@ from tmgg.experiment_utils.identity.fingerprints import digest, stable_fingerpri
 from tmgg.experiment_utils.identity.read_arguments import may_read_arguments
 from tmgg.experiment_utils.program.captured import capture_program
 from tmgg.experiment_utils.program.changeable import is_same
-from tmgg.experiment_utils.program.parts import content_of, vars_of
+from tmgg.experiment_utils.program.parts import content_of, is_of_python, vars_of
 from tmgg.experiment_utils.program.script import MAIN, Script, script_with
 from tmgg.experiment_utils.program.users import used_names
 
@@ -74,7 +74,7 @@ class ScriptValues:
     def _globals(self, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
         for name in names:
             value = vars(self._main)[name]
-            if not (_is_of_python(name) or _is_named(value, name) or self._is_text(value, name)):
+            if not (is_of_python(name) or _is_named(value, name) or self._is_text(value, name)):
                 yield name, value
 
     def _held(self, seen: Iterable[object]) -> Iterator[tuple[str, Any]]:
@@ -96,7 +96,7 @@ class ScriptValues:
             if not self._is_text(value, f"{name}({parameter})", f"{owner}.{parameter}"):
                 yield f"{name}({parameter})", value
         for attribute, value in vars_of(function).items():
-            if not _is_of_python(attribute):
+            if not is_of_python(attribute):
                 yield f"{name}.{attribute}", value
 
     def _held_by_class(self, kind: type) -> Iterator[tuple[str, Any]]:
@@ -106,7 +106,7 @@ class ScriptValues:
         for attribute, value in held.items():
             name = f"{kind.__qualname__}.{attribute}"
             is_code = isinstance(value, (*_CODE, *_SLOTS)) or attribute == "_abc_impl"
-            is_code = is_code or _is_of_python(attribute) or _is_named(value, name)
+            is_code = is_code or is_of_python(attribute) or _is_named(value, name)
             if not (is_code or self._is_text(value, name)):
                 yield name, value
 
@@ -134,7 +134,3 @@ def _is_named(value: object, name: str) -> bool:
     if not isinstance(value, types.FunctionType | type):
         return False
     return value.__module__ == MAIN and value.__qualname__ == name
-
-
-def _is_of_python(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__")

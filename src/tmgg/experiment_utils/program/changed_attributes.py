@@ -7,7 +7,7 @@ from types import FunctionType
 from typing import Any
 
 from tmgg.experiment_utils.program.attributes_set import ANY
-from tmgg.experiment_utils.program.parts import attribute_of, vars_of
+from tmgg.experiment_utils.program.parts import attribute_of, is_of_python, vars_of
 from tmgg.experiment_utils.program.script import MAIN
 
 _METHODS = (FunctionType, staticmethod, classmethod, property)
@@ -46,7 +46,7 @@ def _of(holder: Any, names: Collection[str]) -> Iterator[tuple[str, Any]]:
 
 def _can_be_set(holder: Any, name: str, value: Any) -> bool:
     """Whether it is not what the body of the class or the interpreter has made."""
-    if _is_of_python(name) and not callable(value):
+    if is_of_python(name) and not callable(value):
         return False
     if hasattr(type(value), "__get__") and not isinstance(value, _METHODS):
         return False  # a slot, or a field that objects have: `model.rate = 5` does not replace it
@@ -57,11 +57,7 @@ def _can_be_set(holder: Any, name: str, value: Any) -> bool:
 
 def _is_data(name: str, value: Any) -> bool:
     is_code = hasattr(type(value), "__get__") or isinstance(value, type)
-    return not (is_code or _is_of_python(name))
-
-
-def _is_of_python(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__")
+    return not (is_code or is_of_python(name))
 
 
 def _at(name: str) -> Any:

@@ -43,6 +43,8 @@ def _in_place(values: Mapping[str, Any], names: Names) -> "dict[int, _InPlace]":
     The parts of an object come before it, so they are complete when it gets its content.
     """
     objects = changeables_in(values.values())
+    if not objects:
+        return {}  # the search looks into all modules
     places = places_of(objects, names.is_bound_once, names.is_set_once)
     found: dict[int, _InPlace] = {}
     for key, place in places.items():

@@ -13,6 +13,11 @@ _slots: WeakKeyDictionary[type, list[MemberDescriptorType]] = WeakKeyDictionary(
 """A cache of `slots_of`, because many objects have the same class."""
 
 
+def is_of_python(name: str) -> bool:
+    """Whether it is a name such as `__doc__`."""
+    return name.startswith("__") and name.endswith("__")
+
+
 def vars_of(value: object) -> dict[str, Any]:
     """The object's `__dict__`; an empty dict if it has none."""
     try:

@@ -78,24 +78,26 @@ class Script:
     @cached_property
     def touched(self) -> Touched:
         """What the guarded part, and the functions that it calls, may have changed in place."""
-        rest = [node for node in self._tree.body if node not in self._guards]
-        return touched(rest, self.guarded)
+        return touched(self._loaded, self.guarded)
 
     @cached_property
     def attributes_touched(self) -> frozenset[str]:
         """Names of attributes that the guarded part, and the functions that it calls, may set."""
-        rest = [node for node in self._tree.body if node not in self._guards]
-        return attributes_touched(rest, self.guarded)
+        return attributes_touched(self._loaded, self.guarded)
 
     @cached_property
     def literals(self) -> dict[str, Any]:
         """Values that loading gives to names, as far as the text shows them."""
-        return literals([node for node in self._tree.body if node not in self._guards])
+        return literals(self._loaded)
 
     @cached_property
     def texts(self) -> dict[str, Any]:
         """`literals`, and those of classes and parameters: `Net.rate`, `work(rate)`."""
         return {**texts_of_definitions(self._tree.body), **self.literals}
+
+    @property
+    def _loaded(self) -> list[ast.stmt]:
+        return [node for node in self._tree.body if node not in self._guards]
 
     @property
     def guarded(self) -> list[ast.stmt]:
