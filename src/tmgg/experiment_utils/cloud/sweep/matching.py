@@ -261,14 +261,12 @@ def _nearest(
     near: dict[str, list[str]] = {}
     for request in requests:
         asked = identity_of(request)
+        earlier = known.get(asked.program, [])
         ours = {
             with_inputs: counted(asked, dict(request.config), with_inputs=with_inputs)
-            for with_inputs in (True, False)
+            for with_inputs in {with_inputs for _parts, with_inputs in earlier}
         }
-        candidates = [
-            differences(each, ours[with_inputs])
-            for each, with_inputs in known.get(asked.program, [])
-        ]
+        candidates = [differences(each, ours[with_inputs]) for each, with_inputs in earlier]
         # A run without differences has the same content; another request has taken it.
         if any(candidates):
             near[str(request.run_id)] = min(filter(None, candidates), key=len)

@@ -1,6 +1,7 @@
 """The lines that the user sees about a resumed sweep before anything is submitted. Pure."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from tmgg.errors import RunError
 from tmgg.experiment_utils.cloud.judging.polling import Found
@@ -41,23 +42,16 @@ def render_matching(matching: Matching) -> list[str]:
         lines.append(
             _render_other_code(label, count, is_rerun=not matching.recognised >= set(made))
         )
-    for names, count in Counter(tuple(each) for each in matching.moved.values()).items():
-        verb = "is" if count == 1 else "are"
-        lines.append(
-            f"  {count} {verb} recognised, but places of Hydra's that may be inputs have changed: "
-            f"{some_of(names)}; give them on the command line if they are"
-        )
-    for names, count in Counter(tuple(each) for each in matching.made_anew.values()).items():
-        verb = "is" if count == 1 else "are"
-        lines.append(
-            f"  {count} {verb} recognised by what is written in {some_of(names)}, where each "
-            "evaluation gives another value"
-        )
-    for names, count in Counter(tuple(each) for each in matching.reordered.values()).items():
-        verb = "is" if count == 1 else "are"
-        lines.append(
-            f"  {count} {verb} recognised, but the order of keys in {some_of(names)} differs"
-        )
+    lines += _recognised(
+        matching.moved,
+        ", but places of Hydra's that may be inputs have changed: {}; give them on the command "
+        "line if they are",
+    )
+    lines += _recognised(
+        matching.made_anew,
+        " by what is written in {}, where each evaluation gives another value",
+    )
+    lines += _recognised(matching.reordered, ", but the order of keys in {} differs")
     for program, count in Counter(matching.elsewhere.values()).items():
         verb = "has" if count == 1 else "have"
         lines.append(
@@ -73,6 +67,18 @@ def render_matching(matching: Matching) -> list[str]:
             "do not tell which program they are of, so they do not count"
         )
     return lines
+
+
+def _recognised(names_of: Mapping[str, Sequence[str]], words: str) -> list[str]:
+    """A line for each set of names: how many runs it concerns, and what `words` say of the names.
+
+    `names_of` has the names by run id.
+    """
+    counts = Counter(tuple(each) for each in names_of.values())
+    return [
+        f"  {count} {'is' if count == 1 else 'are'} recognised{words.format(some_of(names))}"
+        for names, count in counts.items()
+    ]
 
 
 def _of_other_folders(matching: Matching) -> list[str]:
