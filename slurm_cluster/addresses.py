@@ -10,7 +10,7 @@ from slurm_cluster.options import ClusterOptions
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What the machines' addresses have in common, and the gateway, which leads nowhere."""
+    """The part that the machines' addresses have in common, and a gateway that no machine has."""
 
     prefix: str
     length: int

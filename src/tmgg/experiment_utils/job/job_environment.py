@@ -28,6 +28,9 @@ ROOT_VARIABLE = "TMGG_USAGE_ROOT"
 starts remain descendants."""
 COMMAND_VARIABLE = "TMGG_JOB_COMMAND"
 """Environment of a job: its command line; see `program.again`."""
+LAUNCHED_FROM_VARIABLE = "TMGG_LAUNCHED_FROM"
+"""Environment of a job: when it and the jobs that it was launched from began, oldest first. What it
+submits keeps the value; see `nesting`."""
 NOTE = "TMGG_SET_BY_JOB"
 """Other variables that a job has set, with their values before it: JSON, null for not set."""
 _OF_ONE_JOB = (

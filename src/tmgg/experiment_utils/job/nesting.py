@@ -12,10 +12,8 @@ import time
 from collections.abc import Iterator, Mapping
 
 from tmgg.errors import ConfigError, TaskError
+from tmgg.experiment_utils.job.job_environment import LAUNCHED_FROM_VARIABLE
 
-VARIABLE = "TMGG_LAUNCHED_FROM"
-"""Environment of a job: when it and the jobs that it was launched from began (Unix times, oldest
-first)."""
 MOST_VARIABLE = "TMGG_MAX_NESTING"
 _MOST = 4
 _WITHIN_S = 1800
@@ -24,14 +22,14 @@ _WITHIN_S = 1800
 @contextlib.contextmanager
 def noting_job() -> Iterator[None]:
     """Within the `with` block, note this job in the environment: launches there come from it."""
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = ",".join(map(str, [*_began(os.environ), int(time.time())]))
+    before = os.environ.get(LAUNCHED_FROM_VARIABLE)
+    os.environ[LAUNCHED_FROM_VARIABLE] = ",".join(map(str, [*_began(os.environ), int(time.time())]))
     try:
         yield
     finally:
-        os.environ.pop(VARIABLE, None)
+        os.environ.pop(LAUNCHED_FROM_VARIABLE, None)
         if before is not None:
-            os.environ[VARIABLE] = before
+            os.environ[LAUNCHED_FROM_VARIABLE] = before
 
 
 def refuse_endless(environment: Mapping[str, str] = os.environ) -> None:
@@ -63,5 +61,5 @@ def _most(environment: Mapping[str, str]) -> int:
 
 
 def _began(environment: Mapping[str, str]) -> list[int]:
-    found = environment.get(VARIABLE, "").split(",")
+    found = environment.get(LAUNCHED_FROM_VARIABLE, "").split(",")
     return [int(each) for each in found if each.isdecimal()]

@@ -103,12 +103,10 @@ class RunSubmitter:
                     yield_to_batch(submission)
             self.judge.forget(submission)
         except RunExistsError:
-            if is_noted:
-                return self._follow(paths, request)
-            if resume:
+            if resume and not is_noted:
                 asked = AttemptRequest(record=record, task=task, payload=request.payload)
                 return self._resume(paths, request, asked, refused)
-            if not is_own:
+            if not (is_noted or is_own):
                 raise
             return self._follow(paths, request)
         try:
